@@ -1,0 +1,13 @@
+//! Redis, and nothing but Redis: where it is, how to publish to it and subscribe to it, how to come back to it, and a
+//! small broker that stands in for it where none is installed.
+
+mod backoff;
+mod broker;
+mod endpoint;
+mod local;
+mod publish;
+mod resp;
+mod subscribe;
+
+pub use backoff::Backoff;
+pub use endpoint::{Endpoint, EndpointError, Target};

@@ -1,0 +1,5 @@
+//! A [`Scene`] becomes pixels here: the only module that knows plotters.
+
+mod scene;
+
+pub use scene::*;
