@@ -73,6 +73,37 @@ impl TimeSpan {
     pub fn len_ns(&self) -> i64 {
         self.end.saturating_sub(self.start).max(1)
     }
+
+    /// Length as it is, even where it exceeds `i64`.
+    fn len(&self) -> i128 {
+        (i128::from(self.end) - i128::from(self.start)).max(1)
+    }
+
+    /// Whether an instant lies within.
+    pub fn contains(&self, time_ns: i64) -> bool {
+        self.start <= time_ns && time_ns < self.end
+    }
+
+    /// Which of `columns` equal parts an instant falls into, from 0; negative before the span, `columns` and up behind
+    /// it. This is the one definition of a pixel column: exact, in integers.
+    pub fn column(&self, time_ns: i64, columns: u32) -> i64 {
+        let (column, _) = self.column_and_rest(time_ns, columns);
+        column.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// Earliest instant of a column or of one behind it, where columns are narrower than a nanosecond.
+    pub fn column_start(&self, column: i64, columns: u32) -> i64 {
+        let columns = i128::from(columns.max(1));
+        let product = i128::from(column) * self.len();
+        let offset = product.div_euclid(columns) + i128::from(product.rem_euclid(columns) != 0);
+        (i128::from(self.start) + offset).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// Column of an instant, and the part of the column before the instant in units of a column over the length.
+    fn column_and_rest(&self, time_ns: i64, columns: u32) -> (i128, i128) {
+        let product = (i128::from(time_ns) - i128::from(self.start)) * i128::from(columns.max(1));
+        (product.div_euclid(self.len()), product.rem_euclid(self.len()))
+    }
 }
 
 impl Transform {
