@@ -2,8 +2,12 @@
 //!
 //! Everything here is pure. Time comes in as a value, bytes come in through a reader that the caller opened.
 
+mod columns;
+mod lines;
 mod random;
+mod recording;
 mod schedule;
 
 pub use random::{Generator, Model};
+pub use recording::{Format, Recording, RecordingError, Rejections, Selection};
 pub use schedule::{Playback, Rate, RateError, Schedule, Speed, SpeedError};

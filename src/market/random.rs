@@ -177,7 +177,15 @@ mod tests {
             .iter()
             .map(|tick| format!("{} {} {}", tick.symbol, tick.price.get(), tick.size.unwrap()))
             .collect();
-        assert_eq!(shown, [""; 6]);
+        let expected = [
+            "AAPL 190 100",
+            "ZZZ 161.03 100",
+            "AAPL 190.03 100",
+            "ZZZ 161.02 100",
+            "AAPL 190.05 100",
+            "ZZZ 161.03 100",
+        ];
+        assert_eq!(shown, expected);
     }
 
     #[test]
