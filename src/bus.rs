@@ -6,8 +6,12 @@ mod broker;
 mod endpoint;
 mod local;
 mod publish;
+mod push;
 mod resp;
+mod socket;
 mod subscribe;
 
 pub use backoff::Backoff;
 pub use endpoint::{Endpoint, EndpointError, Target};
+pub use local::{Local, LocalError, Role};
+pub use subscribe::{Channel, Feed, LinkState, SubscribeError, subscribe};
