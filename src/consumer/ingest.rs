@@ -37,11 +37,12 @@ impl Ingest {
         }
         let arrival = Timestamp::now();
         self.shared.book().append_batch(&self.batch, arrival);
-        let mut unseen = self.shared.unseen();
+        let mut arrivals = self.shared.arrivals();
+        arrivals.beat(Instant::now());
         for tick in &self.batch {
-            unseen.note(tick.timestamp, arrival);
+            arrivals.note(tick.timestamp, arrival);
         }
-        drop(unseen);
+        drop(arrivals);
         self.batch.clear();
         self.shared.touch();
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bus::LinkState;
 use crate::model::{RejectCounts, Timestamp};
@@ -25,27 +25,57 @@ pub(super) struct Link {
     pub(super) was_live: bool,
 }
 
-/// Event times of ticks that no frame has shown yet.
+/// Arrivals closer together than this belong to one burst.
+const BURST: Duration = Duration::from_millis(50);
+
+/// A feed is stale when nothing has come for this many of its usual pauses, and at least for [`STALE_MIN`].
+const STALE_PAUSES: f64 = 2.5;
+
+/// A pause shorter than this is not called stale, however fast the feed was. Users are promised to see it within 3 s.
+const STALE_MIN: Duration = Duration::from_millis(2_500);
+
+/// What is known about the newest arrivals.
 #[derive(Debug, Default)]
-pub(super) struct Unseen {
-    times_ns: Vec<i64>,
-    seen: u64,
+pub(super) struct Arrivals {
+    /// Event times of ticks that no frame has shown yet.
+    unseen_ns: Vec<i64>,
+    noted: u64,
+    last: Option<Instant>,
+    /// Running mean of the pause between bursts, s.
+    pause_s: f64,
 }
 
-impl Unseen {
+impl Arrivals {
+    /// Notes that ticks have come.
+    pub(super) fn beat(&mut self, now: Instant) {
+        let pause = self.last.map(|last| now.duration_since(last));
+        self.last = Some(now);
+        if let Some(pause) = pause.filter(|pause| *pause >= BURST) {
+            let pause_s = pause.as_secs_f64();
+            self.pause_s = if self.pause_s > 0.0 { self.pause_s * 0.8 + pause_s * 0.2 } else { pause_s };
+        }
+    }
+
+    /// How long nothing has come, if that is unusual for this feed.
+    pub(super) fn stale_for(&self, now: Instant) -> Option<Duration> {
+        let silent = now.duration_since(self.last?);
+        let patience = STALE_MIN.max(Duration::from_secs_f64((self.pause_s * STALE_PAUSES).min(1e6)));
+        (silent >= patience).then_some(silent)
+    }
+
     /// Notes a tick that arrived now. Timestamps in whole seconds say nothing about milliseconds and are left out.
     pub(super) fn note(&mut self, event: Timestamp, arrival: Timestamp) {
         let lag = arrival.as_nanos() - event.as_nanos();
         if !(0..=CLOCKS_AGREE_NS).contains(&lag) || event.as_nanos() % 1_000_000_000 == 0 {
             return;
         }
-        self.seen += 1;
-        if self.times_ns.len() < LATENCY_SAMPLES_MAX {
-            self.times_ns.push(event.as_nanos());
+        self.noted += 1;
+        if self.unseen_ns.len() < LATENCY_SAMPLES_MAX {
+            self.unseen_ns.push(event.as_nanos());
         } else {
             // Overwrites in turn: the newest thousand stand for all. Which ones they are does not depend on latency.
-            let at = self.seen as usize % LATENCY_SAMPLES_MAX;
-            self.times_ns[at] = event.as_nanos();
+            let at = self.noted as usize % LATENCY_SAMPLES_MAX;
+            self.unseen_ns[at] = event.as_nanos();
         }
     }
 }
@@ -56,7 +86,7 @@ pub(super) struct Shared {
     book: Mutex<Book>,
     rejects: Mutex<RejectCounts>,
     link: Mutex<Link>,
-    unseen: Mutex<Unseen>,
+    arrivals: Mutex<Arrivals>,
     /// Grows with everything that could change the picture, so that an idle window need not take any lock.
     revision: AtomicU64,
     /// The network side has ended.
@@ -75,7 +105,7 @@ impl Shared {
             book: Mutex::new(book),
             rejects: Mutex::default(),
             link: Mutex::new(link),
-            unseen: Mutex::default(),
+            arrivals: Mutex::default(),
             revision: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         }
@@ -93,13 +123,13 @@ impl Shared {
         lock(&self.link)
     }
 
-    pub(super) fn unseen(&self) -> MutexGuard<'_, Unseen> {
-        lock(&self.unseen)
+    pub(super) fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
+        lock(&self.arrivals)
     }
 
     /// Takes the event times that a frame is about to show.
     pub(super) fn take_unseen(&self) -> Vec<i64> {
-        std::mem::take(&mut *self.unseen()).times_ns
+        std::mem::take(&mut self.arrivals().unseen_ns)
     }
 
     pub(super) fn touch(&self) {
@@ -110,10 +140,12 @@ impl Shared {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Now, if the newest tick's clock agrees with ours; else the newest tick's own time. `None` before the first one.
-    pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<i64> {
+    /// Where the chart is live, and whether that moves with the clock: it is now, if the newest tick's clock agrees
+    /// with ours, else the newest tick's own time. `None` before the first one.
+    pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<(i64, bool)> {
         let newest = book.newest_ns()?;
         let lag = book.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest));
-        Some(if lag.abs() <= CLOCKS_AGREE_NS { newest.max(now.as_nanos()) } else { newest })
+        let agrees = lag.abs() <= CLOCKS_AGREE_NS;
+        Some((if agrees { newest.max(now.as_nanos()) } else { newest }, agrees))
     }
 }
