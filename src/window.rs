@@ -223,7 +223,7 @@ impl Window {
         let opened = minifb::Window::new(title, width as usize, height as usize, options);
         let mut inner = opened.map_err(|error| WindowError::NoDisplay { cause: cause_of(&error) })?;
         // The caller decides when to draw; minifb's own pause would delay input.
-        inner.limit_update_rate(None);
+        inner.set_target_fps(0);
         let keys = KeyQueue::default();
         inner.set_input_callback(Box::new(Keys { queue: Arc::clone(&keys), held: Vec::new() }));
         let size = (width as usize, height as usize);
