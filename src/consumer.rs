@@ -137,7 +137,7 @@ pub fn run(
         Ok(Err(_)) => return Err(ConsumerError::NetworkEnded),
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
-    write_snapshot(config, size?, &shared, &controls, &mut picture)?;
+    write_snapshot(config, size?, &shared, &mut controls, &mut picture)?;
     Ok(Report::collect(&shared, started.elapsed().as_secs_f64()))
 }
 
@@ -214,7 +214,7 @@ fn write_snapshot(
     config: &Config,
     size: Size,
     shared: &Shared,
-    controls: &Controls,
+    controls: &mut Controls,
     picture: &mut Picture,
 ) -> Result<(), ConsumerError> {
     let Some((path, format)) = &config.snapshot else { return Ok(()) };

@@ -12,13 +12,13 @@ use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Size, Theme};
 
 /// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 30 MB.
-pub const HISTORY_TICKS: usize = 1_000_000;
+pub(super) const HISTORY_TICKS: usize = 1_000_000;
 
 /// Symbols kept unless told otherwise.
-pub const SYMBOLS_MAX: usize = 256;
+pub(super) const SYMBOLS_MAX: usize = 256;
 
 /// The channel of the wire contract.
-pub const CHANNEL: &str = "stock_prices";
+pub(super) const CHANNEL: &str = "stock_prices";
 
 /// Widest span that may be shown: a hundred years.
 const WINDOW_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
@@ -219,7 +219,7 @@ pub enum ArgsError {
 }
 
 /// Reads `1280x720`.
-pub fn parse_size(text: &str) -> Result<Size, String> {
+pub(super) fn parse_size(text: &str) -> Result<Size, String> {
     let sides = text.split_once(['x', 'X']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     match sides {
         Some((width, height)) if [width, height].iter().all(|side| (SIDE_MIN..=SIDE_MAX).contains(side)) => {

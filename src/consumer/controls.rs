@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::consumer::args::AxisChoice;
 use crate::plot::{AxisKind, Frame, Hits, Theme};
-use crate::view::{TimeSpan, Transform};
+use crate::view::{Navigator, TimeSpan, Transform, ValueSpan, Viewport};
 use crate::window::{Input, Key};
 
 /// One notch of the wheel or one press of `+` shows this much less time.
@@ -14,11 +14,11 @@ const ZOOM_STEP: f64 = 0.8;
 /// One press of a cursor key moves by this part of the visible span.
 const PAN_STEP: f64 = 0.1;
 
-/// Share of the span that stays free at the right of the live edge, so that the newest tick is not at the rim.
-const MARGIN: f64 = 0.04;
+/// A span that grows with the data begins here: a shorter one would race.
+const GROWS_FROM_NS: i64 = 20_000_000_000;
 
-/// Empty space right of the live edge ends here, as a share of the span: further out there is nothing to see.
-const MARGIN_MAX: f64 = 0.5;
+/// What the grown span has beyond the data, so that the newest tick has room at its right.
+const GROWN_SHARE: f64 = 1.05;
 
 /// A press that moves less than this, in pixels, is a click and not a drag.
 const CLICK_SLACK_PX: f64 = 3.0;
@@ -30,15 +30,6 @@ pub(super) enum Request {
     Quit,
     /// Save the picture.
     Screenshot,
-}
-
-/// Where the time axis stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Mode {
-    /// The right edge moves with the live edge, `ahead_ns` beyond it.
-    Follow { ahead_ns: i64 },
-    /// The span stands still. Nothing is lost meanwhile: the book goes on.
-    Fixed { span: TimeSpan, paused: bool },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,11 +56,11 @@ pub(super) struct Seen<'a> {
 /// The view's state.
 #[derive(Debug)]
 pub(super) struct Controls {
-    pub(super) mode: Mode,
-    /// Visible span while following, ns.
-    pub(super) span_ns: i64,
-    /// The span still grows with the data, up to `span_ns`.
-    pub(super) grows: bool,
+    nav: Navigator,
+    /// The view stands still until the user goes back to live. Nothing is lost meanwhile: the book goes on.
+    paused: bool,
+    /// The span still grows with the data, up to this length, ns.
+    grows_to_ns: Option<i64>,
     pub(super) axis: AxisChoice,
     pub(super) theme: Theme,
     pub(super) help: bool,
@@ -79,16 +70,13 @@ pub(super) struct Controls {
     drag: Option<Drag>,
 }
 
-fn margin_ns(span_ns: i64) -> i64 {
-    (span_ns as f64 * MARGIN) as i64
-}
-
 impl Controls {
+    /// Follows the live edge with a span of `span_ns`, which grows up to that length with the data if `grows`.
     pub(super) fn new(span_ns: i64, grows: bool, axis: AxisChoice, theme: Theme) -> Self {
         Self {
-            mode: Mode::Follow { ahead_ns: margin_ns(span_ns) },
-            span_ns,
-            grows,
+            nav: Navigator::new(span_ns),
+            paused: false,
+            grows_to_ns: grows.then_some(span_ns),
             axis,
             theme,
             help: false,
@@ -98,22 +86,29 @@ impl Controls {
         }
     }
 
-    /// The span to show, given the live edge and the first tick.
-    pub(super) fn span(&self, edge_ns: i64, first_ns: i64) -> TimeSpan {
-        /// A growing span begins here: shorter ones would race.
-        const GROWS_FROM_NS: i64 = 20_000_000_000;
-        let ahead_ns = match self.mode {
-            Mode::Fixed { span, .. } => return span,
-            Mode::Follow { ahead_ns } => ahead_ns,
-        };
-        let (mut span_ns, mut ahead_ns) = (self.span_ns, ahead_ns);
-        if self.grows {
-            let reach_ns = edge_ns.saturating_sub(first_ns) as f64 / (1.0 - MARGIN);
-            span_ns = (reach_ns as i64).clamp(GROWS_FROM_NS.min(self.span_ns), self.span_ns);
-            ahead_ns = margin_ns(span_ns);
+    /// Moves on with the live edge, if the view does, and tells what is to be shown. `edge_ns` is the clock's time
+    /// before the first tick, `oldest_ns` the first tick's.
+    pub(super) fn advance(&mut self, edge_ns: i64, oldest_ns: i64) -> TimeSpan {
+        if self.paused {
+            return self.nav.span();
         }
-        let end = edge_ns.saturating_add(ahead_ns);
-        TimeSpan { start: end.saturating_sub(span_ns.max(1)), end }
+        if let Some(longest_ns) = self.grows_to_ns {
+            let reach_ns = (edge_ns.saturating_sub(oldest_ns) as f64 * GROWN_SHARE) as i64;
+            let len_ns = reach_ns.clamp(GROWS_FROM_NS.min(longest_ns), longest_ns);
+            self.nav = Navigator::new(len_ns);
+        }
+        self.nav.advance(Some(edge_ns));
+        self.nav.span()
+    }
+
+    /// The view moves with the live edge.
+    pub(super) fn follows(&self) -> bool {
+        !self.paused && self.nav.is_following()
+    }
+
+    /// The user stopped it.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Takes one input. Returns what only the caller can do.
@@ -164,7 +159,7 @@ impl Controls {
             Key::Letter('q') => return Some(Request::Quit),
             Key::Letter('s') => return Some(Request::Screenshot),
             Key::Space | Key::Letter('p') => self.toggle_pause(seen),
-            Key::End | Key::Letter('l') | Key::Enter => self.go_live(),
+            Key::End | Key::Letter('l') | Key::Enter => self.go_live(seen),
             Key::Home => self.go_to_start(seen),
             Key::Letter('a') => {
                 self.axis = match seen.axis {
@@ -180,7 +175,7 @@ impl Controls {
             }
             Key::Question | Key::Letter('h') | Key::F1 => self.help = !self.help,
             Key::Escape if self.help => self.help = false,
-            Key::Escape => self.go_live(),
+            Key::Escape => self.go_live(seen),
             Key::Digit(0) => self.hidden.clear(),
             Key::Digit(digit) => self.toggle_symbol(usize::from(digit) - 1),
             Key::Letter(_) => {}
@@ -195,29 +190,23 @@ impl Controls {
     }
 
     fn toggle_pause(&mut self, seen: &Seen<'_>) {
-        match self.mode {
-            Mode::Fixed { paused: true, .. } => self.go_live(),
-            Mode::Follow { .. } | Mode::Fixed { paused: false, .. } => {
-                self.mode = Mode::Fixed { span: seen.span, paused: true };
-            }
+        if self.paused {
+            self.go_live(seen);
+        } else {
+            self.paused = true;
         }
     }
 
-    /// Back to the live edge, with the span as it is now.
-    fn go_live(&mut self) {
-        if let Mode::Fixed { span, .. } = self.mode
-            && !self.grows
-        {
-            self.span_ns = span.len_ns();
-        }
-        self.mode = Mode::Follow { ahead_ns: margin_ns(self.span_ns) };
+    fn go_live(&mut self, seen: &Seen<'_>) {
+        self.paused = false;
+        self.nav.go_live(seen.edge_ns);
     }
 
     fn go_to_start(&mut self, seen: &Seen<'_>) {
         if let Some(oldest) = seen.oldest_ns {
-            let margin = margin_ns(seen.span.len_ns());
-            let start = oldest.saturating_sub(margin);
-            self.look_at(TimeSpan { start, end: start.saturating_add(seen.span.len_ns()) }, seen);
+            let len_ns = seen.span.len_ns();
+            let start = oldest.saturating_sub(len_ns / 50);
+            self.look_at(TimeSpan::new(start, start.saturating_add(len_ns)), seen);
         }
     }
 
@@ -225,9 +214,9 @@ impl Controls {
     fn zoom(&mut self, factor: f64, seen: &Seen<'_>) {
         let plot = seen.frame.plot;
         let over_plot = self.mouse.filter(|(x, _)| *x >= f64::from(plot.left) && *x < f64::from(plot.right));
-        let anchor = match (over_plot, self.mode, seen.edge_ns) {
-            (Some((x, _)), _, _) => transform(seen).time_at(x),
-            (None, Mode::Follow { .. }, Some(edge)) => edge,
+        let anchor = match (over_plot, seen.edge_ns) {
+            (Some((x, _)), _) => transform(seen).time_at(x),
+            (None, Some(edge)) if self.follows() => edge,
             _ => seen.span.start.saturating_add(seen.span.len_ns() / 2),
         };
         self.look_at(seen.span.zoomed(anchor, factor), seen);
@@ -242,24 +231,15 @@ impl Controls {
         let inside = seen.frame.plot.contains(drag.x, drag.y) || seen.frame.time_axis.contains(drag.x, drag.y);
         drag.moved |= (x - drag.x).hypot(y - drag.y) > CLICK_SLACK_PX;
         if drag.moved && inside {
-            let ns_per_px = drag.span.len_ns() as f64 / f64::from(seen.frame.plot.width().max(1));
-            let span = drag.span.panned(((drag.x - x) * ns_per_px) as i64);
+            let span = drag.span.panned_columns(drag.x - x, transform(seen).columns());
             self.look_at(span, seen);
         }
     }
 
-    /// Shows `span`: as a fixed one, or following if the live edge lies in it.
+    /// Shows `span`; it goes on with the live edge if that lies in it and the view is not paused.
     fn look_at(&mut self, span: TimeSpan, seen: &Seen<'_>) {
-        self.grows = false;
-        let paused = matches!(self.mode, Mode::Fixed { paused: true, .. });
-        match seen.edge_ns.filter(|edge| !paused && span.end >= *edge) {
-            Some(edge) => {
-                self.span_ns = span.len_ns();
-                let ahead_max = (self.span_ns as f64 * MARGIN_MAX) as i64;
-                self.mode = Mode::Follow { ahead_ns: span.end.saturating_sub(edge).clamp(0, ahead_max) };
-            }
-            None => self.mode = Mode::Fixed { span, paused },
-        }
+        self.grows_to_ns = None;
+        self.nav.show(span, seen.edge_ns);
     }
 
     fn click(&mut self, x: f64, y: f64, seen: &Seen<'_>) {
@@ -268,7 +248,7 @@ impl Controls {
         } else if let Some((index, _)) = seen.hits.legend.iter().find(|(_, rect)| rect.contains(x, y)) {
             self.toggle_symbol(*index);
         } else if seen.hits.badge.contains(x, y) {
-            self.go_live();
+            self.go_live(seen);
         } else if seen.hits.help.contains(x, y) {
             self.help = true;
         }
@@ -276,8 +256,7 @@ impl Controls {
 }
 
 fn transform(seen: &Seen<'_>) -> Transform {
-    let value = crate::view::ValueSpan { lo: 0.0, hi: 1.0 };
-    Transform { viewport: crate::view::Viewport { time: seen.span, value }, rect: seen.frame.plot }
+    Transform { viewport: Viewport { time: seen.span, value: ValueSpan::EMPTY }, rect: seen.frame.plot }
 }
 
 /// The help overlay's rows.

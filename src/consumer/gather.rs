@@ -68,20 +68,20 @@ impl Gathered {
 }
 
 /// Reads the book.
-pub(super) fn gather(book: &Book, controls: &Controls, frame: &Frame, now: Timestamp) -> Gathered {
+pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: Timestamp) -> Gathered {
     let live = Shared::live_edge_ns(book, now);
     let edge_ns = live.map(|(edge, _)| edge);
     let oldest_ns = book.iter().filter_map(|(_, _, series)| series.first()).map(|tick| tick.time_ns).min();
-    let span = controls.span(edge_ns.unwrap_or(now.as_nanos()), oldest_ns.unwrap_or(now.as_nanos()));
+    let span = controls.advance(edge_ns.unwrap_or(now.as_nanos()), oldest_ns.unwrap_or(now.as_nanos()));
     let gaps: Vec<_> =
         book.gaps().map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns), gap.lost)).collect();
     let cuts = book.cuts();
-    let viewport = Viewport { time: span, value: ValueSpan { lo: 0.0, hi: 1.0 } };
+    let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
     let transform = Transform { viewport, rect: frame.plot };
     let over_plot = controls.mouse.filter(|(x, y)| frame.plot.contains(*x, *y));
     let cursor_ns = over_plot.map(|(x, _)| transform.time_at(x));
     let cursor_ns = cursor_ns.filter(|t| !gaps.iter().any(|(start, end, _)| start < t && t < end));
-    let columns = frame.plot.width().max(1) as u32;
+    let columns = transform.columns();
     let shown = book.iter().map(|(id, symbol, series)| {
         let visible = !controls.hidden.contains(&id.index());
         let mut shown = Shown {

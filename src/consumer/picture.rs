@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::bus::LinkState;
 use crate::consumer::args::AxisChoice;
-use crate::consumer::controls::{Controls, HELP, Mode};
+use crate::consumer::controls::{Controls, HELP};
 use crate::consumer::format;
 use crate::consumer::gather::{Gathered, Shown, gather};
 use crate::consumer::meters::Meters;
@@ -33,6 +33,8 @@ pub(super) struct Picture {
     pub(super) meters: Meters,
     /// Shown above the footer until the instant.
     pub(super) toast: Option<(Badge, Instant)>,
+    /// The value axis as it was last.
+    held: Option<(AxisKind, ValueSpan)>,
     /// What `--axis auto` chose last.
     axis: AxisKind,
     /// Decimals that each symbol's prices were seen to need.
@@ -51,11 +53,11 @@ pub(super) struct Seeing {
 impl Picture {
     pub(super) fn new(zone: TimeZone, channel: String, server: String) -> Self {
         let meters = Meters::new();
-        Self { zone, channel, server, meters, toast: None, axis: AxisKind::Price, decimals: Vec::new() }
+        Self { zone, channel, server, meters, toast: None, held: None, axis: AxisKind::Price, decimals: Vec::new() }
     }
 
     /// Collects everything that a frame shows.
-    pub(super) fn scene(&mut self, shared: &Shared, controls: &Controls, frame: &Frame, now: Instant) -> (Scene, Seeing) {
+    pub(super) fn scene(&mut self, shared: &Shared, controls: &mut Controls, frame: &Frame, now: Instant) -> (Scene, Seeing) {
         let mut gathered = gather(&shared.book(), controls, frame, Timestamp::now());
         let link = shared.link().clone();
         let rejected = shared.rejects().total();
@@ -66,7 +68,7 @@ impl Picture {
         if axis == AxisKind::Percent {
             gathered.drop_without_base();
         }
-        let value = value_span(&gathered, axis);
+        let value = self.value_span(&gathered, axis);
         let viewport = Viewport { time: gathered.span, value };
         let badge = if shared.ended.load(Ordering::Acquire) {
             Badge { tone: Tone::Bad, text: "ENDED".to_owned() }
@@ -97,6 +99,20 @@ impl Picture {
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let footer = Footer { figures: self.figures(&gathered, rejected, link.reconnects) };
         (Scene { theme: controls.theme, header, chart, footer, help, toast }, seeing)
+    }
+
+    /// The axis stands still while it shows the data well, also when nothing is in view.
+    fn value_span(&mut self, gathered: &Gathered, axis: AxisKind) -> ValueSpan {
+        let held = self.held.filter(|(held_axis, _)| *held_axis == axis).map(|(_, span)| span);
+        let span = match (extent(gathered, axis), held) {
+            (Some((lo, hi)), Some(held)) => held.holding(lo, hi),
+            (Some((lo, hi)), None) => ValueSpan::fit(lo, hi),
+            (None, Some(held)) => held,
+            (None, None) if axis == AxisKind::Percent => ValueSpan::fit(-1.0, 1.0),
+            (None, None) => ValueSpan::fit(99.0, 101.0),
+        };
+        self.held = Some((axis, span));
+        span
     }
 
     fn note_decimals(&mut self, gathered: &Gathered) {
@@ -259,7 +275,8 @@ fn line(shown: &Shown, axis: AxisKind) -> Line {
     Line { slot: shown.slot, runs }
 }
 
-fn value_span(gathered: &Gathered, axis: AxisKind) -> ValueSpan {
+/// Lowest and highest value in view, on the axis that is shown.
+fn extent(gathered: &Gathered, axis: AxisKind) -> Option<(f64, f64)> {
     let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
     for shown in gathered.visible() {
         let Some((low, high)) = shown.range else { continue };
@@ -271,11 +288,7 @@ fn value_span(gathered: &Gathered, axis: AxisKind) -> ValueSpan {
             (lo, hi) = (lo.min(end), hi.max(end));
         }
     }
-    if lo > hi {
-        // Nothing to fit: an axis that at least reads well.
-        (lo, hi) = if axis == AxisKind::Percent { (-1.0, 1.0) } else { (99.0, 101.0) };
-    }
-    ValueSpan::fitted(lo, hi)
+    (lo <= hi).then_some((lo, hi))
 }
 
 fn gap_bands(gathered: &Gathered) -> Vec<GapBand> {
@@ -305,11 +318,12 @@ fn link_badge(link: &Link, gathered: &Gathered, stale_s: Option<u64>, now: Insta
 }
 
 fn view_badge(controls: &Controls, gathered: &Gathered) -> Option<Badge> {
-    let Mode::Fixed { span, paused } = controls.mode else { return None };
-    let text = if paused {
+    let text = if controls.is_paused() {
         "PAUSED".to_owned()
+    } else if controls.follows() {
+        return None;
     } else {
-        let back_ns = gathered.edge_ns.map_or(0, |edge| edge.saturating_sub(span.end));
+        let back_ns = gathered.edge_ns.map_or(0, |edge| edge.saturating_sub(gathered.span.end));
         format!("{} BACK", format::span(back_ns))
     };
     Some(Badge { tone: Tone::Info, text })

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::consumer::controls::{Controls, Mode, Request, Seen};
+use crate::consumer::controls::{Controls, Request, Seen};
 use crate::consumer::picture::{Picture, Seeing};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, snapshot};
@@ -101,7 +101,7 @@ impl Screen {
             return true;
         }
         let ns_per_px = self.seeing.span.len_ns() / i64::from(self.size.width.max(1));
-        let scrolls = self.seeing.edge_moves && matches!(controls.mode, Mode::Follow { .. });
+        let scrolls = self.seeing.edge_moves && controls.follows();
         let scrolled = scrolls && age.as_nanos() as i64 >= ns_per_px;
         (revision != drawn_revision || scrolled) && age >= interval
     }
@@ -109,7 +109,7 @@ impl Screen {
     fn draw(
         &mut self,
         shared: &Shared,
-        controls: &Controls,
+        controls: &mut Controls,
         picture: &mut Picture,
         inputs: &mut Vec<Input>,
     ) -> Result<(), ConsumerError> {
