@@ -1,5 +1,7 @@
 //! The series against brute force: a sorted list of all ticks, looked through from end to end.
 
+#![expect(clippy::float_cmp, reason = "extraction is exact to the bit, and tested for it")]
+
 use proptest::prelude::*;
 
 use super::*;

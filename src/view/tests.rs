@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "places that must agree exactly are what is tested")]
+
 use proptest::prelude::*;
 
 use super::*;
