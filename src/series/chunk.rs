@@ -245,11 +245,15 @@ impl Chunk {
         self.volumes.truncate(at / BLOCK_TICKS);
         for (_, sizes) in blocks_from(&self.columns.size, self.volumes.len()) {
             let mut volume = Volume::default();
-            sizes.iter().for_each(|&size| volume.add(size));
+            for &size in sizes {
+                volume.add(size);
+            }
             self.volumes.push(volume);
         }
         self.volume = Volume::default();
-        self.volumes.iter().for_each(|volume| self.volume.merge(volume));
+        for volume in &self.volumes {
+            self.volume.merge(volume);
+        }
         self.last_time = self.columns.time.last().copied().unwrap_or(i64::MIN);
     }
 
@@ -296,7 +300,9 @@ impl Chunk {
             if at.is_multiple_of(BLOCK_TICKS) && block_end == end {
                 found.merge(&self.volumes[at / BLOCK_TICKS]);
             } else {
-                self.columns.size[at..end].iter().for_each(|&size| found.add(size));
+                for &size in &self.columns.size[at..end] {
+                    found.add(size);
+                }
             }
             at = end;
         }
@@ -314,7 +320,9 @@ fn scan(prices: &[f64], offset: usize) -> Extremes {
 
 fn merged(parts: &[Extremes]) -> Extremes {
     let mut found = Extremes::NONE;
-    parts.iter().for_each(|part| found.merge(part));
+    for part in parts {
+        found.merge(part);
+    }
     found
 }
 

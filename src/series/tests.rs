@@ -1,11 +1,16 @@
 //! The series against brute force: a sorted list of all ticks, looked through from end to end.
 
+#![expect(clippy::float_cmp, reason = "extraction is exact to the bit, and tested for it")]
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::view::TimeSpan;
 
+mod book;
 mod oracle;
+mod pixels;
+mod real_day;
 
 use oracle::Oracle;
 
@@ -43,7 +48,7 @@ fn make_ticks(shape: Shape, count: usize, lateness_ns: i64, seed: u64) -> Vec<Ti
             let shown = match shape {
                 Shape::Crowded | Shape::Bursts => price,
                 Shape::Spikes => price + spike,
-                Shape::Ties => f64::from(rng.random_range(-1..2_i32)) * 0.0 + f64::from(rng.random_range(0..3_i32)),
+                Shape::Ties => [-0.0, 0.0, 1.0, 2.0][rng.random_range(0..4_usize)],
             };
             let late =
                 if lateness_ns > 0 && rng.random_range(0..8) == 0 { rng.random_range(0..lateness_ns) } else { 0 };

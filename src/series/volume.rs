@@ -1,6 +1,6 @@
 //! Traded volume, summed so that the order of summation does not show.
 
-/// A running sum of sizes in twice the precision of `f64` (Knuth's TwoSum carries each rounding error along), so that
+/// A running sum of sizes in twice the precision of `f64` (Knuth's `TwoSum` carries each rounding error along), so that
 /// the sum over a range is the same whether it was taken tick by tick or from summaries: exact for whole sizes, and
 /// for fractions as exact as a hundred bits allow.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -60,6 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "that the sum is exact is what is tested")]
     fn small_sizes_survive_beside_huge_ones_and_overflow_saturates() {
         let mut volume = Volume::default();
         for size in [1e16, 1.0, f64::NAN, 1.0, 1.0, 1.0] {
