@@ -1,5 +1,7 @@
 //! The tests' own tools do what the other tests trust them to do.
 
+#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
+
 mod support {
     pub mod process;
     pub mod wait;
@@ -89,8 +91,8 @@ fn two_displays_stand_side_by_side_and_pictures_survive_a_file() {
 #[test]
 fn a_program_is_read_while_it_runs_and_its_end_is_known() {
     // More than a pipe holds, on both streams, before anyone reads.
-    let script = "import sys, signal\nfor stream in (sys.stdout, sys.stderr):\n    stream.write('x' * 300_000 + ' done')\n    \
-                  stream.flush()\nsignal.pause()";
+    let script = "import sys, signal\nfor stream in (sys.stdout, sys.stderr):\n    \
+                  stream.write('x' * 300_000 + ' done')\n    stream.flush()\nsignal.pause()";
     let mut noisy = Launch::new("python3").args(["-c", script]).start();
     noisy.wait_for_stderr("done", LIMIT);
     noisy.wait_for_stdout("done", LIMIT);

@@ -3,7 +3,7 @@
 //!
 //! Source: "X Window System Protocol", X Consortium Standard, Version 11, Appendix B (encoding); ICCCM 4.2.8.1.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program includes this file and uses its own part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read, Write};

@@ -1,9 +1,10 @@
-//! A display of a test's own: Xvfb on a free number, a hand on its keyboard and mouse (xdotool), and an eye on its pixels.
+//! A display of a test's own: Xvfb on a free number, a hand on its keyboard and mouse (xdotool), and an eye on
+//! its pixels.
 //!
 //! There is no window manager. Windows are found by title, focused by hand, and keys and buttons are held for
 //! [`HOLD_S`], because minifb polls them.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program includes this file and uses its own part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::File;
