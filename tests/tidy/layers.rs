@@ -2,9 +2,10 @@
 
 use super::source::{NamePath, Source, inline_modules, paths};
 
-/// From the bottom up: a module may use those before it.
+/// From the bottom up: a module may use those before it. The viewport is spans and their algebra and knows nothing else,
+/// so it stands below the series, whose extraction is asked for a span of it.
 const ORDER: &[&str] = &[
-    "model", "series", "analysis", "market", "view", "store", "bus", "plot", "window", "terminal", "producer",
+    "model", "view", "series", "analysis", "market", "store", "bus", "plot", "window", "terminal", "producer",
     "consumer",
 ];
 
@@ -12,7 +13,8 @@ const ORDER: &[&str] = &[
 /// composition above them.
 const EDGES: &[&str] = &["store", "bus", "plot", "window", "terminal"];
 
-/// What both command lines share stands beside the layers: above the model, and known to the compositions alone.
+/// What both command lines share stands beside the layers: above the model, and known to the binaries and compositions
+/// alone.
 const SHARED: &str = "cli";
 
 /// Modules of values and algorithms.
@@ -31,7 +33,7 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("tokio_postgres", &["store"]),
     ("clap", &["bin", "cli", "producer/args*", "consumer/args*"]),
-    ("anyhow", &["bin"]),
+    ("anyhow", &["bin", "cli"]),
 ];
 
 /// What makes the same input give another result: clocks, surroundings, chance, other threads.
@@ -58,7 +60,7 @@ const IMPURE: &[&str] = &[
 /// The one way in for the clock: whoever needs `Timestamp::now` finds it at the type, and only edges may call it.
 const IMPURE_ALLOWED: &[(&str, &str)] = &[("src/model.rs", "std::time::SystemTime")];
 
-/// What belongs to the binaries: the environment and signals.
+/// What belongs to the binaries and their shared part: the environment and signals.
 const BINARIES_ONLY: &[&str] = &["std::env", "tokio::signal"];
 
 /// The first directory or file under `src/`.
@@ -162,7 +164,7 @@ pub fn purity(source: &Source) -> Vec<String> {
 
 /// The library is told what the environment says; it listens to no signal.
 pub fn surroundings(source: &Source) -> Vec<String> {
-    if !source.path.starts_with("src/") || top(source) == "bin" {
+    if !source.path.starts_with("src/") || ["bin", SHARED].contains(&top(source)) {
         return Vec::new();
     }
     let mut complaints = Vec::new();
@@ -187,6 +189,8 @@ mod tests {
         for (path, text, complaints) in [
             ("src/series.rs", "use crate::model::Tick;", 0),
             ("src/model.rs", "use crate::series::Book;", 1),
+            ("src/series/extract.rs", "use crate::view::TimeSpan;", 0),
+            ("src/view.rs", "use crate::series::Book;", 1),
             ("src/model.rs", "fn f() { crate::bus::connect() }", 1),
             ("src/model.rs", "// crate::bus is not known here\nconst S: &str = \"crate::bus\";", 0),
             ("src/view.rs", "use crate::{model::Tick, bus::Endpoint};", 1),
@@ -251,6 +255,7 @@ mod tests {
     fn signals_and_environment_are_for_the_binaries() {
         for (path, text, complaints) in [
             ("src/bin/producer.rs", "use tokio::signal; fn f() { std::env::var(x); }", 0),
+            ("src/cli.rs", "use tokio::signal::ctrl_c;", 0),
             ("src/producer.rs", "use tokio::signal::ctrl_c;", 1),
             ("src/window.rs", "fn f() { std::env::var_os(x); }", 1),
             ("src/window.rs", "const V: &str = env!(\"CARGO_PKG_VERSION\");", 0),
