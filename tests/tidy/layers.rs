@@ -2,8 +2,8 @@
 
 use super::source::{NamePath, Source, inline_modules, paths};
 
-/// From the bottom up: a module may use those before it. The viewport is spans and their algebra and knows nothing else,
-/// so it stands below the series, whose extraction is asked for a span of it.
+/// From the bottom up: a module may use those before it. The viewport is spans and their algebra and knows nothing
+/// else, so it stands below the series, whose extraction is asked for a span of it.
 const ORDER: &[&str] = &[
     "model", "view", "series", "analysis", "market", "store", "bus", "plot", "window", "terminal", "producer",
     "consumer",
