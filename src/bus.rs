@@ -14,4 +14,5 @@ mod subscribe;
 pub use backoff::Backoff;
 pub use endpoint::{Endpoint, EndpointError, Target};
 pub use local::{Local, LocalError, Role};
+pub use publish::{Echo, Link, Message, Outbox, Overflow, PublishError, Snapshot, publish};
 pub use subscribe::{Channel, Feed, LinkState, SubscribeError, subscribe};

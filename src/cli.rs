@@ -3,6 +3,7 @@
 //! Nothing here reads the environment; the binaries do, and hand in what they found.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
@@ -42,6 +43,42 @@ pub enum DurationError {
     /// Above zero, but not by a nanosecond.
     #[error("a duration other than 0 is at least one nanosecond")]
     TooShort,
+}
+
+/// Reads the command line. When it cannot be used, or only asked for help, everything has been said already and the
+/// exit code is returned. Passwords in URLs are never repeated.
+pub fn parse_args<A: clap::Parser>() -> Result<A, ExitCode> {
+    A::try_parse().map_err(|error| {
+        if error.use_stderr() && error.to_string().contains("://") {
+            let mut stderr = io::stderr().lock();
+            stderr.write_all(redacted(&error.to_string()).as_bytes()).ok();
+        } else {
+            // Like ours, clap's output may go to a closed pipe.
+            error.print().ok();
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE))
+    })
+}
+
+/// `text` with user and password cut out of whatever looks like a URL.
+fn redacted(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        clean.push_str(before);
+        clean.push_str("://");
+        // A password may hold any character, so everything up to the line's last @ is taken for credentials.
+        let line_end = after.find('\n').unwrap_or(after.len());
+        rest = match after[..line_end].rfind('@') {
+            Some(at) => {
+                clean.push_str("***");
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    clean.push_str(rest);
+    clean
 }
 
 /// Reads `0.5` (seconds), `250ms`, `2m`, `1h30m`, `1d` (24 hours). Fits as a clap value parser.
@@ -153,6 +190,12 @@ impl Console {
     /// Writes `text` and a line end to stdout, above the progress line.
     pub fn print_stdout(&self, text: &str) -> io::Result<()> {
         self.bars.suspend(|| print_stdout(text))
+    }
+
+    /// Writes `text` and a line end to stderr, above the progress line.
+    pub fn print_stderr(&self, text: &str) {
+        // There is nowhere left to complain when stderr is gone.
+        self.write_stderr(format!("{text}\n").as_bytes()).ok();
     }
 
     fn write_stderr(&self, bytes: &[u8]) -> io::Result<()> {
@@ -310,6 +353,21 @@ mod tests {
             ("1e-12", DurationError::TooShort),
         ] {
             assert_eq!(parse_duration(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_cut_out_of_urls() {
+        for (text, clean) in [
+            ("no url", "no url"),
+            (
+                "error: unexpected argument 'redis://u:p@ss:w@h:1/2' found\n\nUsage: x",
+                "error: unexpected argument 'redis://***@h:1/2' found\n\nUsage: x",
+            ),
+            ("redis://h:1 and\na://:x@b", "redis://h:1 and\na://***@b"),
+            ("redis://u:a://b@h", "redis://***@h"),
+        ] {
+            assert_eq!(redacted(text), clean);
         }
     }
 
