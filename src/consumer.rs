@@ -98,8 +98,7 @@ pub fn run(
     // A display that is missing must be said before anything is connected.
     let screen = if config.headless { None } else { Some(Screen::open(config)?) };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime =
-        builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
+    let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     runtime.spawn(stop_when(Arc::clone(&stop), shutdown, config.run_for));
@@ -117,9 +116,7 @@ pub fn run(
     let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
     let mut picture = Picture::new(TimeZone::system(), channels.join(" "), target.endpoint().to_string());
     let size = match screen {
-        Some(screen) => {
-            screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started)
-        }
+        Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
         None => {
             runtime.block_on(wait_headless(stopped, &shared));
             Ok(config.size)

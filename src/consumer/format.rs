@@ -100,18 +100,14 @@ mod tests {
     fn figures_read_well() {
         assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([rate(0.0), rate(3.04), rate(84.4), rate(1284.0)], ["0", "3.0", "84", "1,284"]);
-        assert_eq!([price(1234.5, 2), price(-37.63, 2), price(-0.001, 2), price(5e15, 2)], [
-            "1,234.50",
-            "\u{2212}37.63",
-            "0.00",
-            "5.0000e15"
-        ]);
-        assert_eq!([percent(0.244), percent(-0.07), percent(-0.001), percent(12345.6)], [
-            "+0.24%",
-            "\u{2212}0.07%",
-            "0.00%",
-            "+12346%"
-        ]);
+        assert_eq!(
+            [price(1234.5, 2), price(-37.63, 2), price(-0.001, 2), price(5e15, 2)],
+            ["1,234.50", "\u{2212}37.63", "0.00", "5.0000e15"]
+        );
+        assert_eq!(
+            [percent(0.244), percent(-0.07), percent(-0.001), percent(12345.6)],
+            ["+0.24%", "\u{2212}0.07%", "0.00%", "+12346%"]
+        );
         assert_eq!([latency(0.42), latency(12.3), latency(1_234.0)], ["0.4 ms", "12 ms", "1.2 s"]);
     }
 
@@ -133,7 +129,9 @@ mod tests {
 
     #[test]
     fn decimals_follow_the_data() {
-        for (value, decimals) in [(100.0, 0), (187.2, 1), (168.12, 2), (0.0001, 4), (1.0 / 3.0, 8), (-37.63, 2), (1e300, 0)] {
+        for (value, decimals) in
+            [(100.0, 0), (187.2, 1), (168.12, 2), (0.0001, 4), (1.0 / 3.0, 8), (-37.63, 2), (1e300, 0)]
+        {
             assert_eq!(decimals_of(value), decimals, "{value}");
         }
     }

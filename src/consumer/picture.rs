@@ -57,7 +57,13 @@ impl Picture {
     }
 
     /// Collects everything that a frame shows.
-    pub(super) fn scene(&mut self, shared: &Shared, controls: &mut Controls, frame: &Frame, now: Instant) -> (Scene, Seeing) {
+    pub(super) fn scene(
+        &mut self,
+        shared: &Shared,
+        controls: &mut Controls,
+        frame: &Frame,
+        now: Instant,
+    ) -> (Scene, Seeing) {
         let mut gathered = gather(&shared.book(), controls, frame, Timestamp::now());
         let link = shared.link().clone();
         let rejected = shared.rejects().total();
@@ -222,7 +228,11 @@ impl Picture {
                 return notice(Tone::Info, "All symbols are hidden", &["0 shows them again"]);
             }
             let empty = gathered.visible().all(|shown| shown.runs.is_empty());
-            return if empty { notice(Tone::Info, "No ticks in this span", &["End goes back to live", "\u{2212} shows more time"]) } else { None };
+            return if empty {
+                notice(Tone::Info, "No ticks in this span", &["End goes back to live", "\u{2212} shows more time"])
+            } else {
+                None
+            };
         }
         match &link.state {
             LinkState::Connecting => notice(Tone::Info, &format!("Connecting to {}", self.server), &[]),
@@ -231,20 +241,24 @@ impl Picture {
             }
             LinkState::Live => {
                 let title = format!("Waiting for ticks on {}", self.channel);
-                notice(Tone::Info, &title, &["Start a producer in another terminal:", "cargo run --release --bin producer"])
+                notice(
+                    Tone::Info,
+                    &title,
+                    &["Start a producer in another terminal:", "cargo run --release --bin producer"],
+                )
             }
         }
     }
 
     fn figures(&self, gathered: &Gathered, rejected: u64, reconnects: u64) -> Vec<(Tone, String)> {
         let counters = &gathered.counters;
-        let alarming = |n: u64| if n > 0 { Tone::Warn } else { Tone::Info };
+        let alarming = |n: u64| if n > 0 { Tone::Warn } else { Tone::Good };
         let mut figures = vec![
-            (Tone::Info, format!("{} ticks/s", format::rate(self.meters.ticks_per_s))),
-            (Tone::Info, format!("{} kept", format::count(counters.kept))),
+            (Tone::Good, format!("{} ticks/s", format::rate(self.meters.ticks_per_s))),
+            (Tone::Good, format!("{} kept", format::count(counters.kept))),
         ];
         if let Some(latency) = self.meters.latency() {
-            figures.push((Tone::Info, latency));
+            figures.push((Tone::Good, latency));
         }
         figures.push((alarming(counters.lost), format!("lost {}", format::count(counters.lost))));
         figures.push((alarming(rejected), format!("rejected {}", format::count(rejected))));
@@ -258,7 +272,7 @@ impl Picture {
             figures.push((Tone::Warn, format!("{name} {}", format::count(n))));
         }
         let frame = format!("{:.0} fps {:.1} ms", self.meters.frames_per_s, self.meters.frame_ms);
-        figures.push((Tone::Info, frame));
+        figures.push((Tone::Good, frame));
         figures
     }
 }
@@ -295,7 +309,11 @@ fn gap_bands(gathered: &Gathered) -> Vec<GapBand> {
     let visible = |gap: &&(i64, i64, u64)| gap.1 >= gathered.span.start && gap.0 < gathered.span.end;
     let band = |&(start_ns, end_ns, lost): &(i64, i64, u64)| {
         let length = format::span(end_ns.saturating_sub(start_ns));
-        let label = if lost > 0 { format!("gap {length} \u{b7} {} lost", format::count(lost)) } else { format!("gap {length}") };
+        let label = if lost > 0 {
+            format!("gap {length} \u{b7} {} lost", format::count(lost))
+        } else {
+            format!("gap {length}")
+        };
         GapBand { start_ns, end_ns, label }
     };
     gathered.gaps.iter().filter(visible).map(band).collect()

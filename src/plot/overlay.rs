@@ -198,11 +198,11 @@ impl<'a> KeyColumn<'a> {
     ) -> Result<(), PlotError> {
         for (i, (key, text)) in self.rows.iter().enumerate() {
             let y = top + (i as f64 + 0.5) * pitch;
-            let cap = Area::sized(left, (y - 9.0).round(), (pen.width(key, KEY) + 14.0).round(), 18.0);
-            pen.panel(cap, 4.0, Paint(pen.look.strip, 1.0), Paint::from(pen.look.panel_edge))?;
-            pen.text(key, KEY, (left + 7.0, cap.middle()), HPos::Left, pen.look.text)?;
+            let keycap = Area::sized(left, (y - 9.0).round(), (pen.width(key, KEY) + 14.0).round(), 18.0);
+            pen.panel(keycap, 4.0, Paint(pen.look.strip, 1.0), Paint::from(pen.look.panel_edge))?;
+            pen.text(key, KEY, (left + 7.0, keycap.middle()), HPos::Left, pen.look.text)?;
             let text = pen.fit(text, LINE, self.texts_px.min(cap));
-            pen.text(&text, LINE, (left + self.keys_px + KEY_GAP_PX, cap.middle()), HPos::Left, pen.look.dim)?;
+            pen.text(&text, LINE, (left + self.keys_px + KEY_GAP_PX, keycap.middle()), HPos::Left, pen.look.dim)?;
         }
         Ok(())
     }
