@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::bus::publish::cause::Cause;
@@ -156,23 +156,23 @@ impl Session<'_> {
         let endpoint = self.target.endpoint();
         let stream = socket::connect(&endpoint).await.map_err(|error| Cause::unreachable(&endpoint, &error))?;
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
-        let login = MultiplexedConnection::new_with_config(endpoint.connection_info().redis_settings(), stream, config);
-        let silent = || Cause::of(&endpoint, &RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)));
-        let (mut requests, driver) = timeout(RESPONSE_TIMEOUT, login)
-            .await
-            .map_err(|_| silent())?
-            .map_err(|error| Cause::of(&endpoint, &error))?;
+        // The crate would log in itself, but keep the server's reason for a refusal to itself.
+        let plain = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let failed = |error: RedisError| Cause::of(&endpoint, &error);
+        let (mut requests, driver) =
+            MultiplexedConnection::new_with_config(&plain, stream, config).await.map_err(failed)?;
         let mut tasks = JoinSet::new();
         tasks.spawn(driver);
+        if let Some(auth) = auth(endpoint.connection_info().redis_settings()) {
+            requests.req_packed_command(&auth).await.map_err(failed)?;
+        }
         let mut setname = redis::cmd("CLIENT");
         setname.arg("SETNAME").arg(CLIENT_NAME);
         // A courtesy to operators, which an ACL may refuse.
         let _ = requests.req_packed_command(&setname).await;
         match requests.req_packed_command(&redis::cmd("PING")).await {
             // A user who may only publish is refused a PING, by a server that is there.
-            Err(error) if error.kind() != ErrorKind::Server(ServerErrorKind::NoPerm) => {
-                Err(Cause::of(&endpoint, &error))
-            }
+            Err(error) if error.kind() != ErrorKind::Server(ServerErrorKind::NoPerm) => Err(failed(error)),
             _ => Ok(Connection { requests, tasks }),
         }
     }
@@ -262,6 +262,17 @@ impl Session<'_> {
         }
         failure
     }
+}
+
+/// The command that logs in, if there is a password. Channels are the same in all databases, so none is selected.
+fn auth(settings: &RedisConnectionInfo) -> Option<redis::Cmd> {
+    let password = settings.password()?;
+    let mut auth = redis::cmd("AUTH");
+    if let Some(username) = settings.username() {
+        auth.arg(username);
+    }
+    auth.arg(password);
+    Some(auth)
 }
 
 /// A connection that answered; dropping it closes it.

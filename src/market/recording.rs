@@ -16,12 +16,12 @@ use crate::model::{Decoder, FieldMap, Reject, RejectCounts, Symbol, Tick, Timest
 #[derive(Debug, Error)]
 pub enum RecordingError {
     /// The bytes end in the middle of a gzip stream, or the disk, pipe or network broke.
-    #[error("reading stopped after line {line}: {cause}", cause = read_cause(.source))]
+    #[error("reading stopped after line {line}: {}", explained(.error))]
     Read {
         /// The last line that was read.
         line: u64,
         /// What the operating system or the decompressor said.
-        source: io::Error,
+        error: io::Error,
     },
     /// Not a single line.
     #[error(
@@ -47,7 +47,7 @@ pub enum RecordingError {
     NothingSelected,
 }
 
-fn read_cause(error: &io::Error) -> String {
+fn explained(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the compressed data is cut off; fetch or write the file again".to_owned(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => "the compressed data is damaged".to_owned(),
@@ -142,7 +142,7 @@ impl Recording {
     /// Starts to read: the form is told by the first bytes, never by a name. Waits for the first line unless the form
     /// is given.
     pub fn open(source: Box<dyn Read + Send>, format: Format, selection: Selection) -> Result<Self, RecordingError> {
-        let read_error = |source| RecordingError::Read { line: 0, source };
+        let read_error = |error| RecordingError::Read { line: 0, error };
         let lines = Lines::new(source).map_err(read_error)?;
         let form = Form::Ndjson(Decoder::new(FieldMap::default()));
         let (rejections, pending) = (Rejections::default(), None);
@@ -159,7 +159,7 @@ impl Recording {
                 Ok(Line::Text(text)) => text,
                 Ok(Line::TooLong) => &b"(a line of more than a megabyte)"[..],
                 Ok(Line::End) => return Err(RecordingError::Empty),
-                Err(source) => return Err(RecordingError::Read { line: 0, source }),
+                Err(error) => return Err(RecordingError::Read { line: 0, error }),
             };
             match line.trim_ascii_start().first() {
                 None => {}
@@ -190,7 +190,7 @@ impl Recording {
         let number = self.lines.number();
         let line = match pending.as_deref() {
             Some(line) => Line::Text(line),
-            None => self.lines.next().map_err(|source| RecordingError::Read { line: number, source })?,
+            None => self.lines.next().map_err(|error| RecordingError::Read { line: number, error })?,
         };
         let number = if pending.is_some() { number } else { number + 1 };
         let (rejections, selection) = (&mut self.rejections, &self.selection);

@@ -56,7 +56,7 @@ pub struct Args {
     rate: Option<Rate>,
 
     /// End after this many ticks
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     count: Option<u64>,
 
     /// End after this long, counted from the first connection
@@ -190,7 +190,7 @@ impl std::str::FromStr for SpeedArg {
 #[derive(Debug, Error)]
 pub enum UsageError {
     /// The server's URL.
-    #[error("--redis (or REDIS_URL): {0}")]
+    #[error("--redis (or REDIS_URL) cannot be used")]
     Redis(#[from] EndpointError),
     /// The list of symbols.
     #[error("--symbols: {0}")]
@@ -216,7 +216,7 @@ pub enum UsageError {
     #[error("--from must lie before --to")]
     Span,
     /// The recording cannot be opened.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Unreadable {
         /// Its path, safe to show.
         path: String,
@@ -367,6 +367,10 @@ fn time(flag: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Usa
         parse_timestamp(text).map_err(|_| UsageError::Time { flag, text: display_safe(text).into_owned() })
     };
     text.map(str::trim).map(read).transpose()
+}
+
+fn parse_count(text: &str) -> Result<u64, &'static str> {
+    text.trim().parse().ok().filter(|count| *count > 0).ok_or("a count is a whole number above zero")
 }
 
 /// Reads a list of symbols, each of them once.

@@ -129,7 +129,10 @@ impl<'a> Feeder<'a> {
 
     /// Says that no more ticks come, and how reading went.
     pub(super) fn finish(mut self) -> InputReport {
-        self.outbox.give_up(&mut self.batch);
+        if !matches!(self.pace, Pace::Unpaced) {
+            // These were due. Without a pace a tick is due only when there is room for it.
+            self.outbox.give_up(&mut self.batch);
+        }
         self.outbox.close();
         match self.ticks {
             Ticks::Market(_) => InputReport::default(),

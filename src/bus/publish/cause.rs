@@ -62,14 +62,10 @@ impl Cause {
             let reply = shown(&reply_of(error));
             Self::Lasting(PublishError::Refused { server: server.clone(), reply, advice })
         };
-        let detail = error.detail().unwrap_or_default();
         match (error.kind(), error.code()) {
             (ErrorKind::Parse, _) => Self::Lasting(PublishError::NotRedis { server }),
             (_, Some("NOAUTH")) => refused("Give the password in the URL: redis://:password@host, or in REDIS_URL"),
-            (ErrorKind::AuthenticationFailed, _) if detail.contains("without any password") => {
-                refused("Leave the password out of the URL, or check how the server is set up")
-            }
-            (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => {
+            (_, Some("WRONGPASS")) => {
                 refused("Check user and password in the URL; special characters are written as %40 for @, %3A for :")
             }
             (_, Some("NOPERM")) => {
@@ -78,11 +74,8 @@ impl Cause {
             (_, Some("DENIED")) => {
                 refused("The server is in protected mode: set a password there, or bind it to this machine's address")
             }
-            (ErrorKind::RESP3NotSupported, _) => {
-                refused("The server is older than Redis 6: leave protocol=resp3 out of the URL")
-            }
-            (_, Some("ERR")) if error.to_string().contains("DB index") => {
-                refused("Leave the database number out of the URL: channels are the same in all databases")
+            (_, Some("ERR")) if error.detail().is_some_and(|detail| detail.contains("AUTH")) => {
+                refused("Leave the password out of the URL, or check how the server is set up")
             }
             (ErrorKind::Io, _) if error.is_timeout() => {
                 Self::Passing(format!("{server} accepts connections but does not answer like a Redis server"))
