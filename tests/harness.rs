@@ -46,6 +46,10 @@ fn a_display_shows_windows_and_passes_on_keys_clicks_and_the_wish_to_close() {
     assert_eq!(shown.differences(&empty, (0, 0, 320, 200)), 100 * 50);
     assert_eq!((shown.at(119, 79), shown.at(120, 79), shown.at(19, 30)), (RED, 0, 0));
 
+    assert_eq!(display.area(window), (20, 30, 100, 50));
+    let inside = display.window_when(window, "the plain window alone", LIMIT, |picture| picture.at(0, 0) == RED);
+    assert_eq!((inside.width, inside.height, inside.count(inside.area(), |rgb| rgb == RED)), (100, 50, 100 * 50));
+
     display.focus(window);
     display.key("space");
     assert!(matches!(next_press(&mut client), Event::KeyPress(_)));

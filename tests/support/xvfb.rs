@@ -146,6 +146,16 @@ impl Xvfb {
         self.answer(&["mouseup", "1"]);
     }
 
+    /// Where on the display a window lies. minifb puts it into the middle.
+    pub fn area(&self, window: Window) -> Area {
+        let told = self.answer(&["getwindowgeometry", "--shell", &window.0.to_string()]);
+        let value = |name: &str| {
+            let found = told.lines().find_map(|line| line.strip_prefix(name)).and_then(|value| value.parse().ok());
+            found.unwrap_or_else(|| panic!("no {name} in the window's geometry:\n{told}"))
+        };
+        (value("X="), value("Y="), value("WIDTH="), value("HEIGHT="))
+    }
+
     /// Changes a window's size in pixels.
     pub fn resize(&self, window: Window, width: u32, height: u32) {
         self.answer(&["windowsize", &window.0.to_string(), &width.to_string(), &height.to_string()]);
@@ -167,10 +177,36 @@ impl Xvfb {
         Picture::from_xwd(&std::fs::read(&file).expect("Xvfb keeps its screen in a file"))
     }
 
-    /// The first picture that `wanted` accepts; panics with `what`, and leaves the last picture beside the test
-    /// programs as a PNG file, when `limit` passes without one.
-    pub fn picture_when(&self, what: &str, limit: Duration, mut wanted: impl FnMut(&Picture) -> bool) -> Picture {
-        let found = poll(limit, || Some(self.picture()).filter(&mut wanted));
+    /// What a window that lies wholly on the display shows now; its pixel (0, 0) is the window's own.
+    pub fn picture_of(&self, window: Window) -> Picture {
+        self.picture().part(self.area(window))
+    }
+
+    /// The first picture of the display that `wanted` accepts; panics with `what`, and leaves the last picture beside
+    /// the test programs as a PNG file, when `limit` passes without one.
+    pub fn picture_when(&self, what: &str, limit: Duration, wanted: impl FnMut(&Picture) -> bool) -> Picture {
+        self.first_picture(what, limit, || self.picture(), wanted)
+    }
+
+    /// As [`Xvfb::picture_when`], of one window.
+    pub fn window_when(
+        &self,
+        window: Window,
+        what: &str,
+        limit: Duration,
+        wanted: impl FnMut(&Picture) -> bool,
+    ) -> Picture {
+        self.first_picture(what, limit, || self.picture_of(window), wanted)
+    }
+
+    fn first_picture(
+        &self,
+        what: &str,
+        limit: Duration,
+        take: impl Fn() -> Picture,
+        mut wanted: impl FnMut(&Picture) -> bool,
+    ) -> Picture {
+        let found = poll(limit, || Some(take()).filter(&mut wanted));
         found.unwrap_or_else(|| {
             let name: String = what.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
             let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
@@ -247,6 +283,18 @@ impl Picture {
     pub fn at(&self, x: usize, y: usize) -> u32 {
         assert!(x < self.width && y < self.height, "({x}, {y}) lies outside {} x {}", self.width, self.height);
         self.pixels[y * self.width + x]
+    }
+
+    /// A rectangle of it as a picture of its own.
+    pub fn part(&self, (left, top, width, height): Area) -> Self {
+        assert!(left + width <= self.width && top + height <= self.height, "the area reaches out of the picture");
+        let row = |y: usize| &self.pixels[y * self.width + left..][..width];
+        Self { width, height, pixels: (top..top + height).flat_map(row).copied().collect() }
+    }
+
+    /// The whole of it.
+    pub fn area(&self) -> Area {
+        (0, 0, self.width, self.height)
     }
 
     /// How many pixels of an area have a colour that `wanted` accepts.
