@@ -4,25 +4,26 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use tickscope::cli::{self, Logging};
+use tickscope::cli::{self, EXIT_FAILURE, EXIT_USAGE, Logging};
 use tickscope::consumer::{self, Args, ConsumerError};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let logging = Logging {
+    let args: Args = match cli::parse_args() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    let console = cli::init_logging(&Logging {
         verbosity: args.verbose,
         quiet: args.quiet,
         color: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         directives: std::env::var("RUST_LOG").ok(),
-    };
-    cli::init_logging(&logging);
+    });
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err((error, code)) => {
-            tracing::error!("{}", cli::error_line(&error));
+            console.print_stderr(&format!("error: {}", cli::error_line(&error)));
             ExitCode::from(code)
         }
     }
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), (anyhow::Error, u8)> {
     let stats = args.stats;
-    let config = args.into_config().map_err(|error| (error.into(), cli::EXIT_USAGE))?;
+    let config = args.into_config().map_err(|error| (error.into(), EXIT_USAGE))?;
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());
     let report = consumer::run(&config, rng, shutdown()).map_err(|error: ConsumerError| {
         let code = error.exit_code();
@@ -38,7 +39,7 @@ fn run(args: Args) -> Result<(), (anyhow::Error, u8)> {
     })?;
     if stats.is_some() {
         let printed = cli::print_stdout(&report.to_json()).context("cannot write the statistics to stdout");
-        printed.map_err(|error| (error, cli::EXIT_FAILURE))?;
+        printed.map_err(|error| (error, EXIT_FAILURE))?;
     }
     Ok(())
 }
