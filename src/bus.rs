@@ -10,4 +10,6 @@ mod resp;
 mod subscribe;
 
 pub use backoff::Backoff;
+pub use broker::{Broker, BrokerLimits, BrokerStats};
 pub use endpoint::{Endpoint, EndpointError, Target};
+pub use local::{Local, LocalError, Role};
