@@ -12,6 +12,7 @@ mod socket;
 mod subscribe;
 
 pub use backoff::Backoff;
+pub use broker::{Broker, BrokerLimits, BrokerStats};
 pub use endpoint::{Endpoint, EndpointError, Target};
 pub use local::{Local, LocalError, Role};
 pub use publish::{Echo, Link, Message, Outbox, Overflow, PublishError, Snapshot, publish};

@@ -1,1 +1,209 @@
-//! Stub.
+//! A small broker that speaks the Redis protocol, for machines where no Redis is installed.
+//!
+//! It does what ticks need and no more: publish and subscribe, over RESP2 and RESP3, with Redis's own answers, limits
+//! and texts, so that redis-cli, redis-py and any other client work with it unchanged. It keeps no keys. It listens on
+//! the loopback only, has no password, and serves whoever may open a socket on this machine, as an unconfigured Redis
+//! does.
+//!
+//! Each client has one task, which alone touches its socket. A PUBLISH is encoded once for each protocol version in
+//! use and put, as one shared piece of memory, into the outbox of each subscriber. A subscriber that does not read
+//! meets the limits of [`BrokerLimits`] and is cut off; nobody waits for it.
+
+mod client;
+mod clients;
+mod connection;
+mod glob;
+mod hub;
+mod outbox;
+mod publish;
+mod pubsub;
+mod routes;
+mod server;
+mod session;
+mod table;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+use hub::Hub;
+use outbox::{End, OutputLimits};
+
+/// Clients at a time. Redis allows 10,000; a desktop has file descriptors for about 1,024.
+const CLIENTS_MAX: usize = 1_000;
+
+/// Redis's `client-output-buffer-limit pubsub 32mb 8mb 60`.
+const SUBSCRIBER_HARD_BYTES: usize = 32 * 1024 * 1024;
+const SUBSCRIBER_SOFT_BYTES: usize = 8 * 1024 * 1024;
+const SUBSCRIBER_SOFT_TIME: Duration = Duration::from_mins(1);
+
+/// How long a shutdown lets clients read what waits for them.
+const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// Pause after a failed accept. It fails when file descriptors run out, and would fail again at once.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Bounds on what clients may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokerLimits {
+    /// Connections at a time; one more is told so and closed.
+    pub clients_max: usize,
+    /// A subscriber for whom more bytes wait is cut off at once.
+    pub subscriber_hard_bytes: usize,
+    /// A subscriber for whom more bytes wait, for longer than [`subscriber_soft_time`](Self::subscriber_soft_time)
+    /// without a break, is cut off.
+    pub subscriber_soft_bytes: usize,
+    /// See [`subscriber_soft_bytes`](Self::subscriber_soft_bytes).
+    pub subscriber_soft_time: Duration,
+}
+
+impl Default for BrokerLimits {
+    /// Redis's limits for subscribers, and 1,000 clients.
+    fn default() -> Self {
+        Self {
+            clients_max: CLIENTS_MAX,
+            subscriber_hard_bytes: SUBSCRIBER_HARD_BYTES,
+            subscriber_soft_bytes: SUBSCRIBER_SOFT_BYTES,
+            subscriber_soft_time: SUBSCRIBER_SOFT_TIME,
+        }
+    }
+}
+
+impl BrokerLimits {
+    fn output(&self) -> OutputLimits {
+        OutputLimits {
+            hard_bytes: self.subscriber_hard_bytes,
+            soft_bytes: self.subscriber_soft_bytes,
+            soft_time: self.subscriber_soft_time,
+        }
+    }
+}
+
+/// What a broker has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BrokerStats {
+    /// Connections that are open now.
+    pub clients: usize,
+    /// Connections that were accepted, refused ones included.
+    pub connections: u64,
+    /// Connections over the limit of clients.
+    pub refused: u64,
+    /// Messages that came in by PUBLISH.
+    pub published: u64,
+    /// Messages that were queued for a subscriber: a PUBLISH to three of them counts three. What a client that is cut
+    /// off never read is included.
+    pub delivered: u64,
+    /// Clients that were closed because they did not read.
+    pub cut_off: u64,
+}
+
+/// A running broker. Dropping it ends it without waiting; [`shutdown`](Self::shutdown) ends it in order.
+#[derive(Debug)]
+pub struct Broker {
+    hub: Arc<Hub>,
+    stop: Option<oneshot::Sender<()>>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Broker {
+    /// Serves 127.0.0.1 at `port`, or at a free port if that is 0, on the current tokio runtime.
+    pub async fn bind(port: u16, limits: BrokerLimits) -> io::Result<Self> {
+        Self::serve(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?, limits)
+    }
+
+    /// Serves `listener` on the current tokio runtime. Since there is no password, a listener that other machines can
+    /// reach is refused with [`io::ErrorKind::InvalidInput`].
+    pub fn serve(listener: TcpListener, limits: BrokerLimits) -> io::Result<Self> {
+        let addr = listener.local_addr()?;
+        if !addr.ip().is_loopback() {
+            let text = format!("{addr} is not a loopback address, and the broker has no password");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let hub = Arc::new(Hub::new(addr, limits));
+        let (stop, stopped) = oneshot::channel();
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&hub), stopped));
+        Ok(Self { hub, stop: Some(stop), accepting: Some(accepting) })
+    }
+
+    /// The address that it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.hub.addr
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> BrokerStats {
+        self.hub.stats()
+    }
+
+    /// Whether it still accepts clients.
+    pub fn is_serving(&self) -> bool {
+        self.accepting.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    /// Closes the port, lets clients read what waits for them for half a second, and closes them all. When it returns,
+    /// no task is left and the port can be bound again.
+    pub async fn shutdown(mut self) {
+        drop(self.stop.take());
+        if let Some(accepting) = self.accepting.take() {
+            _ = accepting.await;
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(accepting) = &self.accepting {
+            accepting.abort();
+        }
+    }
+}
+
+/// Accepts clients until `stopped` resolves. The clients' tasks live in here, so they end with it.
+async fn accept(listener: TcpListener, hub: Arc<Hub>, mut stopped: oneshot::Receiver<()>) {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stopped => break,
+            Some(_) = tasks.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, addr)) => admit(stream, addr, &hub, &mut tasks),
+                Err(error) => {
+                    tracing::warn!(%error, "the broker cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    for client in hub.clients() {
+        client.outbox.end(End::Drain);
+    }
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_TIME, drained).await.is_err() {
+        tracing::debug!(clients = tasks.len(), "the broker closes clients that did not read all of their messages");
+    }
+    tasks.shutdown().await;
+}
+
+fn admit(mut stream: TcpStream, addr: SocketAddr, hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, client = %addr, "the broker cannot turn off Nagle's algorithm");
+    }
+    match hub.admit(addr) {
+        Some(client) => {
+            tasks.spawn(connection::serve(stream, Arc::clone(hub), client));
+        }
+        None => {
+            // A few bytes always fit into a fresh socket's buffer, so this task ends at once.
+            tasks.spawn(async move {
+                _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
+            });
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What all clients of a broker share.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::routes::Routes;
+use super::{BrokerLimits, BrokerStats};
+
+/// Shared by all tasks of one broker.
+#[derive(Debug)]
+pub(super) struct Hub {
+    pub(super) addr: SocketAddr,
+    pub(super) limits: BrokerLimits,
+    pub(super) started: Instant,
+    pub(super) stats: Counters,
+    /// Read for each run of messages, so publishers work side by side; written by subscriptions, which are rare, and by
+    /// EXEC. Locked for the encoding of at most 64 kB or one message, never across an await. A client's outbox and
+    /// profile are locked inside it, never the other way round.
+    pub(super) routes: RwLock<Routes>,
+    /// By id, so that lists come in the order of arrival. No other lock is taken inside it.
+    clients: Mutex<BTreeMap<u64, Arc<Client>>>,
+}
+
+/// Counters for INFO and [`BrokerStats`].
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    connections: AtomicU64,
+    refused: AtomicU64,
+    commands: AtomicUsize,
+    published: AtomicU64,
+    delivered: AtomicU64,
+    cut_off: AtomicU64,
+}
+
+impl Hub {
+    pub(super) fn new(addr: SocketAddr, limits: BrokerLimits) -> Self {
+        Self {
+            addr,
+            limits,
+            started: Instant::now(),
+            stats: Counters::default(),
+            routes: RwLock::default(),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Enters a new client, or counts it as refused if there are too many.
+    pub(super) fn admit(&self, addr: SocketAddr) -> Option<Arc<Client>> {
+        let id = self.stats.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut clients = self.lock_clients();
+        if clients.len() >= self.limits.clients_max {
+            self.stats.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let client = Arc::new(Client::new(id, addr, self.limits.output()));
+        clients.insert(id, Arc::clone(&client));
+        Some(client)
+    }
+
+    pub(super) fn forget(&self, id: u64) {
+        self.lock_clients().remove(&id);
+    }
+
+    /// All clients, in the order of arrival.
+    pub(super) fn clients(&self) -> Vec<Arc<Client>> {
+        self.lock_clients().values().cloned().collect()
+    }
+
+    pub(super) fn stats(&self) -> BrokerStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        BrokerStats {
+            clients: self.lock_clients().len(),
+            connections: get(&self.stats.connections),
+            refused: get(&self.stats.refused),
+            published: get(&self.stats.published),
+            delivered: get(&self.stats.delivered),
+            cut_off: get(&self.stats.cut_off),
+        }
+    }
+
+    fn lock_clients(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counters {
+    pub(super) fn commands(&self, count: usize) {
+        self.commands.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn commands_total(&self) -> usize {
+        self.commands.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn published(&self, messages: usize, deliveries: usize) {
+        self.published.fetch_add(messages as u64, Ordering::Relaxed);
+        self.delivered.fetch_add(deliveries as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn cut_off(&self) {
+        self.cut_off.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,317 @@
+//! HELLO, AUTH, INFO, CONFIG, COMMAND: what a client may learn about the server.
+
+use std::fmt::Write as _;
+
+use super::clients::check_name;
+use super::glob;
+use super::outbox::OutputLimits;
+use super::routes::{RouteTable, Routes};
+use super::session::Session;
+use super::table::{self, COMMANDS, Spec};
+use crate::bus::resp::{Args, BULK_BYTES_MAX, COMMAND_BYTES_MAX, strict_integer};
+
+/// The Redis whose behaviour is followed; clients decide by it what they may use.
+const REDIS_VERSION: &str = "7.0.15";
+
+impl Session {
+    /// `HELLO [2|3 [AUTH user password] [SETNAME name]]`.
+    pub(super) fn hello(&mut self, args: Args<'_>, routes: &mut RouteTable<'_>) {
+        let resp3 = match args.get(1).map(strict_integer) {
+            None => self.out.is_resp3(),
+            Some(Some(2)) => false,
+            Some(Some(3)) => true,
+            Some(Some(_)) => return self.out.error("NOPROTO unsupported protocol version"),
+            Some(None) => return self.out.error("ERR Protocol version is not an integer or out of range"),
+        };
+        let (mut login, mut name, mut index) = (None, None, 2);
+        while let Some(option) = args.get(index) {
+            match (args.get(index + 1), args.get(index + 2)) {
+                (Some(user), Some(password)) if option.eq_ignore_ascii_case(b"auth") => {
+                    login = Some((user, password));
+                    index += 3;
+                }
+                (Some(value), _) if option.eq_ignore_ascii_case(b"setname") => {
+                    if let Err(text) = check_name(value, "Client names") {
+                        return self.out.error(text);
+                    }
+                    name = Some(value.to_vec());
+                    index += 2;
+                }
+                _ => return self.error_quoting("ERR Syntax error in HELLO option '", option, "'"),
+            }
+        }
+        if login.is_some_and(|(user, _)| user != b"default") {
+            return self.wrong_password();
+        }
+        if let Some(name) = name {
+            self.client.profile().name = name;
+        }
+        // Under the lock, so that a subscriber's messages change their form right before this reply.
+        routes.write(|_| {
+            if resp3 != self.out.is_resp3() {
+                self.flush();
+                self.client.set_resp3(resp3);
+                self.out.set_resp3(resp3);
+            }
+            self.greet();
+            if self.is_subscriber() {
+                self.flush();
+            }
+        });
+    }
+
+    fn greet(&mut self) {
+        let proto = if self.out.is_resp3() { 3 } else { 2 };
+        self.out.map(7);
+        self.out.bulk("server");
+        self.out.bulk("redis");
+        self.out.bulk("version");
+        self.out.bulk(REDIS_VERSION);
+        self.out.bulk("proto");
+        self.out.integer(proto);
+        self.out.bulk("id");
+        self.out.integer(self.client.id as i64);
+        self.out.bulk("mode");
+        self.out.bulk("standalone");
+        self.out.bulk("role");
+        self.out.bulk("master");
+        self.out.bulk("modules");
+        self.out.array(0);
+    }
+
+    /// There is no password, so Redis's default user may log in with any, and nobody else can.
+    pub(super) fn auth(&mut self, args: Args<'_>) {
+        match args.len() {
+            2 => self.out.error(
+                "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
+                 configuration is correct?",
+            ),
+            3 if args.at(1) == b"default" => self.out.simple("OK"),
+            3 => self.wrong_password(),
+            _ => self.syntax_error(),
+        }
+    }
+
+    fn wrong_password(&mut self) {
+        self.out.error("WRONGPASS invalid username-password pair or user is disabled.");
+    }
+
+    /// The names after INFO choose sections; none, or one of three collective names, chooses all.
+    pub(super) fn info(&mut self, args: Args<'_>, routes: &mut RouteTable<'_>) {
+        let all = ["all", "everything", "default"];
+        let is_wanted = |section: &str| {
+            args.len() == 1
+                || args.iter_from(1).any(|name| {
+                    name.eq_ignore_ascii_case(section.as_bytes())
+                        || all.iter().any(|all| name.eq_ignore_ascii_case(all.as_bytes()))
+                })
+        };
+        let sections = [
+            ("Server", self.info_server()),
+            ("Clients", self.info_clients()),
+            ("Stats", self.info_stats(routes)),
+            ("Replication", "role:master\r\nconnected_slaves:0\r\n".to_owned()),
+            ("Keyspace", String::new()),
+        ];
+        let chosen: Vec<String> = sections
+            .iter()
+            .filter(|(name, _)| is_wanted(name))
+            .map(|(name, fields)| format!("# {name}\r\n{fields}"))
+            .collect();
+        self.out.text(&chosen.join("\r\n"));
+    }
+
+    fn info_server(&self) -> String {
+        let uptime = self.hub.started.elapsed().as_secs();
+        let mut text = String::new();
+        _ = write!(
+            text,
+            "redis_version:{REDIS_VERSION}\r\nserver_name:tickscope\r\ntickscope_version:{}\r\nredis_mode:standalone\r\n\
+             os:{} {}\r\narch_bits:{}\r\nprocess_id:{}\r\ntcp_port:{}\r\nuptime_in_seconds:{uptime}\r\n\
+             uptime_in_days:{}\r\n",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS,
+            std::env::consts::ARCH,
+            usize::BITS,
+            std::process::id(),
+            self.hub.addr.port(),
+            uptime / 86_400,
+        );
+        text
+    }
+
+    fn info_clients(&self) -> String {
+        let clients = self.hub.clients();
+        let pubsub = clients.iter().filter(|client| client.is_subscriber()).count();
+        format!(
+            "connected_clients:{}\r\ncluster_connections:0\r\nmaxclients:{}\r\nblocked_clients:0\r\npubsub_clients:{pubsub}\r\n",
+            clients.len(),
+            self.hub.limits.clients_max
+        )
+    }
+
+    fn info_stats(&self, routes: &mut RouteTable<'_>) -> String {
+        let stats = self.hub.stats();
+        let (channels, patterns) = routes.read(Routes::counts);
+        format!(
+            "total_connections_received:{}\r\ntotal_commands_processed:{}\r\nrejected_connections:{}\r\n\
+             pubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\n\
+             client_output_buffer_limit_disconnections:{}\r\npublished_messages:{}\r\ndelivered_messages:{}\r\n",
+            stats.connections,
+            self.hub.stats.commands_total(),
+            stats.refused,
+            stats.cut_off,
+            stats.published,
+            stats.delivered,
+        )
+    }
+
+    pub(super) fn config_get(&mut self, args: Args<'_>) {
+        let is_wanted =
+            |name: &str| args.iter_from(2).any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
+        let mut settings = self.settings().to_vec();
+        settings.retain(|(name, _)| is_wanted(name));
+        self.out.map(settings.len());
+        for (name, value) in settings {
+            self.out.bulk(name);
+            self.out.bulk(value);
+        }
+    }
+
+    /// Every setting is fixed when the broker starts.
+    pub(super) fn config_set(&mut self, args: Args<'_>) {
+        let name = args.at(2);
+        if self.settings().iter().any(|(setting, _)| name.eq_ignore_ascii_case(setting.as_bytes())) {
+            let text = "ERR CONFIG SET failed (possibly related to argument '";
+            self.error_quoting(text, name, "') - can't set immutable config");
+        } else {
+            self.error_quoting("ERR Unknown option or number of arguments for CONFIG SET - '", name, "'");
+        }
+    }
+
+    /// Those that tools such as redis-benchmark ask for, by name.
+    fn settings(&self) -> [(&'static str, String); 11] {
+        let OutputLimits { hard_bytes, soft_bytes, soft_time } = self.hub.limits.output();
+        let output = format!("normal 0 0 0 slave 0 0 0 pubsub {hard_bytes} {soft_bytes} {}", soft_time.as_secs());
+        [
+            ("appendonly", "no".to_owned()),
+            ("bind", self.hub.addr.ip().to_string()),
+            ("client-output-buffer-limit", output),
+            ("client-query-buffer-limit", COMMAND_BYTES_MAX.to_string()),
+            ("databases", "1".to_owned()),
+            ("maxclients", self.hub.limits.clients_max.to_string()),
+            ("port", self.hub.addr.port().to_string()),
+            ("proto-max-bulk-len", BULK_BYTES_MAX.to_string()),
+            ("save", String::new()),
+            ("tcp-keepalive", "0".to_owned()),
+            ("timeout", "0".to_owned()),
+        ]
+    }
+
+    pub(super) fn command_all(&mut self) {
+        self.out.array(COMMANDS.len());
+        for spec in COMMANDS {
+            self.describe_command(spec);
+        }
+    }
+
+    pub(super) fn command_info(&mut self, args: Args<'_>) {
+        if args.len() == 2 {
+            return self.command_all();
+        }
+        let names = args.iter_from(2);
+        self.out.array(names.len());
+        for name in names {
+            match by_full_name(name) {
+                Some(spec) => self.describe_command(spec),
+                None => self.out.null(),
+            }
+        }
+    }
+
+    pub(super) fn command_docs(&mut self, args: Args<'_>) {
+        let chosen: Vec<&Spec> = if args.len() == 2 {
+            COMMANDS.iter().collect()
+        } else {
+            args.iter_from(2).filter_map(by_full_name).collect()
+        };
+        self.document(&chosen);
+    }
+
+    pub(super) fn command_list(&mut self, args: Args<'_>) {
+        let is_filtered = args.len() == 5
+            && args.at(2).eq_ignore_ascii_case(b"filterby")
+            && args.at(3).eq_ignore_ascii_case(b"pattern");
+        if args.len() != 2 && !is_filtered {
+            return self.syntax_error();
+        }
+        let is_wanted = |spec: &&Spec| !is_filtered || glob::matches(args.at(4), spec.name.as_bytes());
+        let names: Vec<&str> = COMMANDS.iter().filter(is_wanted).map(|spec| spec.name).collect();
+        self.out.array(names.len());
+        for name in names {
+            self.out.bulk(name);
+        }
+    }
+
+    /// HELP of a container: its subcommands with what they do.
+    pub(super) fn help(&mut self, spec: &Spec) {
+        let container = spec.name.split('|').next().unwrap_or_default();
+        let Some(container) = table::command(container.as_bytes()) else { return };
+        self.out.array(1 + 2 * container.subcommands.len());
+        let name = container.name.to_ascii_uppercase();
+        self.out.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+        for spec in container.subcommands {
+            self.out.simple(&spec.name.rsplit('|').next().unwrap_or_default().to_ascii_uppercase());
+            self.out.simple(&format!("    {}.", spec.summary));
+        }
+    }
+
+    /// The ten elements of COMMAND INFO.
+    fn describe_command(&mut self, spec: &Spec) {
+        self.out.array(10);
+        self.out.bulk(spec.name);
+        self.out.integer(i64::from(spec.arity));
+        self.words(spec.flags);
+        // First key, last key and step: no command here has keys that matter.
+        (0..3).for_each(|_| self.out.integer(0));
+        self.words(spec.categories);
+        let tips = spec.tips.split_whitespace();
+        self.out.set(tips.clone().count());
+        tips.for_each(|tip| self.out.bulk(tip));
+        self.out.set(0);
+        self.out.set(spec.subcommands.len());
+        for spec in spec.subcommands {
+            self.describe_command(spec);
+        }
+    }
+
+    fn words(&mut self, words: &str) {
+        let words = words.split_whitespace();
+        self.out.set(words.clone().count());
+        words.for_each(|word| self.out.simple(word));
+    }
+
+    fn document(&mut self, specs: &[&Spec]) {
+        self.out.map(specs.len());
+        for spec in specs {
+            self.out.bulk(spec.name);
+            self.out.map(if spec.subcommands.is_empty() { 3 } else { 4 });
+            for (field, value) in [("summary", spec.summary), ("since", spec.since), ("group", spec.group)] {
+                self.out.bulk(field);
+                self.out.bulk(value);
+            }
+            if !spec.subcommands.is_empty() {
+                self.out.bulk("subcommands");
+                self.document(&spec.subcommands.iter().collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+/// A command, or a subcommand as `client|id`.
+fn by_full_name(name: &[u8]) -> Option<&'static Spec> {
+    match name.iter().position(|byte| *byte == b'|') {
+        None => table::command(name),
+        Some(bar) => table::command(&name[..bar])?.subcommand(&name[bar + 1..]),
+    }
+}
