@@ -117,7 +117,7 @@ impl Painter {
                 let ticks = key.ticks(&frame, fonts);
                 let canvas = Canvas { pixels: &mut *pixels, size, clip: whole, caps: Caps::Butt, fonts, mask };
                 let pen = Pen { area: canvas.into_drawing_area(), fonts, look };
-                ground::draw(&pen, &frame, scene.chart.viewport, &ticks)?;
+                ground::draw(&pen, &frame, &scene.chart, &ticks)?;
                 drop(pen);
                 let mut kept = ground.take().map_or_else(Vec::new, |old| old.pixels);
                 kept.clear();
@@ -187,7 +187,8 @@ pub fn png(pixels: &[u32], size: Size) -> Result<Vec<u8>, PlotError> {
     if pixels.len() != expected {
         return Err(PlotError::Buffer { expected, got: pixels.len() });
     }
-    let bytes: Vec<u8> = pixels.iter().flat_map(|pixel| [(pixel >> 16) as u8, (pixel >> 8) as u8, *pixel as u8]).collect();
+    let bytes: Vec<u8> =
+        pixels.iter().flat_map(|pixel| [(pixel >> 16) as u8, (pixel >> 8) as u8, *pixel as u8]).collect();
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, size.width, size.height);
     encoder.set_color(png::ColorType::Rgb);

@@ -21,13 +21,11 @@ const COLUMN_GAP_PX: f64 = 12.0;
 /// From the cursor to the read-out.
 const AWAY_PX: f64 = 14.0;
 const SYMBOL_PX_MAX: f64 = 140.0;
+/// Most rows of the read-out: more would hide the chart that they describe.
+const ROWS_MAX: usize = 16;
 
 /// Labels at the top of gap bands, widest band first; a label that would cover another one is left out.
-pub(super) fn gap_labels<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
-    chart: &Chart,
-    frame: &Frame,
-) -> Result<(), PlotError> {
+pub(super) fn gap_labels<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: &Frame) -> Result<(), PlotError> {
     let plot = Area::from(frame.plot);
     let column = |time_ns: i64| plot.left + time_share(chart.viewport.time, time_ns) * plot.width();
     let mut bands: Vec<(f64, f64, &str)> = chart
@@ -85,15 +83,14 @@ struct Row<'a> {
 
 fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Area) -> Result<(), PlotError> {
     let room = ((plot.height() - 2.0 * PADDING_PX - 8.0) / ROW_PX).floor().max(0.0) as usize;
+    let room = room.min(ROWS_MAX);
     if cross.rows.is_empty() || room == 0 {
         return Ok(());
     }
     // The last row that fits says how many did not.
-    let shown = if cross.rows.len() <= room { room } else { room - 1 };
-    let rows: Vec<Row<'_>> = cross
-        .rows
-        .iter()
-        .take(shown)
+    let shown = if cross.rows.len() <= room { cross.rows.len() } else { room - 1 };
+    let rows: Vec<Row<'_>> = nearest(cross, shown)
+        .into_iter()
         .map(|source| Row {
             symbol: pen.fonts.fit(&source.symbol, SYMBOL, SYMBOL_PX_MAX as f32),
             change: source.change_percent.map_or_else(String::new, |percent| percent_text(percent, 2)),
@@ -134,6 +131,16 @@ fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Are
         pen.text(&format!("+{hidden} more"), SYMBOL, (left, y), HPos::Left, pen.look.dim)?;
     }
     Ok(())
+}
+
+/// The `count` rows whose points are nearest to the cursor's value, in their own order.
+fn nearest(cross: &Crosshair, count: usize) -> Vec<&Readout> {
+    let off = |row: &Readout| (row.point.value - cross.value).abs();
+    let mut order: Vec<usize> = (0..cross.rows.len()).collect();
+    order.sort_by(|&a, &b| off(&cross.rows[a]).total_cmp(&off(&cross.rows[b])));
+    order.truncate(count);
+    order.sort_unstable();
+    order.into_iter().map(|i| &cross.rows[i]).collect()
 }
 
 /// A box below and right of the cursor, on the other side where there is no room, inside the plot always.

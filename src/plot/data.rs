@@ -1,15 +1,14 @@
-//! What is drawn inside the plot, and nowhere else: gap bands, the zero line, the data's lines.
+//! What is drawn inside the plot, and nowhere else: gap bands, the data's lines.
 
 use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::style::Color as _;
 use plotters_backend::DrawingBackend;
 
-use super::axes::{plane, value_share};
+use super::axes::plane;
 use super::frame::Frame;
 use super::pen::{Paint, Pen, units};
 use super::trace::{Stroke, strokes};
-use super::{AxisKind, Chart, PlotError};
-use crate::view::Rect;
+use super::{Chart, PlotError};
 
 /// Width of a data line, px.
 const LINE_PX: f64 = 1.5;
@@ -27,11 +26,6 @@ pub(super) fn draw<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: 
         let corners = [(gap.start_ns, value.hi), (gap.end_ns, value.lo)];
         plane.draw(&Rectangle::new(corners, Paint(pen.look.warn, 0.09).color().filled()))?;
     }
-    if chart.axis == AxisKind::Percent && value.lo < 0.0 && value.hi > 0.0 {
-        let y = row_center(plot, value_share(value, 0.0));
-        let (left, right) = (f64::from(plot.left), f64::from(plot.right));
-        pen.dashes((left, y), (right, y), (2.0, 3.0), Paint(pen.look.cross, 0.8))?;
-    }
     for line in &chart.lines {
         let paint = Paint::from(pen.look.slot(line.slot));
         for stroke in line.runs.iter().flat_map(|run| strokes(run, chart.viewport, plot)) {
@@ -42,9 +36,4 @@ pub(super) fn draw<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: 
         }
     }
     Ok(())
-}
-
-/// The middle of the pixel row at a share of the plot's height.
-pub(super) fn row_center(plot: Rect, share: f64) -> f64 {
-    (f64::from(plot.bottom) - share * f64::from(plot.height())).floor() + 0.5
 }

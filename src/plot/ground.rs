@@ -1,17 +1,17 @@
-//! What lies under the data and changes only with the view: grounds, strips, grid. Drawn once and kept.
+//! What lies under the data and changes only with the view: grounds, strips, grid, zero line. Drawn once and kept.
 
 use jiff::tz::TimeZone;
 use plotters::coord::cartesian::MeshLine;
-use plotters_backend::{BackendCoord, DrawingBackend};
+use plotters_backend::DrawingBackend;
 
-use super::axes::plane;
+use super::axes::{plane, value_share};
 use super::canvas::UNITS_PER_PX;
 use super::font::{Fonts, Type};
 use super::frame::Frame;
-use super::pen::{Paint, Pen};
+use super::pen::{Area, Paint, Pen};
 use super::time_ticks::time_ticks;
 use super::value_ticks::value_ticks;
-use super::{AxisKind, PlotError, Scene, Size, Theme};
+use super::{AxisKind, Chart, PlotError, Scene, Size, Theme};
 use crate::view::Viewport;
 
 /// Type of the labels on both axes.
@@ -60,7 +60,7 @@ impl Key {
 pub(super) fn draw<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     frame: &Frame,
-    viewport: Viewport,
+    chart: &Chart,
     ticks: &Ticks,
 ) -> Result<(), PlotError> {
     let look = pen.look;
@@ -70,7 +70,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     if frame.plot.width() == 0 || frame.plot.height() == 0 {
         return Ok(());
     }
-    let plane = plane(&pen.area, viewport, frame.plot, &ticks.time, &ticks.value);
+    let plane = plane(&pen.area, chart.viewport, frame.plot, &ticks.time, &ticks.value);
     let style = Paint::from(look.grid).stroke(1.0);
     plane.draw_mesh(
         |backend, line| {
@@ -83,14 +83,15 @@ pub(super) fn draw<DB: DrawingBackend>(
         ticks.value.len(),
         ticks.time.len(),
     )?;
-    // The left and bottom edges of the plot, so that the grid has an end where no tick falls.
-    let edge = |a: BackendCoord, b: BackendCoord| {
-        plane.strip_coord_spec().use_screen_coord().draw(&plotters::element::PathElement::new([a, b], style))
-    };
-    let units = |px: i32| px * UNITS_PER_PX;
-    let (left, bottom) = (centered(units(frame.plot.left)), centered(units(frame.plot.bottom)));
-    edge((left, units(frame.plot.top)), (left, units(frame.plot.bottom)))?;
-    edge((units(frame.plot.left), bottom), (units(frame.plot.right), bottom))?;
+    // The left and bottom edges, so that the grid has an end where no tick falls.
+    let plot = Area::from(frame.plot);
+    pen.fill(Area { right: plot.left + 1.0, ..plot }, look.grid)?;
+    pen.fill(Area { top: plot.bottom, bottom: plot.bottom + 1.0, ..plot }, look.grid)?;
+    let value = chart.viewport.value;
+    if chart.axis == AxisKind::Percent && value.lo < 0.0 && value.hi > 0.0 {
+        let y = (plot.bottom - value_share(value, 0.0) * plot.height()).floor() + 0.5;
+        pen.dashes((plot.left, y), (plot.right, y), (1.0, 3.0), look.cross.into())?;
+    }
     Ok(())
 }
 

@@ -108,8 +108,13 @@ pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> Layout {
     let start = x + GAP_PX;
     let entries: Vec<Measured<'_>> = header.legend.iter().map(|entry| Measured::new(entry, fonts)).collect();
     let total = |detail| entries.iter().map(|e| e.width(detail) + GAP_PX).sum::<f64>() - GAP_PX;
+    // Before the first tick there are no columns to hold free.
+    let priced = header.legend.iter().any(|entry| entry.last.is_some());
     let details = [Detail::Change, Detail::Last, Detail::Symbol];
-    let fitting = details.into_iter().find(|&detail| entries.is_empty() || total(detail) <= room_end - start);
+    let fitting = details[if priced { 0 } else { 2 }..]
+        .iter()
+        .copied()
+        .find(|&detail| entries.is_empty() || total(detail) <= room_end - start);
     let spare = fitting.map_or(0.0, |detail| room_end - start - if entries.is_empty() { 0.0 } else { total(detail) });
 
     let mut x = start;

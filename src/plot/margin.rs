@@ -65,7 +65,8 @@ pub(super) fn value_axis<DB: DrawingBackend>(
         let y = row(*value);
         let area = Area { left: axis.left, right: axis.right, top: y - LABEL_PX / 2.0, bottom: y + LABEL_PX / 2.0 };
         let hidden = taken.iter().any(|tag| tag.overlaps(&area));
-        let inside = area.top >= axis.top - LABEL_PX && area.bottom <= axis.bottom + LABEL_PX / 2.0;
+        // A label at the very bottom would stand among those of the time axis.
+        let inside = area.bottom <= axis.bottom + 2.0;
         if inside && !hidden {
             figures(pen, text, LABEL, &axis, y, pen.look.dim)?;
         }
@@ -75,7 +76,11 @@ pub(super) fn value_axis<DB: DrawingBackend>(
             boxed(pen, &tag.text, tag_area(*middle), pen.look.slot(tag.slot))?;
         }
     }
-    cross.map_or(Ok(()), |(area, text)| boxed(pen, &text, area, pen.look.cross))
+    let Some((area, text)) = cross else { return Ok(()) };
+    // A rim of ground sets it off from the tags that it covers.
+    let rim = Area { left: area.left - 1.0, right: area.right + 1.0, top: area.top - 1.0, bottom: area.bottom + 1.0 };
+    pen.rounded(rim, TAG_RADIUS_PX + 1.0, pen.look.ground)?;
+    boxed(pen, &text, area, pen.look.cross)
 }
 
 /// Figures at the axis' indent, set smaller until they fit.

@@ -44,12 +44,7 @@ pub(super) struct Area {
 
 impl From<Rect> for Area {
     fn from(r: Rect) -> Self {
-        Self {
-            left: f64::from(r.left),
-            top: f64::from(r.top),
-            right: f64::from(r.right),
-            bottom: f64::from(r.bottom),
-        }
+        Self { left: f64::from(r.left), top: f64::from(r.top), right: f64::from(r.right), bottom: f64::from(r.bottom) }
     }
 }
 
@@ -135,12 +130,8 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
 
     /// A box with round corners and an edge of one pixel inside its border.
     pub(super) fn panel(&self, area: Area, radius: f64, inside: Paint, edge: Paint) -> Result<(), PlotError> {
-        let inset = |d: f64| Area {
-            left: area.left + d,
-            top: area.top + d,
-            right: area.right - d,
-            bottom: area.bottom - d,
-        };
+        let inset =
+            |d: f64| Area { left: area.left + d, top: area.top + d, right: area.right - d, bottom: area.bottom - d };
         self.rounded(area, radius, inside)?;
         let mut path = outline(inset(0.5), radius - 0.5);
         path.extend(path.first().copied());

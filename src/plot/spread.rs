@@ -18,9 +18,7 @@ pub(super) fn spread(wishes: &[f64], height: f64, top: f64, bottom: f64) -> Vec<
 
     // Of each block: how many boxes, and the sum of where its first box's top would have to be for each of them.
     let mut blocks: Vec<(usize, f64)> = Vec::with_capacity(order.len());
-    let place = |(count, sum): (usize, f64)| {
-        (sum / count as f64).min(bottom - count as f64 * height).max(top)
-    };
+    let place = |(count, sum): (usize, f64)| (sum / count as f64).min(bottom - count as f64 * height).max(top);
     for &i in &order {
         let mut block = (1, clamped(wishes[i]) - height / 2.0);
         while let Some(&above) = blocks.last() {

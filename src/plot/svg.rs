@@ -19,7 +19,7 @@ use super::{PlotError, Scene, Size, data, front, ground};
 pub(super) fn document(scene: &Scene, size: Size, fonts: &Fonts) -> Result<String, PlotError> {
     let frame = Frame::new(size);
     let ticks = Key::new(scene, size).ticks(&frame, fonts);
-    let under = layer(size, scene, fonts, |pen| ground::draw(pen, &frame, scene.chart.viewport, &ticks))?;
+    let under = layer(size, scene, fonts, |pen| ground::draw(pen, &frame, &scene.chart, &ticks))?;
     let lines = layer(size, scene, fonts, |pen| data::draw(pen, &scene.chart, &frame))?;
     let over = layer(size, scene, fonts, |pen| front(pen, scene, &frame, &ticks).map(drop))?;
 
@@ -56,11 +56,8 @@ fn layer(
 ) -> Result<String, PlotError> {
     let mut text = String::new();
     let fine = (size.width * UNITS_PER_PX as u32, size.height * UNITS_PER_PX as u32);
-    let pen = Pen {
-        area: SVGBackend::with_string(&mut text, fine).into_drawing_area(),
-        fonts,
-        look: Look::new(scene.theme),
-    };
+    let pen =
+        Pen { area: SVGBackend::with_string(&mut text, fine).into_drawing_area(), fonts, look: Look::new(scene.theme) };
     draw(&pen)?;
     pen.area.present()?;
     drop(pen);

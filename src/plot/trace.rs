@@ -127,7 +127,13 @@ fn visible(a: (f64, f64), b: (f64, f64), bounds: &Area) -> Option<((f64, f64), (
         return None;
     }
     let along = |share: f64| {
-        let (x, y) = if share <= 0.0 { a } else if share >= 1.0 { b } else { (a.0 + share * dx, a.1 + share * dy) };
+        let (x, y) = if share <= 0.0 {
+            a
+        } else if share >= 1.0 {
+            b
+        } else {
+            (a.0 + share * dx, a.1 + share * dy)
+        };
         // Rounding in a very long segment may overshoot the edge it was cut at.
         (x.clamp(bounds.left, bounds.right), y.clamp(bounds.top, bounds.bottom))
     };

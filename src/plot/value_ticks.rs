@@ -93,12 +93,12 @@ fn plain(value: f64, decimals: usize) -> String {
     }
 }
 
-/// Decimals that tell the values of neighbouring rows apart.
+/// Decimals that the value under a cursor deserves: about one in ten rows changes the last one.
 pub(super) fn decimals_per_px(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> usize {
     let step = (span.hi / 2.0 - span.lo / 2.0) * 2.0 / height_px.max(1.0);
-    let needed = if step > 0.0 { (-step.log10()).ceil().clamp(0.0, DECIMALS_MAX as f64) as usize } else { 0 };
+    let needed = if step > 0.0 { (-step.log10()).floor().clamp(0.0, DECIMALS_MAX as f64) as usize } else { 0 };
     match axis {
-        AxisKind::Price => needed.clamp(decimals, decimals + 1),
+        AxisKind::Price => needed.max(decimals),
         AxisKind::Percent => needed.clamp(2, 4),
     }
 }
