@@ -6,10 +6,14 @@ mod broker;
 mod endpoint;
 mod local;
 mod publish;
+mod push;
 mod resp;
+mod socket;
 mod subscribe;
 
 pub use backoff::Backoff;
 pub use broker::{Broker, BrokerLimits, BrokerStats};
 pub use endpoint::{Endpoint, EndpointError, Target};
 pub use local::{Local, LocalError, Role};
+pub use publish::{Echo, Link, Message, Outbox, Overflow, PublishError, Snapshot, publish};
+pub use subscribe::{Channel, Feed, LinkState, SubscribeError, subscribe};

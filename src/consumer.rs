@@ -1,1 +1,224 @@
-//! Stub.
+//! The consumer put together: a subscription fills the book on the runtime's threads while the main thread draws.
+
+mod args;
+mod controls;
+mod demo;
+mod format;
+mod gather;
+mod ingest;
+mod meters;
+mod picture;
+mod report;
+mod screen;
+mod shared;
+mod snapshot;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use rand_chacha::ChaCha8Rng;
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tracing::info;
+
+pub use args::{Args, ArgsError, AxisChoice, Config, Kept, SnapshotFormat, StatsFormat};
+pub use report::{Report, SymbolReport};
+pub use snapshot::SnapshotError;
+
+use crate::bus::{SubscribeError, Target, subscribe};
+use crate::cli;
+use crate::model::Decoder;
+use crate::plot::{Frame, Painter, PlotError, Size};
+use crate::series::{Book, BookConfig, History};
+use crate::window::WindowError;
+use controls::Controls;
+use demo::DemoError;
+use ingest::Ingest;
+use picture::Picture;
+use screen::Screen;
+use shared::Shared;
+
+/// The visible span unless told otherwise; it grows with the data up to here.
+const SPAN_DEFAULT: Duration = Duration::from_secs(300);
+
+/// Threads for the network: one reads, one runs timers and signals, and the demo's broker and producer share both.
+const WORKERS: usize = 2;
+
+/// How long the network side may take to end. Users are promised a clean end within a second.
+const END_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// Why a run failed.
+#[derive(Debug, Error)]
+pub enum ConsumerError {
+    /// No window.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// No subscription.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+    /// No snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// No picture.
+    #[error("the chart cannot be drawn")]
+    Plot(#[from] PlotError),
+    /// No demo.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// No threads.
+    #[error("the network threads cannot be started")]
+    Runtime(#[source] io::Error),
+    /// A defect of ours: the network side ended by itself.
+    #[error("the network side ended unexpectedly")]
+    NetworkEnded,
+}
+
+impl ConsumerError {
+    /// Exit status: 2 where the surroundings are at fault, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Window(WindowError::NoDisplay { .. }) => cli::EXIT_USAGE,
+            _ => cli::EXIT_FAILURE,
+        }
+    }
+}
+
+/// Runs until `shutdown` resolves, the time is up or the user closes the window. Must be called on the process's main
+/// thread when a window is wanted.
+pub fn run(
+    config: &Config,
+    rng: ChaCha8Rng,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Report, ConsumerError> {
+    let started = Instant::now();
+    // A display that is missing must be said before anything is connected.
+    let screen = if config.headless { None } else { Some(Screen::open(config)?) };
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
+    let (stop, stopped) = watch::channel(false);
+    let stop = Arc::new(stop);
+    runtime.spawn(stop_when(Arc::clone(&stop), shutdown, config.run_for));
+
+    let shared = Arc::new(Shared::new(Book::new(BookConfig {
+        symbols: config.symbols.clone(),
+        symbols_max: config.symbols_max,
+        history: history(config.history),
+    })));
+    let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
+    let target = demo.as_ref().map_or_else(|| config.target.clone(), |demo| demo.target());
+    let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
+
+    let mut controls = new_controls(config);
+    let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
+    let mut picture = Picture::new(TimeZone::system(), channels.join(" "), target.endpoint().to_string());
+    let size = match screen {
+        Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
+        None => {
+            runtime.block_on(wait_headless(stopped, &shared));
+            Ok(config.size)
+        }
+    };
+    // The receivers may be gone already: then everything has ended.
+    let _ = stop.send(true);
+    let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
+    if let Some(demo) = demo {
+        runtime.block_on(demo.end());
+    }
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match ended {
+        Ok(Ok(outcome)) => outcome?,
+        Ok(Err(_)) => return Err(ConsumerError::NetworkEnded),
+        Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
+    }
+    write_snapshot(config, size?, &shared, &mut controls, &mut picture)?;
+    Ok(Report::collect(&shared, started.elapsed().as_secs_f64()))
+}
+
+fn history(kept: Kept) -> History {
+    /// With a bound in time, this many ticks are still the most: 24 bytes each, a few gigabytes.
+    const TICKS_MAX: usize = 100_000_000;
+    match kept {
+        Kept::Ticks(ticks_max) => History { ticks_max, age_ns_max: None },
+        Kept::AgeNs(age_ns) => History { ticks_max: TICKS_MAX, age_ns_max: Some(age_ns) },
+    }
+}
+
+fn new_controls(config: &Config) -> Controls {
+    let (default, grows) = if config.demo { (demo::SPAN, true) } else { (SPAN_DEFAULT, true) };
+    let span = config.window.unwrap_or(default);
+    let span_ns = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    Controls::new(span_ns, grows && config.window.is_none(), config.axis, config.theme)
+}
+
+async fn stop_when(stop: Arc<watch::Sender<bool>>, shutdown: impl Future<Output = ()>, run_for: Option<Duration>) {
+    let time_up = async {
+        match run_for {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = shutdown => {}
+        () = time_up => {}
+    }
+    // Nobody listens any more only when the run has ended by itself.
+    let _ = stop.send(true);
+}
+
+fn spawn_network(
+    runtime: &Runtime,
+    config: &Config,
+    target: &Target,
+    shared: &Arc<Shared>,
+    stop: &Arc<watch::Sender<bool>>,
+    rng: ChaCha8Rng,
+) -> tokio::task::JoinHandle<Result<(), SubscribeError>> {
+    let (target, channels) = (target.clone(), config.channels.clone());
+    let mut ingest = Ingest::new(Arc::clone(shared), Decoder::new(config.fields.clone()));
+    let (shared, stop) = (Arc::clone(shared), Arc::clone(stop));
+    runtime.spawn(async move {
+        let outcome = subscribe(&target, &channels, &mut ingest, stop.subscribe(), rng).await;
+        shared.ended.store(true, Ordering::Release);
+        // Without a subscription there is nothing left to show: the window closes and the error is said.
+        let _ = stop.send(true);
+        outcome
+    })
+}
+
+/// Waits for the end; says now and then how it goes.
+async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared) {
+    const STATUS_EVERY: Duration = Duration::from_secs(10);
+    let mut status = tokio::time::interval(STATUS_EVERY);
+    status.tick().await;
+    loop {
+        tokio::select! {
+            // The sender lives as long as the run, so an error cannot come; it would be an end as well.
+            _ = stopped.wait_for(|stop| *stop) => return,
+            _ = status.tick() => {
+                let counters = shared.book().counters();
+                let rejected = shared.rejects().total();
+                info!(received = counters.received, kept = counters.kept, lost = counters.lost, rejected, "running");
+            }
+        }
+    }
+}
+
+fn write_snapshot(
+    config: &Config,
+    size: Size,
+    shared: &Shared,
+    controls: &mut Controls,
+    picture: &mut Picture,
+) -> Result<(), ConsumerError> {
+    let Some((path, format)) = &config.snapshot else { return Ok(()) };
+    let mut painter = Painter::new()?;
+    picture.toast = None;
+    let (scene, _) = picture.scene(shared, controls, &Frame::new(size), Instant::now());
+    snapshot::write(&mut painter, &scene, size, path, *format)?;
+    info!("saved {}", path.display());
+    Ok(())
+}

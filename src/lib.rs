@@ -5,6 +5,7 @@
 //! and which of them may know which.
 
 pub mod bus;
+pub mod cli;
 pub mod consumer;
 pub mod market;
 pub mod model;

@@ -6,6 +6,16 @@ use std::fmt;
 
 use compact_str::CompactString;
 
+mod decode;
+mod fields;
+mod number;
+mod wire;
+
+pub use decode::{Decoder, Reject, RejectCounts};
+pub use fields::{FieldMap, FieldMapError};
+pub use number::{parse_price, parse_timestamp};
+pub use wire::{TimestampFormat, write_tick};
+
 /// Longest accepted symbol, in bytes of UTF-8. Exchange symbols stay under 32; options and crypto pairs under 64.
 pub const SYMBOL_BYTES_MAX: usize = 64;
 

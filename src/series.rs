@@ -1,1 +1,323 @@
-//! Stub.
+//! What has been received, in memory: per symbol the ticks sorted by time, with a pyramid of their extremes; and the
+//! [`Book`] of all symbols with its counters, losses and gaps.
+//!
+//! Pure: no clock, no I/O, nothing asynchronous. Every bound is named, and whatever a bound drops is counted.
+
+mod book;
+mod chunk;
+mod extract;
+mod gaps;
+mod loss;
+mod pyramid;
+#[cfg(test)]
+mod tests;
+mod volume;
+
+pub use book::{Appended, Book, BookConfig, Counters, SYMBOLS_MAX_DEFAULT, SymbolId};
+pub use extract::Summary;
+pub use gaps::{GAPS_MAX, Gap, GapCause};
+pub use loss::{HOLES_MAX, JUMP_MAX, SOURCES_MAX};
+
+use crate::model::{Price, Timestamp};
+use chunk::{CHUNK_TICKS, Chunk};
+use pyramid::{Chunks, Pyramid};
+
+/// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
+/// was cut in two keeps half. Beyond, chunks never change again (and may be packed), and a later tick is dropped and
+/// counted.
+pub const LATE_CHUNKS_MAX: usize = 64;
+
+/// How much is kept of one symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// Most ticks; at least 1.
+    pub ticks_max: usize,
+    /// Longest time before the newest tick, ns; `None` for any.
+    pub age_ns_max: Option<i64>,
+}
+
+/// A vertex of a line: a tick without its size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Nanoseconds since the Unix epoch.
+    pub time_ns: i64,
+    /// Its price.
+    pub price: f64,
+}
+
+/// A kept tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TickRef {
+    /// Nanoseconds since the Unix epoch.
+    pub time_ns: i64,
+    /// Its price.
+    pub price: f64,
+    /// Traded volume, if it came with one.
+    pub size: Option<f64>,
+}
+
+impl TickRef {
+    /// The tick as the vertex of a line.
+    pub const fn sample(&self) -> Sample {
+        Sample { time_ns: self.time_ns, price: self.price }
+    }
+}
+
+/// What became of a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It is the newest one.
+    InOrder,
+    /// It came late and was put in its place.
+    Reordered,
+    /// It is older than anything that may still change or be kept; it was dropped.
+    TooLate,
+}
+
+/// All-time figures of a series: over every tick received, whether or not it is still kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Statistics {
+    /// The earliest tick.
+    pub first: Sample,
+    /// The latest tick.
+    pub last: Sample,
+    /// Lowest price.
+    pub min: f64,
+    /// Highest price.
+    pub max: f64,
+}
+
+/// The ticks of one symbol, sorted by time, those of equal time in order of arrival.
+#[derive(Debug)]
+pub struct Series {
+    history: History,
+    chunks: Chunks,
+    pyramid: Pyramid,
+    /// Ticks at the front of the first chunk that are evicted already; always fewer than it has.
+    head: usize,
+    len: usize,
+    /// Memory of the chunk that was evicted last, for the next one: no allocation once the history is full.
+    spare: Option<Chunk>,
+    received: u64,
+    evicted: u64,
+    reordered: u64,
+    too_late: u64,
+    statistics: Option<Statistics>,
+}
+
+impl Series {
+    /// An empty series that keeps as much as `history` says.
+    pub fn new(history: History) -> Self {
+        let history =
+            History { ticks_max: history.ticks_max.max(1), age_ns_max: history.age_ns_max.map(|ns| ns.max(0)) };
+        Self {
+            history,
+            chunks: Chunks::default(),
+            pyramid: Pyramid::default(),
+            head: 0,
+            len: 0,
+            spare: None,
+            received: 0,
+            evicted: 0,
+            reordered: 0,
+            too_late: 0,
+            statistics: None,
+        }
+    }
+
+    /// Takes in a tick, in amortised constant time when it is the newest one; a late one costs the move of a chunk's
+    /// tail at most. `size` is finite; NaN counts as none.
+    pub fn push(&mut self, time: Timestamp, price: Price, size: Option<f64>) -> Placed {
+        let (time_ns, price, size) = (time.as_nanos(), price.get(), size.unwrap_or(f64::NAN));
+        self.received += 1;
+        self.record(Sample { time_ns, price });
+        let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
+        if time_ns >= newest_ns {
+            self.append(time_ns, price, size);
+            self.evict();
+            return Placed::InOrder;
+        }
+        let Some(at) = self.late_chunk(time_ns, newest_ns) else {
+            self.too_late += 1;
+            return Placed::TooLate;
+        };
+        self.insert(at, time_ns, price, size);
+        self.evict();
+        self.reordered += 1;
+        Placed::Reordered
+    }
+
+    /// Drops what is older than the history allows at `now_ns`, the newest event time of the whole feed: a symbol that
+    /// has gone quiet ages too.
+    pub fn expire(&mut self, now_ns: i64) {
+        let Some(age_ns_max) = self.history.age_ns_max else { return };
+        let oldest_ns = now_ns.saturating_sub(age_ns_max);
+        while let Some(front) = self.chunks.list.front() {
+            if front.last_time() >= oldest_ns {
+                let head = front.seek(self.head, oldest_ns);
+                self.evict_front(head - self.head);
+                break;
+            }
+            self.evict_front(front.len() - self.head);
+        }
+    }
+
+    /// Ticks kept.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no tick is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Ticks received in all: those kept, evicted and too late. Grows with every change.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Ticks that were kept once and gave way to newer ones.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Ticks that came late and were put in their place.
+    pub fn reordered(&self) -> u64 {
+        self.reordered
+    }
+
+    /// Ticks dropped because they came too late.
+    pub fn too_late(&self) -> u64 {
+        self.too_late
+    }
+
+    /// How much is kept.
+    pub fn history(&self) -> History {
+        self.history
+    }
+
+    /// The earliest tick kept.
+    pub fn first(&self) -> Option<TickRef> {
+        (self.len > 0).then(|| self.tick(self.begin()))
+    }
+
+    /// The latest tick kept.
+    pub fn last(&self) -> Option<TickRef> {
+        (self.len > 0).then(|| self.tick(self.before(self.end())))
+    }
+
+    /// All-time figures; `None` before the first tick.
+    pub fn statistics(&self) -> Option<Statistics> {
+        self.statistics
+    }
+
+    /// Bytes of memory in use. Walks all chunks: meant for statistics, not for every frame.
+    pub fn bytes(&self) -> usize {
+        let spare = self.spare.as_ref().map_or(0, Chunk::bytes);
+        let chunks: usize = self.chunks.list.iter().map(Chunk::bytes).sum();
+        size_of::<Self>() + spare + chunks + self.chunks.list.capacity() * size_of::<Chunk>() + self.pyramid.bytes()
+    }
+
+    fn record(&mut self, tick: Sample) {
+        let Sample { time_ns, price } = tick;
+        let known = self.statistics.get_or_insert(Statistics { first: tick, last: tick, min: price, max: price });
+        known.min = known.min.min(price);
+        known.max = known.max.max(price);
+        if time_ns < known.first.time_ns {
+            known.first = tick;
+        }
+        if time_ns >= known.last.time_ns {
+            known.last = tick;
+        }
+    }
+
+    fn append(&mut self, time_ns: i64, price: f64, size: f64) {
+        if self.chunks.list.back().is_none_or(Chunk::is_full) {
+            self.open_chunk();
+        }
+        if let Some(chunk) = self.chunks.list.back_mut() {
+            chunk.push(time_ns, price, size);
+            self.len += 1;
+        }
+    }
+
+    /// Closes the last chunk and opens the next one.
+    fn open_chunk(&mut self) {
+        let closed = self.chunks.last_id();
+        let fresh = self.spare.take().unwrap_or_else(|| {
+            // A symbol's first chunk grows as ticks come, so that thousands of quiet symbols stay small.
+            Chunk::with_capacity(if self.chunks.list.is_empty() { 0 } else { CHUNK_TICKS })
+        });
+        self.chunks.list.push_back(fresh);
+        self.pyramid.refresh(closed, &self.chunks);
+    }
+
+    /// Index of the chunk that a late tick belongs to; `None` when it is too late.
+    fn late_chunk(&self, time_ns: i64, newest_ns: i64) -> Option<usize> {
+        let oldest_ns = self.history.age_ns_max.map_or(i64::MIN, |age| newest_ns.saturating_sub(age));
+        let full = self.len >= self.history.ticks_max;
+        if time_ns < oldest_ns || (full && time_ns < self.time(self.begin())) {
+            return None;
+        }
+        let list = &self.chunks.list;
+        // Most late ticks belong to the last chunk or the one before it; a walk backwards meets them first.
+        let back = list.iter().rev().take(LATE_CHUNKS_MAX + 1).position(|chunk| chunk.first_time() <= time_ns);
+        match back {
+            Some(back) => Some(list.len() - 1 - back),
+            None => (list.len() <= LATE_CHUNKS_MAX + 1).then_some(0),
+        }
+    }
+
+    fn insert(&mut self, index: usize, time_ns: i64, price: f64, size: f64) {
+        let list = &mut self.chunks.list;
+        let mut index = index;
+        if list[index].is_full() {
+            if index == 0 && self.head > 0 {
+                list[0].drain_front(self.head);
+                self.head = 0;
+            } else {
+                let later = list[index].split();
+                let belongs_later = later.first_time() <= time_ns;
+                list.insert(index + 1, later);
+                index += usize::from(belongs_later);
+            }
+        }
+        let oldest = if index == 0 { self.head } else { 0 };
+        let at = list[index].place_for(time_ns).max(oldest);
+        list[index].insert(at, time_ns, price, size);
+        self.len += 1;
+        // The earlier half of a chunk that was cut has changed too.
+        let changed = self.chunks.first + (index as u64).saturating_sub(1);
+        if changed < self.chunks.last_id() {
+            self.pyramid.refresh(changed, &self.chunks);
+        }
+    }
+
+    fn evict(&mut self) {
+        if self.len > self.history.ticks_max {
+            self.evict_front(1);
+        }
+        if self.history.age_ns_max.is_some() {
+            let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
+            self.expire(newest_ns);
+        }
+    }
+
+    /// Evicts `count` ticks of the first chunk, which has that many.
+    fn evict_front(&mut self, count: usize) {
+        let Some(front) = self.chunks.list.front() else { return };
+        self.head += count;
+        self.len -= count;
+        self.evicted += count as u64;
+        if self.head >= front.len() {
+            self.head = 0;
+            self.chunks.first += 1;
+            self.spare = self.chunks.list.pop_front();
+            if let Some(spare) = &mut self.spare {
+                spare.clear();
+            }
+            self.pyramid.evict(self.chunks.first);
+        }
+    }
+}

@@ -1,6 +1,18 @@
-//! What part of the market is visible: a time span and a value span, and the one mapping between them and pixels.
+//! What part of the market is visible: a time span and a value span, how the user moves them, and the one mapping
+//! between them and pixels.
 //!
-//! Pure values. Time is in nanoseconds since the Unix epoch, pixels are `f64` with y growing downwards.
+//! Pure values. Time is in nanoseconds since the Unix epoch, pixels are `f64` with y growing downwards. Whatever goes
+//! in, NaN and the ends of the number ranges included, finite numbers come out.
+
+mod navigator;
+#[cfg(test)]
+mod tests;
+mod time;
+mod value;
+
+pub use navigator::{LEAD_SHARE, Navigator};
+pub use time::{SPAN_NS_MAX, SPAN_NS_MIN, TIME_NS_MIN};
+pub use value::PAD_SHARE;
 
 /// A half-open interval of time `[start, end)`, in nanoseconds since the Unix epoch; `start < end` always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +48,12 @@ pub struct Rect {
 impl Rect {
     /// Columns, never negative.
     pub fn width(&self) -> i32 {
-        (self.right - self.left).max(0)
+        self.right.saturating_sub(self.left).max(0)
     }
 
     /// Rows, never negative.
     pub fn height(&self) -> i32 {
-        (self.bottom - self.top).max(0)
+        self.bottom.saturating_sub(self.top).max(0)
     }
 
     /// Whether the point lies inside.
@@ -68,39 +80,40 @@ pub struct Transform {
     pub rect: Rect,
 }
 
-impl TimeSpan {
-    /// Length, ns; at least 1.
-    pub fn len_ns(&self) -> i64 {
-        self.end.saturating_sub(self.start).max(1)
-    }
-}
+/// No pixel lies farther out than this. It fits `i32` with room for sums, and a line that ends so far away still
+/// crosses the edges of a screen within a thousandth of a pixel of its true place.
+pub const PIXEL_ABS_MAX: f64 = (1_u32 << 30) as f64;
 
 impl Transform {
-    /// Column (fractional) of an instant.
+    /// Column (fractional) of an instant. Its floor is the rectangle's left edge plus [`TimeSpan::column`], exactly.
     pub fn x(&self, time_ns: i64) -> f64 {
-        let offset = i128::from(time_ns) - i128::from(self.viewport.time.start);
-        let share = offset as f64 / self.viewport.time.len_ns() as f64;
-        f64::from(self.rect.left) + share * f64::from(self.rect.width())
+        let (column, share) = self.viewport.time.column_and_share(time_ns, self.columns());
+        let left = f64::from(self.rect.left) + column as f64;
+        // The sum may round up to the next column, where the instant is not.
+        (left + share).min((left + 1.0).next_down()).clamp(-PIXEL_ABS_MAX, PIXEL_ABS_MAX)
     }
 
-    /// Row (fractional) of a value.
+    /// Row (fractional) of a value; NaN lies outside, far below.
     pub fn y(&self, value: f64) -> f64 {
-        let span = self.viewport.value;
-        let share = (value - span.lo) / (span.hi - span.lo);
-        f64::from(self.rect.bottom) - share * f64::from(self.rect.height())
+        let y = f64::from(self.rect.bottom) - self.viewport.value.share(value) * f64::from(self.rect.height());
+        if y.is_nan() { PIXEL_ABS_MAX } else { y.clamp(-PIXEL_ABS_MAX, PIXEL_ABS_MAX) }
     }
 
-    /// Instant under a column; the inverse of [`Transform::x`] to within the width of a pixel's share of a nanosecond.
+    /// Instant under a column, in that very column if it is at least a nanosecond wide; NaN is the left edge.
     pub fn time_at(&self, x: f64) -> i64 {
-        let share = (x - f64::from(self.rect.left)) / f64::from(self.rect.width().max(1));
-        let offset = (share * self.viewport.time.len_ns() as f64).round();
-        self.viewport.time.start.saturating_add(offset as i64)
+        let x = x.clamp(-PIXEL_ABS_MAX, PIXEL_ABS_MAX);
+        let offset = if x.is_nan() { 0.0 } else { x - f64::from(self.rect.left) };
+        self.viewport.time.instant(offset.floor() as i64, offset - offset.floor(), self.columns())
     }
 
-    /// Value under a row; the inverse of [`Transform::y`].
+    /// Value under a row; the inverse of [`Transform::y`]. NaN is the bottom edge.
     pub fn value_at(&self, y: f64) -> f64 {
-        let span = self.viewport.value;
         let share = (f64::from(self.rect.bottom) - y) / f64::from(self.rect.height().max(1));
-        span.lo + share * (span.hi - span.lo)
+        self.viewport.value.value_at(if share.is_nan() { 0.0 } else { share })
+    }
+
+    /// Pixel columns; at least 1.
+    pub fn columns(&self) -> u32 {
+        self.rect.width().unsigned_abs().max(1)
     }
 }

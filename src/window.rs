@@ -1,1 +1,336 @@
-//! Stub.
+//! The native window: input out, pixels in. The only module that knows minifb.
+//!
+//! minifb polls: what a mouse button does and undoes between two polls is not seen, while key presses are delivered
+//! one by one. On X11 it ignores Expose, so whoever draws must present now and then even if nothing changed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minifb::{InputCallback, MouseButton, MouseMode, WindowOptions};
+use thiserror::Error;
+
+/// Key presses kept between two polls. Nobody types faster; what exceeds it is dropped.
+const KEYS_QUEUED_MAX: usize = 64;
+
+/// Why there is no window.
+#[derive(Debug, Error)]
+pub enum WindowError {
+    /// No display, or none that can be used.
+    #[error(
+        "no window can be opened: {cause}. Run it where there is a desktop (DISPLAY or WAYLAND_DISPLAY is set), \
+         or draw without a window: consumer --headless --for 30s --snapshot chart.png"
+    )]
+    NoDisplay {
+        /// The window system's own words.
+        cause: String,
+    },
+    /// The display went away or refuses the pixels.
+    #[error("the window cannot be drawn any more: {cause}")]
+    Lost {
+        /// The window system's own words.
+        cause: String,
+    },
+}
+
+/// A key, by what it says on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A letter, lower case.
+    Letter(char),
+    /// A digit of the main row or the number pad.
+    Digit(u8),
+    /// Space bar.
+    Space,
+    /// Escape.
+    Escape,
+    /// Return or Enter.
+    Enter,
+    /// Cursor keys.
+    Left,
+    /// Cursor keys.
+    Right,
+    /// Cursor keys.
+    Up,
+    /// Cursor keys.
+    Down,
+    /// First function key.
+    F1,
+    /// Home.
+    Home,
+    /// End.
+    End,
+    /// Page up.
+    PageUp,
+    /// Page down.
+    PageDown,
+    /// `+`, wherever the layout has it.
+    Plus,
+    /// `-`, wherever the layout has it.
+    Minus,
+    /// `?`, wherever the layout has it.
+    Question,
+}
+
+/// Something the user did. Positions are in pixels of the frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Input {
+    /// A key went down, or repeats because it is held.
+    Key {
+        /// Which.
+        key: Key,
+        /// Whether it repeats.
+        repeat: bool,
+    },
+    /// The mouse moved.
+    Moved {
+        /// Column.
+        x: f64,
+        /// Row.
+        y: f64,
+    },
+    /// The mouse left the window.
+    Left,
+    /// The left button went down.
+    Pressed {
+        /// Column.
+        x: f64,
+        /// Row.
+        y: f64,
+    },
+    /// The left button went up.
+    Released {
+        /// Column.
+        x: f64,
+        /// Row.
+        y: f64,
+    },
+    /// The wheel turned, by notches; positive `up` is away from the user, positive `right` to the right.
+    Wheel {
+        /// Column.
+        x: f64,
+        /// Row.
+        y: f64,
+        /// Notches.
+        up: f64,
+        /// Notches.
+        right: f64,
+    },
+    /// The window has a new size, in pixels.
+    Resized {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// The user closed the window.
+    Closed,
+}
+
+/// Key presses since the last poll. minifb wants to own its callback, hence the shared handle; both ends are on the
+/// window's own thread, so the lock is never contended.
+type KeyQueue = Arc<Mutex<Vec<(Key, bool)>>>;
+
+struct Keys {
+    queue: KeyQueue,
+    held: Vec<minifb::Key>,
+}
+
+impl Keys {
+    fn push(&self, key: Key, repeat: bool) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.len() < KEYS_QUEUED_MAX {
+            queue.push((key, repeat));
+        }
+    }
+}
+
+impl InputCallback for Keys {
+    fn add_char(&mut self, code: u32) {
+        // Where these characters sit differs between keyboards, so they are taken as text and not as keys.
+        match char::from_u32(code) {
+            Some('+' | '=') => self.push(Key::Plus, false),
+            Some('-' | '_') => self.push(Key::Minus, false),
+            Some('?') => self.push(Key::Question, false),
+            _ => {}
+        }
+    }
+
+    fn set_key_state(&mut self, key: minifb::Key, down: bool) {
+        let repeat = self.held.contains(&key);
+        if !down {
+            self.held.retain(|held| *held != key);
+            return;
+        }
+        if !repeat {
+            self.held.push(key);
+        }
+        if let Some(key) = translate(key) {
+            self.push(key, repeat);
+        }
+    }
+}
+
+fn translate(key: minifb::Key) -> Option<Key> {
+    use minifb::Key as K;
+    const LETTERS: [(K, char); 26] = [
+        (K::A, 'a'),
+        (K::B, 'b'),
+        (K::C, 'c'),
+        (K::D, 'd'),
+        (K::E, 'e'),
+        (K::F, 'f'),
+        (K::G, 'g'),
+        (K::H, 'h'),
+        (K::I, 'i'),
+        (K::J, 'j'),
+        (K::K, 'k'),
+        (K::L, 'l'),
+        (K::M, 'm'),
+        (K::N, 'n'),
+        (K::O, 'o'),
+        (K::P, 'p'),
+        (K::Q, 'q'),
+        (K::R, 'r'),
+        (K::S, 's'),
+        (K::T, 't'),
+        (K::U, 'u'),
+        (K::V, 'v'),
+        (K::W, 'w'),
+        (K::X, 'x'),
+        (K::Y, 'y'),
+        (K::Z, 'z'),
+    ];
+    const DIGITS: [[K; 2]; 10] = [
+        [K::Key0, K::NumPad0],
+        [K::Key1, K::NumPad1],
+        [K::Key2, K::NumPad2],
+        [K::Key3, K::NumPad3],
+        [K::Key4, K::NumPad4],
+        [K::Key5, K::NumPad5],
+        [K::Key6, K::NumPad6],
+        [K::Key7, K::NumPad7],
+        [K::Key8, K::NumPad8],
+        [K::Key9, K::NumPad9],
+    ];
+    if let Some((_, letter)) = LETTERS.iter().find(|(code, _)| *code == key) {
+        return Some(Key::Letter(*letter));
+    }
+    if let Some(digit) = DIGITS.iter().position(|codes| codes.contains(&key)) {
+        return Some(Key::Digit(digit as u8));
+    }
+    Some(match key {
+        K::Space => Key::Space,
+        K::Escape => Key::Escape,
+        K::Enter | K::NumPadEnter => Key::Enter,
+        K::Left => Key::Left,
+        K::Right => Key::Right,
+        K::Up => Key::Up,
+        K::Down => Key::Down,
+        K::F1 => Key::F1,
+        K::Home => Key::Home,
+        K::End => Key::End,
+        K::PageUp => Key::PageUp,
+        K::PageDown => Key::PageDown,
+        K::NumPadPlus => Key::Plus,
+        K::NumPadMinus => Key::Minus,
+        _ => return None,
+    })
+}
+
+/// An open window. It must live on the process's main thread, because macOS demands it.
+pub struct Window {
+    inner: minifb::Window,
+    keys: KeyQueue,
+    size: (usize, usize),
+    mouse: Option<(f32, f32)>,
+    pressed: bool,
+}
+
+impl Window {
+    /// Opens a resizable window whose inside is `width` x `height` pixels.
+    pub fn open(title: &str, width: u32, height: u32) -> Result<Self, WindowError> {
+        let options = WindowOptions { resize: true, ..WindowOptions::default() };
+        let opened = minifb::Window::new(title, width as usize, height as usize, options);
+        let mut inner = opened.map_err(|error| WindowError::NoDisplay { cause: cause_of(&error) })?;
+        // The caller decides when to draw; minifb's own pause would delay input.
+        inner.set_target_fps(0);
+        let keys = KeyQueue::default();
+        inner.set_input_callback(Box::new(Keys { queue: Arc::clone(&keys), held: Vec::new() }));
+        let size = (width as usize, height as usize);
+        Ok(Self { inner, keys, size, mouse: None, pressed: false })
+    }
+
+    /// Columns and rows inside the window.
+    pub fn size(&self) -> (u32, u32) {
+        (self.size.0.max(1) as u32, self.size.1.max(1) as u32)
+    }
+
+    /// Hands over what the user did since the last poll.
+    pub fn poll(&mut self, mut each: impl FnMut(Input)) {
+        self.inner.update();
+        self.collect(&mut each);
+    }
+
+    /// Shows `pixels` (0x00RRGGBB, row by row, `width` a row), then polls.
+    pub fn present(
+        &mut self,
+        pixels: &[u32],
+        width: u32,
+        height: u32,
+        mut each: impl FnMut(Input),
+    ) -> Result<(), WindowError> {
+        let shown = self.inner.update_with_buffer(pixels, width as usize, height as usize);
+        shown.map_err(|error| WindowError::Lost { cause: cause_of(&error) })?;
+        self.collect(&mut each);
+        Ok(())
+    }
+
+    fn collect(&mut self, each: &mut impl FnMut(Input)) {
+        if !self.inner.is_open() {
+            each(Input::Closed);
+            return;
+        }
+        let size = self.inner.get_size();
+        if size != self.size && size.0 > 0 && size.1 > 0 {
+            self.size = size;
+            each(Input::Resized { width: size.0 as u32, height: size.1 as u32 });
+        }
+        self.collect_mouse(each);
+        let pressed = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
+        for (key, repeat) in pressed {
+            each(Input::Key { key, repeat });
+        }
+    }
+
+    fn collect_mouse(&mut self, each: &mut impl FnMut(Input)) {
+        let down = self.inner.get_mouse_down(MouseButton::Left);
+        // While a button is held, the pointer may leave the window and is still followed.
+        let mode = if down { MouseMode::Pass } else { MouseMode::Discard };
+        let mouse = self.inner.get_mouse_pos(mode);
+        if mouse != self.mouse {
+            self.mouse = mouse.or(self.mouse.filter(|_| down));
+            match mouse {
+                Some((x, y)) => each(Input::Moved { x: x.into(), y: y.into() }),
+                None => {
+                    self.mouse = None;
+                    each(Input::Left);
+                }
+            }
+        }
+        let (x, y) = self.mouse.map_or((-1.0, -1.0), |(x, y)| (f64::from(x), f64::from(y)));
+        if down != self.pressed {
+            self.pressed = down;
+            each(if down { Input::Pressed { x, y } } else { Input::Released { x, y } });
+        }
+        if let Some((right, up)) = self.inner.get_scroll_wheel() {
+            each(Input::Wheel { x, y, up: up.into(), right: right.into() });
+        }
+    }
+}
+
+fn cause_of(error: &minifb::Error) -> String {
+    let text = match error {
+        minifb::Error::WindowCreate(cause) | minifb::Error::UpdateFailed(cause) => cause.clone(),
+        other => other.to_string(),
+    };
+    crate::model::display_safe(text.trim().trim_end_matches('.')).into_owned()
+}

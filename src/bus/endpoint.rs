@@ -62,6 +62,8 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = match self.info.addr() {
             ConnectionAddr::Unix(path) => format!("unix://{}", path.display()),
+            // An IPv6 address needs its brackets before a port.
+            ConnectionAddr::Tcp(host, port) if host.contains(':') => format!("redis://[{host}]:{port}"),
             addr => format!("redis://{addr}"),
         };
         f.write_str(&crate::model::display_safe(&shown))?;

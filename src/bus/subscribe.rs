@@ -1,1 +1,388 @@
-//! Stub.
+//! A subscription that comes back by itself.
+//!
+//! Messages are recognised in the socket's read buffer and handed on by reference: there is no queue between the
+//! server and the [`Feed`], so nothing can grow. A slow feed shows as backpressure on the socket, which the server
+//! answers by cutting the subscriber off; that ends a session like any other loss and is told to the feed.
+
+use std::fmt;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tracing::{debug, info, warn};
+
+use crate::bus::push::{Frame, MESSAGE_BYTES_MAX, NotResp, read_frame};
+use crate::bus::socket::{self, Duplex};
+use crate::bus::{Backoff, Local, LocalError, Target};
+use crate::model::display_safe;
+
+/// The read buffer to begin with: a few thousand ticks, so that a flood is taken in large batches.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// The read buffer never grows beyond one longest message with its frame.
+const BUFFER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + BUFFER_BYTES;
+
+/// A server that has said nothing for this long is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_millis(1_000);
+
+/// A server that has said nothing for this long, though asked, is gone. Users are promised to see it within 3 s.
+const SILENCE_MAX: Duration = Duration::from_millis(2_500);
+
+/// How long each step of logging in may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A session that lasted this long was healthy, even if no message came.
+const HEALTHY_AFTER: Duration = Duration::from_secs(5);
+
+/// Name of the connection in `CLIENT LIST`.
+const CLIENT_NAME: &str = "tickscope-consumer";
+
+/// What to listen to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Channel {
+    /// One channel, by name.
+    Exact(String),
+    /// All channels that match a glob (`PSUBSCRIBE`).
+    Pattern(String),
+}
+
+impl Channel {
+    /// A text with `*`, `?` or `[` is a pattern, as in Redis.
+    pub fn parse(text: &str) -> Self {
+        if text.contains(['*', '?', '[']) { Self::Pattern(text.to_owned()) } else { Self::Exact(text.to_owned()) }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Exact(text) | Self::Pattern(text)) = self;
+        f.write_str(&display_safe(text))
+    }
+}
+
+/// How the connection stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// The first attempt is under way.
+    Connecting,
+    /// Subscribed; messages arrive as they are published.
+    Live,
+    /// Not connected: why, in words that are safe to show. Attempts go on.
+    Down(String),
+}
+
+/// Where a subscription delivers.
+pub trait Feed: Send {
+    /// One published message.
+    fn message(&mut self, payload: &[u8]);
+    /// A message that was too long to be held; it was skipped.
+    fn too_long(&mut self);
+    /// All that one read brought has been handed over.
+    fn flush(&mut self);
+    /// The connection's state has changed.
+    fn link(&mut self, state: LinkState);
+}
+
+/// Why a subscription cannot work at all, so that trying again is no use.
+#[derive(Debug, Error)]
+pub enum SubscribeError {
+    /// The server refuses the log-in or the channels.
+    #[error("Redis at {server} refuses: {reply}. {advice}")]
+    Refused {
+        /// Address without credentials.
+        server: String,
+        /// The server's words, safe to show.
+        reply: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Something else answers there.
+    #[error("what listens at {server} does not speak the Redis protocol; check host and port")]
+    NotRedis {
+        /// Address without credentials.
+        server: String,
+    },
+    /// The shared local server cannot be had.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+}
+
+/// How one session ended.
+enum Ended {
+    Shutdown,
+    Lost(String),
+    Refused(SubscribeError),
+}
+
+/// Subscribes `feed` to `channels` until `shutdown` turns true, coming back after every loss.
+///
+/// # Errors
+/// Only what trying again cannot mend, and only before the first success: later, everything is retried.
+pub async fn subscribe(
+    target: &Target,
+    channels: &[Channel],
+    feed: &mut impl Feed,
+    mut shutdown: watch::Receiver<bool>,
+    rng: ChaCha8Rng,
+) -> Result<(), SubscribeError> {
+    let mut backoff = Backoff::new(rng);
+    let mut local = match target {
+        Target::Local { port } => Some(Local::new(*port)),
+        Target::Given(_) => None,
+    };
+    let mut session = Session { target, channels, feed, was_live: false, buffer: Buffer::new() };
+    session.feed.link(LinkState::Connecting);
+    let outcome = loop {
+        let started = Instant::now();
+        let ended = tokio::select! {
+            biased;
+            () = stopped(&mut shutdown) => Ended::Shutdown,
+            ended = session.run(local.as_mut()) => ended,
+        };
+        session.feed.flush();
+        let cause = match ended {
+            Ended::Shutdown => break Ok(()),
+            Ended::Refused(error) if !session.was_live => break Err(error),
+            Ended::Refused(error) => error.to_string(),
+            Ended::Lost(cause) => cause,
+        };
+        if session.buffer.messages > 0 || started.elapsed() >= HEALTHY_AFTER {
+            backoff.reset();
+        }
+        warn!("{cause}; trying again");
+        session.feed.link(LinkState::Down(cause));
+        let wait = backoff.next().unwrap_or(ANSWER_TIMEOUT);
+        tokio::select! {
+            biased;
+            () = stopped(&mut shutdown) => break Ok(()),
+            () = tokio::time::sleep(wait) => {}
+        }
+    };
+    if let Some(local) = local {
+        local.shutdown().await;
+    }
+    outcome
+}
+
+/// Resolves when `shutdown` turns true or its sender is gone.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who could ask to stop, which is a stop as well.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// The bytes that were read and not yet understood.
+struct Buffer {
+    bytes: Vec<u8>,
+    filled: usize,
+    /// Bytes of a message that was too long, still to be thrown away.
+    skip: usize,
+    /// Messages since the connection was opened.
+    messages: u64,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self { bytes: vec![0; BUFFER_BYTES], filled: 0, skip: 0, messages: 0 }
+    }
+
+    fn clear(&mut self) {
+        (self.filled, self.skip, self.messages) = (0, 0, 0);
+    }
+
+    /// Reads once; zero bytes mean the end of the stream.
+    async fn read(&mut self, stream: &mut dyn Duplex) -> std::io::Result<usize> {
+        if self.filled == self.bytes.len() {
+            let grown = (self.bytes.len() * 2).min(BUFFER_BYTES_MAX);
+            self.bytes.resize(grown, 0);
+        }
+        let read = stream.read(&mut self.bytes[self.filled..]).await?;
+        self.filled += read;
+        Ok(read)
+    }
+
+    /// Takes every whole frame, hands messages to `feed` and the rest to `reply`.
+    fn drain(&mut self, feed: &mut impl Feed, mut reply: impl FnMut(&Frame<'_>)) -> Result<(), NotResp> {
+        let mut at = self.skip.min(self.filled);
+        self.skip -= at;
+        while let Some((frame, length)) = read_frame(&self.bytes[at..self.filled])? {
+            match frame {
+                Frame::Message(payload) => {
+                    self.messages += 1;
+                    feed.message(payload);
+                }
+                Frame::TooLong => feed.too_long(),
+                other => reply(&other),
+            }
+            let here = length.min(self.filled - at);
+            at += here;
+            self.skip = length - here;
+        }
+        self.bytes.copy_within(at..self.filled, 0);
+        self.filled -= at;
+        if self.filled < BUFFER_BYTES && self.bytes.len() > BUFFER_BYTES {
+            self.bytes.truncate(BUFFER_BYTES);
+            self.bytes.shrink_to_fit();
+        }
+        Ok(())
+    }
+}
+
+struct Session<'a, F> {
+    target: &'a Target,
+    channels: &'a [Channel],
+    feed: &'a mut F,
+    was_live: bool,
+    buffer: Buffer,
+}
+
+impl<F: Feed> Session<'_, F> {
+    /// Connects, subscribes and delivers until something ends it.
+    async fn run(&mut self, local: Option<&mut Local>) -> Ended {
+        self.buffer.clear();
+        if let Some(local) = local {
+            match local.ensure().await {
+                Ok(role) => debug!(?role, "local server"),
+                Err(error) if self.was_live => return Ended::Lost(error.to_string()),
+                Err(error) => return Ended::Refused(error.into()),
+            }
+        }
+        let endpoint = self.target.endpoint();
+        let mut stream = match socket::connect(&endpoint).await {
+            Ok(stream) => stream,
+            Err(error) => return Ended::Lost(format!("cannot reach {endpoint}: {error}")),
+        };
+        for (command, required) in socket::greeting(&endpoint, CLIENT_NAME) {
+            if let Err(ended) = self.ask(&mut *stream, &command, 1, required).await {
+                return ended;
+            }
+        }
+        for (verb, wanted) in [("SUBSCRIBE", false), ("PSUBSCRIBE", true)] {
+            let mut command = redis::cmd(verb);
+            let mut count = 0;
+            for channel in self.channels {
+                let (Channel::Exact(name) | Channel::Pattern(name)) = channel;
+                if matches!(channel, Channel::Pattern(_)) == wanted {
+                    command.arg(name);
+                    count += 1;
+                }
+            }
+            if count > 0
+                && let Err(ended) = self.ask(&mut *stream, &command.get_packed_command(), count, true).await
+            {
+                return ended;
+            }
+        }
+        info!("subscribed at {endpoint}");
+        self.was_live = true;
+        self.feed.link(LinkState::Live);
+        self.deliver(&mut *stream).await
+    }
+
+    /// Sends a command and waits for `replies` answers. Messages that come in between are delivered.
+    async fn ask(
+        &mut self,
+        stream: &mut dyn Duplex,
+        command: &[u8],
+        replies: usize,
+        required: bool,
+    ) -> Result<(), Ended> {
+        let server = self.target.endpoint().to_string();
+        let dialogue = async {
+            stream.write_all(command).await?;
+            let mut answered = 0;
+            let mut refusal = None;
+            while answered < replies && refusal.is_none() {
+                if self.buffer.read(stream).await? == 0 {
+                    return Ok(Err(None));
+                }
+                let note = |frame: &Frame<'_>| {
+                    answered += 1;
+                    if let Frame::Error(text) = frame {
+                        refusal.get_or_insert_with(|| shown(text));
+                    }
+                };
+                if self.buffer.drain(self.feed, note).is_err() {
+                    return Ok(Err(Some(Ended::Refused(SubscribeError::NotRedis { server: server.clone() }))));
+                }
+            }
+            Ok::<_, std::io::Error>(Ok(refusal))
+        };
+        match timeout(ANSWER_TIMEOUT, dialogue).await {
+            Err(_) => Err(Ended::Lost(format!("{server} accepts connections but does not answer like a Redis server"))),
+            Ok(Err(error)) => Err(Ended::Lost(format!("lost {server}: {error}"))),
+            Ok(Ok(Err(None))) => Err(Ended::Lost(format!("{server} closed the connection while it was being set up"))),
+            Ok(Ok(Err(Some(ended)))) => Err(ended),
+            Ok(Ok(Ok(Some(reply)))) => refused(server, reply, required),
+            Ok(Ok(Ok(None))) => Ok(()),
+        }
+    }
+
+    async fn deliver(&mut self, stream: &mut dyn Duplex) -> Ended {
+        let server = self.target.endpoint();
+        let mut heard = Instant::now();
+        let mut pulse = tokio::time::interval(PING_EVERY / 4);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pinged = heard;
+        self.feed.flush();
+        loop {
+            tokio::select! {
+                biased;
+                read = self.buffer.read(stream) => match read {
+                    Ok(0) => return Ended::Lost(format!(
+                        "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
+                    )),
+                    Ok(_) => {
+                        heard = Instant::now();
+                        if self.buffer.drain(self.feed, |_| {}).is_err() {
+                            return Ended::Lost(format!("{server} sent something that is not the Redis protocol"));
+                        }
+                        self.feed.flush();
+                    }
+                    Err(error) => return Ended::Lost(format!("lost {server}: {error}")),
+                },
+                _ = pulse.tick() => {
+                    let silent = heard.elapsed();
+                    if silent >= SILENCE_MAX {
+                        return Ended::Lost(format!("{server} has not answered for {:.1} s", silent.as_secs_f64()));
+                    }
+                    if silent >= PING_EVERY && pinged.elapsed() >= PING_EVERY {
+                        pinged = Instant::now();
+                        // A full send buffer is no failure in itself: silence decides.
+                        if let Ok(Err(error)) = timeout(PING_EVERY, stream.write_all(PING)).await {
+                            return Ended::Lost(format!("lost {server}: {error}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `PING`, which both protocol versions allow to subscribers.
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+/// The server's words, made safe and short.
+fn shown(text: &[u8]) -> String {
+    const SHOWN_CHARS_MAX: usize = 200;
+    let text: String = String::from_utf8_lossy(text).chars().take(SHOWN_CHARS_MAX).collect();
+    display_safe(&text).into_owned()
+}
+
+/// Sorts an error reply: what waiting can mend, what it cannot, and what does not matter.
+fn refused(server: String, reply: String, required: bool) -> Result<(), Ended> {
+    let code = reply.split(' ').next().unwrap_or_default();
+    let advice = match code {
+        "NOAUTH" => "Give the password in the URL: redis://:password@host, or in REDIS_URL",
+        "WRONGPASS" => "Check user and password in the URL; special characters are written as %40 for @, %3A for :",
+        "NOPERM" if required => "Ask for an ACL rule that allows these channels, such as &stock_prices +subscribe",
+        "DENIED" => "The server is in protected mode: set a password there, or bind it to this machine's address",
+        "ERR" if reply.contains("AUTH") => "Leave the password out of the URL, or check how the server is set up",
+        _ if !required => return Ok(()),
+        "NOPROTO" => "The server is older than Redis 6: leave protocol=resp3 out of the URL",
+        _ => return Err(Ended::Lost(format!("{server} answers: {reply}"))),
+    };
+    Err(Ended::Refused(SubscribeError::Refused { server, reply, advice }))
+}

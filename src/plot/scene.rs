@@ -164,7 +164,7 @@ pub struct Notice {
     pub tone: Tone,
     /// One short line.
     pub title: String,
-    /// What to do next, line by line.
+    /// What to do next, line by line. What stands between backticks is set as something to type.
     pub lines: Vec<String>,
 }
 

@@ -1,0 +1,306 @@
+//! The consumer's command line, and the checked configuration it turns into.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use thiserror::Error;
+
+use crate::bus::{Channel, Endpoint, EndpointError, Target};
+use crate::cli::{DurationError, parse_duration};
+use crate::model::{FieldMap, FieldMapError, Symbol};
+use crate::plot::{Size, Theme};
+
+/// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 30 MB.
+pub(super) const HISTORY_TICKS: usize = 1_000_000;
+
+/// Symbols kept unless told otherwise.
+pub(super) const SYMBOLS_MAX: usize = 256;
+
+/// The channel of the wire contract.
+pub(super) const CHANNEL: &str = "stock_prices";
+
+/// Widest span that may be shown: a hundred years.
+const WINDOW_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// Largest side of a frame, in pixels; X11 itself ends at 32,767.
+const SIDE_MAX: u32 = 16_384;
+
+/// Smallest side of a frame, in pixels, at which a chart can still be read.
+const SIDE_MIN: u32 = 120;
+
+/// What the value axis measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum AxisChoice {
+    /// Whichever shows something.
+    #[default]
+    Auto,
+    /// Prices as they came.
+    Price,
+    /// Change from the left edge of the view, percent.
+    Percent,
+}
+
+/// Colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ThemeChoice {
+    /// Light on dark.
+    #[default]
+    Dark,
+    /// Dark on light.
+    Light,
+}
+
+/// Form of the statistics at exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatsFormat {
+    /// One JSON object on stdout.
+    Json,
+}
+
+/// Draws live market ticks from Redis in a native window.
+#[derive(Debug, Parser)]
+#[command(
+    name = "consumer",
+    version,
+    after_help = "Keys: Space pause, +/- or wheel zoom, arrows or drag pan, End back to live, A axis, 1-9 symbols, \
+                  S screenshot, ? help, Q quit.\n\
+                  Exit status: 0 done, 1 failed while running, 2 wrong usage or no display.\n\
+                  Example: consumer --symbols AAPL,MSFT --window 15m --redis redis://127.0.0.1:6379"
+)]
+pub struct Args {
+    /// Show a replay of real trades at once: broker, producer and window in one process
+    #[arg(long, conflicts_with_all = ["channel", "fields"])]
+    pub demo: bool,
+    /// Symbols to show, in this order [default: all that arrive]
+    #[arg(long, value_delimiter = ',', value_name = "A,B,..")]
+    pub symbols: Vec<String>,
+    /// Least time between two redraws, such as 100ms; a number alone is seconds [default: one frame]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub interval: Option<Duration>,
+    /// Channel to subscribe to; repeatable; with * ? [ it is a pattern
+    #[arg(long, value_name = "NAME", default_value = CHANNEL)]
+    pub channel: Vec<String>,
+    /// Redis server, redis://[user:password@]host[:port] or unix:///path [default: this machine's, or a built-in one]
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis: Option<String>,
+    /// Port on this machine that is used, and served if nothing listens there, when no server is named
+    #[arg(long, value_name = "PORT", default_value_t = 6379)]
+    pub local_port: u16,
+    /// Visible time span, such as 5m [default: grows with the data up to 5m]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub window: Option<Duration>,
+    /// How much is kept per symbol: a number of ticks, or a time such as 2h [default: 1000000]
+    #[arg(long, value_name = "TICKS|TIME")]
+    pub history: Option<String>,
+    /// How many symbols are kept; ticks of further ones are counted
+    #[arg(long, value_name = "N", default_value_t = SYMBOLS_MAX)]
+    pub max_symbols: usize,
+    /// Other names for the fields of a tick, such as symbol=s,price=p,timestamp=data.T
+    #[arg(long, value_name = "MAP", default_value = "")]
+    pub fields: String,
+    /// Value axis
+    #[arg(long, value_enum, default_value_t)]
+    pub axis: AxisChoice,
+    /// Colours
+    #[arg(long, value_enum, default_value_t)]
+    pub theme: ThemeChoice,
+    /// Size of the chart in pixels
+    #[arg(long, value_parser = parse_size, value_name = "WxH", default_value = "1280x720")]
+    pub size: Size,
+    /// Window title
+    #[arg(long, value_name = "TEXT", default_value = "tickscope")]
+    pub title: String,
+    /// No window
+    #[arg(long)]
+    pub headless: bool,
+    /// Exit after this time
+    #[arg(long = "for", value_parser = parse_duration, value_name = "TIME")]
+    pub run_for: Option<Duration>,
+    /// Write the chart to this .png or .svg file at exit
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+    /// Print statistics at exit
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub stats: Option<StatsFormat>,
+    /// Only warnings and errors
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// More detail in the log; repeatable
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+}
+
+/// How much is kept of each symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The newest ticks, by number.
+    Ticks(usize),
+    /// The newest ticks, by age against the newest one, ns.
+    AgeNs(i64),
+}
+
+/// File format of a snapshot, by its extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotFormat {
+    /// Pixels.
+    Png,
+    /// Vectors.
+    Svg,
+}
+
+/// Everything `consumer::run` needs; checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Replay the shipped trades from inside this process.
+    pub demo: bool,
+    /// Empty means all that arrive.
+    pub symbols: Vec<Symbol>,
+    /// Least time between redraws.
+    pub interval: Duration,
+    /// What to listen to; never empty.
+    pub channels: Vec<Channel>,
+    /// Which server.
+    pub target: Target,
+    /// Visible span; `None` grows with the data.
+    pub window: Option<Duration>,
+    /// Bound per symbol.
+    pub history: Kept,
+    /// Bound on symbols.
+    pub symbols_max: usize,
+    /// Keys of foreign feeds.
+    pub fields: FieldMap,
+    /// Value axis.
+    pub axis: AxisChoice,
+    /// Colours.
+    pub theme: Theme,
+    /// Frame size.
+    pub size: Size,
+    /// Window title.
+    pub title: String,
+    /// No window.
+    pub headless: bool,
+    /// End by itself.
+    pub run_for: Option<Duration>,
+    /// Written at exit.
+    pub snapshot: Option<(PathBuf, SnapshotFormat)>,
+}
+
+/// Why a command line makes no sense.
+#[derive(Debug, Error)]
+pub enum ArgsError {
+    /// The URL.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// `--fields`.
+    #[error(transparent)]
+    Fields(#[from] FieldMapError),
+    /// `--symbols`.
+    #[error("--symbols: {0:?} is no symbol; a symbol has 1 to 64 bytes")]
+    Symbol(String),
+    /// `--symbols` names one twice.
+    #[error("--symbols: {0} stands there twice")]
+    SymbolTwice(Symbol),
+    /// `--max-symbols`.
+    #[error("--max-symbols must be 1 to 100000, and at least as many as --symbols lists")]
+    SymbolsMax,
+    /// `--channel`.
+    #[error("--channel needs a name")]
+    Channel,
+    /// `--history`.
+    #[error("--history: {0:?} is neither a number of ticks (1 to 1000000000) nor a time such as 2h")]
+    History(String),
+    /// `--window`.
+    #[error("--window must be longer than 0 and at most a hundred years")]
+    Window,
+    /// `--snapshot`.
+    #[error("--snapshot: {0:?} must end in .png or .svg")]
+    Snapshot(PathBuf),
+}
+
+/// Reads `1280x720`.
+pub(super) fn parse_size(text: &str) -> Result<Size, String> {
+    let sides = text.split_once(['x', 'X']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    match sides {
+        Some((width, height)) if [width, height].iter().all(|side| (SIDE_MIN..=SIDE_MAX).contains(side)) => {
+            Ok(Size { width, height })
+        }
+        _ => Err(format!("a size is WIDTHxHEIGHT in pixels, each {SIDE_MIN} to {SIDE_MAX}, such as 1280x720")),
+    }
+}
+
+fn parse_history(text: &str) -> Result<Kept, ArgsError> {
+    const TICKS_MAX: usize = 1_000_000_000;
+    let refused = || ArgsError::History(text.to_owned());
+    if let Ok(ticks) = text.replace('_', "").parse::<usize>() {
+        return if (1..=TICKS_MAX).contains(&ticks) { Ok(Kept::Ticks(ticks)) } else { Err(refused()) };
+    }
+    let age = parse_duration(text).map_err(|_: DurationError| refused())?;
+    let age_ns = i64::try_from(age.as_nanos()).map_err(|_| refused())?;
+    if age_ns > 0 { Ok(Kept::AgeNs(age_ns)) } else { Err(refused()) }
+}
+
+fn parse_symbols(texts: &[String]) -> Result<Vec<Symbol>, ArgsError> {
+    let mut symbols = Vec::with_capacity(texts.len());
+    for text in texts {
+        let symbol = Symbol::new(text.trim()).ok_or_else(|| ArgsError::Symbol(text.clone()))?;
+        if symbols.contains(&symbol) {
+            return Err(ArgsError::SymbolTwice(symbol));
+        }
+        symbols.push(symbol);
+    }
+    Ok(symbols)
+}
+
+fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat), ArgsError> {
+    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        Some("png") => Ok((path, SnapshotFormat::Png)),
+        Some("svg") => Ok((path, SnapshotFormat::Svg)),
+        _ => Err(ArgsError::Snapshot(path)),
+    }
+}
+
+impl Args {
+    /// Checks what clap cannot.
+    pub fn into_config(self) -> Result<Config, ArgsError> {
+        const SYMBOLS_MAX_MAX: usize = 100_000;
+        let symbols = parse_symbols(&self.symbols)?;
+        if !(1..=SYMBOLS_MAX_MAX).contains(&self.max_symbols) || self.max_symbols < symbols.len() {
+            return Err(ArgsError::SymbolsMax);
+        }
+        if self.channel.iter().any(String::is_empty) {
+            return Err(ArgsError::Channel);
+        }
+        if self.window.is_some_and(|window| window.is_zero() || window > WINDOW_MAX) {
+            return Err(ArgsError::Window);
+        }
+        // An empty REDIS_URL is how shells unset a variable.
+        let url = self.redis.filter(|url| !url.trim().is_empty() && !self.demo);
+        let target = match url {
+            Some(url) => Target::Given(Endpoint::parse(&url)?),
+            None => Target::Local { port: self.local_port },
+        };
+        Ok(Config {
+            demo: self.demo,
+            symbols,
+            interval: self.interval.unwrap_or_default(),
+            channels: self.channel.iter().map(|name| Channel::parse(name)).collect(),
+            target,
+            window: self.window,
+            history: self.history.as_deref().map_or(Ok(Kept::Ticks(HISTORY_TICKS)), parse_history)?,
+            symbols_max: self.max_symbols,
+            fields: FieldMap::parse(&self.fields)?,
+            axis: self.axis,
+            theme: match self.theme {
+                ThemeChoice::Dark => Theme::Dark,
+                ThemeChoice::Light => Theme::Light,
+            },
+            size: self.size,
+            title: self.title,
+            headless: self.headless,
+            run_for: self.run_for,
+            snapshot: self.snapshot.map(parse_snapshot).transpose()?,
+        })
+    }
+}

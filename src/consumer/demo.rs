@@ -1,0 +1,116 @@
+//! The whole job in one process: a broker, a producer that replays a real trading day, and the usual consumer.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::bus::{Broker, BrokerLimits, Endpoint, Target};
+use crate::consumer::args::{CHANNEL, Config};
+use crate::market::{Format, Selection, Speed};
+use crate::model::{Timestamp, TimestampFormat};
+use crate::producer::{self, Display, Pace, Source};
+
+/// Trades of AIG, BAC, IBM and SPY; data/README.md tells where they are from.
+const TRADES: &[u8] = include_bytes!("../../data/us-trades-2013-10-07.csv.gz");
+
+/// The exchange opens: 2013-10-07 09:30 in New York. What was traded before would leave the first minutes dull.
+const OPENING_NS: i64 = 1_381_152_600_000_000_000;
+
+/// A minute of trading a second: some thousand ticks a second, and the day lasts seven minutes.
+const SPEED: &str = "60";
+
+/// The visible span: the picture is full after 45 s.
+pub(super) const SPAN: Duration = Duration::from_secs(45 * 60);
+
+/// How long the demo's parts may take to end.
+const END_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Why there is no demo.
+#[derive(Debug, Error)]
+pub enum DemoError {
+    /// No port.
+    #[error("the demo cannot listen on this machine's loopback: {0}")]
+    Listen(#[source] io::Error),
+}
+
+/// The running broker and producer.
+pub(super) struct Demo {
+    broker: Broker,
+    producer: JoinHandle<()>,
+}
+
+/// Serves the usual port where that is free, so that other clients can join in, and any other one where it is not:
+/// a demo must not publish into somebody's Redis.
+async fn listen(port: u16) -> io::Result<TcpListener> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await,
+    }
+}
+
+/// Starts broker and producer.
+pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Demo, DemoError> {
+    let port = match config.target {
+        Target::Local { port } => port,
+        Target::Given(_) => 0,
+    };
+    let listener = listen(port).await.map_err(DemoError::Listen)?;
+    let broker = Broker::serve(listener, BrokerLimits::default()).map_err(DemoError::Listen)?;
+    let target = target(&broker);
+    info!("demo: real trades of 7 October 2013, a minute a second, through a broker at {}", target.endpoint());
+    let producer = producer::Config {
+        target,
+        channel: CHANNEL.to_owned(),
+        source: Source::Recording {
+            input: Box::new(TRADES),
+            name: "the shipped trades".to_owned(),
+            format: Format::Detect,
+            selection: Selection { from: Timestamp::from_nanos(OPENING_NS), ..Selection::default() },
+            must_hold_ticks: true,
+        },
+        pace: Pace::Recorded(SPEED.parse().unwrap_or(Speed::ONE)),
+        count: None,
+        duration: None,
+        timestamps: TimestampFormat::default(),
+        keep_timestamps: true,
+        id: Some("demo".into()),
+        display: Display::none(),
+        jitter_seed: 0,
+    };
+    let stopped = async move {
+        // A sender that is gone is a stop as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    let producer = tokio::spawn(async move {
+        match producer::run(producer, stopped).await {
+            Ok(report) => info!("demo: {} trades published", report.sent),
+            Err(error) => warn!("demo: {error}"),
+        }
+    });
+    Ok(Demo { broker, producer })
+}
+
+fn target(broker: &Broker) -> Target {
+    Target::Given(Endpoint::loopback(broker.local_addr().port()))
+}
+
+impl Demo {
+    /// Where the consumer finds it.
+    pub(super) fn target(&self) -> Target {
+        target(&self.broker)
+    }
+
+    /// Ends both.
+    pub(super) async fn end(mut self) {
+        if tokio::time::timeout(END_TIMEOUT, &mut self.producer).await.is_err() {
+            self.producer.abort();
+        }
+        self.broker.shutdown().await;
+    }
+}

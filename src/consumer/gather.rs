@@ -1,0 +1,111 @@
+//! What a frame takes from the book, in one go and at a cost that depends on the frame's width.
+
+use crate::consumer::controls::Controls;
+use crate::consumer::shared::Shared;
+use crate::model::Timestamp;
+use crate::plot::Frame;
+use crate::series::{Book, Counters, Sample, Series};
+use crate::view::{TimeSpan, Transform, ValueSpan, Viewport};
+
+/// One symbol as the frame shows it.
+pub(super) struct Shown {
+    /// Safe to show.
+    pub(super) symbol: String,
+    /// Its place in the book, which is its colour.
+    pub(super) slot: usize,
+    pub(super) visible: bool,
+    /// Newest tick.
+    pub(super) last: Option<Sample>,
+    /// Newest tick at the right edge of the view.
+    pub(super) at_edge: Option<Sample>,
+    /// Newest tick at the mouse, unless it is over a gap.
+    pub(super) at_cursor: Option<Sample>,
+    /// Price at the left edge of the view, against which changes are measured.
+    pub(super) base: Option<f64>,
+    /// Lowest and highest price in view.
+    pub(super) range: Option<(f64, f64)>,
+    /// The line, cut at gaps.
+    pub(super) runs: Vec<Vec<Sample>>,
+}
+
+impl Shown {
+    /// Change of `price` against the left edge, percent; `None` where that has no meaning.
+    pub(super) fn percent(&self, price: f64) -> Option<f64> {
+        let base = self.base.filter(|base| *base != 0.0)?;
+        Some((price - base) / base.abs() * 100.0).filter(|percent| percent.is_finite())
+    }
+}
+
+/// Everything a frame takes from the book.
+pub(super) struct Gathered {
+    pub(super) shown: Vec<Shown>,
+    pub(super) span: TimeSpan,
+    /// `None` before the first tick.
+    pub(super) edge_ns: Option<i64>,
+    /// The live edge moves with the clock, ticks or not.
+    pub(super) edge_moves: bool,
+    pub(super) oldest_ns: Option<i64>,
+    /// Start, end and loss of each gap; an open one ends at the live edge.
+    pub(super) gaps: Vec<(i64, i64, u64)>,
+    pub(super) counters: Counters,
+}
+
+impl Gathered {
+    /// The symbols that are switched on.
+    pub(super) fn visible(&self) -> impl Iterator<Item = &Shown> {
+        self.shown.iter().filter(|shown| shown.visible)
+    }
+
+    /// On a percent axis, a symbol whose price at the left edge is zero cannot be drawn.
+    pub(super) fn drop_without_base(&mut self) {
+        for shown in &mut self.shown {
+            if shown.base == Some(0.0) {
+                (shown.range, shown.at_cursor) = (None, None);
+                shown.runs.clear();
+            }
+        }
+    }
+}
+
+/// Reads the book.
+pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: Timestamp) -> Gathered {
+    let live = Shared::live_edge_ns(book, now);
+    let edge_ns = live.map(|(edge, _)| edge);
+    let oldest_ns = book.iter().filter_map(|(_, _, series)| series.first()).map(|tick| tick.time_ns).min();
+    let span = controls.advance(edge_ns.unwrap_or(now.as_nanos()), oldest_ns.unwrap_or(now.as_nanos()));
+    let gaps: Vec<_> =
+        book.gaps().map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns), gap.lost)).collect();
+    let cuts = book.cuts();
+    let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
+    let transform = Transform { viewport, rect: frame.plot };
+    let over_plot = controls.mouse.filter(|(x, y)| frame.plot.contains(*x, *y));
+    let cursor_ns = over_plot.map(|(x, _)| transform.time_at(x));
+    let cursor_ns = cursor_ns.filter(|t| !gaps.iter().any(|(start, end, _)| start < t && t < end));
+    let columns = transform.columns();
+    let shown = book.iter().map(|(id, symbol, series)| {
+        let visible = !controls.hidden.contains(&id.index());
+        let mut shown = Shown {
+            symbol: symbol.to_string(),
+            slot: id.index(),
+            visible,
+            last: series.last().map(|tick| tick.sample()),
+            at_edge: series.at_or_before(span.end).map(|tick| tick.sample()),
+            at_cursor: cursor_ns.and_then(|t| series.at_or_before(t)).map(|tick| tick.sample()),
+            base: base_price(series, span),
+            range: None,
+            runs: Vec::new(),
+        };
+        if visible {
+            shown.range = series.range(span).map(|summary| (summary.min.price, summary.max.price));
+            series.extract_runs(span, columns, &cuts, &mut shown.runs);
+        }
+        shown
+    });
+    let edge_moves = live.is_some_and(|(_, moves)| moves);
+    Gathered { shown: shown.collect(), span, edge_ns, edge_moves, oldest_ns, gaps, counters: book.counters() }
+}
+
+/// The price at the left edge: of the last tick before it, or else of the first one after.
+fn base_price(series: &Series, span: TimeSpan) -> Option<f64> {
+    series.at_or_before(span.start).or_else(|| series.at_or_after(span.start)).map(|tick| tick.price)
+}

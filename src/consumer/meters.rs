@@ -1,0 +1,94 @@
+//! The footer's figures: rates, latency, frame times. They settle once every half second, so that they can be read.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::consumer::format;
+
+/// How often the figures change.
+const SETTLE_EVERY: Duration = Duration::from_millis(500);
+
+/// Rates are means over this time.
+const RATE_OVER: Duration = Duration::from_secs(2);
+
+/// Latency quantiles are over one to two of these.
+const LATENCY_OVER: Duration = Duration::from_secs(5);
+
+/// Latencies above this are clamped, in microseconds: a minute.
+const LATENCY_US_MAX: u64 = 60_000_000;
+
+/// Figures that change with time.
+pub(super) struct Meters {
+    settled: Option<Instant>,
+    /// (when, ticks received, frames drawn) at past settlings, the oldest first.
+    marks: Vec<(Instant, u64, u64)>,
+    pub(super) ticks_per_s: f64,
+    pub(super) frames_per_s: f64,
+    frames: u64,
+    pub(super) frame_ms: f64,
+    latency: [Option<Histogram<u64>>; 2],
+    turned: Option<Instant>,
+}
+
+impl Meters {
+    pub(super) fn new() -> Self {
+        let histogram = || Histogram::new_with_bounds(1, LATENCY_US_MAX, 2).ok();
+        Self {
+            settled: None,
+            marks: Vec::new(),
+            ticks_per_s: 0.0,
+            frames_per_s: 0.0,
+            frames: 0,
+            frame_ms: 0.0,
+            latency: [histogram(), histogram()],
+            turned: None,
+        }
+    }
+
+    /// Notes a painted frame that took `spent` and has just reached the screen, with the event times that it was the
+    /// first to show.
+    pub(super) fn frame(&mut self, spent: Duration, now: Instant, now_ns: i64, unseen_ns: &[i64]) {
+        self.frames += 1;
+        let ms = spent.as_secs_f64() * 1e3;
+        self.frame_ms = if self.frame_ms > 0.0 { self.frame_ms * 0.9 + ms * 0.1 } else { ms };
+        if self.turned.is_none_or(|turned| now.duration_since(turned) >= LATENCY_OVER) {
+            self.turned = Some(now);
+            self.latency.swap(0, 1);
+            if let Some(histogram) = &mut self.latency[0] {
+                histogram.reset();
+            }
+        }
+        if let Some(histogram) = &mut self.latency[0] {
+            for event_ns in unseen_ns {
+                let us = (now_ns - event_ns).max(0) as u64 / 1_000;
+                histogram.saturating_record(us.clamp(1, LATENCY_US_MAX));
+            }
+        }
+    }
+
+    /// Lets the figures follow, if it is time; `true` when they did.
+    pub(super) fn settle(&mut self, now: Instant, received: u64) -> bool {
+        if self.settled.is_some_and(|settled| now.duration_since(settled) < SETTLE_EVERY) {
+            return false;
+        }
+        self.settled = Some(now);
+        self.marks.push((now, received, self.frames));
+        self.marks.retain(|(then, ..)| now.duration_since(*then) <= RATE_OVER + SETTLE_EVERY / 2);
+        if let Some((then, received_then, frames_then)) = self.marks.first().filter(|(then, ..)| *then < now) {
+            let elapsed_s = now.duration_since(*then).as_secs_f64();
+            self.ticks_per_s = (received - received_then) as f64 / elapsed_s;
+            self.frames_per_s = (self.frames - frames_then) as f64 / elapsed_s;
+        }
+        true
+    }
+
+    /// `latency p50 0.4 ms p99 1.9 ms`; `None` when no tick with a comparable clock was shown lately.
+    pub(super) fn latency(&self) -> Option<String> {
+        let [Some(current), Some(previous)] = &self.latency else { return None };
+        let mut both = current.clone();
+        both.add(previous).ok()?;
+        let at = |quantile| format::latency(both.value_at_quantile(quantile) as f64 / 1e3);
+        (!both.is_empty()).then(|| format!("latency p50 {} p99 {}", at(0.5), at(0.99)))
+    }
+}

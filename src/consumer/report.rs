@@ -1,0 +1,93 @@
+//! What is said at the end of a run.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::consumer::shared::Shared;
+
+/// One symbol's figures over everything received.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SymbolReport {
+    /// Ticks received.
+    pub count: u64,
+    /// Price of the earliest tick.
+    pub first: f64,
+    /// Price of the latest tick.
+    pub last: f64,
+    /// Lowest price.
+    pub min: f64,
+    /// Highest price.
+    pub max: f64,
+}
+
+/// Figures of a whole run; `--stats json` prints them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Well-formed ticks.
+    pub received: u64,
+    /// Ticks in memory at the end.
+    pub kept: u64,
+    /// Ticks that gave way to newer ones.
+    pub evicted: u64,
+    /// Objects and messages that were no ticks, by cause.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Ticks that never came, by the running numbers of their producers.
+    pub lost: u64,
+    /// Ticks that came twice.
+    pub duplicates: u64,
+    /// Ticks that came too late to be placed.
+    pub too_late: u64,
+    /// Ticks of symbols that were not asked for.
+    pub ignored: u64,
+    /// Ticks of symbols beyond `--max-symbols`.
+    pub over_max_symbols: u64,
+    /// Times the connection came back.
+    pub reconnects: u64,
+    /// Length of the run, s.
+    pub elapsed_s: f64,
+    /// By symbol, as it came over the wire.
+    pub symbols: BTreeMap<String, SymbolReport>,
+}
+
+impl Report {
+    pub(super) fn collect(shared: &Shared, elapsed_s: f64) -> Self {
+        let rejected = shared.rejects().iter().collect();
+        let reconnects = shared.link().reconnects;
+        let book = shared.book();
+        let counters = book.counters();
+        let of_symbol = |series: &crate::series::Series| {
+            series.statistics().map(|all| SymbolReport {
+                count: series.received(),
+                first: all.first.price,
+                last: all.last.price,
+                min: all.min,
+                max: all.max,
+            })
+        };
+        let symbols = book
+            .iter()
+            .filter_map(|(_, symbol, series)| Some((symbol.as_str().to_owned(), of_symbol(series)?)))
+            .collect();
+        Self {
+            received: counters.received,
+            kept: counters.kept,
+            evicted: counters.evicted,
+            rejected,
+            lost: counters.lost,
+            duplicates: counters.duplicates,
+            too_late: counters.too_late,
+            ignored: counters.ignored,
+            over_max_symbols: counters.over_symbols_max,
+            reconnects,
+            elapsed_s,
+            symbols,
+        }
+    }
+
+    /// One line of JSON.
+    pub fn to_json(&self) -> String {
+        // Numbers and strings only: this cannot fail, and an empty object would still be valid.
+        serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
+    }
+}

@@ -1,0 +1,151 @@
+//! What the network side and the drawing side share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::bus::LinkState;
+use crate::model::{RejectCounts, Timestamp};
+use crate::series::Book;
+
+/// Event times sampled between two frames for the latency figure; more would not change a p99 that is shown.
+const LATENCY_SAMPLES_MAX: usize = 1_024;
+
+/// Beyond this distance the producer's clock and ours are not the same, or the tick is a replay.
+const CLOCKS_AGREE_NS: i64 = 5_000_000_000;
+
+/// The connection as the header shows it.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    pub(super) state: LinkState,
+    /// Since when.
+    pub(super) since: Instant,
+    /// Times it came back after having been live.
+    pub(super) reconnects: u64,
+    pub(super) was_live: bool,
+}
+
+/// Arrivals closer together than this belong to one burst.
+const BURST: Duration = Duration::from_millis(50);
+
+/// A feed is stale when nothing has come for this many of its usual pauses, and at least for [`STALE_MIN`].
+const STALE_PAUSES: f64 = 2.5;
+
+/// A pause shorter than this is not called stale, however fast the feed was. Users are promised to see it within 3 s.
+const STALE_MIN: Duration = Duration::from_millis(2_500);
+
+/// What is known about the newest arrivals.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    /// Event times of ticks that no frame has shown yet.
+    unseen_ns: Vec<i64>,
+    noted: u64,
+    last: Option<Instant>,
+    /// Running mean of the pause between bursts, s.
+    pause_s: f64,
+}
+
+impl Arrivals {
+    /// Notes that ticks have come.
+    pub(super) fn beat(&mut self, now: Instant) {
+        let pause = self.last.map(|last| now.duration_since(last));
+        self.last = Some(now);
+        if let Some(pause) = pause.filter(|pause| *pause >= BURST) {
+            let pause_s = pause.as_secs_f64();
+            self.pause_s = if self.pause_s > 0.0 { self.pause_s * 0.8 + pause_s * 0.2 } else { pause_s };
+        }
+    }
+
+    /// How long nothing has come, if that is unusual for this feed.
+    pub(super) fn stale_for(&self, now: Instant) -> Option<Duration> {
+        let silent = now.duration_since(self.last?);
+        let patience = STALE_MIN.max(Duration::from_secs_f64((self.pause_s * STALE_PAUSES).min(1e6)));
+        (silent >= patience).then_some(silent)
+    }
+
+    /// Notes a tick that arrived now. Timestamps in whole seconds say nothing about milliseconds and are left out.
+    pub(super) fn note(&mut self, event: Timestamp, arrival: Timestamp) {
+        let lag = arrival.as_nanos() - event.as_nanos();
+        if !(0..=CLOCKS_AGREE_NS).contains(&lag) || event.as_nanos() % 1_000_000_000 == 0 {
+            return;
+        }
+        self.noted += 1;
+        if self.unseen_ns.len() < LATENCY_SAMPLES_MAX {
+            self.unseen_ns.push(event.as_nanos());
+        } else {
+            // Overwrites in turn: the newest thousand stand for all. Which ones they are does not depend on latency.
+            let at = self.noted as usize % LATENCY_SAMPLES_MAX;
+            self.unseen_ns[at] = event.as_nanos();
+        }
+    }
+}
+
+/// One per process: everything that both sides touch. The book's lock is taken once a batch and once a frame.
+pub(super) struct Shared {
+    /// A mutex and not a lock for many readers: there is one reader, and it is quick.
+    book: Mutex<Book>,
+    rejects: Mutex<RejectCounts>,
+    link: Mutex<Link>,
+    arrivals: Mutex<Arrivals>,
+    /// Grows with everything that could change the picture, so that an idle window need not take any lock.
+    revision: AtomicU64,
+    /// The network side has ended.
+    pub(super) ended: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves plain numbers behind, which are still worth showing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(book: Book) -> Self {
+        let link = Link { state: LinkState::Connecting, since: Instant::now(), reconnects: 0, was_live: false };
+        Self {
+            book: Mutex::new(book),
+            rejects: Mutex::default(),
+            link: Mutex::new(link),
+            arrivals: Mutex::default(),
+            revision: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        lock(&self.book)
+    }
+
+    pub(super) fn rejects(&self) -> MutexGuard<'_, RejectCounts> {
+        lock(&self.rejects)
+    }
+
+    pub(super) fn link(&self) -> MutexGuard<'_, Link> {
+        lock(&self.link)
+    }
+
+    pub(super) fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
+        lock(&self.arrivals)
+    }
+
+    /// Takes the event times that a frame is about to show.
+    pub(super) fn take_unseen(&self) -> Vec<i64> {
+        std::mem::take(&mut self.arrivals().unseen_ns)
+    }
+
+    pub(super) fn touch(&self) {
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Where the chart is live, and whether that moves with the clock: it is now, if the newest tick's clock agrees
+    /// with ours, else the newest tick's own time. `None` before the first one.
+    pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<(i64, bool)> {
+        let newest = book.newest_ns()?;
+        let lag = book.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest));
+        let agrees = lag.abs() <= CLOCKS_AGREE_NS;
+        Some((if agrees { newest.max(now.as_nanos()) } else { newest }, agrees))
+    }
+}

@@ -1,0 +1,62 @@
+//! Pictures in files.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::consumer::args::SnapshotFormat;
+use crate::plot::{Painter, PlotError, Scene, Size, png};
+
+/// Why there is no picture.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// The file.
+    #[error("cannot write {path}: {source}; choose a folder that exists and is writable")]
+    Write {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The drawing.
+    #[error("the chart cannot be drawn")]
+    Plot(#[from] PlotError),
+}
+
+/// Draws `scene` at `size` into a file.
+pub(super) fn write(
+    painter: &mut Painter,
+    scene: &Scene,
+    size: Size,
+    path: &Path,
+    format: SnapshotFormat,
+) -> Result<(), SnapshotError> {
+    match format {
+        SnapshotFormat::Svg => write_whole(path, painter.svg(scene, size)?.as_bytes()),
+        SnapshotFormat::Png => {
+            let mut pixels = vec![0; size.width as usize * size.height as usize];
+            painter.paint(scene, &mut pixels, size)?;
+            write_png(path, &pixels, size)
+        }
+    }
+}
+
+/// Writes pixels as they are on screen.
+pub(super) fn write_png(path: &Path, pixels: &[u32], size: Size) -> Result<(), SnapshotError> {
+    write_whole(path, &png(pixels, size)?)
+}
+
+/// All or nothing: a reader never sees half a picture, and a failure leaves an older one in place.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    written.map_err(|source| {
+        // What is left of the attempt is of no use; that it cannot be removed adds nothing to the first error.
+        let _ = fs::remove_file(&partial);
+        SnapshotError::Write { path: path.to_owned(), source }
+    })
+}

@@ -1,0 +1,169 @@
+//! Which keys of a message hold which part of a tick, so that feeds made for others work as they are.
+
+use thiserror::Error;
+
+/// The parts of a tick that a message can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    Symbol,
+    Price,
+    Timestamp,
+    Size,
+    Seq,
+    Source,
+}
+
+impl Field {
+    pub(crate) const ALL: [(Self, &'static str); 6] = [
+        (Self::Symbol, "symbol"),
+        (Self::Price, "price"),
+        (Self::Timestamp, "timestamp"),
+        (Self::Size, "size"),
+        (Self::Seq, "seq"),
+        (Self::Source, "source"),
+    ];
+
+    pub(crate) const COUNT: usize = Self::ALL.len();
+}
+
+/// Deepest path of keys. Feeds nest two or three levels; a bound keeps the reader's recursion shallow.
+const PATH_DEPTH_MAX: usize = 8;
+
+/// Why a `--fields` text cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum FieldMapError {
+    /// A part has no `=`, or nothing on one of its sides.
+    #[error("--fields: {part:?} is not of the form field=key; write for example symbol=s,price=p,timestamp=data.T")]
+    Form {
+        /// The part at fault.
+        part: String,
+    },
+    /// The left side is no part of a tick.
+    #[error("--fields: there is no field {name:?}; the fields are symbol, price, timestamp, size, seq, source")]
+    Unknown {
+        /// What stands left of `=`.
+        name: String,
+    },
+    /// One field is mapped twice.
+    #[error("--fields: {name} is mapped twice")]
+    Twice {
+        /// The field.
+        name: String,
+    },
+    /// Two fields would be read from the same place, or one from inside the other.
+    #[error("--fields: {path:?} is already taken by another field; each field needs a key of its own")]
+    Taken {
+        /// The path at fault.
+        path: String,
+    },
+    /// The path is too deep.
+    #[error("--fields: {path:?} is nested deeper than 8 keys")]
+    Deep {
+        /// The path at fault.
+        path: String,
+    },
+}
+
+/// A tree of keys with fields at its leaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Branch {
+    pub(crate) children: Vec<(String, Node)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Node {
+    Leaf(Field),
+    Branch(Branch),
+}
+
+impl Branch {
+    /// Returns whether the place was free.
+    fn insert(&mut self, path: &[&str], field: Field) -> bool {
+        let Some((key, rest)) = path.split_first() else { return false };
+        let existing = self.children.iter_mut().find(|(name, _)| name == key);
+        match (existing, rest) {
+            (None, []) => self.children.push(((*key).to_owned(), Node::Leaf(field))),
+            (None, rest) => {
+                let mut branch = Self::default();
+                branch.insert(rest, field);
+                self.children.push(((*key).to_owned(), Node::Branch(branch)));
+            }
+            (Some((_, Node::Branch(branch))), rest @ [_, ..]) => return branch.insert(rest, field),
+            (Some(_), _) => return false,
+        }
+        true
+    }
+}
+
+/// Where in a message's JSON object each part of a tick is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldMap {
+    pub(crate) root: Branch,
+}
+
+impl Default for FieldMap {
+    /// The wire contract's own keys.
+    fn default() -> Self {
+        let leaf = |(field, name): (Field, &str)| (name.to_owned(), Node::Leaf(field));
+        Self { root: Branch { children: Field::ALL.map(leaf).into() } }
+    }
+}
+
+impl FieldMap {
+    /// Reads `symbol=s,price=p,timestamp=data.T`: field, equals, key; dots step into nested objects. Fields that are
+    /// not named keep their own keys, unless another field has taken them.
+    pub fn parse(text: &str) -> Result<Self, FieldMapError> {
+        let mut root = Branch::default();
+        let mut mapped = [false; Field::COUNT];
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let form = || FieldMapError::Form { part: part.to_owned() };
+            let (name, path) = part.split_once('=').ok_or_else(form)?;
+            let (name, path) = (name.trim(), path.trim());
+            let keys: Vec<&str> = path.split('.').collect();
+            if name.is_empty() || keys.iter().any(|key| key.is_empty()) {
+                return Err(form());
+            }
+            if keys.len() > PATH_DEPTH_MAX {
+                return Err(FieldMapError::Deep { path: path.to_owned() });
+            }
+            let known = Field::ALL.iter().find(|(_, known)| *known == name);
+            let (field, _) = known.ok_or_else(|| FieldMapError::Unknown { name: name.to_owned() })?;
+            if std::mem::replace(&mut mapped[*field as usize], true) {
+                return Err(FieldMapError::Twice { name: name.to_owned() });
+            }
+            if !root.insert(&keys, *field) {
+                return Err(FieldMapError::Taken { path: path.to_owned() });
+            }
+        }
+        for (field, name) in Field::ALL {
+            if !mapped[field as usize] {
+                root.insert(&[name], field);
+            }
+        }
+        Ok(Self { root })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_is_the_contract() {
+        assert_eq!(FieldMap::parse("").unwrap(), FieldMap::default());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |text| FieldMap::parse(text).unwrap_err();
+        assert_eq!(error("symbol"), FieldMapError::Form { part: "symbol".into() });
+        assert_eq!(error("symbol="), FieldMapError::Form { part: "symbol=".into() });
+        assert_eq!(error("price=a..b"), FieldMapError::Form { part: "price=a..b".into() });
+        assert_eq!(error("prise=p"), FieldMapError::Unknown { name: "prise".into() });
+        assert_eq!(error("price=p,price=q"), FieldMapError::Twice { name: "price".into() });
+        assert_eq!(error("price=p,size=p"), FieldMapError::Taken { path: "p".into() });
+        assert_eq!(error("price=p,size=p.x"), FieldMapError::Taken { path: "p.x".into() });
+        assert_eq!(error("price=p.x,size=p"), FieldMapError::Taken { path: "p".into() });
+        assert!(matches!(error("price=a.b.c.d.e.f.g.h.i"), FieldMapError::Deep { .. }));
+    }
+}

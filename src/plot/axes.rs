@@ -1,0 +1,96 @@
+//! The two axes as plotters coordinates: plotters' own cannot tick in local time, and lose i64 precision.
+
+use std::ops::Range;
+
+use plotters::coord::Shift;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged};
+use plotters::drawing::DrawingArea;
+use plotters_backend::DrawingBackend;
+
+use super::canvas::UNITS_PER_PX;
+use crate::view::{Rect, TimeSpan, ValueSpan, Viewport};
+
+/// Coordinates beyond this are cut off, in units: far outside any frame, far inside `i32`.
+const UNITS_MAX: f64 = (1 << 28) as f64;
+
+/// Time on a line, exact to the nanosecond, with its ticks.
+#[derive(Debug, Clone)]
+pub(super) struct TimeAxis<'a> {
+    pub(super) span: TimeSpan,
+    pub(super) ticks: &'a [(i64, String)],
+}
+
+/// Values on a line, with their ticks.
+#[derive(Debug, Clone)]
+pub(super) struct ValueAxis<'a> {
+    pub(super) span: ValueSpan,
+    pub(super) ticks: &'a [(f64, String)],
+}
+
+/// Where in its span an instant lies: 0 at the start, 1 at the end.
+pub(super) fn time_share(span: TimeSpan, time_ns: i64) -> f64 {
+    let offset = i128::from(time_ns) - i128::from(span.start);
+    let length = i128::from(span.end) - i128::from(span.start);
+    offset as f64 / length.max(1) as f64
+}
+
+/// Where in its span a value lies: 0 at the bottom, 1 at the top. Halved, so that a span of the widest floats is finite.
+pub(super) fn value_share(span: ValueSpan, value: f64) -> f64 {
+    let length = span.hi / 2.0 - span.lo / 2.0;
+    if length > 0.0 { (value / 2.0 - span.lo / 2.0) / length } else { 0.5 }
+}
+
+fn place(share: f64, (from, to): (i32, i32)) -> i32 {
+    (f64::from(from) + share * f64::from(to - from)).clamp(-UNITS_MAX, UNITS_MAX).round() as i32
+}
+
+impl Ranged for TimeAxis<'_> {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = i64;
+
+    fn map(&self, time_ns: &i64, limit: (i32, i32)) -> i32 {
+        place(time_share(self.span, *time_ns), limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<i64> {
+        self.ticks.iter().take(hint.max_num_points()).map(|(time_ns, _)| *time_ns).collect()
+    }
+
+    fn range(&self) -> Range<i64> {
+        self.span.start..self.span.end
+    }
+}
+
+impl Ranged for ValueAxis<'_> {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        place(value_share(self.span, *value), limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        self.ticks.iter().take(hint.max_num_points()).map(|(value, _)| *value).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.span.lo..self.span.hi
+    }
+}
+
+/// The plot rectangle of `area` in data coordinates.
+pub(super) fn plane<'a, DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    viewport: Viewport,
+    plot: Rect,
+    time_ticks: &'a [(i64, String)],
+    value_ticks: &'a [(f64, String)],
+) -> DrawingArea<DB, Cartesian2d<TimeAxis<'a>, ValueAxis<'a>>> {
+    let units = |px: i32| px * UNITS_PER_PX;
+    area.apply_coord_spec(Cartesian2d::new(
+        TimeAxis { span: viewport.time, ticks: time_ticks },
+        ValueAxis { span: viewport.value, ticks: value_ticks },
+        (units(plot.left)..units(plot.right), units(plot.bottom)..units(plot.top)),
+    ))
+}

@@ -1,0 +1,236 @@
+//! plotters' backend over a framebuffer.
+
+use std::convert::Infallible;
+
+use plotters_backend::text_anchor::{HPos, VPos};
+use plotters_backend::{
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
+};
+
+use super::Size;
+use super::font::{Face, Fonts, Type};
+use super::raster::{Mask, Px};
+use crate::view::Rect;
+
+/// Units of plotters' integer coordinates in a pixel. plotters believes in a canvas this much finer than the window,
+/// so that its integers place lines to 1/16 of a pixel and its stroke widths may be fractions of one.
+pub(super) const UNITS_PER_PX: i32 = 16;
+
+/// plotters calls this many parts of the em its "size".
+pub(super) const EM_TO_SIZE: f64 = 1.24;
+
+/// Family names as an SVG viewer understands them; the first one is what the framebuffer draws.
+pub(super) const WORDS_FAMILY: &str = "Ubuntu Light, Ubuntu, Helvetica Neue, Arial, sans-serif";
+/// See [`WORDS_FAMILY`].
+pub(super) const FIGURES_FAMILY: &str = "Hack, DejaVu Sans Mono, Menlo, Consolas, monospace";
+
+/// What the ends of a stroke look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caps {
+    /// Cut off at the end point: grid lines and dashes, exact to the pixel.
+    Butt,
+    /// Half a disc around the end point: data.
+    Round,
+}
+
+/// A framebuffer that plotters draws on. Nothing outside `clip` is ever touched.
+pub(super) struct Canvas<'a> {
+    pub(super) pixels: &'a mut [u32],
+    pub(super) size: Size,
+    /// Inside the frame, px.
+    pub(super) clip: Rect,
+    pub(super) caps: Caps,
+    pub(super) fonts: &'a Fonts,
+    pub(super) mask: &'a mut Mask,
+}
+
+type Outcome = Result<(), DrawingErrorKind<Infallible>>;
+
+fn px(units: i32) -> f32 {
+    units as f32 / UNITS_PER_PX as f32
+}
+
+fn to_px((x, y): BackendCoord) -> Px {
+    (px(x), px(y))
+}
+
+impl Canvas<'_> {
+    /// Blends `color` into columns from `x` on by the coverage given, clipped.
+    fn blend_row(&mut self, x: i32, y: i32, cover: &[u8], color: BackendColor) {
+        let (left, right) = (x.max(self.clip.left), x.saturating_add(cover.len() as i32).min(self.clip.right));
+        if y < self.clip.top || y >= self.clip.bottom || left >= right {
+            return;
+        }
+        let alpha = (color.alpha.clamp(0.0, 1.0) * 256.0 + 0.5) as u32;
+        let start = y as usize * self.size.width as usize;
+        let cells = self.pixels.get_mut(start + left as usize..start + right as usize).unwrap_or_default();
+        for (cell, &cover) in cells.iter_mut().zip(&cover[(left - x) as usize..]) {
+            if cover > 0 {
+                *cell = blend(*cell, color.rgb, u32::from(cover) * alpha / 255);
+            }
+        }
+    }
+
+    /// Fills the rectangle between two points given in units, edges weighed by the share of the pixel they cover.
+    fn cover_rect(&mut self, a: BackendCoord, b: BackendCoord, color: BackendColor) {
+        let (left, right) = (px(a.0.min(b.0)), px(a.0.max(b.0)));
+        let (top, bottom) = (px(a.1.min(b.1)), px(a.1.max(b.1)));
+        let clip = self.clip;
+        let columns = (left.floor() as i32).max(clip.left)..(right.ceil() as i32).min(clip.right);
+        let rows = (top.floor() as i32).max(clip.top)..(bottom.ceil() as i32).min(clip.bottom);
+        let share = |at: i32, from: f32, to: f32| (to.min(at as f32 + 1.0) - from.max(at as f32)).clamp(0.0, 1.0);
+        for y in rows {
+            let down = share(y, top, bottom) * color.alpha.clamp(0.0, 1.0) as f32 * 256.0;
+            let start = y as usize * self.size.width as usize;
+            for x in columns.clone() {
+                if let Some(cell) = self.pixels.get_mut(start + x as usize) {
+                    *cell = blend(*cell, color.rgb, (share(x, left, right) * down + 0.5) as u32);
+                }
+            }
+        }
+    }
+
+    /// Draws what `shape` puts into the mask.
+    fn composite(&mut self, color: BackendColor, shape: impl FnOnce(&mut Mask)) {
+        let mut mask = std::mem::take(self.mask);
+        mask.reset(self.clip);
+        shape(&mut mask);
+        mask.take(|x, y, cover| self.blend_row(x, y, cover, color));
+        *self.mask = mask;
+    }
+}
+
+/// `share` of 256 of `rgb` over `under`.
+fn blend(under: u32, (r, g, b): (u8, u8, u8), share: u32) -> u32 {
+    let mix = |shift: u32, over: u8| {
+        let below = under >> shift & 0xff;
+        (below * (256 - share) + u32::from(over) * share + 128) >> 8 << shift
+    };
+    mix(16, r) | mix(8, g) | mix(0, b)
+}
+
+/// The type that a plotters text style asks for.
+fn type_of<S: BackendTextStyle>(style: &S) -> Type {
+    let face = if style.family().as_str() == FIGURES_FAMILY { Face::Figures } else { Face::Words };
+    let em = (style.size() / EM_TO_SIZE / f64::from(UNITS_PER_PX)) as f32;
+    Type { face, em, bold: matches!(style.style(), FontStyle::Bold) }
+}
+
+impl DrawingBackend for Canvas<'_> {
+    type ErrorType = Infallible;
+
+    fn get_size(&self) -> (u32, u32) {
+        (self.size.width * UNITS_PER_PX as u32, self.size.height * UNITS_PER_PX as u32)
+    }
+
+    fn ensure_prepared(&mut self) -> Outcome {
+        Ok(())
+    }
+
+    fn present(&mut self) -> Outcome {
+        Ok(())
+    }
+
+    fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> Outcome {
+        self.cover_rect((x, y), (x + 1, y + 1), color);
+        Ok(())
+    }
+
+    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Outcome {
+        self.draw_path([from, to], style)
+    }
+
+    fn draw_rect<S: BackendStyle>(&mut self, a: BackendCoord, b: BackendCoord, style: &S, fill: bool) -> Outcome {
+        if fill {
+            self.cover_rect(a, b, style.color());
+            return Ok(());
+        }
+        let corners = [a, (b.0, a.1), b, (a.0, b.1), a];
+        self.draw_path(corners, style)
+    }
+
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Outcome {
+        let half = style.stroke_width() as i32 / 2;
+        let radius = px(style.stroke_width() as i32) / 2.0;
+        let mut points = path.into_iter();
+        let Some(first) = points.next() else { return Ok(()) };
+        let mut points = points.peekable();
+        if self.caps == Caps::Butt
+            && let Some(&second) = points.peek()
+            && (first.0 == second.0 || first.1 == second.1)
+        {
+            points.next();
+            if points.peek().is_none() {
+                let (across, down) = if first.1 == second.1 { (0, half) } else { (half, 0) };
+                let (low, high) = (first.min(second), first.max(second));
+                self.cover_rect((low.0 - across, low.1 - down), (high.0 + across, high.1 + down), style.color());
+                return Ok(());
+            }
+            self.composite(style.color(), |mask| {
+                mask.capsule(to_px(first), to_px(second), radius);
+                strokes(mask, second, points, radius);
+            });
+            return Ok(());
+        }
+        self.composite(style.color(), |mask| strokes(mask, first, points, radius));
+        Ok(())
+    }
+
+    fn draw_circle<S: BackendStyle>(&mut self, center: BackendCoord, radius: u32, style: &S, fill: bool) -> Outcome {
+        let (center, radius) = (to_px(center), px(radius as i32));
+        let width = px(style.stroke_width() as i32);
+        self.composite(style.color(), |mask| {
+            if fill { mask.capsule(center, center, radius) } else { mask.ring(center, radius, width) }
+        });
+        Ok(())
+    }
+
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        vertices: I,
+        style: &S,
+    ) -> Outcome {
+        let vertices: Vec<Px> = vertices.into_iter().map(to_px).collect();
+        self.composite(style.color(), |mask| mask.polygon(&vertices));
+        Ok(())
+    }
+
+    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> Outcome {
+        let ty = type_of(style);
+        let x = match style.anchor().h_pos {
+            HPos::Left => px(at.0),
+            HPos::Center => px(at.0) - self.fonts.width(text, ty) / 2.0,
+            HPos::Right => px(at.0) - self.fonts.width(text, ty),
+        };
+        let baseline = match style.anchor().v_pos {
+            VPos::Top => px(at.1) + 2.0 * ty.baseline_below_middle(),
+            VPos::Center => px(at.1) + ty.baseline_below_middle(),
+            VPos::Bottom => px(at.1),
+        };
+        let fonts = self.fonts;
+        fonts.draw(text, ty, (x, baseline.round() as i32), |x, y, cover| self.blend_row(x, y, cover, style.color()));
+        Ok(())
+    }
+
+    fn estimate_text_size<S: BackendTextStyle>(
+        &self,
+        text: &str,
+        style: &S,
+    ) -> Result<(u32, u32), DrawingErrorKind<Infallible>> {
+        let ty = type_of(style);
+        let units = |px: f32| (px * UNITS_PER_PX as f32).ceil() as u32;
+        Ok((units(self.fonts.width(text, ty)), units(ty.em)))
+    }
+}
+
+/// Strokes from `last` through `points`; a lone point becomes a disc.
+fn strokes(mask: &mut Mask, mut last: BackendCoord, points: impl Iterator<Item = BackendCoord>, radius: f32) {
+    let mut lone = true;
+    for point in points {
+        mask.capsule(to_px(last), to_px(point), radius);
+        (last, lone) = (point, false);
+    }
+    if lone {
+        mask.capsule(to_px(last), to_px(last), radius);
+    }
+}

@@ -1,0 +1,101 @@
+//! What lies under the data and changes only with the view: grounds, strips, grid, zero line. Drawn once and kept.
+
+use jiff::tz::TimeZone;
+use plotters::coord::cartesian::MeshLine;
+use plotters_backend::DrawingBackend;
+
+use super::axes::{plane, value_share};
+use super::canvas::UNITS_PER_PX;
+use super::font::{Fonts, Type};
+use super::frame::Frame;
+use super::pen::{Area, Paint, Pen};
+use super::time_ticks::time_ticks;
+use super::value_ticks::value_ticks;
+use super::{AxisKind, Chart, PlotError, Scene, Size, Theme};
+use crate::view::Viewport;
+
+/// Type of the labels on both axes.
+pub(super) const LABEL: Type = Type::figures(12.0);
+
+/// All that the ground depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Key {
+    size: Size,
+    theme: Theme,
+    viewport: Viewport,
+    axis: AxisKind,
+    decimals: usize,
+    zone: TimeZone,
+}
+
+/// Ticks of both axes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ticks {
+    pub(super) time: Vec<(i64, String)>,
+    pub(super) value: Vec<(f64, String)>,
+}
+
+impl Key {
+    pub(super) fn new(scene: &Scene, size: Size) -> Self {
+        let chart = &scene.chart;
+        Self {
+            size,
+            theme: scene.theme,
+            viewport: chart.viewport,
+            axis: chart.axis,
+            decimals: chart.decimals,
+            zone: chart.zone.clone(),
+        }
+    }
+
+    pub(super) fn ticks(&self, frame: &Frame, fonts: &Fonts) -> Ticks {
+        let digit_px = f64::from(fonts.width("0", LABEL));
+        Ticks {
+            time: time_ticks(self.viewport.time, &self.zone, f64::from(frame.plot.width()), digit_px),
+            value: value_ticks(self.viewport.value, f64::from(frame.plot.height()), self.axis, self.decimals),
+        }
+    }
+}
+
+pub(super) fn draw<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    frame: &Frame,
+    chart: &Chart,
+    ticks: &Ticks,
+) -> Result<(), PlotError> {
+    let look = pen.look;
+    pen.area.fill(&Paint::from(look.ground).color())?;
+    pen.fill(frame.header, look.strip)?;
+    pen.fill(frame.footer, look.strip)?;
+    if frame.plot.width() == 0 || frame.plot.height() == 0 {
+        return Ok(());
+    }
+    let plane = plane(&pen.area, chart.viewport, frame.plot, &ticks.time, &ticks.value);
+    let style = Paint::from(look.grid).stroke(1.0);
+    plane.draw_mesh(
+        |backend, line| {
+            let (from, to) = match line {
+                MeshLine::XMesh((x, top), (_, bottom), _) => ((centered(x), top), (centered(x), bottom)),
+                MeshLine::YMesh((left, y), (right, _), _) => ((left, centered(y)), (right, centered(y))),
+            };
+            backend.draw_line(from, to, &style)
+        },
+        ticks.value.len(),
+        ticks.time.len(),
+    )?;
+    // The left and bottom edges, so that the grid has an end where no tick falls.
+    let plot = Area::from(frame.plot);
+    pen.fill(Area { right: plot.left + 1.0, ..plot }, look.grid)?;
+    pen.fill(Area { top: plot.bottom, bottom: plot.bottom + 1.0, ..plot }, look.grid)?;
+    let value = chart.viewport.value;
+    if chart.axis == AxisKind::Percent && value.lo < 0.0 && value.hi > 0.0 {
+        let y = (plot.bottom - value_share(value, 0.0) * plot.height()).floor() + 0.5;
+        pen.dashes((plot.left, y), (plot.right, y), (1.0, 3.0), look.cross.into())?;
+    }
+    Ok(())
+}
+
+/// The middle of the pixel that a coordinate falls into: a hairline there is one crisp column or row.
+fn centered(units: i32) -> i32 {
+    units.div_euclid(UNITS_PER_PX) * UNITS_PER_PX + UNITS_PER_PX / 2
+}

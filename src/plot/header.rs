@@ -1,0 +1,285 @@
+//! The strip above the chart: state, channel, legend, visible span.
+//!
+//! What fits is decided first, from measured widths alone; drawing then only follows the layout.
+
+use plotters::style::text_anchor::HPos;
+use plotters_backend::DrawingBackend;
+
+use super::font::{Fonts, Type};
+use super::frame::{Frame, Hits};
+use super::look::{Look, Rgb};
+use super::pen::{Area, Paint, Pen};
+use super::value_ticks::percent_text;
+use super::{Header, LegendEntry, PlotError};
+use crate::view::Rect;
+
+const BADGE: Type = Type::words(13.0).bold();
+const CHANNEL: Type = Type::words(13.0);
+const SYMBOL: Type = Type::words(13.5).bold();
+const LAST: Type = Type::figures(12.5);
+const CHANGE: Type = Type::figures(11.5);
+const SPAN: Type = Type::words(13.0).bold();
+
+const EDGE_PX: f64 = 16.0;
+const DOT_PX: f64 = 5.0;
+const SQUARE_PX: f64 = 14.0;
+/// Between two legend entries, and between the header's parts.
+const GAP_PX: f64 = 26.0;
+/// Inside an entry.
+const INNER_PX: f64 = 8.0;
+/// A symbol longer than this is cut: 64 bytes of it may come.
+const SYMBOL_PX_MAX: f64 = 140.0;
+/// A channel label cut shorter than this says nothing.
+const CHANNEL_PX_MIN: f64 = 48.0;
+/// Below this width the span goes without the word "window".
+const WORDY_PX: f64 = 720.0;
+/// Strips lower than this hold no text.
+const STRIP_PX_MIN: i32 = 16;
+
+/// How much of each legend entry is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Detail {
+    Symbol,
+    Last,
+    Change,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub(super) index: usize,
+    pub(super) left: f64,
+    pub(super) right: f64,
+    symbol: String,
+    /// Text and where it starts.
+    last: Option<(String, f64)>,
+    change: Option<(String, f64)>,
+}
+
+/// Where everything stands; `None` for what did not fit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Layout {
+    pub(super) badge: Option<(String, f64, f64)>,
+    pub(super) view_badge: Option<(String, f64, f64)>,
+    pub(super) channel: Option<(String, f64, f64)>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) more: Option<(String, f64, f64)>,
+    /// The word, and the span, with the left and right of both.
+    pub(super) span: Option<(String, f64, f64)>,
+    span_word: Option<f64>,
+}
+
+/// What fits into `strip`. The channel gives way first, then changes, then last prices, then whole entries.
+pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> Layout {
+    let mut layout = Layout::default();
+    if strip.height() < STRIP_PX_MIN {
+        return layout;
+    }
+    let width = |text: &str, ty: Type| f64::from(fonts.width(text, ty));
+    let right_edge = f64::from(strip.right) - EDGE_PX;
+
+    let mut x = f64::from(strip.left) + EDGE_PX;
+    let text_left = x + 2.0 * DOT_PX + 6.0;
+    let text = fonts.fit(&header.badge.text, BADGE, (right_edge - text_left) as f32);
+    let end = text_left + width(&text, BADGE);
+    if end <= right_edge {
+        layout.badge = Some((text, x, end));
+        x = end;
+    }
+    if let Some(badge) = &header.view_badge {
+        let (left, padding) = (x + 12.0, 8.0);
+        let end = left + width(&badge.text, BADGE) + 2.0 * padding;
+        if end <= right_edge {
+            layout.view_badge = Some((badge.text.clone(), left, end));
+            x = end;
+        }
+    }
+
+    let span_width = width(&header.span, SPAN);
+    let word_width = width("window", CHANNEL) + 10.0;
+    let wordy = f64::from(strip.width()) >= WORDY_PX;
+    let span_left = right_edge - span_width;
+    let mut room_end = right_edge;
+    if span_left - x >= GAP_PX {
+        layout.span = Some((header.span.clone(), span_left, right_edge));
+        layout.span_word = (wordy && span_left - word_width - x >= GAP_PX).then_some(span_left - word_width);
+        room_end = layout.span_word.unwrap_or(span_left) - GAP_PX;
+    }
+
+    let start = x + GAP_PX;
+    let entries: Vec<Measured<'_>> = header.legend.iter().map(|entry| Measured::new(entry, fonts)).collect();
+    let total = |detail| entries.iter().map(|e| e.width(detail) + GAP_PX).sum::<f64>() - GAP_PX;
+    // Before the first tick there are no columns to hold free.
+    let priced = header.legend.iter().any(|entry| entry.last.is_some());
+    let details = [Detail::Change, Detail::Last, Detail::Symbol];
+    let fitting = details[if priced { 0 } else { 2 }..]
+        .iter()
+        .copied()
+        .find(|&detail| entries.is_empty() || total(detail) <= room_end - start);
+    let spare = fitting.map_or(0.0, |detail| room_end - start - if entries.is_empty() { 0.0 } else { total(detail) });
+
+    let mut x = start;
+    let channel_left = x - GAP_PX + 12.0;
+    // The channel takes the legend's spare room, at most; it needs a gap of its own before the legend.
+    let channel_room = spare - if entries.is_empty() { 0.0 } else { 12.0 };
+    let channel = fonts.fit(&header.channel, CHANNEL, channel_room.max(0.0) as f32);
+    let channel_width = width(&channel, CHANNEL);
+    if !channel.is_empty() && (channel == header.channel || channel_width >= CHANNEL_PX_MIN) {
+        layout.channel = Some((channel, channel_left, channel_left + channel_width));
+        x = channel_left + channel_width + GAP_PX;
+        // Room allowing, the legend stands a little further off.
+        x += (spare - channel_width).clamp(0.0, 14.0);
+    }
+    place_entries(&mut layout, &entries, fitting, (x, room_end), fonts);
+    layout
+}
+
+fn place_entries(
+    layout: &mut Layout,
+    entries: &[Measured<'_>],
+    fitting: Option<Detail>,
+    (mut x, end): (f64, f64),
+    fonts: &Fonts,
+) {
+    let more_text = |hidden: usize| format!("+{hidden} more");
+    let detail = fitting.unwrap_or(Detail::Symbol);
+    for (index, entry) in entries.iter().enumerate() {
+        let rest = entries.len() - index - 1;
+        let reserved = match fitting {
+            None if rest > 0 => GAP_PX + f64::from(fonts.width(&more_text(rest), CHANNEL)),
+            _ => 0.0,
+        };
+        // Sums of floats differ in their last digits.
+        if x + entry.width(detail) + reserved > end + 0.01 {
+            let text = more_text(rest + 1);
+            let right = x + f64::from(fonts.width(&text, CHANNEL));
+            if right <= end {
+                layout.more = Some((text, x, right));
+            }
+            return;
+        }
+        layout.entries.push(entry.place(index, x, detail));
+        x += entry.width(detail) + GAP_PX;
+    }
+}
+
+/// A legend entry with its widths.
+struct Measured<'a> {
+    entry: &'a LegendEntry,
+    symbol: String,
+    symbol_px: f64,
+    change: String,
+    last_px: f64,
+    change_px: f64,
+}
+
+impl<'a> Measured<'a> {
+    fn new(entry: &'a LegendEntry, fonts: &Fonts) -> Self {
+        let width = |text: &str, ty: Type| f64::from(fonts.width(text, ty));
+        let symbol = fonts.fit(&entry.symbol, SYMBOL, SYMBOL_PX_MAX as f32);
+        let change = entry.change_percent.map_or_else(String::new, |percent| percent_text(percent, 2));
+        Self {
+            symbol_px: width(&symbol, SYMBOL),
+            // At least this wide, so that the legend stands still while figures change.
+            last_px: entry.last.as_ref().map_or(0.0, |last| width(last, LAST)).max(width("00.00", LAST)),
+            change_px: width(&change, CHANGE).max(width("+0.00%", CHANGE)),
+            symbol,
+            change,
+            entry,
+        }
+    }
+
+    fn width(&self, detail: Detail) -> f64 {
+        let mut px = SQUARE_PX + INNER_PX + self.symbol_px;
+        if detail >= Detail::Last {
+            px += INNER_PX + self.last_px;
+        }
+        if detail >= Detail::Change {
+            px += INNER_PX + self.change_px;
+        }
+        px
+    }
+
+    fn place(&self, index: usize, left: f64, detail: Detail) -> Entry {
+        let last_left = left + self.width(Detail::Symbol) + INNER_PX;
+        let change_left = left + self.width(Detail::Last) + INNER_PX;
+        let last = self.entry.last.as_ref().filter(|_| detail >= Detail::Last);
+        let change = Some(&self.change).filter(|text| detail >= Detail::Change && !text.is_empty());
+        Entry {
+            index,
+            left,
+            right: left + self.width(detail),
+            symbol: self.symbol.clone(),
+            last: last.map(|text| (text.clone(), last_left)),
+            change: change.map(|text| (text.clone(), change_left)),
+        }
+    }
+}
+
+/// Draws the header and says where its parts can be clicked.
+pub(super) fn draw<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    header: &Header,
+    frame: &Frame,
+    hits: &mut Hits,
+) -> Result<(), PlotError> {
+    let layout = layout(header, frame.header, pen.fonts);
+    let look = pen.look;
+    let strip = Area::from(frame.header);
+    let y = strip.middle();
+    if let Some((text, left, right)) = &layout.badge {
+        let tone = look.tone(header.badge.tone);
+        pen.disc((left + DOT_PX, y), DOT_PX, tone)?;
+        pen.text(text, BADGE, (left + 2.0 * DOT_PX + 6.0, y), HPos::Left, tone)?;
+        hits.badge = Area { left: left - 4.0, right: right + 4.0, ..strip }.outward();
+    }
+    if let (Some((text, left, right)), Some(badge)) = (&layout.view_badge, &header.view_badge) {
+        let tone = look.tone(badge.tone);
+        let pill = Area { left: *left, right: *right, top: y - 10.0, bottom: y + 10.0 };
+        pen.rounded(pill, 10.0, Paint(tone, 0.16))?;
+        pen.text(text, BADGE, (left + 8.0, y), HPos::Left, tone)?;
+    }
+    for (text, left, ty, color) in [
+        layout.channel.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, look.dim)),
+        layout.more.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, look.dim)),
+        layout.span_word.map(|left| ("window", left, CHANNEL, look.dim)),
+        layout.span.as_ref().map(|(text, left, _)| (text.as_str(), *left, SPAN, look.text)),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        pen.text(text, ty, (left, y), HPos::Left, color)?;
+    }
+    for entry in &layout.entries {
+        draw_entry(pen, entry, &header.legend[entry.index], y)?;
+        let clickable = Area { left: entry.left - 6.0, right: entry.right + 6.0, ..strip };
+        hits.legend.push((entry.index, clickable.outward()));
+    }
+    Ok(())
+}
+
+fn draw_entry<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    entry: &Entry,
+    source: &LegendEntry,
+    y: f64,
+) -> Result<(), PlotError> {
+    let look = pen.look;
+    let slot = look.slot(source.slot);
+    let square = Area::sized(entry.left, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX);
+    let faded = |look: &Look, color: Rgb| if source.visible { Paint(color, 1.0) } else { Paint(look.dim, 0.6) };
+    if source.visible {
+        pen.rounded(square, 3.0, slot)?;
+    } else {
+        pen.panel(square, 3.0, Paint(slot, 0.0), Paint(slot, 0.7))?;
+    }
+    let left = entry.left + SQUARE_PX + INNER_PX;
+    pen.text(&entry.symbol, SYMBOL, (left, y), HPos::Left, faded(look, look.text))?;
+    if let Some((text, left)) = &entry.last {
+        pen.text(text, LAST, (*left, y), HPos::Left, faded(look, look.text))?;
+    }
+    if let Some((text, left)) = &entry.change {
+        let color = look.change(source.change_percent.unwrap_or(0.0));
+        pen.text(text, CHANGE, (*left, y), HPos::Left, faded(look, color))?;
+    }
+    Ok(())
+}

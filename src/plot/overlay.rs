@@ -1,0 +1,216 @@
+//! Footer, notice, toast and help: words around and above the chart.
+
+use plotters::style::text_anchor::HPos;
+use plotters_backend::DrawingBackend;
+
+use super::font::Type;
+use super::frame::{Frame, Hits};
+use super::pen::{Area, Paint, Pen};
+use super::{Badge, Footer, Notice, PlotError, Tone};
+
+const FIGURE: Type = Type::figures(11.0);
+const HELP: Type = Type::words(12.5);
+const TITLE: Type = Type::words(17.0).bold();
+const LINE: Type = Type::words(13.5);
+const CODE: Type = Type::figures(12.5);
+const KEY: Type = Type::figures(12.0).bold();
+const TOAST: Type = Type::words(13.0);
+
+const EDGE_PX: f64 = 14.0;
+/// Footers lower than this hold no text.
+const STRIP_PX_MIN: f64 = 13.0;
+const LINE_PX: f64 = 22.0;
+const PADDING_PX: f64 = 24.0;
+/// A row of the help, and how close rows may move where the window is low.
+const KEY_ROW_PX: f64 = 24.0;
+const KEY_ROW_PX_MIN: f64 = 19.0;
+const HELP_TITLE_PX: f64 = 34.0;
+/// Between a key and its meaning, and between two columns of both.
+const KEY_GAP_PX: f64 = 14.0;
+const COLUMN_GAP_PX: f64 = 28.0;
+
+/// Figures from the left, help at the right. The last figures go first.
+pub(super) fn footer<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    footer: &Footer,
+    frame: &Frame,
+    hits: &mut Hits,
+) -> Result<(), PlotError> {
+    let strip = Area::from(frame.footer);
+    if strip.height() < STRIP_PX_MIN {
+        return Ok(());
+    }
+    let y = strip.middle();
+    let mut end = strip.right - EDGE_PX;
+    let (mark, word) = (pen.width("?", KEY), pen.width("help", HELP));
+    let left = end - word - 6.0 - mark;
+    if left > strip.left + EDGE_PX {
+        pen.text("?", KEY, (left, y), HPos::Left, pen.look.text)?;
+        pen.text("help", HELP, (end - word, y), HPos::Left, pen.look.dim)?;
+        hits.help = Area { left: left - 8.0, right: strip.right, ..strip }.outward();
+        end = left - EDGE_PX;
+    }
+    let separator = pen.width(" · ", FIGURE);
+    let mut x = strip.left + EDGE_PX;
+    for (i, (tone, text)) in footer.figures.iter().enumerate() {
+        let lead = if i == 0 { 0.0 } else { separator };
+        let room = end - x - lead;
+        let shown = if pen.width(text, FIGURE) <= room {
+            text.clone()
+        } else if i == 0 {
+            pen.fit(text, FIGURE, room)
+        } else {
+            break;
+        };
+        if i > 0 {
+            pen.text("·", FIGURE, (x + lead / 2.0, y), HPos::Center, pen.look.dim)?;
+        }
+        let color = if *tone == Tone::Good { pen.look.dim } else { pen.look.tone(*tone) };
+        pen.text(&shown, FIGURE, (x + lead, y), HPos::Left, color)?;
+        x += lead + pen.width(&shown, FIGURE);
+    }
+    Ok(())
+}
+
+/// A title and lines in the middle of the plot.
+pub(super) fn notice<DB: DrawingBackend>(pen: &Pen<'_, DB>, notice: &Notice, frame: &Frame) -> Result<(), PlotError> {
+    let plot = Area::from(frame.plot);
+    let room = plot.width() - 2.0 * PADDING_PX;
+    if room < 40.0 || plot.height() < 40.0 {
+        return Ok(());
+    }
+    let title = pen.fit(&notice.title, TITLE, room);
+    let fitting = ((plot.height() - 2.0 * PADDING_PX - 30.0) / LINE_PX).floor().max(0.0) as usize;
+    let fit = |line: &String| {
+        if line_width(pen, line) <= room { line.clone() } else { pen.fit(&line.replace('`', ""), LINE, room) }
+    };
+    let lines: Vec<String> = notice.lines.iter().take(fitting).map(fit).collect();
+    let widest = lines.iter().map(|line| line_width(pen, line)).fold(pen.width(&title, TITLE), f64::max);
+    let (width, height) = (widest + 2.0 * PADDING_PX, 2.0 * PADDING_PX - 4.0 + 24.0 + lines.len() as f64 * LINE_PX);
+    let area = centered(&plot, width, height).moved_into(&plot);
+    pen.panel(area, 8.0, Paint(pen.look.panel, 0.93), Paint::from(pen.look.panel_edge))?;
+
+    let x = f64::midpoint(area.left, area.right);
+    let mut y = area.top + PADDING_PX + 9.0;
+    pen.text(&title, TITLE, (x, y), HPos::Center, pen.look.tone(notice.tone))?;
+    y += 7.0;
+    for line in &lines {
+        y += LINE_PX;
+        let mut left = x - line_width(pen, line) / 2.0;
+        for (part, ty) in parts(line) {
+            pen.text(part, ty, (left, y), HPos::Left, pen.look.text)?;
+            left += pen.width(part, ty);
+        }
+    }
+    Ok(())
+}
+
+/// A line cut into words and, between backticks, what is to be typed.
+fn parts(line: &str) -> impl Iterator<Item = (&str, Type)> {
+    line.split('`').enumerate().map(|(i, part)| (part, if i % 2 == 1 { CODE } else { LINE }))
+}
+
+fn line_width<DB: DrawingBackend>(pen: &Pen<'_, DB>, line: &str) -> f64 {
+    parts(line).map(|(part, ty)| pen.width(part, ty)).sum()
+}
+
+/// A short message above the footer.
+pub(super) fn toast<DB: DrawingBackend>(pen: &Pen<'_, DB>, toast: &Badge, frame: &Frame) -> Result<(), PlotError> {
+    let plot = Area::from(frame.plot);
+    let (dot, height) = (16.0, 30.0);
+    let text = pen.fit(&toast.text, TOAST, plot.width() - dot - 40.0);
+    if text.is_empty() || plot.height() < 2.0 * height {
+        return Ok(());
+    }
+    let width = (pen.width(&text, TOAST) + dot + 28.0).ceil();
+    let left = (f64::midpoint(plot.left, plot.right) - width / 2.0).round();
+    let area = Area::sized(left, plot.bottom - height - 12.0, width, height);
+    pen.panel(area, 6.0, Paint(pen.look.panel, 0.96), Paint::from(pen.look.panel_edge))?;
+    pen.disc((area.left + 18.0, area.middle()), 4.0, pen.look.tone(toast.tone))?;
+    pen.text(&text, TOAST, (area.left + 14.0 + dot, area.middle()), HPos::Left, pen.look.text)
+}
+
+/// Keys and what they do, over everything else; a second pair of columns where one is too high.
+pub(super) fn help<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    rows: &[(String, String)],
+    frame: &Frame,
+) -> Result<(), PlotError> {
+    let whole = Area {
+        left: 0.0,
+        top: f64::from(frame.header.bottom),
+        right: f64::from(frame.header.right),
+        bottom: f64::from(frame.footer.top),
+    };
+    pen.fill(whole, Paint(pen.look.ground, 0.62))?;
+    let padding = if whole.height() < 400.0 { PADDING_PX / 2.0 } else { PADDING_PX };
+    let room = whole.height() - 2.0 * padding - HELP_TITLE_PX - 8.0;
+    let fitting = (room / KEY_ROW_PX_MIN).floor().max(0.0) as usize;
+    if fitting == 0 || rows.is_empty() {
+        return Ok(());
+    }
+    let columns = rows.len().div_ceil(fitting).min(2);
+    let per_column = rows.len().div_ceil(columns).min(fitting);
+    let pitch = (room / per_column as f64).floor().clamp(KEY_ROW_PX_MIN, KEY_ROW_PX);
+    let columns: Vec<KeyColumn<'_>> = rows.chunks(per_column).take(2).map(|rows| KeyColumn::new(pen, rows)).collect();
+    let fixed = columns.iter().map(|column| column.keys_px + KEY_GAP_PX + COLUMN_GAP_PX).sum::<f64>() - COLUMN_GAP_PX;
+    // Where the texts do not fit, the wider column gives way first.
+    let room = (whole.width() - 16.0 - 2.0 * padding - fixed).max(0.0);
+    let narrowest = columns.iter().map(|column| column.texts_px).fold(f64::INFINITY, f64::min);
+    let cap = if columns.len() == 1 { room } else { (room - narrowest).max(room / 2.0) };
+    let texts: f64 = columns.iter().map(|column| column.texts_px.min(cap)).sum();
+
+    let height = 2.0 * padding + HELP_TITLE_PX + per_column as f64 * pitch;
+    let area = centered(&whole, fixed + texts + 2.0 * padding, height).moved_into(&whole);
+    pen.panel(area, 8.0, Paint(pen.look.panel, 0.98), Paint::from(pen.look.panel_edge))?;
+    let title = pen.fit("Keys and mouse", TITLE, area.width() - 2.0 * padding);
+    pen.text(&title, TITLE, (area.left + padding, area.top + padding + 8.0), HPos::Left, pen.look.text)?;
+    let (mut left, top) = (area.left + padding, area.top + padding + HELP_TITLE_PX);
+    for column in &columns {
+        column.draw(pen, (left, top), pitch, cap)?;
+        left += column.keys_px + KEY_GAP_PX + column.texts_px.min(cap) + COLUMN_GAP_PX;
+    }
+    Ok(())
+}
+
+/// A column of the help: keys, then what they do.
+struct KeyColumn<'a> {
+    rows: &'a [(String, String)],
+    keys_px: f64,
+    texts_px: f64,
+}
+
+impl<'a> KeyColumn<'a> {
+    fn new<DB: DrawingBackend>(pen: &Pen<'_, DB>, rows: &'a [(String, String)]) -> Self {
+        Self {
+            keys_px: rows.iter().map(|(key, _)| pen.width(key, KEY)).fold(0.0, f64::max) + 14.0,
+            texts_px: rows.iter().map(|(_, text)| pen.width(text, LINE)).fold(0.0, f64::max).ceil(),
+            rows,
+        }
+    }
+
+    fn draw<DB: DrawingBackend>(
+        &self,
+        pen: &Pen<'_, DB>,
+        (left, top): (f64, f64),
+        pitch: f64,
+        cap: f64,
+    ) -> Result<(), PlotError> {
+        for (i, (key, text)) in self.rows.iter().enumerate() {
+            let y = top + (i as f64 + 0.5) * pitch;
+            let keycap = Area::sized(left, (y - 9.0).round(), (pen.width(key, KEY) + 14.0).round(), 18.0);
+            pen.panel(keycap, 4.0, Paint(pen.look.strip, 1.0), Paint::from(pen.look.panel_edge))?;
+            pen.text(key, KEY, (left + 7.0, keycap.middle()), HPos::Left, pen.look.text)?;
+            let text = pen.fit(text, LINE, self.texts_px.min(cap));
+            pen.text(&text, LINE, (left + self.keys_px + KEY_GAP_PX, keycap.middle()), HPos::Left, pen.look.dim)?;
+        }
+        Ok(())
+    }
+}
+
+/// A box of whole pixels in the middle of another one.
+fn centered(within: &Area, width: f64, height: f64) -> Area {
+    let left = f64::midpoint(within.left, within.right) - width / 2.0;
+    let top = f64::midpoint(within.top, within.bottom) - height / 2.0;
+    Area::sized(left.round(), top.round(), width.ceil(), height.ceil())
+}

@@ -1,0 +1,159 @@
+//! Ticks of the value axis, and how values are written.
+
+use super::AxisKind;
+use crate::view::ValueSpan;
+
+/// Least distance between two ticks, px.
+const SPACING_PX: f64 = 44.0;
+
+/// Digits after the point beyond which a value is written in powers of ten: the axis has room for about nine figures.
+const DECIMALS_MAX: usize = 8;
+
+/// Values from here on are written in powers of ten.
+const PLAIN_MAX: f64 = 1e8;
+
+/// Largest whole number of steps that `f64` counts exactly.
+const STEPS_MAX: f64 = 9e15;
+
+/// Most ticks on an axis: more than the highest monitor can label.
+const TICKS_MAX: usize = 512;
+
+/// Ticks for an axis of `height_px` that shows `span`, as (value, label), strictly increasing and inside the span, at
+/// steps of 1, 2 or 5 times a power of ten. `decimals` is the least that prices are written with.
+pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> Vec<(f64, String)> {
+    let least = (span.hi - span.lo) * SPACING_PX / height_px;
+    if !(least.is_finite() && least > 0.0) {
+        return Vec::new();
+    }
+    let (digit, exponent) = nice_step(least);
+    // Multiplying by a positive power of ten, or dividing by one, keeps 3 * 0.1 at 0.3.
+    let power = 10_f64.powi(exponent.abs());
+    let value = |i: f64| if exponent < 0 { i * digit / power } else { i * digit * power };
+    let step = value(1.0);
+    let first = (span.lo / step).ceil();
+    if !(step > 0.0 && power.is_finite() && first.abs() < STEPS_MAX) {
+        return Vec::new();
+    }
+    let needed = usize::try_from(-exponent).unwrap_or(0);
+    let decimals = match axis {
+        AxisKind::Price => needed.max(decimals),
+        AxisKind::Percent => needed.max(1),
+    };
+    let mut ticks: Vec<(f64, String)> = Vec::new();
+    for i in 0..TICKS_MAX {
+        let value = value(first + i as f64);
+        if value > span.hi {
+            break;
+        }
+        if value >= span.lo && ticks.last().is_none_or(|(last, _)| value > *last) {
+            ticks.push((value, value_text(value, axis, decimals)));
+        }
+    }
+    ticks
+}
+
+/// The smallest digit * 10^exponent that is at least `least`, with a digit of 1, 2 or 5.
+fn nice_step(least: f64) -> (f64, i32) {
+    let exponent = least.log10().floor() as i32;
+    let mantissa = least / 10_f64.powi(exponent);
+    // A hair of tolerance: 0.2 / 0.1 must not count as more than 2.
+    match [1.0, 2.0, 5.0].into_iter().find(|digit| mantissa <= digit * (1.0 + 1e-9)) {
+        Some(digit) => (digit, exponent),
+        None => (1.0, exponent + 1),
+    }
+}
+
+/// A value as the axis writes it.
+pub(super) fn value_text(value: f64, axis: AxisKind, decimals: usize) -> String {
+    match axis {
+        AxisKind::Price => plain(value, decimals),
+        AxisKind::Percent => percent_text(value, decimals),
+    }
+}
+
+/// A change with its sign and a proper minus: `+0.24%`, `0.0%`, `−0.07%`.
+pub(super) fn percent_text(percent: f64, decimals: usize) -> String {
+    let text = plain(percent, decimals);
+    let zero = !text.bytes().any(|b| (b'1'..=b'9').contains(&b));
+    let sign = if percent > 0.0 && !zero { "+" } else { "" };
+    format!("{sign}{text}%")
+}
+
+fn plain(value: f64, decimals: usize) -> String {
+    let text = if value.abs() >= PLAIN_MAX || decimals > DECIMALS_MAX {
+        format!("{value:.3e}")
+    } else {
+        format!("{value:.decimals$}")
+    };
+    let zero = !text.bytes().any(|b| (b'1'..=b'9').contains(&b));
+    match text.strip_prefix('-') {
+        Some(digits) if zero => digits.to_owned(),
+        Some(digits) => format!("−{digits}"),
+        None => text,
+    }
+}
+
+/// Decimals that the value under a cursor deserves: about one in ten rows changes the last one.
+pub(super) fn decimals_per_px(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> usize {
+    let step = (span.hi / 2.0 - span.lo / 2.0) * 2.0 / height_px.max(1.0);
+    let needed = if step > 0.0 { (-step.log10()).floor().clamp(0.0, DECIMALS_MAX as f64) as usize } else { 0 };
+    match axis {
+        AxisKind::Price => needed.max(decimals),
+        AxisKind::Percent => needed.clamp(2, 4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn labels(lo: f64, hi: f64, axis: AxisKind, decimals: usize) -> Vec<String> {
+        value_ticks(ValueSpan { lo, hi }, 616.0, axis, decimals).into_iter().map(|(_, text)| text).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn ticks_increase_inside_the_span_with_room_between(
+            lo in -1e12_f64..1e12, exponent in -9.0_f64..13.0, height in 1.0_f64..3_000.0,
+        ) {
+            let span = ValueSpan { lo, hi: lo + 10_f64.powf(exponent) };
+            prop_assume!(span.lo < span.hi);
+            let ticks = value_ticks(span, height, AxisKind::Price, 2);
+            for pair in ticks.windows(2) {
+                prop_assert!(pair[0].0 < pair[1].0);
+                // Near the resolution of f64 the values themselves are coarse.
+                if exponent > -2.0 {
+                    let px = (pair[1].0 - pair[0].0) / (span.hi - span.lo) * height;
+                    prop_assert!(px > SPACING_PX * 0.9, "{px}");
+                    prop_assert!(pair[0].1 != pair[1].1 || lo.abs() >= PLAIN_MAX, "{pair:?}");
+                }
+            }
+            for (value, _) in ticks {
+                prop_assert!(value >= span.lo && value <= span.hi);
+            }
+        }
+
+        #[test]
+        fn any_finite_span_is_survived(a in any::<f64>(), b in any::<f64>(), height in any::<f64>()) {
+            value_ticks(ValueSpan { lo: a.min(b), hi: a.max(b) }, height, AxisKind::Percent, 2);
+            decimals_per_px(ValueSpan { lo: a.min(b), hi: a.max(b) }, height, AxisKind::Percent, 2);
+        }
+    }
+
+    #[test]
+    fn percents_have_signs_and_one_zero() {
+        let shown = labels(-0.25, 0.45, AxisKind::Percent, 2);
+        assert_eq!(shown, ["−0.2%", "−0.1%", "0.0%", "+0.1%", "+0.2%", "+0.3%", "+0.4%"]);
+        assert_eq!(percent_text(-0.004, 2), "0.00%");
+        assert_eq!(percent_text(0.004, 2), "0.00%");
+    }
+
+    #[test]
+    fn prices_have_the_decimals_that_they_trade_in_or_more() {
+        assert_eq!(labels(167.0, 168.0, AxisKind::Price, 2)[0], "167.00");
+        assert_eq!(labels(1.0, 1.0005, AxisKind::Price, 2)[1], "1.00005");
+        assert_eq!(labels(-40.0, 900.0, AxisKind::Price, 0)[0], "0");
+        assert!(labels(0.0, 3e11, AxisKind::Price, 2)[1].contains('e'));
+    }
+}

@@ -1,0 +1,406 @@
+//! The producer's command line, and what it means.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use compact_str::{CompactString, format_compact};
+use thiserror::Error;
+
+use crate::bus::{Endpoint, EndpointError, Target};
+use crate::cli::{Console, parse_duration};
+use crate::market::{Format, Generator, Model, Rate, Schedule, Selection, Speed, SpeedError};
+use crate::model::{
+    SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe, parse_timestamp,
+};
+use crate::producer::{Config, Display, Pace, Source};
+
+/// Most symbols in a list. All US shares and funds together are about this many.
+const SYMBOLS_MAX: usize = 10_000;
+
+/// Up to this many ticks a second each one is a line on a terminal; more cannot be read.
+const LINES_PER_S_MAX: f64 = 10.0;
+
+const EXAMPLES: &str = "\
+Examples:
+  producer                                        three random walks, a tick each a second
+  producer --symbols SPY,QQQ --rate 5000 --duration 1m
+  producer --replay data/us-trades-2013-10-07.csv.gz --speed 60
+  my-feed | producer --stdin --channel ticks.live
+
+Input of --replay and --stdin: one JSON object (or array of them) a line, such as
+  {\"symbol\": \"AAPL\", \"price\": 187.2, \"timestamp\": 1732000000}
+or, for --replay, CSV with a header that names timestamp (or time, ts, datetime, date), symbol (ticker, sym),
+price (px, last) and, if there is one, size (volume, qty, quantity); gzip is unpacked.
+
+Without --redis and REDIS_URL, the Redis on this machine is used; where none runs, a small one is served.";
+
+/// Publishes stock ticks as JSON to a Redis channel.
+#[derive(Debug, Parser)]
+#[command(name = "producer", version, about, after_help = EXAMPLES)]
+pub struct Args {
+    /// Symbols, separated by commas [default: AAPL,GOOG,MSFT]; with --replay or --stdin: publish only these
+    #[arg(long, value_name = "LIST")]
+    symbols: Option<String>,
+
+    /// Time between two ticks of a symbol, as 1s, 250ms, 2m, or 0.5 (seconds); 0 = as fast as Redis takes them
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true)]
+    #[arg(conflicts_with_all = ["rate", "replay", "stdin"])]
+    interval: Duration,
+
+    /// Ticks a second in all, kept exactly; the symbols take turns
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "stdin")]
+    rate: Option<Rate>,
+
+    /// End after this many ticks
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
+    count: Option<u64>,
+
+    /// End after this long, counted from the first connection
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_negative_numbers = true)]
+    duration: Option<Duration>,
+
+    /// Same seed, same ticks [default: a random one]
+    #[arg(long, value_name = "N", conflicts_with_all = ["replay", "stdin"])]
+    seed: Option<u64>,
+
+    /// How random prices move
+    #[arg(long, value_enum, default_value_t = ModelArg::Walk, conflicts_with_all = ["replay", "stdin"])]
+    model: ModelArg,
+
+    /// Play a recording: CSV or NDJSON, also gzip-compressed
+    #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
+    replay: Option<PathBuf>,
+
+    /// Seconds of the recording that pass in one second, or max [default: 1]
+    #[arg(long, value_name = "FACTOR", requires = "replay", conflicts_with = "rate", allow_negative_numbers = true)]
+    speed: Option<SpeedArg>,
+
+    /// Play only what was recorded at or after this time (RFC 3339 or Unix time)
+    #[arg(long, value_name = "TIME", requires = "replay")]
+    from: Option<String>,
+
+    /// Play only what was recorded before this time
+    #[arg(long, value_name = "TIME", requires = "replay")]
+    to: Option<String>,
+
+    /// Publish the recorded timestamps instead of the time at which each tick leaves
+    #[arg(long, requires = "replay")]
+    keep_timestamps: bool,
+
+    /// Publish ticks that another program writes to standard input, one JSON object a line
+    #[arg(long)]
+    stdin: bool,
+
+    /// Channel to publish on
+    #[arg(long, value_name = "NAME", default_value = "stock_prices")]
+    channel: String,
+
+    /// Redis server, as redis://[user:password@]host[:port][/db] or unix:///path
+    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
+    redis: Option<String>,
+
+    /// Port on this machine that is used, or served, when no server is given
+    #[arg(long, value_name = "PORT", default_value_t = 6379, value_parser = clap::value_parser!(u16).range(1..))]
+    local_port: u16,
+
+    /// How timestamps are written: seconds with fraction, milli-, micro- or nanoseconds, or text
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = TimestampArg::S)]
+    timestamps: TimestampArg,
+
+    /// The source that each tick names beside its running number [default: a short random one]
+    #[arg(long, value_name = "ID")]
+    source: Option<String>,
+
+    /// Leave seq and source out of the ticks
+    #[arg(long, conflicts_with = "source")]
+    no_seq: bool,
+
+    /// Print figures on standard output at the end
+    #[arg(long, value_enum, value_name = "FORM")]
+    stats: Option<StatsArg>,
+
+    /// Show nothing but warnings and errors
+    #[arg(long, short)]
+    quiet: bool,
+
+    /// Log more; twice for all there is
+    #[arg(long, short, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ModelArg {
+    /// A geometric random walk with a bid-ask bounce and trade sizes
+    Walk,
+    /// Each price anew, from 90.00 to 110.00
+    Uniform,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TimestampArg {
+    /// 1732000000.25
+    S,
+    /// 1732000000250
+    Ms,
+    /// 1732000000250000
+    Us,
+    /// 1732000000250000000
+    Ns,
+    /// "2024-11-19T07:06:40.25Z"
+    Rfc3339,
+}
+
+impl From<TimestampArg> for TimestampFormat {
+    fn from(arg: TimestampArg) -> Self {
+        match arg {
+            TimestampArg::S => Self::Seconds,
+            TimestampArg::Ms => Self::Millis,
+            TimestampArg::Us => Self::Micros,
+            TimestampArg::Ns => Self::Nanos,
+            TimestampArg::Rfc3339 => Self::Rfc3339,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StatsArg {
+    /// One JSON object on one line
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpeedArg {
+    Max,
+    Times(Speed),
+}
+
+impl std::str::FromStr for SpeedArg {
+    type Err = SpeedError;
+
+    fn from_str(text: &str) -> Result<Self, SpeedError> {
+        if text == "max" { Ok(Self::Max) } else { text.parse().map(Self::Times) }
+    }
+}
+
+/// Why the command line cannot be carried out.
+#[derive(Debug, Error)]
+pub enum UsageError {
+    /// The server's URL.
+    #[error("--redis (or REDIS_URL) cannot be used")]
+    Redis(#[from] EndpointError),
+    /// The list of symbols.
+    #[error("--symbols: {0}")]
+    Symbols(String),
+    /// A limit that leaves nothing to do.
+    #[error("--duration 0 would publish nothing; leave it out to publish without end")]
+    NoDuration,
+    /// A channel without a name.
+    #[error("--channel needs a name, such as stock_prices")]
+    Channel,
+    /// An id that readers would reject.
+    #[error("--source is 1 to {SOURCE_BYTES_MAX} bytes of text without control characters")]
+    SourceId,
+    /// A time that cannot be read.
+    #[error("{flag} {text}: a time is RFC 3339 text such as 2013-10-07T13:30:00Z, or Unix time")]
+    Time {
+        /// The flag.
+        flag: &'static str,
+        /// Its value, safe to show.
+        text: String,
+    },
+    /// A span without length.
+    #[error("--from must lie before --to")]
+    Span,
+    /// The recording cannot be opened.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// Its path, safe to show.
+        path: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl Args {
+    /// How often `-v` was given.
+    pub fn verbosity(&self) -> u8 {
+        self.verbose
+    }
+
+    /// Whether only warnings and errors are to be shown.
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether figures are to be printed at the end.
+    pub fn wants_stats(&self) -> bool {
+        self.stats.is_some()
+    }
+
+    /// Checks what clap cannot check, opens the recording and puts everything together. `entropy` stands for what is
+    /// not asked to be repeatable.
+    pub fn into_config(self, console: Console, stdout_is_terminal: bool, entropy: u64) -> Result<Config, UsageError> {
+        let target = self.target()?;
+        if self.duration.is_some_and(|duration| duration.is_zero()) {
+            return Err(UsageError::NoDuration);
+        }
+        if self.channel.is_empty() {
+            return Err(UsageError::Channel);
+        }
+        let id = self.id(entropy)?;
+        let (source, pace) = if self.stdin {
+            (self.standard_input()?, Pace::Unpaced)
+        } else if let Some(path) = &self.replay {
+            (self.recording(path)?, self.replay_pace())
+        } else {
+            self.market(entropy)?
+        };
+        let slow = matches!(pace, Pace::Even(schedule) if schedule.per_second() <= LINES_PER_S_MAX);
+        let ticks = slow && stdout_is_terminal && !self.quiet && self.stats.is_none();
+        Ok(Config {
+            target,
+            source,
+            pace,
+            id,
+            display: Display { console, ticks, progress: !self.quiet && !ticks },
+            keep_timestamps: self.keep_timestamps || self.stdin,
+            timestamps: self.timestamps.into(),
+            count: self.count,
+            duration: self.duration,
+            channel: self.channel,
+            jitter_seed: entropy,
+        })
+    }
+
+    fn target(&self) -> Result<Target, UsageError> {
+        // An empty variable is how scripts unset one.
+        match self.redis.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
+            Some(url) => Ok(Target::Given(Endpoint::parse(url)?)),
+            None => Ok(Target::Local { port: self.local_port }),
+        }
+    }
+
+    fn id(&self, entropy: u64) -> Result<Option<CompactString>, UsageError> {
+        match &self.source {
+            _ if self.no_seq => Ok(None),
+            None => Ok(Some(format_compact!("p-{:08x}", entropy as u32))),
+            Some(id) if (1..=SOURCE_BYTES_MAX).contains(&id.len()) && display_safe(id) == id.as_str() => {
+                Ok(Some(id.into()))
+            }
+            Some(_) => Err(UsageError::SourceId),
+        }
+    }
+
+    fn market(&self, entropy: u64) -> Result<(Source, Pace), UsageError> {
+        let symbols = symbols(self.symbols.as_deref().unwrap_or("AAPL,GOOG,MSFT"))?;
+        let per_round = symbols.len() as u64;
+        let (pace, step) = match self.rate {
+            Some(rate) => (
+                Pace::Even(Schedule::rate(rate)),
+                Duration::try_from_secs_f64(per_round as f64 / rate.per_second()).unwrap_or(Duration::MAX),
+            ),
+            None => match Schedule::rounds(self.interval, per_round) {
+                Some(schedule) => (Pace::Even(schedule), self.interval),
+                // As fast as can be: a market in which each symbol trades once a second, sped up.
+                None => (Pace::Unpaced, Duration::from_secs(1)),
+            },
+        };
+        let model = match self.model {
+            ModelArg::Walk => Model::Walk,
+            ModelArg::Uniform => Model::Uniform,
+        };
+        let seed = self.seed.unwrap_or(entropy);
+        tracing::debug!("seed {seed}");
+        let generator = Generator::new(model, &symbols, seed, step);
+        let generator = generator.ok_or_else(|| UsageError::Symbols("the list is empty".to_owned()))?;
+        Ok((Source::Market(generator), pace))
+    }
+
+    fn replay_pace(&self) -> Pace {
+        match (self.rate, self.speed) {
+            (Some(rate), _) => Pace::Even(Schedule::rate(rate)),
+            (None, None) => Pace::Recorded(Speed::ONE),
+            (None, Some(SpeedArg::Times(speed))) => Pace::Recorded(speed),
+            (None, Some(SpeedArg::Max)) => Pace::Unpaced,
+        }
+    }
+
+    fn recording(&self, path: &Path) -> Result<Source, UsageError> {
+        let name = display_safe(&path.display().to_string()).into_owned();
+        let open = || match File::open(path) {
+            Ok(file) if file.metadata()?.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+            opened => opened,
+        };
+        let file = open().map_err(|source| UsageError::Unreadable { path: name.clone(), source })?;
+        let selection = self.selection()?;
+        Ok(Source::Recording { input: Box::new(file), name, format: Format::Detect, selection, must_hold_ticks: true })
+    }
+
+    fn standard_input(&self) -> Result<Source, UsageError> {
+        Ok(Source::Recording {
+            input: Box::new(io::stdin()),
+            name: "standard input".to_owned(),
+            format: Format::Ndjson,
+            selection: self.selection()?,
+            must_hold_ticks: false,
+        })
+    }
+
+    fn selection(&self) -> Result<Selection, UsageError> {
+        let (from, to) = (time("--from", self.from.as_deref())?, time("--to", self.to.as_deref())?);
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            return Err(UsageError::Span);
+        }
+        let list = self.symbols.as_deref().map(symbols).transpose()?;
+        Ok(Selection { from, to, symbols: list.map(BTreeSet::from_iter) })
+    }
+}
+
+fn time(flag: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, UsageError> {
+    let read = |text: &str| {
+        parse_timestamp(text).map_err(|_| UsageError::Time { flag, text: display_safe(text).into_owned() })
+    };
+    text.map(str::trim).map(read).transpose()
+}
+
+fn parse_count(text: &str) -> Result<u64, &'static str> {
+    text.trim().parse().ok().filter(|count| *count > 0).ok_or("a count is a whole number above zero")
+}
+
+/// Reads a list of symbols, each of them once.
+fn symbols(list: &str) -> Result<Vec<Symbol>, UsageError> {
+    let refuse = |reason: String| Err(UsageError::Symbols(reason));
+    let names: Vec<&str> = list.split(',').map(str::trim).collect();
+    if names.len() > SYMBOLS_MAX {
+        return refuse(format!("{} symbols are more than the {SYMBOLS_MAX} that one producer takes", names.len()));
+    }
+    let mut seen = BTreeSet::new();
+    let mut symbols = Vec::with_capacity(names.len());
+    for name in names {
+        let shown = display_safe(name);
+        if name.is_empty() {
+            return refuse("a symbol is empty; write them as AAPL,GOOG,MSFT".to_owned());
+        }
+        if shown != name {
+            return refuse(format!("{shown} holds characters that cannot be shown"));
+        }
+        let Some(symbol) = Symbol::new(name) else {
+            let start: String = name.chars().take(SYMBOL_BYTES_MAX).collect();
+            return refuse(format!("{start}... is longer than {SYMBOL_BYTES_MAX} bytes"));
+        };
+        if !seen.insert(symbol.clone()) {
+            return refuse(format!("{symbol} stands twice"));
+        }
+        symbols.push(symbol);
+    }
+    Ok(symbols)
+}
+
+#[cfg(test)]
+mod tests;

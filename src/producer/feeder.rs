@@ -1,0 +1,239 @@
+//! Takes each tick when it is due, stamps and numbers it, and hands it to the publisher.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use compact_str::CompactString;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::bus::{Message, Outbox, Overflow};
+use crate::market::{Generator, Playback};
+use crate::model::{Tick, Timestamp, TimestampFormat, write_tick};
+use crate::producer::input::{Input, InputReport, Job};
+use crate::producer::{Config, Pace, Source, progress};
+
+/// Ticks handed over at a time when more than one is due.
+const BATCH_TICKS: usize = 256;
+
+/// Room for a tick's JSON with all its fields; longer symbols make it grow.
+const PAYLOAD_BYTES: usize = 160;
+
+/// When the duration is over, ticks that were due before may still be handed over for this long: a process that was
+/// not scheduled for a moment still sends exactly what was asked. More than that is overload, and shown as such.
+const CATCH_UP_MAX: Duration = Duration::from_millis(250);
+
+/// How far the ticks are behind their pace.
+#[derive(Debug, Default)]
+pub(super) struct Lag {
+    behind_ms: AtomicU64,
+}
+
+impl Lag {
+    /// Time between the moment at which the last tick was due and the moment at which it was handed over.
+    pub(super) fn behind(&self) -> Duration {
+        Duration::from_millis(self.behind_ms.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, behind: Duration) {
+        self.behind_ms.store(u64::try_from(behind.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Why no more ticks come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The count is reached, or the input has ended.
+    Source,
+    /// The duration is over.
+    Duration,
+    /// Somebody asked to stop.
+    Interrupted,
+}
+
+/// How feeding ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fed {
+    pub(super) ended: Ended,
+    /// The time for which the ticks stand, where that is known better than by the clock: n ticks at an even pace stand
+    /// for n periods, though only n - 1 of them pass between the first and the last.
+    pub(super) covered: Option<Duration>,
+}
+
+impl Fed {
+    pub(super) const INTERRUPTED: Self = Self { ended: Ended::Interrupted, covered: None };
+}
+
+enum Ticks {
+    Market(Generator),
+    Input(Input),
+}
+
+pub(super) struct Feeder<'a> {
+    ticks: Ticks,
+    pace: Pace,
+    playback: Option<Playback>,
+    count: u64,
+    duration: Option<Duration>,
+    timestamps: TimestampFormat,
+    keep_timestamps: bool,
+    id: Option<CompactString>,
+    with_lines: bool,
+    outbox: &'a Outbox,
+    lag: &'a Lag,
+    batch: Vec<Message>,
+    /// Ticks handed over or in the batch.
+    made: u64,
+}
+
+impl<'a> Feeder<'a> {
+    /// Starts to read the input, if there is one.
+    pub(super) fn new(config: Config, outbox: &'a Outbox, lag: &'a Lag) -> io::Result<Self> {
+        let (ticks, keep_timestamps) = match config.source {
+            // A market has no time of its own to keep.
+            Source::Market(generator) => (Ticks::Market(generator), false),
+            source @ Source::Recording { .. } => (Ticks::Input(Input::start(Job { source })?), config.keep_timestamps),
+        };
+        Ok(Self {
+            ticks,
+            pace: config.pace,
+            playback: None,
+            count: config.count.unwrap_or(u64::MAX),
+            duration: config.duration,
+            timestamps: config.timestamps,
+            keep_timestamps,
+            id: config.id,
+            with_lines: config.display.ticks,
+            outbox,
+            lag,
+            batch: Vec::with_capacity(BATCH_TICKS),
+            made: 0,
+        })
+    }
+
+    /// Feeds the outbox from the first connection on, until the source, the count or the duration ends.
+    pub(super) async fn run(&mut self) -> Fed {
+        self.outbox.connected().await;
+        let start = Instant::now();
+        let Some(duration) = self.duration else {
+            self.feed(start).await;
+            return Fed { ended: Ended::Source, covered: self.covered(start) };
+        };
+        let grace = if matches!(self.pace, Pace::Unpaced) { Duration::ZERO } else { CATCH_UP_MAX };
+        match timeout_at(start + duration + grace, self.feed(start)).await {
+            Ok(Ended::Source) => Fed { ended: Ended::Source, covered: self.covered(start) },
+            Ok(ended) => Fed { ended, covered: Some(duration) },
+            Err(_) => Fed { ended: Ended::Duration, covered: None },
+        }
+    }
+
+    /// Says that no more ticks come, and how reading went.
+    pub(super) fn finish(mut self) -> InputReport {
+        if !matches!(self.pace, Pace::Unpaced) {
+            // These were due. Without a pace a tick is due only when there is room for it.
+            self.outbox.give_up(&mut self.batch);
+        }
+        self.outbox.close();
+        match self.ticks {
+            Ticks::Market(_) => InputReport::default(),
+            Ticks::Input(input) => input.into_report(),
+        }
+    }
+
+    fn covered(&self, start: Instant) -> Option<Duration> {
+        match self.pace {
+            Pace::Even(schedule) => Some(schedule.due(self.made).max(start.elapsed())),
+            Pace::Recorded(_) | Pace::Unpaced => None,
+        }
+    }
+
+    async fn feed(&mut self, start: Instant) -> Ended {
+        // Read again only when a tick is due later: at full speed the clock would cost as much as the tick.
+        let mut now = Duration::ZERO;
+        while self.made < self.count {
+            let Some(due) = self.next_due() else {
+                self.flush().await;
+                if self.refill().await {
+                    continue;
+                }
+                return Ended::Source;
+            };
+            if due > now {
+                now = start.elapsed();
+            }
+            let over = self.duration.filter(|duration| due >= *duration);
+            if due > now || over.is_some() {
+                self.lag.set(Duration::ZERO);
+                self.flush().await;
+                sleep_until(start + over.unwrap_or(due)).await;
+                if over.is_some() {
+                    return Ended::Duration;
+                }
+                continue;
+            }
+            self.make();
+            if self.batch.len() >= BATCH_TICKS {
+                self.flush().await;
+                if !matches!(self.pace, Pace::Unpaced) {
+                    now = start.elapsed();
+                    self.lag.set(now.saturating_sub(due));
+                }
+                // With room in the queue nothing else here ever waits.
+                tokio::task::consume_budget().await;
+            }
+        }
+        self.flush().await;
+        Ended::Source
+    }
+
+    /// When the next tick is due after the start; `None` when it has to be waited for.
+    fn next_due(&mut self) -> Option<Duration> {
+        let recorded = match &self.ticks {
+            Ticks::Market(_) => None,
+            Ticks::Input(input) => Some(input.peek()?.timestamp),
+        };
+        Some(match (self.pace, recorded) {
+            (Pace::Even(schedule), _) => schedule.due(self.made),
+            (Pace::Recorded(speed), Some(recorded)) => {
+                self.playback.get_or_insert_with(|| Playback::new(recorded, speed)).due(recorded)
+            }
+            (Pace::Recorded(_), None) | (Pace::Unpaced, _) => Duration::ZERO,
+        })
+    }
+
+    async fn refill(&mut self) -> bool {
+        match &mut self.ticks {
+            Ticks::Market(_) => true,
+            Ticks::Input(input) => input.refill().await,
+        }
+    }
+
+    /// Puts the next tick into the batch.
+    fn make(&mut self) {
+        let now = Timestamp::now();
+        let tick = match &mut self.ticks {
+            Ticks::Market(generator) => Some(generator.tick(now)),
+            Ticks::Input(input) => input.next(),
+        };
+        let Some(mut tick) = tick else { return };
+        if !self.keep_timestamps {
+            tick.timestamp = now;
+        }
+        self.made += 1;
+        // Whoever publishes a tick numbers it: a recording's own numbers would look like duplicates when played twice.
+        tick.seq = self.id.is_some().then_some(self.made);
+        tick.source.clone_from(&self.id);
+        self.batch.push(self.message(&tick));
+    }
+
+    fn message(&self, tick: &Tick) -> Message {
+        let mut payload = Vec::with_capacity(PAYLOAD_BYTES);
+        write_tick(&mut payload, tick, self.timestamps);
+        Message { payload, line: self.with_lines.then(|| progress::line(tick)) }
+    }
+
+    async fn flush(&mut self) {
+        let overflow = if matches!(self.pace, Pace::Unpaced) { Overflow::Wait } else { Overflow::DropOldest };
+        self.outbox.push(&mut self.batch, overflow).await;
+    }
+}

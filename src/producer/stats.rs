@@ -1,0 +1,114 @@
+//! What a run has done: as a line for people and as JSON for programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use indicatif::HumanCount;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::bus::Snapshot;
+use crate::market::RecordingError;
+use crate::producer::input::InputReport;
+
+/// The outcome of a run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Ticks that the server has confirmed.
+    pub sent: u64,
+    /// Ticks that were due and never confirmed: the server was away for longer than the queue could hold, or the end
+    /// came first.
+    pub dropped: u64,
+    /// How often the connection came back.
+    pub reconnects: u64,
+    /// From the first connection to the last tick, in seconds.
+    pub elapsed_s: f64,
+    /// Ticks a second.
+    pub rate: f64,
+    /// Rows of the input that were no ticks, by cause.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Subscribers that the last tick reached.
+    pub receivers: Option<u64>,
+    /// The `source` that the ticks carried.
+    pub source: Option<String>,
+    /// The input could not be played, or not to its end.
+    #[serde(skip)]
+    pub input_error: Option<RecordingError>,
+    /// Where each cause of rejection was met first.
+    #[serde(skip)]
+    rejections: String,
+}
+
+impl Report {
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        fed_at: Instant,
+        covered: Option<Duration>,
+        id: Option<CompactString>,
+        input: InputReport,
+    ) -> Self {
+        let ended_at = snapshot.confirmed_at.map_or(fed_at, |at| at.max(fed_at));
+        let elapsed = snapshot.connected_at.map_or(Duration::ZERO, |at| ended_at.saturating_duration_since(at));
+        let covered_s = covered.unwrap_or(elapsed).as_secs_f64();
+        let rate = if covered_s > 0.0 { snapshot.sent as f64 / covered_s } else { 0.0 };
+        Self {
+            sent: snapshot.sent,
+            dropped: snapshot.dropped,
+            reconnects: snapshot.reconnects,
+            elapsed_s: rounded(elapsed.as_secs_f64()),
+            rate: rounded(rate),
+            rejected: input.rejections.counts().iter().collect(),
+            receivers: snapshot.receivers,
+            source: id.map(String::from),
+            rejections: input.rejections.summary(),
+            input_error: input.error,
+        }
+    }
+
+    /// One JSON object on one line.
+    pub fn to_json(&self) -> String {
+        // Numbers and strings in a struct always serialise.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// To a thousandth: finer digits are noise.
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        let Self { sent, dropped, reconnects, elapsed_s, rate, .. } = self;
+        write!(f, "sent {} tick{} in {elapsed_s:.1} s ({})", HumanCount(*sent), plural(*sent), Rate(*rate))?;
+        write!(f, ", {reconnects} reconnect{}", plural(*reconnects))?;
+        match dropped {
+            0 => f.write_str(", nothing dropped")?,
+            _ => write!(f, ", {} dropped", HumanCount(*dropped))?,
+        }
+        match self.receivers {
+            Some(0) => f.write_str(", nobody subscribed at the end")?,
+            Some(count) => write!(f, ", {count} subscriber{} at the end", plural(count))?,
+            None => {}
+        }
+        if !self.rejections.is_empty() {
+            write!(f, "; rejected {}", self.rejections)?;
+        }
+        Ok(())
+    }
+}
+
+/// Ticks a second, with decimals only where they tell something.
+pub(super) struct Rate(pub(super) f64);
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            rate if rate >= 100.0 => write!(f, "{}/s", HumanCount(rate.round() as u64)),
+            rate => write!(f, "{rate:.1}/s"),
+        }
+    }
+}

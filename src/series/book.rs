@@ -1,0 +1,329 @@
+//! All symbols: who they are, what came, what was kept, what is missing.
+
+use std::collections::HashMap;
+
+use compact_str::CompactString;
+use foldhash::fast::RandomState;
+
+use crate::model::{Symbol, Tick, Timestamp};
+
+use super::gaps::{Gap, Gaps};
+use super::loss::{LossTracker, Verdict};
+use super::{History, Placed, Series};
+
+/// Symbols kept unless told otherwise: every listed stock of one exchange, and still bounded against a feed that makes
+/// names up.
+pub const SYMBOLS_MAX_DEFAULT: usize = 4_096;
+
+/// How often all symbols are looked through for ticks that are too old, while the feed moves on by the age that is
+/// kept: rarely enough to cost nothing a tick, often enough that what a quiet symbol keeps beyond its age is no matter.
+const SWEEPS_PER_AGE: i64 = 1_024;
+
+/// What a book keeps.
+#[derive(Debug, Clone)]
+pub struct BookConfig {
+    /// The symbols to keep, in order of their colours; empty to keep all, in order of arrival.
+    pub symbols: Vec<Symbol>,
+    /// Most symbols; ticks of further ones are counted and dropped. Listed symbols are always kept.
+    pub symbols_max: usize,
+    /// How much is kept of each.
+    pub history: History,
+}
+
+/// A symbol's number in its book: its place in the legend and its colour slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SymbolId(u32);
+
+impl SymbolId {
+    /// From 0, without holes.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What became of a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is kept, as the newest of its symbol.
+    InOrder,
+    /// It is kept, in its place among earlier ones.
+    Reordered,
+    /// It came too late to be placed.
+    TooLate,
+    /// The same tick (producer and running number) had come before.
+    Duplicate,
+    /// Its symbol is not among those asked for.
+    Ignored,
+    /// Its symbol is one too many.
+    OverSymbolsMax,
+}
+
+/// Ticks, counted. `received == kept + evicted + too_late + duplicates + ignored + over_symbols_max` at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Well-formed ticks that came.
+    pub received: u64,
+    /// In the book now.
+    pub kept: u64,
+    /// In the book once; gave way to newer ones.
+    pub evicted: u64,
+    /// Came too late to be placed.
+    pub too_late: u64,
+    /// Came twice.
+    pub duplicates: u64,
+    /// Of symbols that nobody asked for.
+    pub ignored: u64,
+    /// Of symbols beyond the bound.
+    pub over_symbols_max: u64,
+    /// Came late and were put in their place; these are among `kept` and `evicted`.
+    pub reordered: u64,
+    /// Never came, by the running numbers of their producers, whatever their symbols.
+    pub lost: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    symbol: Symbol,
+    series: Series,
+}
+
+/// Every symbol's series, with what is known about the feed as a whole.
+#[derive(Debug)]
+pub struct Book {
+    config: BookConfig,
+    ids: HashMap<CompactString, SymbolId, RandomState>,
+    entries: Vec<Entry>,
+    loss: LossTracker,
+    gaps: Gaps,
+    counters: Counters,
+    revision: u64,
+    newest_ns: Option<i64>,
+    /// Newest event time when quiet symbols were last looked through.
+    swept_ns: i64,
+    last_arrival: Option<Timestamp>,
+}
+
+impl Book {
+    /// An empty book. Symbols that `config` lists have their place from the start.
+    pub fn new(config: BookConfig) -> Self {
+        let symbols = config.symbols.clone();
+        let mut book = Self {
+            config,
+            ids: HashMap::default(),
+            entries: Vec::new(),
+            loss: LossTracker::default(),
+            gaps: Gaps::default(),
+            counters: Counters::default(),
+            revision: 0,
+            newest_ns: None,
+            swept_ns: i64::MIN,
+            last_arrival: None,
+        };
+        for symbol in symbols {
+            if !book.ids.contains_key(symbol.as_str()) {
+                book.intern(symbol);
+            }
+        }
+        book
+    }
+
+    /// Takes in a tick that came at `arrival`. An open gap ends here.
+    pub fn append(&mut self, tick: &Tick, arrival: Timestamp) -> Appended {
+        let appended = self.append_one(tick, arrival);
+        self.expire();
+        appended
+    }
+
+    /// Takes in ticks that came together; how many of them are kept.
+    pub fn append_batch<'a>(&mut self, ticks: impl IntoIterator<Item = &'a Tick>, arrival: Timestamp) -> usize {
+        let kept = ticks
+            .into_iter()
+            .filter(|tick| matches!(self.append_one(tick, arrival), Appended::InOrder | Appended::Reordered));
+        let kept = kept.count();
+        self.expire();
+        kept
+    }
+
+    fn append_one(&mut self, tick: &Tick, arrival: Timestamp) -> Appended {
+        self.counters.received += 1;
+        self.last_arrival = self.last_arrival.max(Some(arrival));
+        let time_ns = tick.timestamp.as_nanos();
+        let is_duplicate = self.track_loss(tick, time_ns);
+        if self.gaps.close(time_ns) {
+            self.revision += 1;
+        }
+        if is_duplicate {
+            self.counters.duplicates += 1;
+            return Appended::Duplicate;
+        }
+        let id = match self.find_or_intern(&tick.symbol) {
+            Ok(id) => id,
+            Err(refused) => return refused,
+        };
+        let series = &mut self.entries[id.index()].series;
+        let kept_before = series.len() as u64;
+        let evicted_before = series.evicted();
+        let placed = series.push(tick.timestamp, tick.price, tick.size);
+        self.counters.kept = self.counters.kept + series.len() as u64 - kept_before;
+        self.counters.evicted += series.evicted() - evicted_before;
+        match placed {
+            Placed::TooLate => {
+                self.counters.too_late += 1;
+                return Appended::TooLate;
+            }
+            Placed::InOrder | Placed::Reordered => {}
+        }
+        self.revision += 1;
+        self.newest_ns = self.newest_ns.max(Some(time_ns));
+        if placed == Placed::Reordered {
+            self.counters.reordered += 1;
+            return Appended::Reordered;
+        }
+        Appended::InOrder
+    }
+
+    /// Notes the tick's running number; whether it had come before. Only ticks with both a source and a number count:
+    /// without a source, the numbers of two producers cannot be told apart.
+    fn track_loss(&mut self, tick: &Tick, time_ns: i64) -> bool {
+        let (Some(source), Some(seq)) = (&tick.source, tick.seq) else { return false };
+        let start_ns = self.newest_ns.unwrap_or(time_ns);
+        let mark = self.gaps.mark_for(start_ns);
+        match self.loss.observe(source, seq, time_ns, mark) {
+            Verdict::Fresh { lost: 0 } | Verdict::Late { mark: None } => false,
+            Verdict::Fresh { lost } => {
+                self.add_loss(lost, start_ns, time_ns);
+                false
+            }
+            Verdict::Late { mark: Some(mark) } => {
+                self.gaps.heal(mark);
+                self.counters.lost = self.counters.lost.saturating_sub(1);
+                self.revision += 1;
+                false
+            }
+            Verdict::Duplicate => true,
+        }
+    }
+
+    fn find_or_intern(&mut self, symbol: &Symbol) -> Result<SymbolId, Appended> {
+        if let Some(&id) = self.ids.get(symbol.as_str()) {
+            return Ok(id);
+        }
+        if !self.config.symbols.is_empty() {
+            self.counters.ignored += 1;
+            return Err(Appended::Ignored);
+        }
+        if self.entries.len() >= self.config.symbols_max {
+            self.counters.over_symbols_max += 1;
+            return Err(Appended::OverSymbolsMax);
+        }
+        Ok(self.intern(symbol.clone()))
+    }
+
+    fn intern(&mut self, symbol: Symbol) -> SymbolId {
+        let id = SymbolId(self.entries.len() as u32);
+        self.ids.insert(CompactString::new(symbol.as_str()), id);
+        self.entries.push(Entry { symbol, series: Series::new(self.config.history) });
+        id
+    }
+
+    /// Lets the symbols that have gone quiet age with the feed, to within a [`SWEEPS_PER_AGE`]th of the age.
+    fn expire(&mut self) {
+        let (Some(age_ns_max), Some(newest_ns)) = (self.config.history.age_ns_max, self.newest_ns) else { return };
+        if newest_ns <= self.swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE) {
+            return;
+        }
+        self.swept_ns = newest_ns;
+        for entry in &mut self.entries {
+            let evicted_before = entry.series.evicted();
+            entry.series.expire(newest_ns);
+            let evicted = entry.series.evicted() - evicted_before;
+            self.counters.kept -= evicted;
+            self.counters.evicted += evicted;
+        }
+    }
+
+    /// Ticks may be missing from `start_ns` (event time, the newest one as a rule) until the next one comes. Does
+    /// nothing while a gap is open.
+    pub fn open_gap(&mut self, start_ns: i64) {
+        if self.gaps.open(start_ns) {
+            self.revision += 1;
+        }
+    }
+
+    /// `lost` ticks are known to be missing between two event times: in the open gap, if there is one.
+    pub fn add_loss(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
+        self.gaps.lose(lost, start_ns, end_ns);
+        self.counters.lost = self.counters.lost.saturating_add(lost);
+        self.revision += 1;
+    }
+
+    /// The gaps, the oldest one first.
+    pub fn gaps(&self) -> impl DoubleEndedIterator<Item = &Gap> {
+        self.gaps.iter()
+    }
+
+    /// Whether a gap waits for its end.
+    pub fn is_gap_open(&self) -> bool {
+        self.gaps.is_open()
+    }
+
+    /// Instants at which lines break, sorted, for [`Series::extract_runs`]: just behind the last tick before each gap,
+    /// and at the first one after it.
+    pub fn cuts(&self) -> Vec<i64> {
+        let mut cuts: Vec<i64> = Vec::new();
+        for gap in self.gaps() {
+            let start_ns = gap.start_ns.saturating_add(1);
+            cuts.push(start_ns);
+            cuts.extend(gap.end_ns.map(|end_ns| end_ns.max(start_ns)));
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts
+    }
+
+    /// All symbols, in order of their colours.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (SymbolId, &Symbol, &Series)> {
+        let numbered = self.entries.iter().enumerate();
+        numbered.map(|(index, entry)| (SymbolId(index as u32), &entry.symbol, &entry.series))
+    }
+
+    /// Symbols that have a place.
+    pub fn symbols_len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// A symbol's number; `None` if it has no place.
+    pub fn id(&self, symbol: &str) -> Option<SymbolId> {
+        self.ids.get(symbol).copied()
+    }
+
+    /// The symbol and series at a place; `None` beyond the last one.
+    pub fn get(&self, index: usize) -> Option<(&Symbol, &Series)> {
+        self.entries.get(index).map(|entry| (&entry.symbol, &entry.series))
+    }
+
+    /// Ticks, counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Grows with every change to what can be drawn.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Newest event time of all kept symbols, ns.
+    pub fn newest_ns(&self) -> Option<i64> {
+        self.newest_ns
+    }
+
+    /// When the last tick came, whatever became of it.
+    pub fn last_arrival(&self) -> Option<Timestamp> {
+        self.last_arrival
+    }
+
+    /// Bytes of memory in use by the series. Walks all chunks: meant for statistics, not for every frame.
+    pub fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.series.bytes()).sum()
+    }
+}

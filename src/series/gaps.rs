@@ -1,0 +1,110 @@
+//! Spans of time in which ticks are missing.
+
+use std::collections::VecDeque;
+
+/// Most gaps remembered: more than there are columns on a screen. Beyond, the two oldest become one.
+pub const GAPS_MAX: usize = 4_096;
+
+/// Why ticks are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GapCause {
+    /// The connection was down.
+    Disconnected,
+    /// The producers' running numbers jumped.
+    Lost,
+}
+
+/// A span in which ticks are missing, or may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The last event time before it, ns.
+    pub start_ns: i64,
+    /// Event time of the first tick after it, ns, never before the start; `None` while none has come.
+    pub end_ns: Option<i64>,
+    /// Ticks known to be missing, by the producers' running numbers.
+    pub lost: u64,
+    /// Why.
+    pub cause: GapCause,
+}
+
+/// The gaps in order of their beginning; each has a number for good.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    /// Number of the first one in the list; those before were merged into it.
+    first: u64,
+    list: VecDeque<Gap>,
+}
+
+impl Gaps {
+    /// Those that still miss something: a loss that was healed to the last tick is none.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Gap> {
+        self.list.iter().filter(|gap| gap.cause == GapCause::Disconnected || gap.lost > 0)
+    }
+
+    /// Whether the last gap still waits for a tick.
+    pub(super) fn is_open(&self) -> bool {
+        self.list.back().is_some_and(|gap| gap.end_ns.is_none())
+    }
+
+    /// Opens a gap unless one is open; `true` when it did.
+    pub(super) fn open(&mut self, start_ns: i64) -> bool {
+        let opens = !self.is_open();
+        if opens {
+            self.push(Gap { start_ns, end_ns: None, lost: 0, cause: GapCause::Disconnected });
+        }
+        opens
+    }
+
+    /// Ends the open gap, if there is one; `true` when there was.
+    pub(super) fn close(&mut self, end_ns: i64) -> bool {
+        let Some(gap) = self.list.back_mut().filter(|gap| gap.end_ns.is_none()) else { return false };
+        gap.end_ns = Some(end_ns.max(gap.start_ns));
+        true
+    }
+
+    /// Number under which a loss after `start_ns` will be recorded by [`Gaps::lose`].
+    pub(super) fn mark_for(&self, start_ns: i64) -> u64 {
+        let next = self.first + self.list.len() as u64;
+        if self.takes_loss(start_ns) { next - 1 } else { next }
+    }
+
+    /// Records `lost` ticks between `start_ns` and `end_ns`: in the open gap or in a loss that reaches up to here, else
+    /// as a gap of its own.
+    pub(super) fn lose(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
+        let end_ns = end_ns.max(start_ns);
+        if !self.takes_loss(start_ns) {
+            self.push(Gap { start_ns, end_ns: Some(end_ns), lost, cause: GapCause::Lost });
+        } else if let Some(gap) = self.list.back_mut() {
+            gap.lost = gap.lost.saturating_add(lost);
+            gap.end_ns = gap.end_ns.map(|end| end.max(end_ns));
+        }
+    }
+
+    /// One of the lost ticks recorded under `mark` has come after all.
+    pub(super) fn heal(&mut self, mark: u64) {
+        if let Some(gap) = self.list.get_mut(mark.saturating_sub(self.first) as usize) {
+            gap.lost = gap.lost.saturating_sub(1);
+        }
+    }
+
+    /// Whether the last gap takes in a loss that begins at `start_ns`: it is open, or no tick lies between the two.
+    fn takes_loss(&self, start_ns: i64) -> bool {
+        self.list.back().is_some_and(|gap| gap.end_ns.is_none_or(|end| gap.cause == GapCause::Lost && start_ns <= end))
+    }
+
+    fn push(&mut self, gap: Gap) {
+        self.list.push_back(gap);
+        if self.list.len() <= GAPS_MAX {
+            return;
+        }
+        if let (Some(oldest), Some(next)) = (self.list.pop_front(), self.list.front_mut()) {
+            self.first += 1;
+            next.start_ns = next.start_ns.min(oldest.start_ns);
+            next.end_ns = next.end_ns.map(|end| end.max(oldest.end_ns.unwrap_or(end)));
+            next.lost = next.lost.saturating_add(oldest.lost);
+            if oldest.cause == GapCause::Disconnected {
+                next.cause = GapCause::Disconnected;
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The series against brute force: a sorted list of all ticks, looked through from end to end.
+
+#![expect(clippy::float_cmp, reason = "extraction is exact to the bit, and tested for it")]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::view::TimeSpan;
+
+mod book;
+mod oracle;
+mod pixels;
+mod real_day;
+
+use oracle::Oracle;
+
+const EVERYTHING: History = History { ticks_max: usize::MAX, age_ns_max: None };
+
+/// A way in which times and prices come.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// A random walk with times a few ns apart, most of them equal.
+    Crowded,
+    /// A walk with spikes.
+    Spikes,
+    /// A handful of prices only: ties everywhere.
+    Ties,
+    /// Bursts with long silences between.
+    Bursts,
+}
+
+/// Ticks made from a seed: large enough to span chunks and pyramid nodes, which proptest's own vectors are not.
+fn make_ticks(shape: Shape, count: usize, lateness_ns: i64, seed: u64) -> Vec<TickRef> {
+    use rand::{RngExt, SeedableRng};
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut time_ns = 1_000_000_i64;
+    let mut price = 100.0;
+    (0..count)
+        .map(|_| {
+            time_ns += match shape {
+                Shape::Crowded => i64::from(rng.random_range(0..10) == 0),
+                Shape::Bursts if rng.random_range(0..500) == 0 => rng.random_range(0..100_000),
+                Shape::Bursts => rng.random_range(0..3),
+                Shape::Spikes | Shape::Ties => rng.random_range(0..20),
+            };
+            price += rng.random_range(-1.0..1.0);
+            let spike = if rng.random_range(0..300) == 0 { rng.random_range(-1e6..1e6) } else { 0.0 };
+            let shown = match shape {
+                Shape::Crowded | Shape::Bursts => price,
+                Shape::Spikes => price + spike,
+                Shape::Ties => [-0.0, 0.0, 1.0, 2.0][rng.random_range(0..4_usize)],
+            };
+            let late =
+                if lateness_ns > 0 && rng.random_range(0..8) == 0 { rng.random_range(0..lateness_ns) } else { 0 };
+            let size = (rng.random_range(0..3) > 0).then(|| f64::from(rng.random_range(1..1_000_u32)));
+            TickRef { time_ns: (time_ns - late).max(0), price: shown, size }
+        })
+        .collect()
+}
+
+fn push(series: &mut Series, tick: TickRef) -> Placed {
+    series.push(Timestamp::from_nanos(tick.time_ns).unwrap(), Price::new(tick.price).unwrap(), tick.size)
+}
+
+fn fill(history: History, ticks: &[TickRef]) -> (Series, Oracle) {
+    let (mut series, mut oracle) = (Series::new(history), Oracle::new(history));
+    for &tick in ticks {
+        let placed = push(&mut series, tick);
+        assert_ne!(placed == Placed::TooLate, oracle.push(tick), "{tick:?}");
+    }
+    (series, oracle)
+}
+
+/// Equal to the bit: `==` would take -0.0 for 0.0.
+fn bits(samples: &[Sample]) -> Vec<(i64, u64)> {
+    samples.iter().map(|sample| (sample.time_ns, sample.price.to_bits())).collect()
+}
+
+fn assert_same(series: &Series, oracle: &Oracle, span: TimeSpan, columns: u32) {
+    let mut samples = Vec::new();
+    series.extract(span, columns, &mut samples);
+    assert_eq!(bits(&samples), bits(&oracle.extract(span, columns)), "{span:?} {columns}");
+    assert!(samples.len() <= 4 * columns as usize + 2);
+    let (found, expected) = (series.range(span), oracle.range(span));
+    assert_eq!(found, expected, "{span:?}");
+    for time_ns in [span.start, span.end, i64::midpoint(span.start, span.end)] {
+        assert_eq!(series.at_or_before(time_ns), oracle.at_or_before(time_ns));
+        assert_eq!(series.at_or_after(time_ns), oracle.at_or_after(time_ns));
+    }
+    assert!(series.iter_range(span).eq(oracle.iter_range(span)));
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    prop_oneof![Just(Shape::Crowded), Just(Shape::Spikes), Just(Shape::Ties), Just(Shape::Bursts)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn extraction_and_ranges_equal_brute_force_to_the_bit(
+        shape in shapes(),
+        count in prop_oneof![0_usize..200, 3_000_usize..30_000, 130_000_usize..150_000],
+        lateness_ns in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
+        kept in prop_oneof![Just(usize::MAX), 1_usize..20_000],
+        age_ns_max in prop_oneof![Just(None), (0_i64..300_000).prop_map(Some)],
+        seed: u64,
+        views in prop::collection::vec((0.0_f64..1.0, 0.0_f64..1.0, 1_u32..300), 1..6),
+    ) {
+        let ticks = make_ticks(shape, count, lateness_ns, seed);
+        let (series, oracle) = fill(History { ticks_max: kept, age_ns_max }, &ticks);
+        prop_assert_eq!(series.len(), oracle.ticks.len());
+        prop_assert!(series.len() <= kept);
+        prop_assert!(series.iter().eq(oracle.ticks.iter().copied()));
+        prop_assert_eq!(series.received(), count as u64);
+        prop_assert_eq!(series.received(), series.len() as u64 + series.evicted() + series.too_late());
+        let (from, to) = (ticks.iter().map(|t| t.time_ns).min(), ticks.iter().map(|t| t.time_ns).max());
+        let (from, to) = (from.unwrap_or(0) - 10, to.unwrap_or(1_000) + 10);
+        for (position, length, columns) in views {
+            // Squared, so that narrow views are as common as wide ones.
+            let length = (((to - from) as f64 * length * length) as i64).max(1);
+            let start = from + ((to - from) as f64 * position) as i64 - length / 2;
+            assert_same(&series, &oracle, TimeSpan { start, end: start + length }, columns);
+        }
+        assert_same(&series, &oracle, TimeSpan { start: from, end: to }, 100);
+        assert_same(&series, &oracle, TimeSpan { start: i64::MIN, end: i64::MAX }, 7);
+    }
+
+    #[test]
+    fn any_order_within_the_lateness_equals_sorted_order(
+        count in 1_usize..40_000,
+        reach in 1_usize..40_000,
+        seed: u64,
+    ) {
+        let mut ticks = make_ticks(Shape::Ties, count, 0, seed);
+        // Ticks of equal time keep their order of arrival, so make the times distinct to have one sorted order.
+        for (index, tick) in ticks.iter_mut().enumerate() {
+            tick.time_ns = index as i64;
+        }
+        let sorted = ticks.clone();
+        ticks.chunks_mut(reach).for_each(<[TickRef]>::reverse);
+        let (series, _) = fill(EVERYTHING, &ticks);
+        prop_assert_eq!(series.too_late(), 0);
+        prop_assert!(series.iter().eq(sorted.iter().copied()));
+        assert_same(&series, &Oracle { history: EVERYTHING, ticks: sorted }, TimeSpan { start: 0, end: count as i64 }, 50);
+    }
+}

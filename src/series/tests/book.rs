@@ -1,0 +1,266 @@
+//! The book's sums, its gaps, and the losses that running numbers tell of.
+
+use std::collections::{HashMap, HashSet};
+
+use compact_str::CompactString;
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Symbol, Tick};
+
+fn symbol(name: &str) -> Symbol {
+    Symbol::new(name).unwrap()
+}
+
+fn tick(name: &str, time_ns: i64) -> Tick {
+    Tick {
+        symbol: symbol(name),
+        price: Price::new(time_ns as f64).unwrap(),
+        timestamp: Timestamp::from_nanos(time_ns).unwrap(),
+        size: None,
+        seq: None,
+        source: None,
+    }
+}
+
+fn numbered(source: &str, seq: u64, time_ns: i64) -> Tick {
+    Tick { seq: Some(seq), source: Some(CompactString::new(source)), ..tick("A", time_ns) }
+}
+
+fn book(symbols: &[&str], symbols_max: usize, history: History) -> Book {
+    Book::new(BookConfig { symbols: symbols.iter().map(|name| symbol(name)).collect(), symbols_max, history })
+}
+
+fn append(book: &mut Book, tick: &Tick) -> Appended {
+    let appended = book.append(tick, tick.timestamp);
+    assert_sums(book);
+    appended
+}
+
+fn assert_sums(book: &Book) {
+    let Counters { received, kept, evicted, too_late, duplicates, ignored, over_symbols_max, reordered, .. } =
+        book.counters();
+    assert_eq!(received, kept + evicted + too_late + duplicates + ignored + over_symbols_max);
+    let sum = |count: fn(&Series) -> u64| book.iter().map(|(_, _, series)| count(series)).sum::<u64>();
+    assert_eq!(kept, sum(|series| series.len() as u64));
+    assert_eq!((evicted, too_late, reordered), (sum(Series::evicted), sum(Series::too_late), sum(Series::reordered)));
+}
+
+#[test]
+fn listed_symbols_have_their_place_before_they_come_and_others_are_ignored() {
+    let mut book = book(&["MSFT", "AAPL", "MSFT"], 1, EVERYTHING);
+    assert_eq!(append(&mut book, &tick("AAPL", 1)), Appended::InOrder);
+    assert_eq!(append(&mut book, &tick("X", 2)), Appended::Ignored);
+    let names: Vec<&str> = book.iter().map(|(_, symbol, _)| symbol.as_str()).collect();
+    assert_eq!(names, ["MSFT", "AAPL"]);
+    assert_eq!((book.id("AAPL").unwrap().index(), book.id("X")), (1, None));
+    assert_eq!((book.counters().ignored, book.newest_ns(), book.revision()), (1, Some(1), 1));
+    assert_eq!(book.get(1).unwrap().1.len(), 1);
+}
+
+#[test]
+fn further_symbols_than_allowed_are_counted() {
+    let mut book = book(&[], 2, EVERYTHING);
+    for (name, time_ns) in [("B", 1), ("A", 2), ("C", 3), ("B", 4), ("C", 5)] {
+        append(&mut book, &tick(name, time_ns));
+    }
+    assert_eq!((book.symbols_len(), book.counters().over_symbols_max, book.counters().kept), (2, 2, 3));
+    assert_eq!(book.id("B").unwrap().index(), 0);
+}
+
+#[test]
+fn a_quiet_symbol_ages_with_the_feed() {
+    let mut book = book(&[], 9, History { ticks_max: 100, age_ns_max: Some(1_000) });
+    append(&mut book, &tick("QUIET", 10));
+    let loud: Vec<Tick> = (0..50).map(|index| tick("LOUD", index * 100)).collect();
+    assert_eq!(book.append_batch(&loud, Timestamp::from_nanos(7).unwrap()), 50);
+    assert_sums(&book);
+    assert_eq!(book.get(0).unwrap().1.len(), 0);
+    assert_eq!(book.get(1).unwrap().1.len(), 11);
+    assert_eq!(book.get(0).unwrap().1.statistics().unwrap().first.time_ns, 10);
+}
+
+#[test]
+fn a_gap_lasts_until_the_first_tick_after_it_and_cuts_the_line_there() {
+    let mut book = book(&[], 9, EVERYTHING);
+    append(&mut book, &tick("A", 100));
+    append(&mut book, &tick("A", 200));
+    book.open_gap(200);
+    book.open_gap(201);
+    assert!(book.is_gap_open());
+    assert_eq!(book.cuts(), [201]);
+    append(&mut book, &tick("A", 500));
+    append(&mut book, &tick("A", 600));
+    let gap = Gap { start_ns: 200, end_ns: Some(500), lost: 0, cause: GapCause::Disconnected };
+    assert!(!book.is_gap_open() && book.gaps().eq([&gap]));
+    assert_eq!(book.cuts(), [201, 500]);
+    let times = |span, cuts: &[i64]| {
+        let mut runs = Vec::new();
+        book.get(0).unwrap().1.extract_runs(span, 1_000, cuts, &mut runs);
+        runs.iter().map(|run| run.iter().map(|sample| sample.time_ns).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let span = |start, end| TimeSpan { start, end };
+    assert_eq!(times(span(0, 1_000), &book.cuts()), [vec![100, 200], vec![500, 600]]);
+    assert_eq!(times(span(150, 550), &book.cuts()), [vec![100, 200], vec![500, 600]]);
+    assert_eq!(times(span(210, 490), &book.cuts()), Vec::<Vec<i64>>::new());
+    assert_eq!(times(span(110, 190), &book.cuts()), [vec![100, 200]]);
+    assert_eq!(times(span(110, 190), &[]), [vec![100, 200]]);
+    assert_eq!(times(span(510, 590), &book.cuts()), [vec![500, 600]]);
+    assert_eq!(times(span(700, 800), &[500, 650]), Vec::<Vec<i64>>::new());
+}
+
+#[test]
+fn losses_are_counted_in_the_gap_they_belong_to_and_healed_there() {
+    let mut book = book(&[], 9, EVERYTHING);
+    for seq in [500, 501, 502] {
+        append(&mut book, &numbered("p", seq, seq as i64 * 10));
+    }
+    assert_eq!((book.counters().lost, book.gaps().count()), (0, 0));
+    append(&mut book, &numbered("p", 505, 5_050));
+    let lost = Gap { start_ns: 5_020, end_ns: Some(5_050), lost: 2, cause: GapCause::Lost };
+    assert!(book.gaps().eq([&lost]));
+    book.open_gap(5_050);
+    append(&mut book, &numbered("p", 510, 5_100));
+    assert_eq!(book.counters().lost, 6);
+    let down = Gap { start_ns: 5_050, end_ns: Some(5_100), lost: 4, cause: GapCause::Disconnected };
+    assert!(book.gaps().eq([&lost, &down]));
+    // Late ones heal; the loss that is healed to the last tick is no gap any more.
+    assert_eq!(append(&mut book, &numbered("p", 503, 5_030)), Appended::Reordered);
+    assert_eq!(append(&mut book, &numbered("p", 503, 5_030)), Appended::Duplicate);
+    append(&mut book, &numbered("p", 504, 5_040));
+    append(&mut book, &numbered("p", 507, 5_070));
+    assert_eq!((book.counters().lost, book.counters().duplicates), (3, 1));
+    assert!(book.gaps().eq([&Gap { lost: 3, ..down }]));
+    // Ticks from before the first one heard are neither lost nor healed.
+    assert_eq!(append(&mut book, &numbered("p", 400, 4_000)), Appended::Reordered);
+    assert_eq!(append(&mut book, &numbered("p", 400, 4_000)), Appended::Duplicate);
+    assert_eq!(book.counters().lost, 3);
+}
+
+#[test]
+fn neighbouring_losses_are_one_gap_and_the_oldest_gaps_merge() {
+    let mut book = book(&[], 9, EVERYTHING);
+    for seq in (1..200).step_by(2) {
+        append(&mut book, &numbered("p", seq, seq as i64));
+    }
+    assert!(book.gaps().eq([&Gap { start_ns: 1, end_ns: Some(199), lost: 99, cause: GapCause::Lost }]));
+    let mut time_ns = 1_000;
+    for _ in 0..GAPS_MAX + 10 {
+        book.open_gap(time_ns);
+        book.append(&tick("A", time_ns + 10), Timestamp::default());
+        time_ns += 20;
+    }
+    assert_eq!(book.gaps().count(), GAPS_MAX);
+    let oldest = book.gaps().next().unwrap();
+    assert_eq!((oldest.start_ns, oldest.lost, oldest.cause), (1, 99, GapCause::Disconnected));
+    assert!(oldest.end_ns > Some(1_100) && oldest.end_ns < Some(1_300));
+}
+
+#[test]
+fn a_producer_that_starts_over_is_recognised() {
+    let mut book = book(&[], 9, EVERYTHING);
+    let second = 1_000_000_000;
+    let mut expect = |seq, at_s: i64, expected: Appended| {
+        let appended = append(&mut book, &numbered("p", seq, at_s * second));
+        assert_eq!(appended, expected, "{seq} at {at_s} s");
+        book.counters().lost
+    };
+    for seq in 1..=5 {
+        expect(seq, 10 + seq as i64, Appended::InOrder);
+    }
+    // The same ticks again are repetitions, from the first to the newest.
+    expect(1, 11, Appended::Duplicate);
+    expect(5, 15, Appended::Duplicate);
+    // A first number with a newer time is a new run; so is one whose own first number was lost.
+    expect(1, 20, Appended::InOrder);
+    expect(2, 21, Appended::InOrder);
+    assert_eq!(expect(4, 22, Appended::InOrder), 1);
+    expect(2, 30, Appended::InOrder);
+    assert_eq!(expect(3, 31, Appended::InOrder), 1);
+    // Whole seconds: the first number carries the newest time, and the run had moved on.
+    expect(1, 31, Appended::InOrder);
+    expect(1, 31, Appended::Duplicate);
+    assert_eq!(expect(2, 31, Appended::InOrder), 1);
+    // A numbering seeded by a clock is no loss of trillions.
+    assert_eq!(expect(1 << 50, 40, Appended::InOrder), 1);
+    assert_eq!(expect(u64::MAX, 41, Appended::InOrder), 1);
+    assert_eq!(expect(1, 42, Appended::InOrder), 1);
+}
+
+#[test]
+fn sources_and_holes_are_bounded() {
+    let mut book = book(&[], 9, EVERYTHING);
+    // One more source than fit: the idlest is forgotten, the busy one is not.
+    for index in 0..=SOURCES_MAX {
+        book.append(&numbered("busy", index as u64 + 1, index as i64), Timestamp::default());
+        book.append(&numbered(&format!("idle {index}"), 7, 0), Timestamp::default());
+    }
+    assert_eq!(append(&mut book, &numbered("busy", 1, 0)), Appended::Duplicate);
+    assert_eq!(append(&mut book, &numbered("idle 0", 7, 0)), Appended::Reordered);
+    // Two more holes than fit (one is that before the first number heard): the oldest are lost for good, and their
+    // ticks count as repetitions.
+    for hole in 0..HOLES_MAX as u64 + 2 {
+        book.append(&numbered("holes", hole * 2 + 10, 0), Timestamp::default());
+    }
+    let lost = book.counters().lost;
+    assert_eq!(lost, HOLES_MAX as u64 + 1);
+    assert_eq!(append(&mut book, &numbered("holes", 11, 0)), Appended::Duplicate);
+    assert_eq!(append(&mut book, &numbered("holes", 13, 0)), Appended::Reordered);
+    assert_eq!(book.counters().lost, lost - 1);
+}
+
+proptest! {
+    #[test]
+    fn running_numbers_tell_exactly_what_is_missing(
+        sources in prop::collection::vec((1_u64..1_000, 1_usize..400, 0_u8..60, any::<u64>()), 1..4),
+        displaced in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..60), 0..60),
+        repeated in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..60), 0..30),
+        symbols_max in 1_usize..4,
+        ticks_max in 1_usize..300,
+    ) {
+        use rand::{RngExt, SeedableRng};
+        // Each source sends its numbers in order, some are dropped on the way ...
+        let mut sent = Vec::new();
+        for (index, &(first, count, drop_percent, seed)) in sources.iter().enumerate() {
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+            for seq in first..first + count as u64 {
+                if rng.random_range(0..100_u8) >= drop_percent {
+                    let name = ["A", "B", "C", "D"][rng.random_range(0..4_usize)];
+                    let time_ns = (seq - first) as i64 * 1_000;
+                    let source = Some(CompactString::new(index.to_string()));
+                    sent.push(Tick { seq: Some(seq), source, ..tick(name, time_ns) });
+                }
+            }
+        }
+        sent.sort_by_key(|tick| tick.timestamp);
+        prop_assume!(!sent.is_empty());
+        // ... some come later than others that were sent after them, some come twice.
+        for (at, by) in displaced {
+            let at = at.index(sent.len());
+            let late = sent.remove(at);
+            sent.insert((at + by).min(sent.len()), late);
+        }
+        for (at, by) in repeated {
+            let at = at.index(sent.len());
+            let again = sent[at].clone();
+            sent.insert((at + 1 + by).min(sent.len()), again);
+        }
+        let mut book = book(&[], symbols_max, History { ticks_max, age_ns_max: None });
+        let mut seen: HashMap<CompactString, HashSet<u64>> = HashMap::new();
+        let mut first: HashMap<CompactString, u64> = HashMap::new();
+        for tick in &sent {
+            let (source, seq) = (tick.source.clone().unwrap(), tick.seq.unwrap());
+            let is_new = seen.entry(source.clone()).or_default().insert(seq);
+            first.entry(source).or_insert(seq);
+            prop_assert_eq!(append(&mut book, tick) == Appended::Duplicate, !is_new);
+            // Missing: whatever lies between the first one heard and the highest one, and was not seen.
+            let missing: u64 = seen.iter().map(|(source, seqs)| {
+                (first[source]..=*seqs.iter().max().unwrap()).filter(|seq| !seqs.contains(seq)).count() as u64
+            }).sum();
+            prop_assert_eq!(book.counters().lost, missing);
+            prop_assert_eq!(book.gaps().map(|gap| gap.lost).sum::<u64>(), missing);
+        }
+        prop_assert_eq!(book.counters().received, sent.len() as u64);
+        prop_assert!(book.iter().all(|(_, _, series)| series.len() <= ticks_max));
+    }
+}

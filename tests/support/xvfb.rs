@@ -1,0 +1,321 @@
+//! A display of a test's own: Xvfb on a free number, a hand on its keyboard and mouse (xdotool), and an eye on
+//! its pixels.
+//!
+//! There is no window manager. Windows are found by title, focused by hand, and keys and buttons are held for
+//! [`HOLD_S`], because minifb polls them.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::wait::{poll, wait_for, wait_until};
+use super::x11::Connection;
+
+/// How long a key or button stays down, in seconds: several frames of a program that polls.
+const HOLD_S: &str = "0.1";
+
+/// Between two notches of the wheel, in ms: minifb keeps only the last notch of a frame.
+const WHEEL_DELAY_MS: &str = "50";
+
+/// How long xdotool and the display may take for what they do at once on an idle machine.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// A virtual display; ended when dropped.
+pub struct Xvfb {
+    server: Child,
+    number: u32,
+    frame_buffer: TempDir,
+}
+
+/// A window of a display, by its X id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window(pub u32);
+
+/// A rectangle of a picture: left, top, width, height.
+pub type Area = (usize, usize, usize, usize);
+
+/// What a display showed at one moment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `0xRRGGBB`, row by row from the top.
+    pub pixels: Vec<u32>,
+}
+
+impl Xvfb {
+    /// Starts a display of one screen, `width` x `height` pixels, 24 bits deep, without a mouse pointer.
+    pub fn start(width: u32, height: u32) -> Self {
+        let frame_buffer = tempfile::tempdir().unwrap();
+        let mut server = Command::new("Xvfb")
+            // The server picks a free number and tells it when it is ready to be used.
+            .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-noreset", "-nocursor"])
+            .args(["-nolisten", "tcp", "-fbdir"])
+            .arg(frame_buffer.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("Xvfb did not start: {error}; run `scripts/test install`"));
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Ok(number) = line.trim().parse() else {
+            drop(server.kill());
+            panic!("Xvfb ended without a display: {:?}", server.wait());
+        };
+        Self { server, number, frame_buffer }
+    }
+
+    /// For the environment variable `DISPLAY`.
+    pub fn display(&self) -> String {
+        format!(":{}", self.number)
+    }
+
+    /// The visible window whose title contains `title`; waits for it.
+    pub fn find_window(&self, title: &str, limit: Duration) -> Window {
+        let pattern = escape_pattern(title);
+        let found = poll(limit, || {
+            let output = self.xdotool(&["search", "--onlyvisible", "--name", &pattern]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().lines().last().map(|id| Window(id.parse().unwrap()))
+        });
+        found.unwrap_or_else(|| panic!("no window titled {title:?} on {} within {limit:?}", self.display()))
+    }
+
+    /// Whether a visible window's title contains `title` now.
+    pub fn has_window(&self, title: &str) -> bool {
+        let pattern = escape_pattern(title);
+        self.xdotool(&["search", "--onlyvisible", "--name", &pattern]).output().unwrap().status.success()
+    }
+
+    /// A window's title.
+    pub fn title(&self, window: Window) -> String {
+        self.answer(&["getwindowname", &window.0.to_string()])
+    }
+
+    /// Gives a window the keyboard; returns when it has it.
+    pub fn focus(&self, window: Window) {
+        let id = window.0.to_string();
+        wait_until("the window to have the keyboard", ANSWER_MAX, || {
+            // It fails while the window is not yet viewable.
+            let asked = self.xdotool(&["windowfocus", &id]).output().unwrap().status.success();
+            asked && self.answer(&["getwindowfocus", "-f"]) == id
+        });
+    }
+
+    /// Presses and releases a key of the focused window: an X key name such as `space`, `q`, `Left`, `plus`.
+    pub fn key(&self, name: &str) {
+        self.answer(&["keydown", name, "sleep", HOLD_S, "keyup", name]);
+    }
+
+    /// Moves the mouse to a pixel of a window.
+    pub fn move_mouse(&self, window: Window, (x, y): (i32, i32)) {
+        self.answer(&["mousemove", "--window", &window.0.to_string(), &x.to_string(), &y.to_string()]);
+    }
+
+    /// Presses and releases the left button at a pixel of a window.
+    pub fn click(&self, window: Window, at: (i32, i32)) {
+        self.move_mouse(window, at);
+        self.answer(&["sleep", HOLD_S, "mousedown", "1", "sleep", HOLD_S, "mouseup", "1"]);
+    }
+
+    /// Turns the wheel at a pixel of a window: `notches` away from the user, or towards them when negative.
+    pub fn wheel(&self, window: Window, at: (i32, i32), notches: i32) {
+        self.move_mouse(window, at);
+        let (count, button) = (notches.unsigned_abs().to_string(), if notches > 0 { "4" } else { "5" });
+        self.answer(&["sleep", HOLD_S, "click", "--repeat", &count, "--delay", WHEEL_DELAY_MS, button]);
+    }
+
+    /// Drags with the left button from one pixel of a window to another, by way of their middle.
+    pub fn drag(&self, window: Window, from: (i32, i32), to: (i32, i32)) {
+        let middle = (i32::midpoint(from.0, to.0), i32::midpoint(from.1, to.1));
+        self.move_mouse(window, from);
+        self.answer(&["sleep", HOLD_S, "mousedown", "1", "sleep", HOLD_S]);
+        for at in [middle, to] {
+            self.move_mouse(window, at);
+            self.answer(&["sleep", HOLD_S]);
+        }
+        self.answer(&["mouseup", "1"]);
+    }
+
+    /// Where on the display a window lies. minifb puts it into the middle.
+    pub fn area(&self, window: Window) -> Area {
+        let told = self.answer(&["getwindowgeometry", "--shell", &window.0.to_string()]);
+        let value = |name: &str| {
+            let found = told.lines().find_map(|line| line.strip_prefix(name)).and_then(|value| value.parse().ok());
+            found.unwrap_or_else(|| panic!("no {name} in the window's geometry:\n{told}"))
+        };
+        (value("X="), value("Y="), value("WIDTH="), value("HEIGHT="))
+    }
+
+    /// Changes a window's size in pixels.
+    pub fn resize(&self, window: Window, width: u32, height: u32) {
+        self.answer(&["windowsize", &window.0.to_string(), &width.to_string(), &height.to_string()]);
+    }
+
+    /// Asks a window to close, as the button of its frame does.
+    pub fn close(&self, window: Window) {
+        self.connect().close_window(window.0);
+    }
+
+    /// A client of this display that speaks the protocol itself.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.number)
+    }
+
+    /// What the display shows now. A program that is drawing may be caught in the middle of it.
+    pub fn picture(&self) -> Picture {
+        let file = self.frame_buffer.path().join("Xvfb_screen0");
+        Picture::from_xwd(&std::fs::read(&file).expect("Xvfb keeps its screen in a file"))
+    }
+
+    /// What a window that lies wholly on the display shows now; its pixel (0, 0) is the window's own.
+    pub fn picture_of(&self, window: Window) -> Picture {
+        self.picture().part(self.area(window))
+    }
+
+    /// The first picture of the display that `wanted` accepts; panics with `what`, and leaves the last picture beside
+    /// the test programs as a PNG file, when `limit` passes without one.
+    pub fn picture_when(&self, what: &str, limit: Duration, wanted: impl FnMut(&Picture) -> bool) -> Picture {
+        self.first_picture(what, limit, || self.picture(), wanted)
+    }
+
+    /// As [`Xvfb::picture_when`], of one window.
+    pub fn window_when(
+        &self,
+        window: Window,
+        what: &str,
+        limit: Duration,
+        wanted: impl FnMut(&Picture) -> bool,
+    ) -> Picture {
+        self.first_picture(what, limit, || self.picture_of(window), wanted)
+    }
+
+    fn first_picture(
+        &self,
+        what: &str,
+        limit: Duration,
+        take: impl Fn() -> Picture,
+        mut wanted: impl FnMut(&Picture) -> bool,
+    ) -> Picture {
+        let found = poll(limit, || Some(take()).filter(&mut wanted));
+        found.unwrap_or_else(|| {
+            let name: String = what.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
+            self.picture().save(&path);
+            panic!("waited {limit:?} in vain for {what}; the last picture is {}", path.display())
+        })
+    }
+
+    /// A picture that the next one, taken `quiet` later, equals: nothing moves any more.
+    pub fn picture_at_rest(&self, quiet: Duration, limit: Duration) -> Picture {
+        wait_for("the display to come to rest", limit, || {
+            let before = self.picture();
+            std::thread::sleep(quiet);
+            (before == self.picture()).then_some(before)
+        })
+    }
+
+    fn xdotool(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("xdotool");
+        command.env("DISPLAY", self.display()).args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs xdotool, which must succeed; what it printed, trimmed.
+    #[track_caller]
+    fn answer(&self, args: &[&str]) -> String {
+        let output = self
+            .xdotool(args)
+            .output()
+            .unwrap_or_else(|error| panic!("xdotool did not start: {error}; run `scripts/test install`"));
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`xdotool {}` failed: {complaint}", args.join(" "));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for Xvfb {
+    fn drop(&mut self) {
+        // SIGTERM would let it remove its socket and lock file; a killed one leaves both, and numbers run out.
+        let id = self.server.id().to_string();
+        drop(Command::new("sh").args(["-c", &format!("kill {id}")]).status());
+        if poll(ANSWER_MAX, || self.server.try_wait().ok().flatten()).is_none() {
+            drop(self.server.kill());
+            drop(self.server.wait());
+        }
+    }
+}
+
+/// A title as a pattern of xdotool's (POSIX extended), in which it stands for itself.
+fn escape_pattern(title: &str) -> String {
+    let mut pattern = String::new();
+    for c in title.chars() {
+        if r"\^$.|?*+()[]{}".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
+impl Picture {
+    /// Reads an X window dump (XWD version 7, `ZPixmap`, 32 bits a pixel, little endian): what Xvfb's files hold.
+    fn from_xwd(bytes: &[u8]) -> Self {
+        let field = |i: usize| u32::from_be_bytes(bytes[4 * i..4 * i + 4].try_into().unwrap()) as usize;
+        let (header_len, width, height, line_len, colours) = (field(0), field(4), field(5), field(12), field(19));
+        assert_eq!((field(1), field(7), field(11)), (7, 0, 32), "an unknown form of window dump");
+        let data = &bytes[header_len + colours * 12..];
+        let pixel = |four: &[u8]| u32::from_le_bytes(four.try_into().unwrap()) & 0x00ff_ffff;
+        let row = |y: usize| data[y * line_len..][..width * 4].chunks_exact(4).map(pixel);
+        Self { width, height, pixels: (0..height).flat_map(row).collect() }
+    }
+
+    /// The colour of a pixel, `0xRRGGBB`.
+    pub fn at(&self, x: usize, y: usize) -> u32 {
+        assert!(x < self.width && y < self.height, "({x}, {y}) lies outside {} x {}", self.width, self.height);
+        self.pixels[y * self.width + x]
+    }
+
+    /// A rectangle of it as a picture of its own.
+    pub fn part(&self, (left, top, width, height): Area) -> Self {
+        assert!(left + width <= self.width && top + height <= self.height, "the area reaches out of the picture");
+        let row = |y: usize| &self.pixels[y * self.width + left..][..width];
+        Self { width, height, pixels: (top..top + height).flat_map(row).copied().collect() }
+    }
+
+    /// The whole of it.
+    pub fn area(&self) -> Area {
+        (0, 0, self.width, self.height)
+    }
+
+    /// How many pixels of an area have a colour that `wanted` accepts.
+    pub fn count(&self, (left, top, width, height): Area, mut wanted: impl FnMut(u32) -> bool) -> usize {
+        let rows = top..top + height;
+        rows.flat_map(|y| (left..left + width).map(move |x| (x, y))).filter(|&(x, y)| wanted(self.at(x, y))).count()
+    }
+
+    /// How many pixels of an area differ from those of another picture of the same size.
+    pub fn differences(&self, other: &Self, (left, top, width, height): Area) -> usize {
+        let rows = top..top + height;
+        let pixels = rows.flat_map(|y| (left..left + width).map(move |x| (x, y)));
+        pixels.filter(|&(x, y)| self.at(x, y) != other.at(x, y)).count()
+    }
+
+    /// Writes it as a PNG file.
+    pub fn save(&self, path: &Path) {
+        let mut encoder =
+            png::Encoder::new(BufWriter::new(File::create(path).unwrap()), self.width as u32, self.height as u32);
+        encoder.set_color(png::ColorType::Rgb);
+        let bytes: Vec<u8> = self.pixels.iter().flat_map(|rgb| rgb.to_be_bytes().into_iter().skip(1)).collect();
+        encoder.write_header().unwrap().write_image_data(&bytes).unwrap();
+    }
+}
