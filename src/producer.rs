@@ -29,8 +29,8 @@ use crate::model::TimestampFormat;
 use crate::producer::feeder::{Ended, Fed, Feeder, Lag};
 use crate::producer::progress::Watcher;
 
-/// Ticks that wait while the server is away, when their source keeps its pace: a minute at a thousand a second, in about
-/// 15 MB.
+/// Ticks that wait while the server is away, when their source keeps its pace: a minute at a thousand a second, in
+/// about 15 MB.
 const QUEUE_TICKS_PACED: usize = 65_536;
 
 /// Ticks that wait when the source follows the server: a few pipelines, so that a tick is stamped only milliseconds

@@ -251,7 +251,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn due_and_due_by_agree(nanohertz in 1u64..=1_000_000_000_000_000_000, n in 0u64..2_000_000_000, k in 1u64..50) {
+        fn due_and_due_by_agree(
+            nanohertz in 1u64..=1_000_000_000_000_000_000,
+            n in 0u64..2_000_000_000,
+            k in 1u64..50,
+        ) {
             for schedule in [
                 Schedule::rate(Rate { nanohertz }),
                 Schedule::rounds(Duration::from_nanos(nanohertz), k).unwrap(),

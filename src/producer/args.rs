@@ -47,7 +47,8 @@ pub struct Args {
     symbols: Option<String>,
 
     /// Time between two ticks of a symbol, as 1s, 250ms, 2m, or 0.5 (seconds); 0 = as fast as Redis takes them
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(allow_negative_numbers = true)]
     #[arg(conflicts_with_all = ["rate", "replay", "stdin"])]
     interval: Duration,
 
