@@ -43,7 +43,7 @@ use screen::Screen;
 use shared::Shared;
 
 /// The visible span unless told otherwise; it grows with the data up to here.
-const SPAN_DEFAULT: Duration = Duration::from_secs(300);
+const SPAN_DEFAULT: Duration = Duration::from_mins(5);
 
 /// Threads for the network: one reads, one runs timers and signals, and the demo's broker and producer share both.
 const WORKERS: usize = 2;
@@ -109,7 +109,7 @@ pub fn run(
         history: history(config.history),
     })));
     let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
-    let target = demo.as_ref().map_or_else(|| config.target.clone(), |demo| demo.target());
+    let target = demo.as_ref().map_or_else(|| config.target.clone(), demo::Demo::target);
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);

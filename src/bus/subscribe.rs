@@ -26,7 +26,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 const BUFFER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + BUFFER_BYTES;
 
 /// A server that has said nothing for this long is asked whether it is there.
-const PING_EVERY: Duration = Duration::from_millis(1_000);
+const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// A server that has said nothing for this long, though asked, is gone. Users are promised to see it within 3 s.
 const SILENCE_MAX: Duration = Duration::from_millis(2_500);

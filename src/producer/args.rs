@@ -100,7 +100,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "stock_prices")]
     channel: String,
 
-    /// Redis server, as redis://[user:password@]host[:port][/db] or unix:///path
+    /// Redis server, as redis://[user:password@]host[:port][/db] or <unix:///path>
     #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     redis: Option<String>,
 

@@ -124,7 +124,7 @@ impl<'a> Watcher<'a> {
         }
         match (somebody, self.somebody) {
             (false, None) => {
-                info!("nobody is subscribed to {} yet: ticks go nowhere until a reader comes", self.channel)
+                info!("nobody is subscribed to {} yet: ticks go nowhere until a reader comes", self.channel);
             }
             (false, Some(_)) => info!("nobody is subscribed to {} any more", self.channel),
             (true, _) => info!("{receivers} subscribed to {}", self.channel),
