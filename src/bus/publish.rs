@@ -164,13 +164,16 @@ impl Session<'_> {
         let mut tasks = JoinSet::new();
         tasks.spawn(driver);
         if let Some(auth) = auth(endpoint.connection_info().redis_settings()) {
-            requests.req_packed_command(&auth).await.map_err(failed)?;
+            auth.exec_async(&mut requests).await.map_err(failed)?;
         }
         let mut setname = redis::cmd("CLIENT");
         setname.arg("SETNAME").arg(CLIENT_NAME);
-        // A courtesy to operators, which an ACL may refuse.
-        let _ = requests.req_packed_command(&setname).await;
-        match requests.req_packed_command(&redis::cmd("PING")).await {
+        // A courtesy to operators, which an ACL may refuse; but whatever answers has to answer like a Redis.
+        match setname.exec_async(&mut requests).await {
+            Err(error) if error.code().is_none() => return Err(failed(error)),
+            _ => {}
+        }
+        match redis::cmd("PING").exec_async(&mut requests).await {
             // A user who may only publish is refused a PING, by a server that is there.
             Err(error) if error.kind() != ErrorKind::Server(ServerErrorKind::NoPerm) => Err(failed(error)),
             _ => Ok(Connection { requests, tasks }),
