@@ -1,5 +1,7 @@
 //! Frames as pixels: what is drawn where, and what never is.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use tickscope::plot::{
@@ -97,10 +99,11 @@ impl Picture {
 
     /// How much of a line of `color` lies over a pixel that is otherwise as in `without`, 0 to 1.
     fn share(&self, without: &Self, (x, y): (i32, i32), color: (u8, u8, u8)) -> f64 {
-        let (p, g) = (self.pixel(x, y), without.pixel(x, y));
-        let channels = [(p.0, g.0, color.0), (p.1, g.1, color.1), (p.2, g.2, color.2)];
-        let (p, g, c) = channels.into_iter().max_by_key(|(_, g, c)| g.abs_diff(*c)).unwrap();
-        (f64::from(p) - f64::from(g)) / (f64::from(c) - f64::from(g))
+        let (is, was) = (self.pixel(x, y), without.pixel(x, y));
+        let channels = [(is.0, was.0, color.0), (is.1, was.1, color.1), (is.2, was.2, color.2)];
+        let most = channels.into_iter().max_by_key(|(_, was, full)| was.abs_diff(*full));
+        let (is, was, full) = most.map(|(is, was, full)| (f64::from(is), f64::from(was), f64::from(full))).unwrap();
+        (is - was) / (full - was)
     }
 }
 

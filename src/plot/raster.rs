@@ -232,7 +232,7 @@ fn cover_band(cells: &mut [u8], distance: f32, step: f32, reach: f32) {
     let (mut distance, step, reach) = (fixed(distance), fixed(step), fixed(reach));
     for cell in cells {
         let share = (reach - distance.abs()).clamp(0, ONE);
-        *cell = (*cell).max((share * 255 + ONE / 2 >> 16) as u8);
+        *cell = (*cell).max(((share * 255 + ONE / 2) >> 16) as u8);
         distance = distance.wrapping_add(step);
     }
 }

@@ -168,7 +168,9 @@ fn patterns_match_what_redis_matches() {
     for server in [&redis, &embedded] {
         let mut subscriber = Wire::connect(server.port());
         subscriber.send(&encode(["SUBSCRIBE"].into_iter().chain(channels.iter().map(String::as_str))));
-        channels.iter().for_each(|_| drop(subscriber.value()));
+        for _ in &channels {
+            subscriber.value();
+        }
         let mut wire = Wire::connect(server.port());
         let found: Vec<Vec<String>> = patterns
             .chunks(100)
