@@ -314,7 +314,7 @@ mod tests {
                 let longest = pair[0].1.len().max(pair[1].1.len()) as f64 * 7.2;
                 prop_assert!(room >= longest, "{pair:?} {room} {longest}");
             }
-            if width > 600.0 && exponent > 1.5 {
+            if width > 900.0 && exponent > 1.5 {
                 prop_assert!(ticks.len() >= 2, "{ticks:?}");
             }
         }
