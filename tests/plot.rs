@@ -1,6 +1,5 @@
 //! Frames as pixels: what is drawn where, and what never is.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail by panicking, as tests do")]
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -99,11 +98,10 @@ impl Picture {
 
     /// How much of a line of `color` lies over a pixel that is otherwise as in `without`, 0 to 1.
     fn share(&self, without: &Self, (x, y): (i32, i32), color: (u8, u8, u8)) -> f64 {
-        let (is, was) = (self.pixel(x, y), without.pixel(x, y));
-        let channels = [(is.0, was.0, color.0), (is.1, was.1, color.1), (is.2, was.2, color.2)];
-        let most = channels.into_iter().max_by_key(|(_, was, full)| was.abs_diff(*full));
-        let (is, was, full) = most.map(|(is, was, full)| (f64::from(is), f64::from(was), f64::from(full))).unwrap();
-        (is - was) / (full - was)
+        let (with, bare) = (self.pixel(x, y), without.pixel(x, y));
+        let channels = [(with.0, bare.0, color.0), (with.1, bare.1, color.1), (with.2, bare.2, color.2)];
+        let (with, bare, full) = channels.into_iter().max_by_key(|(_, bare, full)| bare.abs_diff(*full)).unwrap();
+        (f64::from(with) - f64::from(bare)) / (f64::from(full) - f64::from(bare))
     }
 }
 
@@ -345,7 +343,7 @@ fn help_notice_and_toast_cover_the_chart_but_not_the_strips() {
 fn busy(size: Size) -> Scene {
     let rect = Frame::new(size).plot;
     let mut busy = scene();
-    let symbols = ["SPY", "ÄÖ€", "日本", "<&>\"'", "A_VERY_LONG_SYMBOL_THAT_NO_EXCHANGE_WOULD_EVER_GIVE_TO_ANY_PAPER"];
+    let symbols = ["SPY", "ÄÖ€", "日本", "<&>\"'", "A_LONG_SYMBOL_THAT_NO_EXCHANGE_WOULD_EVER_GIVE_TO_ANY_PAPER"];
     let mut rows = Vec::new();
     for slot in 0..40_usize {
         let symbol = symbols[slot % symbols.len()];
