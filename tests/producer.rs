@@ -17,7 +17,7 @@ use support::process::{Ended, producer};
 use support::redis_server::{RedisServer, Subscriber};
 
 /// For a run that takes seconds on a quiet machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 const REAL_DAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
 const REAL_DAY_ROWS: usize = 388_417;
