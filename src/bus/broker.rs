@@ -170,7 +170,9 @@ async fn accept(listener: TcpListener, hub: Arc<Hub>, mut stopped: oneshot::Rece
     loop {
         tokio::select! {
             _ = &mut stopped => break,
-            Some(_) = tasks.join_next() => {}
+            Some(ended) = tasks.join_next() => if let Err(error) = ended {
+                tracing::error!(%error, "the broker lost a client to a fault of its own");
+            },
             accepted = listener.accept() => match accepted {
                 Ok((stream, addr)) => admit(stream, addr, &hub, &mut tasks),
                 Err(error) => {

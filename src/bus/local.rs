@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tracing::info;
 
 use super::broker::{Broker, BrokerLimits, BrokerStats};
 
@@ -115,6 +116,7 @@ impl Local {
             }
             match Broker::bind(port, BrokerLimits::default()).await {
                 Ok(broker) => {
+                    info!("no Redis on 127.0.0.1:{port}: serving a small one there, for this machine, while this runs");
                     self.broker = Some(broker);
                     return Ok(Role::Owner);
                 }

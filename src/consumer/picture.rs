@@ -1,6 +1,5 @@
 //! From the book to a scene: one short stay under the lock, then words and points.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
@@ -76,11 +75,7 @@ impl Picture {
         }
         let value = self.value_span(&gathered, axis);
         let viewport = Viewport { time: gathered.span, value };
-        let badge = if shared.ended.load(Ordering::Acquire) {
-            Badge { tone: Tone::Bad, text: "ENDED".to_owned() }
-        } else {
-            link_badge(&link, &gathered, stale.map(|d| d.as_secs()), now)
-        };
+        let badge = link_badge(&link, &gathered, stale.map(|d| d.as_secs()), now);
         let header = Header {
             badge,
             view_badge: view_badge(controls, &gathered),
@@ -271,8 +266,7 @@ impl Picture {
         for (n, name) in seldom.into_iter().filter(|(n, _)| *n > 0) {
             figures.push((Tone::Warn, format!("{name} {}", format::count(n))));
         }
-        let frame = format!("{:.0} fps {:.1} ms", self.meters.frames_per_s, self.meters.frame_ms);
-        figures.push((Tone::Good, frame));
+        figures.extend(self.meters.frames().map(|frames| (Tone::Good, frames)));
         figures
     }
 }

@@ -253,7 +253,13 @@ fn collect(span: TimeSpan, zone: &TimeZone, date: impl Fn(i64) -> Option<civil::
         let Some(midnight) = date(i).map(|date| date.to_datetime(civil::Time::midnight())) else { break };
         // "Compatible" moves a midnight that the zone skips to the day's first instant.
         let Ok(at) = zone.to_ambiguous_timestamp(midnight).compatible() else { break };
-        let Ok(at) = i64::try_from(at.as_nanosecond()) else { if at.as_nanosecond() < 0 { continue } else { break } };
+        let Ok(at) = i64::try_from(at.as_nanosecond()) else {
+            // Before 1677 or after 2262: outside any span.
+            if at.as_nanosecond() > 0 {
+                break;
+            }
+            continue;
+        };
         if at >= span.end {
             break;
         }

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn percents_have_signs_and_one_zero() {
-        let shown = labels(-0.25, 0.45, AxisKind::Percent, 2);
+        let shown = labels(-0.25, 0.46, AxisKind::Percent, 2);
         assert_eq!(shown, ["−0.2%", "−0.1%", "0.0%", "+0.1%", "+0.2%", "+0.3%", "+0.4%"]);
         assert_eq!(percent_text(-0.004, 2), "0.00%");
         assert_eq!(percent_text(0.004, 2), "0.00%");

@@ -53,7 +53,7 @@ fn each_cause_is_told() {
         (r#"{"symbol":"A","price":1,"timestamp":1}}"#, Reject::NotJson),
         (r#"{"symbol":"A","price":1,"timestamp":1} x"#, Reject::NotJson),
         (r#"{"symbol":"A","price":1,"timestamp":1,}"#, Reject::NotJson),
-        (r#"{'symbol':'A','price':1,'timestamp':1}"#, Reject::NotJson),
+        (r"{'symbol':'A','price':1,'timestamp':1}", Reject::NotJson),
         (r#"{"symbol":"A","price":NaN,"timestamp":1}"#, Reject::NotJson),
         (r#"{"symbol":"A","price":01,"timestamp":1}"#, Reject::NotJson),
         (r#"{"symbol":"A","price":1.,"timestamp":1}"#, Reject::NotJson),
