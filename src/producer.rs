@@ -136,11 +136,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<R
     let Config { target, channel, display, pace, id, .. } = &config;
     let capacity = if matches!(pace, Pace::Unpaced) { QUEUE_TICKS_UNPACED } else { QUEUE_TICKS_PACED };
     let outbox = Arc::new(Outbox::new(capacity));
-    let (display, pace, id) = (display.clone(), *pace, id.clone());
+    let (display, pace, id, channel) = (display.clone(), *pace, id.clone(), channel.clone());
     let echo = display.ticks.then(|| progress::echo(display.console.clone()));
     let mut publisher = Publisher::start(target.clone(), channel.clone(), &outbox, echo, config.jitter_seed);
     let lag = Lag::default();
-    let mut watching = std::pin::pin!(Watcher::new(&display, channel.clone(), pace, &outbox, &lag).run());
+    let mut watching = std::pin::pin!(Watcher::new(&display, &channel, pace, &outbox, &lag).run());
     let mut feeder = Feeder::new(config, &outbox, &lag).map_err(Error::Thread)?;
     let mut shutdown = std::pin::pin!(shutdown);
 

@@ -136,15 +136,12 @@ impl Session<'_> {
     fn announce(&self, down_since: Option<Instant>) {
         let endpoint = self.target.endpoint();
         let Snapshot { link, queued, dropped, .. } = self.outbox.snapshot();
-        match down_since.filter(|_| link == Link::Down) {
-            Some(since) => {
-                let away_s = since.elapsed().as_secs_f64();
-                info!(
-                    "connected to {endpoint} again after {away_s:.1} s; {queued} ticks waited, {dropped} dropped so far"
-                );
-            }
-            None => info!("connected to {endpoint}"),
-        }
+        let Some(since) = down_since.filter(|_| link == Link::Down) else {
+            info!("connected to {endpoint}");
+            return;
+        };
+        let away_s = since.elapsed().as_secs_f64();
+        info!("connected to {endpoint} again after {away_s:.1} s; {queued} ticks waited, {dropped} dropped so far");
     }
 
     /// Opens a connection, logs in, and hears the server answer.

@@ -3,7 +3,10 @@ use super::*;
 fn config(args: &[&str]) -> Result<Config, String> {
     let args =
         Args::try_parse_from(std::iter::once("producer").chain(args.iter().copied())).map_err(|e| e.to_string())?;
-    args.into_config(Console::hidden(), true, 7).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+    args.into_config(Console::hidden(), true, 7).map_err(|error| match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    })
 }
 
 fn error(args: &[&str]) -> String {
