@@ -171,7 +171,10 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(payload in proptest::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}\":,a-z0-9eE.+\\-\\\\ ]{0,120}") {
+    fn no_bytes_panic(
+        payload in proptest::collection::vec(any::<u8>(), 0..200),
+        text in "[\\[\\]{}\":,a-z0-9eE.+\\-\\\\ ]{0,120}",
+    ) {
         decode(payload);
         decode(text);
     }
