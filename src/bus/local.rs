@@ -92,8 +92,8 @@ impl Local {
     }
 
     /// Makes sure that something which speaks the Redis protocol listens on the port: what is there, or else a broker
-    /// of our own. Called before each attempt to connect, it makes the first guest that misses its owner the next owner.
-    /// It takes about a second at most.
+    /// of our own. Called before each attempt to connect, it makes the first guest that misses its owner the next
+    /// owner. It takes about a second at most.
     pub async fn ensure(&mut self) -> Result<Role, LocalError> {
         if self.broker.as_ref().is_some_and(Broker::is_serving) {
             return Ok(Role::Owner);

@@ -45,6 +45,7 @@ pub(super) struct Seeing {
     pub(super) span: TimeSpan,
     pub(super) edge_ns: Option<i64>,
     pub(super) edge_moves: bool,
+    pub(super) stale: bool,
     pub(super) oldest_ns: Option<i64>,
     pub(super) axis: AxisKind,
 }
@@ -95,7 +96,7 @@ impl Picture {
             notice: self.notice(&link, &gathered),
         };
         let Gathered { span, edge_ns, edge_moves, oldest_ns, .. } = gathered;
-        let seeing = Seeing { span, edge_ns, edge_moves, oldest_ns, axis };
+        let seeing = Seeing { span, edge_ns, edge_moves, stale: stale.is_some(), oldest_ns, axis };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let footer = Footer { figures: self.figures(&gathered, rejected, link.reconnects) };

@@ -127,8 +127,8 @@ impl Session {
         _ = write!(
             text,
             "redis_version:{REDIS_VERSION}\r\nserver_name:tickscope\r\ntickscope_version:{}\r\n\
-             redis_mode:standalone\r\nos:{} {}\r\narch_bits:{}\r\nprocess_id:{}\r\ntcp_port:{}\r\nuptime_in_seconds:{uptime}\r\n\
-             uptime_in_days:{}\r\n",
+             redis_mode:standalone\r\nos:{} {}\r\narch_bits:{}\r\nprocess_id:{}\r\ntcp_port:{}\r\n\
+             uptime_in_seconds:{uptime}\r\nuptime_in_days:{}\r\n",
             env!("CARGO_PKG_VERSION"),
             std::env::consts::OS,
             std::env::consts::ARCH,
