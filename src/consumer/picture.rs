@@ -221,11 +221,11 @@ impl Picture {
         };
         if gathered.edge_ns.is_some() {
             if gathered.visible().next().is_none() {
-                return notice(Tone::Info, "All symbols are hidden", &["0 shows them again"]);
+                return notice(Tone::Info, "All symbols are hidden", &["`0` shows them again"]);
             }
             let empty = gathered.visible().all(|shown| shown.runs.is_empty());
             return if empty {
-                notice(Tone::Info, "No ticks in this span", &["End goes back to live", "\u{2212} shows more time"])
+                notice(Tone::Info, "No ticks in this span", &["`End` goes back to live", "`\u{2212}` shows more time"])
             } else {
                 None
             };
@@ -240,7 +240,7 @@ impl Picture {
                 notice(
                     Tone::Info,
                     &title,
-                    &["Start a producer in another terminal:", "cargo run --release --bin producer"],
+                    &["Start a producer in another terminal:", "`cargo run --release --bin producer`"],
                 )
             }
         }
