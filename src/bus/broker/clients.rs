@@ -172,9 +172,10 @@ impl Session {
         let mut line = String::new();
         _ = writeln!(
             line,
-            "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db=0 sub={channels} psub={patterns} ssub=0 \
-             multi={multi} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={queued_pieces} \
-             omem={queued_bytes} tot-mem={queued_bytes} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+            "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db=0 sub={channels} psub={patterns} \
+             ssub=0 multi={multi} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={queued_pieces} \
+             omem={queued_bytes} tot-mem={queued_bytes} events=r cmd={} user=default redir=-1 resp={} lib-name={} \
+             lib-ver={}",
             client.id,
             client.addr,
             self.hub.addr,

@@ -126,9 +126,9 @@ impl Session {
         let mut text = String::new();
         _ = write!(
             text,
-            "redis_version:{REDIS_VERSION}\r\nserver_name:tickscope\r\ntickscope_version:{}\r\nredis_mode:standalone\r\n\
-             os:{} {}\r\narch_bits:{}\r\nprocess_id:{}\r\ntcp_port:{}\r\nuptime_in_seconds:{uptime}\r\n\
-             uptime_in_days:{}\r\n",
+            "redis_version:{REDIS_VERSION}\r\nserver_name:tickscope\r\ntickscope_version:{}\r\n\
+             redis_mode:standalone\r\nos:{} {}\r\narch_bits:{}\r\nprocess_id:{}\r\ntcp_port:{}\r\n\
+             uptime_in_seconds:{uptime}\r\nuptime_in_days:{}\r\n",
             env!("CARGO_PKG_VERSION"),
             std::env::consts::OS,
             std::env::consts::ARCH,
@@ -144,7 +144,8 @@ impl Session {
         let clients = self.hub.clients();
         let pubsub = clients.iter().filter(|client| client.is_subscriber()).count();
         format!(
-            "connected_clients:{}\r\ncluster_connections:0\r\nmaxclients:{}\r\nblocked_clients:0\r\npubsub_clients:{pubsub}\r\n",
+            "connected_clients:{}\r\ncluster_connections:0\r\nmaxclients:{}\r\nblocked_clients:0\r\n\
+             pubsub_clients:{pubsub}\r\n",
             clients.len(),
             self.hub.limits.clients_max
         )
