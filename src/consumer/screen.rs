@@ -46,6 +46,7 @@ impl Screen {
         let seeing = Seeing {
             span: TimeSpan { start: now, end: now + 1 },
             edge_ns: None,
+            newest_ns: None,
             edge_moves: false,
             stale: false,
             oldest_ns: None,
@@ -142,6 +143,7 @@ impl Screen {
             hits: &self.hits,
             span: self.seeing.span,
             edge_ns: self.seeing.edge_ns,
+            newest_ns: self.seeing.newest_ns,
             oldest_ns: self.seeing.oldest_ns,
             axis: self.seeing.axis,
         };

@@ -104,10 +104,10 @@ fn the_wheel_zooms_about_the_instant_under_the_mouse() {
 #[test]
 fn a_drag_moves_the_chart_with_the_hand_and_end_leads_back() {
     let (mut scope, view, before) = open_needles();
-    scope.display.drag(scope.window, (200, 250), (500, 260));
+    scope.display.drag(scope.window, (200, 250), (300, 260));
     scope.mouse_away();
-    let moved = view.viewport.time.panned_columns(-300.0, view.columns());
-    let dragged = scope.when("the chart 300 columns on", shows_needles(on(moved, &view)));
+    let moved = view.viewport.time.panned_columns(-100.0, view.columns());
+    let dragged = scope.when("the chart 100 columns on", shows_needles(on(moved, &view)));
     assert_eq!(needles(&dragged).len(), 2, "both needles are still in view");
     // The live edge is out of view: what comes now must not move the picture.
     let header = Frame::new(SIZE).header.bottom as usize;
@@ -129,7 +129,7 @@ fn a_drag_moves_the_chart_with_the_hand_and_end_leads_back() {
 #[test]
 fn the_crosshair_follows_the_mouse_and_leaves_with_it() {
     let (scope, view, before) = open_needles();
-    let (x, y) = (300, 200);
+    let (x, y) = (400, 200);
     scope.display.move_mouse(scope.window, (x, y));
     let cross = scope.when("the crosshair", |picture| picture.differences(&before, area(plot())) > 400);
     let changed_in_column = |x: usize| {
