@@ -15,7 +15,6 @@ mod snapshot;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -32,18 +31,19 @@ pub use snapshot::SnapshotError;
 use crate::bus::{SubscribeError, Target, subscribe};
 use crate::cli;
 use crate::model::Decoder;
-use crate::plot::{Frame, Painter, PlotError, Size};
+use crate::plot::{Frame, Painter, PlotError, Scene, Size};
 use crate::series::{Book, BookConfig, History};
 use crate::window::WindowError;
 use controls::Controls;
 use demo::DemoError;
 use ingest::Ingest;
+use meters::SETTLE_EVERY;
 use picture::Picture;
 use screen::Screen;
 use shared::Shared;
 
 /// The visible span unless told otherwise; it grows with the data up to here.
-const SPAN_DEFAULT: Duration = Duration::from_secs(300);
+const SPAN_DEFAULT: Duration = Duration::from_mins(5);
 
 /// Threads for the network: one reads, one runs timers and signals, and the demo's broker and producer share both.
 const WORKERS: usize = 2;
@@ -109,7 +109,7 @@ pub fn run(
         history: history(config.history),
     })));
     let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
-    let target = demo.as_ref().map_or_else(|| config.target.clone(), |demo| demo.target());
+    let target = demo.as_ref().map_or_else(|| config.target.clone(), demo::Demo::target);
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
@@ -118,10 +118,12 @@ pub fn run(
     let size = match screen {
         Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
         None => {
-            runtime.block_on(wait_headless(stopped, &shared));
+            runtime.block_on(wait_headless(stopped, &shared, &mut picture));
             Ok(config.size)
         }
     };
+    // Collected while the connection still stands, so that the picture says how it was.
+    let scene = size.as_ref().ok().map(|size| last_scene(*size, &shared, &mut controls, &mut picture));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
@@ -134,7 +136,11 @@ pub fn run(
         Ok(Err(_)) => return Err(ConsumerError::NetworkEnded),
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
-    write_snapshot(config, size?, &shared, &mut controls, &mut picture)?;
+    let size = size?;
+    if let (Some((path, format)), Some(scene)) = (&config.snapshot, scene) {
+        snapshot::write(&mut Painter::new()?, &scene, size, path, *format)?;
+        info!("saved {}", path.display());
+    }
     Ok(Report::collect(&shared, started.elapsed().as_secs_f64()))
 }
 
@@ -179,10 +185,9 @@ fn spawn_network(
 ) -> tokio::task::JoinHandle<Result<(), SubscribeError>> {
     let (target, channels) = (target.clone(), config.channels.clone());
     let mut ingest = Ingest::new(Arc::clone(shared), Decoder::new(config.fields.clone()));
-    let (shared, stop) = (Arc::clone(shared), Arc::clone(stop));
+    let stop = Arc::clone(stop);
     runtime.spawn(async move {
         let outcome = subscribe(&target, &channels, &mut ingest, stop.subscribe(), rng).await;
-        shared.ended.store(true, Ordering::Release);
         // Without a subscription there is nothing left to show: the window closes and the error is said.
         let _ = stop.send(true);
         outcome
@@ -190,14 +195,19 @@ fn spawn_network(
 }
 
 /// Waits for the end; says now and then how it goes.
-async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared) {
+async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, picture: &mut Picture) {
     const STATUS_EVERY: Duration = Duration::from_secs(10);
     let mut status = tokio::time::interval(STATUS_EVERY);
     status.tick().await;
+    let mut settle = tokio::time::interval(SETTLE_EVERY);
     loop {
         tokio::select! {
             // The sender lives as long as the run, so an error cannot come; it would be an end as well.
             _ = stopped.wait_for(|stop| *stop) => return,
+            _ = settle.tick() => {
+                let received = shared.book().counters().received;
+                picture.meters.settle(Instant::now(), received);
+            }
             _ = status.tick() => {
                 let counters = shared.book().counters();
                 let rejected = shared.rejects().total();
@@ -207,18 +217,10 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared) {
     }
 }
 
-fn write_snapshot(
-    config: &Config,
-    size: Size,
-    shared: &Shared,
-    controls: &mut Controls,
-    picture: &mut Picture,
-) -> Result<(), ConsumerError> {
-    let Some((path, format)) = &config.snapshot else { return Ok(()) };
-    let mut painter = Painter::new()?;
+/// What a snapshot shows: the chart as it stands, without what belongs to a hand at the mouse.
+fn last_scene(size: Size, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> Scene {
     picture.toast = None;
-    let (scene, _) = picture.scene(shared, controls, &Frame::new(size), Instant::now());
-    snapshot::write(&mut painter, &scene, size, path, *format)?;
-    info!("saved {}", path.display());
-    Ok(())
+    controls.mouse = None;
+    controls.help = false;
+    picture.scene(shared, controls, &Frame::new(size), Instant::now()).0
 }

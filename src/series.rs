@@ -172,7 +172,7 @@ impl Series {
         self.len == 0
     }
 
-    /// Ticks received in all: those kept, evicted and too late. Grows with every change.
+    /// Ticks received in all: those kept, evicted and too late.
     pub fn received(&self) -> u64 {
         self.received
     }
@@ -272,6 +272,7 @@ impl Series {
     fn insert(&mut self, index: usize, time_ns: i64, price: f64, size: f64) {
         let list = &mut self.chunks.list;
         let mut index = index;
+        let mut cut = false;
         if list[index].is_full() {
             if index == 0 && self.head > 0 {
                 list[0].drain_front(self.head);
@@ -280,6 +281,7 @@ impl Series {
                 let later = list[index].split();
                 let belongs_later = later.first_time() <= time_ns;
                 list.insert(index + 1, later);
+                cut = true;
                 index += usize::from(belongs_later);
             }
         }
@@ -287,10 +289,12 @@ impl Series {
         let at = list[index].place_for(time_ns).max(oldest);
         list[index].insert(at, time_ns, price, size);
         self.len += 1;
-        // The earlier half of a chunk that was cut has changed too.
-        let changed = self.chunks.first + (index as u64).saturating_sub(1);
-        if changed < self.chunks.last_id() {
-            self.pyramid.refresh(changed, &self.chunks);
+        let changed = self.chunks.first + index as u64;
+        if cut {
+            // The earlier half has changed too, and every chunk behind it has a new number.
+            self.pyramid.refresh(changed.saturating_sub(1), &self.chunks);
+        } else {
+            self.pyramid.touch(changed, &self.chunks);
         }
     }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tracing::info;
 
 use super::broker::{Broker, BrokerLimits, BrokerStats};
 
@@ -24,7 +25,8 @@ const LEAVING_PAUSE: Duration = Duration::from_millis(50);
 /// Longest answer to a PING that is looked at; an error line with its reason fits.
 const ANSWER_BYTES_MAX: usize = 256;
 
-/// First words of errors that only a Redis gives to a PING. It is there; who connects to it will learn what ails it.
+/// First words of errors that only a Redis gives to a PING. It is there, and the connection to it will tell what ails
+/// it.
 const REDIS_ERRORS: [&[u8]; 6] =
     [b"-LOADING ", b"-BUSY ", b"-MASTERDOWN ", b"-NOPERM ", b"-DENIED ", b"-ERR max number of clients reached"];
 
@@ -115,6 +117,7 @@ impl Local {
             }
             match Broker::bind(port, BrokerLimits::default()).await {
                 Ok(broker) => {
+                    info!("no Redis on 127.0.0.1:{port}: serving a small one there, for this machine, while this runs");
                     self.broker = Some(broker);
                     return Ok(Role::Owner);
                 }

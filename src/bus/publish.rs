@@ -136,15 +136,12 @@ impl Session<'_> {
     fn announce(&self, down_since: Option<Instant>) {
         let endpoint = self.target.endpoint();
         let Snapshot { link, queued, dropped, .. } = self.outbox.snapshot();
-        match down_since.filter(|_| link == Link::Down) {
-            Some(since) => {
-                let away_s = since.elapsed().as_secs_f64();
-                info!(
-                    "connected to {endpoint} again after {away_s:.1} s; {queued} ticks waited, {dropped} dropped so far"
-                );
-            }
-            None => info!("connected to {endpoint}"),
-        }
+        let Some(since) = down_since.filter(|_| link == Link::Down) else {
+            info!("connected to {endpoint}");
+            return;
+        };
+        let away_s = since.elapsed().as_secs_f64();
+        info!("connected to {endpoint} again after {away_s:.1} s; {queued} ticks waited, {dropped} dropped so far");
     }
 
     /// Opens a connection, logs in, and hears the server answer.
@@ -164,13 +161,16 @@ impl Session<'_> {
         let mut tasks = JoinSet::new();
         tasks.spawn(driver);
         if let Some(auth) = auth(endpoint.connection_info().redis_settings()) {
-            requests.req_packed_command(&auth).await.map_err(failed)?;
+            auth.exec_async(&mut requests).await.map_err(failed)?;
         }
         let mut setname = redis::cmd("CLIENT");
         setname.arg("SETNAME").arg(CLIENT_NAME);
-        // A courtesy to operators, which an ACL may refuse.
-        let _ = requests.req_packed_command(&setname).await;
-        match requests.req_packed_command(&redis::cmd("PING")).await {
+        // A courtesy to operators, which an ACL may refuse; but whatever answers has to answer like a Redis.
+        match setname.exec_async(&mut requests).await {
+            Err(error) if error.code().is_none() => return Err(failed(error)),
+            _ => {}
+        }
+        match redis::cmd("PING").exec_async(&mut requests).await {
             // A user who may only publish is refused a PING, by a server that is there.
             Err(error) if error.kind() != ErrorKind::Server(ServerErrorKind::NoPerm) => Err(failed(error)),
             _ => Ok(Connection { requests, tasks }),

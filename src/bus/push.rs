@@ -232,7 +232,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), text in "[*>$%:+\\-0-9\r\na-e]{0,40}") {
+        fn no_bytes_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..64),
+            text in "[*>$%:+\\-0-9\r\na-e]{0,40}",
+        ) {
             let _ = (frames(&bytes), frames(text.as_bytes()));
         }
     }

@@ -26,7 +26,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 const BUFFER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + BUFFER_BYTES;
 
 /// A server that has said nothing for this long is asked whether it is there.
-const PING_EVERY: Duration = Duration::from_millis(1_000);
+const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// A server that has said nothing for this long, though asked, is gone. Users are promised to see it within 3 s.
 const SILENCE_MAX: Duration = Duration::from_millis(2_500);
@@ -36,6 +36,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A session that lasted this long was healthy, even if no message came.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
+
+/// While the server is away, say so at most this often.
+const NOTICE_EVERY: Duration = Duration::from_secs(5);
 
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-consumer";
@@ -133,10 +136,10 @@ pub async fn subscribe(
         Target::Local { port } => Some(Local::new(*port)),
         Target::Given(_) => None,
     };
-    let mut session = Session { target, channels, feed, was_live: false, buffer: Buffer::new() };
+    let mut session = Session { target, channels, feed, was_live: false, live_since: None, buffer: Buffer::new() };
     session.feed.link(LinkState::Connecting);
+    let mut noticed = None;
     let outcome = loop {
-        let started = Instant::now();
         let ended = tokio::select! {
             biased;
             () = stopped(&mut shutdown) => Ended::Shutdown,
@@ -149,10 +152,17 @@ pub async fn subscribe(
             Ended::Refused(error) => error.to_string(),
             Ended::Lost(cause) => cause,
         };
-        if session.buffer.messages > 0 || started.elapsed() >= HEALTHY_AFTER {
+        let lasted = session.live_since.take().is_some_and(|since| since.elapsed() >= HEALTHY_AFTER);
+        if session.buffer.messages > 0 || lasted {
             backoff.reset();
+            noticed = None;
         }
-        warn!("{cause}; trying again");
+        if noticed.is_none_or(|at: Instant| at.elapsed() >= NOTICE_EVERY) {
+            noticed = Some(Instant::now());
+            warn!("{cause}; trying again");
+        } else {
+            debug!("{cause}; trying again");
+        }
         session.feed.link(LinkState::Down(cause));
         let wait = backoff.next().unwrap_or(ANSWER_TIMEOUT);
         tokio::select! {
@@ -234,7 +244,9 @@ struct Session<'a, F> {
     target: &'a Target,
     channels: &'a [Channel],
     feed: &'a mut F,
+    /// The server has accepted the subscription once: from then on no failure is taken for lasting.
     was_live: bool,
+    live_since: Option<Instant>,
     buffer: Buffer,
 }
 
@@ -277,6 +289,7 @@ impl<F: Feed> Session<'_, F> {
         }
         info!("subscribed at {endpoint}");
         self.was_live = true;
+        self.live_since = Some(Instant::now());
         self.feed.link(LinkState::Live);
         self.deliver(&mut *stream).await
     }

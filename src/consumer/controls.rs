@@ -159,7 +159,6 @@ impl Controls {
             Key::Letter('q') => return Some(Request::Quit),
             Key::Letter('s') => return Some(Request::Screenshot),
             Key::Space | Key::Letter('p') => self.toggle_pause(seen),
-            Key::End | Key::Letter('l') | Key::Enter => self.go_live(seen),
             Key::Home => self.go_to_start(seen),
             Key::Letter('a') => {
                 self.axis = match seen.axis {
@@ -175,7 +174,7 @@ impl Controls {
             }
             Key::Question | Key::Letter('h') | Key::F1 => self.help = !self.help,
             Key::Escape if self.help => self.help = false,
-            Key::Escape => self.go_live(seen),
+            Key::Escape | Key::End | Key::Letter('l') | Key::Enter => self.go_live(seen),
             Key::Digit(0) => self.hidden.clear(),
             Key::Digit(digit) => self.toggle_symbol(usize::from(digit) - 1),
             Key::Letter(_) => {}

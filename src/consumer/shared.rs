@@ -1,6 +1,6 @@
 //! What the network side and the drawing side share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,8 +89,6 @@ pub(super) struct Shared {
     arrivals: Mutex<Arrivals>,
     /// Grows with everything that could change the picture, so that an idle window need not take any lock.
     revision: AtomicU64,
-    /// The network side has ended.
-    pub(super) ended: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -107,7 +105,6 @@ impl Shared {
             link: Mutex::new(link),
             arrivals: Mutex::default(),
             revision: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
         }
     }
 

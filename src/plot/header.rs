@@ -127,7 +127,7 @@ pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> Layout {
         layout.channel = Some((channel, channel_left, channel_left + channel_width));
         x = channel_left + channel_width + GAP_PX;
         // Room allowing, the legend stands a little further off.
-        x += (spare - channel_width).clamp(0.0, 14.0);
+        x += (channel_room - channel_width).clamp(0.0, 14.0);
     }
     place_entries(&mut layout, &entries, fitting, (x, room_end), fonts);
     layout
@@ -282,4 +282,102 @@ fn draw_entry<DB: DrawingBackend>(
         pen.text(text, CHANGE, (*left, y), HPos::Left, faded(look, color))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plot::{Badge, Size, Tone};
+    use proptest::prelude::*;
+
+    fn entry(slot: usize, symbol: &str, priced: bool) -> LegendEntry {
+        LegendEntry {
+            symbol: symbol.to_owned(),
+            slot,
+            last: priced.then(|| "168.12".to_owned()),
+            change_percent: priced.then_some(-0.07),
+            visible: slot % 3 != 1,
+        }
+    }
+
+    fn header(legend: Vec<LegendEntry>) -> Header {
+        Header {
+            badge: Badge { tone: Tone::Good, text: "LIVE".to_owned() },
+            view_badge: None,
+            channel: "stock_prices".to_owned(),
+            legend,
+            span: "45 min".to_owned(),
+        }
+    }
+
+    fn laid_out(header: &Header, width: u32) -> Layout {
+        layout(header, Frame::new(Size { width, height: 720 }).header, &Fonts::new().unwrap())
+    }
+
+    /// All that is shown, as intervals from left to right.
+    fn spans(layout: &Layout) -> Vec<(f64, f64)> {
+        let texts = [&layout.badge, &layout.view_badge, &layout.channel];
+        let mut spans: Vec<(f64, f64)> = texts.into_iter().flatten().map(|(_, left, right)| (*left, *right)).collect();
+        spans.extend(layout.entries.iter().map(|entry| (entry.left, entry.right)));
+        spans.extend([&layout.more, &layout.span].into_iter().flatten().map(|(_, left, right)| (*left, *right)));
+        spans
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_overlaps_and_every_symbol_is_shown_or_counted(
+            width in 200_u32..3_000,
+            symbols in prop::collection::vec("[A-Za-z0-9.é日-]{1,64}", 0..60),
+            badge in "[A-Z 0-9]{0,30}",
+            view in prop::option::of("[a-zA-Z0-9 ]{1,16}"),
+            channel in "[a-z_.*, ]{0,80}",
+            span in "[a-z0-9 ]{0,12}",
+        ) {
+            let legend = symbols.iter().enumerate().map(|(slot, s)| entry(slot, s, slot % 4 != 3)).collect();
+            let header = Header {
+                badge: Badge { tone: Tone::Warn, text: badge },
+                view_badge: view.map(|text| Badge { tone: Tone::Info, text }),
+                channel,
+                span,
+                ..header(legend)
+            };
+            let layout = laid_out(&header, width);
+            let mut spans = spans(&layout);
+            if let (Some(word), Some((_, left, _))) = (layout.span_word, &layout.span) {
+                spans.insert(spans.len() - 1, (word, *left));
+            }
+            for (left, right) in &spans {
+                prop_assert!(left <= right && *left >= 0.0 && *right <= f64::from(width), "{spans:?}");
+            }
+            for pair in spans.windows(2) {
+                prop_assert!(pair[0].1 <= pair[1].0 + 0.01, "{spans:?}");
+            }
+            if let Some((text, ..)) = &layout.more {
+                let hidden = header.legend.len() - layout.entries.len();
+                prop_assert_eq!(text, &format!("+{hidden} more"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_channel_gives_way_first_then_changes_then_prices_then_symbols() {
+        let header = header(["SPY", "IBM", "BAC", "AIG"].iter().enumerate().map(|(i, s)| entry(i, s, true)).collect());
+        let rank = |width: u32| {
+            let layout = laid_out(&header, width);
+            let channel = layout.channel.as_ref().map_or(0, |(text, ..)| text.chars().count());
+            let of = |pick: fn(&Entry) -> bool| layout.entries.iter().filter(|e| pick(e)).count();
+            (layout.entries.len(), of(|e| e.last.is_some()), of(|e| e.change.is_some()), channel)
+        };
+        assert_eq!(rank(1_280), (4, 4, 4, 12));
+        let mut last = rank(1_280);
+        for width in (200..1_280).rev() {
+            let now = rank(width);
+            assert!(now.0 == 4 || (now.1, now.2, now.3) == (0, 0, 0), "{width}: {now:?}");
+            assert!(now.1 == 4 || now.2 == 0, "{width}: {now:?}");
+            // The channel may come back when a column of the legend has left.
+            assert!((now.0, now.1, now.2) <= (last.0, last.1, last.2), "{width}: {now:?} after {last:?}");
+            last = now;
+        }
+        assert_eq!(laid_out(&header, 300).more.map(|(text, ..)| text), Some("+3 more".to_owned()));
+    }
 }

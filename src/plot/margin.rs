@@ -51,7 +51,7 @@ pub(super) fn value_axis<DB: DrawingBackend>(
         bottom: (middle - TAG_PX / 2.0).round() + TAG_PX,
     };
     let wishes: Vec<f64> = chart.tags.iter().map(|tag| row(tag.value)).collect();
-    // Tags are rounded to whole rows: shared pitch is whole, so rounding cannot make neighbours collide by more than the air.
+    // The pitch is whole and a row more than a tag, so that rounding to whole rows cannot make neighbours collide.
     let middles = spread(&wishes, TAG_PITCH_PX, axis.top, axis.bottom);
     let cross = chart.crosshair.as_ref().filter(|c| c.y >= plot.top && c.y < plot.bottom).map(|cross| {
         let decimals = decimals_per_px(span, axis.height(), chart.axis, chart.decimals);

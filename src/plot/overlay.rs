@@ -157,8 +157,8 @@ pub(super) fn help<DB: DrawingBackend>(
     // Where the texts do not fit, the wider column gives way first.
     let room = (whole.width() - 16.0 - 2.0 * padding - fixed).max(0.0);
     let narrowest = columns.iter().map(|column| column.texts_px).fold(f64::INFINITY, f64::min);
-    let cap = if columns.len() == 1 { room } else { (room - narrowest).max(room / 2.0) };
-    let texts: f64 = columns.iter().map(|column| column.texts_px.min(cap)).sum();
+    let text_px_max = if columns.len() == 1 { room } else { (room - narrowest).max(room / 2.0) };
+    let texts: f64 = columns.iter().map(|column| column.texts_px.min(text_px_max)).sum();
 
     let height = 2.0 * padding + HELP_TITLE_PX + per_column as f64 * pitch;
     let area = centered(&whole, fixed + texts + 2.0 * padding, height).moved_into(&whole);
@@ -167,8 +167,8 @@ pub(super) fn help<DB: DrawingBackend>(
     pen.text(&title, TITLE, (area.left + padding, area.top + padding + 8.0), HPos::Left, pen.look.text)?;
     let (mut left, top) = (area.left + padding, area.top + padding + HELP_TITLE_PX);
     for column in &columns {
-        column.draw(pen, (left, top), pitch, cap)?;
-        left += column.keys_px + KEY_GAP_PX + column.texts_px.min(cap) + COLUMN_GAP_PX;
+        column.draw(pen, (left, top), pitch, text_px_max)?;
+        left += column.keys_px + KEY_GAP_PX + column.texts_px.min(text_px_max) + COLUMN_GAP_PX;
     }
     Ok(())
 }
@@ -194,15 +194,15 @@ impl<'a> KeyColumn<'a> {
         pen: &Pen<'_, DB>,
         (left, top): (f64, f64),
         pitch: f64,
-        cap: f64,
+        text_px_max: f64,
     ) -> Result<(), PlotError> {
         for (i, (key, text)) in self.rows.iter().enumerate() {
             let y = top + (i as f64 + 0.5) * pitch;
-            let keycap = Area::sized(left, (y - 9.0).round(), (pen.width(key, KEY) + 14.0).round(), 18.0);
-            pen.panel(keycap, 4.0, Paint(pen.look.strip, 1.0), Paint::from(pen.look.panel_edge))?;
-            pen.text(key, KEY, (left + 7.0, keycap.middle()), HPos::Left, pen.look.text)?;
-            let text = pen.fit(text, LINE, self.texts_px.min(cap));
-            pen.text(&text, LINE, (left + self.keys_px + KEY_GAP_PX, keycap.middle()), HPos::Left, pen.look.dim)?;
+            let cap = Area::sized(left, (y - 9.0).round(), (pen.width(key, KEY) + 14.0).round(), 18.0);
+            pen.panel(cap, 4.0, Paint(pen.look.strip, 1.0), Paint::from(pen.look.panel_edge))?;
+            pen.text(key, KEY, (left + 7.0, cap.middle()), HPos::Left, pen.look.text)?;
+            let text = pen.fit(text, LINE, self.texts_px.min(text_px_max));
+            pen.text(&text, LINE, (left + self.keys_px + KEY_GAP_PX, cap.middle()), HPos::Left, pen.look.dim)?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! Everything happens in `f64` before coordinates become plotters' integers: points may lie any distance outside the
 //! view, and each segment is cut to the plot (Liang and Barsky, "A New Concept and Method for Line Clipping", 1984)
-//! before it is rasterised, so that far ends neither overflow nor cost time, and lines leave the view at the right angle.
+//! before it is rasterised, so that far ends neither overflow nor cost time, and lines leave at the right angle.
 
 use plotters_backend::BackendCoord;
 
@@ -61,7 +61,7 @@ fn on_far_edge(plot: Rect, (x, y): (f64, f64)) -> bool {
 fn straighten(vertices: &mut [(f64, f64)]) {
     for i in 1..vertices.len() {
         let (a, b) = (vertices[i - 1], vertices[i]);
-        if a.0.floor() == b.0.floor() && (a.1 - b.1).abs() >= UPRIGHT_PX {
+        if (a.0.floor() - b.0.floor()).abs() < 0.5 && (a.1 - b.1).abs() >= UPRIGHT_PX {
             let middle = a.0.floor() + 0.5;
             vertices[i - 1].0 = middle;
             vertices[i].0 = middle;

@@ -64,7 +64,7 @@ pub(super) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(super) fn new(display: &Display, channel: String, pace: Pace, outbox: &'a Outbox, lag: &'a Lag) -> Self {
+    pub(super) fn new(display: &Display, channel: &str, pace: Pace, outbox: &'a Outbox, lag: &'a Lag) -> Self {
         let bar = (display.progress && display.console.shows_progress()).then(|| {
             let style = ProgressStyle::with_template("{spinner} {wide_msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -74,7 +74,7 @@ impl<'a> Watcher<'a> {
             outbox,
             lag,
             pace,
-            channel: display_safe(&channel).into_owned(),
+            channel: display_safe(channel).into_owned(),
             logs_status: display.progress && bar.is_none(),
             bar,
             looks: VecDeque::with_capacity(RATE_LOOKS + 1),
@@ -124,7 +124,7 @@ impl<'a> Watcher<'a> {
         }
         match (somebody, self.somebody) {
             (false, None) => {
-                info!("nobody is subscribed to {} yet: ticks go nowhere until a reader comes", self.channel)
+                info!("nobody is subscribed to {} yet: ticks go nowhere until a reader comes", self.channel);
             }
             (false, Some(_)) => info!("nobody is subscribed to {} any more", self.channel),
             (true, _) => info!("{receivers} subscribed to {}", self.channel),

@@ -26,12 +26,6 @@ pub struct Summary {
     pub volume: f64,
 }
 
-impl Mark {
-    const fn sample(&self) -> Sample {
-        Sample { time_ns: self.time_ns, price: self.price }
-    }
-}
-
 impl Series {
     /// The latest tick that is not after `time_ns`.
     pub fn at_or_before(&self, time_ns: i64) -> Option<TickRef> {
@@ -67,8 +61,8 @@ impl Series {
         Some(Summary {
             first: self.sample(from),
             last: self.sample(self.before(to)),
-            min: bounds.min.sample(),
-            max: bounds.max.sample(),
+            min: self.marked(&bounds.min),
+            max: self.marked(&bounds.max),
             count: totals.count,
             sized: totals.volume.sized,
             volume: totals.volume.total(),
@@ -138,21 +132,20 @@ impl Series {
     }
 
     fn extract_column(&self, from: Place, to: Place, out: &mut Vec<Sample>) {
-        let first = self.mark(from);
-        let last = self.mark(self.before(to));
-        out.push(first.sample());
-        if last.place == first.place {
+        let last = self.before(to);
+        out.push(self.sample(from));
+        if last == from {
             return;
         }
         let Bounds { min, max } = self.bounds(from, to);
-        let inner = if min.place < max.place { [min, max] } else { [max, min] };
-        let mut latest = first.place;
-        for mark in inner.into_iter().chain([last]) {
-            if mark.place > latest {
-                out.push(mark.sample());
-                latest = mark.place;
-            }
+        let (earlier, later) = if min.place < max.place { (min, max) } else { (max, min) };
+        if earlier.place > from && earlier.place < last {
+            out.push(self.marked(&earlier));
         }
+        if later.place > from && later.place < last && later.place > earlier.place {
+            out.push(self.marked(&later));
+        }
+        out.push(self.sample(last));
     }
 
     /// All ticks kept, from the earliest to the latest.
@@ -272,12 +265,12 @@ impl Series {
         self.chunks.get(place.chunk).tick(place.at)
     }
 
-    fn mark(&self, place: Place) -> Mark {
+    fn sample(&self, place: Place) -> Sample {
         let chunk = self.chunks.get(place.chunk);
-        Mark { place, time_ns: chunk.time(place.at), price: chunk.price(place.at) }
+        Sample { time_ns: chunk.time(place.at), price: chunk.price(place.at) }
     }
 
-    fn sample(&self, place: Place) -> Sample {
-        self.mark(place).sample()
+    fn marked(&self, mark: &Mark) -> Sample {
+        Sample { time_ns: mark.time_ns.unwrap_or_else(|| self.time(mark.place)), price: mark.price }
     }
 }

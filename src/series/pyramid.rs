@@ -9,7 +9,8 @@ use super::volume::Volume;
 /// Each level has one node for `2^FAN_BITS` of the level below: at most 15 summaries a side and level in any range.
 const FAN_BITS: u32 = 4;
 
-/// A place in a series: which chunk (they are numbered for good, from 0) and which tick in it. Places order as time does.
+/// A place in a series: which chunk (they are numbered for good, from 0) and which tick in it. Places order as time
+/// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) chunk: u64,
@@ -20,8 +21,10 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Mark {
     pub(super) place: Place,
-    pub(super) time_ns: i64,
     pub(super) price: f64,
+    /// Its time where it is at hand; looking it up costs a cache miss, too much for a mark that may be beaten by the
+    /// next one.
+    pub(super) time_ns: Option<i64>,
 }
 
 /// Lowest and highest tick of a range, the earliest one among equals.
@@ -34,7 +37,7 @@ pub(super) struct Bounds {
 impl Bounds {
     /// Of nothing: any tick replaces it.
     pub(super) const fn none() -> Self {
-        let mark = Mark { place: Place { chunk: 0, at: 0 }, time_ns: 0, price: f64::INFINITY };
+        let mark = Mark { place: Place { chunk: 0, at: 0 }, price: f64::INFINITY, time_ns: None };
         Self { min: mark, max: Mark { price: f64::NEG_INFINITY, ..mark } }
     }
 
@@ -50,16 +53,18 @@ impl Bounds {
 
     /// Takes in a range of a chunk that stands later.
     pub(super) fn merge_chunk(&mut self, id: u64, chunk: &Chunk, range: Range<usize>) {
-        let found = chunk.extremes(range);
-        let mark = |at: u16, price| {
-            let at = usize::from(at);
-            Mark { place: Place { chunk: id, at }, time_ns: chunk.time(at), price }
+        let (found, times) = if range.len() == chunk.len() {
+            let (whole, (min_ns, max_ns)) = chunk.whole();
+            (whole, (Some(min_ns), Some(max_ns)))
+        } else {
+            (chunk.extremes(range), (None, None))
         };
+        let mark = |at, price, time_ns| Mark { place: Place { chunk: id, at: usize::from(at) }, price, time_ns };
         if found.min < self.min.price {
-            self.min = mark(found.min_at, found.min);
+            self.min = mark(found.min_at, found.min, times.0);
         }
         if found.max > self.max.price {
-            self.max = mark(found.max_at, found.max);
+            self.max = mark(found.max_at, found.max, times.1);
         }
     }
 }
@@ -132,6 +137,10 @@ impl Level {
         number.checked_sub(self.first).and_then(|at| self.nodes.get(at as usize))
     }
 
+    fn get_mut(&mut self, number: u64) -> Option<&mut Node> {
+        number.checked_sub(self.first).and_then(|at| self.nodes.get_mut(at as usize))
+    }
+
     fn end(&self) -> u64 {
         self.first + self.nodes.len() as u64
     }
@@ -174,6 +183,16 @@ impl Pyramid {
             for number in level.end()..closed_end >> bits {
                 level.nodes.push_back(build(number, below.last(), chunks));
             }
+        }
+    }
+
+    /// Brings the nodes above chunk `changed` up to date after its ticks, and nothing else, have changed.
+    pub(super) fn touch(&mut self, changed: u64, chunks: &Chunks) {
+        for height in 0..self.levels.len() {
+            let (below, rest) = self.levels.split_at_mut(height);
+            let number = changed >> (FAN_BITS * (height as u32 + 1));
+            let Some(node) = rest[0].get_mut(number) else { break };
+            *node = build(number, below.last(), chunks);
         }
     }
 
