@@ -189,10 +189,12 @@ fn spawn_network(
     })
 }
 
-/// Waits for the end; says now and then how it goes.
+/// Waits for the end; says now and then how it goes, and more often to those who asked for detail.
 async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared) {
     const STATUS_EVERY: Duration = Duration::from_secs(10);
-    let mut status = tokio::time::interval(STATUS_EVERY);
+    const STATUS_EVERY_VERBOSE: Duration = Duration::from_secs(1);
+    let is_verbose = tracing::enabled!(tracing::Level::DEBUG);
+    let mut status = tokio::time::interval(if is_verbose { STATUS_EVERY_VERBOSE } else { STATUS_EVERY });
     status.tick().await;
     loop {
         tokio::select! {
