@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn outbox(hard_bytes: usize, soft_bytes: usize) -> Outbox {
-        Outbox::new(OutputLimits { hard_bytes, soft_bytes, soft_time: Duration::from_secs(60) })
+        Outbox::new(OutputLimits { hard_bytes, soft_bytes, soft_time: Duration::from_mins(1) })
     }
 
     #[test]
@@ -214,7 +214,9 @@ mod tests {
         let outbox = outbox(usize::MAX, usize::MAX);
         let sizes = [1, 70_000, 5, 16_384, 16_383, 1, 1, 200_000, 3, 40_000];
         let sent: Vec<Vec<u8>> = (0_u8..).zip(sizes).map(|(byte, size)| vec![byte; size]).collect();
-        sent.iter().for_each(|piece| outbox.push(Bytes::from(piece.clone()), true));
+        for piece in &sent {
+            outbox.push(Bytes::from(piece.clone()), true);
+        }
         let (mut output, mut written) = (Output::default(), Vec::new());
         loop {
             outbox.collect(&mut output);
@@ -253,7 +255,7 @@ mod tests {
         assert_eq!(outbox.collect(&mut output).soft_deadline, None);
         outbox.push(Bytes::from(vec![0; 400]), true);
         let deadline = outbox.collect(&mut output).soft_deadline;
-        assert_eq!(deadline, Some(Instant::now() + Duration::from_secs(60)));
+        assert_eq!(deadline, Some(Instant::now() + Duration::from_mins(1)));
         tokio::time::advance(Duration::from_secs(10)).await;
         outbox.push(Bytes::from(vec![0; 400]), true);
         assert_eq!(outbox.collect(&mut output).soft_deadline, deadline, "the clock is not set back by more messages");

@@ -32,7 +32,9 @@ fn commands(stream: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option<Protoco
 fn encode(args: &[Vec<u8>]) -> Vec<u8> {
     let mut encoder = Encoder::default();
     encoder.array(args.len());
-    args.iter().for_each(|arg| encoder.bulk(arg));
+    for arg in args {
+        encoder.bulk(arg);
+    }
     encoder.take()
 }
 
@@ -79,7 +81,7 @@ proptest! {
 
 #[test]
 fn what_is_not_the_protocol_is_named_as_redis_names_it() {
-    let long = |prefix: &[u8]| [prefix, &[b'1'; LINE_BYTES_MAX + 2]].concat();
+    let long = |prefix: &[u8]| [prefix, "1".repeat(LINE_BYTES_MAX + 2).as_bytes()].concat();
     for (stream, error) in [
         (b"*abc\r\n".to_vec(), ProtocolError::Count),
         (b"*2147483648\r\n".to_vec(), ProtocolError::Count),
