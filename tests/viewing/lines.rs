@@ -20,9 +20,7 @@ fn lines_lie_where_the_transform_says_and_nothing_leaves_the_plot() {
     let view = scope.view(40.0, SPAN_NS, (95.0, 110.0));
     let column = |at_s: f64| view.x(at_ns(at_s)).round() as usize;
     let (first, top, last) = (column(0.0), column(20.0), column(40.0));
-    let picture = scope.when("both lines", |picture| {
-        line(picture, SIZE, 1).len() >= last - first - 2
-    });
+    let picture = scope.when("both lines", |picture| line(picture, SIZE, 1).len() >= last - first - 2);
 
     let along = |x: f64| {
         let at_s = (view.time_at(x) - at_ns(0.0)) as f64 / 1e9;
