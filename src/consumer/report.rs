@@ -1,6 +1,7 @@
 //! What is said at the end of a run.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde::Serialize;
 
@@ -96,7 +97,12 @@ impl Report {
         // JSON leaves DEL, the C1 controls and what turns text around as they are. Here they stand in strings only.
         let mut safe = String::with_capacity(json.len() + 16);
         for c in json.chars() {
-            if is_display_safe(c) { safe.push(c) } else { safe.push_str(&format!("\\u{:04x}", u32::from(c))) }
+            if is_display_safe(c) {
+                safe.push(c);
+            } else {
+                // A string takes every write: there is no error to handle.
+                let _ = write!(safe, "\\u{:04x}", u32::from(c));
+            }
         }
         safe
     }
