@@ -119,6 +119,11 @@ impl Controls {
         self.nav.span()
     }
 
+    /// What is to be shown, the last input included.
+    pub(super) fn span(&self) -> TimeSpan {
+        self.nav.span()
+    }
+
     /// The view moves with the live edge.
     pub(super) fn follows(&self) -> bool {
         !self.is_paused() && self.nav.is_following()

@@ -44,8 +44,6 @@ pub(super) struct Gathered {
     pub(super) edge_ns: Option<i64>,
     /// Of all ticks.
     pub(super) newest_ns: Option<i64>,
-    /// The live edge moves with the clock, ticks or not.
-    pub(super) edge_moves: bool,
     pub(super) oldest_ns: Option<i64>,
     /// Start, end and loss of each gap; an open one ends at the live edge.
     pub(super) gaps: Vec<(i64, i64, u64)>,
@@ -71,8 +69,7 @@ impl Gathered {
 
 /// Reads the book.
 pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: Timestamp) -> Gathered {
-    let live = Shared::live_edge_ns(book, now);
-    let edge_ns = live.map(|(edge, _)| edge);
+    let edge_ns = Shared::live_edge_ns(book, now);
     let oldest_ns = book.iter().filter_map(|(_, _, series)| series.first()).map(|tick| tick.time_ns).min();
     let span = controls.advance(edge_ns.unwrap_or(now.as_nanos()), oldest_ns.unwrap_or(now.as_nanos()));
     let until = controls.until();
@@ -112,9 +109,8 @@ pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: T
         }
         shown
     });
-    let edge_moves = live.is_some_and(|(_, moves)| moves);
     let (newest_ns, counters) = (book.newest_ns(), book.counters());
-    Gathered { shown: shown.collect(), span, edge_ns, newest_ns, edge_moves, oldest_ns, gaps, counters }
+    Gathered { shown: shown.collect(), span, edge_ns, newest_ns, oldest_ns, gaps, counters }
 }
 
 /// The price at the left edge: of the last tick before it, or else of the first one after.

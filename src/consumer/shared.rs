@@ -137,12 +137,12 @@ impl Shared {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Where the chart is live, and whether that moves with the clock: it is now, if the newest tick's clock agrees
-    /// with ours, else the newest tick's own time. `None` before the first one.
-    pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<(i64, bool)> {
+    /// Where the chart is live: now, if the newest tick's clock agrees with ours, else the newest tick's own time.
+    /// `None` before the first one.
+    pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<i64> {
         let newest = book.newest_ns()?;
         let lag = book.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest));
         let agrees = lag.abs() <= CLOCKS_AGREE_NS;
-        Some((if agrees { newest.max(now.as_nanos()) } else { newest }, agrees))
+        Some(if agrees { newest.max(now.as_nanos()) } else { newest })
     }
 }
