@@ -18,8 +18,12 @@ use tempfile::TempDir;
 use super::wait::{poll, wait_for, wait_until};
 use super::x11::Connection;
 
-/// How long a key or button stays down, in seconds: several frames of a program that polls.
+/// How long a key stays down, and the mouse in its place, in seconds: several frames of a program that polls.
 const HOLD_S: &str = "0.1";
+
+/// How long a button stays down, in seconds. What goes down and up between two polls is not seen at all, so there is
+/// room for a machine that is busy with other tests.
+const BUTTON_HOLD_S: &str = "0.3";
 
 /// Between two notches of the wheel, in ms: minifb keeps only the last notch of a frame.
 const WHEEL_DELAY_MS: &str = "50";
@@ -124,7 +128,7 @@ impl Xvfb {
     /// Presses and releases the left button at a pixel of a window.
     pub fn click(&self, window: Window, at: (i32, i32)) {
         self.move_mouse(window, at);
-        self.answer(&["sleep", HOLD_S, "mousedown", "1", "sleep", HOLD_S, "mouseup", "1"]);
+        self.answer(&["sleep", HOLD_S, "mousedown", "1", "sleep", BUTTON_HOLD_S, "mouseup", "1"]);
     }
 
     /// Turns the wheel at a pixel of a window: `notches` away from the user, or towards them when negative.

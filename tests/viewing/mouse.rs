@@ -161,7 +161,7 @@ fn the_crosshair_follows_the_mouse_and_leaves_with_it() {
     scope.when("the plot without it", gone);
     scope.display.move_mouse(scope.window, (x + 50, y));
     scope.when("it again", |picture| picture.differences(&before, area(plot())) > 400);
-    scope.display.move_mouse(scope.window, (-20, -20));
+    scope.display.move_mouse(scope.window, (SIZE.width as i32 + 20, y));
     scope.when("the plot without it once more", gone);
     scope.quit();
 }
