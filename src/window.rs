@@ -316,8 +316,20 @@ impl Window {
         }
     }
 
+    /// Where the mouse is, as far as is known; outside the frame where it is not.
+    fn place(&self) -> (f64, f64) {
+        self.mouse.map_or((-1.0, -1.0), |(x, y)| (x.into(), y.into()))
+    }
+
     fn collect_mouse(&mut self, each: &mut impl FnMut(Input)) {
         let down = self.inner.get_mouse_down(MouseButton::Left);
+        if self.pressed && !down {
+            // It came up somewhere between the last place and this one. The last one it is: a hand that clicks and moves on
+            // at once has clicked, not dragged.
+            self.pressed = false;
+            let (x, y) = self.place();
+            each(Input::Released { x, y });
+        }
         // While a button is held, the pointer may leave the window and is still followed.
         let mode = if down { MouseMode::Pass } else { MouseMode::Discard };
         let mouse = self.inner.get_mouse_pos(mode);
@@ -331,10 +343,10 @@ impl Window {
                 }
             }
         }
-        let (x, y) = self.mouse.map_or((-1.0, -1.0), |(x, y)| (f64::from(x), f64::from(y)));
-        if down != self.pressed {
-            self.pressed = down;
-            each(if down { Input::Pressed { x, y } } else { Input::Released { x, y } });
+        let (x, y) = self.place();
+        if down && !self.pressed {
+            self.pressed = true;
+            each(Input::Pressed { x, y });
         }
         if let Some((right, up)) = self.inner.get_scroll_wheel() {
             let notches = |reported: f32, notch: f32| f64::from(reported / notch).clamp(-NOTCHES_MAX, NOTCHES_MAX);

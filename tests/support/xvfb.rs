@@ -128,7 +128,7 @@ impl Xvfb {
     /// Presses and releases the left button at a pixel of a window.
     pub fn click(&self, window: Window, at: (i32, i32)) {
         self.move_mouse(window, at);
-        self.answer(&["sleep", HOLD_S, "mousedown", "1", "sleep", BUTTON_HOLD_S, "mouseup", "1"]);
+        self.answer(&["sleep", HOLD_S, "mousedown", "1", "sleep", BUTTON_HOLD_S, "mouseup", "1", "sleep", HOLD_S]);
     }
 
     /// Turns the wheel at a pixel of a window: `notches` away from the user, or towards them when negative.
@@ -147,7 +147,7 @@ impl Xvfb {
             self.move_mouse(window, at);
             self.answer(&["sleep", HOLD_S]);
         }
-        self.answer(&["mouseup", "1"]);
+        self.answer(&["mouseup", "1", "sleep", HOLD_S]);
     }
 
     /// Where on the display a window lies. minifb puts it into the middle.
