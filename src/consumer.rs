@@ -194,12 +194,15 @@ fn spawn_network(
     })
 }
 
-/// Waits for the end; says now and then how it goes.
+/// Waits for the end; says now and then how it goes, and every change to those who asked for detail.
 async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, picture: &mut Picture) {
     const STATUS_EVERY: Duration = Duration::from_secs(10);
-    let mut status = tokio::time::interval(STATUS_EVERY);
+    const STATUS_EVERY_VERBOSE: Duration = Duration::from_secs(1);
+    let is_verbose = tracing::enabled!(tracing::Level::DEBUG);
+    let mut status = tokio::time::interval(if is_verbose { STATUS_EVERY_VERBOSE } else { STATUS_EVERY });
     status.tick().await;
     let mut settle = tokio::time::interval(SETTLE_EVERY);
+    let mut told = (0, 0);
     loop {
         tokio::select! {
             // The sender lives as long as the run, so an error cannot come; it would be an end as well.
@@ -211,7 +214,12 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
             _ = status.tick() => {
                 let counters = shared.book().counters();
                 let rejected = shared.rejects().total();
-                info!(received = counters.received, kept = counters.kept, lost = counters.lost, rejected, "running");
+                let figures = (counters.received, rejected);
+                if !is_verbose || figures != told {
+                    let (received, kept, lost) = (counters.received, counters.kept, counters.lost);
+                    info!(received, kept, lost, rejected, "running");
+                }
+                told = figures;
             }
         }
     }

@@ -111,19 +111,21 @@ pub struct Tick {
     pub source: Option<CompactString>,
 }
 
-/// `text` with control characters (and the invisible ones that reorder text) written as escapes, so that nothing from
-/// the wire can steer a terminal or spoof a legend.
+/// Whether `c` can neither steer a terminal nor spoof a legend: no control character, and none of the invisible ones
+/// that reorder or hide text. All others lie in the Basic Multilingual Plane.
+pub fn is_display_safe(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// `text` with every character that is not [safe to show](is_display_safe) written as an escape.
 pub fn display_safe(text: &str) -> std::borrow::Cow<'_, str> {
-    let unsafe_char = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    if !text.chars().any(unsafe_char) {
+    if text.chars().all(is_display_safe) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if unsafe_char(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+        if is_display_safe(c) { shown.push(c) } else { shown.extend(c.escape_unicode()) }
     }
     shown.into()
 }

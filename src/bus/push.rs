@@ -7,6 +7,10 @@
 /// which no reader that promises flat memory can hold.
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
+/// Longest frame that is held: a longest message with the names of its channel and pattern. Redis lets names be as long
+/// as messages, and a publisher chooses them where the subscription is a pattern.
+pub(super) const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX + (256 << 10);
+
 /// Longest line (a length, a simple string, an error). Redis's own errors stay far below it.
 const LINE_BYTES_MAX: usize = 64 << 10;
 
@@ -21,8 +25,8 @@ const ELEMENTS_MAX: usize = 1 << 16;
 pub(super) enum Frame<'a> {
     /// A published message.
     Message(&'a [u8]),
-    /// A published message beyond [`MESSAGE_BYTES_MAX`]. The bytes from the frame's start up to its end are to be
-    /// skipped as they arrive.
+    /// A published message beyond [`MESSAGE_BYTES_MAX`], or beyond [`FRAME_BYTES_MAX`] with its names. The bytes from
+    /// the frame's start up to its end are to be skipped as they arrive.
     TooLong,
     /// Confirms one channel or pattern.
     Subscribed,
@@ -71,7 +75,7 @@ fn read_push(buffer: &[u8]) -> Walk<(Frame<'_>, usize)> {
     let Some((length, start)) = read_length(buffer, at)? else { return Ok(None) };
     let length = length.ok_or(NotResp)?;
     let end = start.checked_add(length).and_then(|end| end.checked_add(2)).ok_or(NotResp)?;
-    if length > MESSAGE_BYTES_MAX {
+    if length > MESSAGE_BYTES_MAX || end > FRAME_BYTES_MAX {
         return Ok(Some((Frame::TooLong, end)));
     }
     match buffer.get(start..end) {
@@ -212,6 +216,9 @@ mod tests {
     fn a_huge_message_is_skipped_and_not_held() {
         let head = b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$99999999\r\n{";
         assert_eq!(read_frame(head), Ok(Some((Frame::TooLong, head.len() - 1 + 99_999_999 + 2))));
+        let name = "n".repeat(1 << 20);
+        let head = format!("*3\r\n$7\r\nmessage\r\n$1048576\r\n{name}\r\n$16777216\r\n");
+        assert_eq!(read_frame(head.as_bytes()), Ok(Some((Frame::TooLong, head.len() + (16 << 20) + 2))));
     }
 
     #[test]
@@ -232,7 +239,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), text in "[*>$%:+\\-0-9\r\na-e]{0,40}") {
+        fn no_bytes_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..64),
+            text in "[*>$%:+\\-0-9\r\na-e]{0,40}",
+        ) {
             let _ = (frames(&bytes), frames(text.as_bytes()));
         }
     }

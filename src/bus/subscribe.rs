@@ -14,16 +14,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{debug, info, warn};
 
-use crate::bus::push::{Frame, MESSAGE_BYTES_MAX, NotResp, read_frame};
+use crate::bus::push::{FRAME_BYTES_MAX, Frame, NotResp, read_frame};
 use crate::bus::socket::{self, Duplex};
 use crate::bus::{Backoff, Local, LocalError, Target};
 use crate::model::display_safe;
 
 /// The read buffer to begin with: a few thousand ticks, so that a flood is taken in large batches.
 const BUFFER_BYTES: usize = 256 << 10;
-
-/// The read buffer never grows beyond one longest message with its frame.
-const BUFFER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + BUFFER_BYTES;
 
 /// A server that has said nothing for this long is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -202,10 +199,13 @@ impl Buffer {
         (self.filled, self.skip, self.messages) = (0, 0, 0);
     }
 
-    /// Reads once; zero bytes mean the end of the stream.
+    /// Reads once; zero bytes mean the end of the stream. The buffer grows up to one longest frame.
     async fn read(&mut self, stream: &mut dyn Duplex) -> std::io::Result<usize> {
+        if self.filled == FRAME_BYTES_MAX {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a reply is too long to be held"));
+        }
         if self.filled == self.bytes.len() {
-            let grown = (self.bytes.len() * 2).min(BUFFER_BYTES_MAX);
+            let grown = (self.bytes.len() * 2).min(FRAME_BYTES_MAX);
             self.bytes.resize(grown, 0);
         }
         let read = stream.read(&mut self.bytes[self.filled..]).await?;

@@ -45,6 +45,7 @@ pub(super) struct Seeing {
     pub(super) span: TimeSpan,
     pub(super) edge_ns: Option<i64>,
     pub(super) edge_moves: bool,
+    pub(super) stale: bool,
     pub(super) oldest_ns: Option<i64>,
     pub(super) axis: AxisKind,
 }
@@ -95,7 +96,7 @@ impl Picture {
             notice: self.notice(&link, &gathered),
         };
         let Gathered { span, edge_ns, edge_moves, oldest_ns, .. } = gathered;
-        let seeing = Seeing { span, edge_ns, edge_moves, oldest_ns, axis };
+        let seeing = Seeing { span, edge_ns, edge_moves, stale: stale.is_some(), oldest_ns, axis };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let footer = Footer { figures: self.figures(&gathered, rejected, link.reconnects) };
@@ -220,11 +221,11 @@ impl Picture {
         };
         if gathered.edge_ns.is_some() {
             if gathered.visible().next().is_none() {
-                return notice(Tone::Info, "All symbols are hidden", &["0 shows them again"]);
+                return notice(Tone::Info, "All symbols are hidden", &["`0` shows them again"]);
             }
             let empty = gathered.visible().all(|shown| shown.runs.is_empty());
             return if empty {
-                notice(Tone::Info, "No ticks in this span", &["End goes back to live", "\u{2212} shows more time"])
+                notice(Tone::Info, "No ticks in this span", &["`End` goes back to live", "`\u{2212}` shows more time"])
             } else {
                 None
             };
@@ -239,7 +240,7 @@ impl Picture {
                 notice(
                     Tone::Info,
                     &title,
-                    &["Start a producer in another terminal:", "cargo run --release --bin producer"],
+                    &["Start a producer in another terminal:", "`cargo run --release --bin producer`"],
                 )
             }
         }

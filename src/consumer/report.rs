@@ -1,10 +1,12 @@
 //! What is said at the end of a run.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde::Serialize;
 
 use crate::consumer::shared::Shared;
+use crate::model::is_display_safe;
 
 /// One symbol's figures over everything received.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -85,9 +87,23 @@ impl Report {
         }
     }
 
-    /// One line of JSON.
+    /// One line of JSON, safe for a terminal: what could steer one is written as an escape.
     pub fn to_json(&self) -> String {
         // Numbers and strings only: this cannot fail, and an empty object would still be valid.
-        serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
+        let json = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
+        if json.chars().all(is_display_safe) {
+            return json;
+        }
+        // JSON leaves DEL, the C1 controls and what turns text around as they are. Here they stand in strings only.
+        let mut safe = String::with_capacity(json.len() + 16);
+        for c in json.chars() {
+            if is_display_safe(c) {
+                safe.push(c);
+            } else {
+                // A string takes every write: there is no error to handle.
+                let _ = write!(safe, "\\u{:04x}", u32::from(c));
+            }
+        }
+        safe
     }
 }

@@ -47,6 +47,7 @@ impl Screen {
             span: TimeSpan { start: now, end: now + 1 },
             edge_ns: None,
             edge_moves: false,
+            stale: false,
             oldest_ns: None,
             axis: AxisKind::Price,
         };
@@ -76,7 +77,7 @@ impl Screen {
         while !*stop.borrow() {
             let woke = Instant::now();
             self.window.poll(|input| inputs.push(input));
-            if self.is_due(shared.revision(), controls, interval, woke) {
+            if self.is_due(shared, controls, interval, woke) {
                 let first = self.drawn.is_none();
                 self.draw(shared, controls, picture, &mut inputs)?;
                 if first {
@@ -94,16 +95,16 @@ impl Screen {
     }
 
     /// Whether there is something new to show, by at least a pixel.
-    fn is_due(&self, revision: u64, controls: &Controls, interval: Duration, now: Instant) -> bool {
+    fn is_due(&self, shared: &Shared, controls: &Controls, interval: Duration, now: Instant) -> bool {
         let Some((drawn_revision, drawn)) = self.drawn.filter(|_| !self.touched) else { return true };
         let age = now.duration_since(drawn);
-        if age >= HEARTBEAT {
+        if age >= HEARTBEAT || shared.arrivals().stale_for(now).is_some() != self.seeing.stale {
             return true;
         }
         let ns_per_px = self.seeing.span.len_ns() / i64::from(self.size.width.max(1));
         let scrolls = self.seeing.edge_moves && controls.follows();
         let scrolled = scrolls && age.as_nanos() as i64 >= ns_per_px;
-        (revision != drawn_revision || scrolled) && age >= interval
+        (shared.revision() != drawn_revision || scrolled) && age >= interval
     }
 
     fn draw(

@@ -38,7 +38,7 @@ fn difference(a: i64, b: i64) -> f64 {
     a.checked_sub(b).map_or_else(|| (i128::from(a) - i128::from(b)) as f64, |difference| difference as f64)
 }
 
-/// Where in its span a value lies: 0 at the bottom, 1 at the top. Halved, so that a span of the widest floats is finite.
+/// Where in its span a value lies: 0 at the bottom, 1 at the top. Halved, so that the widest span of floats is finite.
 pub(super) fn value_share(span: ValueSpan, value: f64) -> f64 {
     let length = span.hi / 2.0 - span.lo / 2.0;
     if length > 0.0 { (value / 2.0 - span.lo / 2.0) / length } else { 0.5 }

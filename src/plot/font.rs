@@ -255,7 +255,7 @@ mod tests {
     fn figures_keep_their_columns() {
         let fonts = Fonts::new().unwrap();
         let ty = Type::figures(12.0);
-        assert_eq!(fonts.width("+111.11%", ty), fonts.width("−908.88%", ty));
+        assert!((fonts.width("+111.11%", ty) - fonts.width("−908.88%", ty)).abs() < 1e-3);
     }
 
     #[test]

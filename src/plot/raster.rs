@@ -1,8 +1,8 @@
 //! Antialiased shapes as coverage masks.
 //!
-//! A stroke is the union of bands along its segments and discs at its vertices, and a pixel's coverage the greatest of any
-//! one's over it: joins are round, never tear and never darken, at any angle. A mask is composited once, so that a translucent or
-//! self-crossing line is even.
+//! A stroke is the union of bands along its segments and discs at its vertices, and a pixel's coverage the greatest of
+//! any one's over it: joins are round, never tear and never darken, at any angle. A mask is composited once, so that a
+//! translucent or self-crossing line is even.
 
 use crate::view::Rect;
 
@@ -12,7 +12,7 @@ pub(super) type Px = (f32, f32);
 /// Coverage, 0 to 255, of the pixels of a frame. Reused between shapes: `take` leaves it clean.
 #[derive(Default)]
 pub(super) struct Mask {
-    size: Size2,
+    size: Size,
     clip: Rect,
     cover: Vec<u8>,
     dirty: Rect,
@@ -20,14 +20,14 @@ pub(super) struct Mask {
 }
 
 /// Columns and rows.
-type Size2 = (usize, usize);
+type Size = (usize, usize);
 
 /// One, in the fixed-point numbers that coverage is counted in.
 const ONE: i32 = 1 << 16;
 
 impl Mask {
     /// Makes ready for shapes in a frame of `size`; what lies outside `clip` is left out.
-    pub(super) fn reset(&mut self, size: Size2, clip: Rect) {
+    pub(super) fn reset(&mut self, size: Size, clip: Rect) {
         if self.size != size {
             self.size = size;
             self.cover.clear();
@@ -90,7 +90,7 @@ impl Mask {
         }
     }
 
-    /// All points within `radius` of the segment from `a` to `b`, but for those beyond its ends: these are left to discs.
+    /// All points within `radius` of the segment from `a` to `b`, but for those beyond its ends, which discs cover.
     fn band(&mut self, a: Px, b: Px, radius: f32) {
         // A pixel is covered from half a pixel outside the edge on, fully from half a pixel inside.
         let reach = radius + 0.5;
@@ -232,7 +232,7 @@ fn cover_band(cells: &mut [u8], distance: f32, step: f32, reach: f32) {
     let (mut distance, step, reach) = (fixed(distance), fixed(step), fixed(reach));
     for cell in cells {
         let share = (reach - distance.abs()).clamp(0, ONE);
-        *cell = (*cell).max((share * 255 + ONE / 2 >> 16) as u8);
+        *cell = (*cell).max(((share * 255 + ONE / 2) >> 16) as u8);
         distance = distance.wrapping_add(step);
     }
 }

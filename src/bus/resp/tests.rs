@@ -81,7 +81,7 @@ proptest! {
 
 #[test]
 fn what_is_not_the_protocol_is_named_as_redis_names_it() {
-    let long = |prefix: &[u8]| [prefix, &vec![b'1'; LINE_BYTES_MAX + 2]].concat();
+    let long = |prefix: &[u8]| [prefix, "1".repeat(LINE_BYTES_MAX + 2).as_bytes()].concat();
     for (stream, error) in [
         (b"*abc\r\n".to_vec(), ProtocolError::Count),
         (b"*2147483648\r\n".to_vec(), ProtocolError::Count),

@@ -1,0 +1,19 @@
+//! The consumer as its users meet it: the real program over a real redis-server and over the embedded broker, with
+//! good feeds, bad feeds, lost connections and wrong command lines.
+
+#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support {
+    pub mod process;
+    pub mod server;
+    pub mod wait;
+}
+
+mod consumer {
+    pub mod bench;
+    mod day;
+    mod hostile;
+    mod interop;
+    mod loss;
+}
