@@ -14,8 +14,12 @@ mod support {
 mod viewing {
     use super::support;
 
+    pub mod ends;
     pub mod keys;
     pub mod lines;
+    pub mod link;
     pub mod mouse;
+    pub mod outputs;
     pub mod scope;
+    pub mod sizes;
 }

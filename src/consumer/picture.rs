@@ -44,6 +44,7 @@ pub(super) struct Picture {
 pub(super) struct Seeing {
     pub(super) span: TimeSpan,
     pub(super) edge_ns: Option<i64>,
+    pub(super) newest_ns: Option<i64>,
     pub(super) stale: bool,
     pub(super) oldest_ns: Option<i64>,
     pub(super) axis: AxisKind,
@@ -94,8 +95,8 @@ impl Picture {
             crosshair: self.crosshair(&gathered, axis, controls, Transform { viewport, rect: frame.plot }),
             notice: self.notice(&link, &gathered),
         };
-        let Gathered { span, edge_ns, oldest_ns, .. } = gathered;
-        let seeing = Seeing { span, edge_ns, stale: stale.is_some(), oldest_ns, axis };
+        let Gathered { span, edge_ns, newest_ns, oldest_ns, .. } = gathered;
+        let seeing = Seeing { span, edge_ns, newest_ns, stale: stale.is_some(), oldest_ns, axis };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let footer = Footer { figures: self.figures(&gathered, rejected, link.reconnects) };

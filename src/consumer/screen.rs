@@ -46,6 +46,7 @@ impl Screen {
         let seeing = Seeing {
             span: TimeSpan { start: now, end: now + 1 },
             edge_ns: None,
+            newest_ns: None,
             stale: false,
             oldest_ns: None,
             axis: AxisKind::Price,
@@ -140,10 +141,14 @@ impl Screen {
             hits: &self.hits,
             span: self.seeing.span,
             edge_ns: self.seeing.edge_ns,
+            newest_ns: self.seeing.newest_ns,
             oldest_ns: self.seeing.oldest_ns,
             axis: self.seeing.axis,
         };
-        match controls.apply(input, &seen) {
+        let request = controls.apply(input, &seen);
+        // Several inputs may come between two frames; each begins where the last one ended.
+        self.seeing.span = controls.span();
+        match request {
             None => false,
             Some(Request::Quit) => true,
             Some(Request::Screenshot) => {

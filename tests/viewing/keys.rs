@@ -1,12 +1,9 @@
 //! Keys, and the legend that does what the digits do.
 
-use std::fs::File;
-use std::io::BufReader;
-
 use tickscope::plot::Frame;
 
 use super::scope::{
-    DARK, LIGHT, LIMIT, Rgb, SIZE, SPAN_S, Scope, area, at_ns, badge_is, cover, inked, line, rgb, slot, swatch,
+    DARK, LIGHT, LIMIT, Rgb, SIZE, SPAN_S, Scope, area, at_ns, badge_is, cover, decode, inked, line, rgb, slot, swatch,
 };
 use super::support::wait::wait_for;
 use super::support::xvfb::{Area, Picture};
@@ -216,13 +213,4 @@ fn s_saves_what_the_window_shows() {
     let toast = scope.when("the message", |now| now.differences(&picture, area(Frame::new(SIZE).plot)) > 400);
     assert_eq!(toast.differences(&picture, (0, 44, 800, 200)), 0, "only the message is new");
     scope.quit();
-}
-
-fn decode(path: &std::path::Path) -> Picture {
-    let mut reader = png::Decoder::new(BufReader::new(File::open(path).unwrap())).read_info().unwrap();
-    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut bytes).unwrap();
-    assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
-    let pixels = bytes.chunks_exact(3).map(|p| u32::from_be_bytes([0, p[0], p[1], p[2]])).collect();
-    Picture { width: info.width as usize, height: info.height as usize, pixels }
 }

@@ -104,10 +104,10 @@ fn the_wheel_zooms_about_the_instant_under_the_mouse() {
 #[test]
 fn a_drag_moves_the_chart_with_the_hand_and_end_leads_back() {
     let (mut scope, view, before) = open_needles();
-    scope.display.drag(scope.window, (200, 250), (500, 260));
+    scope.display.drag(scope.window, (200, 250), (300, 260));
     scope.mouse_away();
-    let moved = view.viewport.time.panned_columns(-300.0, view.columns());
-    let dragged = scope.when("the chart 300 columns on", shows_needles(on(moved, &view)));
+    let moved = view.viewport.time.panned_columns(-100.0, view.columns());
+    let dragged = scope.when("the chart 100 columns on", shows_needles(on(moved, &view)));
     assert_eq!(needles(&dragged).len(), 2, "both needles are still in view");
     // The live edge is out of view: what comes now must not move the picture.
     let header = Frame::new(SIZE).header.bottom as usize;
@@ -115,7 +115,7 @@ fn a_drag_moves_the_chart_with_the_hand_and_end_leads_back() {
     scope.publish(&[("B", 50.0, 120.0), ("A", 50.0, 100.0)]);
     let pill = scope.when("how far it is back", |picture| picture.differences(&dragged, (60, 0, 140, header)) > 10);
     assert!(inked(&pill, (60, 8, 140, 28), DARK.info, DARK.strip).len() >= 30, "the header tells that it is back");
-    assert_eq!(pill.differences(&dragged, chart).min(1), 0, "the chart stands where it was dragged");
+    assert_eq!(pill.differences(&dragged, chart), 0, "the chart stands where it was dragged");
 
     scope.key("End");
     let live = scope.view(50.0, SPAN_NS, (100.0, 120.0));
@@ -129,7 +129,7 @@ fn a_drag_moves_the_chart_with_the_hand_and_end_leads_back() {
 #[test]
 fn the_crosshair_follows_the_mouse_and_leaves_with_it() {
     let (scope, view, before) = open_needles();
-    let (x, y) = (300, 200);
+    let (x, y) = (480, 200);
     scope.display.move_mouse(scope.window, (x, y));
     let cross = scope.when("the crosshair", |picture| picture.differences(&before, area(plot())) > 400);
     let changed_in_column = |x: usize| {
@@ -140,7 +140,8 @@ fn the_crosshair_follows_the_mouse_and_leaves_with_it() {
     // Dashes: half of a column and of a row.
     assert!(changed_in_column(x as usize) > plot().height() as usize * 4 / 10, "{}", changed_in_column(x as usize));
     assert!(changed_in_row(y as usize) > plot().width() as usize * 4 / 10, "{}", changed_in_row(y as usize));
-    assert_eq!((changed_in_column(x as usize - 40), changed_in_row(y as usize - 40)), (0, 0), "and nothing elsewhere");
+    // Elsewhere only the other dashes pass.
+    assert!(changed_in_column(x as usize - 40) <= 1 && changed_in_row(y as usize - 40) <= 1);
     // The read-out marks the newest tick at or before the cursor with a dot: of A the one at 15.1 s, of B the one at 0.
     assert!((15.2..29.8).contains(&((view.time_at(f64::from(x)) - at_ns(0.0)) as f64 / 1e9)));
     for (index, at_s, price) in [(0, 15.1, 100.0), (1, 0.0, 120.0)] {

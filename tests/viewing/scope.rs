@@ -2,6 +2,9 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -45,6 +48,7 @@ pub struct Colours {
     pub info: Rgb,
     pub warn: Rgb,
     pub bad: Rgb,
+    pub cross: Rgb,
 }
 
 pub const DARK: Colours = Colours {
@@ -54,6 +58,7 @@ pub const DARK: Colours = Colours {
     info: (86, 180, 233),
     warn: (224, 174, 56),
     bad: (240, 104, 64),
+    cross: (124, 139, 154),
 };
 
 pub const LIGHT: Colours = Colours {
@@ -63,14 +68,15 @@ pub const LIGHT: Colours = Colours {
     info: (20, 104, 170),
     warn: (148, 98, 0),
     bad: (196, 62, 20),
+    cross: (104, 118, 132),
 };
 
 /// Everything that a test holds in its hands. Fields end in this order: the programs before what they run on.
 pub struct Scope {
     pub consumer: Running,
     pub window: Window,
-    wire: Wire,
-    pub redis: RedisServer,
+    wire: Option<Wire>,
+    redis: Option<RedisServer>,
     pub display: Xvfb,
     /// The consumer's working directory.
     pub dir: TempDir,
@@ -98,11 +104,13 @@ impl Scope {
     pub fn open_plain(size: Size, args: &[&str]) -> Self {
         let redis = RedisServer::start();
         let url = format!("redis://127.0.0.1:{}", redis.port);
-        Self::open_at(redis, &url, size, args)
+        let mut scope = Self::open_at(&url, size, args);
+        scope.serve(redis);
+        scope
     }
 
-    /// A consumer that finds a running server at `url`.
-    pub fn open_at(redis: RedisServer, url: &str, size: Size, args: &[&str]) -> Self {
+    /// A consumer that looks for a server at `url`.
+    pub fn open_at(url: &str, size: Size, args: &[&str]) -> Self {
         let display = Xvfb::start(size.width + MARGIN_PX, size.height + MARGIN_PX);
         let dir = tempfile::tempdir().unwrap();
         let wanted = format!("{}x{}", size.width, size.height);
@@ -114,23 +122,21 @@ impl Scope {
             .start();
         let window = display.find_window("tickscope", LIMIT);
         display.focus(window);
-        let wire = Wire::connect(redis.port);
-        let mut scope = Self { consumer, window, wire, redis, display, dir, size };
-        scope.wait_for_subscriber();
-        scope
+        Self { consumer, window, wire: None, redis: None, display, dir, size }
     }
 
-    fn wait_for_subscriber(&mut self) {
+    /// Takes over the server that the consumer looks for; returns when it has subscribed.
+    pub fn serve(&mut self, redis: RedisServer) {
+        let mut wire = Wire::connect(redis.port);
         wait_until("the consumer to subscribe", LIMIT, || {
-            self.wire.ask(&format!("PUBSUB NUMSUB {CHANNEL}")).ends_with(":1\r\n")
+            wire.ask(&format!("PUBSUB NUMSUB {CHANNEL}")).ends_with(":1\r\n")
         });
+        (self.wire, self.redis) = (Some(wire), Some(redis));
     }
 
-    /// A new server in the place of one that has ended.
-    pub fn replace_server(&mut self, redis: RedisServer) {
-        self.wire = Wire::connect(redis.port);
-        self.redis = redis;
-        self.wait_for_subscriber();
+    /// Kills the server.
+    pub fn stop_server(&mut self) {
+        (self.wire, self.redis) = (None, None);
     }
 
     /// Publishes ticks in one message, so that they are shown at once or not at all.
@@ -141,13 +147,13 @@ impl Scope {
                 format!(r#"{{"symbol":"{symbol}","price":{price},"timestamp":{:.3}}}"#, T0_S as f64 + at_s)
             })
             .collect();
-        let answer = self.wire.ask(&format!("PUBLISH {CHANNEL} [{}]", objects.join(",")));
+        let answer = self.wire.as_mut().unwrap().ask(&format!("PUBLISH {CHANNEL} [{}]", objects.join(",")));
         assert_eq!(answer, ":1\r\n", "one subscriber got it");
     }
 
     /// The producer, publishing to the same server.
     pub fn producer(&self, args: &[&str]) -> Launch {
-        let url = format!("redis://127.0.0.1:{}", self.redis.port);
+        let url = format!("redis://127.0.0.1:{}", self.redis.as_ref().unwrap().port);
         process::producer().args(["--quiet", "--redis", &url]).args(args)
     }
 
@@ -171,6 +177,9 @@ impl Scope {
     pub fn mouse_away(&self) {
         let frame = Frame::new(self.size);
         self.display.move_mouse(self.window, (frame.header.right - 3, frame.header.bottom + 2));
+        // The crosshair's tag on the time axis is a box of one colour, which nothing else there has.
+        let cross = |pixel: u32| [DARK.cross, LIGHT.cross].contains(&rgb(pixel));
+        self.when("no crosshair", |picture| picture.count(area(frame.time_axis), cross) < 20);
     }
 
     /// Ends it by a key and returns what it said.
@@ -202,6 +211,16 @@ pub fn badge_is(picture: &Picture, colour: Rgb) -> bool {
 /// Colour of a symbol, by its place in `--symbols`.
 pub fn slot(index: usize) -> Rgb {
     palette(Theme::Dark, index)
+}
+
+/// A PNG file of ours.
+pub fn decode(path: &Path) -> Picture {
+    let mut reader = png::Decoder::new(BufReader::new(File::open(path).unwrap())).read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
+    let pixels = bytes.chunks_exact(3).map(|p| u32::from_be_bytes([0, p[0], p[1], p[2]])).collect();
+    Picture { width: info.width as usize, height: info.height as usize, pixels }
 }
 
 /// How much of `colour` lies over `ground` in a pixel, 0 to 1; 0 where another colour is at work.
