@@ -34,6 +34,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// A session that lasted this long was healthy, even if no message came.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 
+/// An attempt that fails for the same reason as the one before it is told this often: a night without a server is some
+/// thousand lines, not fifty thousand.
+const SAME_CAUSE_EVERY: Duration = Duration::from_secs(10);
+
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-consumer";
 
@@ -130,7 +134,8 @@ pub async fn subscribe(
         Target::Local { port } => Some(Local::new(*port)),
         Target::Given(_) => None,
     };
-    let mut session = Session { target, channels, feed, was_live: false, buffer: Buffer::new() };
+    let mut session = Session { target, channels, feed, was_live: false, is_live: false, buffer: Buffer::new() };
+    let mut told: Option<(String, Instant)> = None;
     session.feed.link(LinkState::Connecting);
     let outcome = loop {
         let started = Instant::now();
@@ -149,7 +154,13 @@ pub async fn subscribe(
         if session.buffer.messages > 0 || started.elapsed() >= HEALTHY_AFTER {
             backoff.reset();
         }
-        warn!("{cause}; trying again");
+        let is_old = told.as_ref().is_some_and(|(old, at)| *old == cause && at.elapsed() < SAME_CAUSE_EVERY);
+        if is_old && !session.is_live {
+            debug!("{cause}; trying again");
+        } else {
+            warn!("{cause}; trying again");
+            told = Some((cause.clone(), Instant::now()));
+        }
         session.feed.link(LinkState::Down(cause));
         let wait = backoff.next().unwrap_or(ANSWER_TIMEOUT);
         tokio::select! {
@@ -234,7 +245,10 @@ struct Session<'a, F> {
     target: &'a Target,
     channels: &'a [Channel],
     feed: &'a mut F,
+    /// At some time.
     was_live: bool,
+    /// In this attempt.
+    is_live: bool,
     buffer: Buffer,
 }
 
@@ -242,6 +256,7 @@ impl<F: Feed> Session<'_, F> {
     /// Connects, subscribes and delivers until something ends it.
     async fn run(&mut self, local: Option<&mut Local>) -> Ended {
         self.buffer.clear();
+        self.is_live = false;
         if let Some(local) = local {
             match local.ensure().await {
                 Ok(role) => debug!(?role, "local server"),
@@ -276,7 +291,7 @@ impl<F: Feed> Session<'_, F> {
             }
         }
         info!("subscribed at {endpoint}");
-        self.was_live = true;
+        (self.was_live, self.is_live) = (true, true);
         self.feed.link(LinkState::Live);
         self.deliver(&mut *stream).await
     }
