@@ -35,7 +35,7 @@ const QUEUE_TICKS_PACED: usize = 65_536;
 
 /// Ticks that wait when the source follows the server: a few pipelines, so that a tick is stamped only milliseconds
 /// before it leaves.
-const QUEUE_TICKS_UNPACED: usize = 2_048;
+const QUEUE_TICKS_UNPACED: usize = 4_096;
 
 /// How long a clean end may take to publish what still waits. Users are promised an end within a second.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(800);

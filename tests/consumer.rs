@@ -10,10 +10,13 @@ mod support {
     pub mod wait;
 }
 
-mod consumer {
+mod consuming {
     pub mod bench;
     mod day;
     mod hostile;
     mod interop;
+    mod life;
+    mod local;
     mod loss;
+    mod refused;
 }

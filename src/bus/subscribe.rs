@@ -34,8 +34,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// A session that lasted this long was healthy, even if no message came.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 
-/// While the server is away, say so at most this often.
-const NOTICE_EVERY: Duration = Duration::from_secs(5);
+/// An attempt that fails for the same reason as the one before it is told this often: a night without a server is some
+/// thousand lines, not fifty thousand.
+const SAME_CAUSE_EVERY: Duration = Duration::from_secs(10);
 
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-consumer";
@@ -135,7 +136,7 @@ pub async fn subscribe(
     };
     let mut session = Session { target, channels, feed, was_live: false, live_since: None, buffer: Buffer::new() };
     session.feed.link(LinkState::Connecting);
-    let mut noticed = None;
+    let mut told: Option<(String, Instant)> = None;
     let outcome = loop {
         let ended = tokio::select! {
             biased;
@@ -149,16 +150,16 @@ pub async fn subscribe(
             Ended::Refused(error) => error.to_string(),
             Ended::Lost(cause) => cause,
         };
-        let lasted = session.live_since.take().is_some_and(|since| since.elapsed() >= HEALTHY_AFTER);
-        if session.buffer.messages > 0 || lasted {
+        let live_since = session.live_since.take();
+        if session.buffer.messages > 0 || live_since.is_some_and(|since| since.elapsed() >= HEALTHY_AFTER) {
             backoff.reset();
-            noticed = None;
         }
-        if noticed.is_none_or(|at: Instant| at.elapsed() >= NOTICE_EVERY) {
-            noticed = Some(Instant::now());
-            warn!("{cause}; trying again");
-        } else {
+        let is_old = told.as_ref().is_some_and(|(old, at)| *old == cause && at.elapsed() < SAME_CAUSE_EVERY);
+        if is_old && live_since.is_none() {
             debug!("{cause}; trying again");
+        } else {
+            warn!("{cause}; trying again");
+            told = Some((cause.clone(), Instant::now()));
         }
         session.feed.link(LinkState::Down(cause));
         let wait = backoff.next().unwrap_or(ANSWER_TIMEOUT);

@@ -3,12 +3,15 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use tickscope::bus::BrokerLimits;
+
 use super::process::{Launch, Running};
+use super::server::Embedded;
+pub use super::server::free_port;
 use super::wait::{wait_for, wait_until};
 
 /// For whatever a server does: generous, because the machine may be busy.
@@ -19,11 +22,6 @@ pub struct RedisServer {
     port: u16,
     password: Option<String>,
     running: Option<Running>,
-}
-
-/// A port on this machine on which nothing listens.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 impl RedisServer {
@@ -91,6 +89,48 @@ impl RedisServer {
     /// Listens to `channel` from now on.
     pub fn subscribe(&self, channel: &str) -> Subscriber {
         Subscriber::start(&self.client(), channel)
+    }
+}
+
+/// A server of either kind, for tests that do not care which.
+pub enum Server {
+    Redis(RedisServer),
+    Embedded(Embedded),
+}
+
+impl Server {
+    /// A real redis-server.
+    pub fn redis() -> Self {
+        Self::Redis(RedisServer::start())
+    }
+
+    /// Our own broker.
+    pub fn embedded() -> Self {
+        // As with redis-server above, no subscriber is cut off: a test's subscriber may be slower than the producer.
+        let bytes = usize::MAX / 2;
+        let limits =
+            BrokerLimits { subscriber_hard_bytes: bytes, subscriber_soft_bytes: bytes, ..BrokerLimits::default() };
+        Self::Embedded(Embedded::start_with(limits))
+    }
+
+    pub fn url(&self) -> String {
+        match self {
+            Self::Redis(server) => server.url(),
+            Self::Embedded(server) => format!("redis://127.0.0.1:{}", server.port),
+        }
+    }
+
+    /// On 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Redis(server) => server.port(),
+            Self::Embedded(server) => server.port,
+        }
+    }
+
+    /// Listens to `channel` from now on.
+    pub fn subscribe(&self, channel: &str) -> Subscriber {
+        Subscriber::start(&redis::Client::open(self.url()).unwrap(), channel)
     }
 }
 

@@ -183,7 +183,15 @@ fn nothing_breaks_before_the_first_tick() {
     for key in keys {
         let span = rig.controls.advance(EDGE, EDGE);
         let (frame, hits) = (Frame::new(Size { width: 1, height: 1 }), Hits::default());
-        let seen = Seen { frame: &frame, hits: &hits, span, edge_ns: None, oldest_ns: None, axis: AxisKind::Percent };
+        let seen = Seen {
+            frame: &frame,
+            hits: &hits,
+            span,
+            edge_ns: None,
+            newest_ns: None,
+            oldest_ns: None,
+            axis: AxisKind::Percent,
+        };
         rig.controls.apply(Input::Key { key, repeat: false }, &seen);
     }
     assert!(rig.controls.follows());

@@ -286,8 +286,15 @@ fn each_object_of_an_array_stands_for_itself() {
 }
 
 /// Names that would clear a screen, colour it, ring, end a line, and turn text around.
-const EVIL_SYMBOLS: &[&str] =
-    &["\u{1b}[2J", "\u{1b}]0;owned\u{7}", "\u{9b}31m", "A\rB\n", "\u{7f}\u{8}\0", "\u{202e}LPAA\u{2066}", "\u{feff}\u{200b}"];
+const EVIL_SYMBOLS: &[&str] = &[
+    "\u{1b}[2J",
+    "\u{1b}]0;owned\u{7}",
+    "\u{9b}31m",
+    "A\rB\n",
+    "\u{7f}\u{8}\0",
+    "\u{202e}LPAA\u{2066}",
+    "\u{feff}\u{200b}",
+];
 
 #[test]
 fn symbols_cannot_steer_a_terminal() {
@@ -363,7 +370,10 @@ fn a_message_that_is_too_long_by_its_name_breaks_no_connection() {
     let consumer = listen(redis.port, &["--channel", "long.*"]);
     let mut publisher = Publisher::connect(redis.port);
     let good = tick("SPY", 1.0, 0);
-    publisher.publish_all(&format!("long.{}", "n".repeat(1 << 20)), [format!("{good}{}", " ".repeat((16 << 20) - good.len()))]);
+    publisher.publish_all(
+        &format!("long.{}", "n".repeat(1 << 20)),
+        [format!("{good}{}", " ".repeat((16 << 20) - good.len()))],
+    );
     publisher.publish_all("long.1", [&good]);
     let report = finish(consumer, 1, 1);
     assert_eq!((&report["rejected"], &report["reconnects"]), (&json!({"too_long": 1}), &json!(0)), "{report}");

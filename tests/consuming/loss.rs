@@ -75,6 +75,10 @@ fn a_loss_inside_an_array_is_seen_as_well() {
         };
         Publisher::connect(port).publish_all(CHANNEL, [array(&[1, 2, 3, 6]), array(&[6, 7, 10])]);
         let report = finish(consumer, 7, 0);
-        assert_eq!((&report["lost"], &report["duplicates"], &report["kept"]), (&json!(4), &json!(1), &json!(6)), "{name}");
+        assert_eq!(
+            (&report["lost"], &report["duplicates"], &report["kept"]),
+            (&json!(4), &json!(1), &json!(6)),
+            "{name}"
+        );
     });
 }

@@ -8,7 +8,8 @@ use crate::support::server::{free_port, on_both};
 
 /// Publishes with the script; its own account of it.
 fn publish(port: u16, count: u64, more: &[&str]) -> Value {
-    let told = python("publish_ticks.py").args([url(port), count.to_string()]).args(more).run(LIMIT).expect_code(0).json();
+    let told =
+        python("publish_ticks.py").args([url(port), count.to_string()]).args(more).run(LIMIT).expect_code(0).json();
     assert_eq!(told["sent"], count);
     told
 }
