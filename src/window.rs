@@ -324,8 +324,8 @@ impl Window {
     fn collect_mouse(&mut self, each: &mut impl FnMut(Input)) {
         let down = self.inner.get_mouse_down(MouseButton::Left);
         if self.pressed && !down {
-            // It came up somewhere between the last place and this one. The last one it is: a hand that clicks and moves on
-            // at once has clicked, not dragged.
+            // It came up somewhere between the last place and this one. The last one it is: a hand that clicks and moves
+            // on at once has clicked, not dragged.
             self.pressed = false;
             let (x, y) = self.place();
             each(Input::Released { x, y });

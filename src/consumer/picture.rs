@@ -129,8 +129,9 @@ impl Picture {
         }
     }
 
+    /// The axis adds what its steps need; the finest price must not give a coarse one digits that it never has.
     fn axis_decimals(&self, gathered: &Gathered) -> usize {
-        gathered.shown.iter().filter(|shown| shown.visible).map(|shown| self.decimals[shown.slot]).max().unwrap_or(2)
+        gathered.visible().map(|shown| self.decimals[shown.slot]).min().unwrap_or(2)
     }
 
     fn choose_axis(&mut self, choice: AxisChoice, gathered: &Gathered) -> AxisKind {

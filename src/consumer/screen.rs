@@ -101,8 +101,8 @@ impl Screen {
         if age >= HEARTBEAT || shared.arrivals().stale_for(now).is_some() != self.seeing.stale {
             return true;
         }
-        // The live edge moves on with the clock, but a picture in which only that has moved by some pixels is not worth a
-        // redraw of its own: it moves in the rhythm of the data, and with the heartbeat.
+        // The live edge moves on with the clock, but a picture in which only that has moved by some pixels is not worth
+        // a redraw of its own: it moves in the rhythm of the data, and with the heartbeat.
         shared.revision() != drawn_revision && age >= interval
     }
 

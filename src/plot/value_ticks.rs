@@ -9,6 +9,9 @@ const SPACING_PX: f64 = 44.0;
 /// Digits after the point beyond which a value is written in powers of ten: the axis has room for about nine figures.
 const DECIMALS_MAX: usize = 8;
 
+/// Figures that the axis has room for, those before the point included.
+const FIGURES_MAX: usize = 9;
+
 /// Digits after the point in powers of ten: all that `f64` has.
 const DIGITS_MAX: usize = 15;
 
@@ -44,7 +47,7 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
     }
     let needed = usize::try_from(-exponent).unwrap_or(0);
     let decimals = match axis {
-        AxisKind::Price => needed.max(decimals),
+        AxisKind::Price => needed.max(fitting(decimals, widest)),
         AxisKind::Percent => needed.max(1),
     };
     let scientific = widest >= PLAIN_MAX || needed > DECIMALS_MAX;
@@ -62,6 +65,12 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
         }
     }
     ticks
+}
+
+/// As many of the `decimals` as there is room for behind values up to `widest`.
+fn fitting(decimals: usize, widest: f64) -> usize {
+    let whole = if widest >= 10.0 { widest.log10().floor() as usize + 1 } else { 1 };
+    decimals.min(FIGURES_MAX.saturating_sub(whole))
 }
 
 /// The smallest digit * 10^exponent that is at least `least`, with a digit of 1, 2 or 5.
@@ -118,7 +127,7 @@ pub(super) fn decimals_per_px(span: ValueSpan, height_px: f64, axis: AxisKind, d
     let step = (span.hi / 2.0 - span.lo / 2.0) * 2.0 / height_px.max(1.0);
     let needed = if step > 0.0 { (-step.log10()).floor().clamp(0.0, DECIMALS_MAX as f64) as usize } else { 0 };
     match axis {
-        AxisKind::Price => needed.max(decimals),
+        AxisKind::Price => needed.max(fitting(decimals, span.lo.abs().max(span.hi.abs()))),
         AxisKind::Percent => needed.clamp(2, 4),
     }
 }
@@ -126,6 +135,17 @@ pub(super) fn decimals_per_px(span: ValueSpan, height_px: f64, axis: AxisKind, d
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_have_no_more_decimals_than_the_axis_has_room_for() {
+        let labels = |lo: f64, hi: f64, decimals: usize| {
+            let ticks = value_ticks(ValueSpan { lo, hi }, 400.0, AxisKind::Price, decimals);
+            ticks.into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+        };
+        assert!(labels(0.0, 64_000.0, 8).contains(&"20000.0000".to_owned()));
+        assert!(labels(0.0, 64_000.0, 2).contains(&"20000.00".to_owned()));
+        assert!(labels(0.000_012, 0.000_013, 8).contains(&"0.00001220".to_owned()));
+    }
     use proptest::prelude::*;
 
     fn labels(lo: f64, hi: f64, axis: AxisKind, decimals: usize) -> Vec<String> {
