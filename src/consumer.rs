@@ -31,7 +31,7 @@ pub use snapshot::SnapshotError;
 
 use crate::bus::{SubscribeError, Target, subscribe};
 use crate::cli;
-use crate::model::Decoder;
+use crate::model::{Decoder, display_safe};
 use crate::plot::{Frame, Painter, PlotError, Size};
 use crate::series::{Book, BookConfig, History};
 use crate::window::WindowError;
@@ -60,9 +60,6 @@ pub enum ConsumerError {
     /// No subscription.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
-    /// No snapshot.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
     /// No picture.
     #[error("the chart cannot be drawn")]
     Plot(#[from] PlotError),
@@ -134,8 +131,11 @@ pub fn run(
         Ok(Err(_)) => return Err(ConsumerError::NetworkEnded),
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
-    write_snapshot(config, size?, &shared, &mut controls, &mut picture)?;
-    Ok(Report::collect(&shared, started.elapsed().as_secs_f64()))
+    let size = size?;
+    let report = Report::collect(&shared, started.elapsed().as_secs_f64());
+    // The figures of a long run are worth having even where its picture cannot be kept.
+    let snapshot_error = write_snapshot(config, size, &shared, &mut controls, &mut picture).err();
+    Ok(Report { snapshot_error, ..report })
 }
 
 fn history(kept: Kept) -> History {
@@ -221,12 +221,12 @@ fn write_snapshot(
     shared: &Shared,
     controls: &mut Controls,
     picture: &mut Picture,
-) -> Result<(), ConsumerError> {
+) -> Result<(), SnapshotError> {
     let Some((path, format)) = &config.snapshot else { return Ok(()) };
     let mut painter = Painter::new()?;
     picture.toast = None;
     let (scene, _) = picture.scene(shared, controls, &Frame::new(size), Instant::now());
     snapshot::write(&mut painter, &scene, size, path, *format)?;
-    info!("saved {}", path.display());
+    info!("saved {}", display_safe(&path.display().to_string()));
     Ok(())
 }

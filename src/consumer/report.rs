@@ -1,10 +1,12 @@
 //! What is said at the end of a run.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use crate::consumer::shared::Shared;
+use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
 
 /// One symbol's figures over everything received.
@@ -23,7 +25,7 @@ pub struct SymbolReport {
 }
 
 /// Figures of a whole run; `--stats json` prints them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Report {
     /// Well-formed ticks.
     pub received: u64,
@@ -49,6 +51,9 @@ pub struct Report {
     pub elapsed_s: f64,
     /// By symbol, as it came over the wire.
     pub symbols: BTreeMap<String, SymbolReport>,
+    /// The snapshot that was asked for could not be written.
+    #[serde(skip)]
+    pub snapshot_error: Option<SnapshotError>,
 }
 
 impl Report {
@@ -83,6 +88,7 @@ impl Report {
             reconnects,
             elapsed_s,
             symbols,
+            snapshot_error: None,
         }
     }
 
@@ -96,7 +102,12 @@ impl Report {
         // JSON leaves DEL, the C1 controls and what turns text around as they are. Here they stand in strings only.
         let mut safe = String::with_capacity(json.len() + 16);
         for c in json.chars() {
-            if is_display_safe(c) { safe.push(c) } else { safe.push_str(&format!("\\u{:04x}", u32::from(c))) }
+            if is_display_safe(c) {
+                safe.push(c);
+            } else {
+                // A string takes every write: there is no error to handle.
+                let _ = write!(safe, "\\u{:04x}", u32::from(c));
+            }
         }
         safe
     }
