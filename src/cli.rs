@@ -26,7 +26,7 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_INTERRUPTED: i32 = 130;
 
 /// Longest duration taken from a command line: a hundred years, well inside 64 bits of nanoseconds.
-pub const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
+pub const DURATION_MAX: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// Why a duration cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]

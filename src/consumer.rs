@@ -15,7 +15,6 @@ mod snapshot;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -32,18 +31,19 @@ pub use snapshot::SnapshotError;
 use crate::bus::{SubscribeError, Target, subscribe};
 use crate::cli;
 use crate::model::{Decoder, display_safe};
-use crate::plot::{Frame, Painter, PlotError, Size};
+use crate::plot::{Frame, Painter, PlotError, Scene, Size};
 use crate::series::{Book, BookConfig, History};
 use crate::window::WindowError;
 use controls::Controls;
 use demo::DemoError;
 use ingest::Ingest;
+use meters::SETTLE_EVERY;
 use picture::Picture;
 use screen::Screen;
 use shared::Shared;
 
 /// The visible span unless told otherwise; it grows with the data up to here.
-const SPAN_DEFAULT: Duration = Duration::from_secs(300);
+const SPAN_DEFAULT: Duration = Duration::from_mins(5);
 
 /// Threads for the network: one reads, one runs timers and signals, and the demo's broker and producer share both.
 const WORKERS: usize = 2;
@@ -106,7 +106,7 @@ pub fn run(
         history: history(config.history),
     })));
     let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
-    let target = demo.as_ref().map_or_else(|| config.target.clone(), |demo| demo.target());
+    let target = demo.as_ref().map_or_else(|| config.target.clone(), demo::Demo::target);
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
@@ -115,10 +115,12 @@ pub fn run(
     let size = match screen {
         Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
         None => {
-            runtime.block_on(wait_headless(stopped, &shared));
+            runtime.block_on(wait_headless(stopped, &shared, &mut picture));
             Ok(config.size)
         }
     };
+    // Collected while the connection still stands, so that the picture says how it was.
+    let scene = size.as_ref().ok().map(|size| last_scene(*size, &shared, &mut controls, &mut picture));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
@@ -134,7 +136,7 @@ pub fn run(
     let size = size?;
     let report = Report::collect(&shared, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
-    let snapshot_error = write_snapshot(config, size, &shared, &mut controls, &mut picture).err();
+    let snapshot_error = scene.and_then(|scene| write_snapshot(config, size, &scene).err());
     Ok(Report { snapshot_error, ..report })
 }
 
@@ -179,10 +181,9 @@ fn spawn_network(
 ) -> tokio::task::JoinHandle<Result<(), SubscribeError>> {
     let (target, channels) = (target.clone(), config.channels.clone());
     let mut ingest = Ingest::new(Arc::clone(shared), Decoder::new(config.fields.clone()));
-    let (shared, stop) = (Arc::clone(shared), Arc::clone(stop));
+    let stop = Arc::clone(stop);
     runtime.spawn(async move {
         let outcome = subscribe(&target, &channels, &mut ingest, stop.subscribe(), rng).await;
-        shared.ended.store(true, Ordering::Release);
         // Without a subscription there is nothing left to show: the window closes and the error is said.
         let _ = stop.send(true);
         outcome
@@ -190,17 +191,22 @@ fn spawn_network(
 }
 
 /// Waits for the end; says now and then how it goes, and every change to those who asked for detail.
-async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared) {
+async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, picture: &mut Picture) {
     const STATUS_EVERY: Duration = Duration::from_secs(10);
     const STATUS_EVERY_VERBOSE: Duration = Duration::from_secs(1);
     let is_verbose = tracing::enabled!(tracing::Level::DEBUG);
     let mut status = tokio::time::interval(if is_verbose { STATUS_EVERY_VERBOSE } else { STATUS_EVERY });
     status.tick().await;
+    let mut settle = tokio::time::interval(SETTLE_EVERY);
     let mut told = (0, 0);
     loop {
         tokio::select! {
             // The sender lives as long as the run, so an error cannot come; it would be an end as well.
             _ = stopped.wait_for(|stop| *stop) => return,
+            _ = settle.tick() => {
+                let received = shared.book().counters().received;
+                picture.meters.settle(Instant::now(), received);
+            }
             _ = status.tick() => {
                 let counters = shared.book().counters();
                 let rejected = shared.rejects().total();
@@ -215,18 +221,17 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared) {
     }
 }
 
-fn write_snapshot(
-    config: &Config,
-    size: Size,
-    shared: &Shared,
-    controls: &mut Controls,
-    picture: &mut Picture,
-) -> Result<(), SnapshotError> {
+fn write_snapshot(config: &Config, size: Size, scene: &Scene) -> Result<(), SnapshotError> {
     let Some((path, format)) = &config.snapshot else { return Ok(()) };
-    let mut painter = Painter::new()?;
-    picture.toast = None;
-    let (scene, _) = picture.scene(shared, controls, &Frame::new(size), Instant::now());
-    snapshot::write(&mut painter, &scene, size, path, *format)?;
+    snapshot::write(&mut Painter::new()?, scene, size, path, *format)?;
     info!("saved {}", display_safe(&path.display().to_string()));
     Ok(())
+}
+
+/// What a snapshot shows: the chart as it stands, without what belongs to a hand at the mouse.
+fn last_scene(size: Size, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> Scene {
+    picture.toast = None;
+    controls.mouse = None;
+    controls.help = false;
+    picture.scene(shared, controls, &Frame::new(size), Instant::now()).0
 }

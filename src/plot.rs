@@ -100,7 +100,8 @@ impl Painter {
         Ok(Self { fonts: Fonts::new()?, mask: Mask::default(), ground: None })
     }
 
-    /// Paints `scene` into `pixels` (0x00RRGGBB, row by row, `width * height` of them) and says what can be clicked where.
+    /// Paints `scene` into `pixels` (0x00RRGGBB, row by row, `width * height` of them), and says what can be clicked
+    /// where. What the buffer held before does not matter.
     pub fn paint(&mut self, scene: &Scene, pixels: &mut [u32], size: Size) -> Result<Hits, PlotError> {
         let expected = checked(size)?;
         if pixels.len() != expected {

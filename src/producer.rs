@@ -29,13 +29,13 @@ use crate::model::TimestampFormat;
 use crate::producer::feeder::{Ended, Fed, Feeder, Lag};
 use crate::producer::progress::Watcher;
 
-/// Ticks that wait while the server is away, when their source keeps its pace: a minute at a thousand a second, in about
-/// 15 MB.
+/// Ticks that wait while the server is away, when their source keeps its pace: a minute at a thousand a second, in
+/// about 15 MB.
 const QUEUE_TICKS_PACED: usize = 65_536;
 
 /// Ticks that wait when the source follows the server: a few pipelines, so that a tick is stamped only milliseconds
 /// before it leaves.
-const QUEUE_TICKS_UNPACED: usize = 2_048;
+const QUEUE_TICKS_UNPACED: usize = 4_096;
 
 /// How long a clean end may take to publish what still waits. Users are promised an end within a second.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(800);
@@ -136,11 +136,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<R
     let Config { target, channel, display, pace, id, .. } = &config;
     let capacity = if matches!(pace, Pace::Unpaced) { QUEUE_TICKS_UNPACED } else { QUEUE_TICKS_PACED };
     let outbox = Arc::new(Outbox::new(capacity));
-    let (display, pace, id) = (display.clone(), *pace, id.clone());
+    let (display, pace, id, channel) = (display.clone(), *pace, id.clone(), channel.clone());
     let echo = display.ticks.then(|| progress::echo(display.console.clone()));
     let mut publisher = Publisher::start(target.clone(), channel.clone(), &outbox, echo, config.jitter_seed);
     let lag = Lag::default();
-    let mut watching = std::pin::pin!(Watcher::new(&display, channel.clone(), pace, &outbox, &lag).run());
+    let mut watching = std::pin::pin!(Watcher::new(&display, &channel, pace, &outbox, &lag).run());
     let mut feeder = Feeder::new(config, &outbox, &lag).map_err(Error::Thread)?;
     let mut shutdown = std::pin::pin!(shutdown);
 

@@ -172,7 +172,7 @@ impl Series {
         self.len == 0
     }
 
-    /// Ticks received in all: those kept, evicted and too late. Grows with every change.
+    /// Ticks received in all: those kept, evicted and too late.
     pub fn received(&self) -> u64 {
         self.received
     }

@@ -5,11 +5,23 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minifb::{InputCallback, MouseButton, MouseMode, WindowOptions};
+use minifb::{HasWindowHandle, InputCallback, MouseButton, MouseMode, WindowOptions};
+use raw_window_handle::RawWindowHandle;
 use thiserror::Error;
 
 /// Key presses kept between two polls. Nobody types faster; what exceeds it is dropped.
 const KEYS_QUEUED_MAX: usize = 64;
+
+/// What minifb 0.29 reports for one notch of the wheel to the right and up, by window system. On X11 it counts a notch
+/// when the button goes down and again when it goes up, and takes the left button for the right one; from Wayland it
+/// passes on pixels, 10 to 15 of them, downwards; from Windows a tenth of 120 units.
+const NOTCH_X11: (f32, f32) = (-2.0, 2.0);
+const NOTCH_WAYLAND: (f32, f32) = (10.0, -10.0);
+const NOTCH_WINDOWS: (f32, f32) = (12.0, 12.0);
+const NOTCH_ELSEWHERE: (f32, f32) = (1.0, 1.0);
+
+/// Most notches between two polls that are believed: a flung touchpad must not throw the view to the other end of time.
+const NOTCHES_MAX: f64 = 5.0;
 
 /// Why there is no window.
 #[derive(Debug, Error)]
@@ -240,6 +252,8 @@ fn translate(key: minifb::Key) -> Option<Key> {
 pub struct Window {
     inner: minifb::Window,
     keys: KeyQueue,
+    /// What the window system reports for one notch of the wheel.
+    notch: (f32, f32),
     size: (usize, usize),
     mouse: Option<(f32, f32)>,
     pressed: bool,
@@ -256,7 +270,8 @@ impl Window {
         let keys = KeyQueue::default();
         inner.set_input_callback(Box::new(Keys { queue: Arc::clone(&keys), held: Vec::new() }));
         let size = (width as usize, height as usize);
-        Ok(Self { inner, keys, size, mouse: None, pressed: false })
+        let notch = notch_of(&inner);
+        Ok(Self { inner, keys, notch, size, mouse: None, pressed: false })
     }
 
     /// Columns and rows inside the window.
@@ -322,8 +337,18 @@ impl Window {
             each(if down { Input::Pressed { x, y } } else { Input::Released { x, y } });
         }
         if let Some((right, up)) = self.inner.get_scroll_wheel() {
-            each(Input::Wheel { x, y, up: up.into(), right: right.into() });
+            let notches = |reported: f32, notch: f32| f64::from(reported / notch).clamp(-NOTCHES_MAX, NOTCHES_MAX);
+            each(Input::Wheel { x, y, up: notches(up, self.notch.1), right: notches(right, self.notch.0) });
         }
+    }
+}
+
+fn notch_of(window: &minifb::Window) -> (f32, f32) {
+    match window.window_handle().map(|handle| handle.as_raw()) {
+        Ok(RawWindowHandle::Xlib(_) | RawWindowHandle::Xcb(_)) => NOTCH_X11,
+        Ok(RawWindowHandle::Wayland(_)) => NOTCH_WAYLAND,
+        Ok(RawWindowHandle::Win32(_)) => NOTCH_WINDOWS,
+        _ => NOTCH_ELSEWHERE,
     }
 }
 

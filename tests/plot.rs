@@ -1,4 +1,5 @@
 //! Frames as pixels: what is drawn where, and what never is.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail by panicking, as tests do")]
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -97,10 +98,10 @@ impl Picture {
 
     /// How much of a line of `color` lies over a pixel that is otherwise as in `without`, 0 to 1.
     fn share(&self, without: &Self, (x, y): (i32, i32), color: (u8, u8, u8)) -> f64 {
-        let (p, g) = (self.pixel(x, y), without.pixel(x, y));
-        let channels = [(p.0, g.0, color.0), (p.1, g.1, color.1), (p.2, g.2, color.2)];
-        let (p, g, c) = channels.into_iter().max_by_key(|(_, g, c)| g.abs_diff(*c)).unwrap();
-        (f64::from(p) - f64::from(g)) / (f64::from(c) - f64::from(g))
+        let (with, bare) = (self.pixel(x, y), without.pixel(x, y));
+        let channels = [(with.0, bare.0, color.0), (with.1, bare.1, color.1), (with.2, bare.2, color.2)];
+        let (with, bare, full) = channels.into_iter().max_by_key(|(_, bare, full)| bare.abs_diff(*full)).unwrap();
+        (f64::from(with) - f64::from(bare)) / (f64::from(full) - f64::from(bare))
     }
 }
 
@@ -342,7 +343,7 @@ fn help_notice_and_toast_cover_the_chart_but_not_the_strips() {
 fn busy(size: Size) -> Scene {
     let rect = Frame::new(size).plot;
     let mut busy = scene();
-    let symbols = ["SPY", "ÄÖ€", "日本", "<&>\"'", "A_VERY_LONG_SYMBOL_THAT_NO_EXCHANGE_WOULD_EVER_GIVE_TO_ANY_PAPER"];
+    let symbols = ["SPY", "ÄÖ€", "日本", "<&>\"'", "A_LONG_SYMBOL_THAT_NO_EXCHANGE_WOULD_EVER_GIVE_TO_ANY_PAPER"];
     let mut rows = Vec::new();
     for slot in 0..40_usize {
         let symbol = symbols[slot % symbols.len()];

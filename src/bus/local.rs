@@ -25,7 +25,8 @@ const LEAVING_PAUSE: Duration = Duration::from_millis(50);
 /// Longest answer to a PING that is looked at; an error line with its reason fits.
 const ANSWER_BYTES_MAX: usize = 256;
 
-/// First words of errors that only a Redis gives to a PING. It is there, and the connection to it will tell what ails it.
+/// First words of errors that only a Redis gives to a PING. It is there, and the connection to it will tell what ails
+/// it.
 const REDIS_ERRORS: [&[u8]; 6] =
     [b"-LOADING ", b"-BUSY ", b"-MASTERDOWN ", b"-NOPERM ", b"-DENIED ", b"-ERR max number of clients reached"];
 
@@ -90,9 +91,9 @@ impl Local {
         Self { port, broker: None }
     }
 
-    /// Makes sure that something which speaks the Redis protocol listens on the port: what is there, or else a broker of
-    /// our own. Called before each attempt to connect, it makes the first guest that misses its owner the next owner.
-    /// It takes about a second at most.
+    /// Makes sure that something which speaks the Redis protocol listens on the port: what is there, or else a broker
+    /// of our own. Called before each attempt to connect, it makes the first guest that misses its owner the next
+    /// owner. It takes about a second at most.
     pub async fn ensure(&mut self) -> Result<Role, LocalError> {
         if self.broker.as_ref().is_some_and(Broker::is_serving) {
             return Ok(Role::Owner);

@@ -25,8 +25,8 @@ const ELEMENTS_MAX: usize = 1 << 16;
 pub(super) enum Frame<'a> {
     /// A published message.
     Message(&'a [u8]),
-    /// A published message beyond [`MESSAGE_BYTES_MAX`], or beyond [`FRAME_BYTES_MAX`] with its names. The bytes from the frame's start up to its end are to be
-    /// skipped as they arrive.
+    /// A published message beyond [`MESSAGE_BYTES_MAX`], or beyond [`FRAME_BYTES_MAX`] with its names. The bytes from
+    /// the frame's start up to its end are to be skipped as they arrive.
     TooLong,
     /// Confirms one channel or pattern.
     Subscribed,
@@ -239,7 +239,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), text in "[*>$%:+\\-0-9\r\na-e]{0,40}") {
+        fn no_bytes_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..64),
+            text in "[*>$%:+\\-0-9\r\na-e]{0,40}",
+        ) {
             let _ = (frames(&bytes), frames(text.as_bytes()));
         }
     }

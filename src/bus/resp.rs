@@ -128,8 +128,8 @@ impl OwnedArgs {
 
 /// Finds the end of the first command in a growing buffer, without copying arguments and without reading a byte twice.
 ///
-/// [`decode`](Self::decode) is called with the bytes that are not consumed yet; between two calls that found no end, the
-/// buffer may only grow at its end. Memory is bounded by the limits above, whatever lengths the client announces.
+/// [`decode`](Self::decode) is called with the bytes that are not consumed yet; between two calls that found no end,
+/// the buffer may only grow at its end. Memory is bounded by the limits above, whatever lengths the client announces.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     spans: Vec<Span>,

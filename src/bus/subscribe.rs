@@ -23,7 +23,7 @@ use crate::model::display_safe;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// A server that has said nothing for this long is asked whether it is there.
-const PING_EVERY: Duration = Duration::from_millis(1_000);
+const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// A server that has said nothing for this long, though asked, is gone. Users are promised to see it within 3 s.
 const SILENCE_MAX: Duration = Duration::from_millis(2_500);
@@ -134,11 +134,10 @@ pub async fn subscribe(
         Target::Local { port } => Some(Local::new(*port)),
         Target::Given(_) => None,
     };
-    let mut session = Session { target, channels, feed, was_live: false, is_live: false, buffer: Buffer::new() };
-    let mut told: Option<(String, Instant)> = None;
+    let mut session = Session { target, channels, feed, was_live: false, live_since: None, buffer: Buffer::new() };
     session.feed.link(LinkState::Connecting);
+    let mut told: Option<(String, Instant)> = None;
     let outcome = loop {
-        let started = Instant::now();
         let ended = tokio::select! {
             biased;
             () = stopped(&mut shutdown) => Ended::Shutdown,
@@ -151,11 +150,12 @@ pub async fn subscribe(
             Ended::Refused(error) => error.to_string(),
             Ended::Lost(cause) => cause,
         };
-        if session.buffer.messages > 0 || started.elapsed() >= HEALTHY_AFTER {
+        let live_since = session.live_since.take();
+        if session.buffer.messages > 0 || live_since.is_some_and(|since| since.elapsed() >= HEALTHY_AFTER) {
             backoff.reset();
         }
         let is_old = told.as_ref().is_some_and(|(old, at)| *old == cause && at.elapsed() < SAME_CAUSE_EVERY);
-        if is_old && !session.is_live {
+        if is_old && live_since.is_none() {
             debug!("{cause}; trying again");
         } else {
             warn!("{cause}; trying again");
@@ -245,10 +245,9 @@ struct Session<'a, F> {
     target: &'a Target,
     channels: &'a [Channel],
     feed: &'a mut F,
-    /// At some time.
+    /// The server has accepted the subscription once: from then on no failure is taken for lasting.
     was_live: bool,
-    /// In this attempt.
-    is_live: bool,
+    live_since: Option<Instant>,
     buffer: Buffer,
 }
 
@@ -256,7 +255,6 @@ impl<F: Feed> Session<'_, F> {
     /// Connects, subscribes and delivers until something ends it.
     async fn run(&mut self, local: Option<&mut Local>) -> Ended {
         self.buffer.clear();
-        self.is_live = false;
         if let Some(local) = local {
             match local.ensure().await {
                 Ok(role) => debug!(?role, "local server"),
@@ -291,7 +289,8 @@ impl<F: Feed> Session<'_, F> {
             }
         }
         info!("subscribed at {endpoint}");
-        (self.was_live, self.is_live) = (true, true);
+        self.was_live = true;
+        self.live_since = Some(Instant::now());
         self.feed.link(LinkState::Live);
         self.deliver(&mut *stream).await
     }

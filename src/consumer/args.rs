@@ -21,7 +21,7 @@ pub(super) const SYMBOLS_MAX: usize = 256;
 pub(super) const CHANNEL: &str = "stock_prices";
 
 /// Widest span that may be shown: a hundred years.
-const WINDOW_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
+const WINDOW_MAX: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// Largest side of a frame, in pixels; X11 itself ends at 32,767.
 const SIDE_MAX: u32 = 16_384;
@@ -81,7 +81,7 @@ pub struct Args {
     /// Channel to subscribe to; repeatable; with * ? [ it is a pattern
     #[arg(long, value_name = "NAME", default_value = CHANNEL)]
     pub channel: Vec<String>,
-    /// Redis server, redis://[user:password@]host[:port] or unix:///path [default: this machine's, or a built-in one]
+    /// Redis server, redis://[user:password@]host[:port] or `unix:///path` [default: this machine's, or a built-in one]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis: Option<String>,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named

@@ -48,17 +48,35 @@ pub(super) struct Seen<'a> {
     pub(super) span: TimeSpan,
     /// `None` before the first tick.
     pub(super) edge_ns: Option<i64>,
+    /// The newest tick that is shown, wherever the edge is.
+    pub(super) newest_ns: Option<i64>,
     /// The first tick that is kept.
     pub(super) oldest_ns: Option<i64>,
     pub(super) axis: AxisKind,
+}
+
+impl Seen<'_> {
+    /// Everything up to now.
+    fn until(&self) -> Until {
+        Until { tick_ns: self.newest_ns.unwrap_or(i64::MIN), edge_ns: self.edge_ns.unwrap_or(i64::MIN) }
+    }
+}
+
+/// What came later is not shown: a paused chart has room at its right, which must stay empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Until {
+    /// The last tick.
+    pub(super) tick_ns: i64,
+    /// The live edge, up to which an open gap reaches.
+    pub(super) edge_ns: i64,
 }
 
 /// The view's state.
 #[derive(Debug)]
 pub(super) struct Controls {
     nav: Navigator,
-    /// The view stands still until the user goes back to live. Nothing is lost meanwhile: the book goes on.
-    paused: bool,
+    /// While the user has stopped it: what is shown. Nothing is lost meanwhile, for the book goes on.
+    paused: Option<Until>,
     /// The span still grows with the data, up to this length, ns.
     grows_to_ns: Option<i64>,
     pub(super) axis: AxisChoice,
@@ -75,7 +93,7 @@ impl Controls {
     pub(super) fn new(span_ns: i64, grows: bool, axis: AxisChoice, theme: Theme) -> Self {
         Self {
             nav: Navigator::new(span_ns),
-            paused: false,
+            paused: None,
             grows_to_ns: grows.then_some(span_ns),
             axis,
             theme,
@@ -89,7 +107,7 @@ impl Controls {
     /// Moves on with the live edge, if the view does, and tells what is to be shown. `edge_ns` is the clock's time
     /// before the first tick, `oldest_ns` the first tick's.
     pub(super) fn advance(&mut self, edge_ns: i64, oldest_ns: i64) -> TimeSpan {
-        if self.paused {
+        if self.is_paused() {
             return self.nav.span();
         }
         if let Some(longest_ns) = self.grows_to_ns {
@@ -101,14 +119,24 @@ impl Controls {
         self.nav.span()
     }
 
+    /// What is to be shown, the last input included.
+    pub(super) fn span(&self) -> TimeSpan {
+        self.nav.span()
+    }
+
     /// The view moves with the live edge.
     pub(super) fn follows(&self) -> bool {
-        !self.paused && self.nav.is_following()
+        !self.is_paused() && self.nav.is_following()
     }
 
     /// The user stopped it.
     pub(super) fn is_paused(&self) -> bool {
-        self.paused
+        self.paused.is_some()
+    }
+
+    /// How far it is shown.
+    pub(super) fn until(&self) -> Until {
+        self.paused.unwrap_or(Until { tick_ns: i64::MAX, edge_ns: i64::MAX })
     }
 
     /// Takes one input. Returns what only the caller can do.
@@ -159,7 +187,6 @@ impl Controls {
             Key::Letter('q') => return Some(Request::Quit),
             Key::Letter('s') => return Some(Request::Screenshot),
             Key::Space | Key::Letter('p') => self.toggle_pause(seen),
-            Key::End | Key::Letter('l') | Key::Enter => self.go_live(seen),
             Key::Home => self.go_to_start(seen),
             Key::Letter('a') => {
                 self.axis = match seen.axis {
@@ -175,7 +202,7 @@ impl Controls {
             }
             Key::Question | Key::Letter('h') | Key::F1 => self.help = !self.help,
             Key::Escape if self.help => self.help = false,
-            Key::Escape => self.go_live(seen),
+            Key::Escape | Key::End | Key::Letter('l') | Key::Enter => self.go_live(seen),
             Key::Digit(0) => self.hidden.clear(),
             Key::Digit(digit) => self.toggle_symbol(usize::from(digit) - 1),
             Key::Letter(_) => {}
@@ -190,15 +217,15 @@ impl Controls {
     }
 
     fn toggle_pause(&mut self, seen: &Seen<'_>) {
-        if self.paused {
+        if self.is_paused() {
             self.go_live(seen);
         } else {
-            self.paused = true;
+            self.paused = Some(seen.until());
         }
     }
 
     fn go_live(&mut self, seen: &Seen<'_>) {
-        self.paused = false;
+        self.paused = None;
         self.nav.go_live(seen.edge_ns);
     }
 
@@ -239,6 +266,10 @@ impl Controls {
     /// Shows `span`; it goes on with the live edge if that lies in it and the view is not paused.
     fn look_at(&mut self, span: TimeSpan, seen: &Seen<'_>) {
         self.grows_to_ns = None;
+        if self.is_paused() {
+            // Whoever moves on a paused chart wants to see what is there by now.
+            self.paused = Some(seen.until());
+        }
         self.nav.show(span, seen.edge_ns);
     }
 

@@ -26,7 +26,7 @@ const OPENING_NS: i64 = 1_381_152_600_000_000_000;
 const SPEED: &str = "60";
 
 /// The visible span: the picture is full after 45 s.
-pub(super) const SPAN: Duration = Duration::from_secs(45 * 60);
+pub(super) const SPAN: Duration = Duration::from_mins(45);
 
 /// How long the demo's parts may take to end.
 const END_TIMEOUT: Duration = Duration::from_millis(500);

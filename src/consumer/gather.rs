@@ -42,8 +42,8 @@ pub(super) struct Gathered {
     pub(super) span: TimeSpan,
     /// `None` before the first tick.
     pub(super) edge_ns: Option<i64>,
-    /// The live edge moves with the clock, ticks or not.
-    pub(super) edge_moves: bool,
+    /// Of all ticks.
+    pub(super) newest_ns: Option<i64>,
     pub(super) oldest_ns: Option<i64>,
     /// Start, end and loss of each gap; an open one ends at the live edge.
     pub(super) gaps: Vec<(i64, i64, u64)>,
@@ -69,13 +69,19 @@ impl Gathered {
 
 /// Reads the book.
 pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: Timestamp) -> Gathered {
-    let live = Shared::live_edge_ns(book, now);
-    let edge_ns = live.map(|(edge, _)| edge);
+    let edge_ns = Shared::live_edge_ns(book, now);
     let oldest_ns = book.iter().filter_map(|(_, _, series)| series.first()).map(|tick| tick.time_ns).min();
     let span = controls.advance(edge_ns.unwrap_or(now.as_nanos()), oldest_ns.unwrap_or(now.as_nanos()));
-    let gaps: Vec<_> =
-        book.gaps().map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns), gap.lost)).collect();
-    let cuts = book.cuts();
+    let until = controls.until();
+    let until_ns = until.tick_ns;
+    let gaps: Vec<_> = book
+        .gaps()
+        .filter(|gap| gap.start_ns < until.edge_ns)
+        .map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until.edge_ns), gap.lost))
+        .collect();
+    let cuts = cuts_until(book, until_ns);
+    let shown_end = span.end.min(until_ns.saturating_add(1));
+    let shown_span = (span.start < shown_end).then_some(TimeSpan { end: shown_end, ..span });
     let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
     let transform = Transform { viewport, rect: frame.plot };
     let over_plot = controls.mouse.filter(|(x, y)| frame.plot.contains(*x, *y));
@@ -89,23 +95,37 @@ pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: T
             slot: id.index(),
             visible,
             last: series.last().map(|tick| tick.sample()),
-            at_edge: series.at_or_before(span.end).map(|tick| tick.sample()),
-            at_cursor: cursor_ns.and_then(|t| series.at_or_before(t)).map(|tick| tick.sample()),
-            base: base_price(series, span),
+            at_edge: series.at_or_before(span.end.min(until_ns)).map(|tick| tick.sample()),
+            at_cursor: cursor_ns.and_then(|t| series.at_or_before(t.min(until_ns))).map(|tick| tick.sample()),
+            base: base_price(series, span, until_ns),
             range: None,
             runs: Vec::new(),
         };
         if visible {
-            shown.range = series.range(span).map(|summary| (summary.min.price, summary.max.price));
+            shown.range =
+                shown_span.and_then(|span| series.range(span)).map(|summary| (summary.min.price, summary.max.price));
             series.extract_runs(span, columns, &cuts, &mut shown.runs);
+            shown.runs.retain(|run| run.first().is_some_and(|sample| sample.time_ns <= until_ns));
         }
         shown
     });
-    let edge_moves = live.is_some_and(|(_, moves)| moves);
-    Gathered { shown: shown.collect(), span, edge_ns, edge_moves, oldest_ns, gaps, counters: book.counters() }
+    let (newest_ns, counters) = (book.newest_ns(), book.counters());
+    Gathered { shown: shown.collect(), span, edge_ns, newest_ns, oldest_ns, gaps, counters }
 }
 
 /// The price at the left edge: of the last tick before it, or else of the first one after.
-fn base_price(series: &Series, span: TimeSpan) -> Option<f64> {
-    series.at_or_before(span.start).or_else(|| series.at_or_after(span.start)).map(|tick| tick.price)
+fn base_price(series: &Series, span: TimeSpan, until_ns: i64) -> Option<f64> {
+    let base = series.at_or_before(span.start).or_else(|| series.at_or_after(span.start));
+    base.filter(|tick| tick.time_ns <= until_ns).map(|tick| tick.price)
+}
+
+/// Where lines break; one that would lead on behind `until_ns` does there.
+fn cuts_until(book: &Book, until_ns: i64) -> Vec<i64> {
+    let mut cuts = book.cuts();
+    if let Some(cut) = until_ns.checked_add(1)
+        && let Err(at) = cuts.binary_search(&cut)
+    {
+        cuts.insert(at, cut);
+    }
+    cuts
 }

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use crate::consumer::format;
 
 /// How often the figures change.
-const SETTLE_EVERY: Duration = Duration::from_millis(500);
+pub(super) const SETTLE_EVERY: Duration = Duration::from_millis(500);
 
 /// Rates are means over this time.
 const RATE_OVER: Duration = Duration::from_secs(2);
@@ -24,9 +24,9 @@ pub(super) struct Meters {
     /// (when, ticks received, frames drawn) at past settlings, the oldest first.
     marks: Vec<(Instant, u64, u64)>,
     pub(super) ticks_per_s: f64,
-    pub(super) frames_per_s: f64,
+    frames_per_s: f64,
     frames: u64,
-    pub(super) frame_ms: f64,
+    frame_ms: f64,
     latency: [Option<Histogram<u64>>; 2],
     turned: Option<Instant>,
 }
@@ -81,6 +81,11 @@ impl Meters {
             self.frames_per_s = (self.frames - frames_then) as f64 / elapsed_s;
         }
         true
+    }
+
+    /// `59 fps 1.8 ms`; `None` where nothing is drawn on a screen.
+    pub(super) fn frames(&self) -> Option<String> {
+        (self.frames > 0).then(|| format!("{:.0} fps {:.1} ms", self.frames_per_s, self.frame_ms))
     }
 
     /// `latency p50 0.4 ms p99 1.9 ms`; `None` when no tick with a comparable clock was shown lately.

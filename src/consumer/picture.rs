@@ -1,6 +1,5 @@
 //! From the book to a scene: one short stay under the lock, then words and points.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
@@ -45,7 +44,8 @@ pub(super) struct Picture {
 pub(super) struct Seeing {
     pub(super) span: TimeSpan,
     pub(super) edge_ns: Option<i64>,
-    pub(super) edge_moves: bool,
+    pub(super) newest_ns: Option<i64>,
+    pub(super) stale: bool,
     pub(super) oldest_ns: Option<i64>,
     pub(super) axis: AxisKind,
 }
@@ -76,11 +76,7 @@ impl Picture {
         }
         let value = self.value_span(&gathered, axis);
         let viewport = Viewport { time: gathered.span, value };
-        let badge = if shared.ended.load(Ordering::Acquire) {
-            Badge { tone: Tone::Bad, text: "ENDED".to_owned() }
-        } else {
-            link_badge(&link, &gathered, stale.map(|d| d.as_secs()), now)
-        };
+        let badge = link_badge(&link, &gathered, stale.map(|d| d.as_secs()), now);
         let header = Header {
             badge,
             view_badge: view_badge(controls, &gathered),
@@ -99,8 +95,8 @@ impl Picture {
             crosshair: self.crosshair(&gathered, axis, controls, Transform { viewport, rect: frame.plot }),
             notice: self.notice(&link, &gathered),
         };
-        let Gathered { span, edge_ns, edge_moves, oldest_ns, .. } = gathered;
-        let seeing = Seeing { span, edge_ns, edge_moves, oldest_ns, axis };
+        let Gathered { span, edge_ns, newest_ns, oldest_ns, .. } = gathered;
+        let seeing = Seeing { span, edge_ns, newest_ns, stale: stale.is_some(), oldest_ns, axis };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let footer = Footer { figures: self.figures(&gathered, rejected, link.reconnects) };
@@ -225,11 +221,11 @@ impl Picture {
         };
         if gathered.edge_ns.is_some() {
             if gathered.visible().next().is_none() {
-                return notice(Tone::Info, "All symbols are hidden", &["0 shows them again"]);
+                return notice(Tone::Info, "All symbols are hidden", &["`0` shows them again"]);
             }
             let empty = gathered.visible().all(|shown| shown.runs.is_empty());
             return if empty {
-                notice(Tone::Info, "No ticks in this span", &["End goes back to live", "\u{2212} shows more time"])
+                notice(Tone::Info, "No ticks in this span", &["`End` goes back to live", "`\u{2212}` shows more time"])
             } else {
                 None
             };
@@ -244,7 +240,7 @@ impl Picture {
                 notice(
                     Tone::Info,
                     &title,
-                    &["Start a producer in another terminal:", "cargo run --release --bin producer"],
+                    &["Start a producer in another terminal:", "`cargo run --release --bin producer`"],
                 )
             }
         }
@@ -271,8 +267,7 @@ impl Picture {
         for (n, name) in seldom.into_iter().filter(|(n, _)| *n > 0) {
             figures.push((Tone::Warn, format!("{name} {}", format::count(n))));
         }
-        let frame = format!("{:.0} fps {:.1} ms", self.meters.frames_per_s, self.meters.frame_ms);
-        figures.push((Tone::Good, frame));
+        figures.extend(self.meters.frames().map(|frames| (Tone::Good, frames)));
         figures
     }
 }

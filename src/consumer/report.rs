@@ -1,7 +1,7 @@
 //! What is said at the end of a run.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::Write;
 
 use serde::Serialize;
 

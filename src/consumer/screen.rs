@@ -46,7 +46,8 @@ impl Screen {
         let seeing = Seeing {
             span: TimeSpan { start: now, end: now + 1 },
             edge_ns: None,
-            edge_moves: false,
+            newest_ns: None,
+            stale: false,
             oldest_ns: None,
             axis: AxisKind::Price,
         };
@@ -76,7 +77,7 @@ impl Screen {
         while !*stop.borrow() {
             let woke = Instant::now();
             self.window.poll(|input| inputs.push(input));
-            if self.is_due(shared.revision(), controls, interval, woke) {
+            if self.is_due(shared, interval, woke) {
                 let first = self.drawn.is_none();
                 self.draw(shared, controls, picture, &mut inputs)?;
                 if first {
@@ -93,17 +94,16 @@ impl Screen {
         Ok(self.size)
     }
 
-    /// Whether there is something new to show, by at least a pixel.
-    fn is_due(&self, revision: u64, controls: &Controls, interval: Duration, now: Instant) -> bool {
+    /// Whether there is something new to show.
+    fn is_due(&self, shared: &Shared, interval: Duration, now: Instant) -> bool {
         let Some((drawn_revision, drawn)) = self.drawn.filter(|_| !self.touched) else { return true };
         let age = now.duration_since(drawn);
-        if age >= HEARTBEAT {
+        if age >= HEARTBEAT || shared.arrivals().stale_for(now).is_some() != self.seeing.stale {
             return true;
         }
-        let ns_per_px = self.seeing.span.len_ns() / i64::from(self.size.width.max(1));
-        let scrolls = self.seeing.edge_moves && controls.follows();
-        let scrolled = scrolls && age.as_nanos() as i64 >= ns_per_px;
-        (revision != drawn_revision || scrolled) && age >= interval
+        // The live edge moves on with the clock, but a picture in which only that has moved by some pixels is not worth a
+        // redraw of its own: it moves in the rhythm of the data, and with the heartbeat.
+        shared.revision() != drawn_revision && age >= interval
     }
 
     fn draw(
@@ -141,10 +141,14 @@ impl Screen {
             hits: &self.hits,
             span: self.seeing.span,
             edge_ns: self.seeing.edge_ns,
+            newest_ns: self.seeing.newest_ns,
             oldest_ns: self.seeing.oldest_ns,
             axis: self.seeing.axis,
         };
-        match controls.apply(input, &seen) {
+        let request = controls.apply(input, &seen);
+        // Several inputs may come between two frames; each begins where the last one ended.
+        self.seeing.span = controls.span();
+        match request {
             None => false,
             Some(Request::Quit) => true,
             Some(Request::Screenshot) => {

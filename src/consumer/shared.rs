@@ -1,6 +1,6 @@
 //! What the network side and the drawing side share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,8 +89,6 @@ pub(super) struct Shared {
     arrivals: Mutex<Arrivals>,
     /// Grows with everything that could change the picture, so that an idle window need not take any lock.
     revision: AtomicU64,
-    /// The network side has ended.
-    pub(super) ended: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -107,7 +105,6 @@ impl Shared {
             link: Mutex::new(link),
             arrivals: Mutex::default(),
             revision: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
         }
     }
 
@@ -140,12 +137,12 @@ impl Shared {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Where the chart is live, and whether that moves with the clock: it is now, if the newest tick's clock agrees
-    /// with ours, else the newest tick's own time. `None` before the first one.
-    pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<(i64, bool)> {
+    /// Where the chart is live: now, if the newest tick's clock agrees with ours, else the newest tick's own time.
+    /// `None` before the first one.
+    pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<i64> {
         let newest = book.newest_ns()?;
         let lag = book.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest));
         let agrees = lag.abs() <= CLOCKS_AGREE_NS;
-        Some((if agrees { newest.max(now.as_nanos()) } else { newest }, agrees))
+        Some(if agrees { newest.max(now.as_nanos()) } else { newest })
     }
 }

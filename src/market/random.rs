@@ -249,7 +249,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_symbol_walks_alike_in_any_company(seed: u64, others in proptest::collection::vec("[A-Z]{1,5}[0-9]", 0..6)) {
+        fn a_symbol_walks_alike_in_any_company(
+            seed: u64,
+            others in proptest::collection::vec("[A-Z]{1,5}[0-9]", 0..6),
+        ) {
             let alone: Vec<Tick> = draw(&mut generator(Model::Walk, &["AAPL"], seed), 20);
             let mut names: Vec<&str> = others.iter().map(String::as_str).collect();
             names.insert(names.len() / 2, "AAPL");

@@ -88,12 +88,8 @@ pub fn parse_timestamp(text: &str) -> Result<Timestamp, Reject> {
     if whole_digits < -EXPONENT_MAX {
         return Ok(Timestamp::default());
     }
-    let unit_exponent = match whole_digits {
-        ..=SECOND_DIGITS_MAX => 9,
-        ..=MILLI_DIGITS_MAX => 6,
-        ..=MICRO_DIGITS_MAX => 3,
-        _ => 0,
-    };
+    let units = [(SECOND_DIGITS_MAX, 9), (MILLI_DIGITS_MAX, 6), (MICRO_DIGITS_MAX, 3)];
+    let unit_exponent = units.iter().find(|(digits_max, _)| whole_digits <= *digits_max).map_or(0, |(_, unit)| *unit);
     let exponent = decimal.exponent + unit_exponent;
     let power = 10u128.checked_pow(exponent.unsigned_abs());
     let nanos = match (exponent >= 0, power) {

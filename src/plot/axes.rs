@@ -30,12 +30,15 @@ pub(super) struct ValueAxis<'a> {
 
 /// Where in its span an instant lies: 0 at the start, 1 at the end.
 pub(super) fn time_share(span: TimeSpan, time_ns: i64) -> f64 {
-    let offset = i128::from(time_ns) - i128::from(span.start);
-    let length = i128::from(span.end) - i128::from(span.start);
-    offset as f64 / length.max(1) as f64
+    difference(time_ns, span.start) / difference(span.end, span.start).max(1.0)
 }
 
-/// Where in its span a value lies: 0 at the bottom, 1 at the top. Halved, so that a span of the widest floats is finite.
+/// `a - b` of any two instants, ns, rounded once.
+fn difference(a: i64, b: i64) -> f64 {
+    a.checked_sub(b).map_or_else(|| (i128::from(a) - i128::from(b)) as f64, |difference| difference as f64)
+}
+
+/// Where in its span a value lies: 0 at the bottom, 1 at the top. Halved, so that the widest span of floats is finite.
 pub(super) fn value_share(span: ValueSpan, value: f64) -> f64 {
     let length = span.hi / 2.0 - span.lo / 2.0;
     if length > 0.0 { (value / 2.0 - span.lo / 2.0) / length } else { 0.5 }

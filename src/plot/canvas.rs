@@ -55,18 +55,27 @@ fn to_px((x, y): BackendCoord) -> Px {
 }
 
 impl Canvas<'_> {
+    /// The cells of a row from column `left` to `right`; both inside the frame.
+    fn row(&mut self, y: i32, left: i32, right: i32) -> &mut [u32] {
+        let start = y as usize * self.size.width as usize;
+        self.pixels.get_mut(start + left as usize..start + right as usize).unwrap_or_default()
+    }
+
     /// Blends `color` into columns from `x` on by the coverage given, clipped.
     fn blend_row(&mut self, x: i32, y: i32, cover: &[u8], color: BackendColor) {
         let (left, right) = (x.max(self.clip.left), x.saturating_add(cover.len() as i32).min(self.clip.right));
         if y < self.clip.top || y >= self.clip.bottom || left >= right {
             return;
         }
-        let alpha = (color.alpha.clamp(0.0, 1.0) * 256.0 + 0.5) as u32;
-        let start = y as usize * self.size.width as usize;
-        let cells = self.pixels.get_mut(start + left as usize..start + right as usize).unwrap_or_default();
-        for (cell, &cover) in cells.iter_mut().zip(&cover[(left - x) as usize..]) {
-            if cover > 0 {
-                *cell = blend(*cell, color.rgb, u32::from(cover) * alpha / 255);
+        let (over, alpha) = (pack(color.rgb), opacity(color));
+        let cells = self.row(y, left, right);
+        // Most of a line's mask is empty: skip it in strides.
+        for (cells, cover) in cells.chunks_mut(16).zip(cover[(left - x) as usize..].chunks(16)) {
+            if cover.iter().fold(0, |any, &c| any | c) == 0 {
+                continue;
+            }
+            for (cell, &cover) in cells.iter_mut().zip(cover) {
+                *cell = blend(*cell, over, u32::from(cover) * alpha / 255);
             }
         }
     }
@@ -76,15 +85,30 @@ impl Canvas<'_> {
         let (left, right) = (px(a.0.min(b.0)), px(a.0.max(b.0)));
         let (top, bottom) = (px(a.1.min(b.1)), px(a.1.max(b.1)));
         let clip = self.clip;
-        let columns = (left.floor() as i32).max(clip.left)..(right.ceil() as i32).min(clip.right);
-        let rows = (top.floor() as i32).max(clip.top)..(bottom.ceil() as i32).min(clip.bottom);
+        let (first, end) = ((left.floor() as i32).max(clip.left), (right.ceil() as i32).min(clip.right));
+        if first >= end {
+            return;
+        }
+        let (over, alpha) = (pack(color.rgb), opacity(color) as f32);
         let share = |at: i32, from: f32, to: f32| (to.min(at as f32 + 1.0) - from.max(at as f32)).clamp(0.0, 1.0);
-        for y in rows {
-            let down = share(y, top, bottom) * color.alpha.clamp(0.0, 1.0) as f32 * 256.0;
-            let start = y as usize * self.size.width as usize;
-            for x in columns.clone() {
-                if let Some(cell) = self.pixels.get_mut(start + x as usize) {
-                    *cell = blend(*cell, color.rgb, (share(x, left, right) * down + 0.5) as u32);
+        let (first_share, last_share) = (share(first, left, right), share(end - 1, left, right));
+        for y in (top.floor() as i32).max(clip.top)..(bottom.ceil() as i32).min(clip.bottom) {
+            let down = share(y, top, bottom) * alpha;
+            let cells = self.row(y, first, end);
+            let last = cells.len().saturating_sub(1);
+            // Only the first and the last column can be covered in part.
+            let inner = (down + 0.5) as u32;
+            match cells {
+                [] => {}
+                [only] => *only = blend(*only, over, (first_share * down + 0.5) as u32),
+                _ => {
+                    cells[0] = blend(cells[0], over, (first_share * down + 0.5) as u32);
+                    cells[last] = blend(cells[last], over, (last_share * down + 0.5) as u32);
+                    if inner >= 256 {
+                        cells[1..last].fill(over);
+                    } else {
+                        cells[1..last].iter_mut().for_each(|cell| *cell = blend(*cell, over, inner));
+                    }
                 }
             }
         }
@@ -93,20 +117,31 @@ impl Canvas<'_> {
     /// Draws what `shape` puts into the mask.
     fn composite(&mut self, color: BackendColor, shape: impl FnOnce(&mut Mask)) {
         let mut mask = std::mem::take(self.mask);
-        mask.reset(self.clip);
+        mask.reset((self.size.width as usize, self.size.height as usize), self.clip);
         shape(&mut mask);
         mask.take(|x, y, cover| self.blend_row(x, y, cover, color));
         *self.mask = mask;
     }
 }
 
-/// `share` of 256 of `rgb` over `under`.
-fn blend(under: u32, (r, g, b): (u8, u8, u8), share: u32) -> u32 {
-    let mix = |shift: u32, over: u8| {
-        let below = under >> shift & 0xff;
-        (below * (256 - share) + u32::from(over) * share + 128) >> 8 << shift
+/// As in the framebuffer: 0x00RRGGBB.
+fn pack((r, g, b): (u8, u8, u8)) -> u32 {
+    u32::from_be_bytes([0, r, g, b])
+}
+
+/// 0 to 256.
+fn opacity(color: BackendColor) -> u32 {
+    (color.alpha.clamp(0.0, 1.0) * 256.0 + 0.5) as u32
+}
+
+/// `share` of 256 of `over` on `under`; red and blue in one multiplication, far enough apart not to meet.
+fn blend(under: u32, over: u32, share: u32) -> u32 {
+    let mix = |mask: u32, half: u32| {
+        ((under & mask).wrapping_mul(256 - share).wrapping_add((over & mask).wrapping_mul(share)).wrapping_add(half))
+            >> 8
+            & mask
     };
-    mix(16, r) | mix(8, g) | mix(0, b)
+    mix(0x00ff_00ff, 0x0080_0080) | mix(0x0000_ff00, 0x0000_8000)
 }
 
 /// The type that a plotters text style asks for.
@@ -166,22 +201,24 @@ impl DrawingBackend for Canvas<'_> {
                 self.cover_rect((low.0 - across, low.1 - down), (high.0 + across, high.1 + down), style.color());
                 return Ok(());
             }
-            self.composite(style.color(), |mask| {
-                mask.capsule(to_px(first), to_px(second), radius);
-                strokes(mask, second, points, radius);
-            });
+            let path = [first, second].into_iter().chain(points).map(to_px);
+            self.composite(style.color(), |mask| mask.stroke(path, radius));
             return Ok(());
         }
-        self.composite(style.color(), |mask| strokes(mask, first, points, radius));
+        let path = std::iter::once(first).chain(points).map(to_px);
+        self.composite(style.color(), |mask| mask.stroke(path, radius));
         Ok(())
     }
 
     fn draw_circle<S: BackendStyle>(&mut self, center: BackendCoord, radius: u32, style: &S, fill: bool) -> Outcome {
         let (center, radius) = (to_px(center), px(radius as i32));
         let width = px(style.stroke_width() as i32);
-        self.composite(style.color(), |mask| {
-            if fill { mask.capsule(center, center, radius) } else { mask.ring(center, radius, width) }
-        });
+        self.composite(
+            style.color(),
+            |mask| {
+                if fill { mask.disc(center, radius) } else { mask.ring(center, radius, width) }
+            },
+        );
         Ok(())
     }
 
@@ -220,17 +257,5 @@ impl DrawingBackend for Canvas<'_> {
         let ty = type_of(style);
         let units = |px: f32| (px * UNITS_PER_PX as f32).ceil() as u32;
         Ok((units(self.fonts.width(text, ty)), units(ty.em)))
-    }
-}
-
-/// Strokes from `last` through `points`; a lone point becomes a disc.
-fn strokes(mask: &mut Mask, mut last: BackendCoord, points: impl Iterator<Item = BackendCoord>, radius: f32) {
-    let mut lone = true;
-    for point in points {
-        mask.capsule(to_px(last), to_px(point), radius);
-        (last, lone) = (point, false);
-    }
-    if lone {
-        mask.capsule(to_px(last), to_px(last), radius);
     }
 }

@@ -255,7 +255,7 @@ mod tests {
     fn figures_keep_their_columns() {
         let fonts = Fonts::new().unwrap();
         let ty = Type::figures(12.0);
-        assert_eq!(fonts.width("+111.11%", ty), fonts.width("−908.88%", ty));
+        assert!((fonts.width("+111.11%", ty) - fonts.width("−908.88%", ty)).abs() < 1e-3);
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
         for text in ["−", "…", "·", "→", "é", "€", "日", "\u{1f680}"] {
             let mut inked = 0;
             fonts.draw(text, Type::words(13.0), (10.0, 20), |_, _, cover| {
-                inked += cover.iter().filter(|&&c| c > 64).count()
+                inked += cover.iter().filter(|&&c| c > 64).count();
             });
             assert!(inked > 0, "{text}");
         }

@@ -1,41 +1,50 @@
 //! Antialiased shapes as coverage masks.
 //!
-//! A stroke is the union of its segments' capsules, and a pixel's coverage the greatest of any capsule's over it: joins
-//! are round, never tear and never darken, at any angle. A mask is composited once, so that a translucent or
-//! self-crossing line is even.
+//! A stroke is the union of bands along its segments and discs at its vertices, and a pixel's coverage the greatest of
+//! any one's over it: joins are round, never tear and never darken, at any angle. A mask is composited once, so that a
+//! translucent or self-crossing line is even.
 
 use crate::view::Rect;
 
 /// A point in pixels.
 pub(super) type Px = (f32, f32);
 
-/// Coverage, 0 to 255, of the pixels in a rectangle. Reused between shapes: `take` leaves it clean.
+/// Coverage, 0 to 255, of the pixels of a frame. Reused between shapes: `take` leaves it clean.
 #[derive(Default)]
 pub(super) struct Mask {
-    bounds: Rect,
+    size: Size,
+    clip: Rect,
     cover: Vec<u8>,
     dirty: Rect,
+    stamps: Stamps,
 }
 
+/// Columns and rows.
+type Size = (usize, usize);
+
+/// One, in the fixed-point numbers that coverage is counted in.
+const ONE: i32 = 1 << 16;
+
 impl Mask {
-    /// Makes ready for shapes inside `bounds`; what lies outside is clipped away.
-    pub(super) fn reset(&mut self, bounds: Rect) {
-        if self.bounds != bounds {
-            self.bounds = bounds;
+    /// Makes ready for shapes in a frame of `size`; what lies outside `clip` is left out.
+    pub(super) fn reset(&mut self, size: Size, clip: Rect) {
+        if self.size != size {
+            self.size = size;
             self.cover.clear();
-            self.cover.resize(bounds.width() as usize * bounds.height() as usize, 0);
+            self.cover.resize(size.0 * size.1, 0);
         }
+        self.clip = clip;
         self.dirty = Rect::default();
     }
 
-    /// The part of `[left, right) x [top, bottom)` inside the bounds, which from now on counts as touched.
+    /// The part of `[left, right) x [top, bottom)` inside the clip, which from now on counts as touched.
     fn touch(&mut self, left: f32, top: f32, right: f32, bottom: f32) -> Option<Rect> {
         // Casts saturate, so that the far ends of a huge shape clip like any other.
         let area = Rect {
-            left: (left.floor() as i32).max(self.bounds.left),
-            top: (top.floor() as i32).max(self.bounds.top),
-            right: (right.ceil() as i32).min(self.bounds.right),
-            bottom: (bottom.ceil() as i32).min(self.bounds.bottom),
+            left: floor(left).max(self.clip.left),
+            top: floor(top).max(self.clip.top),
+            right: ceil(right).min(self.clip.right),
+            bottom: ceil(bottom).min(self.clip.bottom),
         };
         if area.width() == 0 || area.height() == 0 {
             return None;
@@ -53,12 +62,10 @@ impl Mask {
         Some(area)
     }
 
-    /// Columns `left..right` of a row; both inside the bounds.
+    /// Columns `left..right` of a row; all inside the clip.
     fn row(&mut self, y: i32, left: i32, right: i32) -> &mut [u8] {
-        let start = (y - self.bounds.top) as usize * self.bounds.width() as usize;
-        let left = start + (left - self.bounds.left) as usize;
-        let right = start + (right - self.bounds.left) as usize;
-        self.cover.get_mut(left..right).unwrap_or_default()
+        let start = y as usize * self.size.0;
+        self.cover.get_mut(start + left as usize..start + right as usize).unwrap_or_default()
     }
 
     /// Calls `row(x, y, coverage)` for every touched row and wipes it.
@@ -72,43 +79,99 @@ impl Mask {
         self.dirty = Rect::default();
     }
 
-    /// All points within `radius` of the segment from `a` to `b`; a disc where they coincide.
-    pub(super) fn capsule(&mut self, a: Px, b: Px, radius: f32) {
+    /// A polyline of round joins and ends; a disc where it is a single point.
+    pub(super) fn stroke(&mut self, mut points: impl Iterator<Item = Px>, radius: f32) {
+        let Some(mut last) = points.next() else { return };
+        self.disc(last, radius);
+        for point in points {
+            self.band(last, point, radius);
+            self.disc(point, radius);
+            last = point;
+        }
+    }
+
+    /// All points within `radius` of the segment from `a` to `b`, but for those beyond its ends, which discs cover.
+    fn band(&mut self, a: Px, b: Px, radius: f32) {
         // A pixel is covered from half a pixel outside the edge on, fully from half a pixel inside.
         let reach = radius + 0.5;
-        let (min_x, max_x) = (a.0.min(b.0), a.0.max(b.0));
-        let (min_y, max_y) = (a.1.min(b.1), a.1.max(b.1));
-        let Some(area) = self.touch(min_x - reach, min_y - reach, max_x + reach, max_y + reach) else { return };
-
         let (dx, dy) = (b.0 - a.0, b.1 - a.1);
-        let length = dx.hypot(dy);
-        let (ux, uy) = if length > 0.0 { (dx / length, dy / length) } else { (1.0, 0.0) };
+        let length = (dx * dx + dy * dy).sqrt();
+        if length.is_nan() || length <= 0.0 {
+            return;
+        }
+        let (ux, uy) = (dx / length, dy / length);
+        let (wide, high) = (reach * uy.abs(), reach * ux.abs());
+        let (min_x, max_x) = (a.0.min(b.0) - wide, a.0.max(b.0) + wide);
+        let (min_y, max_y) = (a.1.min(b.1) - high, a.1.max(b.1) + high);
+        let Some(area) = self.touch(min_x, min_y, max_x, max_y) else { return };
+
+        if dx.abs() < 1e-6 && area.width() as usize <= UPRIGHT_PX_MAX {
+            self.upright(area, a, b, reach);
+            return;
+        }
+        // Where a row crosses the band's long sides, and where the lines across its ends.
+        let (per_x, per_y) = (1.0 / ux, 1.0 / uy);
+        let (shear, half) = (ux * per_y, reach * per_y.abs());
+        let (steep, slanted) = (uy.abs() > 1e-3, ux.abs() > 1e-3);
         for y in area.top..area.bottom {
             let py = y as f32 + 0.5 - a.1;
-            let (left, right) = if uy.abs() > 1e-3 {
-                // Where this row crosses the infinite band around the segment.
-                let (middle, half) = (a.0 + py * ux / uy, reach / uy.abs());
-                (((middle - half).floor() as i32).max(area.left), ((middle + half).ceil() as i32).min(area.right))
-            } else {
-                (area.left, area.right)
-            };
-            if left >= right {
+            let (mut from, mut to) = (min_x - a.0, max_x - a.0);
+            if steep {
+                (from, to) = (py * shear - half, py * shear + half);
+            }
+            if slanted {
+                let (start, end) = (-py * uy * per_x, (length - py * uy) * per_x);
+                (from, to) = (from.max(start.min(end)), to.min(start.max(end)));
+            } else if py * uy < 0.0 || py * uy > length {
                 continue;
             }
-            let mut px = left as f32 + 0.5 - a.0;
-            for cell in self.row(y, left, right) {
-                let along = px * ux + py * uy;
-                let distance = if along < 0.0 {
-                    px.hypot(py)
-                } else if along > length {
-                    (px - dx).hypot(py - dy)
-                } else {
-                    (px * uy - py * ux).abs()
-                };
-                let cover = ((reach - distance).clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
-                *cell = (*cell).max(cover);
-                px += 1.0;
+            // Pixels whose middles lie in between.
+            let left = ceil(a.0 + from - 0.5).max(area.left);
+            let right = (floor(a.0 + to - 0.5).saturating_add(1)).min(area.right);
+            if left < right {
+                let px = left as f32 + 0.5 - a.0;
+                cover_band(self.row(y, left, right), px * uy - py * ux, uy, reach);
             }
+        }
+    }
+
+    /// A vertical band: most of dense data. All its rows are alike.
+    fn upright(&mut self, area: Rect, a: Px, b: Px, reach: f32) {
+        let width = area.width() as usize;
+        let mut pattern = [0; UPRIGHT_PX_MAX];
+        cover_band(&mut pattern[..width], area.left as f32 + 0.5 - a.0, 1.0, reach);
+        let first = ceil(a.1.min(b.1) - 0.5).max(area.top);
+        let end = floor(a.1.max(b.1) - 0.5).saturating_add(1).min(area.bottom);
+        if first >= end {
+            return;
+        }
+        let start = first as usize * self.size.0 + area.left as usize;
+        let rows = self.cover.get_mut(start..).unwrap_or_default().chunks_mut(self.size.0);
+        for row in rows.take((end - first) as usize) {
+            row.iter_mut().zip(&pattern[..width]).for_each(|(cell, &cover)| *cell = (*cell).max(cover));
+        }
+    }
+
+    /// All points within `radius` of `center`.
+    pub(super) fn disc(&mut self, center: Px, radius: f32) {
+        let reach = radius + 0.5;
+        let (left, top) = (center.0 - reach, center.1 - reach);
+        let Some(area) = self.touch(left, top, center.0 + reach, center.1 + reach) else { return };
+        if reach > STAMP_REACH_MAX {
+            for y in area.top..area.bottom {
+                let py = y as f32 + 0.5 - center.1;
+                for (x, cell) in (area.left..).zip(self.row(y, area.left, area.right)) {
+                    *cell = (*cell).max(disc_cover(x as f32 + 0.5 - center.0, py, reach));
+                }
+            }
+            return;
+        }
+        let (left, top) = (floor(left), floor(top));
+        let stamp = self.stamps.get(center, (left, top), reach);
+        for y in area.top..area.bottom {
+            let row = &stamp[(y - top) as usize * STAMP_PX..][..STAMP_PX];
+            let cells = self.row(y, area.left, area.right).iter_mut();
+            cells.zip(&row[(area.left - left) as usize..]).for_each(|(cell, &cover)| *cell = (*cell).max(cover));
         }
     }
 
@@ -150,6 +213,72 @@ impl Mask {
     }
 }
 
+/// Widest vertical band whose rows are copied, px.
+const UPRIGHT_PX_MAX: usize = 8;
+
+/// The whole number at or below; `f32::floor` is a call into the C library on processors of the common baseline.
+fn floor(x: f32) -> i32 {
+    let whole = x as i32;
+    whole.saturating_sub(i32::from(x < whole as f32))
+}
+
+fn ceil(x: f32) -> i32 {
+    floor(-x).saturating_neg()
+}
+
+/// Covers a row of pixels between the ends of a segment: the distance to it, signed, grows evenly from pixel to pixel.
+fn cover_band(cells: &mut [u8], distance: f32, step: f32, reach: f32) {
+    let fixed = |x: f32| (x * ONE as f32) as i32;
+    let (mut distance, step, reach) = (fixed(distance), fixed(step), fixed(reach));
+    for cell in cells {
+        let share = (reach - distance.abs()).clamp(0, ONE);
+        *cell = (*cell).max(((share * 255 + ONE / 2) >> 16) as u8);
+        distance = distance.wrapping_add(step);
+    }
+}
+
+/// Coverage of a pixel whose middle is at (`px`, `py`) from the middle of a disc.
+fn disc_cover(px: f32, py: f32, reach: f32) -> u8 {
+    ((reach - (px * px + py * py).sqrt()).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+}
+
+/// Columns and rows of a stamp.
+const STAMP_PX: usize = 4;
+/// Largest reach of a disc that fits into a stamp wherever its middle falls.
+const STAMP_REACH_MAX: f32 = 1.5;
+/// Places within a pixel, along one side, for which a stamp is kept: those that coordinates can name.
+const STAMP_PLACES: usize = 16;
+
+/// Small discs, drawn once for each place within a pixel: every vertex of every line is one.
+#[derive(Default)]
+struct Stamps {
+    reach: f32,
+    kept: Vec<Option<Stamp>>,
+}
+
+/// Coverage, row by row.
+type Stamp = [u8; STAMP_PX * STAMP_PX];
+
+impl Stamps {
+    /// The disc around `center`, from the pixel at `corner` on.
+    fn get(&mut self, center: Px, corner: (i32, i32), reach: f32) -> Stamp {
+        if self.reach.to_bits() != reach.to_bits() {
+            self.reach = reach;
+            self.kept.clear();
+        }
+        self.kept.resize(STAMP_PLACES * STAMP_PLACES, None);
+        let place = |x: f32| ((x - floor(x) as f32) * STAMP_PLACES as f32) as usize % STAMP_PLACES;
+        let draw = || {
+            let (x, y) = (center.0 - corner.0 as f32, center.1 - corner.1 as f32);
+            std::array::from_fn(|i| disc_cover((i % STAMP_PX) as f32 + 0.5 - x, (i / STAMP_PX) as f32 + 0.5 - y, reach))
+        };
+        match self.kept.get_mut(place(center.1) * STAMP_PLACES + place(center.0)) {
+            Some(kept) => *kept.get_or_insert_with(draw),
+            None => draw(),
+        }
+    }
+}
+
 /// Samples down a pixel for polygons.
 const SUBROWS: usize = 8;
 
@@ -184,7 +313,7 @@ mod tests {
 
     fn drawn(shape: impl FnOnce(&mut Mask)) -> Vec<Vec<u8>> {
         let mut mask = Mask::default();
-        mask.reset(Rect { left: 0, top: 0, right: 20, bottom: 20 });
+        mask.reset((20, 20), Rect { left: 0, top: 0, right: 20, bottom: 20 });
         shape(&mut mask);
         let mut rows = vec![vec![0; 20]; 20];
         mask.take(|x, y, cover| rows[y as usize][x as usize..x as usize + cover.len()].copy_from_slice(cover));
@@ -195,7 +324,7 @@ mod tests {
     #[test]
     fn a_stroke_covers_its_width_wherever_it_lies_between_pixels() {
         for offset in [0.0, 0.25, 0.5, 0.75] {
-            let rows = drawn(|mask| mask.capsule((3.0, 8.0 + offset), (17.0, 8.0 + offset), 0.75));
+            let rows = drawn(|mask| mask.stroke([(3.0, 8.0 + offset), (17.0, 8.0 + offset)].into_iter(), 0.75));
             let across: u32 = rows.iter().map(|row| u32::from(row[10])).sum();
             assert!(across.abs_diff(383) <= 2, "{offset}: {across}");
         }
@@ -204,8 +333,8 @@ mod tests {
     #[test]
     fn huge_and_odd_shapes_are_clipped_not_fatal() {
         let rows = drawn(|mask| {
-            mask.capsule((-1e9, 10.0), (1e9, 10.0), 1.0);
-            mask.capsule((f32::NAN, 1.0), (2.0, f32::INFINITY), 1.0);
+            mask.stroke([(-1e9, 10.0), (1e9, 10.0)].into_iter(), 1.0);
+            mask.stroke([(f32::NAN, 1.0), (2.0, f32::INFINITY)].into_iter(), 1.0);
             mask.polygon(&[]);
             mask.polygon(&[(1.0, 1.0)]);
             mask.ring((-50.0, -50.0), 5.0, 1.0);

@@ -1,8 +1,8 @@
 //! Boxes on an axis, pushed apart so that none overlaps another.
 
-/// Moves boxes of `height` so that they do not overlap and stay in `[top, bottom]`, each as near to its wish (the row of
-/// its middle) as the others let it. Returns the middles; `None` for boxes that there was no room for, the last ones
-/// given. Where wishes coincide, the earlier box stands above.
+/// Moves boxes of `height` so that they do not overlap and stay in `[top, bottom]`, each as near to its wish (the row
+/// of its middle) as the others let it. Returns the middles; `None` for boxes that there was no room for, the last
+/// ones given. Where wishes coincide, the earlier box stands above.
 ///
 /// The method is isotonic regression by pooling adjacent violators: sorted boxes that collide form a block, which
 /// stands where the mean of its members' wishes has it; blocks that collide merge.

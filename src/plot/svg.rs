@@ -1,7 +1,7 @@
 //! A scene as an SVG document, by plotters' SVG backend.
 //!
-//! plotters writes a document of its own for each layer. The layers are joined into one: the root says how fine plotters'
-//! coordinates are, and the data's layer becomes a nested `svg` element, which clips what it holds to the plot.
+//! plotters writes a document of its own for each layer. The layers are joined into one: the root says how fine
+//! plotters' coordinates are, and the data's layer becomes a nested `svg` element, which clips it to the plot.
 
 use std::fmt::Write as _;
 
@@ -63,7 +63,7 @@ fn layer(
     drop(pen);
     let inner = text.split_once('\n').map_or("", |(_, rest)| rest);
     let inner = inner.trim_end().strip_suffix("</svg>").unwrap_or(inner);
-    // plotters centres text on its x-height, the framebuffer on its capitals. Quotes are escaped in text content, so that
-    // only attributes can match.
+    // plotters centres text on its x-height, the framebuffer on its capitals. Quotes are escaped in text content, so
+    // that only attributes can match.
     Ok(inner.replace(r#"dy="0.5ex""#, &format!(r#"dy="{MIDDLE_EM}em""#)))
 }

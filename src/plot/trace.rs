@@ -2,7 +2,7 @@
 //!
 //! Everything happens in `f64` before coordinates become plotters' integers: points may lie any distance outside the
 //! view, and each segment is cut to the plot (Liang and Barsky, "A New Concept and Method for Line Clipping", 1984)
-//! before it is rasterised, so that far ends neither overflow nor cost time, and lines leave the view at the right angle.
+//! before it is rasterised, so that far ends neither overflow nor cost time, and lines leave at the right angle.
 
 use plotters_backend::BackendCoord;
 

@@ -9,11 +9,17 @@ const SPACING_PX: f64 = 44.0;
 /// Digits after the point beyond which a value is written in powers of ten: the axis has room for about nine figures.
 const DECIMALS_MAX: usize = 8;
 
+/// Digits after the point in powers of ten: all that `f64` has.
+const DIGITS_MAX: usize = 15;
+
 /// Values from here on are written in powers of ten.
 const PLAIN_MAX: f64 = 1e8;
 
 /// Largest whole number of steps that `f64` counts exactly.
 const STEPS_MAX: f64 = 9e15;
+
+/// A step is at least this many times what `f64` can tell apart.
+const RESOLUTION_STEPS: f64 = 64.0;
 
 /// Most ticks on an axis: more than the highest monitor can label.
 const TICKS_MAX: usize = 512;
@@ -21,7 +27,9 @@ const TICKS_MAX: usize = 512;
 /// Ticks for an axis of `height_px` that shows `span`, as (value, label), strictly increasing and inside the span, at
 /// steps of 1, 2 or 5 times a power of ten. `decimals` is the least that prices are written with.
 pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> Vec<(f64, String)> {
-    let least = (span.hi - span.lo) * SPACING_PX / height_px;
+    let widest = span.lo.abs().max(span.hi.abs());
+    // Steps near the resolution of f64 would fall unevenly.
+    let least = ((span.hi - span.lo) * SPACING_PX / height_px).max(widest * f64::EPSILON * RESOLUTION_STEPS);
     if !(least.is_finite() && least > 0.0) {
         return Vec::new();
     }
@@ -39,6 +47,10 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
         AxisKind::Price => needed.max(decimals),
         AxisKind::Percent => needed.max(1),
     };
+    let scientific = widest >= PLAIN_MAX || needed > DECIMALS_MAX;
+    let text = |value: f64| {
+        if scientific { scientific_text(value, axis, exponent) } else { value_text(value, axis, decimals) }
+    };
     let mut ticks: Vec<(f64, String)> = Vec::new();
     for i in 0..TICKS_MAX {
         let value = value(first + i as f64);
@@ -46,7 +58,7 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
             break;
         }
         if value >= span.lo && ticks.last().is_none_or(|(last, _)| value > *last) {
-            ticks.push((value, value_text(value, axis, decimals)));
+            ticks.push((value, text(value)));
         }
     }
     ticks
@@ -69,6 +81,14 @@ pub(super) fn value_text(value: f64, axis: AxisKind, decimals: usize) -> String 
         AxisKind::Price => plain(value, decimals),
         AxisKind::Percent => percent_text(value, decimals),
     }
+}
+
+/// A tick that is a multiple of ten to `exponent`, in powers of ten, with as many digits as tell it from the next.
+fn scientific_text(value: f64, axis: AxisKind, exponent: i32) -> String {
+    let magnitude = if value.abs() > 0.0 { value.abs().log10().floor() as i32 } else { exponent };
+    let digits = usize::try_from(magnitude.saturating_sub(exponent)).unwrap_or(0).min(DIGITS_MAX);
+    let unit = if axis == AxisKind::Percent { "%" } else { "" };
+    format!("{value:.digits$e}{unit}").replace('-', "−")
 }
 
 /// A change with its sign and a proper minus: `+0.24%`, `0.0%`, `−0.07%`.
@@ -117,17 +137,13 @@ mod tests {
         fn ticks_increase_inside_the_span_with_room_between(
             lo in -1e12_f64..1e12, exponent in -9.0_f64..13.0, height in 1.0_f64..3_000.0,
         ) {
-            let span = ValueSpan { lo, hi: lo + 10_f64.powf(exponent) };
-            prop_assume!(span.lo < span.hi);
+            let span = ValueSpan { lo, hi: (lo + 10_f64.powf(exponent)).max(lo.next_up()) };
             let ticks = value_ticks(span, height, AxisKind::Price, 2);
             for pair in ticks.windows(2) {
                 prop_assert!(pair[0].0 < pair[1].0);
-                // Near the resolution of f64 the values themselves are coarse.
-                if exponent > -2.0 {
-                    let px = (pair[1].0 - pair[0].0) / (span.hi - span.lo) * height;
-                    prop_assert!(px > SPACING_PX * 0.9, "{px}");
-                    prop_assert!(pair[0].1 != pair[1].1 || lo.abs() >= PLAIN_MAX, "{pair:?}");
-                }
+                let px = (pair[1].0 - pair[0].0) / (span.hi - span.lo) * height;
+                prop_assert!(px > SPACING_PX * 0.9, "{px}");
+                prop_assert!(pair[0].1 != pair[1].1, "{pair:?}");
             }
             for (value, _) in ticks {
                 prop_assert!(value >= span.lo && value <= span.hi);

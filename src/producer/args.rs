@@ -44,6 +44,7 @@ Exit status: 0 done, 1 failed while running, 2 wrong usage or unreadable input."
 
 /// Publishes stock ticks as JSON to a Redis channel.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 #[command(name = "producer", version, about, after_help = EXAMPLES)]
 pub struct Args {
     /// Symbols, separated by commas [default: AAPL,GOOG,MSFT]; with --replay or --stdin: publish only these
@@ -51,7 +52,8 @@ pub struct Args {
     symbols: Option<String>,
 
     /// Time between two ticks of a symbol, as 1s, 250ms, 2m, or 0.5 (seconds); 0 = as fast as Redis takes them
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(allow_negative_numbers = true)]
     #[arg(conflicts_with_all = ["rate", "replay", "stdin"])]
     interval: Duration,
 
@@ -103,8 +105,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "stock_prices")]
     channel: String,
 
-    /// Redis server, as redis://[user:password@]host[:port][/db] or unix:///path
-    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
+    // In an attribute, because rustdoc would take the addresses for links.
+    #[arg(long, help = "Redis server, as redis://[user:password@]host[:port][/db] or unix:///path")]
+    #[arg(value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     redis: Option<String>,
 
     /// Port on this machine that is used, or served, when no server is given

@@ -142,7 +142,10 @@ impl<'a> Feeder<'a> {
 
     fn covered(&self, start: Instant) -> Option<Duration> {
         match self.pace {
-            Pace::Even(schedule) => Some(schedule.due(self.made).max(start.elapsed())),
+            Pace::Even(schedule) => {
+                let periods = Duration::try_from_secs_f64(self.made as f64 / schedule.per_second());
+                Some(periods.unwrap_or(Duration::MAX).max(start.elapsed()))
+            }
             Pace::Recorded(_) | Pace::Unpaced => None,
         }
     }

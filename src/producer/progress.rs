@@ -64,17 +64,17 @@ pub(super) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(super) fn new(display: &Display, channel: String, pace: Pace, outbox: &'a Outbox, lag: &'a Lag) -> Self {
+    pub(super) fn new(display: &Display, channel: &str, pace: Pace, outbox: &'a Outbox, lag: &'a Lag) -> Self {
         let bar = (display.progress && display.console.shows_progress()).then(|| {
-            let style = ProgressStyle::with_template("{spinner} {wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            // The figures move by themselves: a spinner would say nothing more. The template is a constant and valid.
+            let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
             display.console.add(ProgressBar::new_spinner().with_style(style))
         });
         Self {
             outbox,
             lag,
             pace,
-            channel: display_safe(&channel).into_owned(),
+            channel: display_safe(channel).into_owned(),
             logs_status: display.progress && bar.is_none(),
             bar,
             looks: VecDeque::with_capacity(RATE_LOOKS + 1),
@@ -97,7 +97,6 @@ impl<'a> Watcher<'a> {
             self.tell_lag(now, rate);
             if let Some(bar) = &self.bar {
                 bar.set_message(status(&snapshot, rate));
-                bar.tick();
             } else if self.logs_status && now - self.status_at >= STATUS_EVERY {
                 self.status_at = now;
                 info!("{}", status(&snapshot, rate));
@@ -124,7 +123,7 @@ impl<'a> Watcher<'a> {
         }
         match (somebody, self.somebody) {
             (false, None) => {
-                info!("nobody is subscribed to {} yet: ticks go nowhere until a reader comes", self.channel)
+                info!("nobody is subscribed to {} yet: ticks go nowhere until a reader comes", self.channel);
             }
             (false, Some(_)) => info!("nobody is subscribed to {} any more", self.channel),
             (true, _) => info!("{receivers} subscribed to {}", self.channel),
@@ -175,6 +174,24 @@ fn status(snapshot: &Snapshot, rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_status_names_what_is_wrong_and_nothing_else() {
+        let quiet = Snapshot {
+            sent: 1_234_567,
+            dropped: 0,
+            queued: 12,
+            reconnects: 0,
+            receivers: Some(2),
+            link: Link::Live,
+            connected_at: None,
+            confirmed_at: None,
+        };
+        assert_eq!(status(&quiet, 98_765.4), "sent 1,234,567, 98,765/s, receivers 2, queue 12");
+        let away = Snapshot { link: Link::Down, dropped: 5_000, receivers: None, ..quiet };
+        assert_eq!(status(&away, 0.0), "Redis is away: sent 1,234,567, 0.0/s, receivers ?, queue 12, dropped 5,000");
+    }
+
     use crate::model::{Price, Symbol, Timestamp};
 
     #[test]

@@ -26,7 +26,7 @@ pub struct BookConfig {
     pub symbols: Vec<Symbol>,
     /// Most symbols; ticks of further ones are counted and dropped. Listed symbols are always kept.
     pub symbols_max: usize,
-    /// How much is kept of each.
+    /// How much is kept of each symbol.
     pub history: History,
 }
 

@@ -110,6 +110,7 @@ impl Chunk {
         self.columns.price.clear();
         self.columns.size.clear();
         self.summarise_from(0);
+        self.sum_volumes();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -248,6 +249,7 @@ impl Chunk {
         self.columns.time.insert(at, time_ns);
         self.columns.price.insert(at, price);
         self.summarise_from(at);
+        self.volume.add(size);
     }
 
     /// Forgets the first `count` ticks.
@@ -257,6 +259,7 @@ impl Chunk {
         price.drain(..count);
         size.drain(..count.min(size.len()));
         self.summarise_from(0);
+        self.sum_volumes();
     }
 
     /// Cuts a full chunk in two and returns the later half.
@@ -269,11 +272,13 @@ impl Chunk {
             later.columns.size.extend(self.columns.size.drain(middle..));
         }
         self.summarise_from(middle);
+        self.sum_volumes();
         later.summarise_from(0);
+        later.sum_volumes();
         later
     }
 
-    /// Recomputes the summaries of every block that holds a tick at or behind `at`.
+    /// Recomputes the summaries of every block that holds a tick at or behind `at`, all but the sum of their volumes.
     fn summarise_from(&mut self, at: usize) {
         self.blocks.truncate(at / BLOCK_TICKS);
         for (offset, prices) in blocks_from(&self.columns.price, self.blocks.len()) {
@@ -295,12 +300,15 @@ impl Chunk {
             }
             self.volumes.push(volume);
         }
+        self.first_time = self.columns.time.first().copied().unwrap_or(i64::MAX);
+        self.last_time = self.columns.time.last().copied().unwrap_or(i64::MIN);
+    }
+
+    fn sum_volumes(&mut self) {
         self.volume = Volume::default();
         for volume in &self.volumes {
             self.volume.merge(volume);
         }
-        self.first_time = self.columns.time.first().copied().unwrap_or(i64::MAX);
-        self.last_time = self.columns.time.last().copied().unwrap_or(i64::MIN);
     }
 
     /// Lowest and highest price of all ticks, and their times.

@@ -9,7 +9,8 @@ use super::volume::Volume;
 /// Each level has one node for `2^FAN_BITS` of the level below: at most 15 summaries a side and level in any range.
 const FAN_BITS: u32 = 4;
 
-/// A place in a series: which chunk (they are numbered for good, from 0) and which tick in it. Places order as time does.
+/// A place in a series: which chunk (they are numbered for good, from 0) and which tick in it. Places order as time
+/// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) chunk: u64,

@@ -1,7 +1,6 @@
 //! CLIENT: what a connection may learn and set about itself and the others.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::client::Client;
@@ -159,8 +158,9 @@ impl Session {
         profile.active = tokio::time::Instant::now();
     }
 
-    /// A line of CLIENT LIST, in the fields of Redis 7.0 and the library's name from 7.2. What is not measured is 0.
+    /// A line of CLIENT LIST: the fields of Redis 7.0 that mean something here, and the library's name from 7.2.
     fn describe(&self, client: &Client) -> String {
+        let shown = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         let profile = client.profile().clone();
         let (channels, patterns) = client.subscriptions();
         let (queued_bytes, queued_pieces) = client.outbox.queued();
@@ -169,24 +169,33 @@ impl Session {
             (false, Some(queued)) => ("x", queued as i64),
             (false, None) => ("N", -1),
         };
-        let mut line = String::new();
-        _ = writeln!(
-            line,
-            "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db=0 sub={channels} psub={patterns} ssub=0 \
-             multi={multi} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={queued_pieces} \
-             omem={queued_bytes} tot-mem={queued_bytes} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
-            client.id,
-            client.addr,
-            self.hub.addr,
-            String::from_utf8_lossy(&profile.name),
-            client.connected.elapsed().as_secs(),
-            profile.active.elapsed().as_secs(),
-            profile.command,
-            if client.is_resp3() { 3 } else { 2 },
-            String::from_utf8_lossy(&profile.lib_name),
-            String::from_utf8_lossy(&profile.lib_version),
-        );
-        line
+        let fields = [
+            ("id", client.id.to_string()),
+            ("addr", client.addr.to_string()),
+            ("laddr", self.hub.addr.to_string()),
+            ("fd", "0".to_owned()),
+            ("name", shown(&profile.name)),
+            ("age", client.connected.elapsed().as_secs().to_string()),
+            ("idle", profile.active.elapsed().as_secs().to_string()),
+            ("flags", flags.to_owned()),
+            ("db", "0".to_owned()),
+            ("sub", channels.to_string()),
+            ("psub", patterns.to_string()),
+            ("ssub", "0".to_owned()),
+            ("multi", multi.to_string()),
+            ("oll", queued_pieces.to_string()),
+            ("omem", queued_bytes.to_string()),
+            ("tot-mem", queued_bytes.to_string()),
+            ("events", "r".to_owned()),
+            ("cmd", profile.command.to_owned()),
+            ("user", "default".to_owned()),
+            ("redir", "-1".to_owned()),
+            ("resp", if client.is_resp3() { "3" } else { "2" }.to_owned()),
+            ("lib-name", shown(&profile.lib_name)),
+            ("lib-ver", shown(&profile.lib_version)),
+        ];
+        let fields = fields.map(|(name, value)| format!("{name}={value}"));
+        fields.join(" ") + "\n"
     }
 }
 

@@ -1,7 +1,5 @@
 //! HELLO, AUTH, INFO, CONFIG, COMMAND: what a client may learn about the server.
 
-use std::fmt::Write as _;
-
 use super::clients::check_name;
 use super::glob;
 use super::outbox::OutputLimits;
@@ -123,47 +121,47 @@ impl Session {
 
     fn info_server(&self) -> String {
         let uptime = self.hub.started.elapsed().as_secs();
-        let mut text = String::new();
-        _ = write!(
-            text,
-            "redis_version:{REDIS_VERSION}\r\nserver_name:tickscope\r\ntickscope_version:{}\r\nredis_mode:standalone\r\n\
-             os:{} {}\r\narch_bits:{}\r\nprocess_id:{}\r\ntcp_port:{}\r\nuptime_in_seconds:{uptime}\r\n\
-             uptime_in_days:{}\r\n",
-            env!("CARGO_PKG_VERSION"),
-            std::env::consts::OS,
-            std::env::consts::ARCH,
-            usize::BITS,
-            std::process::id(),
-            self.hub.addr.port(),
-            uptime / 86_400,
-        );
-        text
+        let fields = [
+            ("redis_version", REDIS_VERSION.to_owned()),
+            ("server_name", "tickscope".to_owned()),
+            ("tickscope_version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("redis_mode", "standalone".to_owned()),
+            ("arch_bits", usize::BITS.to_string()),
+            ("process_id", std::process::id().to_string()),
+            ("tcp_port", self.hub.addr.port().to_string()),
+            ("uptime_in_seconds", uptime.to_string()),
+            ("uptime_in_days", (uptime / 86_400).to_string()),
+        ];
+        lines(&fields)
     }
 
     fn info_clients(&self) -> String {
         let clients = self.hub.clients();
-        let pubsub = clients.iter().filter(|client| client.is_subscriber()).count();
-        format!(
-            "connected_clients:{}\r\ncluster_connections:0\r\nmaxclients:{}\r\nblocked_clients:0\r\npubsub_clients:{pubsub}\r\n",
-            clients.len(),
-            self.hub.limits.clients_max
-        )
+        let subscribers = clients.iter().filter(|client| client.is_subscriber()).count();
+        let fields = [
+            ("connected_clients", clients.len().to_string()),
+            ("cluster_connections", "0".to_owned()),
+            ("maxclients", self.hub.limits.clients_max.to_string()),
+            ("blocked_clients", "0".to_owned()),
+            ("pubsub_clients", subscribers.to_string()),
+        ];
+        lines(&fields)
     }
 
     fn info_stats(&self, routes: &mut RouteTable<'_>) -> String {
         let stats = self.hub.stats();
         let (channels, patterns) = routes.read(Routes::counts);
-        format!(
-            "total_connections_received:{}\r\ntotal_commands_processed:{}\r\nrejected_connections:{}\r\n\
-             pubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\n\
-             client_output_buffer_limit_disconnections:{}\r\npublished_messages:{}\r\ndelivered_messages:{}\r\n",
-            stats.connections,
-            self.hub.stats.commands_total(),
-            stats.refused,
-            stats.cut_off,
-            stats.published,
-            stats.delivered,
-        )
+        let fields = [
+            ("total_connections_received", stats.connections.to_string()),
+            ("total_commands_processed", self.hub.stats.commands_total().to_string()),
+            ("rejected_connections", stats.refused.to_string()),
+            ("pubsub_channels", channels.to_string()),
+            ("pubsub_patterns", patterns.to_string()),
+            ("client_output_buffer_limit_disconnections", stats.cut_off.to_string()),
+            ("published_messages", stats.published.to_string()),
+            ("delivered_messages", stats.delivered.to_string()),
+        ];
+        lines(&fields)
     }
 
     pub(super) fn config_get(&mut self, args: Args<'_>) {
@@ -275,7 +273,7 @@ impl Session {
         // First key, last key and step: no command here has keys that matter.
         (0..3).for_each(|_| self.out.integer(0));
         self.words(spec.categories);
-        let tips = spec.tips.split_whitespace();
+        let tips = spec.tips().split_whitespace();
         self.out.set(tips.clone().count());
         tips.for_each(|tip| self.out.bulk(tip));
         self.out.set(0);
@@ -306,6 +304,12 @@ impl Session {
             }
         }
     }
+}
+
+/// Fields of INFO.
+fn lines(fields: &[(&str, String)]) -> String {
+    let lines: Vec<String> = fields.iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
+    lines.concat()
 }
 
 /// A command, or a subcommand as `client|id`.

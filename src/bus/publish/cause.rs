@@ -102,8 +102,8 @@ fn reply_of(error: &RedisError) -> String {
     }
 }
 
-/// Short, and safe for a terminal.
+/// Short, safe for a terminal, and without the full stop, for it is quoted within a sentence.
 fn shown(text: &str) -> String {
     let text: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    display_safe(&text).into_owned()
+    display_safe(text.trim_end_matches('.')).into_owned()
 }

@@ -351,7 +351,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_message_is_lost_uncounted(capacity in 1usize..20, steps in proptest::collection::vec((0usize..12, 0usize..12, any::<bool>()), 1..40)) {
+        fn no_message_is_lost_uncounted(
+            capacity in 1usize..20,
+            steps in proptest::collection::vec((0usize..12, 0usize..12, any::<bool>()), 1..40),
+        ) {
             let outbox = Outbox::new(capacity);
             let (mut made, mut taken) = (0, Vec::new());
             for (push, take, live) in steps {

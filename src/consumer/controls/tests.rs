@@ -37,7 +37,8 @@ impl Rig {
         let span = self.span();
         let (edge_ns, oldest_ns) = (Some(self.edge_ns), Some(self.oldest_ns));
         let axis = AxisKind::Price;
-        self.controls.apply(input, &Seen { frame: &self.frame, hits: &self.hits, span, edge_ns, oldest_ns, axis })
+        let (frame, hits, newest_ns) = (&self.frame, &self.hits, edge_ns);
+        self.controls.apply(input, &Seen { frame, hits, span, edge_ns, newest_ns, oldest_ns, axis })
     }
 
     fn key(&mut self, key: Key) -> Option<Request> {
@@ -83,17 +84,20 @@ fn a_growing_span_shows_all_data_up_to_its_length() {
 fn pause_freezes_the_view_and_a_second_press_resumes() {
     let mut rig = Rig::new(false);
     let frozen = rig.span();
+    assert_eq!(rig.controls.until().tick_ns, i64::MAX);
     rig.key(Key::Space);
     rig.edge_ns += 10 * MINUTE;
-    assert_eq!(rig.span(), frozen);
+    assert_eq!((rig.span(), rig.controls.until().tick_ns), (frozen, EDGE));
     assert!(rig.controls.is_paused() && !rig.controls.follows());
     rig.key(Key::Left);
     assert_eq!(rig.span(), frozen.panned(-30 * SECOND), "a paused view can still be moved");
+    assert_eq!(rig.controls.until().tick_ns, EDGE + 10 * MINUTE, "and shows what has come meanwhile");
     rig.edge_ns += MINUTE;
     assert_eq!(rig.span(), frozen.panned(-30 * SECOND));
     rig.key(Key::Space);
     assert!(rig.controls.follows());
     assert!(rig.span().contains(rig.edge_ns));
+    assert_eq!(rig.controls.until().tick_ns, i64::MAX);
 }
 
 #[test]
@@ -179,7 +183,15 @@ fn nothing_breaks_before_the_first_tick() {
     for key in keys {
         let span = rig.controls.advance(EDGE, EDGE);
         let (frame, hits) = (Frame::new(Size { width: 1, height: 1 }), Hits::default());
-        let seen = Seen { frame: &frame, hits: &hits, span, edge_ns: None, oldest_ns: None, axis: AxisKind::Percent };
+        let seen = Seen {
+            frame: &frame,
+            hits: &hits,
+            span,
+            edge_ns: None,
+            newest_ns: None,
+            oldest_ns: None,
+            axis: AxisKind::Percent,
+        };
         rig.controls.apply(Input::Key { key, repeat: false }, &seen);
     }
     assert!(rig.controls.follows());

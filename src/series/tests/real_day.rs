@@ -45,5 +45,5 @@ fn filled(ticks: &[TickRef]) -> (crate::series::Series, Oracle) {
     for &tick in ticks {
         assert_eq!(super::push(&mut series, tick), crate::series::Placed::InOrder);
     }
-    (series, Oracle { history: EVERYTHING, ticks: ticks.to_vec() })
+    (series, Oracle::new(EVERYTHING, ticks.to_vec()))
 }

@@ -1,0 +1,190 @@
+//! A real redis-server on a port of its own, and a subscriber that keeps all it hears.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tickscope::bus::BrokerLimits;
+
+use super::process::{Launch, Running};
+use super::server::Embedded;
+pub use super::server::free_port;
+use super::wait::{wait_for, wait_until};
+
+/// For whatever a server does: generous, because the machine may be busy.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A server; killed when dropped.
+pub struct RedisServer {
+    port: u16,
+    password: Option<String>,
+    running: Option<Running>,
+}
+
+impl RedisServer {
+    /// Without a password.
+    pub fn start() -> Self {
+        let mut server = Self { port: free_port(), password: None, running: None };
+        server.start_again();
+        server
+    }
+
+    /// With one.
+    pub fn start_with_password(password: &str) -> Self {
+        let mut server = Self { port: free_port(), password: Some(password.to_owned()), running: None };
+        server.start_again();
+        server
+    }
+
+    /// Starts on the same port as before.
+    pub fn start_again(&mut self) {
+        // No subscriber is cut off: these tests are about the producer.
+        let mut args: Vec<String> =
+            ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--client-output-buffer-limit", "pubsub 0 0 0"]
+                .map(str::to_owned)
+                .into();
+        args.extend(["--port".to_owned(), self.port.to_string()]);
+        if let Some(password) = &self.password {
+            args.extend(["--requirepass".to_owned(), password.clone()]);
+        }
+        self.running = Some(Launch::new("redis-server").args(args).dir(&std::env::temp_dir()).start());
+        wait_until("redis-server to answer", LIMIT, || {
+            let answer =
+                self.client().get_connection().and_then(|mut link| redis::cmd("PING").query::<String>(&mut link));
+            answer.is_ok_and(|answer| answer == "PONG")
+        });
+    }
+
+    /// Kills it, as a crash does.
+    pub fn kill(&mut self) {
+        drop(self.running.take());
+    }
+
+    /// The running server.
+    pub fn process(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    /// On 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// With the password, if there is one.
+    pub fn url(&self) -> String {
+        match &self.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
+            None => format!("redis://127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// A client of the redis crate, for whatever else a test asks.
+    pub fn client(&self) -> redis::Client {
+        redis::Client::open(self.url()).unwrap()
+    }
+
+    /// Listens to `channel` from now on.
+    pub fn subscribe(&self, channel: &str) -> Subscriber {
+        Subscriber::start(&self.client(), channel)
+    }
+}
+
+/// A server of either kind, for tests that do not care which.
+pub enum Server {
+    Redis(RedisServer),
+    Embedded(Embedded),
+}
+
+impl Server {
+    /// A real redis-server.
+    pub fn redis() -> Self {
+        Self::Redis(RedisServer::start())
+    }
+
+    /// Our own broker.
+    pub fn embedded() -> Self {
+        // As with redis-server above, no subscriber is cut off: a test's subscriber may be slower than the producer.
+        let bytes = usize::MAX / 2;
+        let limits =
+            BrokerLimits { subscriber_hard_bytes: bytes, subscriber_soft_bytes: bytes, ..BrokerLimits::default() };
+        Self::Embedded(Embedded::start_with(limits))
+    }
+
+    pub fn url(&self) -> String {
+        match self {
+            Self::Redis(server) => server.url(),
+            Self::Embedded(server) => format!("redis://127.0.0.1:{}", server.port),
+        }
+    }
+
+    /// On 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Redis(server) => server.port(),
+            Self::Embedded(server) => server.port,
+        }
+    }
+
+    /// Listens to `channel` from now on.
+    pub fn subscribe(&self, channel: &str) -> Subscriber {
+        Subscriber::start(&redis::Client::open(self.url()).unwrap(), channel)
+    }
+}
+
+/// Collects what is published.
+pub struct Subscriber {
+    messages: Arc<Mutex<Vec<String>>>,
+    thread: Option<JoinHandle<()>>,
+    client: redis::Client,
+    channel: String,
+}
+
+/// Tells a subscriber that it has heard everything.
+const END: &str = "(the test is over)";
+
+impl Subscriber {
+    fn start(client: &redis::Client, channel: &str) -> Self {
+        let messages = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&messages);
+        let mut connection = client.get_connection().unwrap();
+        let name = channel.to_owned();
+        let (subscribed, is_subscribed) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut pubsub = connection.as_pubsub();
+            pubsub.subscribe(&name).unwrap();
+            subscribed.send(()).unwrap();
+            // An error means that the server has gone: there is nothing more to hear.
+            while let Ok(message) = pubsub.get_message() {
+                let payload: String = message.get_payload().unwrap();
+                if payload == END {
+                    break;
+                }
+                kept.lock().unwrap().push(payload);
+            }
+        });
+        is_subscribed.recv().unwrap();
+        Self { messages, thread: Some(thread), client: client.clone(), channel: channel.to_owned() }
+    }
+
+    /// How many messages have come.
+    pub fn count(&self) -> usize {
+        self.messages.lock().unwrap().len()
+    }
+
+    /// Waits until `count` messages have come.
+    #[track_caller]
+    pub fn wait_for(&self, count: usize) {
+        wait_for(&format!("{count} messages"), LIMIT, || (self.count() >= count).then_some(()));
+    }
+
+    /// All that was published until now, in order.
+    pub fn finish(mut self) -> Vec<String> {
+        let mut connection = self.client.get_connection().unwrap();
+        redis::cmd("PUBLISH").arg(&self.channel).arg(END).exec(&mut connection).unwrap();
+        self.thread.take().unwrap().join().unwrap();
+        std::mem::take(&mut self.messages.lock().unwrap())
+    }
+}
