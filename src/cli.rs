@@ -91,6 +91,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     if duration > DURATION_MAX { Err(DurationError::TooLong) } else { Ok(duration) }
 }
 
+/// Reads a port that can be connected to. Fits as a clap value parser.
+pub fn parse_port(text: &str) -> Result<u16, &'static str> {
+    text.trim().parse().ok().filter(|port| *port > 0).ok_or("a port is a number from 1 to 65535")
+}
+
 fn from_seconds(seconds: f64) -> Result<Duration, DurationError> {
     if seconds.is_nan() {
         return Err(DurationError::Malformed);
@@ -301,10 +306,17 @@ impl Signals {
     }
 }
 
-/// `error` and its causes on one line, safe for a terminal: "what failed: because of this: because of that".
+/// `error` and its causes on one line, safe for a terminal: "what failed: because of this: because of that". A cause
+/// that an error has worked into its own words is not repeated.
 pub fn error_line(error: &anyhow::Error) -> String {
-    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    display_safe(&chain.join(": ")).into_owned()
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    display_safe(&line).into_owned()
 }
 
 #[cfg(test)]
@@ -375,6 +387,8 @@ mod tests {
     fn an_error_line_holds_the_chain_and_no_control_characters() {
         let error = anyhow::anyhow!("no such file\u{1b}[2J").context("cannot read it");
         assert_eq!(error_line(&error), "cannot read it: no such file\\u{1b}[2J");
+        let error = anyhow::anyhow!("disk full").context("cannot write x (disk full); make room");
+        assert_eq!(error_line(&error), "cannot write x (disk full); make room");
     }
 
     proptest! {

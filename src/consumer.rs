@@ -30,7 +30,7 @@ pub use snapshot::SnapshotError;
 
 use crate::bus::{SubscribeError, Target, subscribe};
 use crate::cli;
-use crate::model::Decoder;
+use crate::model::{Decoder, display_safe};
 use crate::plot::{Frame, Painter, PlotError, Scene, Size};
 use crate::series::{Book, BookConfig, History};
 use crate::window::WindowError;
@@ -60,9 +60,6 @@ pub enum ConsumerError {
     /// No subscription.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
-    /// No snapshot.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
     /// No picture.
     #[error("the chart cannot be drawn")]
     Plot(#[from] PlotError),
@@ -137,11 +134,10 @@ pub fn run(
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
     let size = size?;
-    if let (Some((path, format)), Some(scene)) = (&config.snapshot, scene) {
-        snapshot::write(&mut Painter::new()?, &scene, size, path, *format)?;
-        info!("saved {}", path.display());
-    }
-    Ok(Report::collect(&shared, started.elapsed().as_secs_f64()))
+    let report = Report::collect(&shared, started.elapsed().as_secs_f64());
+    // The figures of a long run are worth having even where its picture cannot be kept.
+    let snapshot_error = scene.and_then(|scene| write_snapshot(config, size, &scene).err());
+    Ok(Report { snapshot_error, ..report })
 }
 
 fn history(kept: Kept) -> History {
@@ -223,6 +219,13 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
             }
         }
     }
+}
+
+fn write_snapshot(config: &Config, size: Size, scene: &Scene) -> Result<(), SnapshotError> {
+    let Some((path, format)) = &config.snapshot else { return Ok(()) };
+    snapshot::write(&mut Painter::new()?, scene, size, path, *format)?;
+    info!("saved {}", display_safe(&path.display().to_string()));
+    Ok(())
 }
 
 /// What a snapshot shows: the chart as it stands, without what belongs to a hand at the mouse.

@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, reason = "the modules of a test program are its own")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::float_cmp, reason = "prices travel as decimal text and must come back to the bit")]
 
 mod support {
     pub mod process;
@@ -18,5 +19,6 @@ mod consuming {
     mod life;
     mod local;
     mod loss;
+    mod options;
     mod refused;
 }

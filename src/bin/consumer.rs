@@ -41,7 +41,7 @@ fn run(args: Args) -> Result<(), (anyhow::Error, u8)> {
         let printed = cli::print_stdout(&report.to_json()).context("cannot write the statistics to stdout");
         printed.map_err(|error| (error, EXIT_FAILURE))?;
     }
-    Ok(())
+    report.snapshot_error.map_or(Ok(()), |error| Err((error.into(), EXIT_FAILURE)))
 }
 
 /// Ctrl-C and SIGTERM. The handlers are set when the runtime first polls this.

@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use thiserror::Error;
 
 use crate::bus::{Channel, Endpoint, EndpointError, Target};
-use crate::cli::{DurationError, parse_duration};
+use crate::cli::{DurationError, parse_duration, parse_port};
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Size, Theme};
 
@@ -63,8 +63,8 @@ pub enum StatsFormat {
 #[command(
     name = "consumer",
     version,
-    after_help = "Keys: Space pause, +/- or wheel zoom, arrows or drag pan, End back to live, A axis, 1-9 symbols, \
-                  S screenshot, ? help, Q quit.\n\
+    after_help = "Keys: Space pause, +/- or wheel zoom, arrows or drag pan, End back to live, A axis,\n\
+                  1-9 symbols, S screenshot, ? help, Q quit.\n\
                   Exit status: 0 done, 1 failed while running, 2 wrong usage or no display.\n\
                   Example: consumer --symbols AAPL,MSFT --window 15m --redis redis://127.0.0.1:6379"
 )]
@@ -76,7 +76,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "A,B,..")]
     pub symbols: Vec<String>,
     /// Least time between two redraws, such as 100ms; a number alone is seconds [default: one frame]
-    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, value_parser = parse_duration, allow_negative_numbers = true, value_name = "TIME")]
     pub interval: Option<Duration>,
     /// Channel to subscribe to; repeatable; with * ? [ it is a pattern
     #[arg(long, value_name = "NAME", default_value = CHANNEL)]
@@ -85,16 +85,18 @@ pub struct Args {
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis: Option<String>,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
-    #[arg(long, value_name = "PORT", default_value_t = 6379)]
+    #[arg(long, value_name = "PORT", default_value_t = 6379, value_parser = parse_port)]
+    #[arg(allow_negative_numbers = true)]
     pub local_port: u16,
     /// Visible time span, such as 5m [default: grows with the data up to 5m]
-    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, value_parser = parse_duration, allow_negative_numbers = true, value_name = "TIME")]
     pub window: Option<Duration>,
     /// How much is kept per symbol: a number of ticks, or a time such as 2h [default: 1000000]
-    #[arg(long, value_name = "TICKS|TIME")]
+    #[arg(long, value_name = "TICKS|TIME", allow_negative_numbers = true)]
     pub history: Option<String>,
     /// How many symbols are kept; ticks of further ones are counted
-    #[arg(long, value_name = "N", default_value_t = SYMBOLS_MAX)]
+    #[arg(long, value_name = "N", default_value_t = SYMBOLS_MAX, value_parser = parse_symbols_max)]
+    #[arg(allow_negative_numbers = true)]
     pub max_symbols: usize,
     /// Other names for the fields of a tick, such as symbol=s,price=p,timestamp=data.T
     #[arg(long, value_name = "MAP", default_value = "")]
@@ -115,7 +117,7 @@ pub struct Args {
     #[arg(long)]
     pub headless: bool,
     /// Exit after this time
-    #[arg(long = "for", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long = "for", value_parser = parse_duration, allow_negative_numbers = true, value_name = "TIME")]
     pub run_for: Option<Duration>,
     /// Write the chart to this .png or .svg file at exit
     #[arg(long, value_name = "FILE")]
@@ -202,8 +204,13 @@ pub enum ArgsError {
     #[error("--symbols: {0} stands there twice")]
     SymbolTwice(Symbol),
     /// `--max-symbols`.
-    #[error("--max-symbols must be 1 to 100000, and at least as many as --symbols lists")]
-    SymbolsMax,
+    #[error("--max-symbols {max} is less than the {listed} that --symbols lists")]
+    SymbolsMax {
+        /// What was given.
+        max: usize,
+        /// How many are listed.
+        listed: usize,
+    },
     /// `--channel`.
     #[error("--channel needs a name")]
     Channel,
@@ -227,6 +234,12 @@ pub(super) fn parse_size(text: &str) -> Result<Size, String> {
         }
         _ => Err(format!("a size is WIDTHxHEIGHT in pixels, each {SIDE_MIN} to {SIDE_MAX}, such as 1280x720")),
     }
+}
+
+fn parse_symbols_max(text: &str) -> Result<usize, String> {
+    const MAX: usize = 100_000;
+    let number = text.trim().parse().ok().filter(|number| (1..=MAX).contains(number));
+    number.ok_or_else(|| format!("a number of symbols is 1 to {MAX}"))
 }
 
 fn parse_history(text: &str) -> Result<Kept, ArgsError> {
@@ -264,10 +277,9 @@ fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat), ArgsError>
 impl Args {
     /// Checks what clap cannot.
     pub fn into_config(self) -> Result<Config, ArgsError> {
-        const SYMBOLS_MAX_MAX: usize = 100_000;
         let symbols = parse_symbols(&self.symbols)?;
-        if !(1..=SYMBOLS_MAX_MAX).contains(&self.max_symbols) || self.max_symbols < symbols.len() {
-            return Err(ArgsError::SymbolsMax);
+        if self.max_symbols < symbols.len() {
+            return Err(ArgsError::SymbolsMax { max: self.max_symbols, listed: symbols.len() });
         }
         if self.channel.iter().any(String::is_empty) {
             return Err(ArgsError::Channel);

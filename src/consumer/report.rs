@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::consumer::shared::Shared;
+use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
 
 /// One symbol's figures over everything received.
@@ -24,7 +25,7 @@ pub struct SymbolReport {
 }
 
 /// Figures of a whole run; `--stats json` prints them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Report {
     /// Well-formed ticks.
     pub received: u64,
@@ -50,6 +51,9 @@ pub struct Report {
     pub elapsed_s: f64,
     /// By symbol, as it came over the wire.
     pub symbols: BTreeMap<String, SymbolReport>,
+    /// The snapshot that was asked for could not be written.
+    #[serde(skip)]
+    pub snapshot_error: Option<SnapshotError>,
 }
 
 impl Report {
@@ -84,6 +88,7 @@ impl Report {
             reconnects,
             elapsed_s,
             symbols,
+            snapshot_error: None,
         }
     }
 

@@ -11,7 +11,7 @@ use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
 use crate::bus::{Endpoint, EndpointError, Target};
-use crate::cli::{Console, parse_duration};
+use crate::cli::{Console, parse_duration, parse_port};
 use crate::market::{Format, Generator, Model, Rate, Schedule, Selection, Speed, SpeedError};
 use crate::model::{
     SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe, parse_timestamp,
@@ -33,10 +33,14 @@ Examples:
 
 Input of --replay and --stdin: one JSON object (or array of them) a line, such as
   {\"symbol\": \"AAPL\", \"price\": 187.2, \"timestamp\": 1732000000}
-or, for --replay, CSV with a header that names timestamp (or time, ts, datetime, date), symbol (ticker, sym),
-price (px, last) and, if there is one, size (volume, qty, quantity); gzip is unpacked.
+or, for --replay, CSV with a header that names timestamp (or time, ts, datetime, date),
+symbol (ticker, sym), price (px, last) and, if there is one, size (volume, qty, quantity).
+Gzip is unpacked.
 
-Without --redis and REDIS_URL, the Redis on this machine is used; where none runs, a small one is served.";
+Without --redis and REDIS_URL, the Redis on this machine is used; a small one is served where
+none runs.
+
+Exit status: 0 done, 1 failed while running, 2 wrong usage or unreadable input.";
 
 /// Publishes stock ticks as JSON to a Redis channel.
 #[derive(Debug, Parser)]
@@ -107,7 +111,8 @@ pub struct Args {
     redis: Option<String>,
 
     /// Port on this machine that is used, or served, when no server is given
-    #[arg(long, value_name = "PORT", default_value_t = 6379, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = 6379, value_parser = parse_port)]
+    #[arg(allow_negative_numbers = true)]
     local_port: u16,
 
     /// How timestamps are written: seconds with fraction, milli-, micro- or nanoseconds, or text

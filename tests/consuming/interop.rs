@@ -53,10 +53,10 @@ fn short_python_scripts_are_first_class_producers() {
 fn a_short_python_script_is_a_first_class_consumer() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ticks.csv");
-    let rows: String = (0..500u64)
+    let rows: Vec<String> = (0..500u64)
         .map(|i| format!("{}.25,{},{}.{:02}\n", START_S + i, ["AIG", "SPY"][i as usize % 2], 100 + i, i % 100))
         .collect();
-    std::fs::write(&file, format!("timestamp,symbol,price\n{rows}")).unwrap();
+    std::fs::write(&file, format!("timestamp,symbol,price\n{}", rows.concat())).unwrap();
     let expected = json!({
         "AIG": {"count": 250, "first": 100.0, "last": 598.98, "first_timestamp": START_S as f64 + 0.25,
                 "last_timestamp": (START_S + 498) as f64 + 0.25},

@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::bench::{LIMIT, Publisher, finish, headless, listen, numbered, report, tick, wait_for_counts};
+use super::bench::{LIMIT, Publisher, finish, headless, listen, numbered, report, status, tick, wait_for_counts};
 use crate::support::process::{Launch, Running};
-use crate::support::server::free_port;
+use crate::support::server::{free_port, on_both};
 use crate::support::wait::wait_until;
 
 const CHANNEL: &str = "stock_prices";
@@ -140,6 +140,33 @@ fn a_server_that_freezes_is_noticed_and_healed() {
     Publisher::connect(redis.port).publish_all(CHANNEL, [tick("SPY", 168.6, 1)]);
     let report = finish(consumer, 2, 0);
     assert_eq!((&report["reconnects"], &report["kept"], &report["lost"]), (&json!(1), &json!(2), &json!(0)));
+}
+
+#[test]
+fn a_consumer_that_was_frozen_and_cut_off_says_what_it_missed() {
+    on_both(|name, port| {
+        let mut consumer = listen(port, &["--history", "1000"]);
+        let mut publisher = Publisher::connect(port);
+        publisher.publish_all(CHANNEL, [numbered("p-1", 1, 0)]);
+        wait_for_counts(&mut consumer, 1, 0);
+        consumer.signal("STOP");
+        // Both servers let 32 MiB wait for a subscriber, beside what the system's buffers hold.
+        let padding = " ".repeat(256 << 10);
+        let mut seq = 1;
+        wait_until("the consumer to be cut off", LIMIT, || {
+            seq += 1;
+            publisher.publish(CHANNEL, numbered("p-1", seq, seq) + &padding) == 0
+        });
+        consumer.signal("CONT");
+        wait_for_times(&consumer, "subscribed at", 2);
+        publisher.publish_all(CHANNEL, [numbered("p-1", seq + 1, seq + 1)]);
+        // The last one tells of all those before it.
+        wait_until("the loss to be told", LIMIT, || status(&consumer, "lost") > 0);
+        let report = finish(consumer, 2, 0);
+        let figure = |name: &str| report[name].as_u64().unwrap();
+        assert_eq!(figure("kept") + figure("lost"), seq + 1, "{report} over {name}");
+        assert!(figure("lost") > 64 && figure("reconnects") == 1, "{report} over {name}");
+    });
 }
 
 #[test]
