@@ -124,7 +124,7 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         (&["--source", ""], "1 to 64 bytes"),
         (&["--source", "a\u{7}"], "1 to 64 bytes"),
         (&["--source", "a", "--no-seq"], "cannot be used with"),
-        (&["--local-port", "0"], "1..=65535"),
+        (&["--local-port", "0"], "1 to 65535"),
         (&["--model", "tulip"], "walk, uniform"),
         (&["--timestamps", "weeks"], "s, ms, us, ns, rfc3339"),
         (&["--bogus"], "unexpected argument"),
