@@ -20,7 +20,7 @@ const NOTCH_WAYLAND: (f32, f32) = (10.0, -10.0);
 const NOTCH_WINDOWS: (f32, f32) = (12.0, 12.0);
 const NOTCH_ELSEWHERE: (f32, f32) = (1.0, 1.0);
 
-/// Most notches between two polls that are believed: a flung touchpad must not throw the view to the other end of time.
+/// Most notches between two polls that are believed: a flung touchpad must not throw the view to the end of time.
 const NOTCHES_MAX: f64 = 5.0;
 
 /// Why there is no window.
@@ -324,8 +324,8 @@ impl Window {
     fn collect_mouse(&mut self, each: &mut impl FnMut(Input)) {
         let down = self.inner.get_mouse_down(MouseButton::Left);
         if self.pressed && !down {
-            // It came up somewhere between the last place and this one. The last one it is: a hand that clicks and moves
-            // on at once has clicked, not dragged.
+            // It came up somewhere between the last place and this one. The last one it is: a hand that clicks and
+            // moves on at once has clicked, not dragged.
             self.pressed = false;
             let (x, y) = self.place();
             each(Input::Released { x, y });

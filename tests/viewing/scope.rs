@@ -251,15 +251,15 @@ pub fn line(picture: &Picture, size: Size, index: usize) -> Vec<(usize, usize)> 
     inked(picture, area(Frame::new(size).plot), slot(index), DARK.ground)
 }
 
-/// The middle of a symbol's square in the legend.
-pub fn swatch(picture: &Picture, size: Size, index: usize) -> (i32, i32) {
+/// The middle of a symbol's square in the legend, which moves as the words of the badge change; `None` while the symbol
+/// is switched off and its square is empty.
+pub fn swatch(picture: &Picture, size: Size, index: usize) -> Option<(i32, i32)> {
     let header = area(Frame::new(size).header);
     // The badge and figures may have the same colour; a square is the only thing this wide and high.
     let ink = inked(picture, header, slot(index), DARK.ground);
     let solid = |x: usize, y: usize| (0..6).all(|i| (0..6).all(|j| ink.contains(&(x + i, y + j))));
     let found = ink.iter().copied().find(|&(x, y)| x > BADGE_DOT.0 + 8 && solid(x, y));
-    let (x, y) = found.expect("the legend has a square of the symbol's colour");
-    (x as i32 + 5, y as i32 + 5)
+    found.map(|(x, y)| (x as i32 + 5, y as i32 + 5))
 }
 
 /// Asserts that a symbol's line runs where `row` says, within a pixel, from column to column, and nowhere else.
