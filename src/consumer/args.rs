@@ -81,7 +81,11 @@ pub struct Args {
     /// Channel to subscribe to; repeatable; with * ? [ it is a pattern
     #[arg(long, value_name = "NAME", default_value = CHANNEL)]
     pub channel: Vec<String>,
-    /// Redis server, redis://[user:password@]host[:port] or `unix:///path` [default: this machine's, or a built-in one]
+    /// Redis server.
+    #[arg(
+        help = "Redis server, as redis://[user:password@]host[:port] or unix:///path; a password is safer in REDIS_URL, \
+                where no list of processes shows it [default: this machine's, or a built-in one]"
+    )]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis: Option<String>,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
