@@ -110,8 +110,7 @@ pub fn run(
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
-    let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
-    let mut picture = Picture::new(TimeZone::system(), channels.join(" "), target.endpoint().to_string());
+    let mut picture = Picture::new(TimeZone::system(), config, &target);
     let size = match screen {
         Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
         None => {

@@ -17,6 +17,9 @@ pub(super) const HISTORY_TICKS: usize = 1_000_000;
 /// Symbols kept unless told otherwise.
 pub(super) const SYMBOLS_MAX: usize = 256;
 
+/// Redis's own port.
+pub(super) const LOCAL_PORT: u16 = 6379;
+
 /// The channel of the wire contract.
 pub(super) const CHANNEL: &str = "stock_prices";
 
@@ -82,14 +85,12 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = CHANNEL)]
     pub channel: Vec<String>,
     /// Redis server.
-    #[arg(
-        help = "Redis server, as redis://[user:password@]host[:port] or unix:///path; a password is safer in REDIS_URL, \
-                where no list of processes shows it [default: this machine's, or a built-in one]"
-    )]
+    #[arg(help = "Redis server, as redis://[user:password@]host[:port] or unix:///path; a password is safer in \
+                REDIS_URL, where no list of processes shows it [default: this machine's, or a built-in one]")]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis: Option<String>,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
-    #[arg(long, value_name = "PORT", default_value_t = 6379, value_parser = parse_port)]
+    #[arg(long, value_name = "PORT", default_value_t = LOCAL_PORT, value_parser = parse_port)]
     #[arg(allow_negative_numbers = true)]
     pub local_port: u16,
     /// Visible time span, such as 5m [default: grows with the data up to 5m]

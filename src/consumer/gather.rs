@@ -106,6 +106,9 @@ pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: T
                 shown_span.and_then(|span| series.range(span)).map(|summary| (summary.min.price, summary.max.price));
             series.extract_runs(span, columns, &cuts, &mut shown.runs);
             shown.runs.retain(|run| run.first().is_some_and(|sample| sample.time_ns <= until_ns));
+            for run in &shown.runs {
+                shown.range = with_crossings(shown.range, run, span);
+            }
         }
         shown
     });
@@ -128,4 +131,44 @@ fn cuts_until(book: &Book, until_ns: i64) -> Vec<i64> {
         cuts.insert(at, cut);
     }
     cuts
+}
+
+/// The range widened by where the line crosses the edges of the view: its ends lie outside, and between two ticks that
+/// both lie outside there is a line all the same.
+fn with_crossings(range: Option<(f64, f64)>, run: &[Sample], span: TimeSpan) -> Option<(f64, f64)> {
+    let pairs = [run.first().zip(run.get(1)), run.iter().rev().nth(1).zip(run.last())];
+    let crossings = pairs.into_iter().flatten().flat_map(|(from, to)| {
+        [span.start, span.end].into_iter().filter_map(move |edge_ns| {
+            if from.time_ns >= edge_ns || to.time_ns <= edge_ns {
+                return None;
+            }
+            let share = (edge_ns - from.time_ns) as f64 / (to.time_ns - from.time_ns) as f64;
+            Some(from.price * (1.0 - share) + to.price * share)
+        })
+    });
+    crossings.fold(range, |range, price| {
+        let (lo, hi) = range.unwrap_or((price, price));
+        Some((lo.min(price), hi.max(price)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crossings(samples: &[(i64, f64)]) -> Option<(f64, f64)> {
+        let run: Vec<Sample> = samples.iter().map(|&(time_ns, price)| Sample { time_ns, price }).collect();
+        with_crossings(None, &run, TimeSpan { start: 100, end: 200 })
+    }
+
+    #[test]
+    fn a_line_that_only_passes_through_counts_where_it_passes() {
+        assert_eq!(crossings(&[(0, 0.0), (400, 40.0)]), Some((10.0, 20.0)));
+        assert_eq!(crossings(&[(50, 0.0), (150, 10.0)]), Some((5.0, 5.0)));
+        assert_eq!(crossings(&[(150, 1.0), (250, 3.0)]), Some((2.0, 2.0)));
+        assert_eq!(crossings(&[(50, 0.0), (150, 10.0), (250, 0.0)]), Some((5.0, 5.0)));
+        assert_eq!(crossings(&[(120, 1.0), (150, 2.0)]), None);
+        assert_eq!(crossings(&[(120, 1.0)]), None);
+        assert_eq!(crossings(&[(100, 1.0), (200, 2.0)]), None, "ticks on the edges count as ticks");
+    }
 }

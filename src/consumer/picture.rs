@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use jiff::tz::TimeZone;
 
-use crate::bus::LinkState;
-use crate::consumer::args::AxisChoice;
+use crate::bus::{Channel, LinkState, Target};
+use crate::consumer::args::{AxisChoice, CHANNEL, Config, LOCAL_PORT};
 use crate::consumer::controls::{Controls, HELP};
 use crate::consumer::format;
 use crate::consumer::gather::{Gathered, Shown, gather};
@@ -29,6 +29,8 @@ pub(super) struct Picture {
     pub(super) zone: TimeZone,
     pub(super) channel: String,
     pub(super) server: String,
+    /// What to type in order to see something; in the marks of code.
+    pub(super) producer_command: String,
     pub(super) meters: Meters,
     /// Shown above the footer until the instant.
     pub(super) toast: Option<(Badge, Instant)>,
@@ -51,9 +53,19 @@ pub(super) struct Seeing {
 }
 
 impl Picture {
-    pub(super) fn new(zone: TimeZone, channel: String, server: String) -> Self {
-        let meters = Meters::new();
-        Self { zone, channel, server, meters, toast: None, held: None, axis: AxisKind::Price, decimals: Vec::new() }
+    pub(super) fn new(zone: TimeZone, config: &Config, target: &Target) -> Self {
+        let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
+        Self {
+            zone,
+            channel: channels.join(" "),
+            server: target.endpoint().to_string(),
+            producer_command: producer_command(config),
+            meters: Meters::new(),
+            toast: None,
+            held: None,
+            axis: AxisKind::Price,
+            decimals: Vec::new(),
+        }
     }
 
     /// Collects everything that a frame shows.
@@ -238,11 +250,7 @@ impl Picture {
             }
             LinkState::Live => {
                 let title = format!("Waiting for ticks on {}", self.channel);
-                notice(
-                    Tone::Info,
-                    &title,
-                    &["Start a producer in another terminal:", "`cargo run --release --bin producer`"],
-                )
+                notice(Tone::Info, &title, &["Start a producer in another terminal:", &self.producer_command])
             }
         }
     }
@@ -271,6 +279,21 @@ impl Picture {
         figures.extend(self.meters.frames().map(|frames| (Tone::Good, frames)));
         figures
     }
+}
+
+/// The command that publishes where this consumer listens.
+fn producer_command(config: &Config) -> String {
+    let channel = match &config.channels[..] {
+        [Channel::Exact(name)] if name != CHANNEL => format!(" --channel {}", config.channels[0]),
+        _ => String::new(),
+    };
+    let server = match &config.target {
+        Target::Given(endpoint) => format!(" --redis {endpoint}"),
+        Target::Local { port: LOCAL_PORT } => String::new(),
+        Target::Local { port } => format!(" --local-port {port}"),
+    };
+    let separator = if channel.is_empty() && server.is_empty() { "" } else { " --" };
+    format!("`cargo run --release --bin producer{separator}{channel}{server}`")
 }
 
 fn line(shown: &Shown, axis: AxisKind) -> Line {

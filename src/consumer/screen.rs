@@ -159,7 +159,7 @@ impl Screen {
     }
 
     fn save_screenshot(&self) -> Badge {
-        let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S.png").to_string();
+        let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S-%3f.png").to_string();
         match snapshot::write_png(&PathBuf::from(&name), &self.pixels, self.size) {
             Ok(()) => Badge { tone: Tone::Good, text: format!("saved {name}") },
             Err(error) => Badge { tone: Tone::Bad, text: error.to_string() },

@@ -31,6 +31,8 @@ const INNER_PX: f64 = 8.0;
 const SYMBOL_PX_MAX: f64 = 140.0;
 /// A channel label cut shorter than this says nothing.
 const CHANNEL_PX_MIN: f64 = 48.0;
+/// Room is held for a badge as long as this one.
+const BADGE_HELD: &str = "STALE 59 s";
 /// Below this width the span goes without the word "window".
 const WORDY_PX: f64 = 720.0;
 /// Strips lower than this hold no text.
@@ -126,8 +128,11 @@ pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> Layout {
     if !channel.is_empty() && (channel == header.channel || channel_width >= CHANNEL_PX_MIN) {
         layout.channel = Some((channel, channel_left, channel_left + channel_width));
         x = channel_left + channel_width + GAP_PX;
-        // Room allowing, the legend stands a little further off.
-        x += (channel_room - channel_width).clamp(0.0, 14.0);
+        // Room allowing, the legend stands a little further off, and where it would with a longer badge: what is about
+        // to be clicked must not move when the badge changes.
+        let room = (channel_room - channel_width).max(0.0);
+        let held = (width(BADGE_HELD, BADGE) - width(&header.badge.text, BADGE)).clamp(0.0, room);
+        x += held + (room - held).min(14.0);
     }
     place_entries(&mut layout, &entries, fitting, (x, room_end), fonts);
     layout

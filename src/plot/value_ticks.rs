@@ -70,7 +70,8 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
 /// As many of the `decimals` as there is room for behind values up to `widest`.
 fn fitting(decimals: usize, widest: f64) -> usize {
     let whole = if widest >= 10.0 { widest.log10().floor() as usize + 1 } else { 1 };
-    decimals.min(FIGURES_MAX.saturating_sub(whole))
+    let commas = (whole - 1) / 3;
+    decimals.min(FIGURES_MAX.saturating_sub(whole + commas))
 }
 
 /// The smallest digit * 10^exponent that is at least `least`, with a digit of 1, 2 or 5.
@@ -112,7 +113,7 @@ fn plain(value: f64, decimals: usize) -> String {
     let text = if value.abs() >= PLAIN_MAX || decimals > DECIMALS_MAX {
         format!("{value:.3e}")
     } else {
-        format!("{value:.decimals$}")
+        grouped(&format!("{value:.decimals$}"))
     };
     let zero = !text.bytes().any(|b| (b'1'..=b'9').contains(&b));
     match text.strip_prefix('-') {
@@ -120,6 +121,20 @@ fn plain(value: f64, decimals: usize) -> String {
         Some(digits) => format!("−{digits}"),
         None => text,
     }
+}
+
+/// `text` with commas between its thousands.
+fn grouped(text: &str) -> String {
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut grouped = String::with_capacity(text.len() + whole.len() / 3);
+    for (i, c) in whole.chars().enumerate() {
+        let behind = whole.len() - i;
+        if behind.is_multiple_of(3) && grouped.ends_with(|c: char| c.is_ascii_digit()) {
+            grouped.push(',');
+        }
+        grouped.push(c);
+    }
+    grouped + fraction
 }
 
 /// Decimals that the value under a cursor deserves: about one in ten rows changes the last one.
@@ -142,8 +157,8 @@ mod tests {
             let ticks = value_ticks(ValueSpan { lo, hi }, 400.0, AxisKind::Price, decimals);
             ticks.into_iter().map(|(_, text)| text).collect::<Vec<_>>()
         };
-        assert!(labels(0.0, 64_000.0, 8).contains(&"20000.0000".to_owned()));
-        assert!(labels(0.0, 64_000.0, 2).contains(&"20000.00".to_owned()));
+        assert!(labels(0.0, 64_000.0, 8).contains(&"20,000.000".to_owned()));
+        assert!(labels(-64_000.0, 64_000.0, 2).contains(&"−20,000.00".to_owned()));
         assert!(labels(0.000_012, 0.000_013, 8).contains(&"0.00001220".to_owned()));
     }
     use proptest::prelude::*;
