@@ -65,7 +65,7 @@ fn it_ends_while_there_is_no_server() {
 #[test]
 fn without_a_display_it_names_the_ways_out() {
     for display in [None, Some(":9999")] {
-        let launch = process::consumer().args(["--demo", "--local-port", "0"]);
+        let launch = process::consumer().args(["--demo"]);
         let launch = match display {
             Some(display) => launch.env("DISPLAY", display),
             None => launch,
