@@ -29,7 +29,8 @@ use crate::bus::{Backoff, Local, Target, socket};
 /// Most messages in one pipeline. Larger ones save nothing more, and a lost one is sent twice as a whole.
 const BATCH_MESSAGES_MAX: usize = 256;
 
-/// Pipelines under way at a time: enough that the server never waits for us. Measured: its core is then 95 % busy.
+/// Pipelines under way at a time: enough that the server seldom waits for us. Measured: its core was then up to 95 %
+/// busy.
 const PIPELINES_MAX: usize = 8;
 
 /// A server that leaves a pipeline unanswered for this long is taken for gone. It may be busy with a slow script for

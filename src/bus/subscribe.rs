@@ -382,7 +382,7 @@ const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 fn shown(text: &[u8]) -> String {
     const SHOWN_CHARS_MAX: usize = 200;
     let text: String = String::from_utf8_lossy(text).chars().take(SHOWN_CHARS_MAX).collect();
-    display_safe(&text).into_owned()
+    display_safe(text.trim_end_matches('.')).into_owned()
 }
 
 /// Sorts an error reply: what waiting can mend, what it cannot, and what does not matter.
