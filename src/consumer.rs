@@ -28,7 +28,7 @@ pub use args::{Args, ArgsError, AxisChoice, Config, Kept, SnapshotFormat, StatsF
 pub use report::{Report, SymbolReport};
 pub use snapshot::SnapshotError;
 
-use crate::bus::{SubscribeError, Target, subscribe};
+use crate::bus::{BusError, Target, subscribe};
 use crate::cli;
 use crate::model::{Decoder, display_safe};
 use crate::plot::{Frame, Painter, PlotError, Scene, Size};
@@ -59,7 +59,7 @@ pub enum ConsumerError {
     Window(#[from] WindowError),
     /// No subscription.
     #[error(transparent)]
-    Subscribe(#[from] SubscribeError),
+    Subscribe(#[from] BusError),
     /// No picture.
     #[error("the chart cannot be drawn")]
     Plot(#[from] PlotError),
@@ -177,7 +177,7 @@ fn spawn_network(
     shared: &Arc<Shared>,
     stop: &Arc<watch::Sender<bool>>,
     rng: ChaCha8Rng,
-) -> tokio::task::JoinHandle<Result<(), SubscribeError>> {
+) -> tokio::task::JoinHandle<Result<(), BusError>> {
     let (target, channels) = (target.clone(), config.channels.clone());
     let mut ingest = Ingest::new(Arc::clone(shared), Decoder::new(config.fields.clone()));
     let stop = Arc::clone(stop);

@@ -22,7 +22,7 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::bus::{self, Echo, Link, Outbox, PublishError, Target};
+use crate::bus::{self, BusError, Echo, Link, Outbox, Target};
 use crate::cli::Console;
 use crate::market::{Format, Generator, Schedule, Selection, Speed};
 use crate::model::TimestampFormat;
@@ -122,7 +122,7 @@ impl Display {
 pub enum Error {
     /// The server will never take the ticks.
     #[error(transparent)]
-    Publish(#[from] PublishError),
+    Publish(#[from] BusError),
     /// The operating system gave no thread to read the input with.
     #[error("cannot start a thread that reads the input: {0}")]
     Thread(std::io::Error),
@@ -181,7 +181,7 @@ async fn flush(fed: &Fed, outbox: &Outbox, published: impl Future<Output = Resul
 
 /// The publisher's task: its own, so that a tick is encoded on one core while another is published on the next.
 struct Publisher {
-    task: JoinSet<Result<(), PublishError>>,
+    task: JoinSet<Result<(), BusError>>,
 }
 
 impl Publisher {

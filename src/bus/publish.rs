@@ -7,7 +7,6 @@
 mod cause;
 mod outbox;
 
-pub use cause::PublishError;
 pub use outbox::{Link, Message, Outbox, Overflow, Snapshot};
 
 use std::collections::VecDeque;
@@ -24,7 +23,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::bus::publish::cause::Cause;
-use crate::bus::{Backoff, Local, Target, socket};
+use crate::bus::{Backoff, BusError, Local, Target, socket};
 
 /// Most messages in one pipeline. Larger ones save nothing more, and a lost one is sent twice as a whole.
 const BATCH_MESSAGES_MAX: usize = 256;
@@ -58,7 +57,7 @@ pub async fn publish(
     outbox: &Outbox,
     echo: Option<Echo>,
     rng: ChaCha8Rng,
-) -> Result<(), PublishError> {
+) -> Result<(), BusError> {
     let mut local = match target {
         Target::Local { port } => Some(Local::new(*port)),
         Target::Given(_) => None,
@@ -94,7 +93,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn run(&mut self, mut local: Option<&mut Local>, mut backoff: Backoff) -> Result<(), PublishError> {
+    async fn run(&mut self, mut local: Option<&mut Local>, mut backoff: Backoff) -> Result<(), BusError> {
         let mut down_since: Option<Instant> = None;
         let mut noticed_at: Option<Instant> = None;
         loop {

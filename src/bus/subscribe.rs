@@ -8,15 +8,15 @@ use std::fmt;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{debug, info, warn};
 
 use crate::bus::push::{FRAME_BYTES_MAX, Frame, NotResp, read_frame};
+use crate::bus::refusal::{advice, shown};
 use crate::bus::socket::{self, Duplex};
-use crate::bus::{Backoff, Local, LocalError, Target};
+use crate::bus::{Backoff, BusError, Local, Target};
 use crate::model::display_safe;
 
 /// The read buffer to begin with: a few thousand ticks, so that a flood is taken in large batches.
@@ -87,35 +87,11 @@ pub trait Feed: Send {
     fn link(&mut self, state: LinkState);
 }
 
-/// Why a subscription cannot work at all, so that trying again is no use.
-#[derive(Debug, Error)]
-pub enum SubscribeError {
-    /// The server refuses the log-in or the channels.
-    #[error("Redis at {server} refuses: {reply}. {advice}")]
-    Refused {
-        /// Address without credentials.
-        server: String,
-        /// The server's words, safe to show.
-        reply: String,
-        /// What to do.
-        advice: &'static str,
-    },
-    /// Something else answers there.
-    #[error("what listens at {server} does not speak the Redis protocol; check host and port")]
-    NotRedis {
-        /// Address without credentials.
-        server: String,
-    },
-    /// The shared local server cannot be had.
-    #[error(transparent)]
-    Local(#[from] LocalError),
-}
-
 /// How one session ended.
 enum Ended {
     Shutdown,
     Lost(String),
-    Refused(SubscribeError),
+    Refused(BusError),
 }
 
 /// Subscribes `feed` to `channels` until `shutdown` turns true, coming back after every loss.
@@ -128,7 +104,7 @@ pub async fn subscribe(
     feed: &mut impl Feed,
     mut shutdown: watch::Receiver<bool>,
     rng: ChaCha8Rng,
-) -> Result<(), SubscribeError> {
+) -> Result<(), BusError> {
     let mut backoff = Backoff::new(rng);
     let mut local = match target {
         Target::Local { port } => Some(Local::new(*port)),
@@ -315,11 +291,11 @@ impl<F: Feed> Session<'_, F> {
                 let note = |frame: &Frame<'_>| {
                     answered += 1;
                     if let Frame::Error(text) = frame {
-                        refusal.get_or_insert_with(|| shown(text));
+                        refusal.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
                     }
                 };
                 if self.buffer.drain(self.feed, note).is_err() {
-                    return Ok(Err(Some(Ended::Refused(SubscribeError::NotRedis { server: server.clone() }))));
+                    return Ok(Err(Some(Ended::Refused(BusError::NotRedis { server: server.clone() }))));
                 }
             }
             Ok::<_, std::io::Error>(Ok(refusal))
@@ -378,25 +354,12 @@ impl<F: Feed> Session<'_, F> {
 /// `PING`, which both protocol versions allow to subscribers.
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
-/// The server's words, made safe and short.
-fn shown(text: &[u8]) -> String {
-    const SHOWN_CHARS_MAX: usize = 200;
-    let text: String = String::from_utf8_lossy(text).chars().take(SHOWN_CHARS_MAX).collect();
-    display_safe(text.trim_end_matches('.')).into_owned()
-}
-
 /// Sorts an error reply: what waiting can mend, what it cannot, and what does not matter.
 fn refused(server: String, reply: String, required: bool) -> Result<(), Ended> {
-    let code = reply.split(' ').next().unwrap_or_default();
-    let advice = match code {
-        "NOAUTH" => "Give the password in the URL: redis://:password@host, or in REDIS_URL",
-        "WRONGPASS" => "Check user and password in the URL; special characters are written as %40 for @, %3A for :",
-        "NOPERM" if required => "Ask for an ACL rule that allows these channels, such as &stock_prices +subscribe",
-        "DENIED" => "The server is in protected mode: set a password there, or bind it to this machine's address",
-        "ERR" if reply.contains("AUTH") => "Leave the password out of the URL, or check how the server is set up",
-        _ if !required => return Ok(()),
-        "NOPROTO" => "The server is older than Redis 6: leave protocol=resp3 out of the URL",
-        _ => return Err(Ended::Lost(format!("{server} answers: {reply}"))),
-    };
-    Err(Ended::Refused(SubscribeError::Refused { server, reply, advice }))
+    match advice(&reply) {
+        // Naming the connection is a courtesy that an ACL may refuse.
+        _ if !required && !reply.starts_with("NOAUTH") && !reply.starts_with("DENIED") => Ok(()),
+        Some(advice) => Err(Ended::Refused(BusError::Refused { server, reply: shown(&reply), advice })),
+        None => Err(Ended::Lost(format!("{server} answers: {}", shown(&reply)))),
+    }
 }

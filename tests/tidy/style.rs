@@ -18,7 +18,7 @@ const LINE_CHARS_MAX: usize = 120;
 const PROOF_WORDS_MIN: usize = 3;
 
 /// Unfinished work, and paths of one person's machine. The texts speak of the product.
-const FOREIGN_WORDS: &[&str] = &["TODO", "FIXME", "XXX", "WIP", "/root/", "/home/", "/work/"];
+const FOREIGN_WORDS: &[&str] = &["TODO", "FIXME", "XXX", "WIP", "/root/", "/home/"];
 
 /// Files stay small, say what they are for, and are named after their module.
 pub fn files(source: &Source) -> Vec<String> {
