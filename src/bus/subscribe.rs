@@ -305,7 +305,7 @@ impl<F: Feed> Session<'_, F> {
             Ok(Err(error)) => Err(Ended::Lost(format!("lost {server}: {error}"))),
             Ok(Ok(Err(None))) => Err(Ended::Lost(format!("{server} closed the connection while it was being set up"))),
             Ok(Ok(Err(Some(ended)))) => Err(ended),
-            Ok(Ok(Ok(Some(reply)))) => refused(server, reply, required),
+            Ok(Ok(Ok(Some(reply)))) => refused(server, &reply, required),
             Ok(Ok(Ok(None))) => Ok(()),
         }
     }
@@ -355,11 +355,11 @@ impl<F: Feed> Session<'_, F> {
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 /// Sorts an error reply: what waiting can mend, what it cannot, and what does not matter.
-fn refused(server: String, reply: String, required: bool) -> Result<(), Ended> {
-    match advice(&reply) {
+fn refused(server: String, reply: &str, required: bool) -> Result<(), Ended> {
+    match advice(reply) {
         // Naming the connection is a courtesy that an ACL may refuse.
         _ if !required && !reply.starts_with("NOAUTH") && !reply.starts_with("DENIED") => Ok(()),
-        Some(advice) => Err(Ended::Refused(BusError::Refused { server, reply: shown(&reply), advice })),
-        None => Err(Ended::Lost(format!("{server} answers: {}", shown(&reply)))),
+        Some(advice) => Err(Ended::Refused(BusError::Refused { server, reply: shown(reply), advice })),
+        None => Err(Ended::Lost(format!("{server} answers: {}", shown(reply)))),
     }
 }
