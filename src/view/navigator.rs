@@ -51,21 +51,9 @@ impl Navigator {
         self.advance(live_ns);
     }
 
-    /// Shows a given span.
+    /// Shows a given span. It is followed from there if the live edge lies in it.
     pub fn show(&mut self, span: TimeSpan, live_ns: Option<i64>) {
         self.span = span.limited();
-        self.settle(live_ns);
-    }
-
-    /// Zooms by `factor` (longer above 1) about an instant, which keeps its place.
-    pub fn zoom(&mut self, anchor_ns: i64, factor: f64, live_ns: Option<i64>) {
-        self.span = self.span.zoomed(anchor_ns, factor);
-        self.settle(live_ns);
-    }
-
-    /// Drags the chart to the right by `pixels` of `columns`, so earlier times come into view.
-    pub fn drag(&mut self, pixels: f64, columns: u32, live_ns: Option<i64>) {
-        self.span = self.span.panned_columns(-pixels, columns);
         self.settle(live_ns);
     }
 

@@ -201,7 +201,7 @@ fn a_held_value_span_moves_only_when_it_must() {
 fn the_view_follows_the_live_edge_while_it_can_be_seen() {
     let (minute, live) = (60_000_000_000, 1_700_000_000_000_000_000);
     let mut view = Navigator::new(5 * minute);
-    view.zoom(0, 2.0, None);
+    view.show(view.span().zoomed(0, 2.0), None);
     assert!(view.is_following());
     view.advance(Some(live));
     assert_eq!((view.span().len_ns(), view.behind_ns(live)), (10 * minute, 0));
@@ -214,14 +214,14 @@ fn the_view_follows_the_live_edge_while_it_can_be_seen() {
     // Zooming at the cursor while live: the anchor stays, and the edge stays where the zoom has put it.
     let anchor = view.span().start + 3 * minute;
     let before = share(&view, anchor);
-    view.zoom(anchor, 1.5, Some(live + minute));
+    view.show(view.span().zoomed(anchor, 1.5), Some(live + minute));
     assert!(view.is_following() && (share(&view, anchor) - before).abs() < 1e-9);
     let edge = share(&view, live + minute);
     view.advance(Some(live + 2 * minute));
     assert!((share(&view, live + 2 * minute) - edge).abs() < 1e-9);
 
     // Dragged out of view the edge is not followed, and what is seen stands still.
-    view.drag(1_000.0, 1_000, Some(live + 2 * minute));
+    view.show(view.span().panned_columns(-1_000.0, 1_000), Some(live + 2 * minute));
     let seen = view.span();
     view.advance(Some(live + 60 * minute));
     assert!(!view.is_following() && view.span() == seen);

@@ -183,11 +183,8 @@ pub fn surroundings(source: &Source) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::count;
     use super::*;
-
-    fn count(rule: fn(&Source) -> Vec<String>, path: &str, text: &str) -> usize {
-        rule(&Source::new(path, text)).len()
-    }
 
     #[test]
     fn layers_only_point_down() {

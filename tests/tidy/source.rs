@@ -239,6 +239,12 @@ fn take_path(tokens: &[(usize, Token<'_>)], i: usize, stem: &str, imported: bool
     i
 }
 
+/// How many complaints a rule has about a text; for the rules' own tests.
+#[cfg(test)]
+pub fn count(rule: fn(&Source) -> Vec<String>, path: &str, text: &str) -> usize {
+    rule(&Source::new(path, text)).len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

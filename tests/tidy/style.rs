@@ -143,11 +143,8 @@ pub fn words(source: &Source) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::count;
     use super::*;
-
-    fn count(rule: fn(&Source) -> Vec<String>, path: &str, text: &str) -> usize {
-        rule(&Source::new(path, text)).len()
-    }
 
     #[test]
     fn files_are_bounded_and_introduce_themselves() {
