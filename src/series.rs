@@ -4,28 +4,38 @@
 //! Pure: no clock, no I/O, nothing asynchronous. Every bound is named, and whatever a bound drops is counted.
 
 mod book;
+mod cache;
 mod chunk;
+mod columns;
 mod extract;
+mod front;
 mod gaps;
 mod loss;
+mod pack;
 mod pyramid;
+mod reader;
 #[cfg(test)]
 mod tests;
 mod volume;
 
 pub use book::{Appended, Book, BookConfig, Counters, SYMBOLS_MAX_DEFAULT, SymbolId};
+pub use cache::ColumnCache;
 pub use extract::Summary;
 pub use gaps::{GAPS_MAX, Gap, GapCause};
 pub use loss::{HOLES_MAX, JUMP_MAX, SOURCES_MAX};
 
+use std::collections::VecDeque;
+
 use crate::model::{Price, Timestamp};
+use cache::{LATE_TIMES, Seen};
 use chunk::{CHUNK_TICKS, Chunk};
+use columns::Columns;
+use front::Front;
 use pyramid::{Chunks, Pyramid};
 
 /// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
-/// was cut in two keeps half. Beyond, chunks never change again (and may be packed), and a later tick is dropped and
-/// counted.
-pub const LATE_CHUNKS_MAX: usize = 64;
+/// was cut in two keeps half. Beyond, a later tick is dropped and counted.
+pub const LATE_CHUNKS_MAX: usize = 256;
 
 /// How much is kept of one symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,12 +106,16 @@ pub struct Series {
     /// Ticks at the front of the first chunk that are evicted already; always fewer than it has.
     head: usize,
     len: usize,
-    /// Memory of the chunk that was evicted last, for the next one: no allocation once the history is full.
-    spare: Option<Chunk>,
+    /// Chunks before the last one that are open again because a late tick was put into them.
+    reopened: usize,
+    /// Only where ticks expire by age.
+    front: Option<Box<Front>>,
     received: u64,
     evicted: u64,
     reordered: u64,
     too_late: u64,
+    /// Times of the latest ticks that were put among earlier ones, at most [`LATE_TIMES`], the newest last.
+    late_times: VecDeque<i64>,
     statistics: Option<Statistics>,
 }
 
@@ -116,11 +130,13 @@ impl Series {
             pyramid: Pyramid::default(),
             head: 0,
             len: 0,
-            spare: None,
+            reopened: 0,
+            front: None,
             received: 0,
             evicted: 0,
             reordered: 0,
             too_late: 0,
+            late_times: VecDeque::new(),
             statistics: None,
         }
     }
@@ -144,6 +160,10 @@ impl Series {
         self.insert(at, time_ns, price, size);
         self.evict();
         self.reordered += 1;
+        if self.late_times.len() == LATE_TIMES {
+            self.late_times.pop_front();
+        }
+        self.late_times.push_back(time_ns);
         Placed::Reordered
     }
 
@@ -154,7 +174,8 @@ impl Series {
         let oldest_ns = now_ns.saturating_sub(age_ns_max);
         while let Some(front) = self.chunks.list.front() {
             if front.last_time() >= oldest_ns {
-                let head = front.seek(self.head, oldest_ns);
+                let front = (self.chunks.first, front);
+                let head = self.front.get_or_insert_default().seek(front, self.head, oldest_ns);
                 self.evict_front(head - self.head);
                 break;
             }
@@ -199,12 +220,12 @@ impl Series {
 
     /// The earliest tick kept.
     pub fn first(&self) -> Option<TickRef> {
-        (self.len > 0).then(|| self.tick(self.begin()))
+        (self.len > 0).then(|| self.tick(self.begin())).flatten()
     }
 
     /// The latest tick kept.
     pub fn last(&self) -> Option<TickRef> {
-        (self.len > 0).then(|| self.tick(self.before(self.end())))
+        (self.len > 0).then(|| self.tick(self.before(self.end()))).flatten()
     }
 
     /// All-time figures; `None` before the first tick.
@@ -212,11 +233,27 @@ impl Series {
         self.statistics
     }
 
+    /// What a column cache needs to know in order to see what has changed; `None` while the series is empty.
+    fn seen(&self) -> Option<Seen> {
+        let (oldest_ns, newest_ns) = (self.oldest_ns()?, self.chunks.list.back()?.last_time());
+        let Self { received, evicted, reordered, .. } = *self;
+        Some(Seen { received, evicted, reordered, oldest_ns, newest_ns })
+    }
+
+    /// Times of the `count` latest ticks that came late, as far as they are remembered.
+    fn late_times(&self, count: usize) -> impl Iterator<Item = i64> {
+        self.late_times.iter().rev().take(count).copied()
+    }
+
+    /// Time of the earliest tick kept, ns.
+    pub fn oldest_ns(&self) -> Option<i64> {
+        (self.len > 0).then(|| self.time(self.begin()))
+    }
+
     /// Bytes of memory in use. Walks all chunks: meant for statistics, not for every frame.
     pub fn bytes(&self) -> usize {
-        let spare = self.spare.as_ref().map_or(0, Chunk::bytes);
         let chunks: usize = self.chunks.list.iter().map(Chunk::bytes).sum();
-        size_of::<Self>() + spare + chunks + self.chunks.list.capacity() * size_of::<Chunk>() + self.pyramid.bytes()
+        size_of::<Self>() + chunks + self.chunks.list.capacity() * size_of::<Chunk>() + self.pyramid.bytes()
     }
 
     fn record(&mut self, tick: Sample) {
@@ -242,14 +279,20 @@ impl Series {
         }
     }
 
-    /// Closes the last chunk and opens the next one.
+    /// Closes the last chunk and opens the next one. Packing costs a few ns a tick; the columns go from chunk to chunk.
     fn open_chunk(&mut self) {
         let closed = self.chunks.last_id();
-        let fresh = self.spare.take().unwrap_or_else(|| {
+        let columns = match self.chunks.list.back_mut() {
             // A symbol's first chunk grows as ticks come, so that thousands of quiet symbols stay small.
-            Chunk::with_capacity(if self.chunks.list.is_empty() { 0 } else { CHUNK_TICKS })
-        });
-        self.chunks.list.push_back(fresh);
+            None => Box::default(),
+            Some(last) => last.pack().unwrap_or_else(|| Box::new(Columns::with_capacity(CHUNK_TICKS))),
+        };
+        if self.reopened > 0 {
+            self.reopened = 0;
+            let recent = self.chunks.list.iter_mut().rev().take(2 * LATE_CHUNKS_MAX);
+            recent.for_each(|chunk| drop(chunk.pack()));
+        }
+        self.chunks.list.push_back(Chunk::new(columns));
         self.pyramid.refresh(closed, &self.chunks);
     }
 
@@ -273,6 +316,12 @@ impl Series {
         let list = &mut self.chunks.list;
         let mut index = index;
         let mut cut = false;
+        if index + 1 < list.len() {
+            self.reopened += 1;
+        }
+        if let Some(front) = self.front.as_mut().filter(|_| index == 0) {
+            front.forget();
+        }
         if list[index].is_full() {
             if index == 0 && self.head > 0 {
                 list[0].drain_front(self.head);
@@ -283,11 +332,11 @@ impl Series {
                 list.insert(index + 1, later);
                 cut = true;
                 index += usize::from(belongs_later);
+                self.reopened += 1;
             }
         }
         let oldest = if index == 0 { self.head } else { 0 };
-        let at = list[index].place_for(time_ns).max(oldest);
-        list[index].insert(at, time_ns, price, size);
+        list[index].insert(oldest, time_ns, price, size);
         self.len += 1;
         let changed = self.chunks.first + index as u64;
         if cut {
@@ -317,10 +366,7 @@ impl Series {
         if self.head >= front.len() {
             self.head = 0;
             self.chunks.first += 1;
-            self.spare = self.chunks.list.pop_front();
-            if let Some(spare) = &mut self.spare {
-                spare.clear();
-            }
+            self.chunks.list.pop_front();
             self.pyramid.evict(self.chunks.first);
         }
     }

@@ -4,7 +4,7 @@ use crate::consumer::controls::Controls;
 use crate::consumer::shared::Shared;
 use crate::model::Timestamp;
 use crate::plot::Frame;
-use crate::series::{Book, Counters, Sample, Series};
+use crate::series::{Book, ColumnCache, Counters, Sample, Series};
 use crate::view::{TimeSpan, Transform, ValueSpan, Viewport};
 
 /// One symbol as the frame shows it.
@@ -67,11 +67,19 @@ impl Gathered {
     }
 }
 
-/// Reads the book.
-pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: Timestamp) -> Gathered {
+/// Reads the book. `caches` hold what the last frame took, by the symbols' places.
+pub(super) fn gather(
+    book: &Book,
+    caches: &mut Vec<ColumnCache>,
+    controls: &mut Controls,
+    frame: &Frame,
+    now: Timestamp,
+) -> Gathered {
     let edge_ns = Shared::live_edge_ns(book, now);
-    let oldest_ns = book.iter().filter_map(|(_, _, series)| series.first()).map(|tick| tick.time_ns).min();
+    let oldest_ns = book.iter().filter_map(|(_, _, series)| series.oldest_ns()).min();
+    let columns = frame.plot.width().unsigned_abs().max(1);
     let span = controls.advance(edge_ns.unwrap_or(now.as_nanos()), oldest_ns.unwrap_or(now.as_nanos()));
+    let span = span.aligned(columns);
     let until = controls.until();
     let until_ns = until.tick_ns;
     let gaps: Vec<_> = book
@@ -80,15 +88,13 @@ pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: T
         .map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until.edge_ns), gap.lost))
         .collect();
     let cuts = cuts_until(book, until_ns);
-    let shown_end = span.end.min(until_ns.saturating_add(1));
-    let shown_span = (span.start < shown_end).then_some(TimeSpan { end: shown_end, ..span });
     let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
     let transform = Transform { viewport, rect: frame.plot };
     let over_plot = controls.mouse.filter(|(x, y)| frame.plot.contains(*x, *y));
     let cursor_ns = over_plot.map(|(x, _)| transform.time_at(x));
     let cursor_ns = cursor_ns.filter(|t| !gaps.iter().any(|(start, end, _)| start < t && t < end));
-    let columns = transform.columns();
-    let shown = book.iter().map(|(id, symbol, series)| {
+    caches.resize_with(book.symbols_len(), ColumnCache::default);
+    let shown = book.iter().zip(caches).map(|((id, symbol, series), cache)| {
         let visible = !controls.hidden.contains(&id.index());
         let mut shown = Shown {
             symbol: symbol.to_string(),
@@ -102,13 +108,16 @@ pub(super) fn gather(book: &Book, controls: &mut Controls, frame: &Frame, now: T
             runs: Vec::new(),
         };
         if visible {
-            shown.range =
-                shown_span.and_then(|span| series.range(span)).map(|summary| (summary.min.price, summary.max.price));
-            series.extract_runs(span, columns, &cuts, &mut shown.runs);
+            series.extract_cached(span, columns, &cuts, cache, &mut shown.runs);
             shown.runs.retain(|run| run.first().is_some_and(|sample| sample.time_ns <= until_ns));
+            // The lowest and highest tick of every column are among the samples.
+            let inside = shown.runs.iter().flatten().filter(|sample| span.contains(sample.time_ns));
+            shown.range = inside.fold(None, |range, sample| Some(widened(range, sample.price)));
             for run in &shown.runs {
                 shown.range = with_crossings(shown.range, run, span);
             }
+        } else {
+            *cache = ColumnCache::default();
         }
         shown
     });
@@ -146,10 +155,12 @@ fn with_crossings(range: Option<(f64, f64)>, run: &[Sample], span: TimeSpan) -> 
             Some(from.price * (1.0 - share) + to.price * share)
         })
     });
-    crossings.fold(range, |range, price| {
-        let (lo, hi) = range.unwrap_or((price, price));
-        Some((lo.min(price), hi.max(price)))
-    })
+    crossings.fold(range, |range, price| Some(widened(range, price)))
+}
+
+fn widened(range: Option<(f64, f64)>, price: f64) -> (f64, f64) {
+    let (lo, hi) = range.unwrap_or((price, price));
+    (lo.min(price), hi.max(price))
 }
 
 #[cfg(test)]

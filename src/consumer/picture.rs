@@ -16,6 +16,7 @@ use crate::plot::{
     AxisKind, Badge, Chart, Crosshair, Footer, Frame, GapBand, Header, LegendEntry, Line, Notice, Point, Readout,
     Scene, Tag, Tone,
 };
+use crate::series::ColumnCache;
 use crate::view::{TimeSpan, Transform, ValueSpan, Viewport};
 
 /// A price axis that gives its liveliest line less than this share of the height shows flat lines.
@@ -40,6 +41,8 @@ pub(super) struct Picture {
     axis: AxisKind,
     /// Decimals that each symbol's prices were seen to need.
     decimals: Vec<usize>,
+    /// Each symbol's pixel columns as they were taken for the last scene.
+    columns: Vec<ColumnCache>,
 }
 
 /// What of a scene the controls need to know.
@@ -65,6 +68,7 @@ impl Picture {
             held: None,
             axis: AxisKind::Price,
             decimals: Vec::new(),
+            columns: Vec::new(),
         }
     }
 
@@ -76,7 +80,7 @@ impl Picture {
         frame: &Frame,
         now: Instant,
     ) -> (Scene, Seeing) {
-        let mut gathered = gather(&shared.book(), controls, frame, Timestamp::now());
+        let mut gathered = gather(&shared.book(), &mut self.columns, controls, frame, Timestamp::now());
         let link = shared.link().clone();
         let rejected = shared.rejects().total();
         let stale = shared.arrivals().stale_for(now);

@@ -4,7 +4,8 @@
 use crate::view::TimeSpan;
 
 use super::chunk::Chunk;
-use super::pyramid::{Bounds, Mark, Piece, Place, Totals};
+use super::pyramid::{Piece, Place, Totals};
+use super::reader::Reader;
 use super::{Sample, Series, TickRef};
 
 /// What happened within a span; of at least one tick.
@@ -30,13 +31,13 @@ impl Series {
     /// The latest tick that is not after `time_ns`.
     pub fn at_or_before(&self, time_ns: i64) -> Option<TickRef> {
         let place = time_ns.checked_add(1).map_or(self.end(), |next_ns| self.seek(next_ns));
-        (place > self.begin()).then(|| self.tick(self.before(place)))
+        if place > self.begin() { self.tick(self.before(place)) } else { None }
     }
 
     /// The earliest tick that is not before `time_ns`.
     pub fn at_or_after(&self, time_ns: i64) -> Option<TickRef> {
         let place = self.seek(time_ns);
-        (place < self.end()).then(|| self.tick(place))
+        if place < self.end() { self.tick(place) } else { None }
     }
 
     /// The tick nearest in time; the earlier one of two that are equally near.
@@ -53,16 +54,17 @@ impl Series {
 
     /// Summary of the ticks within `span`, in logarithmic time; `None` when there are none.
     pub fn range(&self, span: TimeSpan) -> Option<Summary> {
-        let (from, to) = (self.seek(span.start), self.seek(span.end));
+        let mut reader = Reader::new(self);
+        let (from, to) = (reader.seek(span.start), reader.seek(span.end));
         if from >= to {
             return None;
         }
-        let (bounds, totals) = (self.bounds(from, to), self.totals(from, to));
+        let (bounds, totals) = (reader.bounds(from, to), self.totals(from, to));
         Some(Summary {
-            first: self.sample(from),
-            last: self.sample(self.before(to)),
-            min: self.marked(&bounds.min),
-            max: self.marked(&bounds.max),
+            first: reader.sample(from),
+            last: reader.sample(self.before(to)),
+            min: reader.marked(&bounds.min),
+            max: reader.marked(&bounds.max),
             count: totals.count,
             sized: totals.volume.sized,
             volume: totals.volume.total(),
@@ -113,39 +115,22 @@ impl Series {
         if begin >= end {
             return;
         }
-        let columns = columns.max(1);
-        let mut from = self.seek(span.start).clamp(begin, end);
+        let (columns, mut reader) = (columns.max(1), Reader::new(self));
+        let mut from = reader.seek(span.start).clamp(begin, end);
         if from > begin {
-            out.push(self.sample(self.before(from)));
+            out.push(reader.sample(self.before(from)));
         }
         while from < end {
-            let time_ns = self.time(from);
+            let time_ns = reader.time(from);
             if time_ns >= span.end {
-                out.push(self.sample(from));
+                out.push(reader.sample(from));
                 break;
             }
             let next_ns = span.column_start(span.column(time_ns, columns) + 1, columns);
-            let to = self.seek_from(from, next_ns).min(end);
-            self.extract_column(from, to, out);
+            let to = reader.seek_from(from, next_ns).min(end);
+            reader.extract(from, to, out);
             from = to;
         }
-    }
-
-    fn extract_column(&self, from: Place, to: Place, out: &mut Vec<Sample>) {
-        let last = self.before(to);
-        out.push(self.sample(from));
-        if last == from {
-            return;
-        }
-        let Bounds { min, max } = self.bounds(from, to);
-        let (earlier, later) = if min.place < max.place { (min, max) } else { (max, min) };
-        if earlier.place > from && earlier.place < last {
-            out.push(self.marked(&earlier));
-        }
-        if later.place > from && later.place < last && later.place > earlier.place {
-            out.push(self.marked(&later));
-        }
-        out.push(self.sample(last));
     }
 
     /// All ticks kept, from the earliest to the latest.
@@ -161,42 +146,27 @@ impl Series {
     fn iter_between(&self, from: Place, to: Place) -> impl Iterator<Item = TickRef> {
         (from.chunk..=to.chunk).filter(move |_| from < to).flat_map(move |id| {
             let (chunk, range) = self.part(id, from, to);
-            range.map(move |at| chunk.tick(at))
+            chunk.ticks(range)
         })
-    }
-
-    /// Lowest and highest of a range that is not empty.
-    fn bounds(&self, from: Place, to: Place) -> Bounds {
-        let mut found = Bounds::none();
-        self.visit(from, to, |piece, range| match piece {
-            Piece::Node(node) => found.merge(&node.bounds),
-            Piece::Chunk(id) => found.merge_chunk(id, self.chunks.get(id), range),
-        });
-        found
     }
 
     fn totals(&self, from: Place, to: Place) -> Totals {
         let mut found = Totals::default();
-        self.visit(from, to, |piece, range| match piece {
-            Piece::Node(node) => found.merge(&node.totals),
-            Piece::Chunk(id) => found.merge_chunk(self.chunks.get(id), range),
-        });
-        found
-    }
-
-    /// Visits a range that is not empty, in order: part of a chunk, whole ones, part of a chunk.
-    fn visit(&self, from: Place, to: Place, mut visitor: impl FnMut(Piece<'_>, std::ops::Range<usize>)) {
-        visitor(Piece::Chunk(from.chunk), self.part(from.chunk, from, to).1);
+        let mut merge = |id| {
+            let (chunk, range) = self.part(id, from, to);
+            found.merge_chunk(chunk, range);
+        };
+        merge(from.chunk);
         if from.chunk == to.chunk {
-            return;
+            return found;
         }
-        self.pyramid.visit(from.chunk + 1..to.chunk, |piece| {
-            let whole = if let Piece::Chunk(id) = piece { 0..self.chunks.get(id).len() } else { 0..0 };
-            visitor(piece, whole);
+        self.pyramid.visit(from.chunk + 1..to.chunk, |piece| match piece {
+            Piece::Node(node) => found.merge(&node.totals),
+            Piece::Chunk(id) => found.merge_chunk(self.chunks.get(id), 0..self.chunks.get(id).len()),
         });
-        if to.at > 0 {
-            visitor(Piece::Chunk(to.chunk), 0..to.at);
-        }
+        let (chunk, range) = self.part(to.chunk, from, to);
+        found.merge_chunk(chunk, range);
+        found
     }
 
     /// A chunk, and what part of it lies between two places.
@@ -227,50 +197,16 @@ impl Series {
     }
 
     /// Place of the earliest tick that is not before `time_ns`; the end when there is none.
-    fn seek(&self, time_ns: i64) -> Place {
-        let list = &self.chunks.list;
-        let index = list.partition_point(|chunk| chunk.last_time() < time_ns);
-        let Some(chunk) = list.get(index) else { return self.end() };
-        let oldest = if index == 0 { self.head } else { 0 };
-        Place { chunk: self.chunks.first + index as u64, at: chunk.seek(oldest, time_ns) }
+    pub(super) fn seek(&self, time_ns: i64) -> Place {
+        Reader::new(self).seek(time_ns)
     }
 
-    /// As [`Self::seek`], for an answer at or behind `from`; quick when it is near.
-    fn seek_from(&self, from: Place, time_ns: i64) -> Place {
-        let list = &self.chunks.list;
-        let mut low = (from.chunk - self.chunks.first) as usize;
-        if list[low].last_time() >= time_ns {
-            return Place { at: list[low].seek(from.at, time_ns), ..from };
-        }
-        let mut step = 1;
-        while low + step < list.len() && list[low + step].last_time() < time_ns {
-            low += step;
-            step *= 2;
-        }
-        let mut high = (low + step).min(list.len());
-        // Every chunk up to `low` ends before the instant, none from `high` on does.
-        while low + 1 < high {
-            let middle = usize::midpoint(low, high);
-            if list[middle].last_time() < time_ns { low = middle } else { high = middle }
-        }
-        let Some(chunk) = list.get(high) else { return self.end() };
-        Place { chunk: self.chunks.first + high as u64, at: chunk.seek(0, time_ns) }
+    pub(super) fn tick(&self, place: Place) -> Option<TickRef> {
+        self.chunks.get(place.chunk).ticks(place.at..place.at + 1).next()
     }
 
+    /// Time of a tick.
     pub(super) fn time(&self, place: Place) -> i64 {
         self.chunks.get(place.chunk).time(place.at)
-    }
-
-    pub(super) fn tick(&self, place: Place) -> TickRef {
-        self.chunks.get(place.chunk).tick(place.at)
-    }
-
-    fn sample(&self, place: Place) -> Sample {
-        let chunk = self.chunks.get(place.chunk);
-        Sample { time_ns: chunk.time(place.at), price: chunk.price(place.at) }
-    }
-
-    fn marked(&self, mark: &Mark) -> Sample {
-        Sample { time_ns: mark.time_ns.unwrap_or_else(|| self.time(mark.place)), price: mark.price }
     }
 }

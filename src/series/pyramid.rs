@@ -1,4 +1,4 @@
-//! Summaries of summaries: sixteen chunks to a node, sixteen nodes to one of the next level, and so on.
+//! Summaries of summaries: four chunks to a node, four nodes to one of the next level, and so on.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -6,8 +6,9 @@ use std::ops::Range;
 use super::chunk::Chunk;
 use super::volume::Volume;
 
-/// Each level has one node for `2^FAN_BITS` of the level below: at most 15 summaries a side and level in any range.
-const FAN_BITS: u32 = 4;
+/// Each level has one node for `2^FAN_BITS` of the level below: at most 3 summaries a side and level in any range, at a
+/// thirtieth of a byte a tick.
+const FAN_BITS: u32 = 2;
 
 /// A place in a series: which chunk (they are numbered for good, from 0) and which tick in it. Places order as time
 /// does.
@@ -48,23 +49,6 @@ impl Bounds {
         }
         if later.max.price > self.max.price {
             self.max = later.max;
-        }
-    }
-
-    /// Takes in a range of a chunk that stands later.
-    pub(super) fn merge_chunk(&mut self, id: u64, chunk: &Chunk, range: Range<usize>) {
-        let (found, times) = if range.len() == chunk.len() {
-            let (whole, (min_ns, max_ns)) = chunk.whole();
-            (whole, (Some(min_ns), Some(max_ns)))
-        } else {
-            (chunk.extremes(range), (None, None))
-        };
-        let mark = |at, price, time_ns| Mark { place: Place { chunk: id, at: usize::from(at) }, price, time_ns };
-        if found.min < self.min.price {
-            self.min = mark(found.min_at, found.min, times.0);
-        }
-        if found.max > self.max.price {
-            self.max = mark(found.max_at, found.max, times.1);
         }
     }
 }
@@ -162,7 +146,7 @@ pub(super) enum Piece<'a> {
 
 impl Pyramid {
     /// Brings every node up to date after chunk `changed` and those behind it have changed, moved or been closed.
-    /// Costs 16 merges a level and another 16 for each node of the lowest level behind `changed`.
+    /// Costs 4 merges a level and another 4 for each node of the lowest level behind `changed`.
     pub(super) fn refresh(&mut self, changed: u64, chunks: &Chunks) {
         let closed_end = chunks.last_id();
         for height in 0.. {
@@ -241,7 +225,7 @@ fn build(number: u64, below: Option<&Level>, chunks: &Chunks) -> Node {
             }
         } else {
             let chunk = chunks.get(child);
-            node.bounds.merge_chunk(child, chunk, 0..chunk.len());
+            node.bounds.merge_chunk(child, chunk);
             node.totals.merge_chunk(chunk, 0..chunk.len());
         }
     }

@@ -8,6 +8,7 @@ use super::*;
 use crate::view::TimeSpan;
 
 mod book;
+mod cached;
 mod oracle;
 mod pixels;
 mod real_day;

@@ -95,6 +95,27 @@ impl TimeSpan {
         Self::from_wide(end - len, len)
     }
 
+    /// The nearest span whose columns are whole ns wide and whose start is a whole number of them after the Unix epoch,
+    /// at most a column away: a chart that scrolls by whole columns shows the same columns again, and what is drawn
+    /// from them stands still. Spans with less than a nanosecond a column stay as they are.
+    #[must_use]
+    pub fn aligned(self, columns: u32) -> Self {
+        let columns = i64::from(columns.max(1));
+        let width = (self.len_ns() + columns / 2) / columns;
+        if width == 0 {
+            return self;
+        }
+        let start = self.start.div_euclid(width) * width;
+        Self { start, end: start.saturating_add(width * columns) }
+    }
+
+    /// Whether [`Self::aligned`] leaves the span as it is and its columns have a width.
+    pub fn is_aligned(&self, columns: u32) -> bool {
+        let columns = i64::from(columns.max(1));
+        let width = self.len_ns() / columns;
+        width > 0 && width * columns == self.len_ns() && self.start.rem_euclid(width) == 0
+    }
+
     /// Which of `columns` equal parts an instant falls into, from 0; negative before the span, `columns` and up behind
     /// it. This is the one definition of a pixel column: exact, in integers.
     pub fn column(&self, time_ns: i64, columns: u32) -> i64 {

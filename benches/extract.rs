@@ -1,0 +1,108 @@
+//! Taking the points of a chart out of the book: 1,280 columns of 4 symbols, at three lengths of history.
+
+#![expect(clippy::print_stdout, reason = "a benchmark reports there")]
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use tickscope::model::{Price, Timestamp};
+use tickscope::series::{ColumnCache, History, Sample, Series};
+use tickscope::view::TimeSpan;
+
+const SYMBOLS: u64 = 4;
+const COLUMNS: u32 = 1_280;
+
+/// Every history lasts this long.
+const SPAN_NS: i64 = 23_400_000_000_000;
+const START_NS: i64 = 1_381_152_600_000_000_000;
+
+/// A random walk in cents, with whole lots, by a small generator of pseudo-random numbers (xorshift64).
+struct Walk {
+    state: u64,
+    cents: i64,
+}
+
+impl Walk {
+    fn next(&mut self) -> (f64, f64) {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.cents = (self.cents + (self.state % 3) as i64 - 1).max(1);
+        (self.cents as f64 / 100.0, ((self.state >> 32) % 8 + 1) as f64 * 100.0)
+    }
+}
+
+fn fill(ticks: u64) -> Vec<Series> {
+    let one = |symbol: u64| {
+        let mut series = Series::new(History { ticks_max: usize::MAX, age_ns_max: None });
+        let mut walk = Walk { state: 88_172_645_463_325_252 + symbol, cents: 16_750 };
+        let count = ticks / SYMBOLS;
+        for tick in 0..count {
+            // In whole milliseconds, as trades come.
+            let ms = (i128::from(tick) * i128::from(SPAN_NS) / i128::from(count) / 1_000_000) as i64;
+            push(&mut series, START_NS + ms * 1_000_000, walk.next());
+        }
+        series
+    };
+    (0..SYMBOLS).map(one).collect()
+}
+
+fn push(series: &mut Series, time_ns: i64, (price, size): (f64, f64)) {
+    if let (Some(time), Some(price)) = (Timestamp::from_nanos(time_ns), Price::new(price)) {
+        series.push(time, price, Some(size));
+    }
+}
+
+fn extract_all(all: &[Series], span: TimeSpan, caches: &mut [ColumnCache], runs: &mut Vec<Vec<Sample>>) -> usize {
+    let mut samples = 0;
+    for (series, cache) in all.iter().zip(caches) {
+        series.extract_cached(span, COLUMNS, &[], cache, runs);
+        samples += runs.iter().map(Vec::len).sum::<usize>();
+    }
+    samples
+}
+
+fn extract(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("extract");
+    // The largest history takes some time to fill and half a gigabyte; `TICKS=100000000` in the environment asks for it.
+    let largest = std::env::var("TICKS").ok().and_then(|text| text.parse().ok());
+    let sizes = [10_000, 1_000_000, 10_000_000].into_iter().chain(largest);
+    for ticks in sizes {
+        let mut all = fill(ticks);
+        let bytes: usize = all.iter().map(Series::bytes).sum();
+        println!("{ticks} ticks: {:.2} bytes a tick", bytes as f64 / ticks as f64);
+        let whole = TimeSpan { start: START_NS, end: START_NS + SPAN_NS }.aligned(COLUMNS);
+        let (mut caches, mut runs) = (Vec::new(), Vec::new());
+        caches.resize_with(all.len(), ColumnCache::default);
+        // A zoom: no column is known. Two spans in turn, so that nothing can be kept.
+        let zoomed = TimeSpan { end: whole.start + whole.len_ns() / 100 * 99, ..whole }.aligned(COLUMNS);
+        group.bench_function(BenchmarkId::new("anew", ticks), |bencher| {
+            let mut turn = false;
+            bencher.iter(|| {
+                turn = !turn;
+                let span = if turn { whole } else { zoomed };
+                black_box(extract_all(&all, span, &mut caches, &mut runs))
+            });
+        });
+        // A live frame: each symbol has a new tick, and every other frame the view has moved on by a column.
+        group.bench_function(BenchmarkId::new("live", ticks), |bencher| {
+            let width = whole.len_ns() / i64::from(COLUMNS);
+            let mut walk = Walk { state: 1, cents: 16_750 };
+            let (mut span, mut frame) = (whole, 0_i64);
+            bencher.iter(|| {
+                frame += 1;
+                let time_ns = START_NS + SPAN_NS + frame * width / 2;
+                for series in &mut all {
+                    push(series, time_ns, walk.next());
+                }
+                span = TimeSpan::ending_at(time_ns, whole.len_ns()).aligned(COLUMNS);
+                black_box(extract_all(&all, span, &mut caches, &mut runs))
+            });
+            black_box(span);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, extract);
+criterion_main!(benches);

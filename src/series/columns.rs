@@ -1,0 +1,212 @@
+//! The ticks of a chunk that may still change, in columns, with the extremes of their blocks.
+
+use std::ops::Range;
+
+use super::chunk::CHUNK_TICKS;
+use super::pack::{Packed, Unpacked};
+use super::volume::Volume;
+
+/// Ticks in a block, the smallest unit with a summary, and the one that is unpacked at a time. Larger ones pack a
+/// little tighter, smaller ones unpack sooner.
+pub(super) const BLOCK_TICKS: usize = 128;
+
+const _: () = assert!(CHUNK_TICKS.is_multiple_of(2 * BLOCK_TICKS) && BLOCK_TICKS <= u8::MAX as usize + 1);
+
+/// Lowest and highest price of a range within a chunk, with where they stand; the earliest one among equals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Extremes {
+    pub(super) min: f64,
+    pub(super) max: f64,
+    pub(super) min_at: u16,
+    pub(super) max_at: u16,
+}
+
+impl Extremes {
+    /// Of nothing: any price replaces it.
+    pub(super) const NONE: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, min_at: 0, max_at: 0 };
+
+    pub(super) fn add(&mut self, price: f64, at: usize) {
+        if price < self.min {
+            self.min = price;
+            self.min_at = at as u16;
+        }
+        if price > self.max {
+            self.max = price;
+            self.max_at = at as u16;
+        }
+    }
+
+    /// Takes in what stands later.
+    pub(super) fn merge(&mut self, later: &Self) {
+        if later.min < self.min {
+            self.min = later.min;
+            self.min_at = later.min_at;
+        }
+        if later.max > self.max {
+            self.max = later.max;
+            self.max_at = later.max_at;
+        }
+    }
+
+    /// Of prices the first of which stands at `offset`.
+    pub(super) fn of(prices: &[f64], offset: usize) -> Self {
+        let mut found = Self::NONE;
+        for (at, &price) in prices.iter().enumerate() {
+            found.add(price, offset + at);
+        }
+        found
+    }
+}
+
+/// Up to [`CHUNK_TICKS`] ticks, sorted by time, those of equal time in order of arrival.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Columns {
+    time: Vec<i64>,
+    price: Vec<f64>,
+    /// NaN for a tick without size; empty while no tick of the chunk has one.
+    size: Vec<f64>,
+    blocks: Vec<Extremes>,
+}
+
+impl Columns {
+    /// Room for `capacity` ticks.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            time: Vec::with_capacity(capacity),
+            price: Vec::with_capacity(capacity),
+            size: Vec::new(),
+            blocks: Vec::with_capacity(capacity.div_ceil(BLOCK_TICKS)),
+        }
+    }
+
+    /// Empty again, its memory kept.
+    pub(super) fn clear(&mut self) {
+        self.time.clear();
+        self.price.clear();
+        self.size.clear();
+        self.blocks.clear();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.time.len()
+    }
+
+    /// Bytes on the heap, this itself included.
+    pub(super) fn bytes(&self) -> usize {
+        (self.time.capacity() + self.price.capacity() + self.size.capacity()) * 8
+            + self.blocks.capacity() * size_of::<Extremes>()
+            + size_of::<Self>()
+    }
+
+    pub(super) fn times(&self) -> &[i64] {
+        &self.time
+    }
+
+    /// Size of a tick, NaN for none.
+    pub(super) fn size(&self, at: usize) -> f64 {
+        self.size.get(at).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Extremes of each block, up to date.
+    pub(super) fn blocks(&self) -> &[Extremes] {
+        &self.blocks
+    }
+
+    /// Times, prices and sizes of a block; no sizes where the chunk has none.
+    pub(super) fn block(&self, block: usize) -> (&[i64], &[f64], &[f64]) {
+        let range = block * BLOCK_TICKS..((block + 1) * BLOCK_TICKS).min(self.len());
+        let sizes = self.size.get(range.clone()).unwrap_or_default();
+        (&self.time[range.clone()], &self.price[range], sizes)
+    }
+
+    /// Appends a tick that is not earlier than the last one. `size` is NaN for none.
+    pub(super) fn push(&mut self, time_ns: i64, price: f64, size: f64) {
+        let at = self.len();
+        if at.is_multiple_of(BLOCK_TICKS) {
+            self.blocks.push(Extremes::NONE);
+        }
+        self.time.push(time_ns);
+        self.price.push(price);
+        if let Some(block) = self.blocks.last_mut() {
+            block.add(price, at);
+        }
+        if !(size.is_nan() && self.size.is_empty()) {
+            if self.size.is_empty() {
+                self.size.reserve_exact(self.time.capacity());
+                self.size.resize(at, f64::NAN);
+            }
+            self.size.push(size);
+        }
+    }
+
+    /// Puts a tick in at `at`, moving the later ones; the cost is that of what moves.
+    pub(super) fn insert(&mut self, at: usize, time_ns: i64, price: f64, size: f64) {
+        if self.size.is_empty() && !size.is_nan() {
+            self.size.resize(self.len(), f64::NAN);
+        }
+        if !(self.size.is_empty() && size.is_nan()) {
+            self.size.insert(at, size);
+        }
+        self.time.insert(at, time_ns);
+        self.price.insert(at, price);
+        self.summarise_from(at);
+    }
+
+    /// Forgets the first `count` ticks.
+    pub(super) fn drain_front(&mut self, count: usize) {
+        self.time.drain(..count);
+        self.price.drain(..count);
+        self.size.drain(..count.min(self.size.len()));
+        self.summarise_from(0);
+    }
+
+    /// Cuts itself in two and returns the later half.
+    pub(super) fn split(&mut self) -> Self {
+        let middle = self.len() / 2;
+        let mut later = Self::with_capacity(CHUNK_TICKS);
+        later.time.extend(self.time.drain(middle..));
+        later.price.extend(self.price.drain(middle..));
+        if !self.size.is_empty() {
+            later.size.extend(self.size.drain(middle..));
+        }
+        self.summarise_from(middle);
+        later.summarise_from(0);
+        later
+    }
+
+    /// Takes over the ticks of `packed`.
+    pub(super) fn unpack(&mut self, packed: &Packed) {
+        self.clear();
+        let (mut unpacked, mut sizes) = (Unpacked::default(), [f64::NAN; BLOCK_TICKS]);
+        for block in 0..packed.len().div_ceil(BLOCK_TICKS) {
+            packed.unpack(block, &mut unpacked);
+            packed.unpack_sizes(block, &mut sizes);
+            for (at, &size) in sizes[..unpacked.len].iter().enumerate() {
+                self.push(unpacked.times[at], unpacked.scaled[at] / unpacked.scale, size);
+            }
+        }
+    }
+
+    /// Recomputes the extremes of every block that holds a tick at or behind `at`.
+    fn summarise_from(&mut self, at: usize) {
+        let first = (at / BLOCK_TICKS).min(self.blocks.len());
+        self.blocks.truncate(first);
+        for (block, prices) in self.price.chunks(BLOCK_TICKS).enumerate().skip(first) {
+            self.blocks.push(Extremes::of(prices, block * BLOCK_TICKS));
+        }
+    }
+
+    /// Extremes of all ticks.
+    pub(super) fn whole(&self) -> Extremes {
+        let mut found = Extremes::NONE;
+        self.blocks.iter().for_each(|block| found.merge(block));
+        found
+    }
+
+    /// Volume of a range.
+    pub(super) fn volume(&self, range: Range<usize>) -> Volume {
+        let mut found = Volume::default();
+        self.size.get(range).unwrap_or_default().iter().for_each(|&size| found.add(size));
+        found
+    }
+}
