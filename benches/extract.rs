@@ -76,8 +76,8 @@ fn extract(criterion: &mut Criterion) {
         caches.resize_with(all.len(), ColumnCache::default);
         // A zoom: no column is known. Two spans in turn, so that nothing can be kept.
         let zoomed = TimeSpan { end: whole.start + whole.len_ns() / 100 * 99, ..whole }.aligned(COLUMNS);
+        let mut turn = false;
         group.bench_function(BenchmarkId::new("anew", ticks), |bencher| {
-            let mut turn = false;
             bencher.iter(|| {
                 turn = !turn;
                 let span = if turn { whole } else { zoomed };
@@ -85,20 +85,18 @@ fn extract(criterion: &mut Criterion) {
             });
         });
         // A live frame: each symbol has a new tick, and every other frame the view has moved on by a column.
+        let width = whole.len_ns() / i64::from(COLUMNS);
+        let (mut walk, mut frame) = (Walk { state: 1, cents: 16_750 }, 0_i64);
         group.bench_function(BenchmarkId::new("live", ticks), |bencher| {
-            let width = whole.len_ns() / i64::from(COLUMNS);
-            let mut walk = Walk { state: 1, cents: 16_750 };
-            let (mut span, mut frame) = (whole, 0_i64);
             bencher.iter(|| {
                 frame += 1;
                 let time_ns = START_NS + SPAN_NS + frame * width / 2;
                 for series in &mut all {
                     push(series, time_ns, walk.next());
                 }
-                span = TimeSpan::ending_at(time_ns, whole.len_ns()).aligned(COLUMNS);
+                let span = TimeSpan::ending_at(time_ns, whole.len_ns()).aligned(COLUMNS);
                 black_box(extract_all(&all, span, &mut caches, &mut runs))
             });
-            black_box(span);
         });
     }
     group.finish();

@@ -113,17 +113,35 @@ impl Chunk {
         }
     }
 
-    /// Times and prices of a block.
-    pub(super) fn unpack(&self, block: usize, out: &mut Unpacked) {
+    /// Price of a tick.
+    pub(super) fn price(&self, at: usize) -> f64 {
+        match &self.body {
+            Body::Open(columns) => columns.prices()[at],
+            Body::Packed(packed) => packed.price(at),
+        }
+    }
+
+    /// Times of a block, and its length.
+    pub(super) fn unpack_times(&self, block: usize, out: &mut Unpacked) {
         match &self.body {
             Body::Open(columns) => {
-                let (times, prices, _) = columns.block(block);
+                let (times, ..) = columns.block(block);
                 out.len = times.len();
                 out.times[..times.len()].copy_from_slice(times);
-                out.scaled[..times.len()].copy_from_slice(prices);
+            }
+            Body::Packed(packed) => packed.unpack_times(block, out),
+        }
+    }
+
+    /// Prices of a block.
+    pub(super) fn unpack_prices(&self, block: usize, out: &mut Unpacked) {
+        match &self.body {
+            Body::Open(columns) => {
+                let (_, prices, _) = columns.block(block);
+                out.scaled[..prices.len()].copy_from_slice(prices);
                 out.scale = 1.0;
             }
-            Body::Packed(packed) => packed.unpack(block, out),
+            Body::Packed(packed) => packed.unpack_prices(block, out),
         }
     }
 
@@ -151,7 +169,8 @@ impl Chunk {
         let blocks = if range.is_empty() { 0..0 } else { range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) };
         blocks.flat_map(move |block| {
             let (mut unpacked, mut sizes) = (Unpacked::default(), [f64::NAN; BLOCK_TICKS]);
-            self.unpack(block, &mut unpacked);
+            self.unpack_times(block, &mut unpacked);
+            self.unpack_prices(block, &mut unpacked);
             self.unpack_sizes(block, &mut sizes);
             let first = block * BLOCK_TICKS;
             let inside = range.start.max(first) - first..(range.end - first).min(unpacked.len);

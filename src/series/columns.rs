@@ -102,6 +102,10 @@ impl Columns {
         &self.time
     }
 
+    pub(super) fn prices(&self) -> &[f64] {
+        &self.price
+    }
+
     /// Size of a tick, NaN for none.
     pub(super) fn size(&self, at: usize) -> f64 {
         self.size.get(at).copied().unwrap_or(f64::NAN)
@@ -179,7 +183,8 @@ impl Columns {
         self.clear();
         let (mut unpacked, mut sizes) = (Unpacked::default(), [f64::NAN; BLOCK_TICKS]);
         for block in 0..packed.len().div_ceil(BLOCK_TICKS) {
-            packed.unpack(block, &mut unpacked);
+            packed.unpack_times(block, &mut unpacked);
+            packed.unpack_prices(block, &mut unpacked);
             packed.unpack_sizes(block, &mut sizes);
             for (at, &size) in sizes[..unpacked.len].iter().enumerate() {
                 self.push(unpacked.times[at], unpacked.scaled[at] / unpacked.scale, size);

@@ -27,7 +27,7 @@ impl Front {
         loop {
             let block = at / BLOCK_TICKS;
             if self.key != Some((id, block)) {
-                chunk.unpack(block, &mut self.ticks);
+                chunk.unpack_times(block, &mut self.ticks);
                 self.key = Some((id, block));
             }
             let rest = self.ticks.times.get(at % BLOCK_TICKS..self.ticks.len).unwrap_or_default();

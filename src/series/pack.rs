@@ -134,35 +134,48 @@ impl Packed {
         let mut times = [0; BLOCK_TICKS];
         let times = &mut times[..at % BLOCK_TICKS];
         layout.times.read(bytes, self.block_len(at / BLOCK_TICKS) - 1, times);
-        head.first_ns + unit_ns(layout) * times.iter().sum::<u64>() as i64
+        {
+            let steps = times.iter().fold(0_u64, |sum, step| sum.wrapping_add(*step));
+            head.first_ns.wrapping_add(unit_ns(layout).wrapping_mul(steps as i64))
+        }
     }
 
-    /// Times and prices of a block.
-    pub(super) fn unpack(&self, block: usize, out: &mut Unpacked) {
+    /// Price of a tick.
+    pub(super) fn price(&self, at: usize) -> f64 {
+        let (head, layout, bytes, len) = self.block(at / BLOCK_TICKS);
+        let (bytes, prices) = Prices::new(head, layout, bytes, len);
+        prices.scaled(bits::get(bytes, at % BLOCK_TICKS, layout.price_width.into())) / prices.scale
+    }
+
+    /// Times of a block, and its length.
+    pub(super) fn unpack_times(&self, block: usize, out: &mut Unpacked) {
         let (head, layout, bytes, len) = self.block(block);
         out.len = len;
-        let mut numbers = [0; BLOCK_TICKS];
-        layout.times.read(bytes, len - 1, &mut numbers[..len - 1]);
+        let mut steps = [0; BLOCK_TICKS];
+        let steps = &mut steps[..len - 1];
+        layout.times.read(bytes, len - 1, steps);
         let (mut time_ns, unit_ns) = (head.first_ns, unit_ns(layout));
         out.times[0] = time_ns;
-        for (time, &number) in out.times[1..].iter_mut().zip(&numbers[..len - 1]) {
-            time_ns += unit_ns * number as i64;
+        for (time, &mut step) in out.times[1..].iter_mut().zip(steps) {
+            time_ns = time_ns.wrapping_add(unit_ns.wrapping_mul(step as i64));
             *time = time_ns;
         }
-        let bytes = bytes.get(layout.prices_at(len)..).unwrap_or_default();
-        let (is_raw, width) = (layout.price_decimals == RAW, layout.price_width.into());
+    }
+
+    /// Prices of a block.
+    pub(super) fn unpack_prices(&self, block: usize, out: &mut Unpacked) {
+        let (head, layout, bytes, len) = self.block(block);
+        let (bytes, prices) = Prices::new(head, layout, bytes, len);
+        let mut numbers = [0; BLOCK_TICKS];
         let numbers = &mut numbers[..len];
-        let scaled = out.scaled.iter_mut();
-        if is_raw {
-            let base = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            bits::unpack(bytes.get(8..).unwrap_or_default(), width, numbers);
-            scaled.zip(numbers).for_each(|(price, number)| *price = decimal::from_ordered(base.wrapping_add(*number)));
-            out.scale = 1.0;
+        bits::unpack(bytes, layout.price_width.into(), numbers);
+        out.scale = prices.scale;
+        let each = out.scaled.iter_mut().zip(numbers);
+        if prices.is_raw {
+            each.for_each(|(price, number)| *price = prices.scaled(*number));
         } else {
-            let base = decimal::whole(head.min, layout.price_decimals);
-            bits::unpack(bytes, width, numbers);
-            scaled.zip(numbers).for_each(|(price, number)| *price = base.wrapping_add(*number as i64) as f64);
-            out.scale = decimal::power(layout.price_decimals);
+            // Without the case for raw bits the loop becomes a few instructions for two prices.
+            each.for_each(|(price, number)| *price = (prices.base as i64).wrapping_add(*number as i64) as f64);
         }
     }
 
@@ -192,6 +205,32 @@ impl Packed {
         let bytes = self.bytes.get(head.at as usize..).unwrap_or_default();
         let layout = bytes.first_chunk().map_or([0; Layout::BYTES], |bytes| *bytes);
         (head, Layout::from_bytes(layout), bytes.get(Layout::BYTES..).unwrap_or_default(), self.block_len(block))
+    }
+}
+
+/// What turns a block's packed numbers into prices.
+struct Prices {
+    is_raw: bool,
+    base: u64,
+    scale: f64,
+}
+
+impl Prices {
+    /// And where the numbers begin.
+    fn new<'a>(head: &Head, layout: Layout, bytes: &'a [u8], len: usize) -> (&'a [u8], Self) {
+        let bytes = bytes.get(layout.prices_at(len)..).unwrap_or_default();
+        if layout.price_decimals == RAW {
+            let base = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            return (bytes.get(8..).unwrap_or_default(), Self { is_raw: true, base, scale: 1.0 });
+        }
+        let base = decimal::whole(head.min, layout.price_decimals) as u64;
+        (bytes, Self { is_raw: false, base, scale: decimal::power(layout.price_decimals) })
+    }
+
+    /// A price times the scale.
+    fn scaled(&self, number: u64) -> f64 {
+        let sum = self.base.wrapping_add(number);
+        if self.is_raw { decimal::from_ordered(sum) } else { sum as i64 as f64 }
     }
 }
 

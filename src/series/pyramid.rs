@@ -42,13 +42,14 @@ impl Bounds {
         Self { min: mark, max: Mark { price: f64::NEG_INFINITY, ..mark } }
     }
 
-    /// Takes in what stands later.
-    pub(super) fn merge(&mut self, later: &Self) {
-        if later.min.price < self.min.price {
-            self.min = later.min;
+    /// Takes in what stands elsewhere.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let (min, max) = (&other.min, &other.max);
+        if min.price < self.min.price || (min.price == self.min.price && min.place < self.min.place) {
+            self.min = *min;
         }
-        if later.max.price > self.max.price {
-            self.max = later.max;
+        if max.price > self.max.price || (max.price == self.max.price && max.place < self.max.place) {
+            self.max = *max;
         }
     }
 }
@@ -225,7 +226,7 @@ fn build(number: u64, below: Option<&Level>, chunks: &Chunks) -> Node {
             }
         } else {
             let chunk = chunks.get(child);
-            node.bounds.merge_chunk(child, chunk);
+            node.bounds.merge(&Bounds::of_chunk(child, chunk));
             node.totals.merge_chunk(chunk, 0..chunk.len());
         }
     }

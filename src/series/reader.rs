@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::chunk::Chunk;
-use super::columns::BLOCK_TICKS;
+use super::columns::{BLOCK_TICKS, Extremes};
 use super::pack::Unpacked;
 use super::pyramid::{Bounds, Mark, Piece, Place};
 use super::{Sample, Series};
@@ -14,6 +14,7 @@ use super::{Sample, Series};
 struct Slot {
     key: Option<(u64, usize)>,
     ticks: Unpacked,
+    has_prices: bool,
 }
 
 /// Answers questions about neighbouring places of a series. It keeps the two blocks that were looked into last, since a
@@ -29,29 +30,44 @@ impl<'a> Reader<'a> {
         Self { series, slots: Default::default(), newest: 0 }
     }
 
-    fn block(&mut self, chunk: u64, block: usize) -> &Unpacked {
+    /// A block with its times.
+    fn slot(&mut self, chunk: u64, block: usize) -> &mut Slot {
         let key = Some((chunk, block));
         if self.slots[self.newest].key != key {
             self.newest = 1 - self.newest;
             let slot = &mut self.slots[self.newest];
             if slot.key != key {
-                self.series.chunks.get(chunk).unpack(block, &mut slot.ticks);
-                slot.key = key;
+                self.series.chunks.get(chunk).unpack_times(block, &mut slot.ticks);
+                (slot.key, slot.has_prices) = (key, false);
             }
         }
-        &self.slots[self.newest].ticks
+        &mut self.slots[self.newest]
+    }
+
+    /// A block with its times and prices.
+    fn block(&mut self, chunk: u64, block: usize) -> &Unpacked {
+        let series = self.series;
+        let slot = self.slot(chunk, block);
+        if !slot.has_prices {
+            series.chunks.get(chunk).unpack_prices(block, &mut slot.ticks);
+            slot.has_prices = true;
+        }
+        &slot.ticks
     }
 
     /// Time of a tick.
     pub(super) fn time(&mut self, place: Place) -> i64 {
-        self.block(place.chunk, place.at / BLOCK_TICKS).times[place.at % BLOCK_TICKS]
+        self.slot(place.chunk, place.at / BLOCK_TICKS).ticks.times[place.at % BLOCK_TICKS]
     }
 
     /// Time and price of a tick.
     pub(super) fn sample(&mut self, place: Place) -> Sample {
-        let ticks = self.block(place.chunk, place.at / BLOCK_TICKS);
-        let at = place.at % BLOCK_TICKS;
-        Sample { time_ns: ticks.times[at], price: ticks.scaled[at] / ticks.scale }
+        let chunk = self.series.chunks.get(place.chunk);
+        let slot = self.slot(place.chunk, place.at / BLOCK_TICKS);
+        let (at, ticks) = (place.at % BLOCK_TICKS, &slot.ticks);
+        // In dense columns a block is looked into for a price or two, which are quicker to fetch alone.
+        let price = if slot.has_prices { ticks.scaled[at] / ticks.scale } else { chunk.price(place.at) };
+        Sample { time_ns: ticks.times[at], price }
     }
 
     /// Place of the earliest tick that is not before `time_ns`; the end when there is none.
@@ -105,7 +121,7 @@ impl<'a> Reader<'a> {
                 && ticks.times[..ticks.len].last().is_some_and(|&last| last >= time_ns)
         });
         let block = here.map_or_else(|| self.series.chunks.get(from.chunk).block_before(time_ns), |(_, block)| block);
-        let ticks = self.block(from.chunk, block);
+        let ticks = &self.slot(from.chunk, block).ticks;
         let times = &ticks.times[..ticks.len];
         let first = if block == from.at / BLOCK_TICKS { from.at % BLOCK_TICKS } else { 0 };
         let at = match times.get(first) {
@@ -122,59 +138,64 @@ impl<'a> Reader<'a> {
         self.series.before(place)
     }
 
-    /// Lowest and highest of a range that is not empty.
+    /// Lowest and highest of a range that is not empty, the earliest among equals. Whole chunks come first: the blocks
+    /// at both ends are looked into only if what is known of them beats what was found.
     pub(super) fn bounds(&mut self, from: Place, to: Place) -> Bounds {
         let mut found = Bounds::none();
+        let series = self.series;
         if from.chunk == to.chunk {
             self.merge_part(&mut found, from.chunk, from.at..to.at);
             return found;
         }
-        let series = self.series;
-        self.merge_part(&mut found, from.chunk, from.at..series.chunks.get(from.chunk).len());
         series.pyramid.visit(from.chunk + 1..to.chunk, |piece| match piece {
             Piece::Node(node) => found.merge(&node.bounds),
-            Piece::Chunk(id) => found.merge_chunk(id, series.chunks.get(id)),
+            Piece::Chunk(id) => found.merge(&Bounds::of_chunk(id, series.chunks.get(id))),
         });
+        self.merge_part(&mut found, from.chunk, from.at..series.chunks.get(from.chunk).len());
         if to.at > 0 {
             self.merge_part(&mut found, to.chunk, 0..to.at);
         }
         found
     }
 
-    /// Takes in a range of a chunk that stands behind what `found` knows.
+    /// Takes in a range of a chunk.
     fn merge_part(&mut self, found: &mut Bounds, id: u64, range: Range<usize>) {
         let chunk = self.series.chunks.get(id);
+        let whole = Bounds::of_chunk(id, chunk);
         if range.len() == chunk.len() {
-            return found.merge_chunk(id, chunk);
+            return found.merge(&whole);
         }
-        let mut at = range.start;
-        while at < range.end {
-            let block = at / BLOCK_TICKS;
+        let place = |at: usize| Place { chunk: id, at };
+        if !found.can_lose_to(&whole, place(range.start)) {
+            return;
+        }
+        for block in range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) {
             let (first, end) = (block * BLOCK_TICKS, ((block + 1) * BLOCK_TICKS).min(chunk.len()));
-            if at == first && end <= range.end {
-                found.merge_block(id, chunk, block);
-            } else {
-                self.merge_ticks(found, id, block, at - first..end.min(range.end) - first);
+            let inside = range.start.max(first)..range.end.min(end);
+            let known = Bounds::of_block(id, chunk, block);
+            if inside == (first..end) {
+                found.merge(&known);
+            } else if found.can_lose_to(&known, place(inside.start)) {
+                self.merge_ticks(found, id, block, inside.start - first..inside.end - first);
             }
-            at = end;
         }
     }
 
     fn merge_ticks(&mut self, found: &mut Bounds, id: u64, block: usize, range: Range<usize>) {
         let ticks = self.block(id, block);
-        let (mut min, mut max) = (range.start, range.start);
-        for at in range {
-            if ticks.scaled[at] < ticks.scaled[min] {
-                min = at;
+        let (mut min, mut max) = ((f64::INFINITY, 0), (f64::NEG_INFINITY, 0));
+        for (at, &price) in ticks.scaled[range.clone()].iter().enumerate() {
+            if price < min.0 {
+                min = (price, at);
             }
-            if ticks.scaled[at] > ticks.scaled[max] {
-                max = at;
+            if price > max.0 {
+                max = (price, at);
             }
         }
-        let mark = |at: usize| Mark {
-            place: Place { chunk: id, at: block * BLOCK_TICKS + at },
-            price: ticks.scaled[at] / ticks.scale,
-            time_ns: Some(ticks.times[at]),
+        let mark = |(scaled, at): (f64, usize)| Mark {
+            place: Place { chunk: id, at: block * BLOCK_TICKS + range.start + at },
+            price: scaled / ticks.scale,
+            time_ns: Some(ticks.times[range.start + at]),
         };
         found.merge(&Bounds { min: mark(min), max: mark(max) });
     }
@@ -207,28 +228,30 @@ impl<'a> Reader<'a> {
 }
 
 impl Bounds {
-    /// Takes in a whole chunk that stands later.
-    pub(super) fn merge_chunk(&mut self, id: u64, chunk: &Chunk) {
+    /// Of a whole chunk.
+    pub(super) fn of_chunk(id: u64, chunk: &Chunk) -> Self {
         let (whole, (min_ns, max_ns)) = chunk.whole();
-        let mark =
-            |at: u16, price, time_ns| Mark { place: Place { chunk: id, at: at.into() }, price, time_ns: Some(time_ns) };
-        if whole.min < self.min.price {
-            self.min = mark(whole.min_at, whole.min, min_ns);
-        }
-        if whole.max > self.max.price {
-            self.max = mark(whole.max_at, whole.max, max_ns);
-        }
+        let mut bounds = Self::of_extremes(id, whole);
+        (bounds.min.time_ns, bounds.max.time_ns) = (Some(min_ns), Some(max_ns));
+        bounds
     }
 
-    /// Takes in a block that stands later.
-    fn merge_block(&mut self, id: u64, chunk: &Chunk, block: usize) {
-        let found = chunk.extremes(block);
+    fn of_block(id: u64, chunk: &Chunk, block: usize) -> Self {
+        Self::of_extremes(id, chunk.extremes(block))
+    }
+
+    fn of_extremes(id: u64, Extremes { min, max, min_at, max_at }: Extremes) -> Self {
         let mark = |at: u16, price| Mark { place: Place { chunk: id, at: at.into() }, price, time_ns: None };
-        if found.min < self.min.price {
-            self.min = mark(found.min_at, found.min);
-        }
-        if found.max > self.max.price {
-            self.max = mark(found.max_at, found.max);
-        }
+        Self { min: mark(min_at, min), max: mark(max_at, max) }
+    }
+
+    /// Whether a part, from `first` on, of what has the bounds `whole` may hold a lower or higher tick, or an equal one
+    /// that is earlier.
+    fn can_lose_to(&self, whole: &Self, first: Place) -> bool {
+        let (min, max) = (&self.min, &self.max);
+        whole.min.price < min.price
+            || whole.max.price > max.price
+            || (first < min.place && whole.min.price <= min.price)
+            || (first < max.place && whole.max.price >= max.price)
     }
 }

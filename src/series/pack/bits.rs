@@ -38,6 +38,13 @@ pub(super) const fn bytes(count: usize, width: u32) -> usize {
     (count * width as usize).div_ceil(8)
 }
 
+/// Number `index` of those that begin at the first byte of `bits`.
+pub(super) fn get(bits: &[u8], index: usize, width: u32) -> u64 {
+    let bit = index * width as usize;
+    let word = bits.get(bit / 8..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u128::from_le_bytes(*bytes));
+    (word >> (bit % 8)) as u64 & mask(width)
+}
+
 /// The first numbers of those that begin at the first byte of `bits`: as many as `out` takes.
 pub(super) fn unpack(bits: &[u8], width: u32, out: &mut [u64]) {
     /// A loop for each width: its shifts are constants then, and eight numbers begin at a whole byte.
@@ -71,11 +78,8 @@ fn unpack_fixed<const WIDTH: usize>(bits: &[u8], out: &mut [u64]) {
 
 /// Any width.
 fn unpack_wide(bits: &[u8], width: u32, out: &mut [u64]) {
-    let mut bit = 0;
-    for number in out {
-        let word = bits.get(bit / 8..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u128::from_le_bytes(*bytes));
-        *number = (word >> (bit % 8)) as u64 & mask(width);
-        bit += width as usize;
+    for (index, number) in out.iter_mut().enumerate() {
+        *number = get(bits, index, width);
     }
 }
 
@@ -109,6 +113,7 @@ mod tests {
             let mut back = vec![0; numbers.len()];
             unpack(&out[3..], width, &mut back);
             assert_eq!(back, numbers, "{width}");
+            assert!((0..numbers.len()).all(|index| get(&out[3..], index, width) == numbers[index]), "{width}");
         }
         assert_eq!((width_of(0), width_of(1), width_of(255), width_of(u64::MAX)), (0, 1, 8, 64));
     }

@@ -66,7 +66,7 @@ proptest! {
         prop_assert!(packed.ticks(0..ticks.len()).map(|tick| bits(&tick)).eq(ticks.iter().map(bits)));
         for place in places {
             let at = usize::from(place) % ticks.len();
-            prop_assert_eq!(packed.time(at), ticks[at].time_ns);
+            prop_assert_eq!((packed.time(at), packed.price(at).to_bits()), (ticks[at].time_ns, ticks[at].price.to_bits()));
             let range = at / 2..at + 1;
             prop_assert!(packed.ticks(range.clone()).map(|t| bits(&t)).eq(ticks[range.clone()].iter().map(bits)));
             prop_assert_eq!(packed.volume(range.clone()), open.volume(range));
@@ -107,9 +107,10 @@ fn damaged_bytes_are_read_without_a_panic() {
         let mut damaged = packed.clone();
         damaged.bytes[at] ^= 0x15;
         for block in 0..3 {
-            damaged.unpack(block, &mut out);
+            damaged.unpack_times(block, &mut out);
+            damaged.unpack_prices(block, &mut out);
             damaged.unpack_sizes(block, &mut [0.0; BLOCK_TICKS]);
         }
-        let _ = damaged.time(299);
+        let _ = (damaged.time(299), damaged.price(299));
     }
 }
