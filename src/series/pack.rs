@@ -55,11 +55,14 @@ pub(super) struct Unpacked {
     /// Prices times `scale`; in the order of the prices, so that the lowest is the lowest of both.
     pub(super) scaled: [f64; BLOCK_TICKS],
     pub(super) scale: f64,
+    /// Numbers on their way.
+    scratch: [u64; BLOCK_TICKS],
 }
 
 impl Default for Unpacked {
     fn default() -> Self {
-        Self { len: 0, times: [0; BLOCK_TICKS], scaled: [0.0; BLOCK_TICKS], scale: 1.0 }
+        let (times, scaled, scratch) = ([0; BLOCK_TICKS], [0.0; BLOCK_TICKS], [0; BLOCK_TICKS]);
+        Self { len: 0, times, scaled, scale: 1.0, scratch }
     }
 }
 
@@ -151,8 +154,7 @@ impl Packed {
     pub(super) fn unpack_times(&self, block: usize, out: &mut Unpacked) {
         let (head, layout, bytes, len) = self.block(block);
         out.len = len;
-        let mut steps = [0; BLOCK_TICKS];
-        let steps = &mut steps[..len - 1];
+        let steps = &mut out.scratch[..len - 1];
         layout.times.read(bytes, len - 1, steps);
         let (mut time_ns, unit_ns) = (head.first_ns, unit_ns(layout));
         out.times[0] = time_ns;
@@ -166,8 +168,7 @@ impl Packed {
     pub(super) fn unpack_prices(&self, block: usize, out: &mut Unpacked) {
         let (head, layout, bytes, len) = self.block(block);
         let (bytes, prices) = Prices::new(head, layout, bytes, len);
-        let mut numbers = [0; BLOCK_TICKS];
-        let numbers = &mut numbers[..len];
+        let numbers = &mut out.scratch[..len];
         bits::unpack(bytes, layout.price_width.into(), numbers);
         out.scale = prices.scale;
         let each = out.scaled.iter_mut().zip(numbers);

@@ -183,19 +183,12 @@ impl<'a> Reader<'a> {
 
     fn merge_ticks(&mut self, found: &mut Bounds, id: u64, block: usize, range: Range<usize>) {
         let ticks = self.block(id, block);
-        let (mut min, mut max) = ((f64::INFINITY, 0), (f64::NEG_INFINITY, 0));
-        for (at, &price) in ticks.scaled[range.clone()].iter().enumerate() {
-            if price < min.0 {
-                min = (price, at);
-            }
-            if price > max.0 {
-                max = (price, at);
-            }
-        }
-        let mark = |(scaled, at): (f64, usize)| Mark {
-            place: Place { chunk: id, at: block * BLOCK_TICKS + range.start + at },
-            price: scaled / ticks.scale,
-            time_ns: Some(ticks.times[range.start + at]),
+        let scaled = &ticks.scaled[range.clone()];
+        let (min, max) = lowest_and_highest(scaled);
+        let mark = |wanted: f64| {
+            let at = range.start + scaled.iter().position(|&price| price == wanted).unwrap_or(0);
+            let place = Place { chunk: id, at: block * BLOCK_TICKS + at };
+            Mark { place, price: ticks.scaled[at] / ticks.scale, time_ns: Some(ticks.times[at]) }
         };
         found.merge(&Bounds { min: mark(min), max: mark(max) });
     }
@@ -225,6 +218,22 @@ impl<'a> Reader<'a> {
         }
         out.extend([self.sample(last)]);
     }
+}
+
+/// The two values, in lanes that do not wait for each other.
+fn lowest_and_highest(prices: &[f64]) -> (f64, f64) {
+    const LANES: usize = 8;
+    let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+    let mut add = |lane: usize, price: f64| {
+        low[lane] = if price < low[lane] { price } else { low[lane] };
+        high[lane] = if price > high[lane] { price } else { high[lane] };
+    };
+    let eights = prices.chunks_exact(LANES);
+    eights.remainder().iter().for_each(|&price| add(0, price));
+    for eight in eights {
+        (0..LANES).for_each(|lane| add(lane, eight[lane]));
+    }
+    (low.into_iter().fold(f64::INFINITY, f64::min), high.into_iter().fold(f64::NEG_INFINITY, f64::max))
 }
 
 impl Bounds {
