@@ -140,7 +140,7 @@ pub fn run(
 }
 
 fn history(kept: Kept) -> History {
-    /// With a bound in time, this many ticks are still the most: 24 bytes each, a few gigabytes.
+    /// With a bound in time, this many ticks of a symbol are still the most: 350 MB at most as trades come.
     const TICKS_MAX: usize = 100_000_000;
     match kept {
         Kept::Ticks(ticks_max) => History { ticks_max, age_ns_max: None },

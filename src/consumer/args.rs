@@ -11,7 +11,7 @@ use crate::cli::{DurationError, parse_duration, parse_port};
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Size, Theme};
 
-/// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 30 MB.
+/// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 3 MB.
 pub(super) const HISTORY_TICKS: usize = 1_000_000;
 
 /// Symbols kept unless told otherwise.

@@ -39,6 +39,32 @@ fn the_real_day_is_kept_and_drawn_exactly() {
     }
 }
 
+#[test]
+fn a_tick_of_the_real_day_takes_three_bytes_at_most() {
+    /// What is promised for time, price and size together, with all that is kept beside them.
+    const BYTES_A_TICK_MAX: f64 = 3.0;
+    const DAY_NS: i64 = 86_400_000_000_000;
+    let symbols = trades();
+    // A day alone, whose open chunks weigh most, and twenty such days in a row.
+    for days in [1, 20] {
+        let (mut bytes, mut count) = (0, 0);
+        for ticks in symbols.values() {
+            let mut series = crate::series::Series::new(EVERYTHING);
+            for day in 0..days {
+                for tick in ticks {
+                    super::push(&mut series, TickRef { time_ns: tick.time_ns + day * DAY_NS, ..*tick });
+                }
+            }
+            bytes += series.bytes();
+            count += series.len();
+        }
+        let bytes_a_tick = bytes as f64 / count as f64;
+        assert!(bytes_a_tick <= BYTES_A_TICK_MAX, "{bytes_a_tick:.3} over {days} days");
+        // Less than the ticks themselves could take is a mistake in the counting.
+        assert!(bytes_a_tick > 1.4, "{bytes_a_tick:.3} over {days} days");
+    }
+}
+
 /// The oracle's own insertion is slow for hundreds of thousands of ticks; the file is sorted already.
 fn filled(ticks: &[TickRef]) -> (crate::series::Series, Oracle) {
     let mut series = crate::series::Series::new(EVERYTHING);
