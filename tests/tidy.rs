@@ -25,6 +25,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Texts outside `src` and `tests` that follow the rules on lines and words.
 const OTHER_TEXTS: &[&str] = &[
     "ARCHITECTURE.md",
+    "BENCHMARKS.md",
     "CHANGELOG.md",
     "Cargo.toml",
     "NOTICE",
@@ -63,7 +64,8 @@ fn files_under(dir: &str, suffixes: &[&str]) -> Vec<Source> {
 }
 
 fn rust_files() -> Vec<Source> {
-    let found: Vec<Source> = ["src", "tests"].into_iter().flat_map(|dir| files_under(dir, &[".rs"])).collect();
+    let found: Vec<Source> =
+        ["src", "tests", "benches"].into_iter().flat_map(|dir| files_under(dir, &[".rs"])).collect();
     assert!(found.iter().any(|source| source.path == "src/lib.rs"), "the source was not found");
     found
 }
