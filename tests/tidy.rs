@@ -35,6 +35,10 @@ const OTHER_TEXTS: &[&str] = &[
     "deny.toml",
     "rustfmt.toml",
     "data/README.md",
+    "scripts/bench",
+    "scripts/bench.d/install",
+    "scripts/bench.d/requirements.txt",
+    "scripts/debian.sh",
     "scripts/test",
     ".ci/run",
 ];
@@ -119,7 +123,7 @@ fn what_can_panic_is_proved_where_it_stands() {
 #[test]
 fn lines_are_clean_and_words_are_the_products_own() {
     let mut texts = rust_files();
-    texts.extend(files_under("tests", &[".py"]));
+    texts.extend(["tests", "scripts"].into_iter().flat_map(|dir| files_under(dir, &[".py"])));
     texts.extend(OTHER_TEXTS.iter().filter_map(|path| read(path)));
     assert_law(&texts, style::lines);
     assert_law(&texts, style::words);
