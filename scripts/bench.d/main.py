@@ -77,10 +77,10 @@ def arguments() -> argparse.Namespace:
 def plan(told: argparse.Namespace) -> Settings:
     ports = Ports(told.port)
     if told.quick:
-        settings = Settings(1_000_000, 2, 0, [10_000, 1_000_000], 60, 20.0, 5.0, ports)
+        settings = Settings(1_000_000, 2, 0, [10_000, 1_000_000], 60, 1, 20.0, 5.0, ports)
     else:
         lengths = [10_000, 1_000_000, 10_000_000, 100_000_000]
-        settings = Settings(2_000_000, 5, 10_000_000, lengths, 200, 60.0, 10.0, ports)
+        settings = Settings(2_000_000, 5, 10_000_000, lengths, 200, 2, 60.0, 10.0, ports)
     if told.messages is not None:
         # A count that was asked for is the only one.
         settings.messages, settings.long_messages = told.messages, 0
@@ -102,9 +102,6 @@ def prepare(told: argparse.Namespace, parts: list[str], settings: Settings) -> N
     settings.say("building")
     found = build.programs(told.profile)
     settings.compare, settings.consumer, settings.producer = found["compare"], found["consumer"], found["producer"]
-    if "python" in parts:
-        settings.say("setting up the Python peers")
-        settings.python = build.virtual_environment()
 
 
 def document(outcome: Outcome, parts: list[str]) -> str:
@@ -139,7 +136,10 @@ def main() -> int:
         prepare(told, parts, settings)
         for part in parts:
             settings.say(f"== {part}")
-            PARTS[part](settings, outcome)
+            try:
+                PARTS[part](settings, outcome)
+            except BenchError as error:
+                outcome.miss(part, "the rest", str(error))
         text = document(outcome, parts)
         print(text, flush=True)
         if told.write:

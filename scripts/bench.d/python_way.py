@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from history import HISTORY_S, history, name
+import build
+from history import HISTORY_S, POINTS, history, name
 from ingest import CHANNEL, Subject, benchmark_argv, consumer, flood_by_benchmark, report_rows, rounds, tick
 from programs import ROOT, BenchError, Program, Redis, Xvfb, as_json, run
 from settings import Settings
@@ -22,8 +24,8 @@ LISTENER = "redis-py, json.loads"
 # Messages of a flood that is broken off.
 ENDLESS = 1_000_000_000
 
-# Points in view in the comparison with pyqtgraph.
-POINTS = 1_000_000
+# Ticks a second for the tutorial's chart: some hundred times what it takes, and so few that it has a core to itself.
+TUTORIAL_RATE = "1000"
 
 
 def ask(settings: Settings, script: str, *words: object) -> float:
@@ -50,11 +52,11 @@ def listening(settings: Settings, outcome: Outcome) -> None:
     report_rows(outcome, part, taken, ours.name)
 
 
-def rate(settings: Settings, subject: Subject) -> tuple[float, float]:
+def rate(settings: Settings, subject: Subject, feed: Callable[[Redis], list[str]]) -> tuple[float, float]:
     """Messages a second that a program takes in while more come than it can take, and its peak memory in MB."""
     with Redis(settings.ports) as redis, Program(subject.name, subject.argv(redis), subject.env) as program:
         redis.wait_subscribed(CHANNEL, program)
-        with Program("redis-benchmark", benchmark_argv(redis, ENDLESS, tick())):
+        with Program("the feed", feed(redis)):
             started = time.monotonic()
             time.sleep(settings.busy_s)
             peak_mb, elapsed_s = program.peak_mb(), time.monotonic() - started
@@ -62,16 +64,24 @@ def rate(settings: Settings, subject: Subject) -> tuple[float, float]:
     return received / elapsed_s, peak_mb
 
 
+def flood(redis: Redis) -> list[str]:
+    return benchmark_argv(redis, ENDLESS, tick())
+
+
 def living(settings: Settings, outcome: Outcome) -> None:
     part = "python, live chart"
+
+    def trickle(redis: Redis) -> list[str]:
+        return [str(settings.producer), "--rate", TUTORIAL_RATE, "--quiet", "--redis", redis.url]
+
     mine: list[tuple[float, float]] = []
     other: list[tuple[float, float]] = []
     try:
         with Xvfb() as display:
             for number in range(max(1, settings.rounds // 2)):
                 settings.say(f"{part}: round {number + 1}: {TUTORIAL}")
-                mine.append(rate(settings, consumer(settings, display.env)))
-                other.append(rate(settings, subscriber(settings, TUTORIAL, "tutorial.py", "live")))
+                mine.append(rate(settings, consumer(settings, display.env), flood))
+                other.append(rate(settings, subscriber(settings, TUTORIAL, "tutorial.py", "live"), trickle))
     except BenchError as error:
         outcome.miss(part, TUTORIAL, str(error))
         return
@@ -82,7 +92,7 @@ def living(settings: Settings, outcome: Outcome) -> None:
 
 def drawing(settings: Settings, outcome: Outcome) -> None:
     part = "python, frames"
-    for ticks in (1_000, 10_000, 100_000):
+    for ticks in [1_000, *[length for length in settings.histories if length <= POINTS]]:
         settings.say(f"{part}: {TUTORIAL}, {name(ticks)} ticks")
         try:
             theirs = [ask(settings, "tutorial.py", "redraw", ticks, 10)]
@@ -110,6 +120,8 @@ def drawing(settings: Settings, outcome: Outcome) -> None:
 
 def measure(settings: Settings, outcome: Outcome) -> None:
     """The part `python`."""
+    settings.say("setting up the Python peers")
+    settings.python = build.virtual_environment()
     listening(settings, outcome)
     living(settings, outcome)
     drawing(settings, outcome)

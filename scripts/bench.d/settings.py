@@ -23,8 +23,9 @@ class Settings:
     long_messages: int
     # Lengths of history at which memory and frames are measured.
     histories: list[int]
-    # Extractions and frames of each kind at each length.
+    # Extractions and frames of each kind at each length, and how often all lengths are gone through.
     repeats: int
+    history_rounds: int
     # How long the idle chart is watched, and the busy one.
     idle_s: float
     busy_s: float

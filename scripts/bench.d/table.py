@@ -48,7 +48,9 @@ class Outcome:
         ratios = [mine / other for mine, other in zip(ours, theirs, strict=True) if other > 0]
         row = Row(part, what, unit, middle(ours), peer, middle(theirs), wanted=wanted)
         if ratios:
-            row.ratio, row.low, row.high = median(ratios), min(ratios), max(ratios)
+            row.ratio = median(ratios)
+        if len(ratios) > 1:
+            row.low, row.high = min(ratios), max(ratios)
         self.rows.append(row)
 
     def single(self, part: str, what: str, unit: str, ours: float | None, wanted: str = "") -> None:

@@ -53,10 +53,10 @@ def live(port: int, channel: str) -> None:
         print(json.dumps({"received": received}), flush=True)
         os._exit(0)
 
+    chart = Chart()
     pubsub = redis.Redis(port=port).pubsub()
     pubsub.subscribe(channel)
     threading.Thread(target=report_at_the_end).start()
-    chart = Chart()
     try:
         for message in pubsub.listen():
             if message["type"] == "message":
