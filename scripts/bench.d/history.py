@@ -19,6 +19,9 @@ POINTS = 1_000_000
 # The longest history fills in half a minute on a slow machine.
 HISTORY_S = 400.0
 
+# From this length on, a third of the repeats has to do: cold extractions of so many ticks take their time.
+LONG_TICKS = 10_000_000
+
 # A tick may take this much memory while a history is filled, before anything is compressed.
 ROOM_BYTES = 40
 
@@ -34,7 +37,8 @@ def free_bytes() -> int:
 
 def history(settings: Settings, ticks: int, *more: str, repeats: int = 0) -> dict[str, Any]:
     """What `compare history` says of so many ticks."""
-    plan = ["--ticks", str(ticks), "--repeats", str(repeats or settings.repeats), *more]
+    repeats = repeats or (settings.repeats if ticks < LONG_TICKS else settings.repeats // 3)
+    plan = ["--ticks", str(ticks), "--repeats", str(repeats), *more]
     argv: list[str | Path] = [settings.compare, "history", *plan]
     return as_json("compare history", run("compare history", argv, HISTORY_S))
 

@@ -24,6 +24,9 @@ LISTENER = "redis-py, json.loads"
 # Messages of a flood that is broken off.
 ENDLESS = 1_000_000_000
 
+# The gap to pyqtgraph is wide: a few rounds tell it.
+ROUNDS_MAX = 3
+
 # Ticks a second for the tutorial's chart: some hundred times what it takes, and so few that it has a core to itself.
 TUTORIAL_RATE = "1000"
 
@@ -108,8 +111,9 @@ def drawing(settings: Settings, outcome: Outcome) -> None:
         mine: list[float] = []
         other: list[float] = []
         try:
-            for number in range(settings.rounds):
-                settings.say(f"{part}: round {number + 1} of {settings.rounds}: {title}")
+            count = min(settings.rounds, ROUNDS_MAX)
+            for number in range(count):
+                settings.say(f"{part}: round {number + 1} of {count}: {title}")
                 other.append(ask(settings, "pyqtgraph_frames.py", POINTS, repeats, mode))
                 mine.append(ours_ms(settings, POINTS))
         except BenchError as error:
