@@ -25,6 +25,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Texts outside `src` and `tests` that follow the rules on lines and words.
 const OTHER_TEXTS: &[&str] = &[
     "ARCHITECTURE.md",
+    "BENCHMARKS.md",
     "CHANGELOG.md",
     "Cargo.toml",
     "NOTICE",
@@ -34,6 +35,10 @@ const OTHER_TEXTS: &[&str] = &[
     "deny.toml",
     "rustfmt.toml",
     "data/README.md",
+    "scripts/bench",
+    "scripts/bench.d/install",
+    "scripts/bench.d/requirements.txt",
+    "scripts/debian.sh",
     "scripts/test",
     ".ci/run",
 ];
@@ -63,7 +68,8 @@ fn files_under(dir: &str, suffixes: &[&str]) -> Vec<Source> {
 }
 
 fn rust_files() -> Vec<Source> {
-    let found: Vec<Source> = ["src", "tests"].into_iter().flat_map(|dir| files_under(dir, &[".rs"])).collect();
+    let found: Vec<Source> =
+        ["src", "tests", "benches"].into_iter().flat_map(|dir| files_under(dir, &[".rs"])).collect();
     assert!(found.iter().any(|source| source.path == "src/lib.rs"), "the source was not found");
     found
 }
@@ -117,7 +123,7 @@ fn what_can_panic_is_proved_where_it_stands() {
 #[test]
 fn lines_are_clean_and_words_are_the_products_own() {
     let mut texts = rust_files();
-    texts.extend(files_under("tests", &[".py"]));
+    texts.extend(["tests", "scripts"].into_iter().flat_map(|dir| files_under(dir, &[".py"])));
     texts.extend(OTHER_TEXTS.iter().filter_map(|path| read(path)));
     assert_law(&texts, style::lines);
     assert_law(&texts, style::words);

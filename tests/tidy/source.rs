@@ -34,9 +34,10 @@ impl Source {
         self.path.strip_prefix("src/").unwrap_or(&self.path).trim_end_matches(".rs")
     }
 
-    /// Whether all of it is test code.
+    /// Whether all of it is test code; benchmarks are, too: nobody runs them but those who work on the product.
     pub fn is_test(&self) -> bool {
-        self.path.starts_with("tests/") || self.module().split('/').any(|part| part == "tests")
+        ["tests/", "benches/"].iter().any(|dir| self.path.starts_with(dir))
+            || self.module().split('/').any(|part| part == "tests")
     }
 
     /// The code without its unit tests; empty for a test file.

@@ -1,0 +1,71 @@
+//! What `scripts/bench` sets beside the product, and what it measures inside one process. Each run prints one JSON
+//! object on standard output.
+//!
+//! `drain`, `pubsub-sync` and `pubsub-async` subscribe to a channel, take in all that comes, and report when their
+//! standard input ends. `history` fills a book and measures its memory, extraction and whole frames.
+//!
+//! `cargo bench` and `cargo test --benches` start every benchmark program; this one then has nothing to do.
+
+mod compare {
+    pub(crate) mod book;
+    pub(crate) mod drain;
+    pub(crate) mod frames;
+    pub(crate) mod history;
+    pub(crate) mod lines;
+    pub(crate) mod pubsub;
+    pub(crate) mod tally;
+}
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use compare::history::History;
+use compare::{drain, pubsub};
+
+/// Peers of the comparison; `scripts/bench` runs them.
+#[derive(Parser)]
+#[command(name = "compare")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Reads from a bare socket and counts messages: the floor
+    Drain(Source),
+    /// Subscribes by the redis crate's blocking `PubSub` and parses each payload with `serde_json`
+    PubsubSync(Source),
+    /// Subscribes by the redis crate's asynchronous `PubSub` and parses each payload with `serde_json`
+    PubsubAsync(Source),
+    /// Fills a book with ticks; measures memory, extraction and frames
+    History(History),
+}
+
+/// What to subscribe to.
+#[derive(clap::Args)]
+struct Source {
+    /// Port of a Redis on 127.0.0.1
+    #[arg(long)]
+    port: u16,
+    /// The channel
+    #[arg(long, default_value = "stock_prices")]
+    channel: String,
+}
+
+fn main() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.is_empty() || words.iter().any(|word| word == "--bench" || word == "--test") {
+        tickscope::cli::print_stdout("compare: nothing to do here; scripts/bench runs the comparison")?;
+        return Ok(());
+    }
+    let report = match Args::parse().command {
+        Command::Drain(Source { port, channel }) => drain::run(port, &channel).context("drain")?,
+        Command::PubsubSync(Source { port, channel }) => pubsub::blocking(port, &channel).context("pubsub-sync")?,
+        Command::PubsubAsync(Source { port, channel }) => {
+            pubsub::asynchronous(port, &channel).context("pubsub-async")?
+        }
+        Command::History(history) => history.run().context("history")?,
+    };
+    tickscope::cli::print_stdout(&report.to_string())?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! A whole frame as the consumer makes it: scene out of the book, pixels out of the scene. Nothing is presented.
+
+use jiff::tz::TimeZone;
+use tickscope::plot::{
+    AxisKind, Badge, Chart, Footer, Frame, Header, LegendEntry, Line, Painter, PlotError, Point, Scene, Size, Tag,
+    Theme, Tone,
+};
+use tickscope::series::{Book, Sample, Series};
+use tickscope::view::{TimeSpan, Transform, ValueSpan, Viewport};
+
+use super::lines::Lines;
+
+/// The usual window.
+const SIZE: Size = Size { width: 1280, height: 720 };
+
+/// Draws frames of a book, one after the other.
+pub(crate) struct Frames {
+    lines: Lines,
+    painter: Painter,
+    pixels: Vec<u32>,
+    held: Option<ValueSpan>,
+}
+
+impl Frames {
+    pub(crate) fn new() -> Result<Self, PlotError> {
+        let pixels = vec![0; SIZE.width as usize * SIZE.height as usize];
+        Ok(Self { lines: Lines::default(), painter: Painter::new()?, pixels, held: None })
+    }
+
+    /// Makes and paints one frame; how many points it was drawn of.
+    pub(crate) fn draw(&mut self, book: &Book, span: TimeSpan) -> Result<usize, PlotError> {
+        let scene = self.scene(book, span);
+        self.painter.paint(&scene, &mut self.pixels, SIZE)?;
+        Ok(self.lines.points())
+    }
+
+    fn scene(&mut self, book: &Book, span: TimeSpan) -> Scene {
+        let frame = Frame::new(SIZE);
+        let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
+        let span = self.lines.extract(book, span, Transform { viewport, rect: frame.plot }.columns());
+        let axis = if book.symbols_len() > 1 { AxisKind::Percent } else { AxisKind::Price };
+        let shown: Vec<Shown<'_>> =
+            book.iter().map(|(_, symbol, series)| Shown::new(symbol, series, span, axis)).collect();
+        let lo = shown.iter().map(|shown| shown.range.0).fold(f64::INFINITY, f64::min);
+        let hi = shown.iter().map(|shown| shown.range.1).fold(f64::NEG_INFINITY, f64::max);
+        let value = self.held.map_or_else(|| ValueSpan::fit(lo, hi), |held| held.holding(lo, hi));
+        self.held = Some(value);
+        let legend = shown.iter().enumerate().map(|(slot, shown)| shown.entry(slot)).collect();
+        let badge = Badge { tone: Tone::Good, text: "LIVE".to_owned() };
+        let header =
+            Header { badge, view_badge: None, channel: "stock_prices".to_owned(), legend, span: "5 min".to_owned() };
+        let lines = shown.iter().zip(&self.lines.runs).enumerate().map(|(slot, (shown, runs))| shown.line(slot, runs));
+        let chart = Chart {
+            viewport: Viewport { time: span, value },
+            axis,
+            decimals: 2,
+            zone: TimeZone::UTC,
+            lines: lines.collect(),
+            gaps: Vec::new(),
+            tags: shown.iter().enumerate().map(|(slot, shown)| shown.tag(slot)).collect(),
+            crosshair: None,
+            notice: None,
+        };
+        let footer = Footer { figures: vec![(Tone::Good, format!("{} kept", book.counters().kept))] };
+        Scene { theme: Theme::Dark, header, chart, footer, help: None, toast: None }
+    }
+}
+
+/// One symbol in a frame.
+struct Shown<'a> {
+    symbol: &'a tickscope::model::Symbol,
+    last: f64,
+    /// Price at the left edge, against which changes are measured; on a price axis, none.
+    base: Option<f64>,
+    /// Lowest and highest value on the axis.
+    range: (f64, f64),
+}
+
+impl<'a> Shown<'a> {
+    fn new(symbol: &'a tickscope::model::Symbol, series: &Series, span: TimeSpan, axis: AxisKind) -> Self {
+        let first = series.at_or_before(span.start).or_else(|| series.at_or_after(span.start));
+        let last = series.at_or_before(span.end).map_or(f64::NAN, |tick| tick.price);
+        let base = first.filter(|_| axis == AxisKind::Percent).map(|tick| tick.price);
+        let mut shown = Self { symbol, last, base, range: (f64::INFINITY, f64::NEG_INFINITY) };
+        if let Some(summary) = series.range(span) {
+            shown.range = (shown.value(summary.min.price), shown.value(summary.max.price));
+        }
+        shown
+    }
+
+    fn value(&self, price: f64) -> f64 {
+        self.base.map_or(price, |base| (price - base) / base * 100.0)
+    }
+
+    fn line(&self, slot: usize, runs: &[Vec<Sample>]) -> Line {
+        let point = |sample: &Sample| Point { time_ns: sample.time_ns, value: self.value(sample.price) };
+        Line { slot, runs: runs.iter().map(|run| run.iter().map(point).collect()).collect() }
+    }
+
+    fn tag(&self, slot: usize) -> Tag {
+        Tag { slot, value: self.value(self.last), text: format!("{:.2}", self.value(self.last)) }
+    }
+
+    fn entry(&self, slot: usize) -> LegendEntry {
+        LegendEntry {
+            symbol: self.symbol.to_string(),
+            slot,
+            last: Some(format!("{:.2}", self.last)),
+            change_percent: self.base.map(|_| self.value(self.last)),
+            visible: true,
+        }
+    }
+}

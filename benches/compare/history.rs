@@ -1,0 +1,179 @@
+//! Memory, extraction and frames at a history of a given length.
+
+use std::fs;
+use std::hint::black_box;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use tickscope::series::Book;
+use tickscope::view::{Navigator, TimeSpan};
+
+use super::book::{Source, Ticks, empty, fill};
+use super::frames::Frames;
+use super::lines::Lines;
+
+/// Columns of an extraction: a usual window's width.
+const COLUMNS: u32 = 1280;
+
+/// While live, the view moves by this share of a column from one frame to the next: at 60 frames a second it then shows
+/// 85 seconds, which is a fast chart.
+const LIVE_COLUMNS_A_FRAME: i64 = 4;
+
+/// A view elsewhere shows at least this share of the history.
+const ZOOM_MAX: f64 = 1_000.0;
+
+/// What to fill in and how often to measure.
+#[derive(clap::Args)]
+pub(crate) struct History {
+    /// Ticks in all
+    #[arg(long)]
+    ticks: usize,
+    /// Where they come from
+    #[arg(long, value_enum, default_value = "walk")]
+    source: Source,
+    /// How many symbols the walk has
+    #[arg(long, default_value_t = 4)]
+    symbols: usize,
+    /// Extractions and frames of each kind
+    #[arg(long, default_value_t = 300)]
+    repeats: usize,
+}
+
+/// Ways to look at a book.
+enum View {
+    /// All of it, again and again.
+    Still,
+    /// All of it while ticks come and the view moves with them.
+    Live,
+    /// Another part of it each time.
+    Elsewhere,
+}
+
+impl History {
+    /// Fills and measures.
+    pub(crate) fn run(&self) -> anyhow::Result<Value> {
+        let mut ticks = Ticks::new(self.source, self.symbols)?;
+        let mut book = empty(self.ticks.saturating_add(self.repeats * 100));
+        let before = resident_bytes()?;
+        let started = Instant::now();
+        fill(&mut book, &mut ticks, self.ticks);
+        let fill_s = started.elapsed().as_secs_f64();
+        let resident = resident_bytes()?.saturating_sub(before);
+        let kept = book.counters().kept;
+        anyhow::ensure!(kept == self.ticks as u64, "{kept} of {} ticks were kept", self.ticks);
+        let bytes = book.bytes();
+        let mut subject = Subject { book, ticks, span: TimeSpan { start: 0, end: 1 }, repeats: self.repeats };
+        subject.span = subject.whole().context("the book is empty")?;
+        Ok(json!({
+            "ticks": self.ticks,
+            "source": self.source.name(),
+            "symbols": subject.book.symbols_len(),
+            "fill_s": fill_s,
+            "book_bytes": bytes,
+            "resident_bytes": resident,
+            "extract_us": {
+                "still": subject.extractions(&View::Still),
+                "live": subject.extractions(&View::Live),
+                "elsewhere": subject.extractions(&View::Elsewhere),
+            },
+            "frame_us": {
+                "still": subject.frames(&View::Still)?,
+                "live": subject.frames(&View::Live)?,
+                "elsewhere": subject.frames(&View::Elsewhere)?,
+            },
+        }))
+    }
+}
+
+/// A full book under measurement.
+struct Subject {
+    book: Book,
+    ticks: Ticks,
+    /// All of the book, with the usual room at the right.
+    span: TimeSpan,
+    repeats: usize,
+}
+
+impl Subject {
+    fn whole(&self) -> Option<TimeSpan> {
+        let oldest_ns = self.book.iter().filter_map(|(_, _, series)| series.first()).map(|tick| tick.time_ns).min()?;
+        let newest_ns = self.book.newest_ns()?;
+        let mut navigator = Navigator::new((newest_ns - oldest_ns).saturating_mul(104) / 100 + 1);
+        navigator.advance(Some(newest_ns));
+        Some(navigator.span())
+    }
+
+    fn extractions(&mut self, view: &View) -> Value {
+        let mut lines = Lines::default();
+        let mut points = 0;
+        let times = self.measure(view, |book, span| {
+            lines.extract(book, span, COLUMNS);
+            points = black_box(&lines).points();
+        });
+        quantiles(times, points)
+    }
+
+    fn frames(&mut self, view: &View) -> anyhow::Result<Value> {
+        let mut frames = Frames::new()?;
+        let mut points = Ok(0);
+        let times = self.measure(view, |book, span| points = frames.draw(book, span));
+        Ok(quantiles(times, points?))
+    }
+
+    /// Microseconds of each of the repeats.
+    fn measure(&mut self, view: &View, mut work: impl FnMut(&Book, TimeSpan)) -> Vec<f64> {
+        let mut chance = ChaCha8Rng::seed_from_u64(3);
+        let mut navigator = Navigator::new(self.span.len_ns());
+        let mut times = Vec::with_capacity(self.repeats);
+        for _ in 0..self.repeats {
+            let span = match view {
+                View::Still => self.span,
+                View::Live => {
+                    self.advance();
+                    navigator.advance(self.book.newest_ns());
+                    navigator.span()
+                }
+                View::Elsewhere => elsewhere(self.span, &mut chance),
+            };
+            let started = Instant::now();
+            work(&self.book, span);
+            times.push(started.elapsed().as_secs_f64() * 1e6);
+        }
+        times
+    }
+
+    /// One tick of every symbol comes, and time passes.
+    fn advance(&mut self) {
+        let passed_ns = self.span.len_ns() / i64::from(COLUMNS) / LIVE_COLUMNS_A_FRAME;
+        let symbols = self.book.symbols_len();
+        for i in 0..symbols {
+            let tick = self.ticks.next_after(if i == 0 { passed_ns } else { 0 });
+            self.book.append(&tick, tick.timestamp);
+        }
+    }
+}
+
+/// A random part of a span: any length down to the [`ZOOM_MAX`]th, equally likely by its logarithm.
+fn elsewhere(span: TimeSpan, chance: &mut ChaCha8Rng) -> TimeSpan {
+    let share = ZOOM_MAX.powf(-chance.random::<f64>());
+    let len_ns = (span.len_ns() as f64 * share) as i64;
+    let end_ns = span.end - ((span.len_ns() - len_ns) as f64 * chance.random::<f64>()) as i64;
+    TimeSpan::ending_at(end_ns, len_ns)
+}
+
+fn quantiles(mut times: Vec<f64>, points: usize) -> Value {
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times.get((times.len().saturating_sub(1) as f64 * share).round() as usize).copied();
+    json!({ "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "repeats": times.len(), "points": points })
+}
+
+/// Memory of this process that lies in RAM.
+fn resident_bytes() -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status").context("only Linux tells a program its memory")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc/self/status")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number of kB")?;
+    Ok(kib * 1024)
+}

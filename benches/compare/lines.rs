@@ -1,0 +1,32 @@
+//! Extraction: what of a book is handed to the drawing.
+
+use tickscope::series::{Book, ColumnCache, Sample};
+use tickscope::view::TimeSpan;
+
+/// The lines of all symbols, and whatever is worth keeping between two frames.
+#[derive(Default)]
+pub(crate) struct Lines {
+    /// By symbol; of each the runs between gaps.
+    pub(crate) runs: Vec<Vec<Vec<Sample>>>,
+    /// By symbol: the columns of the last extraction.
+    caches: Vec<ColumnCache>,
+}
+
+impl Lines {
+    /// Takes every symbol's line over `span`, `columns` pixels wide, as the consumer does for a frame: over the aligned
+    /// span, which it returns.
+    pub(crate) fn extract(&mut self, book: &Book, span: TimeSpan, columns: u32) -> TimeSpan {
+        let (span, cuts) = (span.aligned(columns), book.cuts());
+        self.runs.resize_with(book.symbols_len(), Vec::new);
+        self.caches.resize_with(book.symbols_len(), ColumnCache::default);
+        for (((_, _, series), runs), cache) in book.iter().zip(&mut self.runs).zip(&mut self.caches) {
+            series.extract_cached(span, columns, &cuts, cache, runs);
+        }
+        span
+    }
+
+    /// Points in all.
+    pub(crate) fn points(&self) -> usize {
+        self.runs.iter().flatten().map(Vec::len).sum()
+    }
+}

@@ -1,0 +1,69 @@
+//! `scripts/bench` works: small counts, real servers, real peers. What it measures is never asserted, only that it
+//! measures everything and that nothing got lost.
+
+#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support {
+    pub mod process;
+    pub mod wait;
+}
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use support::process::Launch;
+
+/// The peers may have to be built first, beside other tests on a busy machine; this only bounds a failure.
+const LIMIT: Duration = Duration::from_mins(15);
+
+/// Of our own, so that it does not matter what else listens.
+const FIRST_PORT: &str = "19400";
+
+fn bench(args: &[&str]) -> Launch {
+    Launch::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/bench")).args(args)
+}
+
+/// The rows of a Markdown table, without its head.
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    let lines = text.lines().filter(|line| line.starts_with("| ")).skip(2);
+    lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+#[test]
+fn help_names_every_part_and_a_wrong_one_is_refused() {
+    let help = bench(&["--help"]).run(LIMIT).expect_code(0).stdout;
+    for part in ["ingest", "publish", "memory", "frames", "window", "python", "--quick", "--write"] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
+    let refused = bench(&["ingest", "no-such-part"]).run(LIMIT).expect_code(2);
+    assert!(refused.stderr.contains("no-such-part") && refused.stdout.is_empty(), "{refused:?}");
+}
+
+#[test]
+fn a_small_comparison_has_every_row_and_loses_nothing() {
+    // 6,400 messages are a whole number of redis-benchmark's pipelines and fit into every queue on the way.
+    let plan = ["--messages", "6400", "--rounds", "1", "--profile", "dev", "--no-install", "--port", FIRST_PORT];
+    let ended = bench(&[&["ingest", "publish"][..], &plan].concat()).run(LIMIT).expect_code(0);
+    let rows = rows(&ended.stdout);
+    let floods = ["ingest", "ingest, producer"];
+    let peers = ["raw socket drain", "redis-rs PubSub, async", "redis-rs PubSub, blocking"];
+    let figures = ["CPU a message", "received a second", "received of sent", "peak memory"];
+    let wanted = floods.iter().flat_map(|flood| peers.iter().map(move |peer| (*flood, *peer)));
+    let mut wanted: BTreeSet<_> =
+        wanted.flat_map(|(flood, peer)| figures.iter().map(move |figure| (flood, *figure, peer))).collect();
+    for figure in ["published a second", "CPU a message"] {
+        wanted.insert(("publish", figure, "redis-benchmark -P 64"));
+    }
+    let found: BTreeSet<_> = rows.iter().map(|row| (row[0], row[1], row[4])).collect();
+    assert_eq!(found, wanted, "{ended:?}");
+    for row in &rows {
+        let numbers = [3, 5, 6].map(|cell: usize| row[cell].replace(',', "").parse::<f64>().unwrap_or(0.0));
+        assert!(numbers.iter().all(|number| *number > 0.0), "a figure is missing: {row:?}");
+        if row[1] == "received of sent" {
+            assert_eq!(numbers, [100.0, 100.0, 1.0], "messages were lost: {row:?}");
+        }
+    }
+    assert_eq!(ended.stdout.matches("6,400 of 6,400 messages.").count(), 8, "{ended:?}");
+}
