@@ -1,6 +1,5 @@
-//! What lies under the data and changes only with the view: grounds, strips, grid, zero line. Drawn once and kept.
+//! What lies under the data and changes only with the view: grounds, strips, grid, zero line.
 
-use jiff::tz::TimeZone;
 use plotters::coord::cartesian::MeshLine;
 use plotters_backend::DrawingBackend;
 
@@ -11,22 +10,10 @@ use super::frame::Frame;
 use super::pen::{Area, Paint, Pen};
 use super::time_ticks::time_ticks;
 use super::value_ticks::value_ticks;
-use super::{AxisKind, Chart, PlotError, Scene, Size, Theme};
-use crate::view::Viewport;
+use super::{AxisKind, Chart, PlotError};
 
 /// Type of the labels on both axes.
 pub(super) const LABEL: Type = Type::figures(12.0);
-
-/// All that the ground depends on.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
-    size: Size,
-    theme: Theme,
-    viewport: Viewport,
-    axis: AxisKind,
-    decimals: usize,
-    zone: TimeZone,
-}
 
 /// Ticks of both axes.
 #[derive(Debug, Clone, Default)]
@@ -35,24 +22,13 @@ pub(super) struct Ticks {
     pub(super) value: Vec<(f64, String)>,
 }
 
-impl Key {
-    pub(super) fn new(scene: &Scene, size: Size) -> Self {
-        let chart = &scene.chart;
-        Self {
-            size,
-            theme: scene.theme,
-            viewport: chart.viewport,
-            axis: chart.axis,
-            decimals: chart.decimals,
-            zone: chart.zone.clone(),
-        }
-    }
-
-    pub(super) fn ticks(&self, frame: &Frame, fonts: &Fonts) -> Ticks {
+impl Ticks {
+    pub(super) fn new(chart: &Chart, frame: &Frame, fonts: &Fonts) -> Self {
         let digit_px = f64::from(fonts.width("0", LABEL));
-        Ticks {
-            time: time_ticks(self.viewport.time, &self.zone, f64::from(frame.plot.width()), digit_px),
-            value: value_ticks(self.viewport.value, f64::from(frame.plot.height()), self.axis, self.decimals),
+        let viewport = chart.viewport;
+        Self {
+            time: time_ticks(viewport.time, &chart.zone, f64::from(frame.plot.width()), digit_px),
+            value: value_ticks(viewport.value, f64::from(frame.plot.height()), chart.axis, chart.decimals),
         }
     }
 }
