@@ -10,10 +10,13 @@ use super::axes::{difference, value_share};
 use super::canvas::UNITS_PER_PX;
 use super::pen::Area;
 use super::scene::Point;
-use crate::view::{Rect, TimeSpan, Viewport};
+use crate::view::{Rect, TimeSpan, Transform, Viewport};
 
 /// How far past the plot's edge lines are kept, px: more than their width, so that no cap shows inside.
 const MARGIN_PX: f64 = 4.0;
+
+/// So near to the edge of a column, px, rounding could put a vertex into the wrong one.
+const EDGE_PX: f64 = 1e-6;
 
 /// Stand-in for infinity: a row that no float in a sane span reaches, and that still clips exactly enough.
 const ROW_MAX: f64 = 1e30;
@@ -31,6 +34,7 @@ pub(super) enum Stroke {
 struct Place {
     viewport: Viewport,
     plot: Area,
+    exact: Transform,
     /// Pixels a nanosecond, and a unit of half the value.
     per_ns: f64,
     per_half: f64,
@@ -39,14 +43,18 @@ struct Place {
 impl Place {
     fn new(viewport: Viewport, plot: Rect) -> Self {
         let TimeSpan { start, end } = viewport.time;
+        let exact = Transform { viewport, rect: plot };
         let plot = Area::from(plot);
         let per_ns = plot.width() / difference(end, start).max(1.0);
         let per_half = plot.height() / (viewport.value.hi / 2.0 - viewport.value.lo / 2.0);
-        Self { viewport, plot, per_ns, per_half }
+        Self { viewport, plot, exact, per_ns, per_half }
     }
 
     fn vertex(&self, point: &Point) -> (f64, f64) {
         let x = self.plot.left + difference(point.time_ns, self.viewport.time.start) * self.per_ns;
+        // Whether a vertex lies in a column or in the next one is decided as extraction decides it.
+        let off = x - f64::from(whole(x));
+        let x = if (EDGE_PX..=1.0 - EDGE_PX).contains(&off) { x } else { self.exact.x(point.time_ns) };
         // Halved as in [`value_share`]; the narrowest spans of floats are divided by as there.
         let up = if self.per_half.is_finite() && self.per_half > 0.0 {
             (point.value / 2.0 - self.viewport.value.lo / 2.0) * self.per_half
