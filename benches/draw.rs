@@ -1,11 +1,10 @@
 //! What a frame costs: from the book to pixels, without presenting them.
 
-#![expect(missing_docs, reason = "criterion's macros write public functions")]
 #![allow(unreachable_pub, reason = "the modules of a benchmark are its own")]
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tickscope::plot::{Painter, Scene};
 
 mod drawing {
@@ -14,23 +13,14 @@ mod drawing {
 
 use drawing::scenes::{SIZE, Shape, TICKS, book, full_span, hover, moved, scene};
 
-/// Painter and pixels, as the window keeps them.
-struct Screen {
-    painter: Painter,
-    pixels: Vec<u32>,
+/// Shows `scene` as the window does.
+fn show(painter: &mut Painter, scene: Scene) {
+    black_box(painter.update(scene, SIZE).expect("the size is legal"));
+    black_box(painter.pixels());
 }
 
-impl Screen {
-    fn new() -> Self {
-        let painter = Painter::new().expect("the built-in typefaces are sound");
-        Self { painter, pixels: vec![0; SIZE.width as usize * SIZE.height as usize] }
-    }
-
-    fn paint(&mut self, scene: &Scene) {
-        let hits = self.painter.paint(scene, &mut self.pixels, SIZE);
-        black_box(hits.expect("the size is legal"));
-        black_box(&self.pixels);
-    }
+fn painter() -> Painter {
+    Painter::new().expect("the built-in typefaces are sound")
 }
 
 fn frames(criterion: &mut Criterion) {
@@ -49,18 +39,19 @@ fn frames(criterion: &mut Criterion) {
         group.sample_size(if name.starts_with("200") { 20 } else { 60 });
         // The view moves by a column each frame, so that nothing of the chart can be kept.
         let scenes = [scene(book, full_span()), scene(book, moved(full_span(), 1))];
-        let (mut screen, mut turn) = (Screen::new(), 0);
+        let (mut painter, mut turn) = (painter(), 0_usize);
         group.bench_function("scene and plot", |bencher| {
             bencher.iter(|| {
                 turn += 1;
-                screen.paint(&scene(book, moved(full_span(), turn % 2)));
+                show(&mut painter, scene(book, moved(full_span(), turn as i64 % 2)));
             });
         });
         group.bench_function("plot", |bencher| {
-            bencher.iter(|| {
+            let next = || {
                 turn += 1;
-                screen.paint(&scenes[turn as usize % 2]);
-            });
+                scenes[turn % 2].clone()
+            };
+            bencher.iter_batched(next, |scene| show(&mut painter, scene), BatchSize::LargeInput);
         });
         group.bench_function("scene", |bencher| bencher.iter(|| black_box(scene(book, full_span()))));
         group.finish();
@@ -71,17 +62,17 @@ fn frames(criterion: &mut Criterion) {
 fn small_changes(criterion: &mut Criterion) {
     let book = book(4, TICKS, Shape::Noise);
     let mut group = criterion.benchmark_group("4 noisy lines, little changes");
-    let mut screen = Screen::new();
+    let (mut painter, mut turn) = (painter(), 0_usize);
     let plain = scene(&book, full_span());
     let mut changed = [plain.clone(), plain.clone()];
     (0..2).for_each(|i| hover(&mut changed[i], 400 + 3 * i as i32));
-    let mut turn = 0;
     let mut run = |name: &str, scenes: &[Scene; 2]| {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| {
+            let next = || {
                 turn += 1;
-                screen.paint(&scenes[turn % 2]);
-            });
+                scenes[turn % 2].clone()
+            };
+            bencher.iter_batched(next, |scene| show(&mut painter, scene), BatchSize::LargeInput);
         });
     };
     run("the mouse moves", &changed);

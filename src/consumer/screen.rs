@@ -132,10 +132,10 @@ impl Screen {
 
     /// Least time from one frame to the next. The oldest tick in a frame came when the one before it was being
     /// collected: it waits for this long and until its own frame is presented, and both together are at most
-    /// [`FRAME`], with room for the way to here. Where a frame is so slow that this cannot be, drawing takes half of
-    /// the time.
+    /// [`FRAME`], with room for the way to here. Where a frame is so slow that this cannot be, drawing takes two thirds
+    /// of the time.
     fn pace(&self) -> Duration {
-        FRAME.saturating_sub(2 * self.cost).max(2 * self.cost)
+        FRAME.saturating_sub(2 * self.cost).max(self.cost * 3 / 2)
     }
 
     /// Waits for the next poll, or for what comes before it.

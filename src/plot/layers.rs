@@ -77,39 +77,44 @@ impl Easel<'_> {
     ) -> Result<(), PlotError> {
         let (frame, look, chart) = (self.frame, Look::new(scene.theme), &scene.chart);
         let (width, footer_top) = (self.size.width as i32, frame.footer.top);
-        let under =
-            |pen: &CanvasPen<'_>| if stale.everything { Ok(()) } else { ground::draw(pen, &frame, chart, ticks) };
+        let flat = |pen: &CanvasPen<'_>| if stale.everything { Ok(()) } else { ground::flat(pen, &frame) };
         if stale.everything {
             let whole = Rect { left: 0, top: 0, right: width, bottom: self.size.height as i32 };
-            self.on(whole, Caps::Butt, look, None, |pen| ground::draw(pen, &frame, chart, ticks))?;
+            self.on(whole, Caps::Butt, look, None, |pen| ground::flat(pen, &frame))?;
         }
         if stale.plot {
-            self.on(frame.plot, Caps::Butt, look, None, under)?;
+            self.on(frame.plot, Caps::Butt, look, None, |pen| {
+                flat(pen)?;
+                ground::grid(pen, &frame, chart, ticks)?;
+                ground::zero_line(pen, &frame, chart)
+            })?;
             self.on(frame.plot, Caps::Round, look, None, |pen| data::draw(pen, chart, &frame))?;
         }
         if stale.axes {
             // Labels of the value axis rise above the plot, those of the time axis reach below the value axis.
             let values = Rect { left: frame.plot.right, top: frame.header.bottom, right: width, bottom: footer_top };
             self.on(values, Caps::Butt, look, None, |pen| {
-                under(pen)?;
+                flat(pen)?;
+                ground::grid(pen, &frame, chart, ticks)?;
                 margin::value_axis(pen, chart, &frame, ticks)?;
                 margin::time_axis(pen, chart, &frame, ticks)
             })?;
             let times = Rect { left: 0, top: frame.plot.bottom, right: frame.plot.right, bottom: footer_top };
             self.on(times, Caps::Butt, look, None, |pen| {
-                under(pen)?;
+                flat(pen)?;
+                ground::grid(pen, &frame, chart, ticks)?;
                 margin::time_axis(pen, chart, &frame, ticks)
             })?;
         }
         if stale.header {
             self.on(frame.header, Caps::Butt, look, None, |pen| {
-                under(pen)?;
+                flat(pen)?;
                 header::draw(pen, &scene.header, &frame, hits)
             })?;
         }
         if stale.footer {
             self.on(frame.footer, Caps::Butt, look, None, |pen| {
-                under(pen)?;
+                flat(pen)?;
                 overlay::footer(pen, &scene.footer, &frame, hits)
             })?;
         }
