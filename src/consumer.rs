@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 pub use args::{Args, ArgsError, AxisChoice, Config, Kept, SnapshotFormat, StatsFormat};
+pub use meters::{FramesReport, LatencyReport};
 pub use report::{Report, SymbolReport};
 pub use snapshot::SnapshotError;
 
@@ -133,7 +134,7 @@ pub fn run(
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
     let size = size?;
-    let report = Report::collect(&shared, started.elapsed().as_secs_f64());
+    let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
     let snapshot_error = scene.and_then(|scene| write_snapshot(config, size, &scene).err());
     Ok(Report { snapshot_error, ..report })

@@ -9,17 +9,19 @@
 //! - Its wide polylines tear, its lines leave specks outside the plot, and its text is rasterised anew for each draw.
 //!   The framebuffer backend strokes, fills and sets type itself: joined capsules, an exact clip, a glyph cache.
 //!
-//! A frame is painted in three layers: the ground (kept while the view stands still), the data (clipped to the plot),
-//! and what floats above.
+//! A frame is painted in layers: the ground, the data (clipped to the plot), the strips and axes around it, and what
+//! floats above. A painter keeps its last frame and draws again only what a scene changes: see [`Painter::update`].
 
 mod axes;
 mod canvas;
+mod columns;
 mod cross;
 mod data;
 mod font;
 mod frame;
 mod ground;
 mod header;
+mod layers;
 mod look;
 mod margin;
 mod overlay;
@@ -32,23 +34,16 @@ mod time_ticks;
 mod trace;
 mod value_ticks;
 
-use plotters::drawing::IntoDrawingArea;
-use plotters_backend::DrawingBackend;
-
 pub use frame::{Frame, Hits, SIDE_PX_MAX};
 pub use look::palette;
 pub use scene::*;
 pub use time_ticks::time_ticks;
 pub use value_ticks::value_ticks;
 
-use canvas::{Canvas, Caps};
+use canvas::{Scratch, Undo};
 use font::Fonts;
-use ground::{Key, Ticks};
-use look::Look;
-use pen::Pen;
-use raster::Mask;
-
-use crate::view::Rect;
+use ground::Ticks;
+use layers::{Easel, Stale};
 
 /// Why a frame could not be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -80,62 +75,92 @@ pub enum PlotError {
     Png(#[from] png::EncodingError),
 }
 
-/// Draws scenes; keeps the glyphs, buffers and the ground layer that frames share.
+/// Draws scenes; keeps the glyphs and buffers that frames share, and the last frame itself, so that the next one costs
+/// what has changed.
 pub struct Painter {
     fonts: Fonts,
-    mask: Mask,
-    ground: Option<Ground>,
+    scratch: Scratch,
+    pixels: Vec<u32>,
+    hits: Hits,
+    /// What lies under that which floats above the data in `pixels`.
+    undo: Undo,
+    kept: Option<Kept>,
 }
 
-/// The ground layer of the last frame.
-struct Ground {
-    key: Key,
+/// What `pixels` shows.
+struct Kept {
+    scene: Scene,
+    size: Size,
     ticks: Ticks,
-    pixels: Vec<u32>,
 }
 
 impl Painter {
     /// Loads the built-in typefaces; no font needs to be installed.
     pub fn new() -> Result<Self, PlotError> {
-        Ok(Self { fonts: Fonts::new()?, mask: Mask::default(), ground: None })
+        Ok(Self {
+            fonts: Fonts::new()?,
+            scratch: Scratch::default(),
+            pixels: Vec::new(),
+            hits: Hits::default(),
+            undo: Undo::default(),
+            kept: None,
+        })
     }
 
-    /// Paints `scene` into `pixels` (0x00RRGGBB, row by row, `width * height` of them), and says what can be clicked
-    /// where. What the buffer held before does not matter.
+    /// Brings the painter's own frame up to `scene`: only what differs from the scene before is drawn. `false` where
+    /// not a pixel can have changed.
+    pub fn update(&mut self, scene: Scene, size: Size) -> Result<bool, PlotError> {
+        let expected = checked(size)?;
+        let frame = Frame::new(size);
+        // Taken out first: after an error, nothing is known about the frame.
+        let (stale, ticks) = match self.kept.take().filter(|kept| kept.size == size) {
+            Some(kept) => {
+                let stale = Stale::between(&kept.scene, &scene);
+                if stale.is_nothing() {
+                    self.kept = Some(kept);
+                    return Ok(false);
+                }
+                (stale, Some(kept.ticks).filter(|_| !stale.view))
+            }
+            None => (Stale::EVERYTHING, None),
+        };
+        let ticks = ticks.unwrap_or_else(|| Ticks::new(&scene.chart, &frame, &self.fonts));
+        self.pixels.resize(expected, 0);
+        let Self { fonts, scratch, pixels, hits, undo, .. } = self;
+        if stale.everything {
+            undo.clear();
+        } else if stale.floats {
+            undo.restore(pixels);
+        }
+        let mut easel = Easel { pixels, size, frame, fonts, scratch };
+        easel.draw(&scene, &ticks, stale, hits, Some(undo))?;
+        self.kept = Some(Kept { scene, size, ticks });
+        Ok(true)
+    }
+
+    /// The frame of the last [`Painter::update`]: 0x00RRGGBB, row by row; empty before the first one.
+    pub fn pixels(&self) -> &[u32] {
+        &self.pixels
+    }
+
+    /// What can be clicked where in the frame of the last [`Painter::update`].
+    pub fn hits(&self) -> &Hits {
+        &self.hits
+    }
+
+    /// Paints all of `scene` into `pixels` (0x00RRGGBB, row by row, `width * height` of them), and says what can be
+    /// clicked where. What the buffer held before does not matter.
     pub fn paint(&mut self, scene: &Scene, pixels: &mut [u32], size: Size) -> Result<Hits, PlotError> {
         let expected = checked(size)?;
         if pixels.len() != expected {
             return Err(PlotError::Buffer { expected, got: pixels.len() });
         }
         let frame = Frame::new(size);
-        let whole = Rect { left: 0, top: 0, right: size.width as i32, bottom: size.height as i32 };
-        let Self { fonts, mask, ground } = self;
-        let look = Look::new(scene.theme);
-        let key = Key::new(scene, size);
-        let ground = match ground {
-            Some(kept) if kept.key == key => kept,
-            _ => {
-                let ticks = key.ticks(&frame, fonts);
-                let canvas = Canvas { pixels: &mut *pixels, size, clip: whole, caps: Caps::Butt, fonts, mask };
-                let pen = Pen { area: canvas.into_drawing_area(), fonts, look };
-                ground::draw(&pen, &frame, &scene.chart, &ticks)?;
-                drop(pen);
-                let mut kept = ground.take().map_or_else(Vec::new, |old| old.pixels);
-                kept.clear();
-                kept.extend_from_slice(pixels);
-                ground.insert(Ground { key, ticks, pixels: kept })
-            }
-        };
-        pixels.copy_from_slice(&ground.pixels);
-
-        let canvas = Canvas { pixels: &mut *pixels, size, clip: frame.plot, caps: Caps::Round, fonts, mask };
-        let pen = Pen { area: canvas.into_drawing_area(), fonts, look };
-        data::draw(&pen, &scene.chart, &frame)?;
-        drop(pen);
-
-        let canvas = Canvas { pixels, size, clip: whole, caps: Caps::Butt, fonts, mask };
-        let pen = Pen { area: canvas.into_drawing_area(), fonts, look };
-        front(&pen, scene, &frame, &ground.ticks)
+        let Self { fonts, scratch, .. } = self;
+        let (ticks, mut hits) = (Ticks::new(&scene.chart, &frame, fonts), Hits::default());
+        let mut easel = Easel { pixels, size, frame, fonts, scratch };
+        easel.draw(scene, &ticks, Stale::EVERYTHING, &mut hits, None)?;
+        Ok(hits)
     }
 
     /// `scene` as an SVG document of `size` CSS pixels: lines and text as such, no bitmap.
@@ -143,33 +168,6 @@ impl Painter {
         checked(size)?;
         svg::document(scene, size, &self.fonts)
     }
-}
-
-/// What floats above the data.
-fn front<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
-    scene: &Scene,
-    frame: &Frame,
-    ticks: &Ticks,
-) -> Result<Hits, PlotError> {
-    let mut hits = Hits::default();
-    let chart = &scene.chart;
-    cross::gap_labels(pen, chart, frame)?;
-    margin::value_axis(pen, chart, frame, ticks)?;
-    margin::time_axis(pen, chart, frame, ticks)?;
-    cross::draw(pen, chart, frame)?;
-    header::draw(pen, &scene.header, frame, &mut hits)?;
-    overlay::footer(pen, &scene.footer, frame, &mut hits)?;
-    if let Some(notice) = &chart.notice {
-        overlay::notice(pen, notice, frame)?;
-    }
-    if let Some(rows) = &scene.help {
-        overlay::help(pen, rows, frame)?;
-    }
-    if let Some(toast) = &scene.toast {
-        overlay::toast(pen, toast, frame)?;
-    }
-    Ok(hits)
 }
 
 /// Pixels in a frame of `size`.

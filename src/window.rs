@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minifb::{HasWindowHandle, InputCallback, MouseButton, MouseMode, WindowOptions};
+use minifb::{HasWindowHandle, InputCallback, MouseButton, MouseMode, ScaleMode, WindowOptions};
 use raw_window_handle::RawWindowHandle;
 use thiserror::Error;
 
@@ -262,7 +262,9 @@ pub struct Window {
 impl Window {
     /// Opens a resizable window whose inside is `width` x `height` pixels.
     pub fn open(title: &str, width: u32, height: u32) -> Result<Self, WindowError> {
-        let options = WindowOptions { resize: true, ..WindowOptions::default() };
+        // Pixels are copied as they are. To stretch them costs more than to draw them, and only tells while the window
+        // changes its size, which the next frame follows.
+        let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
         let opened = minifb::Window::new(title, width as usize, height as usize, options);
         let mut inner = opened.map_err(|error| WindowError::NoDisplay { cause: cause_of(&error) })?;
         // The caller decides when to draw; minifb's own pause would delay input.
@@ -277,6 +279,11 @@ impl Window {
     /// Columns and rows inside the window.
     pub fn size(&self) -> (u32, u32) {
         (self.size.0.max(1) as u32, self.size.1.max(1) as u32)
+    }
+
+    /// Whether the mouse was over the window at the last poll.
+    pub fn has_mouse(&self) -> bool {
+        self.mouse.is_some()
     }
 
     /// Hands over what the user did since the last poll.

@@ -1,5 +1,6 @@
 //! Frames as pixels: what is drawn where, and what never is.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail by panicking, as tests do")]
+#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -8,6 +9,11 @@ use tickscope::plot::{
     PlotError, Point, Readout, Scene, Size, Tag, Theme, Tone, palette, png,
 };
 use tickscope::view::{Rect, TimeSpan, ValueSpan, Viewport};
+
+mod plotting {
+    pub mod fidelity;
+    pub mod kept;
+}
 
 const SIZE: Size = Size { width: 640, height: 400 };
 const SECOND: i64 = 1_000_000_000;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 use crate::consumer::format;
 
@@ -29,6 +30,31 @@ pub(super) struct Meters {
     frame_ms: f64,
     latency: [Option<Histogram<u64>>; 2],
     turned: Option<Instant>,
+    /// Of the whole run, ms.
+    frames_ms: f64,
+    latency_of_run: Option<Histogram<u64>>,
+}
+
+/// How long ticks took from their timestamp to the screen, over a whole run, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LatencyReport {
+    /// Half of them took no longer.
+    pub p50: f64,
+    /// 99 of 100 took no longer.
+    pub p99: f64,
+    /// The slowest one.
+    pub max: f64,
+    /// Ticks measured: up to 1,024 a frame, of producers whose clock is comparable.
+    pub count: u64,
+}
+
+/// Frames drawn in a whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FramesReport {
+    /// How many.
+    pub count: u64,
+    /// Mean time from the book to pixels, ms; to present them is not counted.
+    pub mean_ms: f64,
 }
 
 impl Meters {
@@ -43,6 +69,8 @@ impl Meters {
             frame_ms: 0.0,
             latency: [histogram(), histogram()],
             turned: None,
+            frames_ms: 0.0,
+            latency_of_run: histogram(),
         }
     }
 
@@ -51,6 +79,7 @@ impl Meters {
     pub(super) fn frame(&mut self, spent: Duration, now: Instant, now_ns: i64, unseen_ns: &[i64]) {
         self.frames += 1;
         let ms = spent.as_secs_f64() * 1e3;
+        self.frames_ms += ms;
         self.frame_ms = if self.frame_ms > 0.0 { self.frame_ms * 0.9 + ms * 0.1 } else { ms };
         if self.turned.is_none_or(|turned| now.duration_since(turned) >= LATENCY_OVER) {
             self.turned = Some(now);
@@ -59,12 +88,29 @@ impl Meters {
                 histogram.reset();
             }
         }
-        if let Some(histogram) = &mut self.latency[0] {
+        for histogram in [&mut self.latency[0], &mut self.latency_of_run].into_iter().flatten() {
             for event_ns in unseen_ns {
                 let us = (now_ns - event_ns).max(0) as u64 / 1_000;
                 histogram.saturating_record(us.clamp(1, LATENCY_US_MAX));
             }
         }
+    }
+
+    /// Frames of the run; `None` where nothing was drawn on a screen.
+    pub(super) fn frames_report(&self) -> Option<FramesReport> {
+        (self.frames > 0).then(|| FramesReport { count: self.frames, mean_ms: self.frames_ms / self.frames as f64 })
+    }
+
+    /// Latency of the run; `None` where no tick with a comparable clock was shown.
+    pub(super) fn latency_report(&self) -> Option<LatencyReport> {
+        let all = self.latency_of_run.as_ref().filter(|all| !all.is_empty())?;
+        let ms = |us: u64| us as f64 / 1e3;
+        Some(LatencyReport {
+            p50: ms(all.value_at_quantile(0.5)),
+            p99: ms(all.value_at_quantile(0.99)),
+            max: ms(all.max()),
+            count: all.len(),
+        })
     }
 
     /// Lets the figures follow, if it is time; `true` when they did.

@@ -53,6 +53,8 @@ pub(super) struct Seeing {
     pub(super) stale: bool,
     pub(super) oldest_ns: Option<i64>,
     pub(super) axis: AxisKind,
+    /// Something in the picture says how many seconds ago something was.
+    pub(super) counts_seconds: bool,
 }
 
 impl Picture {
@@ -112,7 +114,8 @@ impl Picture {
             notice: self.notice(&link, &gathered),
         };
         let Gathered { span, edge_ns, newest_ns, oldest_ns, .. } = gathered;
-        let seeing = Seeing { span, edge_ns, newest_ns, stale: stale.is_some(), oldest_ns, axis };
+        let (stale, down) = (stale.is_some(), matches!(link.state, LinkState::Down(_)));
+        let seeing = Seeing { span, edge_ns, newest_ns, stale, oldest_ns, axis, counts_seconds: stale || down };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let footer = Footer { figures: self.figures(&gathered, rejected, link.reconnects) };

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use crate::consumer::meters::{FramesReport, LatencyReport, Meters};
 use crate::consumer::shared::Shared;
 use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
@@ -49,6 +50,12 @@ pub struct Report {
     pub reconnects: u64,
     /// Length of the run, s.
     pub elapsed_s: f64,
+    /// From timestamp to screen; absent without a window, and where no clock was comparable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<LatencyReport>,
+    /// Frames drawn; absent without a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<FramesReport>,
     /// By symbol, as it came over the wire.
     pub symbols: BTreeMap<String, SymbolReport>,
     /// The snapshot that was asked for could not be written.
@@ -57,7 +64,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn collect(shared: &Shared, elapsed_s: f64) -> Self {
+    pub(super) fn collect(shared: &Shared, meters: &Meters, elapsed_s: f64) -> Self {
         let rejected = shared.rejects().iter().collect();
         let reconnects = shared.link().reconnects;
         let book = shared.book();
@@ -87,6 +94,8 @@ impl Report {
             over_max_symbols: counters.over_symbols_max,
             reconnects,
             elapsed_s,
+            latency_ms: meters.latency_report(),
+            frames: meters.frames_report(),
             symbols,
             snapshot_error: None,
         }

@@ -1,4 +1,4 @@
-//! The loop on the main thread: poll, collect, draw, present; and nothing at all while nothing changes.
+//! The loop on the main thread: poll, collect, draw, present; and next to nothing while nothing changes.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,16 +11,30 @@ use crate::consumer::picture::{Picture, Seeing};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, snapshot};
 use crate::model::Timestamp;
-use crate::plot::{AxisKind, Badge, Frame, Hits, Painter, Size, Tone};
+use crate::plot::{AxisKind, Badge, Frame, Painter, Size, Tone};
 use crate::view::TimeSpan;
 use crate::window::{Input, Window};
 
-/// How often input is polled and a frame may be drawn: the rhythm of common displays.
+/// The rhythm of common displays. Input is polled in it while the user is there, and a tick takes no longer from its
+/// arrival to the screen.
 const FRAME: Duration = Duration::from_micros(16_667);
 
-/// An unchanged picture is presented this often all the same, because the window system may have forgotten it, and
-/// because figures that count seconds must go on.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The user is not there when nothing has been done for this long.
+const RESTING_AFTER: Duration = Duration::from_secs(3);
+
+/// How often input is polled then. A poll asks the window system where the mouse is, and 60 of those a second cost more
+/// than all else on an idle chart. Keys wait in a queue, and a click takes longer than this.
+const RESTING_POLL: Duration = Duration::from_millis(60);
+
+/// How often while the mouse is elsewhere: nothing can be clicked, and what moves into the window stays for longer.
+const AWAY_POLL: Duration = Duration::from_millis(100);
+
+/// A figure in the picture that counts seconds goes on this often.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An unchanged picture is presented this often all the same, because the window system may have forgotten it. Longer
+/// than a second, so that a feed of one tick a second is drawn once a second and not twice.
+const HEARTBEAT: Duration = Duration::from_millis(1_250);
 
 /// How long a message above the footer stays.
 const TOAST: Duration = Duration::from_secs(4);
@@ -29,14 +43,19 @@ const TOAST: Duration = Duration::from_secs(4);
 pub(super) struct Screen {
     window: Window,
     painter: Painter,
-    pixels: Vec<u32>,
     size: Size,
-    hits: Hits,
     seeing: Seeing,
     /// What the last frame was drawn from, and when.
     drawn: Option<(u64, Instant)>,
+    /// When the window last got pixels.
+    presented: Instant,
+    /// What a frame costs to draw and present, smoothed.
+    cost: Duration,
     /// The user did something since.
     touched: bool,
+    /// When the user last did something.
+    busy: Instant,
+    next_poll: Instant,
 }
 
 impl Screen {
@@ -50,16 +69,20 @@ impl Screen {
             stale: false,
             oldest_ns: None,
             axis: AxisKind::Price,
+            counts_seconds: false,
         };
+        let now = Instant::now();
         Ok(Self {
             window,
             painter: Painter::new()?,
-            pixels: Vec::new(),
             size: config.size,
-            hits: Hits::default(),
             seeing,
             drawn: None,
+            presented: now,
+            cost: Duration::ZERO,
             touched: true,
+            busy: now,
+            next_poll: now,
         })
     }
 
@@ -74,31 +97,71 @@ impl Screen {
         started: Instant,
     ) -> Result<Size, ConsumerError> {
         let mut inputs = Vec::new();
+        shared.draw_here();
         while !*stop.borrow() {
             let woke = Instant::now();
-            self.window.poll(|input| inputs.push(input));
+            if woke >= self.next_poll {
+                self.window.poll(|input| inputs.push(input));
+                self.next_poll = woke + self.poll_every(woke);
+            }
+            if self.take_inputs(&mut inputs, controls, picture, woke) {
+                break;
+            }
             if self.is_due(shared, interval, woke) {
                 let first = self.drawn.is_none();
                 self.draw(shared, controls, picture, &mut inputs)?;
                 if first {
                     debug!("first frame after {} ms", started.elapsed().as_millis());
                 }
-            }
-            for input in inputs.drain(..) {
-                if self.handle(input, controls, picture, woke) {
-                    return Ok(self.size);
+                if self.take_inputs(&mut inputs, controls, picture, woke) {
+                    break;
                 }
             }
-            std::thread::sleep(FRAME.saturating_sub(woke.elapsed()));
+            self.rest(shared, interval);
         }
         Ok(self.size)
     }
 
-    /// Whether there is something new to show.
+    fn poll_every(&self, now: Instant) -> Duration {
+        match now.duration_since(self.busy) {
+            since if since < RESTING_AFTER => FRAME,
+            _ if self.window.has_mouse() => RESTING_POLL,
+            _ => AWAY_POLL,
+        }
+    }
+
+    /// Least time from one frame to the next. The oldest tick in a frame came when the one before it was being
+    /// collected: it waits for this long and until its own frame is presented, and both together are at most
+    /// [`FRAME`], with room for the way to here. Where a frame is so slow that this cannot be, drawing takes two thirds
+    /// of the time.
+    fn pace(&self) -> Duration {
+        FRAME.saturating_sub(2 * self.cost).max(self.cost * 3 / 2)
+    }
+
+    /// Waits for the next poll, or for what comes before it.
+    fn rest(&self, shared: &Shared, interval: Duration) {
+        let now = Instant::now();
+        let until_poll = self.next_poll.saturating_duration_since(now);
+        let Some((revision, drawn)) = self.drawn else { return };
+        if self.touched {
+            std::thread::sleep(until_poll.min((drawn + self.pace()).saturating_duration_since(now)));
+        } else if shared.revision() == revision {
+            std::thread::park_timeout(until_poll);
+        } else {
+            let due = drawn + self.pace().max(interval);
+            std::thread::sleep(until_poll.min(due.saturating_duration_since(now)));
+        }
+    }
+
+    /// Whether there is something new to show, and time to show it.
     fn is_due(&self, shared: &Shared, interval: Duration, now: Instant) -> bool {
-        let Some((drawn_revision, drawn)) = self.drawn.filter(|_| !self.touched) else { return true };
+        let Some((drawn_revision, drawn)) = self.drawn else { return true };
         let age = now.duration_since(drawn);
-        if age >= HEARTBEAT || shared.arrivals().stale_for(now).is_some() != self.seeing.stale {
+        if age < self.pace() {
+            return false;
+        }
+        let unchanged = if self.seeing.counts_seconds { SECOND } else { HEARTBEAT };
+        if self.touched || age >= unchanged || shared.arrivals().stale_for(now).is_some() != self.seeing.stale {
             return true;
         }
         // The live edge moves on with the clock, but a picture in which only that has moved by some pixels is not worth
@@ -117,15 +180,35 @@ impl Screen {
         let revision = shared.revision();
         let unseen_ns = shared.take_unseen();
         let (scene, seeing) = picture.scene(shared, controls, &Frame::new(self.size), begun);
-        self.pixels.resize(self.size.width as usize * self.size.height as usize, 0);
-        self.hits = self.painter.paint(&scene, &mut self.pixels, self.size)?;
+        let changed = self.painter.update(scene, self.size)?;
         self.seeing = seeing;
         let spent = begun.elapsed();
-        self.window.present(&self.pixels, self.size.width, self.size.height, |input| inputs.push(input))?;
-        picture.meters.frame(spent, Instant::now(), Timestamp::now().as_nanos(), &unseen_ns);
+        if changed || begun.duration_since(self.presented) >= HEARTBEAT {
+            let pixels = self.painter.pixels();
+            self.window.present(pixels, self.size.width, self.size.height, |input| inputs.push(input))?;
+            self.presented = begun;
+            self.next_poll = begun + self.poll_every(begun);
+        }
+        let ended = Instant::now();
+        picture.meters.frame(spent, ended, Timestamp::now().as_nanos(), &unseen_ns);
+        self.cost = (3 * self.cost + ended.duration_since(begun)) / 4;
         self.drawn = Some((revision, begun));
         self.touched = false;
         Ok(())
+    }
+
+    /// Handles and empties `inputs`; returns whether the user wants to leave.
+    fn take_inputs(
+        &mut self,
+        inputs: &mut Vec<Input>,
+        controls: &mut Controls,
+        picture: &mut Picture,
+        now: Instant,
+    ) -> bool {
+        if !inputs.is_empty() {
+            self.busy = now;
+        }
+        inputs.drain(..).any(|input| self.handle(input, controls, picture, now))
     }
 
     /// Returns whether the user wants to leave.
@@ -138,7 +221,7 @@ impl Screen {
         let frame = Frame::new(self.size);
         let seen = Seen {
             frame: &frame,
-            hits: &self.hits,
+            hits: self.painter.hits(),
             span: self.seeing.span,
             edge_ns: self.seeing.edge_ns,
             newest_ns: self.seeing.newest_ns,
@@ -160,7 +243,7 @@ impl Screen {
 
     fn save_screenshot(&self) -> Badge {
         let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S-%3f.png").to_string();
-        match snapshot::write_png(&PathBuf::from(&name), &self.pixels, self.size) {
+        match snapshot::write_png(&PathBuf::from(&name), self.painter.pixels(), self.size) {
             Ok(()) => Badge { tone: Tone::Good, text: format!("saved {name}") },
             Err(error) => Badge { tone: Tone::Bad, text: error.to_string() },
         }

@@ -1,7 +1,8 @@
 //! What the network side and the drawing side share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::bus::LinkState;
@@ -89,6 +90,8 @@ pub(super) struct Shared {
     arrivals: Mutex<Arrivals>,
     /// Grows with everything that could change the picture, so that an idle window need not take any lock.
     revision: AtomicU64,
+    /// The drawing thread, woken from its idle wait by whatever changes the picture.
+    drawer: OnceLock<Thread>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -105,6 +108,7 @@ impl Shared {
             link: Mutex::new(link),
             arrivals: Mutex::default(),
             revision: AtomicU64::new(0),
+            drawer: OnceLock::new(),
         }
     }
 
@@ -131,6 +135,16 @@ impl Shared {
 
     pub(super) fn touch(&self) {
         self.revision.fetch_add(1, Ordering::Release);
+        if let Some(drawer) = self.drawer.get() {
+            // Costs an atomic exchange while the thread is awake.
+            drawer.unpark();
+        }
+    }
+
+    /// The calling thread draws: from now on, [`Shared::touch`] wakes it where it is parked.
+    pub(super) fn draw_here(&self) {
+        // There is one drawing thread a process; it may say so twice.
+        let _ = self.drawer.set(std::thread::current());
     }
 
     pub(super) fn revision(&self) -> u64 {

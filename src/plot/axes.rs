@@ -34,7 +34,7 @@ pub(super) fn time_share(span: TimeSpan, time_ns: i64) -> f64 {
 }
 
 /// `a - b` of any two instants, ns, rounded once.
-fn difference(a: i64, b: i64) -> f64 {
+pub(super) fn difference(a: i64, b: i64) -> f64 {
     a.checked_sub(b).map_or_else(|| (i128::from(a) - i128::from(b)) as f64, |difference| difference as f64)
 }
 

@@ -8,6 +8,7 @@ use plotters_backend::{
 };
 
 use super::Size;
+use super::columns::Columns;
 use super::font::{Face, Fonts, Type};
 use super::raster::{Mask, Px};
 use crate::view::Rect;
@@ -33,6 +34,45 @@ pub(super) enum Caps {
     Round,
 }
 
+/// What shapes are made in before they are blended; kept between frames.
+#[derive(Default)]
+pub(super) struct Scratch {
+    mask: Mask,
+    columns: Columns,
+}
+
+/// Pixels as they were before something was drawn over them, so that it can be taken away again.
+#[derive(Default)]
+pub(super) struct Undo {
+    /// Where in the frame each piece begins, and how long it is.
+    pieces: Vec<(usize, usize)>,
+    pixels: Vec<u32>,
+}
+
+impl Undo {
+    fn save(&mut self, at: usize, pixels: &[u32]) {
+        self.pieces.push((at, pixels.len()));
+        self.pixels.extend_from_slice(pixels);
+    }
+
+    /// Puts back what was saved, the last piece first, and forgets it.
+    pub(super) fn restore(&mut self, pixels: &mut [u32]) {
+        for (at, len) in self.pieces.drain(..).rev() {
+            let saved = self.pixels.len() - len;
+            if let Some(cells) = pixels.get_mut(at..at + len) {
+                cells.copy_from_slice(&self.pixels[saved..]);
+            }
+            self.pixels.truncate(saved);
+        }
+    }
+
+    /// Forgets what was saved.
+    pub(super) fn clear(&mut self) {
+        self.pieces.clear();
+        self.pixels.clear();
+    }
+}
+
 /// A framebuffer that plotters draws on. Nothing outside `clip` is ever touched.
 pub(super) struct Canvas<'a> {
     pub(super) pixels: &'a mut [u32],
@@ -41,7 +81,9 @@ pub(super) struct Canvas<'a> {
     pub(super) clip: Rect,
     pub(super) caps: Caps,
     pub(super) fonts: &'a Fonts,
-    pub(super) mask: &'a mut Mask,
+    pub(super) scratch: &'a mut Scratch,
+    /// Where to keep what is drawn over; `None` for what stays.
+    pub(super) undo: Option<&'a mut Undo>,
 }
 
 type Outcome = Result<(), DrawingErrorKind<Infallible>>;
@@ -58,7 +100,11 @@ impl Canvas<'_> {
     /// The cells of a row from column `left` to `right`; both inside the frame.
     fn row(&mut self, y: i32, left: i32, right: i32) -> &mut [u32] {
         let start = y as usize * self.size.width as usize;
-        self.pixels.get_mut(start + left as usize..start + right as usize).unwrap_or_default()
+        let cells = self.pixels.get_mut(start + left as usize..start + right as usize).unwrap_or_default();
+        if let Some(undo) = &mut self.undo {
+            undo.save(start + left as usize, cells);
+        }
+        cells
     }
 
     /// Blends `color` into columns from `x` on by the coverage given, clipped.
@@ -69,13 +115,13 @@ impl Canvas<'_> {
         }
         let (over, alpha) = (pack(color.rgb), opacity(color));
         let cells = self.row(y, left, right);
-        // Most of a line's mask is empty: skip it in strides.
+        // Most of a mask is empty or full: both go in strides.
         for (cells, cover) in cells.chunks_mut(16).zip(cover[(left - x) as usize..].chunks(16)) {
-            if cover.iter().fold(0, |any, &c| any | c) == 0 {
-                continue;
-            }
-            for (cell, &cover) in cells.iter_mut().zip(cover) {
-                *cell = blend(*cell, over, u32::from(cover) * alpha / 255);
+            let (any, all) = cover.iter().fold((0, u8::MAX), |(any, all), &c| (any | c, all & c));
+            if all == u8::MAX && alpha == 256 {
+                cells.fill(over);
+            } else if any > 0 {
+                blend_cells(cells, cover, over, alpha);
             }
         }
     }
@@ -116,11 +162,39 @@ impl Canvas<'_> {
 
     /// Draws what `shape` puts into the mask.
     fn composite(&mut self, color: BackendColor, shape: impl FnOnce(&mut Mask)) {
-        let mut mask = std::mem::take(self.mask);
+        let mut mask = std::mem::take(&mut self.scratch.mask);
         mask.reset((self.size.width as usize, self.size.height as usize), self.clip);
         shape(&mut mask);
         mask.take(|x, y, cover| self.blend_row(x, y, cover, color));
-        *self.mask = mask;
+        self.scratch.mask = mask;
+    }
+
+    /// Draws a line of data.
+    fn line(&mut self, path: impl Iterator<Item = Px>, radius: f32, color: BackendColor) {
+        let mut columns = std::mem::take(&mut self.scratch.columns);
+        columns.reset(self.clip);
+        columns.stroke(path, radius);
+        let (over, alpha) = (pack(color.rgb), opacity(color));
+        let clip_right = self.clip.right;
+        columns.take(|x, y, cover| {
+            let cells = self.row(y, x, clip_right.min(x + cover.len() as i32));
+            if cover == [u8::MAX; 8] && alpha == 256 {
+                cells.fill(over);
+            } else if let Ok(cells) = <&mut [u32; 8]>::try_from(&mut *cells) {
+                blend_cells(cells, &cover, over, alpha);
+            } else {
+                blend_cells(cells, &cover, over, alpha);
+            }
+        });
+        self.scratch.columns = columns;
+    }
+}
+
+/// Blends by the coverage given; inlined, so that rows of known length are blended many pixels at a time.
+#[inline(always)]
+fn blend_cells(cells: &mut [u32], cover: &[u8], over: u32, alpha: u32) {
+    for (cell, &cover) in cells.iter_mut().zip(cover) {
+        *cell = blend(*cell, over, u32::from(cover) * alpha / 255);
     }
 }
 
@@ -206,7 +280,10 @@ impl DrawingBackend for Canvas<'_> {
             return Ok(());
         }
         let path = std::iter::once(first).chain(points).map(to_px);
-        self.composite(style.color(), |mask| mask.stroke(path, radius));
+        match self.caps {
+            Caps::Butt => self.composite(style.color(), |mask| mask.stroke(path, radius)),
+            Caps::Round => self.line(path, radius, style.color()),
+        }
         Ok(())
     }
 

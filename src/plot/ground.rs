@@ -1,6 +1,5 @@
-//! What lies under the data and changes only with the view: grounds, strips, grid, zero line. Drawn once and kept.
+//! What lies under the data and changes only with the view: grounds, strips, grid, zero line.
 
-use jiff::tz::TimeZone;
 use plotters::coord::cartesian::MeshLine;
 use plotters_backend::DrawingBackend;
 
@@ -11,22 +10,10 @@ use super::frame::Frame;
 use super::pen::{Area, Paint, Pen};
 use super::time_ticks::time_ticks;
 use super::value_ticks::value_ticks;
-use super::{AxisKind, Chart, PlotError, Scene, Size, Theme};
-use crate::view::Viewport;
+use super::{AxisKind, Chart, PlotError};
 
 /// Type of the labels on both axes.
 pub(super) const LABEL: Type = Type::figures(12.0);
-
-/// All that the ground depends on.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
-    size: Size,
-    theme: Theme,
-    viewport: Viewport,
-    axis: AxisKind,
-    decimals: usize,
-    zone: TimeZone,
-}
 
 /// Ticks of both axes.
 #[derive(Debug, Clone, Default)]
@@ -35,41 +22,47 @@ pub(super) struct Ticks {
     pub(super) value: Vec<(f64, String)>,
 }
 
-impl Key {
-    pub(super) fn new(scene: &Scene, size: Size) -> Self {
-        let chart = &scene.chart;
-        Self {
-            size,
-            theme: scene.theme,
-            viewport: chart.viewport,
-            axis: chart.axis,
-            decimals: chart.decimals,
-            zone: chart.zone.clone(),
-        }
-    }
-
-    pub(super) fn ticks(&self, frame: &Frame, fonts: &Fonts) -> Ticks {
+impl Ticks {
+    pub(super) fn new(chart: &Chart, frame: &Frame, fonts: &Fonts) -> Self {
         let digit_px = f64::from(fonts.width("0", LABEL));
-        Ticks {
-            time: time_ticks(self.viewport.time, &self.zone, f64::from(frame.plot.width()), digit_px),
-            value: value_ticks(self.viewport.value, f64::from(frame.plot.height()), self.axis, self.decimals),
+        let viewport = chart.viewport;
+        Self {
+            time: time_ticks(viewport.time, &chart.zone, f64::from(frame.plot.width()), digit_px),
+            value: value_ticks(viewport.value, f64::from(frame.plot.height()), chart.axis, chart.decimals),
         }
     }
 }
 
+/// All of it, for a document without layers that stay.
 pub(super) fn draw<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     frame: &Frame,
     chart: &Chart,
     ticks: &Ticks,
 ) -> Result<(), PlotError> {
-    let look = pen.look;
-    pen.area.fill(&Paint::from(look.ground).color())?;
-    pen.fill(frame.header, look.strip)?;
-    pen.fill(frame.footer, look.strip)?;
+    flat(pen, frame)?;
+    grid(pen, frame, chart, ticks)?;
+    zero_line(pen, frame, chart)
+}
+
+/// The colours that lie under everything.
+pub(super) fn flat<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame) -> Result<(), PlotError> {
+    pen.area.fill(&Paint::from(pen.look.ground).color())?;
+    pen.fill(frame.header, pen.look.strip)?;
+    pen.fill(frame.footer, pen.look.strip)
+}
+
+/// Hairlines at the ticks. Those at the very ends of the axes lie a pixel outside the plot.
+pub(super) fn grid<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    frame: &Frame,
+    chart: &Chart,
+    ticks: &Ticks,
+) -> Result<(), PlotError> {
     if frame.plot.width() == 0 || frame.plot.height() == 0 {
         return Ok(());
     }
+    let look = pen.look;
     let plane = plane(&pen.area, chart.viewport, frame.plot, &ticks.time, &ticks.value);
     let style = Paint::from(look.grid).stroke(1.0);
     plane.draw_mesh(
@@ -86,11 +79,15 @@ pub(super) fn draw<DB: DrawingBackend>(
     // The left and bottom edges, so that the grid has an end where no tick falls.
     let plot = Area::from(frame.plot);
     pen.fill(Area { right: plot.left + 1.0, ..plot }, look.grid)?;
-    pen.fill(Area { top: plot.bottom, bottom: plot.bottom + 1.0, ..plot }, look.grid)?;
-    let value = chart.viewport.value;
-    if chart.axis == AxisKind::Percent && value.lo < 0.0 && value.hi > 0.0 {
+    pen.fill(Area { top: plot.bottom, bottom: plot.bottom + 1.0, ..plot }, look.grid)
+}
+
+/// Where nothing has changed, on a percent axis.
+pub(super) fn zero_line<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame, chart: &Chart) -> Result<(), PlotError> {
+    let (plot, value) = (Area::from(frame.plot), chart.viewport.value);
+    if chart.axis == AxisKind::Percent && value.lo < 0.0 && value.hi > 0.0 && plot.width() > 0.0 {
         let y = (plot.bottom - value_share(value, 0.0) * plot.height()).floor() + 0.5;
-        pen.dashes((plot.left, y), (plot.right, y), (1.0, 3.0), look.cross.into())?;
+        pen.dashes((plot.left, y), (plot.right, y), (1.0, 3.0), pen.look.cross.into())?;
     }
     Ok(())
 }

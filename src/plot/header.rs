@@ -228,6 +228,8 @@ pub(super) fn draw<DB: DrawingBackend>(
     hits: &mut Hits,
 ) -> Result<(), PlotError> {
     let layout = layout(header, frame.header, pen.fonts);
+    hits.legend.clear();
+    hits.badge = Rect::default();
     let look = pen.look;
     let strip = Area::from(frame.header);
     let y = strip.middle();

@@ -7,6 +7,7 @@ use super::font::Type;
 use super::frame::{Frame, Hits};
 use super::pen::{Area, Paint, Pen};
 use super::{Badge, Footer, Notice, PlotError, Tone};
+use crate::view::Rect;
 
 const FIGURE: Type = Type::figures(11.0);
 const HELP: Type = Type::words(12.5);
@@ -37,6 +38,7 @@ pub(super) fn footer<DB: DrawingBackend>(
     hits: &mut Hits,
 ) -> Result<(), PlotError> {
     let strip = Area::from(frame.footer);
+    hits.help = Rect::default();
     if strip.height() < STRIP_PX_MIN {
         return Ok(());
     }

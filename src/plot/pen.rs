@@ -65,6 +65,11 @@ impl Area {
         f64::midpoint(self.top, self.bottom)
     }
 
+    /// Whether a point lies inside, edges included.
+    pub(super) fn holds(&self, (x, y): (f64, f64)) -> bool {
+        x >= self.left && x <= self.right && y >= self.top && y <= self.bottom
+    }
+
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }

@@ -217,12 +217,12 @@ impl Mask {
 const UPRIGHT_PX_MAX: usize = 8;
 
 /// The whole number at or below; `f32::floor` is a call into the C library on processors of the common baseline.
-fn floor(x: f32) -> i32 {
+pub(super) fn floor(x: f32) -> i32 {
     let whole = x as i32;
     whole.saturating_sub(i32::from(x < whole as f32))
 }
 
-fn ceil(x: f32) -> i32 {
+pub(super) fn ceil(x: f32) -> i32 {
     floor(-x).saturating_neg()
 }
 
@@ -297,13 +297,17 @@ fn cross(vertices: &[Px], y: f32, crossings: &mut Vec<f32>) {
 /// Adds to each cell the share of it that lies in `[from, to)`.
 fn add_span(cells: &mut [f32], from: f32, to: f32) {
     let (from, to) = (from.max(0.0), to.min(cells.len() as f32));
-    let first = from as usize;
-    for (x, cell) in cells.iter_mut().enumerate().skip(first) {
-        let share = to.min(x as f32 + 1.0) - from.max(x as f32);
-        if share <= 0.0 {
-            break;
+    let (first, last) = (from as usize, to as usize);
+    if first == last {
+        if let Some(cell) = cells.get_mut(first) {
+            *cell += (to - from).max(0.0);
         }
-        *cell += share;
+    } else if first < last {
+        cells[first] += (first + 1) as f32 - from;
+        cells[first + 1..last].iter_mut().for_each(|cell| *cell += 1.0);
+        if let Some(cell) = cells.get_mut(last) {
+            *cell += to - last as f32;
+        }
     }
 }
 

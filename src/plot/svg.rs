@@ -11,17 +11,17 @@ use plotters::drawing::IntoDrawingArea;
 use super::canvas::UNITS_PER_PX;
 use super::font::{Fonts, MIDDLE_EM};
 use super::frame::Frame;
-use super::ground::Key;
+use super::ground::Ticks;
 use super::look::Look;
 use super::pen::Pen;
-use super::{PlotError, Scene, Size, data, front, ground};
+use super::{PlotError, Scene, Size, data, ground, layers};
 
 pub(super) fn document(scene: &Scene, size: Size, fonts: &Fonts) -> Result<String, PlotError> {
     let frame = Frame::new(size);
-    let ticks = Key::new(scene, size).ticks(&frame, fonts);
+    let ticks = Ticks::new(&scene.chart, &frame, fonts);
     let under = layer(size, scene, fonts, |pen| ground::draw(pen, &frame, &scene.chart, &ticks))?;
     let lines = layer(size, scene, fonts, |pen| data::draw(pen, &scene.chart, &frame))?;
-    let over = layer(size, scene, fonts, |pen| front(pen, scene, &frame, &ticks).map(drop))?;
+    let over = layer(size, scene, fonts, |pen| layers::front(pen, scene, &frame, &ticks))?;
 
     let Size { width, height } = size;
     let units = |px: i32| px * UNITS_PER_PX;

@@ -6,18 +6,17 @@
 
 use plotters_backend::BackendCoord;
 
-use super::axes::{time_share, value_share};
+use super::axes::{difference, value_share};
 use super::canvas::UNITS_PER_PX;
 use super::pen::Area;
 use super::scene::Point;
-use crate::view::{Rect, Viewport};
+use crate::view::{Rect, TimeSpan, Transform, Viewport};
 
 /// How far past the plot's edge lines are kept, px: more than their width, so that no cap shows inside.
 const MARGIN_PX: f64 = 4.0;
 
-/// Segments within one column that are taller than this are moved to the column's middle, so that dense data, which is
-/// one tall stroke a column, is crisp instead of smeared over two columns.
-const UPRIGHT_PX: f64 = 1.5;
+/// So near to the edge of a column, px, rounding could put a vertex into the wrong one.
+const EDGE_PX: f64 = 1e-6;
 
 /// Stand-in for infinity: a row that no float in a sane span reaches, and that still clips exactly enough.
 const ROW_MAX: f64 = 1e30;
@@ -31,23 +30,52 @@ pub(super) enum Stroke {
     Dot(BackendCoord),
 }
 
+/// Where data falls in the plot. What all vertices have in common is computed once.
+struct Place {
+    viewport: Viewport,
+    plot: Area,
+    exact: Transform,
+    /// Pixels a nanosecond, and a unit of half the value.
+    per_ns: f64,
+    per_half: f64,
+}
+
+impl Place {
+    fn new(viewport: Viewport, plot: Rect) -> Self {
+        let TimeSpan { start, end } = viewport.time;
+        let exact = Transform { viewport, rect: plot };
+        let plot = Area::from(plot);
+        let per_ns = plot.width() / difference(end, start).max(1.0);
+        let per_half = plot.height() / (viewport.value.hi / 2.0 - viewport.value.lo / 2.0);
+        Self { viewport, plot, exact, per_ns, per_half }
+    }
+
+    fn vertex(&self, point: &Point) -> (f64, f64) {
+        let x = self.plot.left + difference(point.time_ns, self.viewport.time.start) * self.per_ns;
+        // Whether a vertex lies in a column or in the next one is decided as extraction decides it.
+        let off = x - f64::from(whole(x));
+        let x = if (EDGE_PX..=1.0 - EDGE_PX).contains(&off) { x } else { self.exact.x(point.time_ns) };
+        // Halved as in [`value_share`]; the narrowest spans of floats are divided by as there.
+        let up = if self.per_half.is_finite() && self.per_half > 0.0 {
+            (point.value / 2.0 - self.viewport.value.lo / 2.0) * self.per_half
+        } else {
+            value_share(self.viewport.value, point.value) * self.plot.height()
+        };
+        (x, (self.plot.bottom - up).clamp(-ROW_MAX, ROW_MAX))
+    }
+}
+
 /// The visible strokes of `run` when `viewport` fills `plot`. Points that are not finite are left out.
 pub(super) fn strokes(run: &[Point], viewport: Viewport, plot: Rect) -> Vec<Stroke> {
-    let mut vertices: Vec<(f64, f64)> = run
-        .iter()
-        .filter(|point| point.value.is_finite())
-        .map(|point| {
-            let x = f64::from(plot.left) + time_share(viewport.time, point.time_ns) * f64::from(plot.width());
-            let y = f64::from(plot.bottom) - value_share(viewport.value, point.value) * f64::from(plot.height());
-            (x, y.clamp(-ROW_MAX, ROW_MAX))
-        })
-        .collect();
+    let place = Place::new(viewport, plot);
+    let mut vertices: Vec<(f64, f64)> = Vec::with_capacity(run.len());
+    vertices.extend(run.iter().filter(|point| point.value.is_finite()).map(|point| place.vertex(point)));
     let Some(&first) = vertices.first() else { return Vec::new() };
     if vertices.iter().all(|v| (v.0 - first.0).abs() < 1.0 && (v.1 - first.1).abs() < 1.0) {
         let inside = plot.contains(first.0, first.1) || on_far_edge(plot, first);
         return if inside { vec![Stroke::Dot(quantise(first))] } else { Vec::new() };
     }
-    straighten(&mut vertices);
+    straighten(&mut vertices, plot);
     cut(&vertices, plot)
 }
 
@@ -57,15 +85,21 @@ fn on_far_edge(plot: Rect, (x, y): (f64, f64)) -> bool {
     (plot.left..=plot.right).contains(&x) && (plot.top..=plot.bottom).contains(&y)
 }
 
-/// Moves the ends of upright segments to the middle of their column.
-fn straighten(vertices: &mut [(f64, f64)]) {
-    for i in 1..vertices.len() {
-        let (a, b) = (vertices[i - 1], vertices[i]);
-        if (a.0.floor() - b.0.floor()).abs() < 0.5 && (a.1 - b.1).abs() >= UPRIGHT_PX {
-            let middle = a.0.floor() + 0.5;
-            vertices[i - 1].0 = middle;
-            vertices[i].0 = middle;
+/// Moves vertices that share a column of the plot to its middle. Dense data, which is one tall stroke a column, is crisp
+/// instead of smeared over two; and what [`crate::series::Series::extract`] leaves out of a column lies on the stroke
+/// that is drawn, so that leaving it out does not change a pixel.
+fn straighten(vertices: &mut [(f64, f64)], plot: Rect) {
+    let Some((first, rest)) = vertices.split_first_mut() else { return };
+    let mut last_column = whole(first.0);
+    let mut last = first;
+    for vertex in rest {
+        let column = whole(vertex.0);
+        if column == last_column && (plot.left..plot.right).contains(&column) {
+            let middle = f64::from(column) + 0.5;
+            last.0 = middle;
+            vertex.0 = middle;
         }
+        (last, last_column) = (vertex, column);
     }
 }
 
@@ -79,7 +113,7 @@ fn cut(vertices: &[(f64, f64)], plot: Rect) -> Vec<Stroke> {
         bottom: plot.bottom + MARGIN_PX,
     };
     let mut strokes = Vec::new();
-    let mut path: Vec<BackendCoord> = Vec::new();
+    let mut path: Vec<BackendCoord> = Vec::with_capacity(vertices.len());
     let mut finish = |path: &mut Vec<BackendCoord>| {
         let path = std::mem::take(path);
         match path.as_slice() {
@@ -108,6 +142,10 @@ fn cut(vertices: &[(f64, f64)], plot: Rect) -> Vec<Stroke> {
 
 /// The part of a segment inside `bounds`.
 fn visible(a: (f64, f64), b: (f64, f64), bounds: &Area) -> Option<((f64, f64), (f64, f64))> {
+    // Most segments lie inside as a whole.
+    if bounds.holds(a) && bounds.holds(b) {
+        return Some((a, b));
+    }
     let (dx, dy) = (b.0 - a.0, b.1 - a.1);
     let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
     let edges =
@@ -142,13 +180,19 @@ fn visible(a: (f64, f64), b: (f64, f64), bounds: &Area) -> Option<((f64, f64), (
 
 fn quantise((x, y): (f64, f64)) -> BackendCoord {
     let scale = f64::from(UNITS_PER_PX);
-    ((x * scale).round() as i32, (y * scale).round() as i32)
+    (whole(x * scale + 0.5), whole(y * scale + 0.5))
+}
+
+/// The whole number at or below; `f64::floor` is a call into the C library on processors of the common baseline.
+fn whole(x: f64) -> i32 {
+    let cut = x as i32;
+    cut.saturating_sub(i32::from(x < f64::from(cut)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{TimeSpan, ValueSpan};
+    use crate::view::ValueSpan;
 
     const PLOT: Rect = Rect { left: 10, top: 10, right: 110, bottom: 60 };
 

@@ -120,6 +120,13 @@ impl Xvfb {
         self.answer(&["keydown", name, "sleep", HOLD_S, "keyup", name]);
     }
 
+    /// Presses and releases a key as fast as the display takes it, and again as often as `times` says.
+    pub fn tap(&self, name: &str, times: usize) {
+        let mut words = vec!["key", "--delay", "0"];
+        words.extend(std::iter::repeat_n(name, times));
+        self.answer(&words);
+    }
+
     /// Moves the mouse to a pixel of a window.
     pub fn move_mouse(&self, window: Window, (x, y): (i32, i32)) {
         self.answer(&["mousemove", "--window", &window.0.to_string(), &x.to_string(), &y.to_string()]);

@@ -1,5 +1,7 @@
 //! Keys, and the legend that does what the digits do.
 
+use std::time::Duration;
+
 use tickscope::plot::Frame;
 
 use super::scope::{
@@ -210,5 +212,18 @@ fn s_saves_what_the_window_shows() {
     // A message says so, and what it says is not in the picture.
     let toast = scope.when("the message", |now| now.differences(&picture, area(Frame::new(SIZE).plot)) > 400);
     assert_eq!(toast.differences(&picture, (0, 44, 800, 200)), 0, "only the message is new");
+    scope.quit();
+}
+
+#[test]
+fn a_window_at_rest_hears_every_key_however_short() {
+    let (scope, _) = open_flat();
+    // Long enough for input to be polled less often.
+    std::thread::sleep(Duration::from_secs(4));
+    scope.display.tap("t", 3);
+    scope.when("three changes of the theme", |picture| rgb(picture.at(2, 2)) == LIGHT.strip);
+    std::thread::sleep(Duration::from_secs(4));
+    scope.display.tap("t", 1);
+    scope.when("one more", |picture| rgb(picture.at(2, 2)) == DARK.strip);
     scope.quit();
 }

@@ -34,6 +34,8 @@ fn the_demo_shows_four_lines_and_ends_cleanly() {
     let symbols: Vec<&String> = stats["symbols"].as_object().unwrap().keys().collect();
     assert_eq!(symbols, ["AIG", "BAC", "IBM", "SPY"]);
     assert!(!ended.stderr.contains("WARN") && !ended.stderr.contains("ERROR"), "{ended:?}");
+    assert!(stats["frames"]["count"].as_u64().unwrap() > 1 && stats["frames"]["mean_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(stats.get("latency_ms"), None, "ticks of long ago say nothing about latency");
     assert_eq!(
         demo_lines(&decode(&dir.path().join("end.png")), SIZE, 150),
         4,
@@ -86,4 +88,18 @@ fn the_interval_is_the_least_time_between_redraws() {
     assert!(changes >= 3, "{changes} redraws in {:?}", begun.elapsed());
     assert!(producer.is_running());
     scope.quit();
+}
+
+#[test]
+fn the_report_tells_how_long_ticks_took_to_the_screen() {
+    let scope = Scope::open();
+    let producer = scope.producer(&["--symbols", "A,B", "--interval", "20ms"]).start();
+    scope.when("the feed", |picture| !line(picture, SIZE, 1).is_empty());
+    producer.stop("TERM", LIMIT).expect_code(0);
+    let stats = scope.quit().json();
+    let ms = |name: &str| stats["latency_ms"][name].as_f64().unwrap();
+    assert!(0.0 < ms("p50") && ms("p50") <= ms("p99") && ms("p99") <= ms("max"), "{stats}");
+    let count = stats["latency_ms"]["count"].as_u64().unwrap();
+    assert!(0 < count && count <= stats["received"].as_u64().unwrap(), "{stats}");
+    assert!(stats["frames"]["count"].as_u64().unwrap() > 1, "{stats}");
 }

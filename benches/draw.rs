@@ -1,0 +1,91 @@
+//! What a frame costs: from the book to pixels, without presenting them.
+
+#![allow(unreachable_pub, reason = "the modules of a benchmark are its own")]
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use tickscope::plot::{Painter, Scene};
+
+mod drawing {
+    pub mod scenes;
+}
+
+use drawing::scenes::{SIZE, Shape, TICKS, book, full_span, hover, moved, scene};
+
+/// Shows `scene` as the window does.
+fn show(painter: &mut Painter, scene: Scene) {
+    black_box(painter.update(scene, SIZE).expect("the size is legal"));
+    black_box(painter.pixels());
+}
+
+fn painter() -> Painter {
+    Painter::new().expect("the built-in typefaces are sound")
+}
+
+fn frames(criterion: &mut Criterion) {
+    let books = [
+        ("1 line", book(1, TICKS, Shape::Walk)),
+        ("4 lines", book(4, TICKS, Shape::Walk)),
+        ("1 noisy line", book(1, TICKS, Shape::Noise)),
+        ("4 noisy lines", book(4, TICKS, Shape::Noise)),
+        ("4 zigzags", book(4, TICKS, Shape::Zigzag)),
+        ("few points", book(3, 180, Shape::Walk)),
+        ("200 symbols", book(200, TICKS, Shape::Walk)),
+    ];
+    for (name, book) in &books {
+        let ticks = book.counters().kept;
+        let mut group = criterion.benchmark_group(format!("{name}, {ticks} ticks"));
+        group.sample_size(if name.starts_with("200") { 20 } else { 60 });
+        // The view moves by a column each frame, so that nothing of the chart can be kept.
+        let scenes = [scene(book, full_span()), scene(book, moved(full_span(), 1))];
+        let (mut painter, mut turn) = (painter(), 0_usize);
+        group.bench_function("scene and plot", |bencher| {
+            bencher.iter(|| {
+                turn += 1;
+                show(&mut painter, scene(book, moved(full_span(), turn as i64 % 2)));
+            });
+        });
+        group.bench_function("plot", |bencher| {
+            let next = || {
+                turn += 1;
+                scenes[turn % 2].clone()
+            };
+            bencher.iter_batched(next, |scene| show(&mut painter, scene), BatchSize::LargeInput);
+        });
+        group.bench_function("scene", |bencher| bencher.iter(|| black_box(scene(book, full_span()))));
+        group.finish();
+    }
+}
+
+/// Frames in which little changes.
+fn small_changes(criterion: &mut Criterion) {
+    let book = book(4, TICKS, Shape::Noise);
+    let mut group = criterion.benchmark_group("4 noisy lines, little changes");
+    let (mut painter, mut turn) = (painter(), 0_usize);
+    let plain = scene(&book, full_span());
+    let mut changed = [plain.clone(), plain.clone()];
+    (0..2).for_each(|i| hover(&mut changed[i], 400 + 3 * i as i32));
+    let mut run = |name: &str, scenes: &[Scene; 2]| {
+        group.bench_function(name, |bencher| {
+            let next = || {
+                turn += 1;
+                scenes[turn % 2].clone()
+            };
+            bencher.iter_batched(next, |scene| show(&mut painter, scene), BatchSize::LargeInput);
+        });
+    };
+    run("the mouse moves", &changed);
+    let mut changed = [plain.clone(), plain.clone()];
+    changed[1].header.legend[0].last = Some("101.11".to_owned());
+    changed[1].chart.tags[0].text = "101.11".to_owned();
+    run("a last price", &changed);
+    let mut changed = [plain.clone(), plain.clone()];
+    changed[1].footer.figures[0].1 = "999,999 ticks/s".to_owned();
+    run("a figure of the footer", &changed);
+    run("nothing", &[plain.clone(), plain]);
+    group.finish();
+}
+
+criterion_group!(draw, frames, small_changes);
+criterion_main!(draw);

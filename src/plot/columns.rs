@@ -1,0 +1,279 @@
+//! The antialiased coverage of a data line, kept column by column.
+//!
+//! A dense line is one tall stroke a column. Row by row, as the frame lies in memory, every row of it is a new place;
+//! column by column it is one run of bytes, set many at a time. Coverage is that of [`super::raster`]: of bands along
+//! the segments and discs at the vertices the greatest, composited once. What a run in the same column covers anyway
+//! is not drawn again: that decides nothing about the picture and most about its cost.
+
+use super::canvas::UNITS_PER_PX;
+use super::raster::{Px, ceil, floor};
+use crate::view::Rect;
+
+/// Columns and rows of a block when coverage is turned into rows: bytes of a machine word.
+const BLOCK: usize = 8;
+
+/// Full coverage in the fixed-point numbers that distances are counted in: a shift by a byte makes it 255.
+const ONE: i32 = 255 << 8;
+
+/// Coverage, 0 to 255, of the pixels inside a clip. Reused between lines: `take` leaves it clean.
+#[derive(Default)]
+pub(super) struct Columns {
+    clip: Rect,
+    /// Bytes from one column to the next: the rows, rounded up to whole blocks.
+    pitch: usize,
+    cover: Vec<u8>,
+    /// Of each column, the first touched row and the one behind the last, counted from the clip's top.
+    touched: Vec<(usize, usize)>,
+    near: Near,
+}
+
+/// A vertical stretch of the line, with the vertices where it came from and where it goes on.
+#[derive(Clone, Copy)]
+struct Run {
+    x: f32,
+    top: f32,
+    bottom: f32,
+}
+
+impl Run {
+    fn at((x, y): Px) -> Self {
+        Self { x, top: y, bottom: y }
+    }
+
+    fn holds(&self, y: f32) -> bool {
+        self.top <= y && y <= self.bottom
+    }
+}
+
+/// Nothing touched.
+const UNTOUCHED: (usize, usize) = (usize::MAX, 0);
+
+impl Columns {
+    /// Makes ready for a line of which only what lies inside `clip` counts.
+    pub(super) fn reset(&mut self, clip: Rect) {
+        if self.clip != clip {
+            self.clip = clip;
+            let (columns, rows) = (clip.width() as usize, clip.height() as usize);
+            self.pitch = rows.next_multiple_of(BLOCK);
+            self.cover.clear();
+            self.cover.resize(self.pitch * columns.next_multiple_of(BLOCK), 0);
+            self.touched.clear();
+            self.touched.resize(columns, UNTOUCHED);
+        }
+    }
+
+    /// A polyline of round joins and ends; a disc where it is a single point.
+    pub(super) fn stroke(&mut self, mut points: impl Iterator<Item = Px>, radius: f32) {
+        // A pixel is covered from half a pixel outside the edge on, fully from half a pixel inside.
+        let reach = radius + 0.5;
+        self.near.prepare(reach);
+        let Some(mut last) = points.next() else { return };
+        let mut run = Run::at(last);
+        // The segment that led to this run, and the run that it came from.
+        let mut led: Option<(Run, Px, Px)> = None;
+        for point in points {
+            if point.0 == run.x {
+                (run.top, run.bottom) = (run.top.min(point.1), run.bottom.max(point.1));
+            } else {
+                self.finish(&run, led, reach);
+                led = Some((run, last, point));
+                run = Run::at(point);
+            }
+            last = point;
+        }
+        self.finish(&run, led, reach);
+    }
+
+    fn finish(&mut self, run: &Run, led: Option<(Run, Px, Px)>, reach: f32) {
+        self.upright(run, reach);
+        let Some((before, from, to)) = led else { return };
+        // Where both runs pass all rows of the segment between them and no column's middle lies between the two, each
+        // pixel is at least as near to one of the runs as to the segment.
+        let (left, right) = (before.x.min(run.x), before.x.max(run.x));
+        let apart = (floor(left - 0.5).saturating_add(1) as f32) < right - 0.5;
+        if apart || !run.holds(from.1) || !before.holds(to.1) {
+            self.band(from, to, reach);
+        }
+    }
+
+    /// Rows `top..bottom` of a column, which from now on count as touched; all inside the clip.
+    fn cells(&mut self, x: i32, top: i32, bottom: i32) -> &mut [u8] {
+        let column = (x - self.clip.left) as usize;
+        let (top, bottom) = ((top - self.clip.top) as usize, (bottom - self.clip.top) as usize);
+        if let Some(touched) = self.touched.get_mut(column) {
+            *touched = (touched.0.min(top), touched.1.max(bottom));
+        }
+        let start = column * self.pitch;
+        self.cover.get_mut(start + top..start + bottom).unwrap_or_default()
+    }
+
+    /// Columns whose middles lie in a span, inside the clip.
+    fn columns(&self, from: f32, to: f32) -> std::ops::Range<i32> {
+        ceil(from - 0.5).max(self.clip.left)..floor(to - 0.5).saturating_add(1).min(self.clip.right)
+    }
+
+    /// Rows whose middles lie in a span, inside the clip; not less than empty.
+    fn rows(&self, from: f32, to: f32) -> (i32, i32) {
+        let (clip_top, clip_bottom) = (self.clip.top, self.clip.bottom);
+        let first = ceil(from - 0.5).clamp(clip_top, clip_bottom);
+        (first, floor(to - 0.5).saturating_add(1).clamp(first, clip_bottom))
+    }
+
+    /// All points within `reach` of a vertical stretch.
+    fn upright(&mut self, run: &Run, reach: f32) {
+        let (top, bottom) = self.rows(run.top - reach, run.bottom + reach);
+        if top >= bottom {
+            return;
+        }
+        let (first, end) = self.rows(run.top, run.bottom);
+        let (first, end) = (first.clamp(top, bottom), end.clamp(top, bottom));
+        for x in self.columns(run.x - reach, run.x + reach) {
+            let near = std::mem::take(&mut self.near);
+            let by_distance = near.column(x as f32 + 0.5 - run.x);
+            let cells = self.cells(x, top, bottom);
+            let (above, rest) = cells.split_at_mut((first - top) as usize);
+            let (beside, below) = rest.split_at_mut((end - first) as usize);
+            for (y, cell) in (top..).zip(above) {
+                *cell = (*cell).max(cover_at(by_distance, run.top - (y as f32 + 0.5)));
+            }
+            let cover = cover_at(by_distance, 0.0);
+            if cover == u8::MAX {
+                beside.fill(cover);
+            } else {
+                beside.iter_mut().for_each(|cell| *cell = (*cell).max(cover));
+            }
+            for (y, cell) in (end..).zip(below) {
+                *cell = (*cell).max(cover_at(by_distance, y as f32 + 0.5 - run.bottom));
+            }
+            self.near = near;
+        }
+    }
+
+    /// All points within `reach` of the segment from `a` to `b`, but for those beyond its ends.
+    fn band(&mut self, a: Px, b: Px, reach: f32) {
+        let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+        let length = (dx * dx + dy * dy).sqrt();
+        if length.is_nan() || length <= 0.0 {
+            return;
+        }
+        let (ux, uy) = (dx / length, dy / length);
+        let (wide, high) = (reach * uy.abs(), reach * ux.abs());
+        let (min_y, max_y) = (a.1.min(b.1) - high, a.1.max(b.1) + high);
+        // Where a column crosses the band's long sides, and where the lines across its ends.
+        let (per_x, per_y) = (1.0 / ux, 1.0 / uy);
+        let (shear, half) = (uy * per_x, reach * per_x.abs());
+        let (slanted, steep) = (ux.abs() > 1e-3, uy.abs() > 1e-3);
+        for x in self.columns(a.0.min(b.0) - wide, a.0.max(b.0) + wide) {
+            let px = x as f32 + 0.5 - a.0;
+            let (mut from, mut to) = (min_y - a.1, max_y - a.1);
+            if slanted {
+                (from, to) = (px * shear - half, px * shear + half);
+            }
+            if steep {
+                let (start, end) = (-px * ux * per_y, (length - px * ux) * per_y);
+                (from, to) = (from.max(start.min(end)), to.min(start.max(end)));
+            } else if px * ux < 0.0 || px * ux > length {
+                continue;
+            }
+            let (top, bottom) = self.rows(a.1 + from, a.1 + to);
+            if top < bottom {
+                let py = top as f32 + 0.5 - a.1;
+                cover_band(self.cells(x, top, bottom), py * ux - px * uy, ux, reach);
+            }
+        }
+    }
+
+    /// Calls `row(x, y, coverage)` for every touched stretch of eight pixels of a row that is covered at all, and
+    /// wipes what was touched.
+    pub(super) fn take(&mut self, mut row: impl FnMut(i32, i32, [u8; BLOCK])) {
+        let block_bytes = self.pitch * BLOCK;
+        let blocks = self.touched.chunks_mut(BLOCK).zip(self.cover.chunks_exact_mut(block_bytes.max(1)));
+        for (x, (touched, cover)) in (self.clip.left..).step_by(BLOCK).zip(blocks) {
+            let (top, bottom) = touched.iter().fold(UNTOUCHED, |all, one| (all.0.min(one.0), all.1.max(one.1)));
+            for rows in (top / BLOCK..bottom.div_ceil(BLOCK)).map(|block| block * BLOCK) {
+                let word = |column: usize| word_at(cover, column * self.pitch + rows);
+                let turned = transposed(std::array::from_fn(word));
+                for (y, word) in (self.clip.top + rows as i32..).zip(turned) {
+                    if word != 0 {
+                        row(x, y, word.to_le_bytes());
+                    }
+                }
+            }
+            for (column, touched) in touched.iter_mut().enumerate().filter(|(_, touched)| **touched != UNTOUCHED) {
+                cover[column * self.pitch..][touched.0..touched.1].fill(0);
+                *touched = UNTOUCHED;
+            }
+        }
+    }
+}
+
+/// Eight bytes as a word, the first one lowest.
+fn word_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..at + BLOCK).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
+
+/// Eight words of eight bytes, transposed: byte `i` of word `k` becomes byte `k` of word `i`. Blocks of four, two and
+/// one bytes trade places in turn (Warren, "Hacker's Delight", 2nd ed., 7-3, there with bits).
+fn transposed(mut words: [u64; BLOCK]) -> [u64; BLOCK] {
+    for (apart, mask) in [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
+        for i in (0..BLOCK).filter(|i| i & apart == 0) {
+            let trade = ((words[i] >> (8 * apart)) ^ words[i + apart]) & mask;
+            words[i + apart] ^= trade;
+            words[i] ^= trade << (8 * apart);
+        }
+    }
+    words
+}
+
+/// Steps within a pixel at which distances are looked up: those that coordinates can name.
+const STEPS: f32 = UNITS_PER_PX as f32;
+
+/// Coverage by distance, across and along, computed once: the end of each stroke of each column asks for it.
+#[derive(Default)]
+struct Near {
+    reach: f32,
+    side: usize,
+    cover: Vec<u8>,
+}
+
+impl Near {
+    fn prepare(&mut self, reach: f32) {
+        if self.reach.to_bits() == reach.to_bits() {
+            return;
+        }
+        // Lines are some pixels wide; no table for a width that fills the frame.
+        let side = ((reach * STEPS) as usize + 2).min(UNITS_PER_PX as usize * 64);
+        let cover = (0..side * side).map(|i| {
+            let (across, along) = ((i / side) as f32 / STEPS, (i % side) as f32 / STEPS);
+            ((reach - (across * across + along * along).sqrt()).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+        });
+        self.cover = cover.collect();
+        (self.reach, self.side) = (reach, side);
+    }
+
+    /// Coverage in a column this far from the middle of a stroke, by the distance along it.
+    fn column(&self, across: f32) -> &[u8] {
+        let start = step(across) * self.side;
+        self.cover.get(start..start + self.side).unwrap_or_default()
+    }
+}
+
+fn step(distance: f32) -> usize {
+    (distance.abs() * STEPS + 0.5) as usize
+}
+
+fn cover_at(by_distance: &[u8], along: f32) -> u8 {
+    by_distance.get(step(along)).copied().unwrap_or_default()
+}
+
+/// Covers a column of pixels between the ends of a segment: the distance to it, signed, grows evenly from pixel to
+/// pixel.
+fn cover_band(cells: &mut [u8], distance: f32, step: f32, reach: f32) {
+    let fixed = |x: f32| (x * ONE as f32) as i32;
+    let (distance, step, reach) = (fixed(distance), fixed(step), fixed(reach));
+    for (i, cell) in (0_i32..).zip(cells) {
+        let off = distance.wrapping_add(step.wrapping_mul(i)).wrapping_abs();
+        let share = (reach.wrapping_sub(off)).clamp(0, ONE);
+        *cell = (*cell).max(((share + 128) >> 8) as u8);
+    }
+}
