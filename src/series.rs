@@ -322,7 +322,7 @@ impl Series {
         if let Some(front) = self.front.as_mut().filter(|_| index == 0) {
             front.forget();
         }
-        if list[index].is_full() {
+        if list[index].is_crammed() {
             if index == 0 && self.head > 0 {
                 list[0].drain_front(self.head);
                 self.head = 0;

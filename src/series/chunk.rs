@@ -11,7 +11,11 @@ use super::volume::Volume;
 /// unpacks and moves no more than 24 kB; large enough that what is kept per chunk weighs little beside the ticks.
 pub(super) const CHUNK_TICKS: usize = 1_024;
 
-const _: () = assert!(CHUNK_TICKS <= u16::MAX as usize);
+/// Ticks that a closed chunk may have on top: it takes in this many late ones before it is cut in two, so that a few
+/// late ticks here and there do not leave half-empty chunks behind.
+const LATE_ROOM_TICKS: usize = CHUNK_TICKS / 4;
+
+const _: () = assert!(CHUNK_TICKS + LATE_ROOM_TICKS <= u16::MAX as usize);
 
 #[derive(Debug, Clone)]
 enum Body {
@@ -19,7 +23,7 @@ enum Body {
     Packed(Packed),
 }
 
-/// Up to [`CHUNK_TICKS`] ticks, sorted by time, those of equal time in order of arrival.
+/// [`CHUNK_TICKS`] ticks or so, sorted by time, those of equal time in order of arrival.
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
     /// Times of the first and last tick, for a search over chunks.
@@ -52,8 +56,14 @@ impl Chunk {
         }
     }
 
+    /// The next tick goes into another chunk.
     pub(super) fn is_full(&self) -> bool {
         self.len() >= CHUNK_TICKS
+    }
+
+    /// The next late tick cuts it in two.
+    pub(super) fn is_crammed(&self) -> bool {
+        self.len() >= CHUNK_TICKS + LATE_ROOM_TICKS
     }
 
     /// The times, if they are not packed.
@@ -229,7 +239,7 @@ impl Chunk {
         self.sum_volume();
     }
 
-    /// Cuts a full chunk in two and returns the later half; both are open.
+    /// Cuts itself in two and returns the later half; both are open.
     pub(super) fn split(&mut self) -> Self {
         let mut later = Self::new(Box::new(self.open().split()));
         for half in [&mut *self, &mut later] {

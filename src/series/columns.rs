@@ -58,7 +58,7 @@ impl Extremes {
     }
 }
 
-/// Up to [`CHUNK_TICKS`] ticks, sorted by time, those of equal time in order of arrival.
+/// Ticks sorted by time, those of equal time in order of arrival.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Columns {
     time: Vec<i64>,
