@@ -42,6 +42,14 @@ def paced(settings: Settings, display: Xvfb, pace: list[str], watch_s: float) ->
         return share, window.stop(by_signal=True), sent
 
 
+def complete(outcome: Outcome, part: str, report: dict[str, Any], sent: int) -> None:
+    """Whether all came, and if not, what the consumer says about it."""
+    received = int(report["received"])
+    outcome.single(part, "received of sent", "%", 100.0 * received / sent, "100 %")
+    told = ", ".join(f"{key} {report.get(key)}" for key in ("lost", "reconnects", "rejected"))
+    outcome.notes.append(f"{part}: consumer with a window: {received:,} of {sent:,} messages; it says: {told}.")
+
+
 def flooded(settings: Settings, outcome: Outcome, display: Xvfb) -> None:
     """As `ingest`, with a window, beside a drain that runs while nothing is drawn."""
     part = "window, flood"
@@ -72,7 +80,7 @@ def busy(settings: Settings, outcome: Outcome, display: Xvfb) -> None:
         outcome.miss(part, f"{BUSY_RATE:,} ticks a second", str(error))
         return
     outcome.single(part, f"CPU at {BUSY_RATE:,} ticks a second", "% of a core", share)
-    outcome.single(part, "received of sent", "%", 100.0 * report["received"] / sent, "100 %")
+    complete(outcome, part, report, sent)
     drawn, elapsed_s = number(report, "frames", "count"), number(report, "elapsed_s")
     outcome.single(part, "frames a second", "1/s", drawn / elapsed_s if drawn and elapsed_s else None)
     outcome.single(part, "frame from book to pixels, mean", "ms", number(report, "frames", "mean_ms"))
@@ -90,4 +98,4 @@ def idle(settings: Settings, outcome: Outcome, display: Xvfb) -> None:
         outcome.miss(part, "three symbols at one tick a second", str(error))
         return
     outcome.single(part, "CPU with three symbols at one tick a second", "% of a core", share, "under 0.5 %")
-    outcome.single(part, "received of sent", "%", 100.0 * report["received"] / sent, "100 %")
+    complete(outcome, part, report, sent)
