@@ -93,7 +93,7 @@ fn the_interval_is_the_least_time_between_redraws() {
 #[test]
 fn the_report_tells_how_long_ticks_took_to_the_screen() {
     let scope = Scope::open();
-    let mut producer = scope.producer(&["--symbols", "A,B", "--interval", "20ms"]).start();
+    let producer = scope.producer(&["--symbols", "A,B", "--interval", "20ms"]).start();
     scope.when("the feed", |picture| !line(picture, SIZE, 1).is_empty());
     producer.stop("TERM", LIMIT).expect_code(0);
     let stats = scope.quit().json();
