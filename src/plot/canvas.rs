@@ -8,7 +8,7 @@ use plotters_backend::{
 };
 
 use super::Size;
-use super::columns::Columns;
+use super::columns::{Columns, STRETCH};
 use super::font::{Face, Fonts, Type};
 use super::raster::{Mask, Px};
 use crate::view::Rect;
@@ -178,9 +178,9 @@ impl Canvas<'_> {
         let clip_right = self.clip.right;
         columns.take(|x, y, cover| {
             let cells = self.row(y, x, clip_right.min(x + cover.len() as i32));
-            if cover == [u8::MAX; 8] && alpha == 256 {
+            if cover == [u8::MAX; STRETCH] && alpha == 256 {
                 cells.fill(over);
-            } else if let Ok(cells) = <&mut [u32; 8]>::try_from(&mut *cells) {
+            } else if let Ok(cells) = <&mut [u32; STRETCH]>::try_from(&mut *cells) {
                 blend_cells(cells, &cover, over, alpha);
             } else {
                 blend_cells(cells, &cover, over, alpha);

@@ -12,6 +12,9 @@ use crate::view::Rect;
 /// Columns and rows of a block when coverage is turned into rows: bytes of a machine word.
 const BLOCK: usize = 8;
 
+/// Columns that are handed over at once: two blocks, whose pixels fill a cache line.
+pub(super) const STRETCH: usize = 2 * BLOCK;
+
 /// Full coverage in the fixed-point numbers that distances are counted in: a shift by a byte makes it 255.
 const ONE: i32 = 255 << 8;
 
@@ -56,7 +59,7 @@ impl Columns {
             let (columns, rows) = (clip.width() as usize, clip.height() as usize);
             self.pitch = rows.next_multiple_of(BLOCK);
             self.cover.clear();
-            self.cover.resize(self.pitch * columns.next_multiple_of(BLOCK), 0);
+            self.cover.resize(self.pitch * columns.next_multiple_of(STRETCH), 0);
             self.touched.clear();
             self.touched.resize(columns, UNTOUCHED);
         }
@@ -127,8 +130,8 @@ impl Columns {
         }
         let (first, end) = self.rows(run.top, run.bottom);
         let (first, end) = (first.clamp(top, bottom), end.clamp(top, bottom));
+        let near = std::mem::take(&mut self.near);
         for x in self.columns(run.x - reach, run.x + reach) {
-            let near = std::mem::take(&mut self.near);
             let by_distance = near.column(x as f32 + 0.5 - run.x);
             let cells = self.cells(x, top, bottom);
             let (above, rest) = cells.split_at_mut((first - top) as usize);
@@ -145,8 +148,8 @@ impl Columns {
             for (y, cell) in (end..).zip(below) {
                 *cell = (*cell).max(cover_at(by_distance, y as f32 + 0.5 - run.bottom));
             }
-            self.near = near;
         }
+        self.near = near;
     }
 
     /// All points within `reach` of the segment from `a` to `b`, but for those beyond its ends.
@@ -183,24 +186,26 @@ impl Columns {
         }
     }
 
-    /// Calls `row(x, y, coverage)` for every touched stretch of eight pixels of a row that is covered at all, and
-    /// wipes what was touched.
-    pub(super) fn take(&mut self, mut row: impl FnMut(i32, i32, [u8; BLOCK])) {
-        let block_bytes = self.pitch * BLOCK;
-        let blocks = self.touched.chunks_mut(BLOCK).zip(self.cover.chunks_exact_mut(block_bytes.max(1)));
-        for (x, (touched, cover)) in (self.clip.left..).step_by(BLOCK).zip(blocks) {
+    /// Calls `row(x, y, coverage)` for every touched stretch of a row that is covered at all, and wipes what was
+    /// touched.
+    pub(super) fn take(&mut self, mut row: impl FnMut(i32, i32, [u8; STRETCH])) {
+        let pitch = self.pitch;
+        let stretches = self.touched.chunks_mut(STRETCH).zip(self.cover.chunks_exact_mut((pitch * STRETCH).max(1)));
+        for (x, (touched, cover)) in (self.clip.left..).step_by(STRETCH).zip(stretches) {
             let (top, bottom) = touched.iter().fold(UNTOUCHED, |all, one| (all.0.min(one.0), all.1.max(one.1)));
             for rows in (top / BLOCK..bottom.div_ceil(BLOCK)).map(|block| block * BLOCK) {
-                let word = |column: usize| word_at(cover, column * self.pitch + rows);
-                let turned = transposed(std::array::from_fn(word));
-                for (y, word) in (self.clip.top + rows as i32..).zip(turned) {
-                    if word != 0 {
-                        row(x, y, word.to_le_bytes());
+                let block = |first: usize| {
+                    transposed(std::array::from_fn(|column| word_at(cover, (first + column) * pitch + rows)))
+                };
+                let (left, right) = (block(0), block(BLOCK));
+                for (y, (left, right)) in (self.clip.top + rows as i32..).zip(left.into_iter().zip(right)) {
+                    if left | right != 0 {
+                        row(x, y, (u128::from(left) | u128::from(right) << 64).to_le_bytes());
                     }
                 }
             }
             for (column, touched) in touched.iter_mut().enumerate().filter(|(_, touched)| **touched != UNTOUCHED) {
-                cover[column * self.pitch..][touched.0..touched.1].fill(0);
+                cover[column * pitch..][touched.0..touched.1].fill(0);
                 *touched = UNTOUCHED;
             }
         }

@@ -85,9 +85,9 @@ fn on_far_edge(plot: Rect, (x, y): (f64, f64)) -> bool {
     (plot.left..=plot.right).contains(&x) && (plot.top..=plot.bottom).contains(&y)
 }
 
-/// Moves vertices that share a column of the plot to its middle. Dense data, which is one tall stroke a column, is crisp
-/// instead of smeared over two; and what [`crate::series::Series::extract`] leaves out of a column lies on the stroke
-/// that is drawn, so that leaving it out does not change a pixel.
+/// Moves vertices that share a column of the plot to its middle. Dense data, which is one tall stroke a column, is
+/// crisp instead of smeared over two; and what [`crate::series::Series::extract`] leaves out of a column lies on the
+/// stroke that is drawn, so that leaving it out does not change a pixel.
 fn straighten(vertices: &mut [(f64, f64)], plot: Rect) {
     let Some((first, rest)) = vertices.split_first_mut() else { return };
     let mut last_column = whole(first.0);
