@@ -18,4 +18,4 @@ pub use endpoint::{Endpoint, EndpointError, Target};
 pub use local::{Local, LocalError, Role};
 pub use publish::{Echo, Link, Message, Outbox, Overflow, Snapshot, publish};
 pub use refusal::BusError;
-pub use subscribe::{Channel, Feed, LinkState, subscribe};
+pub use subscribe::{Channel, Delivery, Feed, Incoming, LinkState, subscribe};

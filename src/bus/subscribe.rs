@@ -75,16 +75,59 @@ pub enum LinkState {
     Down(String),
 }
 
+/// Something that came over a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incoming<'a> {
+    /// One published message.
+    Message(&'a [u8]),
+    /// A message that was too long to be held; it was skipped.
+    TooLong,
+}
+
 /// Where a subscription delivers.
 pub trait Feed: Send {
-    /// One published message.
-    fn message(&mut self, payload: &[u8]);
-    /// A message that was too long to be held; it was skipped.
-    fn too_long(&mut self);
-    /// All that one read brought has been handed over.
-    fn flush(&mut self);
+    /// Takes all that one read of the socket completed, in order. What it leaves is lost.
+    fn take(&mut self, delivery: &mut Delivery<'_>);
     /// The connection's state has changed.
     fn link(&mut self, state: LinkState);
+}
+
+/// What one read of the socket completed. The messages lie where the socket's bytes were read to.
+pub struct Delivery<'a> {
+    /// What is not understood yet.
+    rest: &'a [u8],
+    messages: u64,
+    /// Bytes of a message that is too long, behind the end of the buffer.
+    skip: usize,
+    outcome: Result<(), NotResp>,
+    reply: &'a mut dyn FnMut(&Frame<'_>),
+}
+
+impl<'a> Iterator for Delivery<'a> {
+    type Item = Incoming<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (frame, length) = match read_frame(self.rest) {
+                Ok(found) => found?,
+                Err(error) => {
+                    self.outcome = Err(error);
+                    return None;
+                }
+            };
+            self.skip = length.saturating_sub(self.rest.len());
+            self.rest = self.rest.get(length..).unwrap_or_default();
+            match frame {
+                Frame::Message(payload) => {
+                    self.messages += 1;
+                    return Some(Incoming::Message(payload));
+                }
+                Frame::TooLong => return Some(Incoming::TooLong),
+                other => (self.reply)(&other),
+            }
+        }
+    }
 }
 
 /// How one session ended.
@@ -119,7 +162,6 @@ pub async fn subscribe(
             () = stopped(&mut shutdown) => Ended::Shutdown,
             ended = session.run(local.as_mut()) => ended,
         };
-        session.feed.flush();
         let cause = match ended {
             Ended::Shutdown => break Ok(()),
             Ended::Refused(error) if !session.was_live => break Err(error),
@@ -192,28 +234,26 @@ impl Buffer {
 
     /// Takes every whole frame, hands messages to `feed` and the rest to `reply`.
     fn drain(&mut self, feed: &mut impl Feed, mut reply: impl FnMut(&Frame<'_>)) -> Result<(), NotResp> {
-        let mut at = self.skip.min(self.filled);
-        self.skip -= at;
-        while let Some((frame, length)) = read_frame(&self.bytes[at..self.filled])? {
-            match frame {
-                Frame::Message(payload) => {
-                    self.messages += 1;
-                    feed.message(payload);
-                }
-                Frame::TooLong => feed.too_long(),
-                other => reply(&other),
-            }
-            let here = length.min(self.filled - at);
-            at += here;
-            self.skip = length - here;
+        let skipped = self.skip.min(self.filled);
+        self.skip -= skipped;
+        let rest = &self.bytes[skipped..self.filled];
+        let mut delivery = Delivery { rest, messages: 0, skip: self.skip, outcome: Ok(()), reply: &mut reply };
+        feed.take(&mut delivery);
+        delivery.by_ref().for_each(drop);
+        let Delivery { rest, messages, skip, outcome, .. } = delivery;
+        let taken = self.filled - rest.len();
+        self.messages += messages;
+        self.skip = skip;
+        // Of a message that comes in many reads, nothing is moved until it is whole.
+        if taken > 0 {
+            self.bytes.copy_within(taken..self.filled, 0);
+            self.filled -= taken;
         }
-        self.bytes.copy_within(at..self.filled, 0);
-        self.filled -= at;
         if self.filled < BUFFER_BYTES && self.bytes.len() > BUFFER_BYTES {
             self.bytes.truncate(BUFFER_BYTES);
             self.bytes.shrink_to_fit();
         }
-        Ok(())
+        outcome
     }
 }
 
@@ -316,7 +356,6 @@ impl<F: Feed> Session<'_, F> {
         let mut pulse = tokio::time::interval(PING_EVERY / 4);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut pinged = heard;
-        self.feed.flush();
         loop {
             tokio::select! {
                 biased;
@@ -329,7 +368,6 @@ impl<F: Feed> Session<'_, F> {
                         if self.buffer.drain(self.feed, |_| {}).is_err() {
                             return Ended::Lost(format!("{server} sent something that is not the Redis protocol"));
                         }
-                        self.feed.flush();
                     }
                     Err(error) => return Ended::Lost(format!("lost {server}: {error}")),
                 },
