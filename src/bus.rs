@@ -16,6 +16,6 @@ pub use backoff::Backoff;
 pub use broker::{Broker, BrokerLimits, BrokerStats};
 pub use endpoint::{Endpoint, EndpointError, Target};
 pub use local::{Local, LocalError, Role};
-pub use publish::{Echo, Link, Message, Outbox, Overflow, Snapshot, publish};
+pub use publish::{Batch, Echo, Link, Outbox, Overflow, Snapshot, publish};
 pub use refusal::BusError;
 pub use subscribe::{Channel, Feed, LinkState, subscribe};
