@@ -3,6 +3,7 @@
 
 mod backoff;
 mod broker;
+mod cutoff;
 mod endpoint;
 mod local;
 mod publish;
@@ -11,6 +12,7 @@ mod refusal;
 mod resp;
 mod socket;
 mod subscribe;
+mod tls;
 
 pub use backoff::Backoff;
 pub use broker::{Broker, BrokerLimits, BrokerStats};
@@ -19,3 +21,4 @@ pub use local::{Local, LocalError, Role};
 pub use publish::{Batch, Echo, Link, Outbox, Overflow, Snapshot, publish};
 pub use refusal::BusError;
 pub use subscribe::{Channel, Feed, LinkState, subscribe};
+pub use tls::{TlsError, TlsFiles};

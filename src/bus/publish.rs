@@ -23,7 +23,7 @@ use crate::bus::publish::cause::Cause;
 use crate::bus::publish::connection::{ANSWER_TIMEOUT, Connection, Moved, Reply};
 use crate::bus::publish::outbox::BATCH_MESSAGES_MAX;
 use crate::bus::push::NotResp;
-use crate::bus::{Backoff, BusError, Local, Target};
+use crate::bus::{Backoff, BusError, Local, Target, socket};
 
 /// Messages under way at a time: enough that the server still has work when this process is not scheduled for some
 /// milliseconds.
@@ -34,6 +34,9 @@ const SILENCE_MAX: Duration = ANSWER_TIMEOUT;
 
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// A look that comes so late means that this process did not run.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// While the server is away, say so at most this often.
 const NOTICE_EVERY: Duration = Duration::from_secs(5);
@@ -65,6 +68,7 @@ pub async fn publish(
         echo,
         flights: VecDeque::new(),
         unconfirmed: VecDeque::new(),
+        asked_for_tls: false,
         proven: false,
     };
     let outcome = tokio::select! {
@@ -94,6 +98,8 @@ struct Session<'a> {
     flights: VecDeque<Batch>,
     /// What earlier connections left unconfirmed; older than all in the outbox.
     unconfirmed: VecDeque<Batch>,
+    /// Whether it is TLS that the server expects has been asked, or need not be.
+    asked_for_tls: bool,
     /// The server has confirmed a message once: from then on no failure is taken for lasting.
     proven: bool,
 }
@@ -158,13 +164,23 @@ impl Session<'_> {
             let role = local.ensure().await.map_err(|error| Cause::Lasting(error.into()))?;
             debug!(?role, "local server");
         }
-        Connection::open(&self.target.endpoint(), self.channel).await
+        let endpoint = self.target.endpoint();
+        let mut connection = Connection::open(&endpoint, self.channel).await?;
+        let logged_in = connection.log_in(&endpoint).await;
+        // Asked once only: whoever hangs up on everybody is not to be called twice as often.
+        let asked_before = std::mem::replace(&mut self.asked_for_tls, true);
+        match logged_in {
+            Err(Cause::Passing(text)) if !asked_before => {
+                Err(socket::missing_tls(&endpoint).await.map_or(Cause::Passing(text), Cause::Lasting))
+            }
+            logged_in => logged_in.map(|()| connection),
+        }
     }
 
     /// Publishes until the end or a loss. Whatever was not confirmed stays in `flights`.
     async fn deliver(&mut self, connection: &mut Connection) -> Ended {
         let endpoint = self.target.endpoint();
-        let mut heard = Instant::now();
+        let (mut heard, mut looked) = (Instant::now(), Instant::now());
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut in_flight = 0;
@@ -199,6 +215,11 @@ impl Session<'_> {
                 },
                 () = self.outbox.filled(), if in_flight < IN_FLIGHT_MAX && connection.has_room() => {}
                 _ = looks.tick() => {
+                    // This process stood still, not the server: what came meanwhile has yet to be looked at.
+                    if looked.elapsed() >= STANDSTILL {
+                        heard = Instant::now();
+                    }
+                    looked = Instant::now();
                     if in_flight > 0 && heard.elapsed() >= SILENCE_MAX {
                         return Ended::Failed(Cause::silent(&endpoint));
                     }
@@ -226,7 +247,8 @@ impl Session<'_> {
                     }
                     flight.skip(1);
                     if flight.is_empty() {
-                        self.flights.pop_front().map(|flight| self.outbox.recycle(flight));
+                        self.outbox.recycle(std::mem::take(flight));
+                        self.flights.pop_front();
                     }
                     (confirmed, last) = (confirmed + 1, receivers);
                 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::bus::refusal::{advice, shown};
-use crate::bus::{BusError, Endpoint};
+use crate::bus::{BusError, Endpoint, socket};
 use crate::model::display_safe;
 
 /// What became of a session.
@@ -18,6 +18,9 @@ pub(super) enum Cause {
 impl Cause {
     /// The socket could not be opened.
     pub(super) fn unreachable(endpoint: &Endpoint, error: &io::Error) -> Self {
+        if let Some(error) = socket::tls_fault(endpoint, error) {
+            return Self::Lasting(error);
+        }
         let advice = match error.kind() {
             io::ErrorKind::ConnectionRefused => " (is redis-server running there?)",
             io::ErrorKind::NotFound => " (there is no such socket)",
@@ -52,6 +55,9 @@ impl Cause {
 
     /// The connection broke.
     pub(super) fn lost(endpoint: &Endpoint, error: &io::Error) -> Self {
+        if let Some(error) = socket::tls_fault(endpoint, error) {
+            return Self::Lasting(error);
+        }
         match error.kind() {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
                 Self::closed(endpoint)

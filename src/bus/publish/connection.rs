@@ -42,6 +42,13 @@ pub(super) enum Reply {
     Error(String),
 }
 
+/// What a step of logging in was answered.
+enum Answer {
+    Consent,
+    /// The server's words.
+    Refusal(String),
+}
+
 /// What moved on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moved {
@@ -70,10 +77,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection to publish on `channel`, logs in, and hears the server answer.
+    /// Opens a connection to publish on `channel`, without logging in.
     pub(super) async fn open(endpoint: &Endpoint, channel: &str) -> Result<Self, Cause> {
         let stream = socket::connect(endpoint).await.map_err(|error| Cause::unreachable(endpoint, &error))?;
-        let mut connection = Self {
+        Ok(Self {
             stream,
             head: head(channel),
             requests: Vec::with_capacity(REQUESTS_BYTES * 2),
@@ -82,20 +89,24 @@ impl Connection {
             replies: vec![0; REPLIES_BYTES].into(),
             from: 0,
             to: 0,
-        };
+        })
+    }
+
+    /// Logs in, and hears the server answer.
+    pub(super) async fn log_in(&mut self, endpoint: &Endpoint) -> Result<(), Cause> {
         if let Some(auth) = auth(endpoint)
-            && let Some(refusal) = connection.ask(endpoint, &auth).await?
+            && let Some(refusal) = self.ask(endpoint, &auth).await?
         {
             return Err(Cause::refused(endpoint, &refusal));
         }
         let mut name = redis::cmd("CLIENT");
         name.arg("SETNAME").arg(CLIENT_NAME);
         // A courtesy to operators, which an ACL may refuse.
-        connection.ask(endpoint, &name).await?;
-        match connection.ask(endpoint, &redis::cmd("PING")).await? {
+        self.ask(endpoint, &name).await?;
+        match self.ask(endpoint, &redis::cmd("PING")).await? {
             // A user who may only publish is refused a PING, by a server that is there.
             Some(refusal) if !refusal.starts_with("NOPERM") => Err(Cause::refused(endpoint, &refusal)),
-            _ => Ok(connection),
+            _ => Ok(()),
         }
     }
 
@@ -106,31 +117,33 @@ impl Connection {
             self.stream.flush().await?;
             loop {
                 match self.answer() {
-                    Err(NotResp) => return Ok(Err(Cause::not_redis(endpoint))),
-                    Ok(Some(refusal)) => return Ok(Ok(refusal)),
+                    Err(NotResp) => return Ok(Some(Err(Cause::not_redis(endpoint)))),
+                    Ok(Some(Answer::Refusal(text))) => return Ok(Some(Ok(Some(text)))),
+                    Ok(Some(Answer::Consent)) => return Ok(Some(Ok(None))),
                     Ok(None) => {}
                 }
                 if self.exchange().await? == Moved::Closed {
-                    return Ok(Err(Cause::closed(endpoint)));
+                    return Ok(None);
                 }
             }
         };
         match timeout(ANSWER_TIMEOUT, dialogue).await {
             Err(_) => Err(Cause::silent(endpoint)),
             Ok(Err(error)) => Err(Cause::lost(endpoint, &error)),
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(None)) => Err(Cause::closed(endpoint)),
+            Ok(Ok(Some(answer))) => answer,
         }
     }
 
-    /// The next reply of any kind, if it is there whole; the inner option holds an error's words.
-    fn answer(&mut self) -> Result<Option<Option<String>>, NotResp> {
+    /// The next reply of any kind, if it is there whole.
+    fn answer(&mut self) -> Result<Option<Answer>, NotResp> {
         let Some((frame, length)) = read_frame(&self.replies[self.from..self.to])? else { return Ok(None) };
-        let refusal = match frame {
-            Frame::Error(text) => Some(String::from_utf8_lossy(text).into_owned()),
-            _ => None,
+        let answer = match frame {
+            Frame::Error(text) => Answer::Refusal(String::from_utf8_lossy(text).into_owned()),
+            _ => Answer::Consent,
         };
         self.from += length;
-        Ok(Some(refusal))
+        Ok(Some(answer))
     }
 
     /// Whether there is room for another batch of requests.
