@@ -3,6 +3,7 @@
 
 mod backoff;
 mod broker;
+mod cutoff;
 mod endpoint;
 mod local;
 mod publish;
@@ -11,11 +12,13 @@ mod refusal;
 mod resp;
 mod socket;
 mod subscribe;
+mod tls;
 
 pub use backoff::Backoff;
 pub use broker::{Broker, BrokerLimits, BrokerStats};
 pub use endpoint::{Endpoint, EndpointError, Target};
 pub use local::{Local, LocalError, Role};
-pub use publish::{Echo, Link, Message, Outbox, Overflow, Snapshot, publish};
+pub use publish::{Batch, Echo, Link, Outbox, Overflow, Snapshot, publish};
 pub use refusal::BusError;
 pub use subscribe::{Channel, Delivery, Feed, Incoming, LinkState, subscribe};
+pub use tls::{TlsError, TlsFiles};

@@ -3,6 +3,7 @@
 //! Nothing here reads the environment; the binaries do, and hand in what they found.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -79,6 +80,27 @@ fn redacted(text: &str) -> String {
     }
     clean.push_str(rest);
     clean
+}
+
+/// What TLS (`rediss://`) needs beyond the URL.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TlsArgs {
+    /// With TLS: trust the authorities in this PEM file, instead of this machine's own
+    #[arg(long, value_name = "FILE", env = "TICKSCOPE_TLS_CA")]
+    pub tls_ca: Option<PathBuf>,
+    /// With TLS: the certificate, as PEM, to show to a server that asks for one
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// With TLS: the private key of that certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    /// The three files. An empty name, as scripts unset a variable, is none.
+    pub fn files(self) -> [Option<PathBuf>; 3] {
+        [self.tls_ca, self.tls_cert, self.tls_key].map(|file| file.filter(|path| !path.as_os_str().is_empty()))
+    }
 }
 
 /// Reads `0.5` (seconds), `250ms`, `2m`, `1h30m`, `1d` (24 hours). Fits as a clap value parser.

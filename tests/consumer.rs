@@ -13,6 +13,7 @@ mod support {
 
 mod consuming {
     pub mod bench;
+    mod cut_off;
     mod day;
     mod hostile;
     mod interop;
@@ -21,4 +22,5 @@ mod consuming {
     mod loss;
     mod options;
     mod refused;
+    mod tls;
 }

@@ -1,46 +1,45 @@
 //! Publishing over a connection that comes back by itself.
 //!
-//! Messages leave the [`Outbox`] in batches, as pipelines of `PUBLISH`, several of them under way at a time. A batch
+//! Messages leave the [`Outbox`] in batches, as pipelines of `PUBLISH`, many of them under way at a time. A message
 //! counts as sent when the server has confirmed it. One whose confirmation got lost with the connection is sent again
 //! first, so a message may arrive twice (readers tell by `source` and `seq`), but none is lost in silence.
 
+mod batch;
 mod cause;
+mod connection;
 mod outbox;
 
-pub use outbox::{Link, Message, Outbox, Overflow, Snapshot};
+pub use batch::Batch;
+pub use outbox::{Link, Outbox, Overflow, Snapshot};
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, Value};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
 use crate::bus::publish::cause::Cause;
+use crate::bus::publish::connection::{ANSWER_TIMEOUT, Connection, Moved, Reply};
+use crate::bus::publish::outbox::BATCH_MESSAGES_MAX;
+use crate::bus::push::NotResp;
 use crate::bus::{Backoff, BusError, Local, Target, socket};
 
-/// Most messages in one pipeline. Larger ones save nothing more, and a lost one is sent twice as a whole.
-const BATCH_MESSAGES_MAX: usize = 256;
+/// Messages under way at a time: enough that the server still has work when this process is not scheduled for some
+/// milliseconds.
+const IN_FLIGHT_MAX: usize = 8_192;
 
-/// Pipelines under way at a time: enough that the server seldom waits for us. Measured: its core was then up to 95 %
-/// busy.
-const PIPELINES_MAX: usize = 8;
+/// A server that confirms nothing for this long, though it has something to confirm, is taken for gone.
+const SILENCE_MAX: Duration = ANSWER_TIMEOUT;
 
-/// A server that leaves a pipeline unanswered for this long is taken for gone. It may be busy with a slow script for
-/// seconds; users are promised to see a loss within three.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// A look that comes so late means that this process did not run.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// While the server is away, say so at most this often.
 const NOTICE_EVERY: Duration = Duration::from_secs(5);
-
-/// Name of the connection in `CLIENT LIST`.
-const CLIENT_NAME: &str = "tickscope-producer";
 
 /// Is told each message's line once the server has confirmed the message, and how many subscribers it reached.
 pub type Echo = Box<dyn FnMut(&str, u64) + Send>;
@@ -62,7 +61,16 @@ pub async fn publish(
         Target::Local { port } => Some(Local::new(*port)),
         Target::Given(_) => None,
     };
-    let mut session = Session { target, channel, outbox, echo, unconfirmed: VecDeque::new(), proven: false };
+    let mut session = Session {
+        target,
+        channel,
+        outbox,
+        echo,
+        flights: VecDeque::new(),
+        unconfirmed: VecDeque::new(),
+        asked_for_tls: false,
+        proven: false,
+    };
     let outcome = tokio::select! {
         biased;
         () = outbox.abandoned() => Ok(()),
@@ -86,8 +94,12 @@ struct Session<'a> {
     channel: &'a str,
     outbox: &'a Outbox,
     echo: Option<Echo>,
-    /// Messages of earlier connections that were never confirmed; older than all in the outbox.
-    unconfirmed: VecDeque<Message>,
+    /// What is under way on the connection, in order.
+    flights: VecDeque<Batch>,
+    /// What earlier connections left unconfirmed; older than all in the outbox.
+    unconfirmed: VecDeque<Batch>,
+    /// Whether it is TLS that the server expects has been asked, or need not be.
+    asked_for_tls: bool,
     /// The server has confirmed a message once: from then on no failure is taken for lasting.
     proven: bool,
 }
@@ -105,6 +117,9 @@ impl Session<'_> {
                     self.outbox.set_link(true);
                     let ended = self.deliver(&mut connection).await;
                     self.outbox.set_link(false);
+                    // All of it was sent before what was still to be sent again, if anything was.
+                    self.flights.append(&mut self.unconfirmed);
+                    std::mem::swap(&mut self.flights, &mut self.unconfirmed);
                     ended
                 }
                 Err(cause) => Ended::Failed(cause),
@@ -129,7 +144,7 @@ impl Session<'_> {
                 return Ok(());
             }
             // The sequence is endless; a pause is needed all the same.
-            tokio::time::sleep(backoff.next().unwrap_or(RESPONSE_TIMEOUT)).await;
+            tokio::time::sleep(backoff.next().unwrap_or(ANSWER_TIMEOUT)).await;
         }
     }
 
@@ -144,172 +159,108 @@ impl Session<'_> {
         info!("connected to {endpoint} again after {away_s:.1} s; {queued} ticks waited, {dropped} dropped so far");
     }
 
-    /// Opens a connection, logs in, and hears the server answer.
     async fn connect(&mut self, local: Option<&mut Local>) -> Result<Connection, Cause> {
         if let Some(local) = local {
             let role = local.ensure().await.map_err(|error| Cause::Lasting(error.into()))?;
             debug!(?role, "local server");
         }
         let endpoint = self.target.endpoint();
-        let stream = socket::connect(&endpoint).await.map_err(|error| Cause::unreachable(&endpoint, &error))?;
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
-        // The crate would log in itself, but keep the server's reason for a refusal to itself.
-        let plain = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let failed = |error: RedisError| Cause::of(&endpoint, &error);
-        let (mut requests, driver) =
-            MultiplexedConnection::new_with_config(&plain, stream, config).await.map_err(failed)?;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(driver);
-        if let Some(auth) = auth(endpoint.connection_info().redis_settings()) {
-            auth.exec_async(&mut requests).await.map_err(failed)?;
-        }
-        let mut setname = redis::cmd("CLIENT");
-        setname.arg("SETNAME").arg(CLIENT_NAME);
-        // A courtesy to operators, which an ACL may refuse; but whatever answers has to answer like a Redis.
-        match setname.exec_async(&mut requests).await {
-            Err(error) if error.code().is_none() => return Err(failed(error)),
-            _ => {}
-        }
-        match redis::cmd("PING").exec_async(&mut requests).await {
-            // A user who may only publish is refused a PING, by a server that is there.
-            Err(error) if error.kind() != ErrorKind::Server(ServerErrorKind::NoPerm) => Err(failed(error)),
-            _ => Ok(Connection { requests, tasks }),
+        let mut connection = Connection::open(&endpoint, self.channel).await?;
+        let logged_in = connection.log_in(&endpoint).await;
+        // Asked once only: whoever hangs up on everybody is not to be called twice as often.
+        let asked_before = std::mem::replace(&mut self.asked_for_tls, true);
+        match logged_in {
+            Err(Cause::Passing(text)) if !asked_before => {
+                Err(socket::missing_tls(&endpoint).await.map_or(Cause::Passing(text), Cause::Lasting))
+            }
+            logged_in => logged_in.map(|()| connection),
         }
     }
 
-    /// Publishes until the end or a loss. Whatever was not confirmed is kept.
+    /// Publishes until the end or a loss. Whatever was not confirmed stays in `flights`.
     async fn deliver(&mut self, connection: &mut Connection) -> Ended {
-        let mut flights: VecDeque<Flight> = VecDeque::with_capacity(PIPELINES_MAX);
-        let failure = loop {
-            while flights.len() < PIPELINES_MAX
+        let endpoint = self.target.endpoint();
+        let (mut heard, mut looked) = (Instant::now(), Instant::now());
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut in_flight = 0;
+        loop {
+            if in_flight == 0 {
+                heard = Instant::now();
+            }
+            while in_flight < IN_FLIGHT_MAX
+                && connection.has_room()
                 && let Some(batch) = self.next_batch()
             {
-                flights.push_back(Flight::new(connection.requests.clone(), self.channel, batch));
+                in_flight += batch.len();
+                connection.pack(&batch);
+                self.flights.push_back(batch);
             }
-            if flights.is_empty() && self.outbox.is_finished() {
+            if in_flight == 0 && self.outbox.is_finished() {
                 return Ended::Finished;
             }
-            let landed = tokio::select! {
+            tokio::select! {
                 biased;
-                () = poll_fn(|context| poll_front(&mut flights, context)), if !flights.is_empty() => true,
-                () = self.outbox.filled(), if flights.len() < PIPELINES_MAX => false,
-                _ = connection.tasks.join_next() => {
-                    break Cause::Passing(format!("{} closed the connection", self.target.endpoint()));
+                moved = connection.exchange() => match moved {
+                    Ok(Moved::Written) => {}
+                    Ok(Moved::Read) => {
+                        heard = Instant::now();
+                        match self.confirm(connection) {
+                            Ok(confirmed) => in_flight -= confirmed,
+                            Err(cause) => return Ended::Failed(cause),
+                        }
+                    }
+                    Ok(Moved::Closed) => return Ended::Failed(Cause::closed(&endpoint)),
+                    Err(error) => return Ended::Failed(Cause::lost(&endpoint, &error)),
+                },
+                () = self.outbox.filled(), if in_flight < IN_FLIGHT_MAX && connection.has_room() => {}
+                _ = looks.tick() => {
+                    // This process stood still, not the server: what came meanwhile has yet to be looked at.
+                    if looked.elapsed() >= STANDSTILL {
+                        heard = Instant::now();
+                    }
+                    looked = Instant::now();
+                    if in_flight > 0 && heard.elapsed() >= SILENCE_MAX {
+                        return Ended::Failed(Cause::silent(&endpoint));
+                    }
                 }
-            };
-            if landed
-                && let Some(flight) = flights.pop_front()
-                && let Some(error) = self.land(flight)
-            {
-                break Cause::of(&self.target.endpoint(), &error);
             }
-        };
-        for flight in flights {
-            self.land(flight);
         }
-        Ended::Failed(failure)
     }
 
     /// What is to be sent next: first what an earlier connection left unconfirmed.
-    fn next_batch(&mut self) -> Option<Vec<Message>> {
-        let batch: Vec<Message> = if self.unconfirmed.is_empty() {
-            self.outbox.take(BATCH_MESSAGES_MAX)
-        } else {
-            let count = self.unconfirmed.len().min(BATCH_MESSAGES_MAX);
-            self.unconfirmed.drain(..count).collect()
-        };
+    fn next_batch(&mut self) -> Option<Batch> {
+        let batch = self.unconfirmed.pop_front().unwrap_or_else(|| self.outbox.take(BATCH_MESSAGES_MAX));
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Counts what the server confirmed of `flight` and keeps the rest; says what went wrong.
-    fn land(&mut self, flight: Flight) -> Option<RedisError> {
-        let replies = match flight.outcome {
-            Some(Ok(replies)) => replies,
-            Some(Err(error)) => {
-                self.unconfirmed.extend(flight.batch);
-                return Some(error);
-            }
-            None => {
-                self.unconfirmed.extend(flight.batch);
-                return None;
-            }
-        };
-        let (mut confirmed, mut receivers, mut failure) = (0, 0, None);
-        let mut replies = replies.into_iter();
-        for message in flight.batch {
-            match replies.next() {
-                Some(Value::Int(count)) => {
-                    receivers = u64::try_from(count).unwrap_or(0);
-                    confirmed += 1;
-                    if let (Some(line), Some(echo)) = (&message.line, &mut self.echo) {
+    /// Counts what the server has confirmed; says how much that was, or what went wrong.
+    fn confirm(&mut self, connection: &mut Connection) -> Result<usize, Cause> {
+        let endpoint = self.target.endpoint();
+        let (mut confirmed, mut last) = (0, 0);
+        let failure = loop {
+            match (connection.reply(), self.flights.front_mut()) {
+                (Ok(None), _) => break None,
+                (Ok(Some(Reply::Reached(receivers))), Some(flight)) => {
+                    if let (Some(line), Some(echo)) = (flight.line(), &mut self.echo) {
                         echo(line, receivers);
                     }
+                    flight.skip(1);
+                    if flight.is_empty() {
+                        self.outbox.recycle(std::mem::take(flight));
+                        self.flights.pop_front();
+                    }
+                    (confirmed, last) = (confirmed + 1, receivers);
                 }
-                reply => {
-                    failure = Some(match reply {
-                        Some(Value::ServerError(error)) => error.into(),
-                        _ => {
-                            RedisError::from((ErrorKind::UnexpectedReturnType, "PUBLISH was not answered by a number"))
-                        }
-                    });
-                    self.unconfirmed.push_back(message);
-                }
+                (Ok(Some(Reply::Error(reply))), Some(_)) => break Some(Cause::refused(&endpoint, &reply)),
+                // Not a number, or an answer that nobody asked for.
+                (Ok(Some(_)), None) | (Err(NotResp), _) => break Some(Cause::not_redis(&endpoint)),
             }
-        }
+        };
         if confirmed > 0 {
             self.proven = true;
-            self.outbox.confirm(confirmed, receivers);
+            self.outbox.confirm(confirmed, last);
         }
-        failure
-    }
-}
-
-/// The command that logs in, if there is a password. Channels are the same in all databases, so none is selected.
-fn auth(settings: &RedisConnectionInfo) -> Option<redis::Cmd> {
-    let password = settings.password()?;
-    let mut auth = redis::cmd("AUTH");
-    if let Some(username) = settings.username() {
-        auth.arg(username);
-    }
-    auth.arg(password);
-    Some(auth)
-}
-
-/// A connection that answered; dropping it closes it.
-struct Connection {
-    requests: MultiplexedConnection,
-    /// The one task that moves its bytes. It ends when the connection does.
-    tasks: JoinSet<()>,
-}
-
-/// A pipeline under way.
-struct Flight {
-    batch: Vec<Message>,
-    request: Pin<Box<dyn Future<Output = RedisResult<Vec<Value>>> + Send>>,
-    outcome: Option<RedisResult<Vec<Value>>>,
-}
-
-impl Flight {
-    fn new(mut requests: MultiplexedConnection, channel: &str, batch: Vec<Message>) -> Self {
-        let mut pipeline = redis::Pipeline::with_capacity(batch.len());
-        for message in &batch {
-            pipeline.cmd("PUBLISH").arg(channel).arg(message.payload.as_slice());
-        }
-        let count = batch.len();
-        let request = Box::pin(async move { requests.req_packed_commands(&pipeline, 0, count).await });
-        Self { batch, request, outcome: None }
-    }
-}
-
-/// Drives all flights, in order, so that they also leave in order; ready when the first has landed.
-fn poll_front(flights: &mut VecDeque<Flight>, context: &mut Context<'_>) -> Poll<()> {
-    for flight in flights.iter_mut().filter(|flight| flight.outcome.is_none()) {
-        if let Poll::Ready(outcome) = flight.request.as_mut().poll(context) {
-            flight.outcome = Some(outcome);
-        }
-    }
-    match flights.front() {
-        Some(flight) if flight.outcome.is_some() => Poll::Ready(()),
-        _ => Poll::Pending,
+        failure.map_or(Ok(confirmed), Err)
     }
 }

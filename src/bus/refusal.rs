@@ -27,6 +27,16 @@ pub enum BusError {
         /// Address without credentials.
         server: String,
     },
+    /// TLS does not come about.
+    #[error("no secure connection to {server}: {what}. {advice}")]
+    Tls {
+        /// Address without credentials.
+        server: String,
+        /// What went wrong, safe to show.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The shared local server cannot be had.
     #[error(transparent)]
     Local(#[from] LocalError),

@@ -8,7 +8,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::bus::Endpoint;
+use crate::bus::{BusError, Endpoint, tls};
 
 /// How long a connection may take to open. A server on another continent answers in a quarter of that.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,6 +20,9 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 
+/// How long something unknown may take to show what it speaks.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A stream of bytes, whatever carries it.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -27,28 +30,63 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Opens a connection, without logging in.
 pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Duplex>> {
-    let opening = open(endpoint.connection_info().addr());
-    match tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
-        Ok(opened) => opened,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within 3 s")),
+    match endpoint.connection_info().addr() {
+        ConnectionAddr::Tcp(host, port) => {
+            let stream = within(CONNECT_TIMEOUT, open(host, *port)).await?;
+            let Some(connector) = endpoint.tls() else { return Ok(Box::new(stream)) };
+            match within(CONNECT_TIMEOUT, tls::handshake(connector, host, stream)).await {
+                // A Redis without TLS waits for the end of what it takes for a line.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    let plain = within(PROBE_TIMEOUT, async { tls::speaks_plainly(open(host, *port).await?).await });
+                    Err(if plain.await.unwrap_or(false) { tls::no_tls() } else { error })
+                }
+                encrypted => Ok(Box::new(encrypted?)),
+            }
+        }
+        #[cfg(unix)]
+        ConnectionAddr::Unix(path) => {
+            Ok(Box::new(within(CONNECT_TIMEOUT, tokio::net::UnixStream::connect(path)).await?))
+        }
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this kind of address is not supported here")),
     }
 }
 
-async fn open(addr: &ConnectionAddr) -> io::Result<Box<dyn Duplex>> {
-    match addr {
-        ConnectionAddr::Tcp(host, port) => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            let socket = SockRef::from(&stream);
-            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
-            #[cfg(target_os = "linux")]
-            socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
-            Ok(Box::new(stream))
-        }
-        #[cfg(unix)]
-        ConnectionAddr::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await?)),
-        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this kind of address is not supported here")),
+async fn within<T>(limit: Duration, opening: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match tokio::time::timeout(limit, opening).await {
+        Ok(opened) => opened,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()))),
     }
+}
+
+async fn open(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    Ok(stream)
+}
+
+/// What waiting cannot mend about `error`, if TLS is its reason.
+pub(super) fn tls_fault(endpoint: &Endpoint, error: &io::Error) -> Option<BusError> {
+    let (what, advice) = tls::explanation(error)?;
+    Some(BusError::Tls { server: endpoint.to_string(), what, advice })
+}
+
+/// For a server that hung up before it said a word: whether it did because it expects TLS and was not greeted so.
+pub(super) async fn missing_tls(endpoint: &Endpoint) -> Option<BusError> {
+    let ConnectionAddr::Tcp(host, port) = endpoint.connection_info().addr() else { return None };
+    if endpoint.tls().is_some() {
+        return None;
+    }
+    let probe = within(PROBE_TIMEOUT, async { Ok(tls::speaks_tls(host, open(host, *port).await?).await) });
+    let expected = probe.await.unwrap_or(false);
+    expected.then(|| BusError::Tls {
+        server: endpoint.to_string(),
+        what: "it expects TLS".to_owned(),
+        advice: "Write rediss:// in the URL",
+    })
 }
 
 /// The commands that log in to `endpoint` and name the connection, as one packed request each. The first must succeed

@@ -4,8 +4,8 @@
 //! server and the [`Feed`], so nothing can grow. A slow feed shows as backpressure on the socket, which the server
 //! answers by cutting the subscriber off; that ends a session like any other loss and is told to the feed.
 
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 use rand_chacha::ChaCha8Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{debug, info, warn};
 
+use crate::bus::cutoff::{Census, CutOffs};
 use crate::bus::push::{FRAME_BYTES_MAX, Frame, NotResp, read_frame};
 use crate::bus::refusal::{advice, shown};
 use crate::bus::socket::{self, Duplex};
-use crate::bus::{Backoff, BusError, Local, Target};
+use crate::bus::{Backoff, BusError, Endpoint, Local, Target};
 use crate::model::display_safe;
 
 /// The read buffer to begin with: a few thousand ticks, so that a flood is taken in large batches.
@@ -37,6 +38,9 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 /// An attempt that fails for the same reason as the one before it is told this often: a night without a server is some
 /// thousand lines, not fifty thousand.
 const SAME_CAUSE_EVERY: Duration = Duration::from_secs(10);
+
+/// More bytes than this in reads that each found more than they could take mean that the reader has fallen behind.
+const BACKLOG_BYTES: usize = 2 * BUFFER_BYTES;
 
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-consumer";
@@ -88,6 +92,8 @@ pub enum Incoming<'a> {
 pub trait Feed: Send {
     /// Takes all that one read of the socket completed, in order. What it leaves is lost.
     fn take(&mut self, delivery: &mut Delivery<'_>);
+    /// The server had cut the last subscription off, because this reader fell behind.
+    fn cut_off(&mut self);
     /// The connection's state has changed.
     fn link(&mut self, state: LinkState);
 }
@@ -153,7 +159,16 @@ pub async fn subscribe(
         Target::Local { port } => Some(Local::new(*port)),
         Target::Given(_) => None,
     };
-    let mut session = Session { target, channels, feed, was_live: false, live_since: None, buffer: Buffer::new() };
+    let mut session = Session {
+        target,
+        channels,
+        feed,
+        was_live: false,
+        asked_for_tls: false,
+        cut_offs: CutOffs::default(),
+        live_since: None,
+        buffer: Buffer::new(),
+    };
     session.feed.link(LinkState::Connecting);
     let mut told: Option<(String, Instant)> = None;
     let outcome = loop {
@@ -207,21 +222,26 @@ struct Buffer {
     skip: usize,
     /// Messages since the connection was opened.
     messages: u64,
+    /// Bytes of the reads of late that each found more than they could take, and of the one after them.
+    backlog: usize,
+    /// The last read was such a one.
+    brimful: bool,
 }
 
 impl Buffer {
     fn new() -> Self {
-        Self { bytes: vec![0; BUFFER_BYTES], filled: 0, skip: 0, messages: 0 }
+        Self { bytes: vec![0; BUFFER_BYTES], filled: 0, skip: 0, messages: 0, backlog: 0, brimful: false }
     }
 
     fn clear(&mut self) {
         (self.filled, self.skip, self.messages) = (0, 0, 0);
+        (self.backlog, self.brimful) = (0, false);
     }
 
     /// Reads once; zero bytes mean the end of the stream. The buffer grows up to one longest frame.
-    async fn read(&mut self, stream: &mut dyn Duplex) -> std::io::Result<usize> {
+    async fn read(&mut self, stream: &mut dyn Duplex) -> io::Result<usize> {
         if self.filled == FRAME_BYTES_MAX {
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a reply is too long to be held"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a reply is too long to be held"));
         }
         if self.filled == self.bytes.len() {
             let grown = (self.bytes.len() * 2).min(FRAME_BYTES_MAX);
@@ -229,7 +249,17 @@ impl Buffer {
         }
         let read = stream.read(&mut self.bytes[self.filled..]).await?;
         self.filled += read;
+        if read > 0 {
+            self.backlog = if self.brimful { self.backlog + read } else { read };
+            self.brimful = self.filled == self.bytes.len();
+        }
         Ok(read)
+    }
+
+    /// At the end of a connection: whether the server had more to send. What it has not sent yet when it closes goes
+    /// missing, so such a stream ends within a frame, or at least after a long backlog.
+    fn is_torn(&self) -> bool {
+        self.filled > 0 || self.skip > 0 || self.backlog > BACKLOG_BYTES
     }
 
     /// Takes every whole frame, hands messages to `feed` and the rest to `reply`.
@@ -263,6 +293,9 @@ struct Session<'a, F> {
     feed: &'a mut F,
     /// The server has accepted the subscription once: from then on no failure is taken for lasting.
     was_live: bool,
+    /// Whether it is TLS that the server expects has been asked, or need not be.
+    asked_for_tls: bool,
+    cut_offs: CutOffs,
     live_since: Option<Instant>,
     buffer: Buffer,
 }
@@ -281,12 +314,21 @@ impl<F: Feed> Session<'_, F> {
         let endpoint = self.target.endpoint();
         let mut stream = match socket::connect(&endpoint).await {
             Ok(stream) => stream,
-            Err(error) => return Ended::Lost(format!("cannot reach {endpoint}: {error}")),
+            Err(error) => return lost(&endpoint, &error, "cannot reach"),
         };
-        for (command, required) in socket::greeting(&endpoint, CLIENT_NAME) {
-            if let Err(ended) = self.ask(&mut *stream, &command, 1, required).await {
-                return ended;
+        for (at, (command, required)) in socket::greeting(&endpoint, CLIENT_NAME).into_iter().enumerate() {
+            match self.ask(&mut *stream, &command, 1, required).await {
+                Ok(()) => {}
+                // Perhaps it expects TLS. Asked once only: whoever hangs up on everybody is not to be called twice as
+                // often.
+                Err(Ended::Lost(cause)) if at == 0 && !std::mem::replace(&mut self.asked_for_tls, true) => {
+                    return socket::missing_tls(&endpoint).await.map_or(Ended::Lost(cause), Ended::Refused);
+                }
+                Err(ended) => return ended,
             }
+        }
+        if let Err(ended) = self.look_back(&mut *stream).await {
+            return ended;
         }
         for (verb, wanted) in [("SUBSCRIBE", false), ("PSUBSCRIBE", true)] {
             let mut command = redis::cmd(verb);
@@ -305,10 +347,41 @@ impl<F: Feed> Session<'_, F> {
             }
         }
         info!("subscribed at {endpoint}");
-        self.was_live = true;
+        (self.was_live, self.asked_for_tls) = (true, true);
         self.live_since = Some(Instant::now());
         self.feed.link(LinkState::Live);
         self.deliver(&mut *stream).await
+    }
+
+    /// Asks what the server knows of cut-offs, and tells it if the subscription before this one was.
+    async fn look_back(&mut self, stream: &mut dyn Duplex) -> Result<(), Ended> {
+        let endpoint = self.target.endpoint();
+        let question = redis::cmd("INFO").get_packed_command();
+        let dialogue = async {
+            stream.write_all(&question).await?;
+            stream.flush().await?;
+            loop {
+                // Nothing else is said before the subscription.
+                let heard = &self.buffer.bytes[..self.buffer.filled];
+                if let Some((_, length)) = read_frame(heard).map_err(|NotResp| io::ErrorKind::InvalidData)? {
+                    let census = Census::read(&heard[..length]);
+                    self.buffer.filled = 0;
+                    return Ok(census);
+                }
+                if self.buffer.read(stream).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        };
+        let census = match timeout(ANSWER_TIMEOUT, dialogue).await {
+            Ok(Ok(census)) => census,
+            Ok(Err(error)) => return Err(lost(&endpoint, &error, "lost")),
+            Err(_) => return Err(Ended::Lost(format!("{endpoint} does not answer INFO"))),
+        };
+        if self.cut_offs.look(&endpoint, census) {
+            self.feed.cut_off();
+        }
+        Ok(())
     }
 
     /// Sends a command and waits for `replies` answers. Messages that come in between are delivered.
@@ -319,9 +392,11 @@ impl<F: Feed> Session<'_, F> {
         replies: usize,
         required: bool,
     ) -> Result<(), Ended> {
-        let server = self.target.endpoint().to_string();
+        let endpoint = self.target.endpoint();
+        let server = endpoint.to_string();
         let dialogue = async {
             stream.write_all(command).await?;
+            stream.flush().await?;
             let mut answered = 0;
             let mut refusal = None;
             while answered < replies && refusal.is_none() {
@@ -338,11 +413,11 @@ impl<F: Feed> Session<'_, F> {
                     return Ok(Err(Some(Ended::Refused(BusError::NotRedis { server: server.clone() }))));
                 }
             }
-            Ok::<_, std::io::Error>(Ok(refusal))
+            Ok::<_, io::Error>(Ok(refusal))
         };
         match timeout(ANSWER_TIMEOUT, dialogue).await {
             Err(_) => Err(Ended::Lost(format!("{server} accepts connections but does not answer like a Redis server"))),
-            Ok(Err(error)) => Err(Ended::Lost(format!("lost {server}: {error}"))),
+            Ok(Err(error)) => Err(lost(&endpoint, &error, "lost")),
             Ok(Ok(Err(None))) => Err(Ended::Lost(format!("{server} closed the connection while it was being set up"))),
             Ok(Ok(Err(Some(ended)))) => Err(ended),
             Ok(Ok(Ok(Some(reply)))) => refused(server, &reply, required),
@@ -355,23 +430,34 @@ impl<F: Feed> Session<'_, F> {
         let mut heard = Instant::now();
         let mut pulse = tokio::time::interval(PING_EVERY / 4);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut pinged = heard;
+        let (mut pinged, mut beaten) = (heard, heard);
         loop {
             tokio::select! {
                 biased;
                 read = self.buffer.read(stream) => match read {
-                    Ok(0) => return Ended::Lost(format!(
-                        "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
-                    )),
+                    Ok(0) => {
+                        self.cut_offs.ended(self.buffer.is_torn());
+                        return Ended::Lost(format!(
+                            "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
+                        ));
+                    }
                     Ok(_) => {
                         heard = Instant::now();
                         if self.buffer.drain(self.feed, |_| {}).is_err() {
                             return Ended::Lost(format!("{server} sent something that is not the Redis protocol"));
                         }
                     }
-                    Err(error) => return Ended::Lost(format!("lost {server}: {error}")),
+                    Err(error) => {
+                        self.cut_offs.ended(self.buffer.is_torn());
+                        return Ended::Lost(format!("lost {server}: {error}"));
+                    }
                 },
                 _ = pulse.tick() => {
+                    // This process stood still, not the server: what came meanwhile has yet to be looked at.
+                    if beaten.elapsed() >= PING_EVERY {
+                        heard = Instant::now();
+                    }
+                    beaten = Instant::now();
                     let silent = heard.elapsed();
                     if silent >= SILENCE_MAX {
                         return Ended::Lost(format!("{server} has not answered for {:.1} s", silent.as_secs_f64()));
@@ -379,7 +465,11 @@ impl<F: Feed> Session<'_, F> {
                     if silent >= PING_EVERY && pinged.elapsed() >= PING_EVERY {
                         pinged = Instant::now();
                         // A full send buffer is no failure in itself: silence decides.
-                        if let Ok(Err(error)) = timeout(PING_EVERY, stream.write_all(PING)).await {
+                        let ping = async {
+                            stream.write_all(PING).await?;
+                            stream.flush().await
+                        };
+                        if let Ok(Err(error)) = timeout(PING_EVERY, ping).await {
                             return Ended::Lost(format!("lost {server}: {error}"));
                         }
                     }
@@ -391,6 +481,14 @@ impl<F: Feed> Session<'_, F> {
 
 /// `PING`, which both protocol versions allow to subscribers.
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+/// Sorts what the operating system or TLS said: what waiting can mend, and what it cannot.
+fn lost(endpoint: &Endpoint, error: &io::Error, what: &str) -> Ended {
+    match socket::tls_fault(endpoint, error) {
+        Some(error) => Ended::Refused(error),
+        None => Ended::Lost(format!("{what} {endpoint}: {error}")),
+    }
+}
 
 /// Sorts an error reply: what waiting can mend, what it cannot, and what does not matter.
 fn refused(server: String, reply: &str, required: bool) -> Result<(), Ended> {

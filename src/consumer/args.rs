@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use thiserror::Error;
 
-use crate::bus::{Channel, Endpoint, EndpointError, Target};
-use crate::cli::{DurationError, parse_duration, parse_port};
+use crate::bus::{Channel, Endpoint, EndpointError, Target, TlsFiles};
+use crate::cli::{DurationError, TlsArgs, parse_duration, parse_port};
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Size, Theme};
 
@@ -85,10 +85,13 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = CHANNEL)]
     pub channel: Vec<String>,
     /// Redis server.
-    #[arg(help = "Redis server, as redis://[user:password@]host[:port] or unix:///path; a password is safer in \
-                REDIS_URL, where no list of processes shows it [default: this machine's, or a built-in one]")]
+    #[arg(help = "Redis server, as redis://[user:password@]host[:port], rediss:// with TLS, or unix:///path; a \
+                password is safer in REDIS_URL, where no list of processes shows it [default: this machine's, or a built-in one]")]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis: Option<String>,
+    /// Files for TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
     #[arg(long, value_name = "PORT", default_value_t = LOCAL_PORT, value_parser = parse_port)]
     #[arg(allow_negative_numbers = true)]
@@ -295,7 +298,10 @@ impl Args {
         // An empty REDIS_URL is how shells unset a variable.
         let url = self.redis.filter(|url| !url.trim().is_empty() && !self.demo);
         let target = match url {
-            Some(url) => Target::Given(Endpoint::parse(&url)?),
+            Some(url) => {
+                let [ca, cert, key] = self.tls.files();
+                Target::Given(Endpoint::parse_with(&url, &TlsFiles { ca, cert, key })?)
+            }
             None => Target::Local { port: self.local_port },
         };
         Ok(Config {

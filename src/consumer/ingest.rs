@@ -129,6 +129,11 @@ impl Feed for Ingest {
         }
     }
 
+    fn cut_off(&mut self) {
+        self.shared.link().cut_off += 1;
+        self.shared.touch();
+    }
+
     fn link(&mut self, state: LinkState) {
         let mut link = self.shared.link();
         match &state {

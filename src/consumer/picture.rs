@@ -118,7 +118,7 @@ impl Picture {
         let seeing = Seeing { span, edge_ns, newest_ns, stale, oldest_ns, axis, counts_seconds: stale || down };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
-        let footer = Footer { figures: self.figures(&gathered, rejected, link.reconnects) };
+        let footer = Footer { figures: self.figures(&gathered, rejected, &link) };
         (Scene { theme: controls.theme, header, chart, footer, help, toast }, seeing)
     }
 
@@ -262,7 +262,7 @@ impl Picture {
         }
     }
 
-    fn figures(&self, gathered: &Gathered, rejected: u64, reconnects: u64) -> Vec<(Tone, String)> {
+    fn figures(&self, gathered: &Gathered, rejected: u64, link: &Link) -> Vec<(Tone, String)> {
         let counters = &gathered.counters;
         let alarming = |n: u64| if n > 0 { Tone::Warn } else { Tone::Good };
         let mut figures = vec![
@@ -275,7 +275,8 @@ impl Picture {
         figures.push((alarming(counters.lost), format!("lost {}", format::count(counters.lost))));
         figures.push((alarming(rejected), format!("rejected {}", format::count(rejected))));
         let seldom = [
-            (reconnects, "reconnects"),
+            (link.reconnects, "reconnects"),
+            (link.cut_off, "cut off"),
             (counters.too_late, "too late"),
             (counters.duplicates, "duplicates"),
             (counters.over_symbols_max, "beyond --max-symbols"),

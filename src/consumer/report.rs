@@ -48,6 +48,8 @@ pub struct Report {
     pub over_max_symbols: u64,
     /// Times the connection came back.
     pub reconnects: u64,
+    /// Times the server cut the connection off because this reader fell behind.
+    pub cut_off: u64,
     /// Length of the run, s.
     pub elapsed_s: f64,
     /// From timestamp to screen; absent without a window, and where no clock was comparable.
@@ -66,7 +68,10 @@ pub struct Report {
 impl Report {
     pub(super) fn collect(shared: &Shared, meters: &Meters, elapsed_s: f64) -> Self {
         let rejected = shared.rejects().iter().collect();
-        let reconnects = shared.link().reconnects;
+        let (reconnects, cut_off) = {
+            let link = shared.link();
+            (link.reconnects, link.cut_off)
+        };
         let book = shared.book();
         let counters = book.counters();
         let of_symbol = |series: &crate::series::Series| {
@@ -93,6 +98,7 @@ impl Report {
             ignored: counters.ignored,
             over_max_symbols: counters.over_symbols_max,
             reconnects,
+            cut_off,
             elapsed_s,
             latency_ms: meters.latency_report(),
             frames: meters.frames_report(),

@@ -23,6 +23,8 @@ pub(super) struct Link {
     pub(super) since: Instant,
     /// Times it came back after having been live.
     pub(super) reconnects: u64,
+    /// Times the server cut it off because this reader fell behind.
+    pub(super) cut_off: u64,
     pub(super) was_live: bool,
 }
 
@@ -121,7 +123,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub(super) fn new(book: Book) -> Self {
-        let link = Link { state: LinkState::Connecting, since: Instant::now(), reconnects: 0, was_live: false };
+        let link =
+            Link { state: LinkState::Connecting, since: Instant::now(), reconnects: 0, cut_off: 0, was_live: false };
         Self {
             book: Mutex::new(book),
             rejects: Mutex::default(),

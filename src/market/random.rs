@@ -28,6 +28,10 @@ const HALF_SPREAD: f64 = 0.000_05;
 /// financial markets", Gopikrishnan, Plerou, Gabaix, Stanley, Phys. Rev. E 62, 2000).
 const SIZE_TAIL_EXPONENT: f64 = 1.5;
 
+/// A uniform number above this means a single lot: 2^-[`SIZE_TAIL_EXPONENT`], rounded up by far more than `powf` can err.
+/// Two trades of three are spared the power that way.
+const SINGLE_LOT_ABOVE: f64 = 0.353_554;
+
 /// Shares in a round lot.
 const LOT: f64 = 100.0;
 
@@ -133,9 +137,14 @@ impl Market {
         let traded = if bits & 1 == 0 { self.mid + half_spread } else { self.mid - half_spread };
         // In (0, 1]: never zero, so that the power below is finite.
         let uniform = ((bits >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-        let lots = uniform.powf(-1.0 / SIZE_TAIL_EXPONENT).floor().min(LOTS_MAX);
+        let lots = if uniform > SINGLE_LOT_ABOVE { 1.0 } else { lots(uniform) };
         ((traded * 100.0).round() / 100.0, Some(lots * LOT))
     }
+}
+
+/// The lots of a trade, for a uniform number in (0, 1].
+fn lots(uniform: f64) -> f64 {
+    uniform.powf(-1.0 / SIZE_TAIL_EXPONENT).floor().min(LOTS_MAX)
 }
 
 /// Spread evenly over the logarithm of 20 to 400, as share prices are; always the same for one name.
@@ -229,6 +238,12 @@ mod tests {
         // P(lots >= 10) = 10^-1.5 = 3.2 %.
         let share = sizes.iter().filter(|size| **size >= 10.0 * LOT).count() as f64 / sizes.len() as f64;
         assert!((0.028..0.036).contains(&share), "{share} of the trades have ten lots or more");
+    }
+
+    #[test]
+    fn the_short_way_to_a_single_lot_is_the_long_ways_answer() {
+        assert_eq!((lots(SINGLE_LOT_ABOVE), lots(SINGLE_LOT_ABOVE - 1e-6)), (1.0, 2.0));
+        assert!((0..=1_000).all(|step| lots(SINGLE_LOT_ABOVE + f64::from(step) / 1_000.0) == 1.0));
     }
 
     #[test]

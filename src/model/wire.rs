@@ -23,6 +23,9 @@ pub enum TimestampFormat {
 /// Whole numbers up to here are exact in an `f64` and are written without a decimal point.
 const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// Hundredths below this have at most fifteen digits.
+const HUNDREDTHS_MAX: f64 = 1e15;
+
 /// Appends `tick` to `out` as one JSON object: symbol, price and timestamp first, then what is known of size, seq and
 /// source. Readers see the same price bits that `tick` holds.
 pub fn write_tick(out: &mut Vec<u8>, tick: &Tick, format: TimestampFormat) {
@@ -37,7 +40,8 @@ pub fn write_tick(out: &mut Vec<u8>, tick: &Tick, format: TimestampFormat) {
         write_number(out, size);
     }
     if let Some(seq) = tick.seq {
-        put(out, format_args!(",\"seq\":{seq}"));
+        out.extend_from_slice(b",\"seq\":");
+        write_integer(out, seq);
     }
     if let Some(source) = &tick.source {
         out.extend_from_slice(b",\"source\":");
@@ -46,47 +50,166 @@ pub fn write_tick(out: &mut Vec<u8>, tick: &Tick, format: TimestampFormat) {
     out.push(b'}');
 }
 
-/// Formats into a vector.
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // A vector takes every write: there is no error to handle.
-    let _ = out.write_fmt(text);
+fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// `value` below 100, with its leading zero.
+fn write_two_digits(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&[b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]);
 }
 
 fn write_string(out: &mut Vec<u8>, text: &str) {
-    // Serialising a string into a vector cannot fail.
-    let _ = serde_json::to_writer(out, text);
+    // Nearly every symbol: nothing in it that JSON would write as an escape.
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        // Serialising a string into a vector cannot fail.
+        let _ = serde_json::to_writer(out, text);
+    }
 }
 
+/// The shortest digits that read back to the same bits.
 fn write_number(out: &mut Vec<u8>, value: f64) {
     if value.fract() == 0.0 && value.abs() < EXACT_INTEGER_MAX && !(value == 0.0 && value.is_sign_negative()) {
-        put(out, format_args!("{}", value as i64));
-    } else {
-        // Finite by construction, so this writes the shortest digits that read back to the same bits.
+        write_integer(out, value as i64);
+    } else if !write_hundredths(out, value) {
+        // Finite by construction, so this is a number.
         let _ = serde_json::to_writer(out, &value);
     }
+}
+
+/// Writes `value` if it is the `f64` nearest to a number of whole hundredths, as nearly all prices are; else nothing.
+///
+/// Doubles tell all decimals of up to fifteen digits apart, so no other decimal that short reads back as `value`, and
+/// these are the digits that the search for the shortest ones would find.
+fn write_hundredths(out: &mut Vec<u8>, value: f64) -> bool {
+    let hundredths = (value * 100.0).round();
+    if hundredths.abs() >= HUNDREDTHS_MAX || hundredths / 100.0 != value || hundredths == 0.0 {
+        return false;
+    }
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    let hundredths = hundredths.abs() as u64;
+    write_integer(out, hundredths / 100);
+    out.push(b'.');
+    match hundredths % 100 {
+        tenths if tenths % 10 == 0 => out.push(b'0' + (tenths / 10) as u8),
+        rest => write_two_digits(out, rest),
+    }
+    true
 }
 
 fn write_timestamp(out: &mut Vec<u8>, timestamp: Timestamp, format: TimestampFormat) {
     let nanos = timestamp.as_nanos();
     match format {
         TimestampFormat::Seconds => {
-            put(out, format_args!("{}", nanos / NS_PER_S));
-            let (mut fraction, mut digits) = (nanos % NS_PER_S, 9);
-            if fraction > 0 {
-                while fraction % 10 == 0 {
-                    fraction /= 10;
-                    digits -= 1;
-                }
-                put(out, format_args!(".{fraction:0digits$}"));
-            }
+            write_integer(out, nanos / NS_PER_S);
+            write_fraction(out, nanos % NS_PER_S);
         }
-        TimestampFormat::Millis => put(out, format_args!("{}", nanos / 1_000_000)),
-        TimestampFormat::Micros => put(out, format_args!("{}", nanos / 1_000)),
-        TimestampFormat::Nanos => put(out, format_args!("{nanos}")),
+        TimestampFormat::Millis => write_integer(out, nanos / 1_000_000),
+        TimestampFormat::Micros => write_integer(out, nanos / 1_000),
+        TimestampFormat::Nanos => write_integer(out, nanos),
         TimestampFormat::Rfc3339 => match jiff::Timestamp::from_nanosecond(i128::from(nanos)) {
             Ok(instant) => put(out, format_args!("\"{instant}\"")),
             // Every i64 of nanoseconds lies within jiff's range; digits are the honest fallback.
-            Err(_) => put(out, format_args!("{nanos}")),
+            Err(_) => write_integer(out, nanos),
         },
+    }
+}
+
+/// A point and as many digits as `nanos`, a part of a second, needs; nothing for zero.
+fn write_fraction(out: &mut Vec<u8>, nanos: i64) {
+    if nanos == 0 {
+        return;
+    }
+    let mut rest = nanos as u32;
+    let mut digits = *b".000000000";
+    for digit in digits[1..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let end = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0);
+    out.extend_from_slice(&digits[..=end]);
+}
+
+/// Formats into a vector.
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // A vector takes every write: there is no error to handle.
+    let _ = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn number(value: f64) -> String {
+        written(|out| write_number(out, value))
+    }
+
+    #[test]
+    fn numbers_are_as_short_as_can_be() {
+        for (value, text) in [
+            (190.12, "190.12"),
+            (190.1, "190.1"),
+            (190.0, "190"),
+            (-37.63, "-37.63"),
+            (-0.05, "-0.05"),
+            (0.01, "0.01"),
+            (-0.0, "-0.0"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e-7, "1e-7"),
+            (9_999_999_999_999.99, "9999999999999.99"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hundredths_are_written_as_the_general_way_writes_them(hundredths in -1_000_000_000_000_000_i64..1_000_000_000_000_000) {
+            for scale in [100.0, 100_000.0, 10_000_000_000.0] {
+                let value = (hundredths as f64 / scale * 100.0).round() / 100.0;
+                if value.fract() != 0.0 {
+                    prop_assert_eq!(number(value), serde_json::to_string(&value).unwrap());
+                }
+            }
+        }
+
+        #[test]
+        fn any_number_is_written_as_the_general_way_writes_it(bits: u64) {
+            let value = f64::from_bits(bits);
+            if value.is_finite() && (value.fract() != 0.0 || value.abs() >= EXACT_INTEGER_MAX) {
+                prop_assert_eq!(number(value), serde_json::to_string(&value).unwrap());
+            }
+        }
+
+        #[test]
+        fn text_is_escaped_as_json_wants_it(text in ".{0,12}", ascii in "[ -~]{0,12}") {
+            for text in [text, ascii] {
+                prop_assert_eq!(written(|out| write_string(out, &text)), serde_json::to_string(&text).unwrap());
+            }
+        }
+
+        #[test]
+        fn a_second_has_the_decimals_that_it_needs(nanos in 0..=i64::MAX) {
+            for nanos in [nanos, nanos / 1_000 * 1_000, nanos / NS_PER_S * NS_PER_S] {
+                let timestamp = Timestamp::from_nanos(nanos).unwrap();
+                let whole = format!("{}.{:09}", nanos / NS_PER_S, nanos % NS_PER_S);
+                let text = written(|out| write_timestamp(out, timestamp, TimestampFormat::Seconds));
+                prop_assert_eq!(text, whole.trim_end_matches('0').trim_end_matches('.'));
+            }
+        }
     }
 }

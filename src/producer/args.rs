@@ -10,8 +10,8 @@ use clap::{Parser, ValueEnum};
 use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
-use crate::bus::{Endpoint, EndpointError, Target};
-use crate::cli::{Console, parse_duration, parse_port};
+use crate::bus::{Endpoint, EndpointError, Target, TlsFiles};
+use crate::cli::{Console, TlsArgs, parse_duration, parse_port};
 use crate::market::{Format, Generator, Model, Rate, Schedule, Selection, Speed, SpeedError};
 use crate::model::{
     SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe, parse_timestamp,
@@ -106,9 +106,15 @@ pub struct Args {
     channel: String,
 
     // In an attribute, because rustdoc would take the addresses for links.
-    #[arg(long, help = "Redis server, as redis://[user:password@]host[:port][/db] or unix:///path")]
+    #[arg(
+        long,
+        help = "Redis server, as redis://[user:password@]host[:port][/db], rediss:// with TLS, or unix:///path"
+    )]
     #[arg(value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     redis: Option<String>,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 
     /// Port on this machine that is used, or served, when no server is given
     #[arg(long, value_name = "PORT", default_value_t = 6379, value_parser = parse_port)]
@@ -287,7 +293,10 @@ impl Args {
     fn target(&self) -> Result<Target, UsageError> {
         // An empty variable is how scripts unset one.
         match self.redis.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
-            Some(url) => Ok(Target::Given(Endpoint::parse(url)?)),
+            Some(url) => {
+                let [ca, cert, key] = self.tls.clone().files();
+                Ok(Target::Given(Endpoint::parse_with(url, &TlsFiles { ca, cert, key })?))
+            }
             None => Ok(Target::Local { port: self.local_port }),
         }
     }

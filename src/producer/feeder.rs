@@ -7,17 +7,18 @@ use std::time::Duration;
 use compact_str::CompactString;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::bus::{Message, Outbox, Overflow};
+use crate::bus::{Batch, Outbox, Overflow};
 use crate::market::{Generator, Playback};
-use crate::model::{Tick, Timestamp, TimestampFormat, write_tick};
+use crate::model::{Timestamp, TimestampFormat, write_tick};
 use crate::producer::input::{Input, InputReport, Job};
 use crate::producer::{Config, Pace, Source, progress};
 
 /// Ticks handed over at a time when more than one is due.
 const BATCH_TICKS: usize = 256;
 
-/// Room for a tick's JSON with all its fields; longer symbols make it grow.
-const PAYLOAD_BYTES: usize = 160;
+/// Ticks of a flood that share one reading of the clock. They are made within microseconds, and each reading would take
+/// a tenth of the time that a tick takes.
+const STAMP_TICKS: usize = 16;
 
 /// When the duration is over, ticks that were due before may still be handed over for this long: a process that was
 /// not scheduled for a moment still sends exactly what was asked. More than that is overload, and shown as such.
@@ -81,9 +82,11 @@ pub(super) struct Feeder<'a> {
     with_lines: bool,
     outbox: &'a Outbox,
     lag: &'a Lag,
-    batch: Vec<Message>,
+    batch: Batch,
     /// Ticks handed over or in the batch.
     made: u64,
+    /// The clock, as it was read last.
+    now: Timestamp,
 }
 
 impl<'a> Feeder<'a> {
@@ -106,8 +109,9 @@ impl<'a> Feeder<'a> {
             with_lines: config.display.ticks,
             outbox,
             lag,
-            batch: Vec::with_capacity(BATCH_TICKS),
+            batch: Batch::default(),
             made: 0,
+            now: Timestamp::default(),
         })
     }
 
@@ -213,26 +217,24 @@ impl<'a> Feeder<'a> {
 
     /// Puts the next tick into the batch.
     fn make(&mut self) {
-        let now = Timestamp::now();
+        // Waiting happens only between batches.
+        if !matches!(self.pace, Pace::Unpaced) || self.batch.len().is_multiple_of(STAMP_TICKS) {
+            self.now = Timestamp::now();
+        }
         let tick = match &mut self.ticks {
-            Ticks::Market(generator) => Some(generator.tick(now)),
+            Ticks::Market(generator) => Some(generator.tick(self.now)),
             Ticks::Input(input) => input.next(),
         };
         let Some(mut tick) = tick else { return };
         if !self.keep_timestamps {
-            tick.timestamp = now;
+            tick.timestamp = self.now;
         }
         self.made += 1;
         // Whoever publishes a tick numbers it: a recording's own numbers would look like duplicates when played twice.
         tick.seq = self.id.is_some().then_some(self.made);
         tick.source.clone_from(&self.id);
-        self.batch.push(self.message(&tick));
-    }
-
-    fn message(&self, tick: &Tick) -> Message {
-        let mut payload = Vec::with_capacity(PAYLOAD_BYTES);
-        write_tick(&mut payload, tick, self.timestamps);
-        Message { payload, line: self.with_lines.then(|| progress::line(tick)) }
+        let line = self.with_lines.then(|| progress::line(&tick));
+        self.batch.push(line, |out| write_tick(out, &tick, self.timestamps));
     }
 
     async fn flush(&mut self) {

@@ -117,7 +117,7 @@ fn a_server_that_dies_three_times_is_counted_three_times() {
         wait_for_counts(&mut consumer, round as u64, 0);
     }
     let report = finish(consumer, 3, 0);
-    assert_eq!((&report["reconnects"], &report["kept"]), (&json!(3), &json!(3)));
+    assert_eq!((&report["reconnects"], &report["kept"], &report["cut_off"]), (&json!(3), &json!(3), &json!(0)));
 }
 
 #[test]
@@ -166,6 +166,7 @@ fn a_consumer_that_was_frozen_and_cut_off_says_what_it_missed() {
         let figure = |name: &str| report[name].as_u64().unwrap();
         assert_eq!(figure("kept") + figure("lost"), seq + 1, "{report} over {name}");
         assert!(figure("lost") > 64 && figure("reconnects") == 1, "{report} over {name}");
+        assert_eq!(figure("cut_off"), 1, "{report} over {name}");
     });
 }
 

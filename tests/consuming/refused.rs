@@ -89,7 +89,7 @@ fn a_url_that_cannot_be_read_is_not_repeated() {
         format!("redis://user:{SECRET}@host:99999"),
         format!("redis://user:{SECRET}@host/database"),
         format!("http://user:{SECRET}@host"),
-        format!("rediss://user:{SECRET}@host"),
+        format!("rediss://user:{SECRET}@host:port"),
         format!("user:{SECRET}"),
         SECRET.to_owned(),
     ] {

@@ -2,10 +2,8 @@
 
 use std::io;
 
-use redis::{ErrorKind, RedisError};
-
 use crate::bus::refusal::{advice, shown};
-use crate::bus::{BusError, Endpoint};
+use crate::bus::{BusError, Endpoint, socket};
 use crate::model::display_safe;
 
 /// What became of a session.
@@ -20,6 +18,9 @@ pub(super) enum Cause {
 impl Cause {
     /// The socket could not be opened.
     pub(super) fn unreachable(endpoint: &Endpoint, error: &io::Error) -> Self {
+        if let Some(error) = socket::tls_fault(endpoint, error) {
+            return Self::Lasting(error);
+        }
         let advice = match error.kind() {
             io::ErrorKind::ConnectionRefused => " (is redis-server running there?)",
             io::ErrorKind::NotFound => " (there is no such socket)",
@@ -28,36 +29,40 @@ impl Cause {
         Self::Passing(format!("cannot reach {endpoint}: {}{advice}", display_safe(&error.to_string())))
     }
 
-    /// The redis crate gave up on a request.
-    pub(super) fn of(endpoint: &Endpoint, error: &RedisError) -> Self {
+    /// The server answers, and will not have it.
+    pub(super) fn refused(endpoint: &Endpoint, reply: &str) -> Self {
         let server = endpoint.to_string();
-        let reply = reply_of(error);
-        if let Some(advice) = advice(&reply) {
-            return Self::Lasting(BusError::Refused { server, reply: shown(&reply), advice });
-        }
-        match error.kind() {
-            ErrorKind::Parse => Self::Lasting(BusError::NotRedis { server }),
-            ErrorKind::Io if error.is_timeout() => {
-                Self::Passing(format!("{server} accepts connections but does not answer like a Redis server"))
-            }
-            ErrorKind::Io if is_end(error) => Self::Passing(format!("{server} closed the connection")),
-            ErrorKind::Io => Self::Passing(format!("lost {server}: {}", shown(&error.to_string()))),
-            _ => Self::Passing(format!("{server} answers: {}", shown(&reply))),
+        match advice(reply) {
+            Some(advice) => Self::Lasting(BusError::Refused { server, reply: shown(reply), advice }),
+            None => Self::Passing(format!("{server} answers: {}", shown(reply))),
         }
     }
-}
 
-fn is_end(error: &RedisError) -> bool {
-    let text = error.to_string();
-    error.is_connection_dropped() || text.contains("end of file") || text.contains("closed")
-}
+    /// Something else answers.
+    pub(super) fn not_redis(endpoint: &Endpoint) -> Self {
+        Self::Lasting(BusError::NotRedis { server: endpoint.to_string() })
+    }
 
-/// The server's words, as "CODE what it said".
-fn reply_of(error: &RedisError) -> String {
-    match (error.code(), error.detail()) {
-        (Some(code), Some(detail)) => format!("{code} {detail}"),
-        (Some(code), None) => code.to_owned(),
-        (None, Some(detail)) => detail.to_owned(),
-        (None, None) => error.to_string(),
+    /// Nothing answers, though the connection stands.
+    pub(super) fn silent(endpoint: &Endpoint) -> Self {
+        Self::Passing(format!("{endpoint} accepts connections but does not answer like a Redis server"))
+    }
+
+    /// The server's end of the connection is closed.
+    pub(super) fn closed(endpoint: &Endpoint) -> Self {
+        Self::Passing(format!("{endpoint} closed the connection"))
+    }
+
+    /// The connection broke.
+    pub(super) fn lost(endpoint: &Endpoint, error: &io::Error) -> Self {
+        if let Some(error) = socket::tls_fault(endpoint, error) {
+            return Self::Lasting(error);
+        }
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
+                Self::closed(endpoint)
+            }
+            _ => Self::Passing(format!("lost {endpoint}: {}", shown(&error.to_string()))),
+        }
     }
 }

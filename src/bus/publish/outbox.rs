@@ -6,14 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// One message on its way to the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// What is published.
-    pub payload: Vec<u8>,
-    /// A line for people, shown once the server has taken the message; safe for a terminal.
-    pub line: Option<String>,
-}
+use crate::bus::publish::Batch;
+
+/// Messages in one batch at most. Larger ones save nothing more.
+pub(super) const BATCH_MESSAGES_MAX: usize = 256;
+
+/// Emptied batches that are kept, so that a flood goes round in the same memory: more than wait and are on their way
+/// when the source follows the server.
+const SPARES_MAX: usize = 64;
 
 /// What happens to new messages when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +58,12 @@ pub struct Snapshot {
 }
 
 struct State {
-    waiting: VecDeque<Message>,
+    /// Small ones are joined, so that memory goes with the messages and not with the batches.
+    batches: VecDeque<Batch>,
+    /// Messages in `batches`.
+    waiting: usize,
     in_flight: usize,
+    spares: Vec<Batch>,
     closed: bool,
     abandoned: bool,
     sent: u64,
@@ -69,6 +73,35 @@ struct State {
     link: Link,
     connected_at: Option<Instant>,
     confirmed_at: Option<Instant>,
+}
+
+impl State {
+    /// Puts all of `batch` behind what waits, and leaves an empty one in its place.
+    fn append(&mut self, batch: &mut Batch) {
+        self.waiting += batch.len();
+        match self.batches.back_mut() {
+            Some(last) if last.len() + batch.len() <= BATCH_MESSAGES_MAX => last.append(batch),
+            _ => self.batches.push_back(std::mem::replace(batch, self.spares.pop().unwrap_or_default())),
+        }
+    }
+
+    /// Takes the oldest messages off, `max` at most, as far as they lie in one batch.
+    fn take(&mut self, max: usize) -> Batch {
+        let Some(first) = self.batches.front_mut() else { return Batch::default() };
+        let taken = first.split(max);
+        if first.is_empty() {
+            self.batches.pop_front();
+        }
+        self.waiting -= taken.len();
+        taken
+    }
+
+    fn recycle(&mut self, mut batch: Batch) {
+        if self.spares.len() < SPARES_MAX {
+            batch.clear();
+            self.spares.push(batch);
+        }
+    }
 }
 
 /// The queue and its figures, shared by one source, one publisher and whoever watches them.
@@ -90,8 +123,10 @@ impl Outbox {
     /// Holds up to `capacity` messages, at least one.
     pub fn new(capacity: usize) -> Self {
         let state = State {
-            waiting: VecDeque::new(),
+            batches: VecDeque::new(),
+            waiting: 0,
             in_flight: 0,
+            spares: Vec::new(),
             closed: false,
             abandoned: false,
             sent: 0,
@@ -118,26 +153,32 @@ impl Outbox {
     }
 
     /// Takes all of `batch`, as soon as there is room. When cancelled, what was not taken is still in `batch`.
-    pub async fn push(&self, batch: &mut Vec<Message>, overflow: Overflow) {
+    pub async fn push(&self, batch: &mut Batch, overflow: Overflow) {
         while !self.take_in(batch, overflow) {
             self.emptied.notified().await;
         }
     }
 
     /// True once `batch` is empty.
-    fn take_in(&self, batch: &mut Vec<Message>, overflow: Overflow) -> bool {
+    fn take_in(&self, batch: &mut Batch, overflow: Overflow) -> bool {
         if batch.is_empty() {
             return true;
         }
         let mut state = self.state();
         if overflow == Overflow::DropOldest && state.link != Link::Live {
-            state.waiting.extend(batch.drain(..));
-            let excess = state.waiting.len().saturating_sub(self.capacity);
-            state.waiting.drain(..excess);
-            state.dropped += excess as u64;
+            state.append(batch);
+            while let excess @ 1.. = state.waiting.saturating_sub(self.capacity) {
+                let oldest = state.take(excess);
+                state.dropped += oldest.len() as u64;
+                state.recycle(oldest);
+            }
         } else {
-            let room = self.capacity.saturating_sub(state.waiting.len()).min(batch.len());
-            state.waiting.extend(batch.drain(..room));
+            let room = self.capacity.saturating_sub(state.waiting);
+            if room >= batch.len() {
+                state.append(batch);
+            } else if room > 0 {
+                state.append(&mut batch.split(room));
+            }
         }
         drop(state);
         self.filled.notify_one();
@@ -145,7 +186,7 @@ impl Outbox {
     }
 
     /// Counts the rest of a batch that will not be pushed any more.
-    pub fn give_up(&self, batch: &mut Vec<Message>) {
+    pub fn give_up(&self, batch: &mut Batch) {
         self.state().dropped += batch.len() as u64;
         batch.clear();
     }
@@ -160,8 +201,9 @@ impl Outbox {
     pub fn abandon(&self) {
         let mut state = self.state();
         state.abandoned = true;
-        state.dropped += (state.waiting.len() + state.in_flight) as u64;
-        state.waiting.clear();
+        state.dropped += (state.waiting + state.in_flight) as u64;
+        state.batches.clear();
+        state.waiting = 0;
         state.in_flight = 0;
         drop(state);
         self.abandoned.notify_one();
@@ -190,7 +232,7 @@ impl Outbox {
         Snapshot {
             sent: state.sent,
             dropped: state.dropped,
-            queued: (state.waiting.len() + state.in_flight) as u64,
+            queued: (state.waiting + state.in_flight) as u64,
             reconnects: state.reconnects,
             receivers: state.receivers,
             link: state.link,
@@ -199,17 +241,21 @@ impl Outbox {
         }
     }
 
-    /// Up to `max` of the oldest messages, which count as in flight from now on.
-    pub(super) fn take(&self, max: usize) -> Vec<Message> {
+    /// A batch of the oldest messages, up to `max`, which count as in flight from now on; empty when none wait.
+    pub(super) fn take(&self, max: usize) -> Batch {
         let mut state = self.state();
-        let count = max.min(state.waiting.len());
-        let batch: Vec<Message> = state.waiting.drain(..count).collect();
-        state.in_flight += count;
+        let batch = state.take(max);
+        state.in_flight += batch.len();
         drop(state);
-        if count > 0 {
+        if !batch.is_empty() {
             self.emptied.notify_one();
         }
         batch
+    }
+
+    /// Gives back the memory of a batch that is done with.
+    pub(super) fn recycle(&self, batch: Batch) {
+        self.state().recycle(batch);
     }
 
     /// Resolves when there may be something to take, or the queue was closed.
@@ -220,7 +266,7 @@ impl Outbox {
     /// Nothing waits, nothing is in flight, and nothing will come.
     pub(super) fn is_finished(&self) -> bool {
         let state = self.state();
-        state.closed && state.waiting.is_empty() && state.in_flight == 0
+        state.closed && state.waiting == 0 && state.in_flight == 0
     }
 
     /// `count` messages in flight were confirmed, the last one by `receivers` subscribers.
@@ -261,12 +307,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn messages(range: std::ops::Range<usize>) -> Vec<Message> {
-        range.map(|n| Message { payload: n.to_string().into_bytes(), line: None }).collect()
+    fn messages(range: std::ops::Range<usize>) -> Batch {
+        let mut batch = Batch::default();
+        for n in range {
+            batch.push(None, |out| out.extend_from_slice(n.to_string().as_bytes()));
+        }
+        batch
     }
 
-    fn numbers(batch: &[Message]) -> Vec<usize> {
-        batch.iter().map(|message| String::from_utf8(message.payload.clone()).unwrap().parse().unwrap()).collect()
+    fn numbers(batch: &Batch) -> Vec<usize> {
+        batch.payloads().map(|payload| std::str::from_utf8(payload).unwrap().parse().unwrap()).collect()
     }
 
     #[tokio::test]
@@ -363,9 +413,10 @@ mod tests {
                 made += push;
                 outbox.take_in(&mut batch, Overflow::DropOldest);
                 outbox.give_up(&mut batch);
-                let got = numbers(&outbox.take(take));
+                let got = outbox.take(take);
                 outbox.confirm(got.len(), 1);
-                taken.extend(got);
+                taken.extend(numbers(&got));
+                outbox.recycle(got);
                 let snapshot = outbox.snapshot();
                 prop_assert!(snapshot.queued <= capacity as u64);
                 prop_assert_eq!(snapshot.sent + snapshot.dropped + snapshot.queued, made as u64);
