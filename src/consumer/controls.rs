@@ -17,6 +17,10 @@ const PAN_STEP: f64 = 0.1;
 /// A span that grows with the data begins here: a shorter one would race.
 const GROWS_FROM_NS: i64 = 20_000_000_000;
 
+/// A span that grows does so by steps of which this many double it. Between two steps the view only scrolls, and most
+/// of what the last frame took from the book is still true.
+const GROWTH_STEPS: f64 = 32.0;
+
 /// What the grown span has beyond the data, so that the newest tick has room at its right.
 const GROWN_SHARE: f64 = 1.05;
 
@@ -111,9 +115,10 @@ impl Controls {
             return self.nav.span();
         }
         if let Some(longest_ns) = self.grows_to_ns {
-            let reach_ns = (edge_ns.saturating_sub(oldest_ns) as f64 * GROWN_SHARE) as i64;
-            let len_ns = reach_ns.clamp(GROWS_FROM_NS.min(longest_ns), longest_ns);
-            self.nav = Navigator::new(len_ns);
+            let reach_ns = edge_ns.saturating_sub(oldest_ns) as f64 * GROWN_SHARE;
+            let doublings = (reach_ns / GROWS_FROM_NS as f64).max(1.0).log2();
+            let grown_ns = (GROWS_FROM_NS as f64 * ((doublings * GROWTH_STEPS).ceil() / GROWTH_STEPS).exp2()) as i64;
+            self.nav = Navigator::new(grown_ns.min(longest_ns));
         }
         self.nav.advance(Some(edge_ns));
         self.nav.span()

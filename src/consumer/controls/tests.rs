@@ -74,6 +74,10 @@ fn a_growing_span_shows_all_data_up_to_its_length() {
     rig.oldest_ns = EDGE - 100 * SECOND;
     let span = rig.span();
     assert!(span.contains(rig.oldest_ns) && span.contains(EDGE) && span.len_ns() < 110 * SECOND);
+    rig.edge_ns += SECOND / 2;
+    assert_eq!(rig.span().len_ns(), span.len_ns(), "it grows by steps");
+    rig.edge_ns += 10 * SECOND;
+    assert!(rig.span().len_ns() > span.len_ns());
     rig.oldest_ns = EDGE - 60 * MINUTE;
     assert_eq!(rig.span().len_ns(), 5 * MINUTE);
     rig.key(Key::Minus);
