@@ -20,5 +20,5 @@ pub use endpoint::{Endpoint, EndpointError, Target};
 pub use local::{Local, LocalError, Role};
 pub use publish::{Batch, Echo, Link, Outbox, Overflow, Snapshot, publish};
 pub use refusal::BusError;
-pub use subscribe::{Channel, Feed, LinkState, subscribe};
+pub use subscribe::{Channel, Delivery, Feed, Incoming, LinkState, subscribe};
 pub use tls::{TlsError, TlsFiles};

@@ -6,11 +6,13 @@ use std::fmt;
 
 use compact_str::CompactString;
 
+mod borrowed;
 mod decode;
 mod fields;
 mod number;
 mod wire;
 
+pub use borrowed::{Name, TickView};
 pub use decode::{Decoder, Reject, RejectCounts};
 pub use fields::{FieldMap, FieldMapError};
 pub use number::{parse_price, parse_timestamp};

@@ -45,7 +45,48 @@ type Walk<T> = Result<Option<T>, NotResp>;
 
 /// Reads the frame at the start of `buffer` and its length in bytes, which exceeds the buffer's for
 /// [`Frame::TooLong`] only.
+#[inline]
 pub(super) fn read_frame(buffer: &[u8]) -> Walk<(Frame<'_>, usize)> {
+    match read_usual(buffer) {
+        Some((payload, rest)) => Ok(Some((Frame::Message(payload), buffer.len() - rest.len()))),
+        None => read_any(buffer),
+    }
+}
+
+/// The short way for what nearly every frame is, a whole message of a usual length on a channel or pattern with a name
+/// of a usual length: the message, and what follows the frame. It only ever says yes, to what [`read_any`] reads alike.
+#[inline]
+fn read_usual(buffer: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = match buffer.split_first_chunk() {
+        Some((b"*3\r\n$7\r\nmessage\r\n$" | b">3\r\n$7\r\nmessage\r\n$", rest)) => rest,
+        _ => match buffer.split_first_chunk()? {
+            (b"*4\r\n$8\r\npmessage\r\n$" | b">4\r\n$8\r\npmessage\r\n$", rest) => {
+                read_short_bulk(rest)?.1.strip_prefix(b"$")?
+            }
+            _ => return None,
+        },
+    };
+    read_short_bulk(read_short_bulk(rest)?.1.strip_prefix(b"$")?)
+}
+
+/// A string of up to 999 bytes, from its length on, and what follows.
+#[inline]
+fn read_short_bulk(buffer: &[u8]) -> Option<(&[u8], &[u8])> {
+    let value = |digit: u8| usize::from(digit - b'0');
+    let (length, at) = match buffer.first_chunk()? {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', _] => (value(*a) * 10 + value(*b), 4),
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n'] => {
+            (value(*a) * 100 + value(*b) * 10 + value(*c), 5)
+        }
+        [a @ b'0'..=b'9', b'\r', b'\n', _, _] => (value(*a), 3),
+        _ => return None,
+    };
+    let (text, rest) = buffer.get(at..)?.split_at_checked(length)?;
+    Some((text, rest.strip_prefix(b"\r\n")?))
+}
+
+/// Reads any frame.
+fn read_any(buffer: &[u8]) -> Walk<(Frame<'_>, usize)> {
     let Some(&kind) = buffer.first() else { return Ok(None) };
     match kind {
         b'*' | b'>' => read_push(buffer),
@@ -237,7 +278,46 @@ mod tests {
         assert_eq!(read_frame(&vec![b'+'; LINE_BYTES_MAX + 1]), Err(NotResp), "lines are bounded");
     }
 
+    #[test]
+    fn the_usual_frames_go_the_short_way() {
+        let usual = |text: &[u8]| read_usual(text).map(|(payload, rest)| (payload.len(), rest.len()));
+        for head in ["*3\r\n$7\r\nmessage\r\n", ">4\r\n$8\r\npmessage\r\n$1\r\n*\r\n"] {
+            for (length, is_usual) in [(0, true), (9, true), (10, true), (99, true), (999, true), (1_000, false)] {
+                let frame = format!("{head}$12\r\nstock_prices\r\n${length}\r\n{}\r\n+", "x".repeat(length));
+                assert_eq!(usual(frame.as_bytes()), is_usual.then_some((length, 1)), "{frame}");
+                assert_eq!(usual(&frame.as_bytes()[..frame.len() - 2]), None, "{frame}");
+            }
+        }
+        assert_eq!(usual(b"*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\na\r\n"), None);
+    }
+
+    /// Frames as servers send them.
+    fn frame() -> impl Strategy<Value = Vec<u8>> {
+        let kinds = ["*3\r\n$7\r\nmessage", ">3\r\n$7\r\nmessage", "*4\r\n$8\r\npmessage\r\n$2\r\nc*"];
+        let kind = prop::sample::select(kinds.to_vec());
+        (kind, "[a-c]{0,12}", "[ -~\r\n]{0,120}").prop_map(|(kind, channel, text)| {
+            let (name, length) = (channel.len(), text.len());
+            format!("{kind}\r\n${name}\r\n{channel}\r\n${length}\r\n{text}\r\n").into_bytes()
+        })
+    }
+
     proptest! {
+        #[test]
+        fn the_short_way_and_the_long_way_agree(
+            frame in frame(),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), "[*>$0-9\r\n]"), 0..3),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut bytes = frame.clone();
+            bytes.extend_from_slice(&frame);
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte.as_bytes()[0];
+            }
+            bytes.truncate(cut.map_or(bytes.len(), |at| at.index(bytes.len())));
+            prop_assert_eq!(read_frame(&bytes), read_any(&bytes));
+        }
+
         #[test]
         fn no_bytes_panic(
             bytes in proptest::collection::vec(any::<u8>(), 0..64),

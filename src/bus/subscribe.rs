@@ -4,8 +4,12 @@
 //! server and the [`Feed`], so nothing can grow. A slow feed shows as backpressure on the socket, which the server
 //! answers by cutting the subscriber off; that ends a session like any other loss and is told to the feed.
 
+mod channel;
+
+pub use channel::Channel;
+
+use std::io;
 use std::time::Duration;
-use std::{fmt, io};
 
 use rand_chacha::ChaCha8Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +22,6 @@ use crate::bus::push::{FRAME_BYTES_MAX, Frame, NotResp, read_frame};
 use crate::bus::refusal::{advice, shown};
 use crate::bus::socket::{self, Duplex};
 use crate::bus::{Backoff, BusError, Endpoint, Local, Target};
-use crate::model::display_safe;
 
 /// The read buffer to begin with: a few thousand ticks, so that a flood is taken in large batches.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -45,29 +48,6 @@ const BACKLOG_BYTES: usize = 2 * BUFFER_BYTES;
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-consumer";
 
-/// What to listen to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Channel {
-    /// One channel, by name.
-    Exact(String),
-    /// All channels that match a glob (`PSUBSCRIBE`).
-    Pattern(String),
-}
-
-impl Channel {
-    /// A text with `*`, `?` or `[` is a pattern, as in Redis.
-    pub fn parse(text: &str) -> Self {
-        if text.contains(['*', '?', '[']) { Self::Pattern(text.to_owned()) } else { Self::Exact(text.to_owned()) }
-    }
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Exact(text) | Self::Pattern(text)) = self;
-        f.write_str(&display_safe(text))
-    }
-}
-
 /// How the connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
@@ -79,18 +59,61 @@ pub enum LinkState {
     Down(String),
 }
 
+/// Something that came over a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incoming<'a> {
+    /// One published message.
+    Message(&'a [u8]),
+    /// A message that was too long to be held; it was skipped.
+    TooLong,
+}
+
 /// Where a subscription delivers.
 pub trait Feed: Send {
-    /// One published message.
-    fn message(&mut self, payload: &[u8]);
-    /// A message that was too long to be held; it was skipped.
-    fn too_long(&mut self);
-    /// All that one read brought has been handed over.
-    fn flush(&mut self);
+    /// Takes all that one read of the socket completed, in order. What it leaves is lost.
+    fn take(&mut self, delivery: &mut Delivery<'_>);
     /// The server had cut the last subscription off, because this reader fell behind.
     fn cut_off(&mut self);
     /// The connection's state has changed.
     fn link(&mut self, state: LinkState);
+}
+
+/// What one read of the socket completed. The messages lie where the socket's bytes were read to.
+pub struct Delivery<'a> {
+    /// What is not understood yet.
+    rest: &'a [u8],
+    messages: u64,
+    /// Bytes of a message that is too long, behind the end of the buffer.
+    skip: usize,
+    outcome: Result<(), NotResp>,
+    reply: &'a mut dyn FnMut(&Frame<'_>),
+}
+
+impl<'a> Iterator for Delivery<'a> {
+    type Item = Incoming<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (frame, length) = match read_frame(self.rest) {
+                Ok(found) => found?,
+                Err(error) => {
+                    self.outcome = Err(error);
+                    return None;
+                }
+            };
+            self.skip = length.saturating_sub(self.rest.len());
+            self.rest = self.rest.get(length..).unwrap_or_default();
+            match frame {
+                Frame::Message(payload) => {
+                    self.messages += 1;
+                    return Some(Incoming::Message(payload));
+                }
+                Frame::TooLong => return Some(Incoming::TooLong),
+                other => (self.reply)(&other),
+            }
+        }
+    }
 }
 
 /// How one session ended.
@@ -134,7 +157,6 @@ pub async fn subscribe(
             () = stopped(&mut shutdown) => Ended::Shutdown,
             ended = session.run(local.as_mut()) => ended,
         };
-        session.feed.flush();
         let cause = match ended {
             Ended::Shutdown => break Ok(()),
             Ended::Refused(error) if !session.was_live => break Err(error),
@@ -222,28 +244,26 @@ impl Buffer {
 
     /// Takes every whole frame, hands messages to `feed` and the rest to `reply`.
     fn drain(&mut self, feed: &mut impl Feed, mut reply: impl FnMut(&Frame<'_>)) -> Result<(), NotResp> {
-        let mut at = self.skip.min(self.filled);
-        self.skip -= at;
-        while let Some((frame, length)) = read_frame(&self.bytes[at..self.filled])? {
-            match frame {
-                Frame::Message(payload) => {
-                    self.messages += 1;
-                    feed.message(payload);
-                }
-                Frame::TooLong => feed.too_long(),
-                other => reply(&other),
-            }
-            let here = length.min(self.filled - at);
-            at += here;
-            self.skip = length - here;
+        let skipped = self.skip.min(self.filled);
+        self.skip -= skipped;
+        let rest = &self.bytes[skipped..self.filled];
+        let mut delivery = Delivery { rest, messages: 0, skip: self.skip, outcome: Ok(()), reply: &mut reply };
+        feed.take(&mut delivery);
+        delivery.by_ref().for_each(drop);
+        let Delivery { rest, messages, skip, outcome, .. } = delivery;
+        let taken = self.filled - rest.len();
+        self.messages += messages;
+        self.skip = skip;
+        // Of a message that comes in many reads, nothing is moved until it is whole.
+        if taken > 0 {
+            self.bytes.copy_within(taken..self.filled, 0);
+            self.filled -= taken;
         }
-        self.bytes.copy_within(at..self.filled, 0);
-        self.filled -= at;
         if self.filled < BUFFER_BYTES && self.bytes.len() > BUFFER_BYTES {
             self.bytes.truncate(BUFFER_BYTES);
             self.bytes.shrink_to_fit();
         }
-        Ok(())
+        outcome
     }
 }
 
@@ -391,7 +411,6 @@ impl<F: Feed> Session<'_, F> {
         let mut pulse = tokio::time::interval(PING_EVERY / 4);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut pinged, mut beaten) = (heard, heard);
-        self.feed.flush();
         loop {
             tokio::select! {
                 biased;
@@ -407,7 +426,6 @@ impl<F: Feed> Session<'_, F> {
                         if self.buffer.drain(self.feed, |_| {}).is_err() {
                             return Ended::Lost(format!("{server} sent something that is not the Redis protocol"));
                         }
-                        self.feed.flush();
                     }
                     Err(error) => {
                         self.cut_offs.ended(self.buffer.is_torn());

@@ -1,17 +1,21 @@
-//! From messages to the book: decode, validate, append, one lock a batch.
+//! From messages to the book: decode, validate, append, one lock a read of the socket.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use crate::bus::{Feed, LinkState};
+use crate::bus::{Delivery, Feed, Incoming, LinkState};
 use crate::consumer::shared::Shared;
-use crate::model::{Decoder, Reject, RejectCounts, Tick, Timestamp};
+use crate::model::{Decoder, Reject, RejectCounts, TickView, Timestamp};
+use crate::series::Book;
 
-/// Ticks gathered before the book is locked, at most. A read brings some two thousand; an array in one message may
-/// bring more, and the frame must not wait for all of them.
-const BATCH_TICKS: usize = 4_096;
+/// Ticks taken in under one lock, at most: a tenth of a millisecond, so that a frame is not held up by a message that
+/// is an array of a hundred thousand.
+const BATCH_TICKS: usize = 1_024;
+
+/// A message longer than this is not begun while the book is locked: its first tick may be long in coming.
+const QUICK_BYTES_MAX: usize = 4_096;
 
 /// Least time between two log lines about rejected messages.
 const REJECTS_LOGGED_EVERY: Duration = Duration::from_secs(5);
@@ -20,75 +24,108 @@ const REJECTS_LOGGED_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Ingest {
     shared: Arc<Shared>,
     decoder: Decoder,
-    batch: Vec<Tick>,
-    rejects: RejectCounts,
     log: RejectLog,
-    /// The clock, read once for all messages that one read of the socket brought: to read it costs a tenth of a tick.
-    now: Option<Timestamp>,
+    sampler: Sampler,
 }
 
 impl Ingest {
     pub(super) fn new(shared: Arc<Shared>, decoder: Decoder) -> Self {
-        let log = RejectLog { last: None, unlogged: 0 };
-        Self {
-            shared,
-            decoder,
-            batch: Vec::with_capacity(BATCH_TICKS),
-            rejects: RejectCounts::default(),
-            log,
-            now: None,
+        let log = RejectLog { last: None, unlogged: 0, due: None };
+        Self { shared, decoder, log, sampler: Sampler { stride: 1, left: 1, taken: Vec::with_capacity(BATCH_TICKS) } }
+    }
+}
+
+/// Every so manieth tick's event time, for the latency figure. Which ticks these are depends on their number alone.
+struct Sampler {
+    stride: usize,
+    /// Ticks until the next one that is taken.
+    left: usize,
+    taken: Vec<i64>,
+}
+
+impl Sampler {
+    #[inline]
+    fn offer(&mut self, event: Timestamp) {
+        self.left -= 1;
+        if self.left == 0 {
+            self.left = self.stride;
+            self.taken.push(event.as_nanos());
         }
     }
 
-    fn append(&mut self) {
-        if self.batch.is_empty() {
-            return;
+    fn set_stride(&mut self, stride: usize) {
+        self.stride = stride;
+        self.left = self.left.min(stride);
+    }
+}
+
+/// The book, locked from the first tick on, and let go at the end.
+struct Batch<'a> {
+    shared: &'a Shared,
+    sampler: &'a mut Sampler,
+    /// The clock, read once for all that one read of the socket brought: to read it costs a tenth of a tick.
+    arrival: Timestamp,
+    book: Option<MutexGuard<'a, Book>>,
+    ticks: usize,
+}
+
+impl Batch<'_> {
+    #[inline]
+    fn append(&mut self, tick: &TickView<'_>) {
+        self.book.get_or_insert_with(|| self.shared.book()).append_view(tick, self.arrival);
+        self.sampler.offer(tick.timestamp);
+        self.ticks += 1;
+        if self.ticks >= BATCH_TICKS {
+            self.close();
         }
-        let arrival = Timestamp::now();
-        self.shared.book().append_batch(&self.batch, arrival);
+    }
+
+    fn close(&mut self) {
+        let Some(mut book) = self.book.take() else { return };
+        book.settle();
+        drop(book);
+        self.ticks = 0;
         let mut arrivals = self.shared.arrivals();
         arrivals.beat(Instant::now());
-        for tick in &self.batch {
-            arrivals.note(tick.timestamp, arrival);
-        }
+        arrivals.note(&self.sampler.taken, self.arrival);
+        self.sampler.set_stride(arrivals.stride());
         drop(arrivals);
-        self.batch.clear();
+        self.sampler.taken.clear();
         self.shared.touch();
     }
 }
 
 impl Feed for Ingest {
-    fn message(&mut self, payload: &[u8]) {
-        let now = *self.now.get_or_insert_with(Timestamp::now);
-        let (batch, rejects, log) = (&mut self.batch, &mut self.rejects, &mut self.log);
-        let shared = &self.shared;
-        self.decoder.decode(payload, now, |result| match result {
-            Ok(tick) => {
-                batch.push(tick);
-                if batch.len() >= BATCH_TICKS {
-                    shared.book().append_batch(&*batch, now);
-                    batch.clear();
-                    shared.touch();
+    fn take(&mut self, delivery: &mut Delivery<'_>) {
+        let (shared, log, now) = (&*self.shared, &mut self.log, Timestamp::now());
+        self.sampler.set_stride(shared.arrivals().stride());
+        let mut rejects = RejectCounts::default();
+        let mut batch = Batch { shared, sampler: &mut self.sampler, arrival: now, book: None, ticks: 0 };
+        for incoming in delivery {
+            match incoming {
+                Incoming::Message(payload) => {
+                    if payload.len() > QUICK_BYTES_MAX {
+                        batch.close();
+                    }
+                    self.decoder.decode_borrowed(payload, now, |result| match result {
+                        Ok(tick) => batch.append(&tick),
+                        Err(cause) => {
+                            rejects.add(cause);
+                            log.note(cause, payload);
+                        }
+                    });
+                }
+                Incoming::TooLong => {
+                    rejects.add(Reject::TooLong);
+                    log.note(Reject::TooLong, b"");
                 }
             }
-            Err(cause) => {
-                rejects.add(cause);
-                log.note(cause, payload);
-            }
-        });
-    }
-
-    fn too_long(&mut self) {
-        self.rejects.add(Reject::TooLong);
-        self.log.note(Reject::TooLong, b"");
-    }
-
-    fn flush(&mut self) {
-        self.now = None;
-        self.append();
-        if self.rejects.total() > 0 {
-            self.shared.rejects().merge(&std::mem::take(&mut self.rejects));
-            self.shared.touch();
+        }
+        batch.close();
+        if rejects.total() > 0 {
+            shared.rejects().merge(&rejects);
+            shared.touch();
+            log.tell();
         }
     }
 
@@ -126,22 +163,28 @@ impl Feed for Ingest {
 struct RejectLog {
     last: Option<Instant>,
     unlogged: u64,
+    /// What is to be said once the book is not locked: a terminal may take its time.
+    due: Option<String>,
 }
 
 impl RejectLog {
     fn note(&mut self, cause: Reject, payload: &[u8]) {
-        if self.last.is_some_and(|last| last.elapsed() < REJECTS_LOGGED_EVERY) {
+        if self.due.is_some() || self.last.is_some_and(|last| last.elapsed() < REJECTS_LOGGED_EVERY) {
             self.unlogged += 1;
             return;
         }
         self.last = Some(Instant::now());
         let more = std::mem::take(&mut self.unlogged);
-        let shown: String = String::from_utf8_lossy(payload).chars().take(80).collect();
+        // A character has four bytes at most: no more of a long message than can be shown is looked at.
+        let shown: String = String::from_utf8_lossy(&payload[..payload.len().min(320)]).chars().take(80).collect();
         let shown = crate::model::display_safe(&shown);
-        if more > 0 {
-            warn!("rejected a message ({cause}): {shown} [and {more} more before it]");
-        } else {
-            warn!("rejected a message ({cause}): {shown}");
+        let more = if more > 0 { format!(" [and {more} more before it]") } else { String::new() };
+        self.due = Some(format!("rejected a message ({cause}): {shown}{more}"));
+    }
+
+    fn tell(&mut self) {
+        if let Some(text) = self.due.take() {
+            warn!("{text}");
         }
     }
 }

@@ -39,9 +39,10 @@ const STALE_MIN: Duration = Duration::from_millis(2_500);
 /// What is known about the newest arrivals.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    /// Event times of ticks that no frame has shown yet.
+    /// Event times of ticks that no frame has shown yet, of every `stride`th one.
     unseen_ns: Vec<i64>,
-    noted: u64,
+    /// 0 before the first tick.
+    stride: usize,
     last: Option<Instant>,
     /// Running mean of the pause between bursts, s.
     pause_s: f64,
@@ -65,20 +66,39 @@ impl Arrivals {
         (silent >= patience).then_some(silent)
     }
 
-    /// Notes a tick that arrived now. Timestamps in whole seconds say nothing about milliseconds and are left out.
-    pub(super) fn note(&mut self, event: Timestamp, arrival: Timestamp) {
-        let lag = arrival.as_nanos() - event.as_nanos();
-        if !(0..=CLOCKS_AGREE_NS).contains(&lag) || event.as_nanos() % 1_000_000_000 == 0 {
-            return;
+    /// One tick in so many is wanted. It doubles when the samples between two frames become too many and halves when
+    /// they are few, so that they are always evenly spaced: which ones they are does not depend on latency.
+    pub(super) fn stride(&self) -> usize {
+        self.stride.max(1)
+    }
+
+    /// Notes sampled ticks that arrived now. Timestamps in whole seconds say nothing about milliseconds and are left
+    /// out.
+    pub(super) fn note(&mut self, events_ns: &[i64], arrival: Timestamp) {
+        let sampled = self.stride();
+        for (number, event_ns) in events_ns.iter().enumerate() {
+            let lag = arrival.as_nanos() - event_ns;
+            let is_known = (0..=CLOCKS_AGREE_NS).contains(&lag) && event_ns % 1_000_000_000 != 0;
+            if !is_known || !(number * sampled).is_multiple_of(self.stride()) {
+                continue;
+            }
+            if self.unseen_ns.len() >= LATENCY_SAMPLES_MAX {
+                let mut keep = false;
+                self.unseen_ns.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+                self.stride = self.stride() * 2;
+            }
+            self.unseen_ns.push(*event_ns);
         }
-        self.noted += 1;
-        if self.unseen_ns.len() < LATENCY_SAMPLES_MAX {
-            self.unseen_ns.push(event.as_nanos());
-        } else {
-            // Overwrites in turn: the newest thousand stand for all. Which ones they are does not depend on latency.
-            let at = self.noted as usize % LATENCY_SAMPLES_MAX;
-            self.unseen_ns[at] = event.as_nanos();
+    }
+
+    fn take_unseen(&mut self) -> Vec<i64> {
+        if self.unseen_ns.len() < LATENCY_SAMPLES_MAX / 4 {
+            self.stride = self.stride() / 2;
         }
+        std::mem::take(&mut self.unseen_ns)
     }
 }
 
@@ -129,7 +149,7 @@ impl Shared {
 
     /// Takes the event times that a frame is about to show.
     pub(super) fn take_unseen(&self) -> Vec<i64> {
-        std::mem::take(&mut self.arrivals().unseen_ns)
+        self.arrivals().take_unseen()
     }
 
     pub(super) fn touch(&self) {

@@ -8,14 +8,11 @@ mod canonical;
 use std::borrow::Cow;
 use std::fmt;
 
-use compact_str::CompactString;
 use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::model::fields::{Branch, Field, Node};
-use crate::model::{
-    FUTURE_NS_MAX, FieldMap, Price, SOURCE_BYTES_MAX, Symbol, Tick, Timestamp, parse_price, parse_timestamp,
-};
+use crate::model::{FUTURE_NS_MAX, FieldMap, Name, Price, Tick, TickView, Timestamp, parse_price, parse_timestamp};
 
 /// Why a message or an object in it is no tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,36 +128,56 @@ impl Decoder {
 
     /// Hands every tick and every rejection in `payload` to `sink`, in order. `now` is the reader's clock.
     pub fn decode(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<Tick, Reject>)) {
-        if self.canonical
-            && let Some(tick) = canonical::read(payload, now)
-        {
-            return sink(Ok(tick));
-        }
-        self.decode_general(payload, now, sink);
+        self.decode_borrowed(payload, now, |result| sink(result.map(|tick| tick.to_tick())));
     }
 
-    /// The long way, which reads and judges every form.
-    fn decode_general(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<Tick, Reject>)) {
+    /// As [`decode`](Self::decode), with ticks that borrow their texts.
+    #[inline]
+    pub fn decode_borrowed(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<TickView<'_>, Reject>)) {
+        let mut taken = 0;
+        if self.canonical {
+            if let Some(tick) = canonical::read(payload, now) {
+                return sink(Ok(tick));
+            }
+            match canonical::read_array(payload, now, |tick| sink(Ok(tick))) {
+                Ok(()) => return,
+                Err(count) => taken = count,
+            }
+        }
+        self.decode_general(payload, taken, now, &mut sink);
+    }
+
+    /// The long way, which reads and judges every form. Leaves out the first `taken` elements of an array.
+    fn decode_general(
+        &self,
+        payload: &[u8],
+        taken: usize,
+        now: Timestamp,
+        sink: &mut dyn FnMut(Result<TickView<'_>, Reject>),
+    ) {
         let Ok(text) = std::str::from_utf8(payload) else { return sink(Err(Reject::NotUtf8)) };
         if text.trim_ascii_start().starts_with('[') {
             let mut deserializer = serde_json::Deserializer::from_str(text);
-            let each = |object: &str| sink(self.decode_object(object, now));
+            let mut place = 0;
+            let each = |object: &str| {
+                place += 1;
+                if place > taken {
+                    self.decode_object(object, now, sink);
+                }
+            };
             let ended = deserializer.deserialize_seq(Elements { each }).and_then(|()| deserializer.end());
             if ended.is_err() {
                 sink(Err(Reject::NotJson));
             }
         } else {
-            sink(self.decode_object(text, now));
+            self.decode_object(text, now, sink);
         }
     }
 
-    fn decode_object(&self, text: &str, now: Timestamp) -> Result<Tick, Reject> {
+    fn decode_object(&self, text: &str, now: Timestamp, sink: &mut dyn FnMut(Result<TickView<'_>, Reject>)) {
         let mut slots = Slots::default();
-        slots.fill(text, &self.fields.root)?;
-        if slots.duplicate {
-            return Err(Reject::Duplicate);
-        }
-        slots.into_tick(now)
+        let parts = slots.fill(text, &self.fields.root).and_then(|()| slots.parts(now));
+        sink(parts.as_ref().map_err(|cause| *cause).and_then(Parts::tick));
     }
 }
 
@@ -187,10 +204,13 @@ impl<'de> Slots<'de> {
         self.raw[field as usize].filter(|raw| *raw != "null")
     }
 
-    fn into_tick(self, now: Timestamp) -> Result<Tick, Reject> {
+    fn parts(&self, now: Timestamp) -> Result<Parts<'de>, Reject> {
+        if self.duplicate {
+            return Err(Reject::Duplicate);
+        }
         let required = |field| self.get(field).ok_or(Reject::Missing);
         let symbol = unquote(required(Field::Symbol)?).ok_or(Reject::Symbol)?;
-        let symbol = Symbol::new(&symbol).ok_or(Reject::Symbol)?;
+        Name::new(&symbol).ok_or(Reject::Symbol)?;
         let price = parse_price(&number_or_string(required(Field::Price)?).ok_or(Reject::Price)?)?;
         let timestamp = number_or_string(required(Field::Timestamp)?).ok_or(Reject::Timestamp)?;
         let timestamp = parse_timestamp(&timestamp)?;
@@ -201,8 +221,26 @@ impl<'de> Slots<'de> {
         // Bookkeeping of other producers may look different: what is not ours is taken as absent.
         let seq = self.get(Field::Seq).and_then(|raw| raw.parse().ok());
         let source = self.get(Field::Source).and_then(unquote);
-        let source = source.filter(|id| (1..=SOURCE_BYTES_MAX).contains(&id.len())).map(CompactString::from);
-        Ok(Tick { symbol, price, timestamp, size, seq, source })
+        Ok(Parts { symbol, price, timestamp, size, seq, source })
+    }
+}
+
+/// A tick whose texts had to be unescaped where they do not lie in the message as they are.
+struct Parts<'de> {
+    symbol: Cow<'de, str>,
+    price: Price,
+    timestamp: Timestamp,
+    size: Option<f64>,
+    seq: Option<u64>,
+    source: Option<Cow<'de, str>>,
+}
+
+impl Parts<'_> {
+    fn tick(&self) -> Result<TickView<'_>, Reject> {
+        let Self { price, timestamp, size, seq, .. } = *self;
+        let symbol = Name::new(&self.symbol).ok_or(Reject::Symbol)?;
+        let source = self.source.as_deref().and_then(Name::new);
+        Ok(TickView { symbol, price, timestamp, size, seq, source })
     }
 }
 

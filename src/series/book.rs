@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
-use crate::model::{Symbol, Tick, Timestamp};
+use crate::model::{Name, Symbol, Tick, TickView, Timestamp};
 
 use super::gaps::{Gap, Gaps};
 use super::loss::{LossTracker, Verdict};
@@ -81,6 +80,41 @@ pub struct Counters {
     pub lost: u64,
 }
 
+/// Symbols that came lately, found without a hash of their text: each of up to eight bytes has one place, from which
+/// the next one that belongs there drives it out. It only shortens the way, so its fixed hash gives nobody a hold.
+#[derive(Debug)]
+struct Recent([Option<(u64, SymbolId)>; Self::PLACES]);
+
+impl Recent {
+    /// A power of two; 4 kB, a small part of the fastest cache.
+    const PLACES: usize = 256;
+
+    /// Spreads similar texts over the places: 2^64 divided by the golden ratio.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    fn place(word: u64) -> usize {
+        (word.wrapping_mul(Self::SPREAD) >> (u64::BITS - Self::PLACES.trailing_zeros())) as usize
+    }
+
+    #[inline]
+    fn find(&self, symbol: Name<'_>) -> Option<SymbolId> {
+        let word = symbol.word()?;
+        self.0[Self::place(word)].filter(|(known, _)| *known == word).map(|(_, id)| id)
+    }
+
+    fn note(&mut self, symbol: Name<'_>, id: SymbolId) {
+        if let Some(word) = symbol.word() {
+            self.0[Self::place(word)] = Some((word, id));
+        }
+    }
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self([None; Self::PLACES])
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     symbol: Symbol,
@@ -91,7 +125,8 @@ struct Entry {
 #[derive(Debug)]
 pub struct Book {
     config: BookConfig,
-    ids: HashMap<CompactString, SymbolId, RandomState>,
+    ids: HashMap<Box<[u8]>, SymbolId, RandomState>,
+    recent: Recent,
     entries: Vec<Entry>,
     loss: LossTracker,
     gaps: Gaps,
@@ -110,6 +145,7 @@ impl Book {
         let mut book = Self {
             config,
             ids: HashMap::default(),
+            recent: Recent::default(),
             entries: Vec::new(),
             loss: LossTracker::default(),
             gaps: Gaps::default(),
@@ -120,7 +156,7 @@ impl Book {
             last_arrival: None,
         };
         for symbol in symbols {
-            if !book.ids.contains_key(symbol.as_str()) {
+            if !book.ids.contains_key(symbol.as_str().as_bytes()) {
                 book.intern(symbol);
             }
         }
@@ -129,8 +165,8 @@ impl Book {
 
     /// Takes in a tick that came at `arrival`. An open gap ends here.
     pub fn append(&mut self, tick: &Tick, arrival: Timestamp) -> Appended {
-        let appended = self.append_one(tick, arrival);
-        self.expire();
+        let appended = self.append_view(&tick.view(), arrival);
+        self.settle();
         appended
     }
 
@@ -138,13 +174,16 @@ impl Book {
     pub fn append_batch<'a>(&mut self, ticks: impl IntoIterator<Item = &'a Tick>, arrival: Timestamp) -> usize {
         let kept = ticks
             .into_iter()
-            .filter(|tick| matches!(self.append_one(tick, arrival), Appended::InOrder | Appended::Reordered));
+            .filter(|tick| matches!(self.append_view(&tick.view(), arrival), Appended::InOrder | Appended::Reordered));
         let kept = kept.count();
-        self.expire();
+        self.settle();
         kept
     }
 
-    fn append_one(&mut self, tick: &Tick, arrival: Timestamp) -> Appended {
+    /// Takes in a tick that came at `arrival`, with others as a rule: [`settle`](Self::settle) is to be called behind
+    /// the last of them. An open gap ends here.
+    #[inline]
+    pub fn append_view(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Appended {
         self.counters.received += 1;
         self.last_arrival = self.last_arrival.max(Some(arrival));
         let time_ns = tick.timestamp.as_nanos();
@@ -156,7 +195,7 @@ impl Book {
             self.counters.duplicates += 1;
             return Appended::Duplicate;
         }
-        let id = match self.find_or_intern(&tick.symbol) {
+        let id = match self.find_or_intern(tick.symbol) {
             Ok(id) => id,
             Err(refused) => return refused,
         };
@@ -166,12 +205,9 @@ impl Book {
         let placed = series.push(tick.timestamp, tick.price, tick.size);
         self.counters.kept = self.counters.kept + series.len() as u64 - kept_before;
         self.counters.evicted += series.evicted() - evicted_before;
-        match placed {
-            Placed::TooLate => {
-                self.counters.too_late += 1;
-                return Appended::TooLate;
-            }
-            Placed::InOrder | Placed::Reordered => {}
+        if placed == Placed::TooLate {
+            self.counters.too_late += 1;
+            return Appended::TooLate;
         }
         self.revision += 1;
         self.newest_ns = self.newest_ns.max(Some(time_ns));
@@ -184,8 +220,12 @@ impl Book {
 
     /// Notes the tick's running number; whether it had come before. Only ticks with both a source and a number count:
     /// without a source, the numbers of two producers cannot be told apart.
-    fn track_loss(&mut self, tick: &Tick, time_ns: i64) -> bool {
-        let (Some(source), Some(seq)) = (&tick.source, tick.seq) else { return false };
+    #[inline]
+    fn track_loss(&mut self, tick: &TickView<'_>, time_ns: i64) -> bool {
+        let (Some(source), Some(seq)) = (tick.source, tick.seq) else { return false };
+        if self.loss.is_next(source, seq, time_ns) {
+            return false;
+        }
         let start_ns = self.newest_ns.unwrap_or(time_ns);
         let mark = self.gaps.mark_for(start_ns);
         match self.loss.observe(source, seq, time_ns, mark) {
@@ -204,10 +244,19 @@ impl Book {
         }
     }
 
-    fn find_or_intern(&mut self, symbol: &Symbol) -> Result<SymbolId, Appended> {
-        if let Some(&id) = self.ids.get(symbol.as_str()) {
+    #[inline]
+    fn find_or_intern(&mut self, symbol: Name<'_>) -> Result<SymbolId, Appended> {
+        if let Some(id) = self.recent.find(symbol) {
             return Ok(id);
         }
+        let known = self.ids.get(symbol.as_bytes()).copied();
+        let id = known.map_or_else(|| self.admit(symbol), Ok)?;
+        self.recent.note(symbol, id);
+        Ok(id)
+    }
+
+    /// Gives a new symbol its place, if there is one for it.
+    fn admit(&mut self, symbol: Name<'_>) -> Result<SymbolId, Appended> {
         if !self.config.symbols.is_empty() {
             self.counters.ignored += 1;
             return Err(Appended::Ignored);
@@ -216,18 +265,19 @@ impl Book {
             self.counters.over_symbols_max += 1;
             return Err(Appended::OverSymbolsMax);
         }
-        Ok(self.intern(symbol.clone()))
+        Ok(self.intern(symbol.into()))
     }
 
     fn intern(&mut self, symbol: Symbol) -> SymbolId {
         let id = SymbolId(self.entries.len() as u32);
-        self.ids.insert(CompactString::new(symbol.as_str()), id);
+        self.ids.insert(symbol.as_str().as_bytes().into(), id);
         self.entries.push(Entry { symbol, series: Series::new(self.config.history) });
         id
     }
 
-    /// Lets the symbols that have gone quiet age with the feed, to within a [`SWEEPS_PER_AGE`]th of the age.
-    fn expire(&mut self) {
+    /// Ends a batch: lets the symbols that have gone quiet age with the feed, to within a [`SWEEPS_PER_AGE`]th of the
+    /// age.
+    pub fn settle(&mut self) {
         let (Some(age_ns_max), Some(newest_ns)) = (self.config.history.age_ns_max, self.newest_ns) else { return };
         if newest_ns <= self.swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE) {
             return;
@@ -294,7 +344,7 @@ impl Book {
 
     /// A symbol's number; `None` if it has no place.
     pub fn id(&self, symbol: &str) -> Option<SymbolId> {
-        self.ids.get(symbol).copied()
+        self.ids.get(symbol.as_bytes()).copied()
     }
 
     /// The symbol and series at a place; `None` beyond the last one.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
-/// Most producers watched at once, each under 100 bytes while nothing is lost; beyond, the one idle for longest is
+use crate::model::Name;
+
+/// Most producers watched at once, each some 200 bytes while nothing is lost; beyond, the one idle for longest is
 /// forgotten.
 pub const SOURCES_MAX: usize = 1_024;
 
@@ -47,6 +48,7 @@ struct Hole {
 /// One producer, since it last started over.
 #[derive(Debug)]
 struct Source {
+    name: Box<[u8]>,
     /// One more than the highest number seen.
     next: u64,
     holes: BTreeMap<u64, Hole>,
@@ -57,12 +59,12 @@ struct Source {
 }
 
 impl Source {
-    fn start(seq: u64, time_ns: i64) -> Self {
+    fn start(name: Box<[u8]>, seq: u64, time_ns: i64) -> Self {
         let mut holes = BTreeMap::new();
         if let Some(last) = seq.checked_sub(1) {
             holes.insert(0, Hole { last, mark: None });
         }
-        Self { next: seq.saturating_add(1), holes, oldest_ns: time_ns, newest_ns: time_ns, heard: 0 }
+        Self { name, next: seq.saturating_add(1), holes, oldest_ns: time_ns, newest_ns: time_ns, heard: 0 }
     }
 
     fn observe(&mut self, seq: u64, time_ns: i64, mark: u64) -> Verdict {
@@ -78,7 +80,8 @@ impl Source {
         let hole = self.holes.range(..=seq).next_back().map(|(&first, &hole)| (first, hole));
         let hole = hole.filter(|(_, hole)| seq <= hole.last);
         if self.has_started_over(seq, time_ns, hole.map(|(_, hole)| hole)) {
-            *self = Self { heard: self.heard, ..Self::start(seq, time_ns) };
+            let name = std::mem::take(&mut self.name);
+            *self = Self { heard: self.heard, ..Self::start(name, seq, time_ns) };
             return Verdict::Fresh { lost: 0 };
         }
         let Some((first, hole)) = hole else { return Verdict::Duplicate };
@@ -123,30 +126,57 @@ impl Source {
 /// The running numbers of all producers.
 #[derive(Debug, Default)]
 pub(super) struct LossTracker {
-    sources: HashMap<CompactString, Source, RandomState>,
+    /// Places in `sources`.
+    places: HashMap<Box<[u8]>, usize, RandomState>,
+    sources: Vec<Source>,
+    /// Place of the one heard last: ticks of one producer come in runs.
+    last: usize,
     heard: u64,
 }
 
 impl LossTracker {
-    /// Takes note of a tick. `mark` is what a loss found by it is recorded under.
-    pub(super) fn observe(&mut self, source: &str, seq: u64, time_ns: i64, mark: u64) -> Verdict {
+    /// Takes note of a tick that is the next one of the producer heard last; of any other, `false` and nothing done.
+    /// [`observe`](Self::observe) would say that it is fresh and that nothing is lost.
+    #[inline]
+    pub(super) fn is_next(&mut self, source: Name<'_>, seq: u64, time_ns: i64) -> bool {
+        let Some(known) = self.sources.get_mut(self.last) else { return false };
+        if known.next != seq || *known.name != *source.as_bytes() {
+            return false;
+        }
         self.heard += 1;
-        if let Some(known) = self.sources.get_mut(source) {
+        known.heard = self.heard;
+        known.next = seq.saturating_add(1);
+        known.note_time(time_ns);
+        true
+    }
+
+    /// Takes note of a tick. `mark` is what a loss found by it is recorded under.
+    pub(super) fn observe(&mut self, source: Name<'_>, seq: u64, time_ns: i64, mark: u64) -> Verdict {
+        self.heard += 1;
+        if let Some(&place) = self.places.get(source.as_bytes()) {
+            self.last = place;
+            let known = &mut self.sources[place];
             known.heard = self.heard;
             return known.observe(seq, time_ns, mark);
         }
         if self.sources.len() >= SOURCES_MAX {
             self.forget_idlest();
         }
-        let fresh = Source { heard: self.heard, ..Source::start(seq, time_ns) };
-        self.sources.insert(CompactString::new(source), fresh);
+        let name = Box::<[u8]>::from(source.as_bytes());
+        self.last = self.sources.len();
+        self.places.insert(name.clone(), self.last);
+        self.sources.push(Source { heard: self.heard, ..Source::start(name, seq, time_ns) });
         Verdict::Fresh { lost: 0 }
     }
 
     fn forget_idlest(&mut self) {
-        let idlest = self.sources.iter().min_by_key(|(_, source)| source.heard).map(|(name, _)| name.clone());
-        if let Some(name) = idlest {
-            self.sources.remove(&name);
+        let idlest = self.sources.iter().enumerate().min_by_key(|(_, source)| source.heard);
+        let Some((place, _)) = idlest else { return };
+        let forgotten = self.sources.swap_remove(place);
+        self.places.remove(&forgotten.name);
+        // The last one has taken its place.
+        if let Some(known) = self.sources.get(place).and_then(|moved| self.places.get_mut(&moved.name)) {
+            *known = place;
         }
     }
 }

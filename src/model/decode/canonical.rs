@@ -1,12 +1,20 @@
-//! The short way for ticks in their usual form: the fields in the contract's order, plain numbers, plain strings, with
-//! or without a space after `:` and `,` (as Python's `json.dumps` and our own producer write them).
+//! The short way for ticks in their usual form: the fields in the contract's order, plain numbers, plain strings,
+//! without spaces (as our own producer and `JSON.stringify` write them) or with one behind each `:` and `,` (as
+//! Python's `json.dumps` writes them); alone or in an array.
 //!
 //! It only ever says yes. Whatever looks different in the least is left to the general reader, so that there is one
 //! place that decides what is rejected and why; a property test holds the two against each other, bit for bit.
+//!
+//! Text is looked at eight bytes at a time, as a number whose lowest byte is the first character. The carries of the
+//! additions and subtractions that look for a character reach upwards only, so the first hit is always a true one.
 
-use compact_str::CompactString;
+#![expect(clippy::inline_always, reason = "called one by one, these would cost a third more; benches/decode.rs")]
 
-use crate::model::{FUTURE_NS_MAX, Price, SOURCE_BYTES_MAX, Symbol, Tick, Timestamp};
+use crate::model::borrowed::short_word;
+use crate::model::{FUTURE_NS_MAX, Name, Price, SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, TickView, Timestamp};
+
+/// A name may be either.
+const _: () = assert!(SOURCE_BYTES_MAX == SYMBOL_BYTES_MAX);
 
 /// Integers up to here are exact in an `f64`, and so are the powers of ten below: their quotient is the correctly
 /// rounded value (Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990).
@@ -20,19 +28,53 @@ const EXACT_POWERS: [f64; 23] = [
 /// More digits than this might not fit a `u64`.
 const DIGITS_MAX: usize = 19;
 
-/// Nanoseconds in a unit, by the number of its integer digits; see `parse_timestamp`.
-const fn unit_ns(integer_digits: usize) -> i64 {
-    match integer_digits {
-        ..=11 => 1_000_000_000,
-        12..=14 => 1_000_000,
-        15..=17 => 1_000,
-        _ => 1,
-    }
+const POWERS: [u64; 10] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+
+/// Bytes in a word.
+const WORD: usize = 8;
+
+/// The same byte eight times.
+const fn splat(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; WORD])
 }
 
-/// A number without exponent: its digits as an integer, and how many of them stand before and behind the point.
+const HIGH_BITS: u64 = splat(0x80);
+
+/// How many bytes stand before the first one marked in a mask of high bits; 8 where none is.
+const fn before(marks: u64) -> usize {
+    (marks.trailing_zeros() / 8) as usize
+}
+
+/// Marks what ends a plain string: a quote, a backslash, control characters, and bytes beyond ASCII.
+const fn string_ends(word: u64) -> u64 {
+    let quotes = (word ^ splat(b'"')).wrapping_sub(splat(1));
+    let backslashes = (word ^ splat(b'\\')).wrapping_sub(splat(1));
+    let controls = word.wrapping_sub(splat(b' '));
+    (quotes | backslashes | controls | word) & HIGH_BITS
+}
+
+/// Marks what is no digit; exact in every byte.
+const fn non_digits(word: u64) -> u64 {
+    let digits = word ^ splat(b'0');
+    (((digits & !HIGH_BITS) + splat(0x80 - 10)) | digits) & HIGH_BITS
+}
+
+/// The value of eight digits, the first one lowest: pairs, then fours, then all of them.
+const fn eight_digits(word: u64) -> u64 {
+    let digits = word & splat(0x0f);
+    let pairs = (digits.wrapping_mul(10)).wrapping_add(digits >> 8);
+    let even = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
+    let odd = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
+    even.wrapping_add(odd) >> 32
+}
+
+/// The value of the first `count` digits of a word, `count` below 8: the digits move to the end, zeros come before.
+const fn few_digits(word: u64, count: usize) -> u64 {
+    eight_digits(word << 1 << (63 - 8 * count))
+}
+
+/// A number without sign and exponent: its digits as an integer, and how many stand before and behind the point.
 struct Number {
-    negative: bool,
     mantissa: u64,
     integer_digits: usize,
     fraction_digits: usize,
@@ -41,141 +83,271 @@ struct Number {
 impl Number {
     fn to_f64(&self) -> Option<f64> {
         let power = EXACT_POWERS.get(self.fraction_digits)?;
-        if self.mantissa > EXACT_MANTISSA_MAX {
-            return None;
-        }
-        let value = self.mantissa as f64 / power;
-        Some(if self.negative { -value } else { value })
+        (self.mantissa <= EXACT_MANTISSA_MAX).then(|| self.mantissa as f64 / power)
     }
 
-    fn to_timestamp(&self) -> Option<Timestamp> {
-        if self.negative || self.fraction_digits > 9 {
-            return None;
-        }
-        let unit = unit_ns(self.integer_digits);
-        let power = 10_i64.pow(self.fraction_digits as u32);
+    fn to_nanos(&self) -> Option<u64> {
+        // Decimals of the unit down to a nanosecond, by the number of integer digits; see `parse_timestamp`.
+        let unit_digits = match self.integer_digits {
+            ..=11 => 9,
+            12..=14 => 6,
+            15..=17 => 3,
+            _ => 0_usize,
+        };
         // Finer than a nanosecond: the general reader rounds.
-        if unit % power != 0 {
-            return None;
-        }
-        let nanos = i64::try_from(self.mantissa).ok()?.checked_mul(unit / power)?;
-        Timestamp::from_nanos(nanos)
+        let power = POWERS.get(unit_digits.checked_sub(self.fraction_digits)?)?;
+        self.mantissa.checked_mul(*power)
     }
 }
 
 /// What is left to read.
-struct Scan<'a> {
-    rest: &'a [u8],
-}
+#[derive(Clone, Copy)]
+struct Scan<'a>(&'a [u8]);
 
 impl<'a> Scan<'a> {
-    fn eat(&mut self, literal: &[u8]) -> Option<()> {
-        self.rest = self.rest.strip_prefix(literal)?;
-        Some(())
-    }
-
-    fn eat_space(&mut self) {
-        if let [b' ', rest @ ..] = self.rest {
-            self.rest = rest;
+    #[inline(always)]
+    fn eat<const N: usize>(&mut self, literal: &[u8; N]) -> Option<()> {
+        let (found, rest) = self.0.split_first_chunk()?;
+        if found != literal {
+            return None;
         }
-    }
-
-    /// `, "key": ` with or without the spaces; `key` holds its quotes and colon. Nothing is taken if it is not there.
-    fn key(&mut self, key: &[u8]) -> Option<()> {
-        let mut ahead = Self { rest: self.rest };
-        ahead.eat(b",")?;
-        ahead.eat_space();
-        ahead.eat(key)?;
-        ahead.eat_space();
-        self.rest = ahead.rest;
+        self.0 = rest;
         Some(())
     }
 
-    /// A string of printable ASCII without escapes.
-    fn string(&mut self) -> Option<&'a str> {
-        self.eat(b"\"")?;
-        let length =
-            self.rest.iter().position(|&byte| byte == b'"' || !matches!(byte, b' '..=b'~') || byte == b'\\')?;
-        let (text, rest) = self.rest.split_at(length);
-        self.rest = rest.strip_prefix(b"\"")?;
-        std::str::from_utf8(text).ok()
+    /// Takes `count` bytes, if there are as many.
+    #[inline(always)]
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
     }
 
-    /// Digits appended to `mantissa`, and how many.
-    fn digits(&mut self, mantissa: &mut u64) -> usize {
-        let mut count = 0;
-        for &byte in self.rest {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 || count > DIGITS_MAX {
-                break;
+    #[inline(always)]
+    fn peek(self) -> u8 {
+        self.0.first().copied().unwrap_or_default()
+    }
+
+    /// The next eight bytes, with zeros behind the end of the text.
+    #[inline(always)]
+    fn word(self) -> u64 {
+        self.0.first_chunk().map_or_else(|| short_word(self.0), |word| u64::from_le_bytes(*word))
+    }
+
+    /// The rest of a plain string, up to whatever ends it.
+    #[inline(always)]
+    fn name(&mut self) -> Option<Name<'a>> {
+        let ends = string_ends(self.word());
+        if ends != 0 {
+            return Name::from_ascii(self.take(before(ends))?);
+        }
+        self.long_name()
+    }
+
+    fn long_name(&mut self) -> Option<Name<'a>> {
+        let mut ahead = *self;
+        let mut length = 0;
+        while length <= SYMBOL_BYTES_MAX {
+            let ends = string_ends(ahead.word());
+            length += before(ends);
+            if ends != 0 {
+                return Name::from_ascii(self.take(length)?);
             }
-            *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-            count += 1;
+            ahead.take(WORD)?;
         }
-        self.rest = &self.rest[count..];
-        count
+        None
     }
 
-    fn number(&mut self) -> Option<Number> {
-        let negative = self.rest.first() == Some(&b'-');
-        if negative {
-            self.rest = &self.rest[1..];
+    /// A number that may be negative.
+    #[inline(always)]
+    fn decimal(&mut self) -> Option<f64> {
+        if self.eat(b"-").is_some() { self.magnitude().map(|value| -value) } else { self.magnitude() }
+    }
+
+    /// A number that is not negative.
+    #[inline(always)]
+    fn magnitude(&mut self) -> Option<f64> {
+        let word = self.word();
+        let ends = non_digits(word);
+        let (integer_digits, end) = (before(ends), before(ends & ends.wrapping_sub(1)));
+        if integer_digits == 0 || (integer_digits > 1 && word as u8 == b'0') {
+            return None;
         }
-        let leading_zero = self.rest.first() == Some(&b'0');
+        // Digits that end within the word are so few that the result is exact without a look.
+        if integer_digits < WORD && (word >> (8 * integer_digits)) as u8 != b'.' {
+            self.take(integer_digits)?;
+            return Some(few_digits(word, integer_digits) as i64 as f64);
+        }
+        if end == WORD {
+            return self.long_number()?.to_f64();
+        }
+        let fraction_digits = end - integer_digits - 1;
+        if fraction_digits == 0 {
+            return None;
+        }
+        self.take(end)?;
+        // Without the point, all digits stand together.
+        let integer = (1 << (8 * integer_digits)) - 1;
+        let digits = (word & integer) | ((word >> 8) & !integer);
+        Some(few_digits(digits, end - 1) as i64 as f64 / EXACT_POWERS[fraction_digits % WORD])
+    }
+
+    /// An integer.
+    #[inline(always)]
+    fn integer(&mut self) -> Option<u64> {
+        let word = self.word();
+        let count = before(non_digits(word));
+        if count == WORD || count == 0 || word as u8 == b'0' {
+            let number = self.long_number()?;
+            return (number.fraction_digits == 0).then_some(number.mantissa);
+        }
+        self.take(count)?;
+        Some(few_digits(word, count))
+    }
+
+    /// An instant, ns. Nearly all are seconds, of ten digits, with or without decimals.
+    #[inline(always)]
+    fn nanos(&mut self) -> Option<u64> {
+        let high = self.word();
+        let low = Scan(self.0.get(WORD..).unwrap_or_default()).word();
+        if non_digits(high) != 0 || before(non_digits(low)) != 2 || high as u8 == b'0' {
+            return self.long_number()?.to_nanos();
+        }
+        self.take(10)?;
+        let tens = u64::from(low as u8 & 0x0f) * 10 + u64::from((low >> 8) as u8 & 0x0f);
+        let nanos = (eight_digits(high) * 100 + tens) * POWERS[9];
+        if (low >> 16) as u8 != b'.' {
+            return Some(nanos);
+        }
+        self.take(1)?;
+        let fraction = self.word();
+        let count = before(non_digits(fraction));
+        self.take(count)?;
+        if count < WORD {
+            return if count == 0 { None } else { Some(nanos + few_digits(fraction, count) * POWERS[9 - count]) };
+        }
+        let last = self.peek().wrapping_sub(b'0');
+        let nanos = nanos + eight_digits(fraction) * 10;
+        if last > 9 {
+            return Some(nanos);
+        }
+        self.take(1)?;
+        Some(nanos + u64::from(last))
+    }
+
+    /// A number of any length.
+    fn long_number(&mut self) -> Option<Number> {
+        let (number, rest) = self.read_long_number()?;
+        self.0 = rest;
+        Some(number)
+    }
+
+    /// Works on a copy, so that the short ways can keep theirs in registers.
+    #[inline(never)]
+    fn read_long_number(mut self) -> Option<(Number, &'a [u8])> {
+        let leading_zero = self.peek() == b'0';
         let mut mantissa = 0;
-        let integer_digits = self.digits(&mut mantissa);
+        let integer_digits = self.digits(&mut mantissa)?;
         if integer_digits == 0 || (leading_zero && integer_digits > 1) {
             return None;
         }
         let mut fraction_digits = 0;
-        if let [b'.', rest @ ..] = self.rest {
-            self.rest = rest;
-            fraction_digits = self.digits(&mut mantissa);
+        if self.eat(b".").is_some() {
+            fraction_digits = self.digits(&mut mantissa)?;
             if fraction_digits == 0 {
                 return None;
             }
         }
-        if integer_digits + fraction_digits > DIGITS_MAX {
-            return None;
+        let fits = integer_digits + fraction_digits <= DIGITS_MAX;
+        fits.then_some((Number { mantissa, integer_digits, fraction_digits }, self.0))
+    }
+
+    /// Digits appended to `mantissa`, and how many; `None` when they are too many.
+    #[inline(always)]
+    fn digits(&mut self, mantissa: &mut u64) -> Option<usize> {
+        let mut length = 0;
+        while length <= DIGITS_MAX {
+            let word = self.word();
+            let count = before(non_digits(word));
+            self.take(count)?;
+            length += count;
+            if count < WORD {
+                *mantissa = mantissa.wrapping_mul(POWERS[count]).wrapping_add(few_digits(word, count));
+                return Some(length);
+            }
+            *mantissa = mantissa.wrapping_mul(POWERS[WORD]).wrapping_add(eight_digits(word));
         }
-        Some(Number { negative, mantissa, integer_digits, fraction_digits })
+        None
+    }
+
+    /// One tick, if it is acceptable to a reader whose clock allows instants up to `latest_ns`.
+    #[inline(always)]
+    fn tick<const SPACED: bool>(&mut self, latest_ns: u64) -> Option<TickView<'a>> {
+        if SPACED { self.eat(b"{\"symbol\": \"") } else { self.eat(b"{\"symbol\":\"") }?;
+        let symbol = self.name()?;
+        if SPACED { self.eat(b"\", \"price\": ") } else { self.eat(b"\",\"price\":") }?;
+        let price = Price::new(self.decimal()?)?;
+        if SPACED { self.eat(b", \"timestamp\": ") } else { self.eat(b",\"timestamp\":") }?;
+        let nanos = self.nanos().filter(|nanos| *nanos <= latest_ns)?;
+        let timestamp = Timestamp::from_nanos(nanos as i64)?;
+        let (mut size, mut seq, mut source) = (None, None, None);
+        if self.peek() != b'}' {
+            if if SPACED { self.eat(b", \"size\": ") } else { self.eat(b",\"size\":") }.is_some() {
+                size = Some(self.magnitude()?);
+            }
+            if if SPACED { self.eat(b", \"seq\": ") } else { self.eat(b",\"seq\":") }.is_some() {
+                seq = Some(self.integer()?);
+            }
+            if if SPACED { self.eat(b", \"source\": \"") } else { self.eat(b",\"source\":\"") }.is_some() {
+                source = Some(self.name()?);
+                self.eat(b"\"")?;
+            }
+        }
+        self.eat(b"}")?;
+        Some(TickView { symbol, price, timestamp, size, seq, source })
     }
 }
 
+/// The latest instant that a reader accepts whose clock says `now`.
+fn latest_ns(now: Timestamp) -> u64 {
+    now.as_nanos().saturating_add(FUTURE_NS_MAX).unsigned_abs()
+}
+
 /// Reads `text` if it is one tick in its usual form and acceptable to a reader whose clock says `now`.
-pub(super) fn read(text: &[u8], now: Timestamp) -> Option<Tick> {
-    let mut scan = Scan { rest: text };
-    scan.eat(b"{\"symbol\":")?;
-    scan.eat_space();
-    let symbol = Symbol::new(scan.string()?)?;
-    scan.key(b"\"price\":")?;
-    let price = Price::new(scan.number()?.to_f64()?)?;
-    scan.key(b"\"timestamp\":")?;
-    let timestamp = scan.number()?.to_timestamp()?;
-    if timestamp.as_nanos() > now.as_nanos().saturating_add(FUTURE_NS_MAX) {
-        return None;
+#[inline]
+pub(super) fn read(text: &[u8], now: Timestamp) -> Option<TickView<'_>> {
+    let latest_ns = latest_ns(now);
+    let mut scan = Scan(text);
+    let tick = match text.get(10) {
+        Some(b' ') => scan.tick::<true>(latest_ns),
+        _ => scan.tick::<false>(latest_ns),
+    }?;
+    scan.0.is_empty().then_some(tick)
+}
+
+/// Hands the ticks of an array to `sink`, in order, as far as they are in their usual form.
+///
+/// # Errors
+/// How many were handed over before the first thing that looks different.
+pub(super) fn read_array<'a>(text: &'a [u8], now: Timestamp, mut sink: impl FnMut(TickView<'a>)) -> Result<(), usize> {
+    // The general reader rejects a message that is not UTF-8 as a whole, and not only from the bad byte on.
+    if !text.starts_with(b"[{") || !text.is_ascii() {
+        return Err(0);
     }
-    let mut tick = Tick { symbol, price, timestamp, size: None, seq: None, source: None };
-    if scan.key(b"\"size\":").is_some() {
-        let size = scan.number()?;
-        if size.negative {
-            return None;
+    let latest_ns = latest_ns(now);
+    let spaced = text.get(11) == Some(&b' ');
+    let mut scan = Scan(&text[1..]);
+    let mut count = 0_usize;
+    loop {
+        let tick = if spaced { scan.tick::<true>(latest_ns) } else { scan.tick::<false>(latest_ns) };
+        sink(tick.ok_or(count)?);
+        count += 1;
+        if scan.0 == b"]" {
+            return Ok(());
         }
-        tick.size = Some(size.to_f64()?);
-    }
-    if scan.key(b"\"seq\":").is_some() {
-        let seq = scan.number()?;
-        if seq.negative || seq.fraction_digits > 0 {
-            return None;
+        scan.eat(b",").ok_or(count)?;
+        if spaced {
+            scan.eat(b" ").ok_or(count)?;
         }
-        tick.seq = Some(seq.mantissa);
     }
-    if scan.key(b"\"source\":").is_some() {
-        let source = scan.string()?;
-        if !(1..=SOURCE_BYTES_MAX).contains(&source.len()) {
-            return None;
-        }
-        tick.source = Some(CompactString::new(source));
-    }
-    (scan.rest == b"}").then_some(tick)
 }

@@ -1,7 +1,10 @@
+use compact_str::CompactString;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{NS_PER_S, TimestampFormat, write_tick};
+use crate::model::{NS_PER_S, Symbol, TimestampFormat, write_tick};
+
+mod agree;
 
 const NOW: i64 = 1_800_000_000 * NS_PER_S;
 
@@ -150,71 +153,7 @@ fn any_tick() -> impl Strategy<Value = Tick> {
     )
 }
 
-/// Numbers as feeds write them, and as they should not.
-fn number() -> impl Strategy<Value = String> {
-    prop_oneof![
-        6 => "-?(0|[1-9][0-9]{0,12})([.][0-9]{1,10})?",
-        2 => "1[67][0-9]{8}([.][0-9]{1,9})?|1[67][0-9]{11}|1[67][0-9]{14}|1[67][0-9]{17}",
-        1 => "-?[0-9]{1,25}([.][0-9]{0,25})?([eE][-+]?[0-9]{1,3})?",
-        1 => "null|true|\"1[.]5\"|NaN|-|[.]5|1[.]|01",
-    ]
-}
-
-fn string() -> impl Strategy<Value = String> {
-    prop_oneof![6 => "[A-Z.]{1,8}", 1 => "[ -~]{0,70}", 1 => "\\PC{0,8}", 1 => "\\\\[nu\"0-9]{0,4}"]
-}
-
-/// Messages in the usual form, and next to it.
-fn nearly_canonical() -> impl Strategy<Value = String> {
-    let gap = || prop_oneof![4 => Just(""), 4 => Just(" "), 1 => Just("  "), 1 => Just("\n")];
-    let optional = |name: &'static str, value: BoxedStrategy<String>| {
-        (any::<bool>(), gap(), value).prop_map(move |(there, gap, value)| {
-            if there { format!(",{gap}\"{name}\":{gap}{value}") } else { String::new() }
-        })
-    };
-    let quoted = || string().prop_map(|text| format!("\"{text}\"")).boxed();
-    let parts = (quoted(), number(), number(), gap(), gap());
-    let tail = prop_oneof![8 => Just("}"), 1 => Just("} "), 1 => Just("}}"), 1 => Just(""), 1 => Just(",}")];
-    let size = optional("size", number().boxed());
-    let seq = optional("seq", number().boxed());
-    (parts, size, seq, optional("source", quoted()), tail).prop_map(
-        |((symbol, price, time, a, b), size, seq, source, tail)| {
-            format!(
-                "{{\"symbol\":{a}{symbol},{b}\"price\":{a}{price},{b}\"timestamp\":{a}{time}{size}{seq}{source}{tail}"
-            )
-        },
-    )
-}
-
-#[test]
-fn the_usual_form_goes_the_short_way() {
-    let now = Timestamp::from_nanos(NOW).unwrap();
-    for text in [
-        r#"{"symbol":"AAPL","price":187.2,"timestamp":1732000000}"#,
-        r#"{"symbol": "AAPL", "price": 187.2, "timestamp": 1732000000.1234567}"#,
-        r#"{"symbol":"SPY","price":168,"timestamp":1732000000123,"size":100,"seq":7,"source":"p-1"}"#,
-        r#"{"symbol":"CL","price":-37.63,"timestamp":1732000000123456789,"seq":18446744073709551}"#,
-    ] {
-        let short = canonical::read(text.as_bytes(), now);
-        assert_eq!(short, Some(good(text)), "{text}");
-    }
-}
-
 proptest! {
-    #[test]
-    fn the_short_way_and_the_long_way_agree(text in nearly_canonical()) {
-        let now = Timestamp::from_nanos(NOW).unwrap();
-        let mut long = Vec::new();
-        Decoder::default().decode_general(text.as_bytes(), now, |result| long.push(result));
-        if let Some(tick) = canonical::read(text.as_bytes(), now) {
-            prop_assert_eq!(&long, &[Ok(tick.clone())], "{}", text);
-            let same = |a: f64, b: f64| a.to_bits() == b.to_bits();
-            let other = long[0].as_ref().unwrap();
-            prop_assert!(same(tick.price.get(), other.price.get()), "{}", text);
-            prop_assert!(tick.size.is_none() || same(tick.size.unwrap(), other.size.unwrap()), "{}", text);
-        }
-    }
-
     #[test]
     fn what_is_written_is_read_back_to_the_bit(tick in any_tick()) {
         for format in [TimestampFormat::Seconds, TimestampFormat::Rfc3339] {

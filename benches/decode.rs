@@ -1,0 +1,100 @@
+//! Reading ticks: the forms in which they come, per message (and per tick where a message holds a hundred).
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tickscope::model::{Decoder, FieldMap, NS_PER_S, Timestamp};
+
+/// Different messages of each form, so that no branch is learned from a single one.
+const MESSAGES: usize = 1_024;
+
+/// The reader's clock.
+const NOW_NS: i64 = 1_800_000_000 * NS_PER_S;
+
+/// A walk's prices in cents, from a generator small enough to stand here.
+fn cents() -> impl Iterator<Item = u64> {
+    let mut state = 88_172_645_463_325_252u64;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % 40_000
+    })
+}
+
+fn messages(form: impl Fn(usize, u64) -> String) -> Vec<Vec<u8>> {
+    cents().take(MESSAGES).enumerate().map(|(at, cents)| form(at, cents).into_bytes()).collect()
+}
+
+fn symbol(at: usize) -> &'static str {
+    ["AAPL", "MSFT", "SPY", "GOOG.L"][at % 4]
+}
+
+/// As our own producer writes them.
+fn full(at: usize, cents: u64) -> String {
+    let (symbol, price) = (symbol(at), cents as f64 / 100.0);
+    let (nanos, size) = (at * 977_777 % 1_000_000_000, cents % 900 + 1);
+    format!(
+        "{{\"symbol\":\"{symbol}\",\"price\":{price},\"timestamp\":1732000000.{nanos:09},\"size\":{size},\"seq\":{},\
+         \"source\":\"p-4f21a\"}}",
+        at + 1_000_000
+    )
+}
+
+/// As Python's `json.dumps` writes them, with `int(time.time())`.
+fn python(at: usize, cents: u64) -> String {
+    let (symbol, price) = (symbol(at), cents as f64 / 100.0);
+    format!("{{\"symbol\": \"{symbol}\", \"price\": {price}, \"timestamp\": {}}}", 1_732_000_000 + at)
+}
+
+/// As an exchange writes them, for `--fields`.
+fn mapped(at: usize, cents: u64) -> String {
+    let (symbol, price) = (symbol(at), cents as f64 / 100.0);
+    format!(
+        "{{\"e\":\"trade\",\"s\":\"{symbol}\",\"data\":{{\"p\":\"{price}\",\"q\":\"100\",\"T\":1732000000{:03}}}}}",
+        at % 1_000
+    )
+}
+
+/// Almost a tick, and none.
+fn hostile(at: usize, cents: u64) -> String {
+    let text = full(at, cents);
+    match at % 4 {
+        0 => text[..text.len() - 1].to_owned(),
+        1 => text.replace("\"price\":", "\"price\":-1e999,\"x\":"),
+        2 => text.replace("\"seq\"", "\"price\""),
+        _ => text.replace("1732000000", "\\u0031732000000"),
+    }
+}
+
+fn bench(criterion: &mut Criterion) {
+    let hundred = |at: usize, _| {
+        let ticks: Vec<String> = cents().take(100).enumerate().map(|(i, cents)| full(i + at, cents)).collect();
+        format!("[{}]", ticks.join(","))
+    };
+    let fields = FieldMap::parse("symbol=s,price=data.p,timestamp=data.T,size=data.q");
+    let mapped_decoder = Decoder::new(fields.expect("the map is well formed"));
+    let plain = Decoder::default();
+    let mut group = criterion.benchmark_group("decode");
+    for (name, decoder, all, ticks) in [
+        ("full", &plain, messages(full), 1),
+        ("python", &plain, messages(python), 1),
+        ("array of 100", &plain, messages(hundred), 100),
+        ("mapped", &mapped_decoder, messages(mapped), 1),
+        ("hostile", &plain, messages(hostile), 1),
+    ] {
+        let now = Timestamp::saturating_from_nanos(NOW_NS);
+        group.throughput(Throughput::Elements(ticks * MESSAGES as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(name), &all, |bencher, all| {
+            bencher.iter(|| {
+                for payload in all {
+                    decoder.decode_borrowed(black_box(payload), now, |result| _ = black_box(result));
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);
