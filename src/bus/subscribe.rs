@@ -4,8 +4,12 @@
 //! server and the [`Feed`], so nothing can grow. A slow feed shows as backpressure on the socket, which the server
 //! answers by cutting the subscriber off; that ends a session like any other loss and is told to the feed.
 
+mod channel;
+
+pub use channel::Channel;
+
+use std::io;
 use std::time::Duration;
-use std::{fmt, io};
 
 use rand_chacha::ChaCha8Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +22,6 @@ use crate::bus::push::{FRAME_BYTES_MAX, Frame, NotResp, read_frame};
 use crate::bus::refusal::{advice, shown};
 use crate::bus::socket::{self, Duplex};
 use crate::bus::{Backoff, BusError, Endpoint, Local, Target};
-use crate::model::display_safe;
 
 /// The read buffer to begin with: a few thousand ticks, so that a flood is taken in large batches.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -44,29 +47,6 @@ const BACKLOG_BYTES: usize = 2 * BUFFER_BYTES;
 
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-consumer";
-
-/// What to listen to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Channel {
-    /// One channel, by name.
-    Exact(String),
-    /// All channels that match a glob (`PSUBSCRIBE`).
-    Pattern(String),
-}
-
-impl Channel {
-    /// A text with `*`, `?` or `[` is a pattern, as in Redis.
-    pub fn parse(text: &str) -> Self {
-        if text.contains(['*', '?', '[']) { Self::Pattern(text.to_owned()) } else { Self::Exact(text.to_owned()) }
-    }
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Exact(text) | Self::Pattern(text)) = self;
-        f.write_str(&display_safe(text))
-    }
-}
 
 /// How the connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,8 +28,8 @@ const HALF_SPREAD: f64 = 0.000_05;
 /// financial markets", Gopikrishnan, Plerou, Gabaix, Stanley, Phys. Rev. E 62, 2000).
 const SIZE_TAIL_EXPONENT: f64 = 1.5;
 
-/// A uniform number above this means a single lot: 2^-[`SIZE_TAIL_EXPONENT`], rounded up by far more than `powf` can err.
-/// Two trades of three are spared the power that way.
+/// A uniform number above this means a single lot: 2^-[`SIZE_TAIL_EXPONENT`], rounded up by far more than `powf` can
+/// err. Two trades of three are spared the power that way.
 const SINGLE_LOT_ABOVE: f64 = 0.353_554;
 
 /// Shares in a round lot.
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn the_short_way_to_a_single_lot_is_the_long_ways_answer() {
         assert_eq!((lots(SINGLE_LOT_ABOVE), lots(SINGLE_LOT_ABOVE - 1e-6)), (1.0, 2.0));
-        assert!((0..=1_000).all(|step| lots(SINGLE_LOT_ABOVE + f64::from(step) / 1_000.0) == 1.0));
+        assert!((354..=1_000).all(|thousandths| lots(f64::from(thousandths) / 1_000.0) == 1.0));
     }
 
     #[test]

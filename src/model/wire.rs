@@ -178,7 +178,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hundredths_are_written_as_the_general_way_writes_them(hundredths in -1_000_000_000_000_000_i64..1_000_000_000_000_000) {
+        fn hundredths_are_written_as_the_general_way_writes_them(
+            hundredths in -1_000_000_000_000_000_i64..1_000_000_000_000_000,
+        ) {
             for scale in [100.0, 100_000.0, 10_000_000_000.0] {
                 let value = (hundredths as f64 / scale * 100.0).round() / 100.0;
                 if value.fract() != 0.0 {
