@@ -78,10 +78,10 @@ fn small_changes(criterion: &mut Criterion) {
     run("the mouse moves", &changed);
     let mut changed = [plain.clone(), plain.clone()];
     changed[1].header.legend[0].last = Some("101.11".to_owned());
-    changed[1].chart.tags[0].text = "101.11".to_owned();
+    "101.11".clone_into(&mut changed[1].chart.tags[0].text);
     run("a last price", &changed);
     let mut changed = [plain.clone(), plain.clone()];
-    changed[1].footer.figures[0].1 = "999,999 ticks/s".to_owned();
+    "999,999 ticks/s".clone_into(&mut changed[1].footer.figures[0].1);
     run("a figure of the footer", &changed);
     run("nothing", &[plain.clone(), plain]);
     group.finish();

@@ -191,7 +191,7 @@ impl Canvas<'_> {
 }
 
 /// Blends by the coverage given; inlined, so that rows of known length are blended many pixels at a time.
-#[inline(always)]
+#[inline]
 fn blend_cells(cells: &mut [u32], cover: &[u8], over: u32, alpha: u32) {
     for (cell, &cover) in cells.iter_mut().zip(cover) {
         *cell = blend(*cell, over, u32::from(cover) * alpha / 255);

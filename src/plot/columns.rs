@@ -143,7 +143,9 @@ impl Columns {
             if cover == u8::MAX {
                 beside.fill(cover);
             } else {
-                beside.iter_mut().for_each(|cell| *cell = (*cell).max(cover));
+                for cell in beside {
+                    *cell = (*cell).max(cover);
+                }
             }
             for (y, cell) in (end..).zip(below) {
                 *cell = (*cell).max(cover_at(by_distance, y as f32 + 0.5 - run.bottom));

@@ -304,7 +304,9 @@ fn add_span(cells: &mut [f32], from: f32, to: f32) {
         }
     } else if first < last {
         cells[first] += (first + 1) as f32 - from;
-        cells[first + 1..last].iter_mut().for_each(|cell| *cell += 1.0);
+        for cell in &mut cells[first + 1..last] {
+            *cell += 1.0;
+        }
         if let Some(cell) = cells.get_mut(last) {
             *cell += to - last as f32;
         }
