@@ -24,7 +24,7 @@ fn painter() -> Painter {
 }
 
 fn frames(criterion: &mut Criterion) {
-    let books = [
+    let books = vec![
         ("1 line", book(1, TICKS, Shape::Walk)),
         ("4 lines", book(4, TICKS, Shape::Walk)),
         ("1 noisy line", book(1, TICKS, Shape::Noise)),
