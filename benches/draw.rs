@@ -38,12 +38,13 @@ fn frames(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("{name}, {ticks} ticks"));
         group.sample_size(if name.starts_with("200") { 20 } else { 60 });
         // The view moves by a column each frame, so that nothing of the chart can be kept.
-        let scenes = [scene(book, full_span()), scene(book, moved(full_span(), 1))];
+        let mut caches = Vec::new();
+        let scenes = [0, 1].map(|by| scene(book, moved(full_span(), by), &mut caches));
         let (mut painter, mut turn) = (painter(), 0_usize);
         group.bench_function("scene and plot", |bencher| {
             bencher.iter(|| {
                 turn += 1;
-                show(&mut painter, scene(book, moved(full_span(), turn as i64 % 2)));
+                show(&mut painter, scene(book, moved(full_span(), turn as i64 % 2), &mut caches));
             });
         });
         group.bench_function("plot", |bencher| {
@@ -53,7 +54,9 @@ fn frames(criterion: &mut Criterion) {
             };
             bencher.iter_batched(next, |scene| show(&mut painter, scene), BatchSize::LargeInput);
         });
-        group.bench_function("scene", |bencher| bencher.iter(|| black_box(scene(book, full_span()))));
+        group.bench_function("scene", |bencher| bencher.iter(|| black_box(scene(book, full_span(), &mut caches))));
+        let anew = || black_box(scene(book, full_span(), &mut Vec::new()));
+        group.bench_function("scene, no column known", |bencher| bencher.iter(anew));
         group.finish();
     }
 }
@@ -63,7 +66,7 @@ fn small_changes(criterion: &mut Criterion) {
     let book = book(4, TICKS, Shape::Noise);
     let mut group = criterion.benchmark_group("4 noisy lines, little changes");
     let (mut painter, mut turn) = (painter(), 0_usize);
-    let plain = scene(&book, full_span());
+    let plain = scene(&book, full_span(), &mut Vec::new());
     let mut changed = [plain.clone(), plain.clone()];
     (0..2).for_each(|i| hover(&mut changed[i], 400 + 3 * i as i32));
     let mut run = |name: &str, scenes: &[Scene; 2]| {

@@ -8,7 +8,7 @@ use tickscope::plot::{
     AxisKind, Badge, Chart, Crosshair, Footer, Frame, Header, LegendEntry, Line, Point, Readout, Scene, Size, Tag,
     Theme, Tone,
 };
-use tickscope::series::{Book, BookConfig, History, Sample};
+use tickscope::series::{Book, BookConfig, ColumnCache, History, Sample};
 use tickscope::view::{TimeSpan, ValueSpan, Viewport};
 
 pub const SIZE: Size = Size { width: 1280, height: 720 };
@@ -58,17 +58,18 @@ fn columns() -> u32 {
     Frame::new(SIZE).plot.width().unsigned_abs()
 }
 
-/// What the window would show of `book` over `span`.
-pub fn scene(book: &Book, span: TimeSpan) -> Scene {
+/// What the window would show of `book` over `span`, of which `caches` hold what was shown before.
+pub fn scene(book: &Book, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
     let columns = columns();
+    caches.resize_with(book.symbols_len(), ColumnCache::default);
     let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
     let (mut lines, mut tags, mut legend) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, symbol, series) in book.iter() {
+    for ((id, symbol, series), cache) in book.iter().zip(caches) {
         let slot = id.index();
         let mut runs: Vec<Vec<Sample>> = Vec::new();
-        series.extract_runs(span, columns, &[], &mut runs);
-        if let Some(summary) = series.range(span) {
-            (lo, hi) = (lo.min(summary.min.price), hi.max(summary.max.price));
+        series.extract_cached(span, columns, &[], cache, &mut runs);
+        for sample in runs.iter().flatten().filter(|sample| span.contains(sample.time_ns)) {
+            (lo, hi) = (lo.min(sample.price), hi.max(sample.price));
         }
         let last = series.last().map_or(0.0, |tick| tick.price);
         let text = format!("{last:.2}");
@@ -106,12 +107,12 @@ pub fn scene(book: &Book, span: TimeSpan) -> Scene {
 }
 
 pub fn full_span() -> TimeSpan {
-    TimeSpan { start: START_NS, end: START_NS + SPAN_NS }
+    TimeSpan { start: START_NS, end: START_NS + SPAN_NS }.aligned(columns())
 }
 
 /// The view moved on by a column, as it does while the chart is live.
 pub fn moved(span: TimeSpan, by: i64) -> TimeSpan {
-    let by = by * SPAN_NS / i64::from(columns());
+    let by = by * (span.len_ns() / i64::from(columns()));
     TimeSpan { start: span.start + by, end: span.end + by }
 }
 
