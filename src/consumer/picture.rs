@@ -113,8 +113,10 @@ impl Picture {
             crosshair: self.crosshair(&gathered, axis, controls, Transform { viewport, rect: frame.plot }),
             notice: self.notice(&link, &gathered),
         };
-        let Gathered { span, edge_ns, newest_ns, oldest_ns, .. } = gathered;
+        let Gathered { edge_ns, newest_ns, oldest_ns, .. } = gathered;
         let (stale, down) = (stale.is_some(), matches!(link.state, LinkState::Down(_)));
+        // The span as it was asked for: to move on from the aligned one, again and again, would be to drift.
+        let span = controls.span();
         let seeing = Seeing { span, edge_ns, newest_ns, stale, oldest_ns, axis, counts_seconds: stale || down };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());

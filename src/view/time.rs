@@ -96,7 +96,7 @@ impl TimeSpan {
     }
 
     /// The nearest span whose columns are whole ns wide and whose start is a whole number of them after the Unix epoch,
-    /// at most a column away: a chart that scrolls by whole columns shows the same columns again, and what is drawn
+    /// at most half a column away: a chart that scrolls by whole columns shows the same columns again, and what is drawn
     /// from them stands still. Spans with less than a nanosecond a column stay as they are.
     #[must_use]
     pub fn aligned(self, columns: u32) -> Self {
@@ -105,7 +105,7 @@ impl TimeSpan {
         if width == 0 {
             return self;
         }
-        let start = self.start.div_euclid(width) * width;
+        let start = self.start.saturating_add(width / 2).div_euclid(width) * width;
         Self { start, end: start.saturating_add(width * columns) }
     }
 
