@@ -413,13 +413,13 @@ impl<F: Feed> Session<'_, F> {
         let mut heard = Instant::now();
         let mut pulse = tokio::time::interval(PING_EVERY / 4);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut pinged, mut beaten) = (heard, heard);
+        let (mut pinged, mut beaten, mut woken) = (heard, heard, None);
         loop {
             tokio::select! {
                 biased;
                 read = self.buffer.read(stream) => match read {
                     Ok(0) => {
-                        self.cut_offs.ended(self.buffer.is_torn());
+                        self.cut_offs.ended(self.buffer.is_torn() || stood_still(beaten, woken));
                         return Ended::Lost(format!(
                             "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
                         ));
@@ -431,7 +431,7 @@ impl<F: Feed> Session<'_, F> {
                         }
                     }
                     Err(error) => {
-                        self.cut_offs.ended(self.buffer.is_torn());
+                        self.cut_offs.ended(self.buffer.is_torn() || stood_still(beaten, woken));
                         return Ended::Lost(format!("lost {server}: {error}"));
                     }
                 },
@@ -439,6 +439,7 @@ impl<F: Feed> Session<'_, F> {
                     // This process stood still, not the server: what came meanwhile has yet to be looked at.
                     if beaten.elapsed() >= STANDSTILL {
                         heard = Instant::now();
+                        woken = Some(heard);
                     }
                     beaten = Instant::now();
                     let silent = heard.elapsed();
@@ -461,6 +462,12 @@ impl<F: Feed> Session<'_, F> {
             }
         }
     }
+}
+
+/// Whether this process did not run just before now, by the last two looks at the silence. A server that closes a
+/// connection then had more to send, though what had come of it may end with a frame.
+fn stood_still(beaten: Instant, woken: Option<Instant>) -> bool {
+    beaten.elapsed() >= STANDSTILL || woken.is_some_and(|at| at.elapsed() < SILENCE_MAX)
 }
 
 /// `PING`, which both protocol versions allow to subscribers.
