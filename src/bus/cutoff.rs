@@ -1,8 +1,8 @@
 //! Whether a server has cut a subscriber off because it fell behind, told by the server's own figures.
 //!
 //! A connection that is cut off just ends, as one does whose server is stopped. So each subscription begins with a look
-//! at `INFO`: which run of the server this is, and how often it has run over an output limit. Where the figure has grown
-//! within a run since the subscription before, that one was cut off.
+//! at `INFO`: which run of the server this is, and how often it has run over an output limit. Where the figure has
+//! grown within a run since the subscription before, that one was cut off.
 //!
 //! Servers before Redis 7.4 do not tell the figure. There a subscription was cut off if the server that closed it runs
 //! on and still had something to send: a server that stops is another one afterwards, and a connection that is closed

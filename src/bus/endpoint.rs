@@ -43,8 +43,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `redis://[user:password@]host[:port][/db]`, `unix:///path` or `redis+unix:///path`; `rediss://` is TLS with
-    /// what this machine trusts.
+    /// Reads `redis://[user:password@]host[:port][/db]`, `unix:///path` or `redis+unix:///path`; `rediss://` is TLS
+    /// with what this machine trusts.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
         Self::parse_with(url, &TlsFiles::default())
     }

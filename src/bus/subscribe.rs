@@ -32,6 +32,9 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 /// A server that has said nothing for this long, though asked, is gone. Users are promised to see it within 3 s.
 const SILENCE_MAX: Duration = Duration::from_millis(2_500);
 
+/// A look at the silence that comes so late means that this process did not run.
+const STANDSTILL: Duration = Duration::from_millis(500);
+
 /// How long each step of logging in may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -410,13 +413,13 @@ impl<F: Feed> Session<'_, F> {
         let mut heard = Instant::now();
         let mut pulse = tokio::time::interval(PING_EVERY / 4);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut pinged, mut beaten) = (heard, heard);
+        let (mut pinged, mut beaten, mut woken) = (heard, heard, None);
         loop {
             tokio::select! {
                 biased;
                 read = self.buffer.read(stream) => match read {
                     Ok(0) => {
-                        self.cut_offs.ended(self.buffer.is_torn());
+                        self.cut_offs.ended(self.buffer.is_torn() || stood_still(beaten, woken));
                         return Ended::Lost(format!(
                             "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
                         ));
@@ -428,14 +431,15 @@ impl<F: Feed> Session<'_, F> {
                         }
                     }
                     Err(error) => {
-                        self.cut_offs.ended(self.buffer.is_torn());
+                        self.cut_offs.ended(self.buffer.is_torn() || stood_still(beaten, woken));
                         return Ended::Lost(format!("lost {server}: {error}"));
                     }
                 },
                 _ = pulse.tick() => {
                     // This process stood still, not the server: what came meanwhile has yet to be looked at.
-                    if beaten.elapsed() >= PING_EVERY {
+                    if beaten.elapsed() >= STANDSTILL {
                         heard = Instant::now();
+                        woken = Some(heard);
                     }
                     beaten = Instant::now();
                     let silent = heard.elapsed();
@@ -444,19 +448,26 @@ impl<F: Feed> Session<'_, F> {
                     }
                     if silent >= PING_EVERY && pinged.elapsed() >= PING_EVERY {
                         pinged = Instant::now();
-                        // A full send buffer is no failure in itself: silence decides.
+                        // A full send buffer is no failure in itself: silence decides. Nor is a connection that the
+                        // server has closed as long as there is something to read from it; reading finds its end.
                         let ping = async {
                             stream.write_all(PING).await?;
                             stream.flush().await
                         };
                         if let Ok(Err(error)) = timeout(PING_EVERY, ping).await {
-                            return Ended::Lost(format!("lost {server}: {error}"));
+                            debug!("{server} takes no more: {error}");
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// Whether this process did not run just before now, by the last two looks at the silence. A server that closes a
+/// connection then had more to send, though what had come of it may end with a frame.
+fn stood_still(beaten: Instant, woken: Option<Instant>) -> bool {
+    beaten.elapsed() >= STANDSTILL || woken.is_some_and(|at| at.elapsed() < SILENCE_MAX)
 }
 
 /// `PING`, which both protocol versions allow to subscribers.

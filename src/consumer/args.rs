@@ -86,7 +86,8 @@ pub struct Args {
     pub channel: Vec<String>,
     /// Redis server.
     #[arg(help = "Redis server, as redis://[user:password@]host[:port], rediss:// with TLS, or unix:///path; a \
-                password is safer in REDIS_URL, where no list of processes shows it [default: this machine's, or a built-in one]")]
+                password is safer in REDIS_URL, where no list of processes shows it [default: this machine's, or a \
+                built-in one]")]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis: Option<String>,
     /// Files for TLS.

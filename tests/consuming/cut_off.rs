@@ -1,5 +1,8 @@
 //! Readers that fall so far behind that the server cuts them off, and readers that it leaves for other reasons.
 
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tickscope::bus::BrokerLimits;
 
@@ -34,6 +37,8 @@ fn stop_flood_and_wake(consumer: &mut Running, publisher: &mut Publisher, more: 
         seq += 50;
         sent.map(|payload| publisher.publish(CHANNEL, payload)).min() == Some(0)
     });
+    // Nobody who was stopped for milliseconds is cut off by a server's usual limits.
+    thread::sleep(Duration::from_secs(1));
     consumer.signal("CONT");
     wait_until("the consumer to be back", LIMIT, || {
         seq += 1;

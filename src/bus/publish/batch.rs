@@ -125,7 +125,8 @@ mod tests {
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            4 => (any::<Vec<u8>>(), proptest::option::of("[a-z]{0,3}")).prop_map(|(bytes, line)| Step::Push(bytes, line)),
+            4 => (any::<Vec<u8>>(), proptest::option::of("[a-z]{0,3}"))
+                .prop_map(|(bytes, line)| Step::Push(bytes, line)),
             1 => (0usize..5).prop_map(Step::Skip),
             1 => (0usize..5).prop_map(Step::Split),
             1 => Just(Step::Append),
