@@ -64,7 +64,7 @@ fn extract_all(all: &[Series], span: TimeSpan, caches: &mut [ColumnCache], runs:
 
 fn extract(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("extract");
-    // The largest history takes some time to fill and half a gigabyte; `TICKS=100000000` in the environment asks for it.
+    // The largest history takes a while to fill and 300 MB; `TICKS=100000000` in the environment asks for it.
     let largest = std::env::var("TICKS").ok().and_then(|text| text.parse().ok());
     let sizes = [10_000, 1_000_000, 10_000_000].into_iter().chain(largest);
     for ticks in sizes {

@@ -96,8 +96,8 @@ impl TimeSpan {
     }
 
     /// The nearest span whose columns are whole ns wide and whose start is a whole number of them after the Unix epoch,
-    /// at most half a column away: a chart that scrolls by whole columns shows the same columns again, and what is drawn
-    /// from them stands still. Spans with less than a nanosecond a column stay as they are.
+    /// at most half a column away: a chart that scrolls by whole columns shows the same columns again, and what is
+    /// drawn from them stands still. Spans with less than a nanosecond a column stay as they are.
     #[must_use]
     pub fn aligned(self, columns: u32) -> Self {
         let columns = i64::from(columns.max(1));

@@ -66,7 +66,8 @@ proptest! {
         prop_assert!(packed.ticks(0..ticks.len()).map(|tick| bits(&tick)).eq(ticks.iter().map(bits)));
         for place in places {
             let at = usize::from(place) % ticks.len();
-            prop_assert_eq!((packed.time(at), packed.price(at).to_bits()), (ticks[at].time_ns, ticks[at].price.to_bits()));
+            prop_assert_eq!(packed.time(at), ticks[at].time_ns);
+            prop_assert_eq!(packed.price(at).to_bits(), ticks[at].price.to_bits());
             let range = at / 2..at + 1;
             prop_assert!(packed.ticks(range.clone()).map(|t| bits(&t)).eq(ticks[range.clone()].iter().map(bits)));
             prop_assert_eq!(packed.volume(range.clone()), open.volume(range));
