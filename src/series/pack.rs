@@ -251,7 +251,7 @@ fn pack_block(columns: &Columns, block: usize, extremes: &Extremes, out: &mut Ve
     };
     let (time_unit, steps) = time_numbers(times);
     let (price_decimals, base, heights) = price_numbers(prices, head.min);
-    let (size_decimals, amounts) = size_numbers(sizes);
+    let (size_decimals, amounts, size_plan) = size_numbers(sizes);
     let price_width = bits::width_of(heights.iter().copied().max().unwrap_or(0));
     let layout = Layout {
         time_unit,
@@ -259,7 +259,7 @@ fn pack_block(columns: &Columns, block: usize, extremes: &Extremes, out: &mut Ve
         price_decimals,
         price_width: price_width as u8,
         size_decimals,
-        sizes: Plan::for_values(&amounts),
+        sizes: size_plan,
     };
     out.extend_from_slice(&layout.to_bytes());
     layout.times.write(&steps, out);
@@ -277,10 +277,28 @@ fn pack_block(columns: &Columns, block: usize, extremes: &Extremes, out: &mut Ve
 
 /// Differences between neighbours, in the coarsest unit that leaves no rest.
 fn time_numbers(times: &[i64]) -> (u8, Vec<u64>) {
-    let steps = || times.windows(2).map(|pair| pair[1] - pair[0]);
-    let fits = |unit: &i64| steps().all(|step| step % unit == 0);
-    let unit = TIME_UNITS_NS.iter().position(fits).unwrap_or(TIME_UNITS_NS.len() - 1);
-    (unit as u8, steps().map(|step| (step / TIME_UNITS_NS[unit]) as u64).collect())
+    const SECOND: i64 = TIME_UNITS_NS[0];
+    const MILLI: i64 = TIME_UNITS_NS[1];
+    const MICRO: i64 = TIME_UNITS_NS[2];
+    const NANO: i64 = TIME_UNITS_NS[3];
+    // Divided by constants, which costs a tenth of a division.
+    let in_units = [in_unit::<SECOND>, in_unit::<MILLI>, in_unit::<MICRO>, in_unit::<NANO>];
+    let found = (0..).zip(in_units).find_map(|(unit, in_unit)| Some((unit, in_unit(times)?)));
+    // Every number is a whole one of nanoseconds.
+    found.unwrap_or_default()
+}
+
+/// Differences in a unit; `None` where one leaves a rest.
+fn in_unit<const UNIT_NS: i64>(times: &[i64]) -> Option<Vec<u64>> {
+    let mut numbers = Vec::with_capacity(times.len());
+    for pair in times.windows(2) {
+        let step = (pair[1] - pair[0]).unsigned_abs();
+        if step % UNIT_NS.unsigned_abs() != 0 {
+            return None;
+        }
+        numbers.push(step / UNIT_NS.unsigned_abs());
+    }
+    Some(numbers)
 }
 
 /// Decimals, what stands for the lowest price, and by how much each price is above it.
@@ -294,14 +312,16 @@ fn price_numbers(prices: &[f64], min: f64) -> (u8, u64, Vec<u64>) {
     (RAW, base, prices.iter().map(|&price| decimal::to_ordered(price) - base).collect())
 }
 
-/// Decimals, and a number for each size: 0 for none, the others from 1.
-fn size_numbers(sizes: &[f64]) -> (u8, Vec<u64>) {
+/// Decimals, a number for each size (0 for none, the others from 1), and how these are packed.
+fn size_numbers(sizes: &[f64]) -> (u8, Vec<u64>, Plan) {
     let known = || sizes.iter().copied().filter(|size| !size.is_nan());
     if known().next().is_none() {
-        return (NONE, Vec::new());
+        return (NONE, Vec::new(), Plan::default());
     }
     let Some(decimals) = decimal::decimals_of(known()).filter(|_| known().all(|size| size >= 0.0)) else {
-        return (RAW, sizes.iter().map(|size| size.to_bits()).collect());
+        let bits: Vec<u64> = sizes.iter().map(|size| size.to_bits()).collect();
+        let plan = Plan::for_values(&bits);
+        return (RAW, bits, plan);
     };
     let plain = |&size: &f64| if size.is_nan() { 0 } else { decimal::whole(size, decimals) as u64 + 1 };
     let plain: Vec<u64> = sizes.iter().map(plain).collect();
@@ -311,8 +331,12 @@ fn size_numbers(sizes: &[f64]) -> (u8, Vec<u64>) {
         Some(size) => size * 2 + 2,
     };
     let in_lots: Vec<u64> = plain.iter().map(in_lots).collect();
-    let bytes = |numbers: &[u64]| Plan::for_values(numbers).bytes(numbers.len());
-    if bytes(&in_lots) < bytes(&plain) { (decimals | IN_LOTS, in_lots) } else { (decimals, plain) }
+    let (plain_plan, lots_plan) = (Plan::for_values(&plain), Plan::for_values(&in_lots));
+    if lots_plan.bytes(in_lots.len()) < plain_plan.bytes(plain.len()) {
+        (decimals | IN_LOTS, in_lots, lots_plan)
+    } else {
+        (decimals, plain, plain_plan)
+    }
 }
 
 /// Back from [`size_numbers`].

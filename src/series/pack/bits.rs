@@ -6,7 +6,8 @@ pub(super) const SLACK_BYTES: usize = 16;
 /// Appends numbers to bytes.
 pub(super) struct Writer<'a> {
     out: &'a mut Vec<u8>,
-    waiting: u128,
+    waiting: u64,
+    /// How many bits wait; fewer than a word has.
     bits: u32,
 }
 
@@ -15,15 +16,18 @@ impl<'a> Writer<'a> {
         Self { out, waiting: 0, bits: 0 }
     }
 
-    /// Appends the lowest `width` bits, at most 64, of `value`.
+    /// Appends a value of at most `width` bits, and at most 64.
+    #[inline]
     pub(super) fn put(&mut self, value: u64, width: u32) {
-        self.waiting |= u128::from(value & mask(width)) << self.bits;
-        self.bits += width;
-        if self.bits >= 64 {
-            self.out.extend_from_slice(&(self.waiting as u64).to_le_bytes());
-            self.waiting >>= 64;
-            self.bits -= 64;
+        let value = value & mask(width);
+        self.waiting |= value << self.bits;
+        let bits = self.bits + width;
+        if bits >= u64::BITS {
+            self.out.extend_from_slice(&self.waiting.to_le_bytes());
+            // What did not fit; nothing where the word was empty before.
+            self.waiting = value.checked_shr(u64::BITS - self.bits).unwrap_or(0);
         }
+        self.bits = bits % u64::BITS;
     }
 
     /// Fills up the last byte.

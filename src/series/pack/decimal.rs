@@ -29,17 +29,18 @@ fn is_exact(value: f64, decimals: u8) -> bool {
 
 /// The fewest decimals with which all values come back; `None` when there are none.
 pub(super) fn decimals_of(values: impl Iterator<Item = f64> + Clone) -> Option<u8> {
-    let mut decimals = 0;
-    for value in values.clone() {
+    let (mut decimals, mut checked) = (0, 0);
+    for (at, value) in values.clone().enumerate() {
         while !is_exact(value, decimals) {
             decimals += 1;
+            checked = at;
             if decimals > DECIMALS_MAX {
                 return None;
             }
         }
     }
     // A large value that was fine with fewer decimals may have become too large.
-    values.into_iter().all(|value| is_exact(value, decimals)).then_some(decimals)
+    values.take(checked).all(|value| is_exact(value, decimals)).then_some(decimals)
 }
 
 /// Bits of a double in the order of the numbers they stand for.

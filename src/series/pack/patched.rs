@@ -21,21 +21,24 @@ impl Plan {
 
     /// The plan that takes the fewest bytes; `values` are at most 255.
     pub(super) fn for_values(values: &[u64]) -> Self {
-        let mut of_width = [0_usize; 65];
+        let widest = bits::width_of(values.iter().fold(0, |all, value| all | value)) as usize;
+        let mut of_width = [0_u16; 65];
         for &value in values {
             of_width[bits::width_of(value) as usize] += 1;
         }
-        let widest = of_width.iter().rposition(|&count| count > 0).unwrap_or(0);
         let (mut best, mut fewest) = (Self::default(), usize::MAX);
-        let mut patches = 0;
+        let mut patches = 0_usize;
         for width in (0..=widest).rev() {
             let patch_bytes = if patches > 0 { (widest - width).div_ceil(8) } else { 0 };
             let plan = Self { width: width as u8, patches: patches as u8, patch_bytes: patch_bytes as u8 };
             let bytes = plan.bytes(values.len());
             if bytes < fewest {
                 (best, fewest) = (plan, bytes);
+            } else if patches * 2 > fewest {
+                // Even with one byte each beside its place, the patches alone take more.
+                break;
             }
-            patches += of_width[width];
+            patches += usize::from(of_width[width]);
         }
         best
     }
@@ -59,11 +62,20 @@ impl Plan {
             writer.put(value, self.width.into());
         }
         writer.finish();
-        let wide = || values.iter().enumerate().filter(|(_, value)| bits::width_of(**value) > self.width.into());
-        if self.patches > 0 {
-            out.extend(wide().map(|(at, _)| at as u8));
-            for (_, value) in wide() {
-                out.extend_from_slice(&(value >> self.width).to_le_bytes()[..self.patch_bytes.into()]);
+        if self.patches == 0 {
+            return;
+        }
+        let places_at = out.len();
+        let mut uppers_at = places_at + usize::from(self.patches);
+        out.resize(uppers_at + usize::from(self.patches) * usize::from(self.patch_bytes), 0);
+        let mut place_at = places_at;
+        for (at, &value) in values.iter().enumerate() {
+            let upper = value >> self.width;
+            if upper > 0 {
+                out[place_at] = at as u8;
+                let bytes = usize::from(self.patch_bytes);
+                out[uppers_at..uppers_at + bytes].copy_from_slice(&upper.to_le_bytes()[..bytes]);
+                (place_at, uppers_at) = (place_at + 1, uppers_at + bytes);
             }
         }
     }
