@@ -47,7 +47,7 @@ fn a_small_comparison_has_every_row_and_loses_nothing() {
     let plan = ["--messages", "6400", "--rounds", "1", "--profile", "dev", "--no-install", "--port", FIRST_PORT];
     let ended = bench(&[&["ingest", "publish"][..], &plan].concat()).run(LIMIT).expect_code(0);
     let rows = rows(&ended.stdout);
-    let floods = ["ingest", "ingest, producer"];
+    let floods = ["ingest", "ingest, patient server", "ingest, producer"];
     let peers = ["raw socket drain", "redis-rs PubSub, async", "redis-rs PubSub, blocking"];
     let figures = ["CPU a message", "received a second", "received of sent", "peak memory"];
     let wanted = floods.iter().flat_map(|flood| peers.iter().map(move |peer| (*flood, *peer)));
@@ -65,5 +65,5 @@ fn a_small_comparison_has_every_row_and_loses_nothing() {
             assert_eq!(numbers, [100.0, 100.0, 1.0], "messages were lost: {row:?}");
         }
     }
-    assert_eq!(ended.stdout.matches("6,400 of 6,400 messages.").count(), 8, "{ended:?}");
+    assert_eq!(ended.stdout.matches("6,400 of 6,400 messages.").count(), 12, "{ended:?}");
 }
