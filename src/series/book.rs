@@ -275,8 +275,7 @@ impl Book {
         id
     }
 
-    /// Ends a batch: lets the symbols that have gone quiet age with the feed, to within a thousandth of the
-    /// age.
+    /// Ends a batch: lets the symbols that have gone quiet age with the feed, to within a thousandth of the age.
     pub fn settle(&mut self) {
         let (Some(age_ns_max), Some(newest_ns)) = (self.config.history.age_ns_max, self.newest_ns) else { return };
         if newest_ns <= self.swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE) {

@@ -1,6 +1,5 @@
 //! Looking into a series block by block.
 
-use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::chunk::Chunk;
@@ -213,7 +212,7 @@ impl<'a> Reader<'a> {
         if is_inside(&earlier) {
             out.extend([self.marked(&earlier)]);
         }
-        if is_inside(&later) && later.place.cmp(&earlier.place) == Ordering::Greater {
+        if is_inside(&later) && later.place > earlier.place {
             out.extend([self.marked(&later)]);
         }
         out.extend([self.sample(last)]);
