@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use tickscope::plot::{Painter, Scene};
+use tickscope::plot::{Frame, Painter, Scene};
 
 mod drawing {
     pub mod scenes;
@@ -15,7 +15,7 @@ use drawing::scenes::{SIZE, Shape, TICKS, book, full_span, hover, moved, scene};
 
 /// Shows `scene` as the window does.
 fn show(painter: &mut Painter, scene: Scene) {
-    black_box(painter.update(scene, SIZE).expect("the size is legal"));
+    black_box(painter.update(scene, &Frame::new(SIZE)).expect("the size is legal"));
     black_box(painter.pixels());
 }
 

@@ -17,14 +17,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::info;
 
-pub use args::{Args, ArgsError, AxisChoice, Config, Kept, SnapshotFormat, StatsFormat};
+pub use args::{
+    Args, ArgsError, AxisChoice, Config, ExportFormat, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat,
+    StatsFormat, ThemeChoice, ViewChoice,
+};
 pub use meters::{FramesReport, LatencyReport};
 pub use report::{Report, SymbolReport};
 pub use snapshot::SnapshotError;
@@ -94,7 +96,7 @@ pub fn run(
 ) -> Result<Report, ConsumerError> {
     let started = Instant::now();
     // A display that is missing must be said before anything is connected.
-    let screen = if config.headless { None } else { Some(Screen::open(config)?) };
+    let screen = if config.view == ViewChoice::None { None } else { Some(Screen::open(config)?) };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
@@ -111,7 +113,7 @@ pub fn run(
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
-    let mut picture = Picture::new(TimeZone::system(), config, &target);
+    let mut picture = Picture::new(config.zone.clone(), config, &target);
     let size = match screen {
         Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
         None => {
@@ -223,7 +225,7 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
 
 fn write_snapshot(config: &Config, size: Size, scene: &Scene) -> Result<(), SnapshotError> {
     let Some((path, format)) = &config.snapshot else { return Ok(()) };
-    snapshot::write(&mut Painter::new()?, scene, size, path, *format)?;
+    snapshot::write(&mut Painter::new()?, scene, &Frame::new(size), path, *format)?;
     info!("saved {}", display_safe(&path.display().to_string()));
     Ok(())
 }

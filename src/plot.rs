@@ -34,7 +34,7 @@ mod time_ticks;
 mod trace;
 mod value_ticks;
 
-pub use frame::{Frame, Hits, SIDE_PX_MAX};
+pub use frame::{Arrangement, Frame, Hits, SIDE_PX_MAX, Scale};
 pub use look::palette;
 pub use scene::*;
 pub use time_ticks::time_ticks;
@@ -90,7 +90,7 @@ pub struct Painter {
 /// What `pixels` shows.
 struct Kept {
     scene: Scene,
-    size: Size,
+    frame: Frame,
     ticks: Ticks,
 }
 
@@ -109,11 +109,11 @@ impl Painter {
 
     /// Brings the painter's own frame up to `scene`: only what differs from the scene before is drawn. `false` where
     /// not a pixel can have changed.
-    pub fn update(&mut self, scene: Scene, size: Size) -> Result<bool, PlotError> {
-        let expected = checked(size)?;
-        let frame = Frame::new(size);
+    pub fn update(&mut self, scene: Scene, frame: &Frame) -> Result<bool, PlotError> {
+        let expected = checked(frame.size)?;
+        let frame = *frame;
         // Taken out first: after an error, nothing is known about the frame.
-        let (stale, ticks) = match self.kept.take().filter(|kept| kept.size == size) {
+        let (stale, ticks) = match self.kept.take().filter(|kept| kept.frame == frame) {
             Some(kept) => {
                 let stale = Stale::between(&kept.scene, &scene);
                 if stale.is_nothing() {
@@ -132,9 +132,9 @@ impl Painter {
         } else if stale.floats {
             undo.restore(pixels);
         }
-        let mut easel = Easel { pixels, size, frame, fonts, scratch };
+        let mut easel = Easel { pixels, size: frame.size, frame, fonts, scratch };
         easel.draw(&scene, &ticks, stale, hits, Some(undo))?;
-        self.kept = Some(Kept { scene, size, ticks });
+        self.kept = Some(Kept { scene, frame, ticks });
         Ok(true)
     }
 
@@ -148,25 +148,25 @@ impl Painter {
         &self.hits
     }
 
-    /// Paints all of `scene` into `pixels` (0x00RRGGBB, row by row, `width * height` of them), and says what can be
-    /// clicked where. What the buffer held before does not matter.
-    pub fn paint(&mut self, scene: &Scene, pixels: &mut [u32], size: Size) -> Result<Hits, PlotError> {
-        let expected = checked(size)?;
+    /// Paints all of `scene` into `pixels` (0x00RRGGBB, row by row, as many as the frame's size has), and says what can
+    /// be clicked where. What the buffer held before does not matter.
+    pub fn paint(&mut self, scene: &Scene, pixels: &mut [u32], frame: &Frame) -> Result<Hits, PlotError> {
+        let expected = checked(frame.size)?;
         if pixels.len() != expected {
             return Err(PlotError::Buffer { expected, got: pixels.len() });
         }
-        let frame = Frame::new(size);
+        let frame = *frame;
         let Self { fonts, scratch, .. } = self;
         let (ticks, mut hits) = (Ticks::new(&scene.chart, &frame, fonts), Hits::default());
-        let mut easel = Easel { pixels, size, frame, fonts, scratch };
+        let mut easel = Easel { pixels, size: frame.size, frame, fonts, scratch };
         easel.draw(scene, &ticks, Stale::EVERYTHING, &mut hits, None)?;
         Ok(hits)
     }
 
-    /// `scene` as an SVG document of `size` CSS pixels: lines and text as such, no bitmap.
-    pub fn svg(&mut self, scene: &Scene, size: Size) -> Result<String, PlotError> {
-        checked(size)?;
-        svg::document(scene, size, &self.fonts)
+    /// `scene` as an SVG document with a CSS pixel for each of the layout's: lines and text as such, no bitmap.
+    pub fn svg(&mut self, scene: &Scene, frame: &Frame) -> Result<String, PlotError> {
+        checked(frame.size)?;
+        svg::document(scene, frame, &self.fonts)
     }
 }
 

@@ -4,12 +4,16 @@
 //! Pure values. Time is in nanoseconds since the Unix epoch, pixels are `f64` with y growing downwards. Whatever goes
 //! in, NaN and the ends of the number ranges included, finite numbers come out.
 
+mod input;
+mod interval;
 mod navigator;
 #[cfg(test)]
 mod tests;
 mod time;
 mod value;
 
+pub use input::{Button, Input, Key, Modifiers};
+pub use interval::{BarInterval, BarIntervalError};
 pub use navigator::{LEAD_SHARE, Navigator};
 pub use time::{SPAN_NS_MAX, SPAN_NS_MIN, TIME_NS_MIN};
 pub use value::PAD_SHARE;

@@ -4,10 +4,13 @@
 //! one by one. On X11 it ignores Expose, so whoever draws must present now and then even if nothing changed.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use minifb::{HasWindowHandle, InputCallback, MouseButton, MouseMode, ScaleMode, WindowOptions};
 use raw_window_handle::RawWindowHandle;
 use thiserror::Error;
+
+use crate::view::{Button, Input, Key, Modifiers};
 
 /// Key presses kept between two polls. Nobody types faster; what exceeds it is dropped.
 const KEYS_QUEUED_MAX: usize = 64;
@@ -22,6 +25,12 @@ const NOTCH_ELSEWHERE: (f32, f32) = (1.0, 1.0);
 
 /// Most notches between two polls that are believed: a flung touchpad must not throw the view to the end of time.
 const NOTCHES_MAX: f64 = 5.0;
+
+/// Two presses of a button within this time, and within [`AGAIN_PX`], are a double-click.
+const AGAIN: Duration = Duration::from_millis(400);
+
+/// See [`AGAIN`].
+const AGAIN_PX: f32 = 4.0;
 
 /// Why there is no window.
 #[derive(Debug, Error)]
@@ -43,103 +52,16 @@ pub enum WindowError {
     },
 }
 
-/// A key, by what it says on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Key {
-    /// A letter, lower case.
-    Letter(char),
-    /// A digit of the main row or the number pad.
-    Digit(u8),
-    /// Space bar.
-    Space,
-    /// Escape.
-    Escape,
-    /// Return or Enter.
-    Enter,
-    /// Cursor keys.
-    Left,
-    /// Cursor keys.
-    Right,
-    /// Cursor keys.
-    Up,
-    /// Cursor keys.
-    Down,
-    /// First function key.
-    F1,
-    /// Home.
-    Home,
-    /// End.
-    End,
-    /// Page up.
-    PageUp,
-    /// Page down.
-    PageDown,
-    /// `+`, wherever the layout has it.
-    Plus,
-    /// `-`, wherever the layout has it.
-    Minus,
-    /// `?`, wherever the layout has it.
-    Question,
+/// What came from the keyboard.
+#[derive(Debug, Clone, Copy)]
+enum Stroke {
+    Key(Key, bool),
+    Text(char),
 }
 
-/// Something the user did. Positions are in pixels of the frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Input {
-    /// A key went down, or repeats because it is held.
-    Key {
-        /// Which.
-        key: Key,
-        /// Whether it repeats.
-        repeat: bool,
-    },
-    /// The mouse moved.
-    Moved {
-        /// Column.
-        x: f64,
-        /// Row.
-        y: f64,
-    },
-    /// The mouse left the window.
-    Left,
-    /// The left button went down.
-    Pressed {
-        /// Column.
-        x: f64,
-        /// Row.
-        y: f64,
-    },
-    /// The left button went up.
-    Released {
-        /// Column.
-        x: f64,
-        /// Row.
-        y: f64,
-    },
-    /// The wheel turned, by notches; positive `up` is away from the user, positive `right` to the right.
-    Wheel {
-        /// Column.
-        x: f64,
-        /// Row.
-        y: f64,
-        /// Notches.
-        up: f64,
-        /// Notches.
-        right: f64,
-    },
-    /// The window has a new size, in pixels.
-    Resized {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-    },
-    /// The user closed the window.
-    Closed,
-}
-
-/// Key presses since the last poll. minifb wants to own its callback, hence the shared handle; both ends are on the
+/// What came from the keyboard since the last poll. minifb wants to own its callback, hence the shared handle; both ends are on the
 /// window's own thread, so the lock is never contended.
-type KeyQueue = Arc<Mutex<Vec<(Key, bool)>>>;
+type KeyQueue = Arc<Mutex<Vec<Stroke>>>;
 
 struct Keys {
     queue: KeyQueue,
@@ -147,23 +69,25 @@ struct Keys {
 }
 
 impl Keys {
-    fn push(&self, key: Key, repeat: bool) {
+    fn push(&self, stroke: Stroke) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.len() < KEYS_QUEUED_MAX {
-            queue.push((key, repeat));
+            queue.push(stroke);
         }
     }
 }
 
 impl InputCallback for Keys {
     fn add_char(&mut self, code: u32) {
+        let Some(c) = char::from_u32(code).filter(|c| !c.is_control()) else { return };
         // Where these characters sit differs between keyboards, so they are taken as text and not as keys.
-        match char::from_u32(code) {
-            Some('+' | '=') => self.push(Key::Plus, false),
-            Some('-' | '_') => self.push(Key::Minus, false),
-            Some('?') => self.push(Key::Question, false),
+        match c {
+            '+' | '=' => self.push(Stroke::Key(Key::Plus, false)),
+            '-' | '_' => self.push(Stroke::Key(Key::Minus, false)),
+            '/' | '[' | ']' | ',' | '.' | '?' => self.push(Stroke::Key(Key::Mark(c), false)),
             _ => {}
         }
+        self.push(Stroke::Text(c));
     }
 
     fn set_key_state(&mut self, key: minifb::Key, down: bool) {
@@ -176,7 +100,7 @@ impl InputCallback for Keys {
             self.held.push(key);
         }
         if let Some(key) = translate(key) {
-            self.push(key, repeat);
+            self.push(Stroke::Key(key, repeat));
         }
     }
 }
@@ -233,6 +157,8 @@ fn translate(key: minifb::Key) -> Option<Key> {
         K::Space => Key::Space,
         K::Escape => Key::Escape,
         K::Enter | K::NumPadEnter => Key::Enter,
+        K::Tab => Key::Tab,
+        K::Backspace => Key::Backspace,
         K::Left => Key::Left,
         K::Right => Key::Right,
         K::Up => Key::Up,
@@ -256,12 +182,25 @@ pub struct Window {
     notch: (f32, f32),
     size: (usize, usize),
     mouse: Option<(f32, f32)>,
-    pressed: bool,
+    /// Which button is down.
+    pressed: Option<Button>,
+    last_press: Option<Press>,
+    /// Pixels of the window for each of the layout that inputs are told in.
+    factor: f32,
+}
+
+/// The last press of a button: the next one may make it a double-click.
+#[derive(Debug, Clone, Copy)]
+struct Press {
+    at: Instant,
+    place: (f32, f32),
+    button: Button,
+    clicks: u8,
 }
 
 impl Window {
-    /// Opens a resizable window whose inside is `width` x `height` pixels.
-    pub fn open(title: &str, width: u32, height: u32) -> Result<Self, WindowError> {
+    /// Opens a resizable window whose inside is `width` x `height` pixels. Places are told divided by `factor`.
+    pub fn open(title: &str, width: u32, height: u32, factor: f64) -> Result<Self, WindowError> {
         // Pixels are copied as they are. To stretch them costs more than to draw them, and only tells while the window
         // changes its size, which the next frame follows.
         let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
@@ -273,7 +212,7 @@ impl Window {
         inner.set_input_callback(Box::new(Keys { queue: Arc::clone(&keys), held: Vec::new() }));
         let size = (width as usize, height as usize);
         let notch = notch_of(&inner);
-        Ok(Self { inner, keys, notch, size, mouse: None, pressed: false })
+        Ok(Self { inner, keys, notch, size, mouse: None, pressed: None, last_press: None, factor: factor as f32 })
     }
 
     /// Columns and rows inside the window.
@@ -317,48 +256,83 @@ impl Window {
             each(Input::Resized { width: size.0 as u32, height: size.1 as u32 });
         }
         self.collect_mouse(each);
-        let pressed = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
-        for (key, repeat) in pressed {
-            each(Input::Key { key, repeat });
+        let (held, strokes) =
+            (self.held(), std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner)));
+        for stroke in strokes {
+            each(match stroke {
+                Stroke::Key(key, repeat) => Input::Key { key, repeat, held },
+                Stroke::Text(c) => Input::Text(c),
+            });
+        }
+    }
+
+    fn held(&self) -> Modifiers {
+        let down = |keys: [minifb::Key; 2]| keys.into_iter().any(|key| self.inner.is_key_down(key));
+        Modifiers {
+            shift: down([minifb::Key::LeftShift, minifb::Key::RightShift]),
+            ctrl: down([minifb::Key::LeftCtrl, minifb::Key::RightCtrl]),
         }
     }
 
     /// Where the mouse is, as far as is known; outside the frame where it is not.
     fn place(&self) -> (f64, f64) {
-        self.mouse.map_or((-1.0, -1.0), |(x, y)| (x.into(), y.into()))
+        self.mouse.map_or((-1.0, -1.0), |(x, y)| ((x / self.factor).into(), (y / self.factor).into()))
     }
 
     fn collect_mouse(&mut self, each: &mut impl FnMut(Input)) {
-        let down = self.inner.get_mouse_down(MouseButton::Left);
-        if self.pressed && !down {
+        let is_down = |button| {
+            self.inner.get_mouse_down(match button {
+                Button::Left => MouseButton::Left,
+                Button::Right => MouseButton::Right,
+            })
+        };
+        // A second button changes nothing about what the first one does.
+        let down = match self.pressed {
+            Some(button) => Some(button).filter(|button| is_down(*button)),
+            None => [Button::Left, Button::Right].into_iter().find(|button| is_down(*button)),
+        };
+        if let Some(button) = self.pressed.filter(|_| down.is_none()) {
             // It came up somewhere between the last place and this one. The last one it is: a hand that clicks and
             // moves on at once has clicked, not dragged.
-            self.pressed = false;
+            self.pressed = None;
             let (x, y) = self.place();
-            each(Input::Released { x, y });
+            each(Input::Released { x, y, button });
         }
         // While a button is held, the pointer may leave the window and is still followed.
-        let mode = if down { MouseMode::Pass } else { MouseMode::Discard };
+        let mode = if down.is_some() { MouseMode::Pass } else { MouseMode::Discard };
         let mouse = self.inner.get_mouse_pos(mode);
         if mouse != self.mouse {
-            self.mouse = mouse.or(self.mouse.filter(|_| down));
-            match mouse {
-                Some((x, y)) => each(Input::Moved { x: x.into(), y: y.into() }),
-                None => {
-                    self.mouse = None;
-                    each(Input::Left);
-                }
+            self.mouse = mouse.or(self.mouse.filter(|_| down.is_some()));
+            let (x, y) = self.place();
+            if mouse.is_some() {
+                each(Input::Moved { x, y });
+            } else {
+                self.mouse = None;
+                each(Input::Left);
             }
         }
-        let (x, y) = self.place();
-        if down && !self.pressed {
-            self.pressed = true;
-            each(Input::Pressed { x, y });
+        if let Some(button) = down.filter(|_| self.pressed.is_none()) {
+            self.pressed = Some(button);
+            let ((x, y), held, clicks) = (self.place(), self.held(), self.count_click(button, Instant::now()));
+            each(Input::Pressed { x, y, button, held, clicks });
         }
         if let Some((right, up)) = self.inner.get_scroll_wheel() {
             let notches = |reported: f32, notch: f32| f64::from(reported / notch).clamp(-NOTCHES_MAX, NOTCHES_MAX);
-            each(Input::Wheel { x, y, up: notches(up, self.notch.1), right: notches(right, self.notch.0) });
+            let ((x, y), held) = (self.place(), self.held());
+            each(Input::Wheel { x, y, up: notches(up, self.notch.1), right: notches(right, self.notch.0), held });
         }
+    }
+
+    /// How many times the button went down here in quick succession.
+    fn count_click(&mut self, button: Button, now: Instant) -> u8 {
+        let place = self.mouse.unwrap_or_default();
+        let is_again = |last: &Press| {
+            let off = (place.0 - last.place.0).hypot(place.1 - last.place.1);
+            last.button == button && now.duration_since(last.at) <= AGAIN && off <= AGAIN_PX * self.factor
+        };
+        let clicks = self.last_press.filter(is_again).map_or(1, |last| last.clicks.saturating_add(1));
+        self.last_press = Some(Press { at: now, place, button, clicks });
+        clicks
     }
 }
 

@@ -40,19 +40,11 @@ fn scene() -> Scene {
             legend: Vec::new(),
             span: "45 min".to_owned(),
         },
-        chart: Chart {
-            viewport,
-            axis: AxisKind::Price,
-            decimals: 2,
-            zone: TimeZone::UTC,
-            lines: Vec::new(),
-            gaps: Vec::new(),
-            tags: Vec::new(),
-            crosshair: None,
-            notice: None,
-        },
+        chart: Chart { ..Chart::empty(viewport, AxisKind::Price, TimeZone::UTC) },
+        grid: Vec::new(),
         footer: Footer { figures: vec![(Tone::Good, "1,284 ticks/s".to_owned()), (Tone::Warn, "lost 3".to_owned())] },
         help: None,
+        search: None,
         toast: None,
     }
 }
@@ -68,7 +60,7 @@ fn line(slot: usize, runs: Vec<Vec<Point>>) -> Line {
 
 fn entry(slot: usize, symbol: &str, visible: bool) -> LegendEntry {
     let last = Some("168.12".to_owned());
-    LegendEntry { symbol: symbol.to_owned(), slot, last, change_percent: Some(0.24), visible }
+    LegendEntry { symbol: symbol.to_owned(), slot, last, change_percent: Some(0.24), visible, focused: false }
 }
 
 struct Picture {
@@ -85,7 +77,7 @@ impl Picture {
     fn by(painter: &mut Painter, scene: &Scene, size: Size) -> Self {
         // Whatever the buffer held before must not shine through.
         let mut pixels = vec![0x00ff_00ff; size.width as usize * size.height as usize];
-        let hits = painter.paint(scene, &mut pixels, size).unwrap();
+        let hits = painter.paint(scene, &mut pixels, &Frame::new(size)).unwrap();
         Self { pixels, hits, size }
     }
 
@@ -302,7 +294,14 @@ fn the_crosshair_reads_out_and_stays_out_of_the_strips() {
         change_percent: Some(0.2),
         point: at(100.5, 100.5),
     }];
-    let cross = Crosshair { x: rect.left + 100, y: rect.bottom - 51, time_ns: START + 100 * SECOND, value: 50.5, rows };
+    let cross = Crosshair {
+        x: rect.left + 100,
+        y: rect.bottom - 51,
+        time_ns: START + 100 * SECOND,
+        value: 50.5,
+        rows,
+        snapped: false,
+    };
     crossed.chart.crosshair = Some(cross);
     let with = Picture::of(&crossed, SIZE);
     let changes = with.changes(&Picture::of(&scene(), SIZE));
@@ -366,7 +365,7 @@ fn busy(size: Size) -> Scene {
         });
     }
     let (x, y) = (i32::midpoint(rect.left, rect.right), i32::midpoint(rect.top, rect.bottom));
-    busy.chart.crosshair = Some(Crosshair { x, y, time_ns: START, value: 1.0, rows });
+    busy.chart.crosshair = Some(Crosshair { x, y, time_ns: START, value: 1.0, rows, snapped: false });
     busy.chart.gaps = vec![GapBand { start_ns: i64::MIN, end_ns: START + 60 * SECOND, label: "gap".to_owned() }];
     busy.header.view_badge = Some(Badge { tone: Tone::Info, text: "12 min back".to_owned() });
     busy
@@ -388,7 +387,7 @@ fn any_size_is_painted() {
         for (_, rect) in &picture.hits.legend {
             assert!(rect.left >= 0 && rect.right <= size.width as i32 && rect.bottom <= size.height as i32);
         }
-        painter.svg(&scene, size).unwrap();
+        painter.svg(&scene, &Frame::new(size)).unwrap();
     }
 }
 
@@ -419,18 +418,18 @@ proptest! {
 #[test]
 fn a_wrong_buffer_or_size_is_refused_with_the_reason() {
     let mut painter = Painter::new().unwrap();
-    let error = painter.paint(&scene(), &mut [0; 10], SIZE).unwrap_err();
+    let error = painter.paint(&scene(), &mut [0; 10], &Frame::new(SIZE)).unwrap_err();
     assert!(matches!(error, PlotError::Buffer { expected: 256_000, got: 10 }), "{error}");
     for size in [Size { width: 0, height: 5 }, Size { width: 5, height: 100_000 }] {
-        assert!(matches!(painter.paint(&scene(), &mut [], size), Err(PlotError::Size { .. })));
-        assert!(matches!(painter.svg(&scene(), size), Err(PlotError::Size { .. })));
+        assert!(matches!(painter.paint(&scene(), &mut [], &Frame::new(size)), Err(PlotError::Size { .. })));
+        assert!(matches!(painter.svg(&scene(), &Frame::new(size)), Err(PlotError::Size { .. })));
         assert!(matches!(png(&[], size), Err(PlotError::Size { .. })));
     }
 }
 
 #[test]
 fn svg_is_vectors_and_text_and_well_formed() {
-    let document = Painter::new().unwrap().svg(&busy(SIZE), SIZE).unwrap();
+    let document = Painter::new().unwrap().svg(&busy(SIZE), &Frame::new(SIZE)).unwrap();
     assert!(document.starts_with("<svg ") && document.contains(r#"width="640" height="400""#));
     assert!(!document.contains("<image"));
     assert!(document.contains("<polyline") && document.contains("<text") && document.contains("LIVE"));

@@ -30,7 +30,7 @@ impl Frames {
     /// Makes and paints one frame; how many points it was drawn of.
     pub(crate) fn draw(&mut self, book: &Book, span: TimeSpan) -> Result<usize, PlotError> {
         let scene = self.scene(book, span);
-        self.painter.paint(&scene, &mut self.pixels, SIZE)?;
+        self.painter.paint(&scene, &mut self.pixels, &Frame::new(SIZE))?;
         Ok(self.lines.points())
     }
 
@@ -51,18 +51,12 @@ impl Frames {
             Header { badge, view_badge: None, channel: "stock_prices".to_owned(), legend, span: "5 min".to_owned() };
         let lines = shown.iter().zip(&self.lines.runs).enumerate().map(|(slot, (shown, runs))| shown.line(slot, runs));
         let chart = Chart {
-            viewport: Viewport { time: span, value },
-            axis,
-            decimals: 2,
-            zone: TimeZone::UTC,
             lines: lines.collect(),
-            gaps: Vec::new(),
             tags: shown.iter().enumerate().map(|(slot, shown)| shown.tag(slot)).collect(),
-            crosshair: None,
-            notice: None,
+            ..Chart::empty(Viewport { time: span, value }, axis, TimeZone::UTC)
         };
         let footer = Footer { figures: vec![(Tone::Good, format!("{} kept", book.counters().kept))] };
-        Scene { theme: Theme::Dark, header, chart, footer, help: None, toast: None }
+        Scene { theme: Theme::Dark, header, chart, grid: Vec::new(), footer, help: None, search: None, toast: None }
     }
 }
 
@@ -108,6 +102,7 @@ impl<'a> Shown<'a> {
             last: Some(format!("{:.2}", self.last)),
             change_percent: self.base.map(|_| self.value(self.last)),
             visible: true,
+            focused: false,
         }
     }
 }

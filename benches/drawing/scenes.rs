@@ -75,7 +75,7 @@ pub fn scene(book: &Book, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scen
         let text = format!("{last:.2}");
         tags.push(Tag { slot, value: last, text: text.clone() });
         let (symbol, last) = (symbol.as_str().to_owned(), Some(text));
-        legend.push(LegendEntry { symbol, slot, last, change_percent: Some(0.24), visible: true });
+        legend.push(LegendEntry { symbol, slot, last, change_percent: Some(0.24), visible: true, focused: false });
         let point = |sample: &Sample| Point { time_ns: sample.time_ns, value: sample.price };
         lines.push(Line { slot, runs: runs.iter().map(|run| run.iter().map(point).collect()).collect() });
     }
@@ -90,18 +90,14 @@ pub fn scene(book: &Book, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scen
             span: "60 s".to_owned(),
         },
         chart: Chart {
-            viewport: Viewport { time: span, value: ValueSpan::fit(lo, hi) },
-            axis: AxisKind::Price,
-            decimals: 2,
-            zone: TimeZone::UTC,
             lines,
-            gaps: Vec::new(),
             tags,
-            crosshair: None,
-            notice: None,
+            ..Chart::empty(Viewport { time: span, value: ValueSpan::fit(lo, hi) }, AxisKind::Price, TimeZone::UTC)
         },
+        grid: Vec::new(),
         footer: Footer { figures: figures.iter().map(|text| (Tone::Good, (*text).to_owned())).collect() },
         help: None,
+        search: None,
         toast: None,
     }
 }
@@ -126,5 +122,6 @@ pub fn hover(scene: &mut Scene, x: i32) {
         point: Point { time_ns: viewport.time.start + i64::from(x - 16) * SPAN_NS / 1180, value: viewport.value.lo },
     };
     let rows = scene.header.legend.iter().map(row).collect();
-    scene.chart.crosshair = Some(Crosshair { x, y: 300, time_ns: viewport.time.start, value: viewport.value.lo, rows });
+    scene.chart.crosshair =
+        Some(Crosshair { x, y: 300, time_ns: viewport.time.start, value: viewport.value.lo, rows, snapped: false });
 }

@@ -1,15 +1,21 @@
 //! The consumer's command line, and the checked configuration it turns into.
 
+mod choices;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use crate::bus::{Channel, Endpoint, EndpointError, Target, TlsFiles};
 use crate::cli::{DurationError, TlsArgs, parse_duration, parse_port};
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Size, Theme};
+use crate::view::{BarInterval, BarIntervalError};
+pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
 
 /// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 3 MB.
 pub(super) const HISTORY_TICKS: usize = 1_000_000;
@@ -31,35 +37,6 @@ const SIDE_MAX: u32 = 16_384;
 
 /// Smallest side of a frame, in pixels, at which a chart can still be read.
 const SIDE_MIN: u32 = 120;
-
-/// What the value axis measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum AxisChoice {
-    /// Whichever shows something.
-    #[default]
-    Auto,
-    /// Prices as they came.
-    Price,
-    /// Change from the left edge of the view, percent.
-    Percent,
-}
-
-/// Colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ThemeChoice {
-    /// Light on dark.
-    #[default]
-    Dark,
-    /// Dark on light.
-    Light,
-}
-
-/// Form of the statistics at exit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StatsFormat {
-    /// One JSON object on stdout.
-    Json,
-}
 
 /// Draws live market ticks from Redis in a native window.
 #[derive(Debug, Parser)]
@@ -110,20 +87,41 @@ pub struct Args {
     /// Other names for the fields of a tick, such as symbol=s,price=p,timestamp=data.T
     #[arg(long, value_name = "MAP", default_value = "")]
     pub fields: String,
+    /// Where the chart is shown
+    #[arg(long, value_enum, default_value_t)]
+    pub view: ViewChoice,
+    /// How prices are drawn
+    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
+    pub chart: KindChoice,
+    /// How symbols are arranged
+    #[arg(long, value_enum, default_value_t)]
+    pub layout: LayoutChoice,
+    /// Length of a bar: auto, a time such as 5m, or a number of ticks such as 100t
+    #[arg(long, value_parser = parse_bars, value_name = "TIME|TICKS", default_value = "auto")]
+    pub bars: BarsChoice,
     /// Value axis
     #[arg(long, value_enum, default_value_t)]
     pub axis: AxisChoice,
+    /// Time zone of the time axis, such as America/New_York [default: this machine's]
+    #[arg(long, value_name = "NAME", value_parser = parse_zone)]
+    pub zone: Option<TimeZone>,
+    /// When a session opens, in that zone: what `--axis session` measures from
+    #[arg(long, value_name = "HH:MM", value_parser = parse_session, default_value = "00:00")]
+    pub session_start: Time,
     /// Colours
     #[arg(long, value_enum, default_value_t)]
     pub theme: ThemeChoice,
     /// Size of the chart in pixels
     #[arg(long, value_parser = parse_size, value_name = "WxH", default_value = "1280x720")]
     pub size: Size,
+    /// How much larger than its pixels everything is drawn
+    #[arg(long, value_enum, default_value_t)]
+    pub scale: ScaleChoice,
     /// Window title
     #[arg(long, value_name = "TEXT", default_value = "tickscope")]
     pub title: String,
-    /// No window
-    #[arg(long)]
+    /// The same as --view none
+    #[arg(long, conflicts_with = "view")]
     pub headless: bool,
     /// Exit after this time
     #[arg(long = "for", value_parser = parse_duration, allow_negative_numbers = true, value_name = "TIME")]
@@ -131,6 +129,15 @@ pub struct Args {
     /// Write the chart to this .png or .svg file at exit
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
+    /// Write the ticks in view to this .csv or .parquet file at exit
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+    /// Tell when this happens; repeatable: 'AAPL > 190', 'AAPL moves 2% in 1m', 'SPY stale 10s'
+    #[arg(long, value_name = "RULE")]
+    pub alert: Vec<String>,
+    /// Run this command on an alert, with the tick as JSON on its standard input
+    #[arg(long, value_name = "COMMAND")]
+    pub on_alert: Option<String>,
     /// Print statistics at exit
     #[arg(long, value_enum, value_name = "FORM")]
     pub stats: Option<StatsFormat>,
@@ -160,6 +167,15 @@ pub enum SnapshotFormat {
     Svg,
 }
 
+/// File format of an export, by its extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Text, one tick a line.
+    Csv,
+    /// Typed columns.
+    Parquet,
+}
+
 /// Everything `consumer::run` needs; checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -181,20 +197,34 @@ pub struct Config {
     pub symbols_max: usize,
     /// Keys of foreign feeds.
     pub fields: FieldMap,
+    /// Where it is shown.
+    pub view: ViewChoice,
+    /// How prices are drawn.
+    pub kind: KindChoice,
+    /// How symbols are arranged.
+    pub layout: LayoutChoice,
+    /// Length of a bar; `None` for what suits the view.
+    pub bars: Option<BarInterval>,
     /// Value axis.
     pub axis: AxisChoice,
+    /// Zone of the time axis.
+    pub zone: TimeZone,
+    /// When a session opens, in `zone`.
+    pub session_start: Time,
     /// Colours.
     pub theme: Theme,
     /// Frame size.
     pub size: Size,
+    /// Pixels of the screen for each of the layout.
+    pub scale: ScaleChoice,
     /// Window title.
     pub title: String,
-    /// No window.
-    pub headless: bool,
     /// End by itself.
     pub run_for: Option<Duration>,
     /// Written at exit.
     pub snapshot: Option<(PathBuf, SnapshotFormat)>,
+    /// Written at exit.
+    pub export: Option<(PathBuf, ExportFormat)>,
 }
 
 /// Why a command line makes no sense.
@@ -232,6 +262,24 @@ pub enum ArgsError {
     /// `--snapshot`.
     #[error("--snapshot: {0:?} must end in .png or .svg")]
     Snapshot(PathBuf),
+    /// `--export`.
+    #[error("--export: {0:?} must end in .csv or .parquet")]
+    Export(PathBuf),
+}
+
+/// Length of a bar as it was asked for; `None` is `auto`.
+type BarsChoice = Option<BarInterval>;
+
+fn parse_bars(text: &str) -> Result<BarsChoice, BarIntervalError> {
+    if text.trim() == "auto" { Ok(None) } else { text.parse().map(Some) }
+}
+
+fn parse_zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text.trim()).map_err(|_| "a time zone has a name such as UTC or America/New_York".to_owned())
+}
+
+fn parse_session(text: &str) -> Result<Time, String> {
+    Time::strptime("%H:%M", text.trim()).map_err(|_| "a time of day has hours and minutes, such as 09:30".to_owned())
 }
 
 /// Reads `1280x720`.
@@ -283,6 +331,15 @@ fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat), ArgsError>
     }
 }
 
+fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
+    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        Some("csv") => Ok((path, ExportFormat::Csv)),
+        Some("parquet") => Ok((path, ExportFormat::Parquet)),
+        _ => Err(ArgsError::Export(path)),
+    }
+}
+
 impl Args {
     /// Checks what clap cannot.
     pub fn into_config(self) -> Result<Config, ArgsError> {
@@ -315,16 +372,23 @@ impl Args {
             history: self.history.as_deref().map_or(Ok(Kept::Ticks(HISTORY_TICKS)), parse_history)?,
             symbols_max: self.max_symbols,
             fields: FieldMap::parse(&self.fields)?,
+            view: if self.headless { ViewChoice::None } else { self.view },
+            kind: self.chart,
+            layout: self.layout,
+            bars: self.bars,
             axis: self.axis,
+            zone: self.zone.unwrap_or_else(TimeZone::system),
+            session_start: self.session_start,
             theme: match self.theme {
                 ThemeChoice::Dark => Theme::Dark,
                 ThemeChoice::Light => Theme::Light,
             },
             size: self.size,
+            scale: self.scale,
             title: self.title,
-            headless: self.headless,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,
+            export: self.export.map(parse_export).transpose()?,
         })
     }
 }

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 
 use crate::consumer::args::AxisChoice;
 use crate::plot::{AxisKind, Frame, Hits, Theme};
-use crate::view::{Navigator, TimeSpan, Transform, ValueSpan, Viewport};
-use crate::window::{Input, Key};
+use crate::view::{Input, Key, Navigator, TimeSpan, Transform, ValueSpan, Viewport};
 
 /// One notch of the wheel or one press of `+` shows this much less time.
 const ZOOM_STEP: f64 = 0.8;
@@ -148,24 +147,24 @@ impl Controls {
     pub(super) fn apply(&mut self, input: Input, seen: &Seen<'_>) -> Option<Request> {
         match input {
             Input::Closed => return Some(Request::Quit),
-            Input::Key { key, repeat } => return self.key(key, repeat, seen),
+            Input::Key { key, repeat, .. } => return self.key(key, repeat, seen),
             Input::Moved { x, y } => {
                 self.mouse = Some((x, y));
                 self.drag_to(x, y, seen);
             }
             Input::Left => self.mouse = None,
-            Input::Pressed { x, y } => {
+            Input::Pressed { x, y, .. } => {
                 self.mouse = Some((x, y));
                 self.drag = Some(Drag { x, y, span: seen.span, moved: false });
             }
-            Input::Released { x, y } => {
+            Input::Released { x, y, .. } => {
                 if let Some(drag) = self.drag.take()
                     && !drag.moved
                 {
                     self.click(x, y, seen);
                 }
             }
-            Input::Wheel { x, y, up, right } => {
+            Input::Wheel { x, y, up, right, .. } => {
                 if right != 0.0 {
                     self.pan(right * PAN_STEP, seen);
                 }
@@ -174,7 +173,7 @@ impl Controls {
                     self.zoom(ZOOM_STEP.powf(up), seen);
                 }
             }
-            Input::Resized { .. } => {}
+            Input::Text(_) | Input::Resized { .. } => {}
         }
         None
     }
@@ -196,7 +195,7 @@ impl Controls {
             Key::Letter('a') => {
                 self.axis = match seen.axis {
                     AxisKind::Price => AxisChoice::Percent,
-                    AxisKind::Percent => AxisChoice::Price,
+                    AxisKind::Percent | AxisKind::Log => AxisChoice::Price,
                 }
             }
             Key::Letter('t') => {
@@ -205,12 +204,12 @@ impl Controls {
                     Theme::Light => Theme::Dark,
                 }
             }
-            Key::Question | Key::Letter('h') | Key::F1 => self.help = !self.help,
+            Key::Mark('?') | Key::Letter('h') | Key::F1 => self.help = !self.help,
             Key::Escape if self.help => self.help = false,
             Key::Escape | Key::End | Key::Letter('l') | Key::Enter => self.go_live(seen),
             Key::Digit(0) => self.hidden.clear(),
             Key::Digit(digit) => self.toggle_symbol(usize::from(digit) - 1),
-            Key::Letter(_) => {}
+            Key::Letter(_) | Key::Mark(_) | Key::Tab | Key::Backspace => {}
         }
         None
     }

@@ -103,15 +103,13 @@ impl Picture {
             span: format::span(gathered.span.len_ns()),
         };
         let chart = Chart {
-            viewport,
-            axis,
             decimals: self.axis_decimals(&gathered),
-            zone: self.zone.clone(),
             lines: gathered.shown.iter().filter(|shown| shown.visible).map(|shown| line(shown, axis)).collect(),
             gaps: gap_bands(&gathered),
             tags: self.tags(&gathered, axis),
             crosshair: self.crosshair(&gathered, axis, controls, Transform { viewport, rect: frame.plot }),
             notice: self.notice(&link, &gathered),
+            ..Chart::empty(viewport, axis, self.zone.clone())
         };
         let Gathered { edge_ns, newest_ns, oldest_ns, .. } = gathered;
         let (stale, down) = (stale.is_some(), matches!(link.state, LinkState::Down(_)));
@@ -121,7 +119,7 @@ impl Picture {
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let footer = Footer { figures: self.figures(&gathered, rejected, &link) };
-        (Scene { theme: controls.theme, header, chart, footer, help, toast }, seeing)
+        (Scene { theme: controls.theme, header, chart, grid: Vec::new(), footer, help, search: None, toast }, seeing)
     }
 
     /// The axis stands still while it shows the data well, also when nothing is in view.
@@ -159,7 +157,7 @@ impl Picture {
         match choice {
             AxisChoice::Price => return AxisKind::Price,
             AxisChoice::Percent => return AxisKind::Percent,
-            AxisChoice::Auto => {}
+            AxisChoice::Auto | AxisChoice::Session | AxisChoice::Log => {}
         }
         let ranges = || gathered.visible().filter_map(|shown| shown.range);
         let lo = ranges().map(|(lo, _)| lo).fold(f64::INFINITY, f64::min);
@@ -187,6 +185,7 @@ impl Picture {
             last: shown.last.map(|last| self.price(shown.slot, last.price)),
             change_percent: shown.last.and_then(|last| shown.percent(last.price)),
             visible: shown.visible,
+            focused: false,
         };
         gathered.shown.iter().map(entry).collect()
     }
@@ -196,7 +195,7 @@ impl Picture {
             let price = shown.at_edge?.price;
             let percent = shown.percent(price);
             let (value, text) = match axis {
-                AxisKind::Price => (price, self.price(shown.slot, price)),
+                AxisKind::Price | AxisKind::Log => (price, self.price(shown.slot, price)),
                 AxisKind::Percent => (percent?, format::percent(percent?)),
             };
             Some(Tag { slot: shown.slot, value, text })
@@ -216,7 +215,7 @@ impl Picture {
             let sample = shown.at_cursor?;
             let percent = shown.percent(sample.price);
             let value = match axis {
-                AxisKind::Price => sample.price,
+                AxisKind::Price | AxisKind::Log => sample.price,
                 AxisKind::Percent => percent?,
             };
             Some(Readout {
@@ -233,6 +232,7 @@ impl Picture {
             time_ns: transform.time_at(x),
             value: transform.value_at(y),
             rows: gathered.visible().filter_map(row).collect(),
+            snapped: false,
         })
     }
 
@@ -309,7 +309,7 @@ fn producer_command(config: &Config) -> String {
 fn line(shown: &Shown, axis: AxisKind) -> Line {
     let point = |sample: &crate::series::Sample| {
         let value = match axis {
-            AxisKind::Price => Some(sample.price),
+            AxisKind::Price | AxisKind::Log => Some(sample.price),
             AxisKind::Percent => shown.percent(sample.price),
         };
         value.map(|value| Point { time_ns: sample.time_ns, value })
@@ -324,7 +324,7 @@ fn extent(gathered: &Gathered, axis: AxisKind) -> Option<(f64, f64)> {
     for shown in gathered.visible() {
         let Some((low, high)) = shown.range else { continue };
         let ends = match axis {
-            AxisKind::Price => [Some(low), Some(high)],
+            AxisKind::Price | AxisKind::Log => [Some(low), Some(high)],
             AxisKind::Percent => [shown.percent(low), shown.percent(high)],
         };
         for end in ends.into_iter().flatten() {

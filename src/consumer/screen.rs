@@ -12,8 +12,8 @@ use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, snapshot};
 use crate::model::Timestamp;
 use crate::plot::{AxisKind, Badge, Frame, Painter, Size, Tone};
-use crate::view::TimeSpan;
-use crate::window::{Input, Window};
+use crate::view::{Input, TimeSpan};
+use crate::window::Window;
 
 /// The rhythm of common displays. Input is polled in it while the user is there, and a tick takes no longer from its
 /// arrival to the screen.
@@ -60,7 +60,7 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn open(config: &Config) -> Result<Self, ConsumerError> {
-        let window = Window::open(&config.title, config.size.width, config.size.height)?;
+        let window = Window::open(&config.title, config.size.width, config.size.height, 1.0)?;
         let now = Timestamp::now().as_nanos();
         let seeing = Seeing {
             span: TimeSpan { start: now, end: now + 1 },
@@ -180,7 +180,7 @@ impl Screen {
         let revision = shared.revision();
         let unseen_ns = shared.take_unseen();
         let (scene, seeing) = picture.scene(shared, controls, &Frame::new(self.size), begun);
-        let changed = self.painter.update(scene, self.size)?;
+        let changed = self.painter.update(scene, &Frame::new(self.size))?;
         self.seeing = seeing;
         let spent = begun.elapsed();
         if changed || begun.duration_since(self.presented) >= HEARTBEAT {

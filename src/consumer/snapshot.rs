@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::consumer::args::SnapshotFormat;
-use crate::plot::{Painter, PlotError, Scene, Size, png};
+use crate::plot::{Frame, Painter, PlotError, Scene, Size, png};
 
 /// Why there is no picture.
 #[derive(Debug, Error)]
@@ -25,20 +25,20 @@ pub enum SnapshotError {
     Plot(#[from] PlotError),
 }
 
-/// Draws `scene` at `size` into a file.
+/// Draws `scene` on `frame` into a file.
 pub(super) fn write(
     painter: &mut Painter,
     scene: &Scene,
-    size: Size,
+    frame: &Frame,
     path: &Path,
     format: SnapshotFormat,
 ) -> Result<(), SnapshotError> {
     match format {
-        SnapshotFormat::Svg => write_whole(path, painter.svg(scene, size)?.as_bytes()),
+        SnapshotFormat::Svg => write_whole(path, painter.svg(scene, frame)?.as_bytes()),
         SnapshotFormat::Png => {
-            let mut pixels = vec![0; size.width as usize * size.height as usize];
-            painter.paint(scene, &mut pixels, size)?;
-            write_png(path, &pixels, size)
+            let mut pixels = vec![0; frame.size.width as usize * frame.size.height as usize];
+            painter.paint(scene, &mut pixels, frame)?;
+            write_png(path, &pixels, frame.size)
         }
     }
 }

@@ -164,7 +164,7 @@ mod tests {
             x in 16_i32..1196, y in 60_i32..676, width in 40.0_f64..300.0, height in 30.0_f64..260.0,
         ) {
             let plot = Area { left: 16.0, top: 60.0, right: 1196.0, bottom: 676.0 };
-            let cross = Crosshair { x, y, time_ns: 0, value: 0.0, rows: Vec::new() };
+            let cross = Crosshair { x, y, time_ns: 0, value: 0.0, rows: Vec::new(), snapped: false };
             let area = beside(&cross, width, height, &plot);
             prop_assert!(area.left >= plot.left && area.right <= plot.right);
             prop_assert!(area.top >= plot.top && area.bottom <= plot.bottom);

@@ -17,16 +17,70 @@ const GAP_PX: i32 = 16;
 const FULL_HEIGHT_PX: i32 = 240;
 /// Below this width the value axis shrinks in proportion.
 const FULL_WIDTH_PX: i32 = 420;
+/// Share of the middle that the volume pane has, as a fraction.
+const VOLUME_SHARE: (i32, i32) = (1, 6);
 /// Below this height the gap between header and plot is halved.
 const ROOMY_HEIGHT_PX: i32 = 400;
 
-/// The rectangles of a frame. They tile the window but for a margin around the plot; any of them may be empty.
+/// How many pixels of the screen a pixel of the layout has, on each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scale {
+    /// As it is.
+    #[default]
+    One,
+    /// Three for two.
+    OneAndHalf,
+    /// Two for one.
+    Two,
+}
+
+impl Scale {
+    /// Pixels of the screen for two of the layout.
+    pub const fn halves(self) -> u32 {
+        match self {
+            Self::One => 2,
+            Self::OneAndHalf => 3,
+            Self::Two => 4,
+        }
+    }
+
+    /// Pixels of the screen for one of the layout.
+    pub fn factor(self) -> f64 {
+        f64::from(self.halves()) / 2.0
+    }
+}
+
+/// How the middle of a frame is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arrangement {
+    /// One plot.
+    #[default]
+    Single,
+    /// One plot with a pane for volume below it.
+    WithVolume,
+    /// A grid of so many plots, as far as they fit.
+    Grid {
+        /// How many are wanted.
+        panes: usize,
+    },
+}
+
+/// The rectangles of a frame, in pixels of the layout. They tile the window but for a margin around the plot; any of
+/// them may be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
+    /// Of the whole, in pixels of the screen.
+    pub size: Size,
+    /// Pixels of the screen for each of the layout.
+    pub scale: Scale,
+    /// How the middle is divided.
+    pub arrangement: Arrangement,
     /// Top strip: state, channel, legend.
     pub header: Rect,
-    /// Where data is drawn.
+    /// Where data is drawn; all panes of a grid together.
     pub plot: Rect,
+    /// Between plot and time axis, exactly as wide as the plot; empty unless arranged with volume.
+    pub volume: Rect,
     /// Right of the plot, exactly as high.
     pub value_axis: Rect,
     /// Below the plot, exactly as wide.
@@ -36,10 +90,16 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The frame of a window of `size`; total for any size, sides beyond [`SIDE_PX_MAX`] count as that.
+    /// The frame of a window of `size` with one plot and no scale; total for any size, sides beyond [`SIDE_PX_MAX`]
+    /// count as that.
     pub fn new(size: Size) -> Self {
-        let width = size.width.min(SIDE_PX_MAX) as i32;
-        let height = size.height.min(SIDE_PX_MAX) as i32;
+        Self::arranged(size, Scale::One, Arrangement::Single)
+    }
+
+    /// The frame of a window of `size` pixels of the screen.
+    pub fn arranged(size: Size, scale: Scale, arrangement: Arrangement) -> Self {
+        let layout_px = |side: u32| (side.min(SIDE_PX_MAX) * 2).div_ceil(scale.halves()) as i32;
+        let (width, height) = (layout_px(size.width), layout_px(size.height));
         let scaled = |px: i32, side: i32, full: i32| if side >= full { px } else { px * side / full };
         let header = scaled(HEADER_PX, height, FULL_HEIGHT_PX);
         let footer = scaled(FOOTER_PX, height, FULL_HEIGHT_PX);
@@ -49,14 +109,60 @@ impl Frame {
         let left = scaled(LEFT_PX, width, FULL_WIDTH_PX);
 
         let footer_top = height - footer;
-        let plot = Rect { left, top: header + gap, right: width - value_axis, bottom: footer_top - time_axis };
+        let middle = Rect { left, top: header + gap, right: width - value_axis, bottom: footer_top - time_axis };
+        let volume_px =
+            if arrangement == Arrangement::WithVolume { middle.height() * VOLUME_SHARE.0 / VOLUME_SHARE.1 } else { 0 };
+        let plot = Rect { bottom: middle.bottom - volume_px, ..middle };
         Self {
+            size,
+            scale,
+            arrangement,
             header: Rect { left: 0, top: 0, right: width, bottom: header },
             plot,
+            volume: Rect { top: plot.bottom, bottom: middle.bottom, ..plot },
             value_axis: Rect { left: plot.right, right: width, ..plot },
-            time_axis: Rect { top: plot.bottom, bottom: footer_top, ..plot },
+            time_axis: Rect { top: middle.bottom, bottom: footer_top, ..plot },
             footer: Rect { left: 0, top: footer_top, right: width, bottom: height },
         }
+    }
+
+    /// A frame that is all plot, for surfaces that draw what is around it in their own way.
+    pub fn bare(size: Size) -> Self {
+        let plot = Rect { left: 0, top: 0, right: size.width as i32, bottom: size.height as i32 };
+        let nothing = Rect::default();
+        Self {
+            size,
+            scale: Scale::One,
+            arrangement: Arrangement::Single,
+            header: nothing,
+            plot,
+            volume: nothing,
+            value_axis: nothing,
+            time_axis: nothing,
+            footer: nothing,
+        }
+    }
+
+    /// Pixel columns of the screen that a plot has; at least 1. All panes of a grid have as many.
+    pub fn columns(&self) -> u32 {
+        let layout_px = self.pane(0).plot.width().unsigned_abs();
+        (layout_px * self.scale.halves() / 2).max(1)
+    }
+
+    /// How many plots there are: 1, or in a grid as many as fit of those that were asked for.
+    pub fn panes(&self) -> usize {
+        1
+    }
+
+    /// The frame of one plot: this one, or in a grid that of a pane, in reading order.
+    #[must_use]
+    pub fn pane(&self, _index: usize) -> Self {
+        *self
+    }
+
+    /// The plot under a place.
+    pub fn pane_at(&self, x: f64, y: f64) -> Option<usize> {
+        (0..self.panes()).find(|index| self.pane(*index).plot.contains(x, y))
     }
 }
 
@@ -67,6 +173,10 @@ pub struct Hits {
     pub legend: Vec<(usize, Rect)>,
     /// The state at the left of the header.
     pub badge: Rect,
+    /// What says that the view is paused or scrolled back, beside the badge.
+    pub view_badge: Rect,
+    /// Rows of the search box's findings, by their place in it.
+    pub found: Vec<Rect>,
     /// `? help` in the footer.
     pub help: Rect,
 }

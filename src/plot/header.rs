@@ -304,6 +304,7 @@ mod tests {
             last: priced.then(|| "168.12".to_owned()),
             change_percent: priced.then_some(-0.07),
             visible: slot % 3 != 1,
+            focused: false,
         }
     }
 

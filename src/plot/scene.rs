@@ -60,6 +60,8 @@ pub struct LegendEntry {
     pub change_percent: Option<f64>,
     /// Whether its line is drawn.
     pub visible: bool,
+    /// Whether it is the one that bars, volume and keys are about.
+    pub focused: bool,
 }
 
 /// The strip above the chart.
@@ -82,8 +84,10 @@ pub struct Header {
 pub enum AxisKind {
     /// Prices as they came.
     Price,
-    /// Change from the left edge of the view, percent.
+    /// Change from a price of reference (the left edge of the view, the session's open), percent.
     Percent,
+    /// Decimal logarithm of the price: equal rows are equal ratios. Labels say prices.
+    Log,
 }
 
 /// A vertex of a line in data space.
@@ -91,7 +95,7 @@ pub enum AxisKind {
 pub struct Point {
     /// Nanoseconds since the Unix epoch.
     pub time_ns: i64,
-    /// Price or percent, as the axis has it.
+    /// Price, percent or logarithm, as the axis has it.
     pub value: f64,
 }
 
@@ -155,6 +159,8 @@ pub struct Crosshair {
     pub value: f64,
     /// One row a visible symbol that has a tick at or before the cursor.
     pub rows: Vec<Readout>,
+    /// Whether it sits on a tick: `time_ns` and `value` are then that tick's own.
+    pub snapped: bool,
 }
 
 /// A message in the middle of an empty or stalled chart.
@@ -168,7 +174,95 @@ pub struct Notice {
     pub lines: Vec<String>,
 }
 
-/// The middle of the window.
+/// What a bar looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BarStyle {
+    /// A body from open to close, wicks to high and low.
+    #[default]
+    Candles,
+    /// A stem from low to high, open as a tick to the left, close to the right.
+    Ohlc,
+}
+
+/// What happened in an interval of time; prices as the axis has them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bar {
+    /// First instant of the interval, ns.
+    pub start_ns: i64,
+    /// First instant after it, ns.
+    pub end_ns: i64,
+    /// First price.
+    pub open: f64,
+    /// Highest price.
+    pub high: f64,
+    /// Lowest price.
+    pub low: f64,
+    /// Last price.
+    pub close: f64,
+    /// Sum of the sizes; 0 where none came.
+    pub volume: f64,
+}
+
+/// A symbol's bars, instead of its line.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bars {
+    /// How they are drawn.
+    pub style: BarStyle,
+    /// In order of time; intervals without a tick have none.
+    pub bars: Vec<Bar>,
+}
+
+/// What stands at the top left of the plot: whose bars these are, and the figures of one of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Title {
+    /// `IBM`; safe to show.
+    pub symbol: String,
+    /// `1 min`; empty where there is nothing to say.
+    pub detail: String,
+    /// Name and value, `O` and `183.08`; the last ones go first where there is no room.
+    pub figures: Vec<(String, String)>,
+    /// Change in percent, which gives the figures their colour; `None` for neutral ones.
+    pub change_percent: Option<f64>,
+    /// Colour of a square before the symbol, if it is to have one.
+    pub slot: Option<usize>,
+}
+
+/// Something that happened at an instant, marked in the chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// When, ns.
+    pub time_ns: i64,
+    /// Where on the value axis; `None` marks the instant alone.
+    pub value: Option<f64>,
+    /// Which colour of the palette.
+    pub slot: usize,
+    /// Safe to show, `AAPL > 190`.
+    pub text: String,
+}
+
+/// A measurement between two places.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ruler {
+    /// Where it began, in data space.
+    pub from: Point,
+    /// Where it ends, in data space.
+    pub to: Point,
+    /// What was measured, line by line: time, value, percent.
+    pub lines: Vec<String>,
+    /// Whether it goes up; decides its colour.
+    pub rising: bool,
+}
+
+/// The rectangle that a box zoom would show, px.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Selection {
+    /// Column and row where it began.
+    pub from: (f64, f64),
+    /// Column and row of the mouse.
+    pub to: (f64, f64),
+}
+
+/// A chart: the middle of the window, or one pane of a grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
     /// What is visible.
@@ -181,14 +275,65 @@ pub struct Chart {
     pub zone: TimeZone,
     /// In order of drawing.
     pub lines: Vec<Line>,
+    /// The one of `lines`, by colour slot, that stands out while the others step back.
+    pub focus: Option<usize>,
+    /// Bars, if that is how the chart is drawn.
+    pub bars: Option<Bars>,
+    /// Below the plot, the volume of `bars`; the frame must be arranged with room for it.
+    pub volume: bool,
+    /// At the top left.
+    pub title: Option<Title>,
     /// Missing spans.
     pub gaps: Vec<GapBand>,
     /// Last prices.
     pub tags: Vec<Tag>,
+    /// Alerts.
+    pub marks: Vec<Mark>,
     /// Under the mouse, if it is over the plot.
     pub crosshair: Option<Crosshair>,
+    /// Being measured, or measured last.
+    pub ruler: Option<Ruler>,
+    /// A box zoom being drawn.
+    pub selection: Option<Selection>,
     /// Instead of data, or above it.
     pub notice: Option<Notice>,
+}
+
+impl Chart {
+    /// Nothing but axes.
+    pub fn empty(viewport: Viewport, axis: AxisKind, zone: TimeZone) -> Self {
+        Self {
+            viewport,
+            axis,
+            decimals: 2,
+            zone,
+            lines: Vec::new(),
+            focus: None,
+            bars: None,
+            volume: false,
+            title: None,
+            gaps: Vec::new(),
+            tags: Vec::new(),
+            marks: Vec::new(),
+            crosshair: None,
+            ruler: None,
+            selection: None,
+            notice: None,
+        }
+    }
+}
+
+/// The search for a symbol, over the chart.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Search {
+    /// What was typed; safe to show.
+    pub query: String,
+    /// What it finds, the best first; as much as may be shown.
+    pub found: Vec<LegendEntry>,
+    /// Which of `found` Enter would take.
+    pub chosen: usize,
+    /// How many more it finds.
+    pub more: usize,
 }
 
 /// The strip below the chart.
@@ -205,12 +350,16 @@ pub struct Scene {
     pub theme: Theme,
     /// Top strip.
     pub header: Header,
-    /// Middle.
+    /// Middle. Where there is a grid: what its panes have in common (time, gaps, notice, ruler, selection).
     pub chart: Chart,
+    /// Small multiples in reading order, instead of `chart`; empty for none. All have its span of time.
+    pub grid: Vec<Chart>,
     /// Bottom strip.
     pub footer: Footer,
     /// The help overlay's rows (key, what it does); `None` while it is closed.
     pub help: Option<Vec<(String, String)>>,
+    /// The search box; `None` while it is closed.
+    pub search: Option<Search>,
     /// A short-lived message above the footer (`saved chart.png`).
     pub toast: Option<Badge>,
 }

@@ -16,8 +16,8 @@ use super::look::Look;
 use super::pen::Pen;
 use super::{PlotError, Scene, Size, data, ground, layers};
 
-pub(super) fn document(scene: &Scene, size: Size, fonts: &Fonts) -> Result<String, PlotError> {
-    let frame = Frame::new(size);
+pub(super) fn document(scene: &Scene, frame: &Frame, fonts: &Fonts) -> Result<String, PlotError> {
+    let (frame, size) = (*frame, frame.size);
     let ticks = Ticks::new(&scene.chart, &frame, fonts);
     let under = layer(size, scene, fonts, |pen| ground::draw(pen, &frame, &scene.chart, &ticks))?;
     let lines = layer(size, scene, fonts, |pen| data::draw(pen, &scene.chart, &frame))?;

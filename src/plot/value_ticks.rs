@@ -47,7 +47,7 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
     }
     let needed = usize::try_from(-exponent).unwrap_or(0);
     let decimals = match axis {
-        AxisKind::Price => needed.max(fitting(decimals, widest)),
+        AxisKind::Price | AxisKind::Log => needed.max(fitting(decimals, widest)),
         AxisKind::Percent => needed.max(1),
     };
     let scientific = widest >= PLAIN_MAX || needed > DECIMALS_MAX;
@@ -88,7 +88,7 @@ fn nice_step(least: f64) -> (f64, i32) {
 /// A value as the axis writes it.
 pub(super) fn value_text(value: f64, axis: AxisKind, decimals: usize) -> String {
     match axis {
-        AxisKind::Price => plain(value, decimals),
+        AxisKind::Price | AxisKind::Log => plain(value, decimals),
         AxisKind::Percent => percent_text(value, decimals),
     }
 }
@@ -142,7 +142,7 @@ pub(super) fn decimals_per_px(span: ValueSpan, height_px: f64, axis: AxisKind, d
     let step = (span.hi / 2.0 - span.lo / 2.0) * 2.0 / height_px.max(1.0);
     let needed = if step > 0.0 { (-step.log10()).floor().clamp(0.0, DECIMALS_MAX as f64) as usize } else { 0 };
     match axis {
-        AxisKind::Price => needed.max(fitting(decimals, span.lo.abs().max(span.hi.abs()))),
+        AxisKind::Price | AxisKind::Log => needed.max(fitting(decimals, span.lo.abs().max(span.hi.abs()))),
         AxisKind::Percent => needed.clamp(2, 4),
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use tickscope::plot::{AxisKind, Badge, Notice, Painter, Scene, Size, Theme, Tone};
+use tickscope::plot::{AxisKind, Badge, Frame, Notice, Painter, Scene, Size, Theme, Tone};
 
 use crate::{Picture, SECOND, SIZE, at, busy, entry, line, scene};
 
@@ -58,11 +58,11 @@ proptest! {
     ) {
         let (mut scene, mut size) = (busy(SIZE), SIZE);
         let mut painter = Painter::new().unwrap();
-        painter.update(scene.clone(), size).unwrap();
+        painter.update(scene.clone(), &Frame::new(size)).unwrap();
         for (i, (change, n)) in changes.into_iter().enumerate() {
             let before = painter.pixels().to_vec();
             change(&mut scene, &mut size, n);
-            let changed = painter.update(scene.clone(), size).unwrap();
+            let changed = painter.update(scene.clone(), &Frame::new(size)).unwrap();
             let anew = Picture::of(&scene, size);
             prop_assert!(painter.pixels() == anew.pixels, "change {i} by {n}");
             prop_assert_eq!(painter.hits(), &anew.hits);
@@ -74,18 +74,18 @@ proptest! {
 #[test]
 fn nothing_is_drawn_where_nothing_has_changed() {
     let mut painter = Painter::new().unwrap();
-    assert!(painter.update(busy(SIZE), SIZE).unwrap());
-    assert!(!painter.update(busy(SIZE), SIZE).unwrap());
+    assert!(painter.update(busy(SIZE), &Frame::new(SIZE)).unwrap());
+    assert!(!painter.update(busy(SIZE), &Frame::new(SIZE)).unwrap());
     let mut other = busy(SIZE);
     other.chart.lines[3].runs[0][7].value += f64::EPSILON * 64.0;
-    assert!(painter.update(other, SIZE).unwrap(), "points are compared to the bit");
+    assert!(painter.update(other, &Frame::new(SIZE)).unwrap(), "points are compared to the bit");
 }
 
 #[test]
 fn after_an_error_everything_is_drawn() {
     let mut painter = Painter::new().unwrap();
-    painter.update(busy(SIZE), SIZE).unwrap();
-    assert!(painter.update(busy(SIZE), Size { width: 0, height: 0 }).is_err());
-    assert!(painter.update(scene(), SIZE).unwrap());
+    painter.update(busy(SIZE), &Frame::new(SIZE)).unwrap();
+    assert!(painter.update(busy(SIZE), &Frame::new(Size { width: 0, height: 0 })).is_err());
+    assert!(painter.update(scene(), &Frame::new(SIZE)).unwrap());
     assert!(painter.pixels() == Picture::of(&scene(), SIZE).pixels);
 }

@@ -21,6 +21,8 @@ const ENV_REMOVED: &[&str] = &[
     "WAYLAND_DISPLAY",
     "XAUTHORITY",
     "RUST_LOG",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
     "RUST_BACKTRACE",
     "NO_COLOR",
     "CLICOLOR_FORCE",

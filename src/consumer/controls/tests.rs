@@ -1,6 +1,6 @@
 use super::*;
 use crate::plot::Size;
-use crate::view::Rect;
+use crate::view::{Button, Modifiers, Rect};
 
 const SECOND: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -24,7 +24,7 @@ impl Rig {
         ];
         let badge = Rect { left: 10, top: 10, right: 60, bottom: 30 };
         let help = Rect { left: 1_200, top: 700, right: 1_270, bottom: 718 };
-        let hits = Hits { legend, badge, help };
+        let hits = Hits { legend, badge, help, ..Hits::default() };
         let controls = Controls::new(5 * MINUTE, grows, AxisChoice::Auto, Theme::Dark);
         Self { controls, frame, hits, edge_ns: EDGE, oldest_ns: EDGE - 60 * MINUTE }
     }
@@ -42,7 +42,7 @@ impl Rig {
     }
 
     fn key(&mut self, key: Key) -> Option<Request> {
-        self.apply(Input::Key { key, repeat: false })
+        self.apply(Input::Key { key, repeat: false, held: Modifiers::NONE })
     }
 
     fn middle(&self) -> (f64, f64) {
@@ -109,16 +109,16 @@ fn the_wheel_zooms_at_the_cursor() {
     let mut rig = Rig::new(false);
     let (x, y) = rig.middle();
     let (anchor, before) = (rig.time_at(x), rig.span().len_ns());
-    rig.apply(Input::Wheel { x, y, up: 1.0, right: 0.0 });
+    rig.apply(Input::Wheel { x, y, up: 1.0, right: 0.0, held: Modifiers::NONE });
     let after = rig.span().len_ns();
     assert!((after as f64 / before as f64 - ZOOM_STEP).abs() < 1e-6);
     assert!((rig.time_at(x) - anchor).abs() <= after / 1_000, "the instant under the cursor stays");
     for _ in 0..500 {
-        rig.apply(Input::Wheel { x, y, up: 1.0, right: 0.0 });
+        rig.apply(Input::Wheel { x, y, up: 1.0, right: 0.0, held: Modifiers::NONE });
     }
     assert!(rig.span().len_ns() > 0, "zooming in ends somewhere");
     for _ in 0..1_000 {
-        rig.apply(Input::Wheel { x, y, up: -1.0, right: 0.0 });
+        rig.apply(Input::Wheel { x, y, up: -1.0, right: 0.0, held: Modifiers::NONE });
     }
     assert!(rig.span().start < rig.span().end, "zooming out ends somewhere");
 }
@@ -128,9 +128,9 @@ fn dragging_moves_through_time_and_scrolled_back_stays_put() {
     let mut rig = Rig::new(false);
     let (x, y) = rig.middle();
     let grabbed = rig.time_at(x);
-    rig.apply(Input::Pressed { x, y });
+    rig.apply(press(x, y));
     rig.apply(Input::Moved { x: x + 200.0, y });
-    rig.apply(Input::Released { x: x + 200.0, y });
+    rig.apply(release(x + 200.0, y));
     assert!((rig.time_at(x + 200.0) - grabbed).abs() <= 5 * MINUTE / 1_000, "what was grabbed is under the mouse");
     let back = rig.span();
     rig.edge_ns += MINUTE;
@@ -149,14 +149,14 @@ fn symbols_are_toggled_by_digit_and_by_click() {
     rig.key(Key::Digit(9));
     assert_eq!(rig.controls.hidden, HashSet::from([0, 8]));
     let (x, y) = (350.0, 20.0);
-    rig.apply(Input::Pressed { x, y });
-    rig.apply(Input::Released { x, y });
+    rig.apply(press(x, y));
+    rig.apply(release(x, y));
     assert_eq!(rig.controls.hidden, HashSet::from([0, 8, 3]));
     rig.key(Key::Digit(1));
     assert!(!rig.controls.hidden.contains(&0));
     rig.key(Key::Digit(0));
     assert!(rig.controls.hidden.is_empty());
-    rig.apply(Input::Key { key: Key::Digit(1), repeat: true });
+    rig.apply(Input::Key { key: Key::Digit(1), repeat: true, held: Modifiers::NONE });
     assert!(rig.controls.hidden.is_empty(), "a held key does not flicker");
 }
 
@@ -170,13 +170,13 @@ fn the_other_keys_do_what_the_help_says() {
     assert_eq!(rig.controls.axis, AxisChoice::Percent, "price is shown, so percent comes");
     rig.key(Key::Letter('t'));
     assert_eq!(rig.controls.theme, Theme::Light);
-    rig.key(Key::Question);
+    rig.key(Key::Mark('?'));
     assert!(rig.controls.help);
     rig.key(Key::Escape);
     assert!(!rig.controls.help && rig.controls.follows());
     let (x, y) = (1_210.0, 710.0);
-    rig.apply(Input::Pressed { x, y });
-    rig.apply(Input::Released { x, y });
+    rig.apply(press(x, y));
+    rig.apply(release(x, y));
     assert!(rig.controls.help, "the word help can be clicked");
 }
 
@@ -196,7 +196,15 @@ fn nothing_breaks_before_the_first_tick() {
             oldest_ns: None,
             axis: AxisKind::Percent,
         };
-        rig.controls.apply(Input::Key { key, repeat: false }, &seen);
+        rig.controls.apply(Input::Key { key, repeat: false, held: Modifiers::NONE }, &seen);
     }
     assert!(rig.controls.follows());
+}
+
+fn press(x: f64, y: f64) -> Input {
+    Input::Pressed { x, y, button: Button::Left, held: Modifiers::NONE, clicks: 1 }
+}
+
+fn release(x: f64, y: f64) -> Input {
+    Input::Released { x, y, button: Button::Left }
 }
