@@ -1,6 +1,7 @@
 //! The consumer put together: a subscription fills the book on the runtime's threads while the main thread draws.
 
 mod args;
+mod bars;
 mod controls;
 mod demo;
 mod format;

@@ -106,8 +106,8 @@ impl BarCache {
     fn forget(&mut self, first_ns: i64, last_ns: i64) {
         let from = self.buckets.partition_point(|bucket| bucket.end_ns <= first_ns);
         let to = self.buckets.partition_point(|bucket| bucket.start_ns <= last_ns);
-        if let Some(touched) = self.buckets.get_mut(from..to) {
-            touched.iter_mut().for_each(|bucket| bucket.known = false);
+        for bucket in self.buckets.get_mut(from..to).unwrap_or_default() {
+            bucket.known = false;
         }
     }
 
@@ -159,9 +159,9 @@ impl Series {
     }
 
     /// The bars of `ticks` ticks each (at least 1) that have ticks within `span` or lie across it, counted from the
-    /// first tick that was ever kept: a bar keeps its ticks while earlier ones are evicted. A tick that comes late moves
-    /// those behind it by one place. Ticks later than `until_ns` are left out; [`i64::MAX`] shows all. Of more than
-    /// `bars_max` bars, the latest are given. `out` is cleared first.
+    /// first tick that was ever kept: a bar keeps its ticks while earlier ones are evicted. A tick that comes late
+    /// moves those behind it by one place. Ticks later than `until_ns` are left out; [`i64::MAX`] shows all. Of more
+    /// than `bars_max` bars, the latest are given. `out` is cleared first.
     ///
     /// The cost depends on the number of bars given, and on the history only by its logarithm.
     pub fn tick_bars(&self, ticks: u32, span: TimeSpan, until_ns: i64, bars_max: usize, out: &mut Vec<Candle>) {

@@ -156,7 +156,8 @@ proptest! {
         let (from, to) = (from.unwrap_or(0) - 10, to.unwrap_or(1_000) + 10);
         for (position, length, ticks, bars_max, until) in views {
             let at = |share: f64| from + ((to - from) as f64 * share) as i64;
-            let (span, until_ns) = (TimeSpan { start: at(position), end: at(position + length * length) + 1 }, at(until));
+            let span = TimeSpan { start: at(position), end: at(position + length * length) + 1 };
+            let until_ns = at(until);
             for (span, until_ns) in [(span, until_ns), (span, i64::MAX)] {
                 let mut found = Vec::new();
                 series.tick_bars(ticks as u32, span, until_ns, bars_max, &mut found);
