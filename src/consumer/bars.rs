@@ -10,7 +10,6 @@ use crate::view::{BarInterval, TimeSpan};
 /// to the calendar of `zone`. Ticks later than `until_ns` are left out. The book is locked while this runs.
 ///
 /// `cache` belongs to the series: another symbol needs another one.
-#[allow(dead_code, reason = "the picture takes bars from here as soon as it draws them")]
 pub(super) fn candles(
     series: &Series,
     asked: Option<BarInterval>,

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::consumer::controls::{Controls, Request, Seen};
-use crate::consumer::picture::{Picture, Seeing};
+use crate::consumer::controls::{Controls, Request, Seeing, Seen};
+use crate::consumer::gather::Surface;
+use crate::consumer::picture::{Picture, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, snapshot};
 use crate::model::Timestamp;
-use crate::plot::{AxisKind, Badge, Frame, Painter, Size, Tone};
-use crate::view::{Input, TimeSpan};
-use crate::window::Window;
+use crate::plot::{Arrangement, Badge, Frame, Painter, Scale, Size, Tone};
+use crate::view::Input;
+use crate::window::{self, Window};
 
 /// The rhythm of common displays. Input is polled in it while the user is there, and a tick takes no longer from its
 /// arrival to the screen.
@@ -44,6 +45,9 @@ pub(super) struct Screen {
     window: Window,
     painter: Painter,
     size: Size,
+    scale: Scale,
+    /// How the last picture was laid out.
+    frame: Frame,
     seeing: Seeing,
     /// What the last frame was drawn from, and when.
     drawn: Option<(u64, Instant)>,
@@ -60,22 +64,17 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn open(config: &Config) -> Result<Self, ConsumerError> {
-        let window = Window::open(&config.title, config.size.width, config.size.height, 1.0)?;
-        let now = Timestamp::now().as_nanos();
-        let seeing = Seeing {
-            span: TimeSpan { start: now, end: now + 1 },
-            edge_ns: None,
-            newest_ns: None,
-            stale: false,
-            oldest_ns: None,
-            axis: AxisKind::Price,
-            counts_seconds: false,
-        };
+        let scale = config.scale_on(window::display_factor);
+        let size = config.screen_size(scale);
+        let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
+        let seeing = Seeing::nothing(Timestamp::now().as_nanos());
         let now = Instant::now();
         Ok(Self {
             window,
             painter: Painter::new()?,
-            size: config.size,
+            size,
+            scale,
+            frame: Frame::arranged(size, scale, Arrangement::Single),
             seeing,
             drawn: None,
             presented: now,
@@ -86,7 +85,7 @@ impl Screen {
         })
     }
 
-    /// Runs until the user or `stop` ends it. Returns the size that the window had.
+    /// Runs until the user or `stop` ends it. Returns what it drew on last.
     pub(super) fn run(
         mut self,
         shared: &Shared,
@@ -95,7 +94,7 @@ impl Screen {
         interval: Duration,
         stop: &watch::Receiver<bool>,
         started: Instant,
-    ) -> Result<Size, ConsumerError> {
+    ) -> Result<Surface, ConsumerError> {
         let mut inputs = Vec::new();
         shared.draw_here();
         while !*stop.borrow() {
@@ -119,7 +118,11 @@ impl Screen {
             }
             self.rest(shared, interval);
         }
-        Ok(self.size)
+        Ok(self.surface())
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Screen { size: self.size, scale: self.scale }
     }
 
     fn poll_every(&self, now: Instant) -> Duration {
@@ -179,9 +182,10 @@ impl Screen {
         let begun = Instant::now();
         let revision = shared.revision();
         let unseen_ns = shared.take_unseen();
-        let (scene, seeing) = picture.scene(shared, controls, &Frame::new(self.size), begun);
-        let changed = self.painter.update(scene, &Frame::new(self.size))?;
-        self.seeing = seeing;
+        let surface = self.surface();
+        let View { scene, frame, seeing } = picture.view(shared, controls, surface, begun);
+        let changed = self.painter.update(scene, &frame)?;
+        (self.frame, self.seeing) = (frame, seeing);
         let spent = begun.elapsed();
         if changed || begun.duration_since(self.presented) >= HEARTBEAT {
             let pixels = self.painter.pixels();
@@ -218,22 +222,14 @@ impl Screen {
             self.size = Size { width, height };
             return false;
         }
-        let frame = Frame::new(self.size);
-        let seen = Seen {
-            frame: &frame,
-            hits: self.painter.hits(),
-            span: self.seeing.span,
-            edge_ns: self.seeing.edge_ns,
-            newest_ns: self.seeing.newest_ns,
-            oldest_ns: self.seeing.oldest_ns,
-            axis: self.seeing.axis,
-        };
+        let seen = Seen { frame: &self.frame, hits: self.painter.hits(), seeing: &self.seeing };
         let request = controls.apply(input, &seen);
         // Several inputs may come between two frames; each begins where the last one ended.
         self.seeing.span = controls.span();
         match request {
             None => false,
             Some(Request::Quit) => true,
+            Some(Request::Export) => false,
             Some(Request::Screenshot) => {
                 picture.toast = Some((self.save_screenshot(), now + TOAST));
                 false

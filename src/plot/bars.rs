@@ -67,8 +67,7 @@ impl Place {
 
     /// `None` for bars outside the plot.
     fn columns(&self, bar: &Bar) -> Option<Columns> {
-        let columns =
-            Columns::between((self.transform.x(bar.start_ns), self.transform.x(bar.end_ns)), self.hair_px);
+        let columns = Columns::between((self.transform.x(bar.start_ns), self.transform.x(bar.end_ns)), self.hair_px);
         let (left, right) = (columns.body.0.min(columns.wick.0), columns.body.1.max(columns.wick.1));
         (right > self.transform.rect.left && left < self.transform.rect.right).then_some(columns)
     }
@@ -97,9 +96,8 @@ pub(super) fn draw<DB: DrawingBackend>(
         let finite = [bar.open, bar.high, bar.low, bar.close].into_iter().all(f64::is_finite);
         let Some(columns) = place.columns(bar).filter(|_| finite) else { continue };
         let paint = color(pen.look, bar);
-        let block = |(left, right): (i32, i32), top: i32, bottom: i32| {
-            pen.block(Rect { left, top, right, bottom }, paint)
-        };
+        let block =
+            |(left, right): (i32, i32), top: i32, bottom: i32| pen.block(Rect { left, top, right, bottom }, paint);
         // Every row that a price of the bar falls into, the lowest one's included.
         block(columns.wick, place.row(bar.high), place.row(bar.low) + 1)?;
         if columns.body.1 - columns.body.0 <= columns.wick.1 - columns.wick.0 {

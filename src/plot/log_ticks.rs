@@ -4,9 +4,7 @@
 //! 5 times a power of ten, so that a narrow span has as many labels as a linear axis would. Where decades are close,
 //! every second, fifth, tenth ... of them remains.
 
-use super::value_ticks::{
-    DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, SPACING_PX, TICKS_MAX, fitting, nice_step, plain,
-};
+use super::value_ticks::{DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, SPACING_PX, TICKS_MAX, fitting, nice_step, plain};
 use crate::view::ValueSpan;
 
 /// Decimal exponents of the prices that `f64` holds with all its digits, with room to calculate.
@@ -125,9 +123,9 @@ fn between(
     if per_mark < 1.0 || from.fract() != 0.0 || to.fract() != 0.0 {
         // Neither 2 to 5 nor 5 to 10 can be had in steps of 2; a single mark may fit.
         let middle = if mark > 4.0 { 7.0 } else { 3.0 };
-        let lone = exponent == step_exponent && mark > 1.0 && least_step(scaled(next, exponent), decade_px) <= {
-            scaled(next - middle, exponent)
-        };
+        let lone = exponent == step_exponent
+            && mark > 1.0
+            && least_step(scaled(next, exponent), decade_px) <= { scaled(next - middle, exponent) };
         let below = (middle / mark).log10() * decade_px >= SPACING_PX;
         if lone && below {
             ticks.push(Tick { price: scaled(middle, exponent), step_exponent: exponent });

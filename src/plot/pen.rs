@@ -143,12 +143,7 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
     }
 
     /// A straight hairline along a column or row of pixels, whose middle is given.
-    pub(super) fn hairline(
-        &self,
-        from: (f64, f64),
-        to: (f64, f64),
-        paint: impl Into<Paint>,
-    ) -> Result<(), PlotError> {
+    pub(super) fn hairline(&self, from: (f64, f64), to: (f64, f64), paint: impl Into<Paint>) -> Result<(), PlotError> {
         let path = vec![at(from.0, from.1), at(to.0, to.1)];
         Ok(self.area.draw(&PathElement::new(path, paint.into().stroke(1.0)))?)
     }
