@@ -3,6 +3,7 @@
 mod args;
 mod controls;
 mod demo;
+mod export;
 mod format;
 mod gather;
 mod ingest;
@@ -30,6 +31,9 @@ pub use args::{
 pub use meters::{FramesReport, LatencyReport};
 pub use report::{Report, SymbolReport};
 pub use snapshot::SnapshotError;
+
+/// Why there is no export.
+pub use crate::store::StoreError as ExportError;
 
 use crate::bus::{BusError, Target, subscribe};
 use crate::cli;
@@ -138,8 +142,10 @@ pub fn run(
     let size = size?;
     let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
-    let snapshot_error = scene.and_then(|scene| write_snapshot(config, size, &scene).err());
-    Ok(Report { snapshot_error, ..report })
+    let snapshot_error = scene.as_ref().and_then(|scene| write_snapshot(config, size, scene).err());
+    let until = controls.until();
+    let export_error = scene.and_then(|scene| export::write_asked(config, &shared, &scene, until).err());
+    Ok(Report { snapshot_error, export_error, ..report })
 }
 
 fn history(kept: Kept) -> History {
