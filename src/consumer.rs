@@ -4,6 +4,7 @@ mod args;
 mod bars;
 mod controls;
 mod demo;
+mod export;
 mod format;
 mod gather;
 mod ingest;
@@ -31,6 +32,9 @@ pub use args::{
 pub use meters::{FramesReport, LatencyReport};
 pub use report::{Report, SymbolReport};
 pub use snapshot::SnapshotError;
+
+/// Why there is no export.
+pub use crate::store::StoreError as ExportError;
 
 use crate::bus::{BusError, Target, subscribe};
 use crate::cli;
@@ -97,19 +101,19 @@ pub fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Report, ConsumerError> {
     let started = Instant::now();
+    let shared = Arc::new(Shared::new(Book::new(BookConfig {
+        symbols: config.symbols.clone(),
+        symbols_max: config.symbols_max,
+        history: history(config.history),
+    })));
     // A display that is missing must be said before anything is connected.
-    let screen = if config.view == ViewChoice::None { None } else { Some(Screen::open(config)?) };
+    let screen = if config.view == ViewChoice::None { None } else { Some(Screen::open(config, &shared)?) };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     runtime.spawn(stop_when(Arc::clone(&stop), shutdown, config.run_for));
 
-    let shared = Arc::new(Shared::new(Book::new(BookConfig {
-        symbols: config.symbols.clone(),
-        symbols_max: config.symbols_max,
-        history: history(config.history),
-    })));
     let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
     let target = demo.as_ref().map_or_else(|| config.target.clone(), demo::Demo::target);
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
@@ -117,7 +121,7 @@ pub fn run(
     let mut controls = new_controls(config);
     let mut picture = Picture::new(config, &target);
     let surface = match screen {
-        Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
+        Some(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
         None => {
             runtime.block_on(wait_headless(stopped, &shared, &mut picture));
             Ok(Surface::of(config))
@@ -140,8 +144,10 @@ pub fn run(
     surface?;
     let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
-    let snapshot_error = view.and_then(|view| write_snapshot(config, &view).err());
-    Ok(Report { snapshot_error, ..report })
+    let snapshot_error = view.as_ref().and_then(|view| write_snapshot(config, view).err());
+    let until = controls.until();
+    let export_error = view.and_then(|view| export::write_asked(config, &shared, &view.scene, until).err());
+    Ok(Report { snapshot_error, export_error, ..report })
 }
 
 fn history(kept: Kept) -> History {

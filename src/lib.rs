@@ -12,5 +12,6 @@ pub mod model;
 pub mod plot;
 pub mod producer;
 pub mod series;
+pub mod store;
 pub mod view;
 pub mod window;

@@ -42,7 +42,11 @@ fn run(args: Args) -> Result<(), (anyhow::Error, u8)> {
         let printed = cli::print_stdout(&report.to_json()).context("cannot write the statistics to stdout");
         printed.map_err(|error| (error, EXIT_FAILURE))?;
     }
-    report.snapshot_error.map_or(Ok(()), |error| Err((error.into(), EXIT_FAILURE)))
+    let failed = [report.snapshot_error.map(anyhow::Error::from), report.export_error.map(anyhow::Error::from)];
+    let mut failed = failed.into_iter().flatten();
+    let first = failed.next();
+    failed.for_each(|error| tracing::error!("{}", cli::error_line(&error)));
+    first.map_or(Ok(()), |error| Err((error, EXIT_FAILURE)))
 }
 
 /// Ctrl-C and SIGTERM. The handlers are set when the runtime first polls this.

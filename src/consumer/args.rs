@@ -14,6 +14,7 @@ use crate::bus::{Channel, Endpoint, EndpointError, Target, TlsFiles};
 use crate::cli::{DurationError, TlsArgs, parse_duration, parse_port};
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Scale, Size, Theme};
+use crate::store::HAS_PARQUET;
 use crate::view::{BarInterval, BarIntervalError};
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
 
@@ -281,6 +282,12 @@ pub enum ArgsError {
     /// `--export`.
     #[error("--export: {0:?} must end in .csv or .parquet")]
     Export(PathBuf),
+    /// `--export`, in a build without the feature.
+    #[error(
+        "--export: {0:?}: this program was built without Parquet; choose a name that ends in .csv, or build it with \
+         `cargo build --release --features parquet`"
+    )]
+    NoParquet(PathBuf),
 }
 
 /// Length of a bar as it was asked for; `None` is `auto`.
@@ -351,7 +358,8 @@ fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
         Some("csv") => Ok((path, ExportFormat::Csv)),
-        Some("parquet") => Ok((path, ExportFormat::Parquet)),
+        Some("parquet") if HAS_PARQUET => Ok((path, ExportFormat::Parquet)),
+        Some("parquet") => Err(ArgsError::NoParquet(path)),
         _ => Err(ArgsError::Export(path)),
     }
 }

@@ -76,6 +76,8 @@ pub(super) struct Seeing {
     pub(super) focus: Option<usize>,
     /// Length of the bars, where there are any.
     pub(super) bars: Option<BarInterval>,
+    /// The symbols that are shown, by their places in the book, and the time that is shown of them.
+    pub(super) in_view: (Vec<usize>, TimeSpan),
     /// Place of the first finding that is shown.
     pub(super) found_first: usize,
     /// Nothing comes any more.
@@ -99,6 +101,7 @@ impl Seeing {
             pointed: None,
             focus: None,
             bars: None,
+            in_view: (Vec::new(), TimeSpan { start: now_ns, end: now_ns.saturating_add(1) }),
             found_first: 0,
             stale: false,
             counts_seconds: false,

@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::bus::{LinkState, Target};
 use crate::consumer::args::{AxisChoice, Config};
 use crate::consumer::controls::{Controls, HELP, PlotId, Seeing, find};
+use crate::consumer::export::in_view;
 use crate::consumer::format;
 use crate::consumer::gather::{Caches, Gathered, Session, Shown, Surface, gather};
 use crate::consumer::meters::Meters;
@@ -111,6 +112,7 @@ impl Picture {
             pointed: at.and_then(|at| at.on),
             focus: controls.focus(),
             bars: gathered.interval,
+            in_view: (Vec::new(), gathered.span),
             found_first,
             stale: stale.is_some(),
             counts_seconds,
@@ -135,6 +137,7 @@ impl Picture {
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let chart = Chart { notice, ..chart };
         let scene = Scene { theme: controls.theme, header, chart, grid, footer, help, search, toast };
+        let seeing = Seeing { in_view: in_view(&scene, controls.until()), ..seeing };
         View { scene, frame: gathered.frame, seeing }
     }
 

@@ -1,12 +1,14 @@
 //! The loop on the main thread: poll, collect, draw, present; and next to nothing while nothing changes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::debug;
 
 use crate::consumer::controls::{Controls, Request, Seeing, Seen};
+use crate::consumer::export::Background;
 use crate::consumer::gather::Surface;
 use crate::consumer::picture::{Picture, View};
 use crate::consumer::shared::Shared;
@@ -60,10 +62,12 @@ pub(super) struct Screen {
     /// When the user last did something.
     busy: Instant,
     next_poll: Instant,
+    shared: Arc<Shared>,
+    exports: Background,
 }
 
 impl Screen {
-    pub(super) fn open(config: &Config) -> Result<Self, ConsumerError> {
+    pub(super) fn open(config: &Config, shared: &Arc<Shared>) -> Result<Self, ConsumerError> {
         let scale = config.scale_on(window::display_factor);
         let size = config.screen_size(scale);
         let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
@@ -82,13 +86,14 @@ impl Screen {
             touched: true,
             busy: now,
             next_poll: now,
+            shared: Arc::clone(shared),
+            exports: Background::default(),
         })
     }
 
     /// Runs until the user or `stop` ends it. Returns what it drew on last.
     pub(super) fn run(
         mut self,
-        shared: &Shared,
         controls: &mut Controls,
         picture: &mut Picture,
         interval: Duration,
@@ -96,6 +101,7 @@ impl Screen {
         started: Instant,
     ) -> Result<Surface, ConsumerError> {
         let mut inputs = Vec::new();
+        let shared = &*Arc::clone(&self.shared);
         shared.draw_here();
         while !*stop.borrow() {
             let woke = Instant::now();
@@ -105,6 +111,10 @@ impl Screen {
             }
             if self.take_inputs(&mut inputs, controls, picture, woke) {
                 break;
+            }
+            if let Some(badge) = self.exports.ended() {
+                picture.toast = Some((badge, woke + TOAST));
+                self.touched = true;
             }
             if self.is_due(shared, interval, woke) {
                 let first = self.drawn.is_none();
@@ -229,7 +239,11 @@ impl Screen {
         match request {
             None => false,
             Some(Request::Quit) => true,
-            Some(Request::Export) => false,
+            Some(Request::Export) => {
+                let (symbols, span) = self.seeing.in_view.clone();
+                picture.toast = Some((self.exports.start(&self.shared, symbols, span), now + TOAST));
+                false
+            }
             Some(Request::Screenshot) => {
                 picture.toast = Some((self.save_screenshot(), now + TOAST));
                 false

@@ -30,6 +30,7 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("epaint_default_fonts", &["plot"]),
     ("minifb", &["window"]),
     ("ratatui", &["terminal"]),
+    ("parquet", &["store"]),
     ("rusqlite", &["store"]),
     ("tokio_postgres", &["store"]),
     ("clap", &["bin", "cli", "producer/args*", "consumer/args*"]),
