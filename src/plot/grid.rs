@@ -7,11 +7,7 @@ use super::pen::{Area, Paint, Pen};
 use super::{Chart, PlotError};
 
 /// Hairlines between panes, and an outline around those in focus.
-pub(super) fn borders<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
-    charts: &[Chart],
-    frame: &Frame,
-) -> Result<(), PlotError> {
+pub(super) fn borders<DB: DrawingBackend>(pen: &Pen<'_, DB>, charts: &[Chart], frame: &Frame) -> Result<(), PlotError> {
     let Some(cells) = frame.cells() else { return Ok(()) };
     let half = 0.5 / pen.scale.factor();
     for index in 0..cells.panes {

@@ -271,9 +271,8 @@ impl Stamps {
         let place = |x: f32| ((x - floor(x) as f32) * STAMP_PLACES as f32 + 0.01) as usize % STAMP_PLACES;
         let (across, down) = (place(center.0), place(center.1));
         let draw = || {
-            let there = |place: usize, corner: i32, x: f32| {
-                (floor(x) - corner) as f32 + place as f32 / STAMP_PLACES as f32
-            };
+            let there =
+                |place: usize, corner: i32, x: f32| (floor(x) - corner) as f32 + place as f32 / STAMP_PLACES as f32;
             let (x, y) = (there(across, corner.0, center.0), there(down, corner.1, center.1));
             std::array::from_fn(|i| disc_cover((i % STAMP_PX) as f32 + 0.5 - x, (i / STAMP_PX) as f32 + 0.5 - y, reach))
         };
