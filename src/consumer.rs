@@ -1,6 +1,7 @@
 //! The consumer put together: a subscription fills the book on the runtime's threads while the main thread draws.
 
 mod args;
+mod console;
 mod controls;
 mod demo;
 mod format;
@@ -8,8 +9,10 @@ mod gather;
 mod ingest;
 mod meters;
 mod picture;
+mod remembered;
 mod report;
 mod screen;
+mod settings;
 mod shared;
 mod snapshot;
 
@@ -21,22 +24,26 @@ use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{debug, info};
 
 pub use args::{
     Args, ArgsError, AxisChoice, Config, ExportFormat, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat,
-    StatsFormat, ThemeChoice, ViewChoice,
+    StatsFormat, TerminalConfig, ThemeChoice, ViewChoice,
 };
 pub use meters::{FramesReport, LatencyReport};
+pub use remembered::{RememberError, Remembered};
 pub use report::{Report, SymbolReport};
+pub use settings::Start;
 pub use snapshot::SnapshotError;
 
 use crate::bus::{BusError, Target, subscribe};
 use crate::cli;
 use crate::model::{Decoder, display_safe};
-use crate::plot::{Frame, Painter, PlotError, Scene, Size};
+use crate::plot::{Frame, Painter, PlotError, Scene, Size, Theme};
 use crate::series::{Book, BookConfig, History};
+use crate::terminal::TerminalError;
 use crate::window::WindowError;
+use console::Console;
 use controls::Controls;
 use demo::DemoError;
 use ingest::Ingest;
@@ -60,6 +67,18 @@ pub enum ConsumerError {
     /// No window.
     #[error(transparent)]
     Window(#[from] WindowError),
+    /// No window where one was asked for, and what there is instead.
+    #[error("{0}; or watch in a terminal: consumer --view terminal")]
+    NoWindow(#[source] WindowError),
+    /// No terminal where one was asked for.
+    #[error(
+        "standard output is no terminal that can be drawn on; run it in one, or draw without: consumer --headless \
+         --for 30s --snapshot chart.png"
+    )]
+    NoTerminal,
+    /// The terminal refuses, or went away.
+    #[error(transparent)]
+    Terminal(#[from] TerminalError),
     /// No subscription.
     #[error(transparent)]
     Subscribe(#[from] BusError),
@@ -81,7 +100,7 @@ impl ConsumerError {
     /// Exit status: 2 where the surroundings are at fault, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Window(WindowError::NoDisplay { .. }) => cli::EXIT_USAGE,
+            Self::NoWindow(_) | Self::NoTerminal | Self::Terminal(TerminalError::Open(_)) => cli::EXIT_USAGE,
             _ => cli::EXIT_FAILURE,
         }
     }
@@ -96,7 +115,7 @@ pub fn run(
 ) -> Result<Report, ConsumerError> {
     let started = Instant::now();
     // A display that is missing must be said before anything is connected.
-    let screen = if config.view == ViewChoice::None { None } else { Some(Screen::open(config)?) };
+    let surface = Surface::open(config)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
@@ -113,10 +132,16 @@ pub fn run(
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
+    let before = remembered(&controls, config.size);
     let mut picture = Picture::new(config.zone.clone(), config, &target);
-    let size = match screen {
-        Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
-        None => {
+    let is_seen = !matches!(surface, Surface::Nowhere);
+    let size = match surface {
+        Surface::Window(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
+        Surface::Terminal(console) => {
+            let ran = console.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started);
+            ran.map(|()| config.size)
+        }
+        Surface::Nowhere => {
             runtime.block_on(wait_headless(stopped, &shared, &mut picture));
             Ok(config.size)
         }
@@ -136,10 +161,52 @@ pub fn run(
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
     let size = size?;
+    if is_seen {
+        settings::remember(config, &before, remembered(&controls, size));
+    }
     let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
     let snapshot_error = scene.and_then(|scene| write_snapshot(config, size, &scene).err());
     Ok(Report { snapshot_error, ..report })
+}
+
+/// Where the chart is shown.
+enum Surface {
+    Window(Box<Screen>),
+    Terminal(Box<Console>),
+    Nowhere,
+}
+
+impl Surface {
+    /// The one that was asked for, or else the first one that there is.
+    fn open(config: &Config) -> Result<Self, ConsumerError> {
+        let window = || Screen::open(config).map(|screen| Self::Window(Box::new(screen)));
+        let in_terminal = || match &config.terminal {
+            Some(terminal) => Console::open(config, terminal).map(|console| Self::Terminal(Box::new(console))),
+            None => Err(ConsumerError::NoTerminal),
+        };
+        match config.view {
+            ViewChoice::None => Ok(Self::Nowhere),
+            ViewChoice::Terminal => in_terminal(),
+            ViewChoice::Window => match window() {
+                Err(ConsumerError::Window(error @ WindowError::NoDisplay { .. })) => {
+                    Err(ConsumerError::NoWindow(error))
+                }
+                opened => opened,
+            },
+            ViewChoice::Auto => match window() {
+                Err(ConsumerError::Window(WindowError::NoDisplay { cause })) => {
+                    debug!("there is no window: {cause}");
+                    if config.terminal.is_some() {
+                        return in_terminal();
+                    }
+                    info!("there is neither a display nor a terminal to draw on: running without a view");
+                    Ok(Self::Nowhere)
+                }
+                opened => opened,
+            },
+        }
+    }
 }
 
 fn history(kept: Kept) -> History {
@@ -156,6 +223,17 @@ fn new_controls(config: &Config) -> Controls {
     let span = config.window.unwrap_or(default);
     let span_ns = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
     Controls::new(span_ns, grows && config.window.is_none(), config.axis, config.theme)
+}
+
+/// How the chart looks now, as far as it is worth keeping.
+fn remembered(controls: &Controls, size: Size) -> Remembered {
+    let theme = match controls.theme {
+        Theme::Dark => ThemeChoice::Dark,
+        Theme::Light => ThemeChoice::Light,
+    };
+    // A window may be smaller than can be asked for.
+    let size = Some(format!("{}x{}", size.width, size.height)).filter(|size| args::parse_size(size).is_ok());
+    Remembered { size, theme: Some(args::word(theme)), axis: Some(args::word(controls.axis)), ..Remembered::default() }
 }
 
 async fn stop_when(stop: Arc<watch::Sender<bool>>, shutdown: impl Future<Output = ()>, run_for: Option<Duration>) {

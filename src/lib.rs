@@ -12,5 +12,6 @@ pub mod model;
 pub mod plot;
 pub mod producer;
 pub mod series;
+pub mod terminal;
 pub mod view;
 pub mod window;
