@@ -4,8 +4,8 @@
 //! backend: ours over the framebuffer, or plotters' own over SVG. Two things plotters cannot do are mended on the way:
 //!
 //! - Its coordinates and stroke widths are whole numbers, and lines on whole pixels crawl when a live chart scrolls. So
-//!   plotters is told a canvas 48 times finer than the layout; the framebuffer backend divides, by less where a pixel of
-//!   the layout is more than one of the screen, and the SVG document says so in its `viewBox`. Every line, box and
+//!   plotters is told a canvas 48 times finer than the layout; the framebuffer backend divides, by less where a pixel
+//!   of the layout is more than one of the screen, and the SVG document says so in its `viewBox`. Every line, box and
 //!   letter thus has a fraction of a pixel, through plotters' own types.
 //! - Its wide polylines tear, its lines leave specks outside the plot, and its text is rasterised anew for each draw.
 //!   The framebuffer backend strokes, fills and sets type itself: joined capsules, an exact clip, a glyph cache.

@@ -1,6 +1,6 @@
 //! Golden pictures: every view and state, drawn from data that never changes and compared with the picture that was
 //! looked at and accepted. `scripts/golden accept` accepts what is drawn now.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail by panicking, as tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail by panicking, as tests do")]
 #![allow(unreachable_pub, reason = "the modules of a test program are its own")]
 
 mod golden {

@@ -224,7 +224,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bars_are_centred_equally_wide_and_apart(start in -50.0_f64..50.0, width in 0.1_f64..80.0, hair in 1_i32..=2) {
+        fn bars_are_centred_equally_wide_and_apart(
+            start in -50.0_f64..50.0, width in 0.1_f64..80.0, hair in 1_i32..=2,
+        ) {
             let bars: Vec<Columns> = (0..20)
                 .map(|i| {
                     let from = start + f64::from(i) * width;

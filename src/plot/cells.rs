@@ -14,9 +14,8 @@ const EMPTY_COST: f64 = 2.0;
 
 /// From this size on a cell has room for a value axis.
 const AXIS_CELL_PX: (i32, i32) = (200, 90);
-/// Width of a pane's value axis, in cells below and from [`WIDE_CELL_PX`] on.
-const AXIS_PX: (i32, i32) = (58, 70);
-const WIDE_CELL_PX: i32 = 300;
+/// Width of a pane's value axis, in cells at least so wide; the widest has room for the date below it.
+const AXES_PX: [(i32, i32); 3] = [(420, 88), (300, 70), (AXIS_CELL_PX.0, 58)];
 
 /// Around a plot within its cell: outline, hairline and air. All even, see [`Frame::arranged`].
 const PADDING_PX: i32 = 6;
@@ -82,11 +81,8 @@ impl Cells {
             70.. => 20,
             _ => 16,
         };
-        let axis = match self.width {
-            width if width < AXIS_CELL_PX.0 || self.height < AXIS_CELL_PX.1 => 0,
-            width if width < WIDE_CELL_PX => AXIS_PX.0,
-            _ => AXIS_PX.1,
-        };
+        let widest = AXES_PX.into_iter().find(|(cell, _)| self.width >= *cell);
+        let axis = widest.filter(|_| self.height >= AXIS_CELL_PX.1).map_or(0, |(_, axis)| axis);
         let inner = |px: i32, low: i32, high: i32| px.clamp(low, high.max(low));
         let top = inner(cell.top + title, cell.top, cell.bottom);
         let left = inner(cell.left + PADDING_PX, cell.left, cell.right);

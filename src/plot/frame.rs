@@ -270,7 +270,8 @@ mod tests {
                     prop_assert!(frame.footer.bottom as u32 * scale.halves() >= height * 2);
                     for index in 0..frame.panes() {
                         let pane = frame.pane(index);
-                        for edge in [pane.plot.left, pane.plot.top, pane.plot.right, pane.plot.bottom, pane.volume.top] {
+                        let Rect { left, top, right, bottom } = pane.plot;
+                        for edge in [left, top, right, bottom, pane.volume.top] {
                             prop_assert!(edge * scale.halves() as i32 % 2 == 0, "{pane:?}");
                         }
                         prop_assert_eq!(pane.columns(), frame.columns());

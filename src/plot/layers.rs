@@ -220,7 +220,7 @@ impl Easel<'_> {
                 ground::grid(pen, &frame, chart, ticks)?;
                 margin::value_axis(pen, chart, &frame, ticks)?;
                 bars::volume_label(pen, chart, &frame)?;
-                if single { margin::time_axis(pen, chart, &frame, ticks) } else { Ok(()) }
+                if single { margin::time_axis(pen, chart, &frame, ticks, true) } else { Ok(()) }
             })?;
         }
         let Some(times) = time_clip(&whole, &frame, index) else { return Ok(()) };
@@ -229,7 +229,7 @@ impl Easel<'_> {
             if single {
                 ground::grid(pen, &frame, chart, ticks)?;
             }
-            margin::time_axis(pen, chart, &frame, ticks)
+            margin::time_axis(pen, chart, &frame, ticks, is_last_column(&whole, index))
         })
     }
 
@@ -261,6 +261,11 @@ fn time_clip(whole: &Frame, frame: &Frame, index: usize) -> Option<Rect> {
         let cell = cells.cell(index);
         Rect { left: cell.left, right: cell.right, ..whole.time_axis }
     })
+}
+
+/// Whether a plot has the window's right edge beside it.
+fn is_last_column(whole: &Frame, index: usize) -> bool {
+    whole.cells().is_none_or(|cells| index + 1 == cells.columns)
 }
 
 /// A chart and where it is drawn.
@@ -314,7 +319,7 @@ pub(super) fn front<DB: DrawingBackend>(
         margin::value_axis(pen, pane.chart, &pane.frame, pane.ticks)?;
         bars::volume_label(pen, pane.chart, &pane.frame)?;
         if time_clip(frame, &pane.frame, index).is_some() {
-            margin::time_axis(pen, pane.chart, &pane.frame, pane.ticks)?;
+            margin::time_axis(pen, pane.chart, &pane.frame, pane.ticks, is_last_column(frame, index))?;
         }
         if let Some(title) = pane.chart.title.as_ref().filter(|_| frame.is_grid()) {
             title::strip(pen, title, &pane.frame)?;

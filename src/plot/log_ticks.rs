@@ -19,8 +19,8 @@ struct Tick {
     step_exponent: i32,
 }
 
-/// Ticks for an axis of `height_px` that shows decimal logarithms, as (logarithm, price), strictly increasing and inside
-/// the span.
+/// Ticks for an axis of `height_px` that shows decimal logarithms, as (logarithm, price), strictly increasing and
+/// inside the span.
 pub(super) fn log_ticks(span: ValueSpan, height_px: f64, decimals: usize) -> Vec<(f64, String)> {
     // How high a decade is, in distances that labels keep.
     let decade = height_px / (span.hi - span.lo) / spacing_px(height_px);
@@ -245,7 +245,7 @@ mod tests {
     fn wide_spans_have_decades_and_what_fits_between() {
         assert_eq!(labels(0.9, 110.0, 616.0), ["1", "2", "3", "5", "10", "20", "30", "50", "100"]);
         assert_eq!(labels(0.5, 20_000.0, 400.0), ["1", "3", "10", "30", "100", "300", "1,000", "3,000", "10,000"]);
-        assert_eq!(labels(1e-9, 1e12, 200.0), ["1e−5", "1", "100,000", "1e10"]);
+        assert_eq!(labels(1e-9, 1e12, 200.0), ["0.00001", "1", "100,000", "1e10"]);
     }
 
     #[test]

@@ -80,10 +80,13 @@ pub(super) fn value_axis<DB: DrawingBackend>(
             figures(pen, text, LABEL, &axis, y, pen.look.dim)?;
         }
     }
+    // Of what the crosshair's tag covers in part, no halves of letters are left.
+    let covered = |area: &Area| cross.as_ref().is_some_and(|(tag, ..)| tag.overlaps(area));
     for (tag, middle) in tags.iter().zip(&middles) {
         if let Some(middle) = middle {
             let color = bars::last_color(pen.look, chart).unwrap_or_else(|| pen.look.slot(tag.slot));
-            boxed(pen, &tag.text, tag_area(*middle), color)?;
+            let area = tag_area(*middle);
+            boxed(pen, if covered(&area) { "" } else { &tag.text }, area, color)?;
         }
     }
     let Some((area, text, color)) = cross else { return Ok(()) };
@@ -151,12 +154,13 @@ fn boxed<DB: DrawingBackend>(pen: &Pen<'_, DB>, text: &str, area: Area, color: R
     pen.text(&text, ty, (area.left + INDENT_PX - 2.0, area.middle()), HPos::Left, ink)
 }
 
-/// Labels of the time axis, the crosshair's time, and in the corner the day.
+/// Labels of the time axis, the crosshair's time, and in the corner, if it is the window's, the day.
 pub(super) fn time_axis<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     chart: &Chart,
     frame: &Frame,
     ticks: &Ticks,
+    corner: bool,
 ) -> Result<(), PlotError> {
     let axis = Area::from(frame.time_axis);
     if axis.height() < LABEL_PX || axis.width() < TAG_PX {
@@ -182,8 +186,8 @@ pub(super) fn time_axis<DB: DrawingBackend>(
     // Times of day do not say of which day: the corner does.
     let day = date_text(span.end.saturating_sub(1), &chart.zone);
     let left = right_edge - 4.0 - pen.width(&day, LABEL);
-    let corner = Area { left: left - 4.0, right: right_edge, ..axis };
-    if left > axis.right && !taken.iter().any(|t| t.overlaps(&corner)) {
+    let area = Area { left: left - 4.0, right: right_edge, ..axis };
+    if corner && left > axis.right && !taken.iter().any(|t| t.overlaps(&area)) {
         pen.text(&day, LABEL, (left, y), HPos::Left, pen.look.dim)?;
     }
     let Some((area, text)) = cross else { return Ok(()) };

@@ -58,12 +58,18 @@ fn words<DB: DrawingBackend>(pen: &Pen<'_, DB>, ruler: &Ruler, area: &Area, plot
     if ruler.lines.is_empty() || width > plot.width() || height > plot.height() {
         return Ok(());
     }
-    let left = (f64::midpoint(area.left, area.right) - width / 2.0).round();
-    let above = Area::sized(left, (area.top - AWAY_PX - height).round(), width.ceil(), height);
-    let below = Area::sized(left, (area.bottom + AWAY_PX).round(), width.ceil(), height);
+    let middle = (f64::midpoint(area.left, area.right) - width / 2.0).round();
+    let middle = middle.clamp(plot.left, (plot.right - width.ceil()).max(plot.left));
+    let above = Area::sized(middle, (area.top - AWAY_PX - height).round(), width.ceil(), height);
+    let below = Area::sized(middle, (area.bottom + AWAY_PX).round(), width.ceil(), height);
+    let top = (area.middle() - height / 2.0).round().clamp(plot.top, plot.bottom - height);
+    let right = Area::sized((area.right + AWAY_PX).round(), top, width.ceil(), height);
+    let left = Area::sized((area.left - AWAY_PX - width).round(), top, width.ceil(), height);
     // On the side where it ends, if there is room.
-    let sides = if ruler.rising { [above, below] } else { [below, above] };
-    let fits = |side: &&Area| side.top >= plot.top && side.bottom <= plot.bottom;
+    let sides = if ruler.rising { [above, below, right, left] } else { [below, above, right, left] };
+    let fits = |side: &&Area| {
+        side.top >= plot.top && side.bottom <= plot.bottom && side.left >= plot.left && side.right <= plot.right
+    };
     let panel = sides.iter().find(fits).unwrap_or(&sides[0]).moved_into(plot);
     let color = if ruler.rising { pen.look.gain } else { pen.look.loss };
     pen.panel(panel, 4.0, Paint(pen.look.panel, 0.95), Paint(color, 0.7))?;

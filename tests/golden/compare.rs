@@ -8,8 +8,8 @@ use tickscope::plot::{Frame, Painter, Scene, Size};
 /// Where accepted pictures lie.
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
-/// How much a channel of a pixel may differ, of 255. Sines, powers and logarithms come from the platform's C library, and
-/// their last digits may differ, which can move the coverage of a pixel by a step or two. On one platform nothing
+/// How much a channel of a pixel may differ, of 255. Sines, powers and logarithms come from the platform's C library,
+/// and their last digits may differ, which can move the coverage of a pixel by a step or two. On one platform nothing
 /// differs.
 const TOLERANCE: u8 = 2;
 

@@ -1,12 +1,11 @@
 //! Few symbols, many symbols, grids of them.
 
 use tickscope::plot::{
-    Arrangement, AxisKind, Chart, Crosshair, Frame, Line, Readout, Scale, Scene, Size, Tag, Theme, Title,
+    Arrangement, AxisKind, Chart, Crosshair, Frame, LegendEntry, Line, Readout, Scale, Scene, Size, Tag, Theme, Title,
 };
 use tickscope::view::Transform;
 
 use super::compare::View;
-use super::lines::real;
 use super::market::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};
 
 const WINDOW: Size = Size { width: 1280, height: 720 };
@@ -64,19 +63,11 @@ fn pane(slot: usize, symbol: &str, trades: &[Trade]) -> Chart {
 
 /// A grid of so many panes, the real symbols first.
 fn grid(theme: Theme, panes: usize, size: Size, scale: Scale) -> View {
-    let made_up: Vec<(String, Vec<Trade>)> = (SYMBOLS.len()..panes.max(SYMBOLS.len()))
-        .map(|i| (name(i), walk(i as u64, 500, 20.0 + (i % 17) as f64 * 9.0, 0.000_4)))
-        .collect();
-    let mut charts = Vec::new();
-    let mut legend = Vec::new();
-    for slot in 0..panes {
-        let (symbol, trades) = match slot.checked_sub(SYMBOLS.len()) {
-            None => real(slot),
-            Some(i) => (made_up[i].0.as_str(), made_up[i].1.as_slice()),
-        };
-        charts.push(pane(slot, symbol, trades));
-        legend.push(entry(slot, symbol, trades));
-    }
+    let made_up = |i: usize| (name(i), walk(i as u64, 500, 20.0 + (i % 17) as f64 * 9.0, 0.000_4));
+    let real = SYMBOLS.iter().enumerate().map(|(slot, symbol)| ((*symbol).to_owned(), market::trades(slot).to_vec()));
+    let all = real.chain((SYMBOLS.len()..panes).map(made_up)).take(panes).enumerate();
+    let (charts, legend): (Vec<Chart>, Vec<LegendEntry>) =
+        all.map(|(slot, (symbol, trades))| (pane(slot, &symbol, &trades), entry(slot, &symbol, &trades))).unzip();
     let common = chart(AxisKind::Price, charts[0].viewport.value);
     let scene = Scene { grid: charts, ..scene(theme, common, legend) };
     View { scene, frame: Frame::arranged(size, scale, Arrangement::Grid { panes }) }

@@ -6,9 +6,7 @@ use tickscope::plot::{
 use tickscope::view::{Transform, ValueSpan};
 
 use super::compare::View;
-use super::market::{
-    self, MINUTE, SECOND, SIZE, START, SYMBOLS, Trade, chart, entry, fitted, points, scene, sized, trades, view, walk,
-};
+use super::market::{self, MINUTE, SIZE, START, Trade, chart, entry, fitted, points, scene, sized, view, walk};
 
 /// Cuts two minutes out of all lines.
 fn with_gap(scene: &mut Scene) {
@@ -89,7 +87,7 @@ pub fn focus_dark() -> View {
 
 pub fn hover_shapes_light() -> View {
     let walks: Vec<Vec<Trade>> =
-        (0..12).map(|slot| walk(slot as u64 + 3, 300, 100.0 + slot as f64 * 4.0, 0.000_5)).collect();
+        (0..12_u32).map(|slot| walk(slot.into(), 300, 100.0 + f64::from(slot) * 4.0, 0.000_5)).collect();
     let mut chart = chart(AxisKind::Price, ValueSpan { lo: 96.0, hi: 148.0 });
     chart.lines =
         walks.iter().enumerate().map(|(slot, walk)| Line { slot, runs: vec![points(walk, AxisKind::Price)] }).collect();
@@ -125,14 +123,4 @@ pub fn scale_2_dark() -> View {
     let mut view = View { scene, frame: Frame::arranged(size, Scale::Two, Arrangement::Single) };
     hover(&mut view, (0.6, 0.3));
     view
-}
-
-/// Whole seconds after the start of the morning.
-pub fn at_second(seconds: i64) -> i64 {
-    START + seconds * SECOND
-}
-
-/// A real symbol's trades and name, for those who draw panes.
-pub fn real(slot: usize) -> (&'static str, &'static [Trade]) {
-    (SYMBOLS[slot], trades(slot))
 }

@@ -6,8 +6,12 @@ use tickscope::plot::{
 
 use super::bars::candles;
 use super::compare::View;
-use super::lines::at_second;
-use super::market::{self, MINUTE, SIZE, entry, sized, trades, view, walk};
+use super::market::{self, MINUTE, SECOND, SIZE, START, entry, sized, trades, view, walk};
+
+/// Whole seconds after the start of the morning.
+fn at_second(seconds: i64) -> i64 {
+    START + seconds * SECOND
+}
 
 fn measured(theme: Theme, from: Point, to: Point, lines: &[&str]) -> View {
     let mut scene = market::lines(theme, AxisKind::Price, &[1]);
