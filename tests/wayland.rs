@@ -64,7 +64,7 @@ fn decode(path: &Path) -> Picture {
 fn open(weston: &Weston, dir: &Path, redis: &RedisServer) -> (process::Running, Wire) {
     let url = format!("redis://127.0.0.1:{}", redis.port);
     let launch = weston.launch(process::consumer()).dir(dir).args(["--redis", &url, "--symbols", "A,B", "-v"]);
-    // Another size than the screen's: the shell sets it right.
+    // Smaller than the screen: the shell sets it right.
     let launch = launch.args(["--window", "60s", "--axis", "price", "--size", "500x300", "--snapshot", "end.png"]);
     let consumer = launch.start();
     let mut wire = Wire::connect(redis.port);
@@ -132,7 +132,9 @@ fn what_is_shown_is_what_was_drawn_and_a_signal_ends_it() {
 fn a_demo_needs_nothing_but_a_wayland_display() {
     let weston = Weston::start(SIZE.width, SIZE.height);
     let port = free_port().to_string();
-    let demo = weston.launch(process::consumer()).args(["--demo", "--local-port", &port]).start();
+    // A window that is larger than the screen is refused by weston's kiosk shell.
+    let demo = process::consumer().args(["--demo", "--local-port", &port, "--size", "640x400"]);
+    let demo = weston.launch(demo).start();
     let lines = |picture: &Picture| (0..4).all(|slot| has_line(picture, Theme::Dark, slot));
     weston.picture_when("four lines", LIMIT, lines);
     weston.key(code::KEY_Q);

@@ -104,6 +104,8 @@ obey(struct hand *hand, const char *order)
 		record(hand);
 	} else if (hand->recorder && strcmp(order, "stop\n") == 0) {
 		weston_recorder_stop(hand->recorder);
+		/* It ends with the next frame, for which something must have changed. */
+		weston_compositor_damage_all(hand->compositor);
 		hand->recorder = NULL;
 	} else {
 		return false;
