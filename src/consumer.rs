@@ -1,6 +1,7 @@
 //! The consumer put together: a subscription fills the book on the runtime's threads while the main thread draws.
 
 mod args;
+mod bars;
 mod controls;
 mod demo;
 mod export;
@@ -38,14 +39,15 @@ pub use crate::store::StoreError as ExportError;
 use crate::bus::{BusError, Target, subscribe};
 use crate::cli;
 use crate::model::{Decoder, display_safe};
-use crate::plot::{Frame, Painter, PlotError, Scene, Size};
+use crate::plot::{Painter, PlotError};
 use crate::series::{Book, BookConfig, History};
 use crate::window::WindowError;
 use controls::Controls;
 use demo::DemoError;
+use gather::Surface;
 use ingest::Ingest;
 use meters::SETTLE_EVERY;
-use picture::Picture;
+use picture::{Picture, View};
 use screen::Screen;
 use shared::Shared;
 
@@ -99,34 +101,34 @@ pub fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Report, ConsumerError> {
     let started = Instant::now();
+    let shared = Arc::new(Shared::new(Book::new(BookConfig {
+        symbols: config.symbols.clone(),
+        symbols_max: config.symbols_max,
+        history: history(config.history),
+    })));
     // A display that is missing must be said before anything is connected.
-    let screen = if config.view == ViewChoice::None { None } else { Some(Screen::open(config)?) };
+    let screen = if config.view == ViewChoice::None { None } else { Some(Screen::open(config, &shared)?) };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     runtime.spawn(stop_when(Arc::clone(&stop), shutdown, config.run_for));
 
-    let shared = Arc::new(Shared::new(Book::new(BookConfig {
-        symbols: config.symbols.clone(),
-        symbols_max: config.symbols_max,
-        history: history(config.history),
-    })));
     let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
     let target = demo.as_ref().map_or_else(|| config.target.clone(), demo::Demo::target);
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
-    let mut picture = Picture::new(config.zone.clone(), config, &target);
-    let size = match screen {
-        Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
+    let mut picture = Picture::new(config, &target);
+    let surface = match screen {
+        Some(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
         None => {
             runtime.block_on(wait_headless(stopped, &shared, &mut picture));
-            Ok(config.size)
+            Ok(Surface::of(config))
         }
     };
     // Collected while the connection still stands, so that the picture says how it was.
-    let scene = size.as_ref().ok().map(|size| last_scene(*size, &shared, &mut controls, &mut picture));
+    let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
@@ -139,12 +141,12 @@ pub fn run(
         Ok(Err(_)) => return Err(ConsumerError::NetworkEnded),
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
-    let size = size?;
+    surface?;
     let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
-    let snapshot_error = scene.as_ref().and_then(|scene| write_snapshot(config, size, scene).err());
+    let snapshot_error = view.as_ref().and_then(|view| write_snapshot(config, view).err());
     let until = controls.until();
-    let export_error = scene.and_then(|scene| export::write_asked(config, &shared, &scene, until).err());
+    let export_error = view.and_then(|view| export::write_asked(config, &shared, &view.scene, until).err());
     Ok(Report { snapshot_error, export_error, ..report })
 }
 
@@ -161,7 +163,7 @@ fn new_controls(config: &Config) -> Controls {
     let (default, grows) = if config.demo { (demo::SPAN, true) } else { (SPAN_DEFAULT, true) };
     let span = config.window.unwrap_or(default);
     let span_ns = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-    Controls::new(span_ns, grows && config.window.is_none(), config.axis, config.theme)
+    Controls::new(span_ns, grows && config.window.is_none(), config)
 }
 
 async fn stop_when(stop: Arc<watch::Sender<bool>>, shutdown: impl Future<Output = ()>, run_for: Option<Duration>) {
@@ -229,17 +231,16 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
     }
 }
 
-fn write_snapshot(config: &Config, size: Size, scene: &Scene) -> Result<(), SnapshotError> {
+fn write_snapshot(config: &Config, view: &View) -> Result<(), SnapshotError> {
     let Some((path, format)) = &config.snapshot else { return Ok(()) };
-    snapshot::write(&mut Painter::new()?, scene, &Frame::new(size), path, *format)?;
+    snapshot::write(&mut Painter::new()?, &view.scene, &view.frame, path, *format)?;
     info!("saved {}", display_safe(&path.display().to_string()));
     Ok(())
 }
 
 /// What a snapshot shows: the chart as it stands, without what belongs to a hand at the mouse.
-fn last_scene(size: Size, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> Scene {
+fn last_view(surface: Surface, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> View {
     picture.toast = None;
-    controls.mouse = None;
-    controls.help = false;
-    picture.scene(shared, controls, &Frame::new(size), Instant::now()).0
+    controls.let_go();
+    picture.view(shared, controls, surface, Instant::now())
 }

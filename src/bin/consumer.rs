@@ -31,7 +31,8 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), (anyhow::Error, u8)> {
     let stats = args.stats;
-    let config = args.into_config().map_err(|error| (error.into(), EXIT_USAGE))?;
+    let mut config = args.into_config().map_err(|error| (error.into(), EXIT_USAGE))?;
+    config.wayland = std::env::var_os("WAYLAND_DISPLAY").is_some();
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());
     let report = consumer::run(&config, rng, shutdown()).map_err(|error: ConsumerError| {
         let code = error.exit_code();

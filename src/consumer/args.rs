@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::bus::{Channel, Endpoint, EndpointError, Target, TlsFiles};
 use crate::cli::{DurationError, TlsArgs, parse_duration, parse_port};
 use crate::model::{FieldMap, FieldMapError, Symbol};
-use crate::plot::{Size, Theme};
+use crate::plot::{Scale, Size, Theme};
 use crate::store::HAS_PARQUET;
 use crate::view::{BarInterval, BarIntervalError};
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
@@ -218,6 +218,8 @@ pub struct Config {
     pub size: Size,
     /// Pixels of the screen for each of the layout.
     pub scale: ScaleChoice,
+    /// A Wayland compositor draws the window: it enlarges what it shows by itself.
+    pub wayland: bool,
     /// Window title.
     pub title: String,
     /// End by itself.
@@ -226,6 +228,20 @@ pub struct Config {
     pub snapshot: Option<(PathBuf, SnapshotFormat)>,
     /// Written at exit.
     pub export: Option<(PathBuf, ExportFormat)>,
+}
+
+impl Config {
+    /// How much larger than its pixels everything is drawn, on a display that wants so many pixels for one.
+    pub(super) fn scale_on(&self, display_factor: impl FnOnce() -> f64) -> Scale {
+        let chosen = || if self.wayland { Scale::One } else { Scale::nearest(display_factor()) };
+        self.scale.fixed().unwrap_or_else(chosen)
+    }
+
+    /// The frame's size in pixels of the screen.
+    pub(super) fn screen_size(&self, scale: Scale) -> Size {
+        let screen_px = |layout_px: u32| (layout_px * scale.halves() / 2).min(SIDE_MAX);
+        Size { width: screen_px(self.size.width), height: screen_px(self.size.height) }
+    }
 }
 
 /// Why a command line makes no sense.
@@ -393,6 +409,7 @@ impl Args {
             },
             size: self.size,
             scale: self.scale,
+            wayland: false,
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,

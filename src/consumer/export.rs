@@ -8,10 +8,13 @@
 //! instant: a tick that comes late is in it if its place was not yet written, and one that gives way to newer ticks is
 //! not if it was not yet read. At the exit nothing moves any more.
 
+mod background;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::info;
 
@@ -23,6 +26,7 @@ use crate::plot::Scene;
 use crate::series::{Book, TickRef};
 use crate::store::{Row, StoreError, TickFile, TickFormat};
 use crate::view::TimeSpan;
+pub(super) use background::Background;
 
 /// Ticks that wait to be written, of all symbols together: 1.5 MB.
 const WAITING_TICKS: usize = 65_536;
@@ -58,6 +62,18 @@ pub(super) fn write(
     path: &Path,
     format: ExportFormat,
 ) -> Result<u64, StoreError> {
+    write_until(shared, symbols, span, path, format, &AtomicBool::new(false)).map(Option::unwrap_or_default)
+}
+
+/// As [`write`]; breaks off, and leaves nothing behind, when `stop` says so: then `None`.
+fn write_until(
+    shared: &Shared,
+    symbols: &[usize],
+    span: TimeSpan,
+    path: &Path,
+    format: ExportFormat,
+    stop: &AtomicBool,
+) -> Result<Option<u64>, StoreError> {
     let format = match format {
         ExportFormat::Csv => TickFormat::Csv,
         ExportFormat::Parquet => TickFormat::Parquet,
@@ -71,6 +87,9 @@ pub(super) fn write(
         order.extend(lane.peek(shared, at_once).map(|time_ns| Reverse((time_ns, number))));
     }
     while let Some(mut next) = order.peek_mut() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let lane = &mut lanes[next.0.1];
         if let Some(row) = lane.take() {
             file.write(&row)?;
@@ -80,7 +99,7 @@ pub(super) fn write(
             None => drop(PeekMut::pop(next)),
         }
     }
-    file.finish()
+    file.finish().map(Some)
 }
 
 /// One symbol's ticks on their way into the file.

@@ -171,7 +171,7 @@ impl Series {
         })
     }
 
-    fn totals(&self, from: Place, to: Place) -> Totals {
+    pub(super) fn totals(&self, from: Place, to: Place) -> Totals {
         let mut found = Totals::default();
         let mut merge = |id| {
             let (chunk, range) = self.part(id, from, to);

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::view::TimeSpan;
 
+mod bars;
 mod book;
 mod cached;
 mod oracle;
