@@ -39,11 +39,16 @@ void notify_pointer_frame(struct weston_seat *seat);
 /* How far weston's own backends scroll for a notch. */
 #define NOTCH 10.0
 
+/* Between two attempts to begin a recording, in ms: the one before ends with a frame of its own. */
+#define AGAIN_MS 5
+
 struct hand {
 	struct weston_compositor *compositor;
 	struct weston_seat seat;
-	struct weston_recorder *recorder;
 	FILE *orders;
+	struct weston_recorder *recorder;
+	struct wl_event_source *again;
+	char path[512];
 };
 
 static void
@@ -61,19 +66,22 @@ turn_wheel(struct hand *hand, const struct timespec *now, int notches)
 	notify_pointer_frame(&hand->seat);
 }
 
-static void
-record(struct hand *hand, const char *path)
+static int
+record(void *data)
 {
+	struct hand *hand = data;
 	struct weston_output *output = wl_container_of(hand->compositor->output_list.next, output, link);
 
-	hand->recorder = weston_recorder_start(output, path);
+	hand->recorder = weston_recorder_start(output, hand->path);
+	if (!hand->recorder)
+		wl_event_source_timer_update(hand->again, AGAIN_MS);
+	return 0;
 }
 
 static bool
 obey(struct hand *hand, const char *order)
 {
 	struct timespec now;
-	char path[512];
 	unsigned code, down;
 	double x, y;
 	int notches;
@@ -92,11 +100,12 @@ obey(struct hand *hand, const char *order)
 		notify_pointer_frame(&hand->seat);
 	} else if (sscanf(order, "wheel %d", &notches) == 1) {
 		turn_wheel(hand, &now, notches);
-	} else if (!hand->recorder && sscanf(order, "record %511s", path) == 1) {
-		record(hand, path);
-		return hand->recorder != NULL;
+	} else if (!hand->recorder && sscanf(order, "record %511s", hand->path) == 1) {
+		record(hand);
 	} else if (hand->recorder && strcmp(order, "stop\n") == 0) {
 		weston_recorder_stop(hand->recorder);
+		/* It ends with the next frame, for which something must have changed. */
+		weston_compositor_damage_all(hand->compositor);
 		hand->recorder = NULL;
 	} else {
 		return false;
@@ -125,6 +134,7 @@ __attribute__((visibility("default"))) int
 wet_module_init(struct weston_compositor *compositor, int *argc, char *argv[])
 {
 	const char *path = getenv("TICKSCOPE_HAND");
+	struct wl_event_loop *loop = wl_display_get_event_loop(compositor->wl_display);
 	/* To read and write: so it never has an end while no test writes. */
 	int fd = path ? open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC) : -1;
 	struct hand *hand = calloc(1, sizeof *hand);
@@ -136,7 +146,7 @@ wet_module_init(struct weston_compositor *compositor, int *argc, char *argv[])
 	weston_seat_init(&hand->seat, compositor, "hand");
 	if (weston_seat_init_pointer(&hand->seat) < 0 || weston_seat_init_keyboard(&hand->seat, NULL) < 0)
 		return -1;
-	wl_event_loop_add_fd(wl_display_get_event_loop(compositor->wl_display), fd, WL_EVENT_READABLE, read_orders,
-			     hand);
+	hand->again = wl_event_loop_add_timer(loop, record, hand);
+	wl_event_loop_add_fd(loop, fd, WL_EVENT_READABLE, read_orders, hand);
 	return 0;
 }
