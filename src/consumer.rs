@@ -2,6 +2,7 @@
 
 mod args;
 mod bars;
+mod console;
 mod controls;
 mod demo;
 mod export;
@@ -10,8 +11,10 @@ mod gather;
 mod ingest;
 mod meters;
 mod picture;
+mod remembered;
 mod report;
 mod screen;
+mod settings;
 mod shared;
 mod snapshot;
 
@@ -23,14 +26,16 @@ use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{debug, info};
 
 pub use args::{
     Args, ArgsError, AxisChoice, Config, ExportFormat, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat,
-    StatsFormat, ThemeChoice, ViewChoice,
+    StatsFormat, TerminalConfig, ThemeChoice, ViewChoice,
 };
 pub use meters::{FramesReport, LatencyReport};
+pub use remembered::{RememberError, Remembered};
 pub use report::{Report, SymbolReport};
+pub use settings::Start;
 pub use snapshot::SnapshotError;
 
 /// Why there is no export.
@@ -41,7 +46,9 @@ use crate::cli;
 use crate::model::{Decoder, display_safe};
 use crate::plot::{Painter, PlotError};
 use crate::series::{Book, BookConfig, History};
+use crate::terminal::TerminalError;
 use crate::window::WindowError;
+use console::Console;
 use controls::Controls;
 use demo::DemoError;
 use gather::Surface;
@@ -66,6 +73,18 @@ pub enum ConsumerError {
     /// No window.
     #[error(transparent)]
     Window(#[from] WindowError),
+    /// No window where one was asked for, and what there is instead.
+    #[error("{0}; or watch in a terminal: consumer --view terminal")]
+    NoWindow(#[source] WindowError),
+    /// No terminal where one was asked for.
+    #[error(
+        "standard output is no terminal that can be drawn on; run it in one, or draw without: consumer --headless \
+         --for 30s --snapshot chart.png"
+    )]
+    NoTerminal,
+    /// The terminal refuses, or went away.
+    #[error(transparent)]
+    Terminal(#[from] TerminalError),
     /// No subscription.
     #[error(transparent)]
     Subscribe(#[from] BusError),
@@ -87,7 +106,7 @@ impl ConsumerError {
     /// Exit status: 2 where the surroundings are at fault, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Window(WindowError::NoDisplay { .. }) => cli::EXIT_USAGE,
+            Self::NoWindow(_) | Self::NoTerminal | Self::Terminal(TerminalError::Open(_)) => cli::EXIT_USAGE,
             _ => cli::EXIT_FAILURE,
         }
     }
@@ -107,7 +126,7 @@ pub fn run(
         history: history(config.history),
     })));
     // A display that is missing must be said before anything is connected.
-    let screen = if config.view == ViewChoice::None { None } else { Some(Screen::open(config, &shared)?) };
+    let front = Front::open(config, &shared)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
@@ -119,15 +138,22 @@ pub fn run(
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
+    let before = controls.remembered();
     let mut picture = Picture::new(config, &target);
-    let surface = match screen {
-        Some(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
-        None => {
+    let is_seen = !matches!(front, Front::Nowhere);
+    let surface = match front {
+        Front::Window(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
+        Front::Terminal(console) => {
+            let ran = console.run(&mut controls, &mut picture, config.interval, &stopped, started);
+            ran.map(|()| Surface::of(config))
+        }
+        Front::Nowhere => {
             runtime.block_on(wait_headless(stopped, &shared, &mut picture));
             Ok(Surface::of(config))
         }
     };
     // Collected while the connection still stands, so that the picture says how it was.
+    let now = surface.as_ref().ok().map(|surface| Remembered { size: surface.size_flag(), ..controls.remembered() });
     let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
@@ -142,12 +168,55 @@ pub fn run(
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
     surface?;
+    if let Some(now) = now.filter(|_| is_seen) {
+        let before = Remembered { size: Surface::of(config).size_flag(), ..before };
+        settings::remember(config, &before, now);
+    }
     let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
     let snapshot_error = view.as_ref().and_then(|view| write_snapshot(config, view).err());
     let until = controls.until();
     let export_error = view.and_then(|view| export::write_asked(config, &shared, &view.scene, until).err());
     Ok(Report { snapshot_error, export_error, ..report })
+}
+
+/// Where the chart is shown.
+enum Front {
+    Window(Box<Screen>),
+    Terminal(Box<Console>),
+    Nowhere,
+}
+
+impl Front {
+    /// The one that was asked for, or else the first one that there is.
+    fn open(config: &Config, shared: &Arc<Shared>) -> Result<Self, ConsumerError> {
+        let window = || Screen::open(config, shared).map(|screen| Self::Window(Box::new(screen)));
+        let in_terminal = || match &config.terminal {
+            Some(terminal) => Console::open(config, terminal, shared).map(|console| Self::Terminal(Box::new(console))),
+            None => Err(ConsumerError::NoTerminal),
+        };
+        match config.view {
+            ViewChoice::None => Ok(Self::Nowhere),
+            ViewChoice::Terminal => in_terminal(),
+            ViewChoice::Window => match window() {
+                Err(ConsumerError::Window(error @ WindowError::NoDisplay { .. })) => {
+                    Err(ConsumerError::NoWindow(error))
+                }
+                opened => opened,
+            },
+            ViewChoice::Auto => match window() {
+                Err(ConsumerError::Window(WindowError::NoDisplay { cause })) => {
+                    debug!("there is no window: {cause}");
+                    if config.terminal.is_some() {
+                        return in_terminal();
+                    }
+                    info!("there is neither a display nor a terminal to draw on: running without a view");
+                    Ok(Self::Nowhere)
+                }
+                opened => opened,
+            },
+        }
+    }
 }
 
 fn history(kept: Kept) -> History {

@@ -14,5 +14,6 @@ pub mod plot;
 pub mod producer;
 pub mod series;
 pub mod store;
+pub mod terminal;
 pub mod view;
 pub mod window;

@@ -11,6 +11,7 @@ mod support {
     pub mod xvfb;
 }
 
+use std::io::Write;
 use std::time::Duration;
 
 use support::process::{Launch, Running};
@@ -38,7 +39,7 @@ fn be_the_window() {
     while open {
         window
             .present(&pixels, SIZE.0, SIZE.1, |input| {
-                println!("{input:?}");
+                writeln!(std::io::stdout(), "{input:?}").unwrap();
                 open = input != Input::Closed;
             })
             .unwrap();

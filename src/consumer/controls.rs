@@ -3,6 +3,7 @@
 
 mod keys;
 mod measure;
+mod memory;
 mod mouse;
 mod search;
 mod sight;
@@ -14,6 +15,7 @@ use crate::plot::{AxisKind, Frame, Hits, Theme};
 use crate::view::{BarInterval, Input, Navigator, TimeSpan, ValueSpan};
 pub(super) use keys::HELP;
 pub(super) use measure::{Cursor, Measure};
+use memory::Wanted;
 use mouse::{Drag, Notch, cursor_at, transform};
 pub(super) use search::{Query, find};
 use sight::{Gesture, History};
@@ -161,6 +163,8 @@ pub(super) struct Controls {
     pub(super) search: Option<Query>,
     /// Names of all symbols by their place in the book, safe to show.
     pub(super) symbols: Vec<String>,
+    /// Symbols that an earlier run had hidden or focused and that have not come yet.
+    wanted: Wanted,
     /// Pages that the grid has.
     pub(super) pages: usize,
     drag: Option<Drag>,
@@ -198,6 +202,7 @@ impl Controls {
             zoom_box: None,
             search: None,
             symbols: Vec::new(),
+            wanted: Wanted::new(&config.remembered),
             pages: 1,
             drag: None,
         }

@@ -4,7 +4,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use crate::consumer::args::{AxisChoice, Config, KindChoice, LayoutChoice};
+use crate::consumer::args::{AxisChoice, Config, KindChoice, LayoutChoice, parse_size};
 use crate::consumer::bars;
 use crate::consumer::controls::Controls;
 use crate::consumer::shared::Shared;
@@ -126,6 +126,14 @@ impl Surface {
         Self::Screen { size: config.screen_size(scale), scale }
     }
 
+    /// Its size as `--size` takes it; `None` where that is too small to be asked for, as a window may be.
+    pub(super) fn size_flag(self) -> Option<String> {
+        let Self::Screen { size, scale } = self else { return None };
+        let layout_px = |screen_px: u32| (screen_px * 2).div_ceil(scale.halves());
+        let flag = format!("{}x{}", layout_px(size.width), layout_px(size.height));
+        Some(flag).filter(|flag| parse_size(flag).is_ok())
+    }
+
     pub(super) fn frame(self, arrangement: Arrangement) -> Frame {
         match self {
             Self::Screen { size, scale } => Frame::arranged(size, scale, arrangement),
@@ -175,7 +183,7 @@ pub(super) fn gather(
     let edge_ns = Shared::live_edge_ns(book, now);
     let oldest_ns = book.iter().filter_map(|(_, _, series)| series.oldest_ns()).min();
     for (_, symbol, _) in book.iter().skip(controls.symbols.len()) {
-        controls.symbols.push(display_safe(symbol.as_str()).into_owned());
+        controls.add_symbol(display_safe(symbol.as_str()).into_owned());
     }
     let span = controls.advance(edge_ns.unwrap_or(now.as_nanos()), oldest_ns.unwrap_or(now.as_nanos()));
     step_by_ticks(book, controls, span, edge_ns);

@@ -16,8 +16,9 @@ const TITLE: Type = Type::words(12.5);
 const BODY_SHARE: f64 = 0.72;
 /// Narrower intervals, in pixels of the screen, have sticks from low to high.
 const STICK_PX: f64 = 3.0;
-/// Opacity of volume.
+/// Opacity of volume, and of volume that is a stick: that would sink into the ground.
 const VOLUME_SHARE: f64 = 0.5;
+const VOLUME_STICK_SHARE: f64 = 0.8;
 /// Volume panes from this height on have a title above their highest bar.
 const TITLED_PX: i32 = 48;
 const TITLE_PX: i32 = 22;
@@ -115,6 +116,32 @@ pub(super) fn draw<DB: DrawingBackend>(
     Ok(())
 }
 
+/// Colour of a chart's tags where it is drawn in bars: that of the last one.
+pub(super) fn last_color(look: &Look, chart: &Chart) -> Option<Rgb> {
+    chart.bars.as_ref()?.bars.last().map(|bar| color(look, bar))
+}
+
+/// Dotted rows from the tags through the plot.
+pub(super) fn last_prices<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    frame: &Frame,
+) -> Result<(), PlotError> {
+    let place = Place::new(pen, chart.viewport, frame.screen(frame.plot));
+    let plot = Area::from(frame.plot);
+    let Some(color) = last_color(pen.look, chart) else { return Ok(()) };
+    for tag in &chart.tags {
+        let row = place.row(tag.value);
+        if row < place.transform.rect.top || row >= place.transform.rect.bottom {
+            continue;
+        }
+        let unit = 1.0 / pen.scale.factor();
+        let y = (f64::from(row) + 0.5) * unit;
+        pen.dots((plot.left, plot.right), y, Paint(color, 0.8))?;
+    }
+    Ok(())
+}
+
 /// Highest volume in view.
 fn volume_max(chart: &Chart) -> f64 {
     let span = chart.viewport.time;
@@ -147,7 +174,8 @@ pub(super) fn volume<DB: DrawingBackend>(
             let top = place.row(bar.volume).min(place.transform.rect.bottom - 1);
             let (left, right) = columns.body;
             let bottom = place.transform.rect.bottom;
-            pen.block(Rect { left, top, right, bottom }, Paint(color(pen.look, bar), VOLUME_SHARE))?;
+            let share = if right - left > 1 { VOLUME_SHARE } else { VOLUME_STICK_SHARE };
+            pen.block(Rect { left, top, right, bottom }, Paint(color(pen.look, bar), share))?;
         }
     }
     if pane.height() >= TITLED_PX {

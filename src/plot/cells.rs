@@ -98,7 +98,12 @@ impl Cells {
         };
         let right = (cell.right - EDGE_PX).max(plot.right);
         Frame {
-            header: Rect { left: plot.left, top: cell.top + EDGE_PX / 2, right, bottom: top },
+            header: Rect {
+                left: plot.left,
+                top: cell.top + EDGE_PX / 2,
+                right: (if axis > 0 { right - EDGE_PX } else { right }).max(plot.right),
+                bottom: top,
+            },
             plot,
             volume: Rect { top: plot.bottom, ..plot },
             value_axis: Rect { left: plot.right, right: if axis > 0 { right } else { plot.right }, ..plot },

@@ -40,6 +40,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     bands(pen, chart, frame, common)?;
     if let Some(data) = &chart.bars {
         bars::draw(pen, data, chart.viewport, frame)?;
+        bars::last_prices(pen, chart, frame)?;
     }
     let many = chart.lines.len() > LINES_CLEAR_MAX;
     let focus = chart.focus.filter(|focus| chart.lines.iter().any(|line| line.slot == *focus));

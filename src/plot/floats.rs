@@ -4,7 +4,10 @@ use plotters_backend::DrawingBackend;
 
 use super::frame::{Frame, Hits};
 use super::pen::{Area, Pen};
-use super::{Chart, PlotError, Scene, cross, overlay, title};
+use super::{Chart, PlotError, Scene, cross, marks, notice, overlay, ruler, search, title};
+
+/// Panes lower than this show gaps, but have no room to name them.
+const GAP_LABEL_PX: i32 = 120;
 
 /// Draws all of it, and says where the findings of a search can be clicked.
 pub(super) fn draw<DB: DrawingBackend>(
@@ -24,13 +27,25 @@ pub(super) fn draw<DB: DrawingBackend>(
         }
         let first_row = frame.cells().is_none_or(|cells| index < cells.columns);
         let common = if frame.is_grid() && first_row { &scene.chart.gaps[..] } else { &[] };
-        cross::gap_labels(pen, chart, common, &pane, &mut taken)?;
+        if !frame.is_grid() || pane.plot.height() >= GAP_LABEL_PX {
+            cross::gap_labels(pen, chart, common, &pane, &mut taken)?;
+        }
+        marks::draw(pen, chart, &pane, &mut taken)?;
+        if let Some(measured) = &chart.ruler {
+            ruler::draw(pen, measured, chart, &pane)?;
+        }
+    }
+    if let Some(selection) = &scene.chart.selection {
+        ruler::selection(pen, selection, frame)?;
     }
     for (index, chart) in charts.iter().enumerate() {
         cross::draw(pen, chart, frame, index)?;
     }
     if let Some(notice) = &scene.chart.notice {
-        overlay::notice(pen, notice, frame)?;
+        notice::draw(pen, notice, frame)?;
+    }
+    if let Some(found) = &scene.search {
+        search::draw(pen, found, frame, hits)?;
     }
     if let Some(rows) = &scene.help {
         overlay::help(pen, rows, frame)?;

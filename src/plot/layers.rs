@@ -93,11 +93,13 @@ impl StalePane {
             || was.gaps != is.gaps
             || was.focus != is.focus
             || was.volume != is.volume
-            || was.bars != is.bars;
+            || was.bars != is.bars
+            || (is.bars.is_some() && was.tags != is.tags);
         let axes = view
             || (was.tags != is.tags || was.crosshair != is.crosshair || was.focus != is.focus)
             || was.volume != is.volume
-            || (is.volume && was.bars != is.bars);
+            || was.bars != is.bars
+            || margin::is_blank(was) != margin::is_blank(is);
         Self { view, plot, axes, title: was.title != is.title }
     }
 }

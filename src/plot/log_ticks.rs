@@ -4,7 +4,7 @@
 //! 5 times a power of ten, so that a narrow span has as many labels as a linear axis would. Where decades are close,
 //! every second, fifth, tenth ... of them remains.
 
-use super::value_ticks::{DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, SPACING_PX, TICKS_MAX, fitting, nice_step, plain};
+use super::value_ticks::{DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, TICKS_MAX, fitting, nice_step, plain, spacing_px};
 use crate::view::ValueSpan;
 
 /// Decimal exponents of the prices that `f64` holds with all its digits, with room to calculate.
@@ -22,17 +22,18 @@ struct Tick {
 /// Ticks for an axis of `height_px` that shows decimal logarithms, as (logarithm, price), strictly increasing and inside
 /// the span.
 pub(super) fn log_ticks(span: ValueSpan, height_px: f64, decimals: usize) -> Vec<(f64, String)> {
-    let decade_px = height_px / (span.hi - span.lo);
-    if !(decade_px.is_finite() && decade_px > 0.0) {
+    // How high a decade is, in distances that labels keep.
+    let decade = height_px / (span.hi - span.lo) / spacing_px(height_px);
+    if !(decade.is_finite() && decade > 0.0) {
         return Vec::new();
     }
-    if span.lo < -EXPONENT_MAX || span.hi > EXPONENT_MAX || decade_px < SPACING_PX {
-        return decades(span, decade_px);
+    if span.lo < -EXPONENT_MAX || span.hi > EXPONENT_MAX || decade < 1.0 {
+        return decades(span, decade);
     }
     let (lowest, highest) = (10_f64.powf(span.lo), 10_f64.powf(span.hi));
-    let mut ticks = divided(lowest, highest, decade_px);
+    let mut ticks = divided(lowest, highest, decade);
     if ticks.len() < 3 {
-        ticks = even(lowest, highest, decade_px);
+        ticks = even(lowest, highest, decade);
     }
     let alike = highest / lowest < EVEN_FACTOR;
     let finest = ticks.iter().map(|tick| tick.step_exponent).min().unwrap_or(0);
@@ -55,8 +56,8 @@ pub(super) fn log_ticks(span: ValueSpan, height_px: f64, decimals: usize) -> Vec
 }
 
 /// Whole powers of ten, `n` apart.
-fn decades(span: ValueSpan, decade_px: f64) -> Vec<(f64, String)> {
-    let least = (SPACING_PX / decade_px).max(1.0);
+fn decades(span: ValueSpan, decade: f64) -> Vec<(f64, String)> {
+    let least = (1.0 / decade).max(1.0);
     if !least.is_finite() {
         return Vec::new();
     }
@@ -77,8 +78,8 @@ fn decades(span: ValueSpan, decade_px: f64) -> Vec<(f64, String)> {
 }
 
 /// Powers of ten with what fits between them, from below `lowest` to above `highest`.
-fn divided(lowest: f64, highest: f64, decade_px: f64) -> Vec<Tick> {
-    let fits = |from: f64, to: f64| (to / from).log10() * decade_px >= SPACING_PX;
+fn divided(lowest: f64, highest: f64, decade: f64) -> Vec<Tick> {
+    let fits = |from: f64, to: f64| (to / from).log10() * decade >= 1.0;
     let marks: &[f64] = match () {
         () if fits(1.0, 2.0) && fits(5.0, 10.0) => &[1.0, 2.0, 5.0],
         () if fits(1.0, 3.0) => &[1.0, 3.0],
@@ -95,7 +96,7 @@ fn divided(lowest: f64, highest: f64, decade_px: f64) -> Vec<Tick> {
             }
             ticks.push(Tick { price: from, step_exponent: exponent });
             if marks.len() == 3 && ticks.len() < TICKS_MAX {
-                between((mark, next), exponent, (lowest, highest), decade_px, &mut ticks);
+                between((mark, next), exponent, (lowest, highest), decade, &mut ticks);
             }
         }
     }
@@ -103,16 +104,10 @@ fn divided(lowest: f64, highest: f64, decade_px: f64) -> Vec<Tick> {
 }
 
 /// What divides `mark` to `next` times a power of ten.
-fn between(
-    (mark, next): (f64, f64),
-    exponent: i32,
-    (lowest, highest): (f64, f64),
-    decade_px: f64,
-    ticks: &mut Vec<Tick>,
-) {
+fn between((mark, next): (f64, f64), exponent: i32, (lowest, highest): (f64, f64), decade: f64, ticks: &mut Vec<Tick>) {
     // Steps are closest at the top of what is seen of the interval.
     let top = scaled(next, exponent).min(highest);
-    let (digit, step_exponent) = nice_step(least_step(top, decade_px));
+    let (digit, step_exponent) = nice_step(least_step(top, decade));
     let finer = exponent - step_exponent;
     if finer > i32::from(u8::MAX) {
         return;
@@ -125,8 +120,8 @@ fn between(
         let middle = if mark > 4.0 { 7.0 } else { 3.0 };
         let lone = exponent == step_exponent
             && mark > 1.0
-            && least_step(scaled(next, exponent), decade_px) <= { scaled(next - middle, exponent) };
-        let below = (middle / mark).log10() * decade_px >= SPACING_PX;
+            && least_step(scaled(next, exponent), decade) <= { scaled(next - middle, exponent) };
+        let below = (middle / mark).log10() * decade >= 1.0;
         if lone && below {
             ticks.push(Tick { price: scaled(middle, exponent), step_exponent: exponent });
         }
@@ -145,16 +140,16 @@ fn between(
 }
 
 /// Equal steps over the whole span, for one that round numbers miss.
-fn even(lowest: f64, highest: f64, decade_px: f64) -> Vec<Tick> {
-    let (digit, exponent) = nice_step(least_step(highest, decade_px));
+fn even(lowest: f64, highest: f64, decade: f64) -> Vec<Tick> {
+    let (digit, exponent) = nice_step(least_step(highest, decade));
     let first = (lowest / scaled(digit, exponent)).ceil();
     let tick = |i: usize| Tick { price: scaled((first + i as f64) * digit, exponent), step_exponent: exponent };
     (0..TICKS_MAX).map(tick).take_while(|tick| tick.price <= highest).filter(|tick| tick.price > 0.0).collect()
 }
 
 /// The difference in price below `top` that is as high as labels stand apart.
-fn least_step(top: f64, decade_px: f64) -> f64 {
-    let ratio = -f64::exp_m1(-SPACING_PX / decade_px * std::f64::consts::LN_10);
+fn least_step(top: f64, decade: f64) -> f64 {
+    let ratio = -f64::exp_m1(-1.0 / decade * std::f64::consts::LN_10);
     // Steps near the resolution of f64 would fall unevenly.
     top * ratio.max(f64::EPSILON * RESOLUTION_STEPS)
 }
@@ -212,7 +207,7 @@ mod tests {
             for pair in ticks.windows(2) {
                 prop_assert!(pair[0].0 < pair[1].0);
                 let px = (pair[1].0 - pair[0].0) / (span.hi - span.lo) * height;
-                prop_assert!(px > SPACING_PX * 0.9, "{px} {ticks:?}");
+                prop_assert!(px > spacing_px(height) * 0.9, "{px} {ticks:?}");
                 prop_assert!(pair[0].1 != pair[1].1, "{pair:?}");
             }
             for (value, _) in ticks {

@@ -13,7 +13,7 @@ use super::pen::{Area, Pen};
 use super::spread::spread;
 use super::time_ticks::{date_text, instant_text};
 use super::value_ticks::{decimals_at, value_text};
-use super::{Chart, Crosshair, PlotError, Tag};
+use super::{Chart, Crosshair, PlotError, Readout, Tag, bars};
 use crate::model::NS_PER_S;
 
 const TAG: Type = Type::figures(12.0).bold();
@@ -58,13 +58,19 @@ pub(super) fn value_axis<DB: DrawingBackend>(
     let middles = spread(&wishes, TAG_PITCH_PX, axis.top, axis.bottom);
     let cross = chart.crosshair.as_ref().filter(|cross| under_mouse(cross, frame)).map(|cross| {
         let decimals = decimals_at(cross.value, span, axis.height(), chart.axis, chart.decimals);
-        let middle = (f64::from(cross.y) + 0.5).clamp(axis.top + TAG_PX / 2.0, axis.bottom - TAG_PX / 2.0);
-        (tag_area(middle), value_text(cross.value, chart.axis, decimals))
+        let y = if cross.snapped { row(cross.value) } else { f64::from(cross.y) + 0.5 };
+        let middle = y.clamp(axis.top + TAG_PX / 2.0, axis.bottom - TAG_PX / 2.0);
+        // On a tick it has the colour of whose tick it is.
+        let tick = |row: &&Readout| cross.snapped && row.point.time_ns == cross.time_ns;
+        let row = cross.rows.iter().filter(tick).find(|row| row.point.value.to_bits() == cross.value.to_bits());
+        let color = row.map_or(pen.look.cross, |row| pen.look.slot(row.slot));
+        (tag_area(middle), value_text(cross.value, chart.axis, decimals), color)
     });
 
     let mut taken: Vec<Area> = middles.iter().flatten().map(|&middle| tag_area(middle)).collect();
-    taken.extend(cross.as_ref().map(|(area, _)| *area));
-    for (value, text) in &ticks.value {
+    taken.extend(cross.as_ref().map(|(area, ..)| *area));
+    let blank = is_blank(chart);
+    for (value, text) in ticks.value.iter().filter(|_| !blank) {
         let y = row(*value);
         let area = Area { left: axis.left, right: axis.right, top: y - LABEL_PX / 2.0, bottom: y + LABEL_PX / 2.0 };
         let hidden = taken.iter().any(|tag| tag.overlaps(&area));
@@ -76,13 +82,20 @@ pub(super) fn value_axis<DB: DrawingBackend>(
     }
     for (tag, middle) in tags.iter().zip(&middles) {
         if let Some(middle) = middle {
-            boxed(pen, &tag.text, tag_area(*middle), pen.look.slot(tag.slot))?;
+            let color = bars::last_color(pen.look, chart).unwrap_or_else(|| pen.look.slot(tag.slot));
+            boxed(pen, &tag.text, tag_area(*middle), color)?;
         }
     }
-    let Some((area, text)) = cross else { return Ok(()) };
+    let Some((area, text, color)) = cross else { return Ok(()) };
     // A rim of ground sets it off from the tags that it covers.
     pen.rounded(area.inset(-1.0), TAG_RADIUS_PX + 1.0, pen.look.ground)?;
-    boxed(pen, &text, area, pen.look.cross)
+    boxed(pen, &text, area, color)
+}
+
+/// Whether a notice stands instead of data: there are no values then, and none are named.
+pub(super) fn is_blank(chart: &Chart) -> bool {
+    let empty = chart.bars.as_ref().is_none_or(|bars| bars.bars.is_empty());
+    chart.notice.is_some() && empty && chart.tags.is_empty() && chart.lines.iter().all(|line| line.runs.is_empty())
 }
 
 /// The tags that leave the labels readable: that of the line in focus, then in turn the highest and the lowest.
@@ -193,6 +206,8 @@ fn cross_time<DB: DrawingBackend>(
     let length_ns = (i128::from(span.end) - i128::from(span.start)) as f64;
     let text = instant_text(cross.time_ns, &chart.zone, length_ns / axis.width(), length_ns > DATED_NS as f64);
     let width = (pen.width(&text, TAG) + 12.0).ceil();
-    let left = (f64::from(cross.x) + 0.5 - width / 2.0).round();
+    let at = axis.left + time_share(span, cross.time_ns) * axis.width();
+    let x = if cross.snapped { at } else { f64::from(cross.x) + 0.5 };
+    let left = (x - width / 2.0).round();
     Some((Area { left, right: left + width, ..*axis }.moved_into(window), text))
 }

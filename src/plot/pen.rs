@@ -199,6 +199,17 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
         Ok(self.area.draw(&Circle::new(at(x, y), units(radius), paint.into().color().filled()))?)
     }
 
+    /// A circle's outline, `width_px` thick.
+    pub(super) fn ring(
+        &self,
+        (x, y): (f64, f64),
+        radius: f64,
+        width_px: f64,
+        paint: impl Into<Paint>,
+    ) -> Result<(), PlotError> {
+        Ok(self.area.draw(&Circle::new(at(x, y), units(radius), paint.into().stroke(width_px)))?)
+    }
+
     /// A straight dashed line, one pixel wide.
     pub(super) fn dashes(
         &self,
@@ -210,6 +221,18 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
         let points = [at(from.0, from.1), at(to.0, to.1)];
         let path = DashedPathElement::new(points, units(dash), units(space), paint.stroke(1.0));
         Ok(self.area.draw(&path)?)
+    }
+
+    /// A dotted row of pixels whose middle is given.
+    pub(super) fn dots(&self, (left, right): (f64, f64), y: f64, paint: impl Into<Paint>) -> Result<(), PlotError> {
+        let unit = units_per_screen_px(self.scale);
+        let hair = (self.scale.factor() as i32).max(1) * unit;
+        let (from, row, end) = (units(left), units(y) - unit / 2, units(right));
+        let style = paint.into().color().filled();
+        for dot in (from..end).step_by(4 * hair.unsigned_abs() as usize) {
+            self.area.draw(&Rectangle::new([(dot, row), (dot + hair, row + hair)], style))?;
+        }
+        Ok(())
     }
 
     /// One line of text, its capitals centred on the row `y`.

@@ -98,7 +98,7 @@ pub(super) fn strip<DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &Title, pane: 
     }
     let small = strip.height() < 18.0;
     let (symbol_ty, figure_ty) = if small {
-        (Type::words(11.0).bold(), Type::figures(10.0))
+        (Type::words(11.0).bold(), Type::figures(9.5))
     } else {
         (Type::words(12.5).bold(), Type::figures(11.5))
     };
@@ -111,7 +111,7 @@ pub(super) fn strip<DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &Title, pane: 
     }
     let symbol = pen.fit(&title.symbol, symbol_ty, strip.right - x);
     pen.text(&symbol, symbol_ty, (x, y), HPos::Left, look.text)?;
-    x += pen.width(&symbol, symbol_ty) + 6.0;
+    x += pen.width(&symbol, symbol_ty) + if small { 2.0 } else { 6.0 };
     let mut end = strip.right;
     let color = title.change_percent.map_or(look.text, |percent| look.change(percent));
     if let Some(percent) = title.change_percent {

@@ -4,8 +4,13 @@ use super::AxisKind;
 use super::log_ticks::{decimals_for, log_ticks, price_text};
 use crate::view::ValueSpan;
 
-/// Least distance between two ticks, px.
-pub(super) const SPACING_PX: f64 = 44.0;
+/// Least distance between two ticks, px: on high axes calm, on low ones as close as labels can be read.
+pub(super) fn spacing_px(height_px: f64) -> f64 {
+    if height_px < LOW_PX { 32.0 } else { 44.0 }
+}
+
+/// Axes lower than this have few labels anyway.
+const LOW_PX: f64 = 420.0;
 
 /// Digits after the point beyond which a value is written in powers of ten: the axis has room for about nine figures.
 pub(super) const DECIMALS_MAX: usize = 8;
@@ -37,7 +42,7 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
     }
     let widest = span.lo.abs().max(span.hi.abs());
     // Steps near the resolution of f64 would fall unevenly.
-    let least = ((span.hi - span.lo) * SPACING_PX / height_px).max(widest * f64::EPSILON * RESOLUTION_STEPS);
+    let least = ((span.hi - span.lo) * spacing_px(height_px) / height_px).max(widest * f64::EPSILON * RESOLUTION_STEPS);
     if !(least.is_finite() && least > 0.0) {
         return Vec::new();
     }
@@ -186,7 +191,7 @@ mod tests {
             for pair in ticks.windows(2) {
                 prop_assert!(pair[0].0 < pair[1].0);
                 let px = (pair[1].0 - pair[0].0) / (span.hi - span.lo) * height;
-                prop_assert!(px > SPACING_PX * 0.9, "{px}");
+                prop_assert!(px > spacing_px(height) * 0.9, "{px}");
                 prop_assert!(pair[0].1 != pair[1].1, "{pair:?}");
             }
             for (value, _) in ticks {

@@ -143,8 +143,8 @@ impl Series {
         self.iter_between(self.seek(span.start), self.seek(span.end))
     }
 
-    /// As [`Series::iter_range`], without the first `skip` ticks. They are stepped over by whole chunks, so that a reader
-    /// may come back for the next part of an instant that holds many.
+    /// As [`Series::iter_range`], without the first `skip` ticks. They are stepped over by whole chunks, so that a
+    /// reader may come back for the next part of an instant that holds many.
     pub fn iter_range_from(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = TickRef> {
         let to = self.seek(span.end);
         self.iter_between(self.ahead(self.seek(span.start), skip).min(to), to)

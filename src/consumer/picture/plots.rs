@@ -88,11 +88,10 @@ impl Picture {
     fn pane_title(&self, shown: &Shown) -> Title {
         let change = shown.at_edge.and_then(|at_edge| shown.percent(at_edge.price));
         let last = shown.at_edge.map(|at_edge| (String::new(), self.price(shown.slot, at_edge.price)));
-        let figures = last.into_iter().chain(change.map(|change| (String::new(), format::percent(change))));
         Title {
             symbol: shown.symbol.clone(),
             detail: String::new(),
-            figures: figures.collect(),
+            figures: last.into_iter().collect(),
             change_percent: change,
             slot: Some(shown.slot),
         }
