@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::consumer::controls::{Controls, Request, Seen};
+use crate::consumer::format;
 use crate::consumer::picture::{Picture, Seeing};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, TerminalConfig, snapshot};
@@ -178,6 +179,8 @@ impl Console {
         let (scene, seeing) = picture.scene(shared, controls, &dots, begun);
         self.seeing = seeing;
         let mut frame = map::frame(&scene, layout);
+        // As it was asked for: what is drawn is aligned to dots, and a minute of it may be a nanosecond short.
+        frame.span = format::span(self.seeing.span.len_ns());
         if let Some(held) = &mut self.held {
             held.look(begun, &frame.look);
             frame.toast = frame.toast.or_else(|| held.line.as_ref().map(|(word, _)| word.clone()));

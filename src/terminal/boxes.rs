@@ -66,20 +66,50 @@ fn title(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
 }
 
 fn draw_notice(sheet: &mut Sheet<'_>, layout: &Layout, notice: &Notice) {
-    let plain = |line: &String| line.replace('`', "");
-    let lines: Vec<String> = notice.lines.iter().map(plain).collect();
-    let widest = lines.iter().map(|line| width(line)).max().unwrap_or(0).max(width(&notice.title.text));
-    let rows = lines.len() as u16 + 1 + u16::from(!lines.is_empty());
-    let area = centred(layout.plot, widest + 2, rows);
+    let room = layout.plot.width.saturating_sub(2);
     let (look, colors) = (sheet.look, sheet.colors);
-    sheet.clear(area, colors.style(look.text, look.ground));
-    let middle = |text: &str| area.x + area.width.saturating_sub(width(text)) / 2;
+    // What is to be typed stands out; it must be there to its last letter, so lines are broken and not cut.
+    let ink = |line: &String| if line.contains('`') { look.text } else { look.dim };
+    let lines = notice.lines.iter().flat_map(|line| {
+        let style = colors.style(ink(line), look.ground);
+        broken(&line.replace('`', ""), room).into_iter().map(move |part| (part, style))
+    });
     let title = colors.style(notice.title.color, look.ground).add_modifier(Modifier::BOLD);
-    sheet.text(middle(&notice.title.text), area.y, &notice.title.text, area.width, title);
-    for (row, (line, marked)) in (area.y + 2..area.bottom()).zip(lines.iter().zip(&notice.lines)) {
-        let ink = if marked.contains('`') { look.text } else { look.dim };
-        sheet.text(middle(line), row, line, area.width, colors.style(ink, look.ground));
+    let mut rows: Vec<(String, Style)> =
+        broken(&notice.title.text, room).into_iter().map(|part| (part, title)).collect();
+    if !notice.lines.is_empty() {
+        rows.push((String::new(), title));
     }
+    rows.extend(lines);
+    let widest = rows.iter().map(|(line, _)| width(line)).max().unwrap_or(0);
+    let area = centred(layout.plot, widest + 2, rows.len() as u16);
+    sheet.clear(area, colors.style(look.text, look.ground));
+    for (y, (line, style)) in (area.top()..area.bottom()).zip(&rows) {
+        let x = area.x + area.width.saturating_sub(width(line)) / 2;
+        sheet.text(x, y, line, area.width, *style);
+    }
+}
+
+/// A text in lines of at most so many columns, broken between words, or within one that is longer.
+fn broken(text: &str, columns: u16) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let mut line = lines.pop().unwrap_or_default();
+        if !line.is_empty() && width(&line) + width(word.trim_end()) > columns {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+        }
+        for c in word.chars() {
+            if width(&line) >= columns {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+        lines.push(line);
+    }
+    if let Some(last) = lines.last_mut() {
+        last.truncate(last.trim_end().len());
+    }
+    lines
 }
 
 fn ruler(sheet: &mut Sheet<'_>, layout: &Layout, message: &Message) {
@@ -172,5 +202,21 @@ fn draw_help(sheet: &mut Sheet<'_>, layout: &Layout, rows: &[(String, String)]) 
     if shown < rows.len() {
         let more = format!(" +{} more, where there is room ", rows.len() - shown);
         sheet.text(inside.x + 1, inside.bottom(), &more, inside.width - 1, plain);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::broken;
+
+    #[test]
+    fn lines_are_broken_between_words_and_nothing_is_lost() {
+        assert_eq!(broken("one two three", 8), ["one two", "three"]);
+        assert_eq!(broken("one", 8), ["one"]);
+        assert_eq!(broken("", 8), [""]);
+        assert_eq!(broken("a redis://127.0.0.1:6379 b", 10), ["a", "redis://12", "7.0.0.1:63", "79 b"]);
+        let long = "word ".repeat(40) + &"x".repeat(100);
+        assert_eq!(broken(&long, 13).concat().replace(' ', ""), long.replace(' ', ""));
+        assert!(broken(&long, 13).iter().all(|line| super::width(line) <= 13));
     }
 }
