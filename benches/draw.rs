@@ -5,13 +5,13 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use tickscope::plot::{Frame, Painter, Scene};
+use tickscope::plot::{Arrangement, Frame, Painter, Scale, Scene, Size};
 
 mod drawing {
     pub mod scenes;
 }
 
-use drawing::scenes::{SIZE, Shape, TICKS, book, full_span, hover, moved, scene};
+use drawing::scenes::{SIZE, Shape, TICKS, book, candles, full_span, grid, hover, moved, scene};
 
 /// Shows `scene` as the window does.
 fn show(painter: &mut Painter, scene: Scene) {
@@ -90,5 +90,37 @@ fn small_changes(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(draw, frames, small_changes);
+/// Views other than lines, and screens with more pixels.
+fn views(criterion: &mut Criterion) {
+    let book = book(4, TICKS, Shape::Walk);
+    let mut group = criterion.benchmark_group("views");
+    group.sample_size(30);
+    let volume = Frame::arranged(SIZE, Scale::One, Arrangement::WithVolume);
+    let twice = Size { width: 2 * SIZE.width, height: 2 * SIZE.height };
+    let large = Frame::arranged(twice, Scale::Two, Arrangement::Single);
+    let of = |by: i64| scene(&book, moved(full_span(), by), &mut Vec::new());
+    let mut run = |name: &str, frame: &Frame, scenes: [Scene; 2]| {
+        let (mut painter, mut turn) = (painter(), 0_usize);
+        group.bench_function(name, |bencher| {
+            let next = || {
+                turn += 1;
+                scenes[turn % 2].clone()
+            };
+            let draw = |scene| {
+                black_box(painter.update(scene, frame).expect("the size is legal"));
+            };
+            bencher.iter_batched(next, draw, BatchSize::LargeInput);
+        });
+    };
+    run("200 candles with volume", &volume, [0, 1].map(|by| candles(of(by), 200)));
+    run("1,180 sticks with volume", &volume, [0, 1].map(|by| candles(of(by), 1_180)));
+    for panes in [30, 180] {
+        let frame = Frame::arranged(SIZE, Scale::One, Arrangement::Grid { panes });
+        run(&format!("grid of {panes}"), &frame, [0, 1].map(|by| grid(of(by), panes)));
+    }
+    run("4 lines at scale 2", &large, [0, 1].map(of));
+    group.finish();
+}
+
+criterion_group!(draw, frames, small_changes, views);
 criterion_main!(draw);

@@ -12,6 +12,7 @@ pub mod model;
 pub mod plot;
 pub mod producer;
 pub mod series;
+pub mod store;
 pub mod terminal;
 pub mod view;
 pub mod window;

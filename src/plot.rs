@@ -4,8 +4,9 @@
 //! backend: ours over the framebuffer, or plotters' own over SVG. Two things plotters cannot do are mended on the way:
 //!
 //! - Its coordinates and stroke widths are whole numbers, and lines on whole pixels crawl when a live chart scrolls. So
-//!   plotters is told a canvas sixteen times finer than the window; the framebuffer backend divides, the SVG document
-//!   says so in its `viewBox`. Every line, box and letter thus has a sixteenth of a pixel, through plotters' own types.
+//!   plotters is told a canvas 48 times finer than the layout; the framebuffer backend divides, by less where a pixel
+//!   of the layout is more than one of the screen, and the SVG document says so in its `viewBox`. Every line, box and
+//!   letter thus has a fraction of a pixel, through plotters' own types.
 //! - Its wide polylines tear, its lines leave specks outside the plot, and its text is rasterised anew for each draw.
 //!   The framebuffer backend strokes, fills and sets type itself: joined capsules, an exact clip, a glyph cache.
 //!
@@ -13,24 +14,35 @@
 //! floats above. A painter keeps its last frame and draws again only what a scene changes: see [`Painter::update`].
 
 mod axes;
+mod bars;
 mod canvas;
+mod cells;
 mod columns;
 mod cross;
 mod data;
+mod floats;
 mod font;
 mod frame;
+mod grid;
 mod ground;
 mod header;
 mod layers;
+mod log_ticks;
 mod look;
 mod margin;
+mod marks;
+mod notice;
 mod overlay;
 mod pen;
 mod raster;
+mod ruler;
 mod scene;
+mod search;
+mod shapes;
 mod spread;
 mod svg;
 mod time_ticks;
+mod title;
 mod trace;
 mod value_ticks;
 
@@ -91,7 +103,8 @@ pub struct Painter {
 struct Kept {
     scene: Scene,
     frame: Frame,
-    ticks: Ticks,
+    /// Of each chart.
+    ticks: Vec<Ticks>,
 }
 
 impl Painter {
@@ -113,18 +126,22 @@ impl Painter {
         let expected = checked(frame.size)?;
         let frame = *frame;
         // Taken out first: after an error, nothing is known about the frame.
-        let (stale, ticks) = match self.kept.take().filter(|kept| kept.frame == frame) {
+        let charts = layers::charts(&scene, &frame);
+        let (stale, mut ticks) = match self.kept.take().filter(|kept| kept.frame == frame) {
             Some(kept) => {
-                let stale = Stale::between(&kept.scene, &scene);
+                let stale = Stale::between(&kept.scene, &scene, &frame);
                 if stale.is_nothing() {
                     self.kept = Some(kept);
                     return Ok(false);
                 }
-                (stale, Some(kept.ticks).filter(|_| !stale.view))
+                (stale, kept.ticks)
             }
-            None => (Stale::EVERYTHING, None),
+            None => (Stale::everything(charts.len()), Vec::new()),
         };
-        let ticks = ticks.unwrap_or_else(|| Ticks::new(&scene.chart, &frame, &self.fonts));
+        ticks.resize_with(charts.len(), Ticks::default);
+        for (index, chart) in charts.iter().enumerate().filter(|(index, _)| stale.panes[*index].view) {
+            ticks[index] = Ticks::new(chart, &frame.pane(index), &self.fonts);
+        }
         self.pixels.resize(expected, 0);
         let Self { fonts, scratch, pixels, hits, undo, .. } = self;
         if stale.everything {
@@ -132,8 +149,8 @@ impl Painter {
         } else if stale.floats {
             undo.restore(pixels);
         }
-        let mut easel = Easel { pixels, size: frame.size, frame, fonts, scratch };
-        easel.draw(&scene, &ticks, stale, hits, Some(undo))?;
+        let mut easel = Easel { pixels, frame, fonts, scratch };
+        easel.draw(&scene, &ticks, &stale, hits, Some(undo))?;
         self.kept = Some(Kept { scene, frame, ticks });
         Ok(true)
     }
@@ -157,9 +174,11 @@ impl Painter {
         }
         let frame = *frame;
         let Self { fonts, scratch, .. } = self;
-        let (ticks, mut hits) = (Ticks::new(&scene.chart, &frame, fonts), Hits::default());
-        let mut easel = Easel { pixels, size: frame.size, frame, fonts, scratch };
-        easel.draw(scene, &ticks, Stale::EVERYTHING, &mut hits, None)?;
+        let charts = layers::charts(scene, &frame).iter().enumerate();
+        let ticks: Vec<Ticks> = charts.map(|(i, chart)| Ticks::new(chart, &frame.pane(i), fonts)).collect();
+        let (stale, mut hits) = (Stale::everything(ticks.len()), Hits::default());
+        let mut easel = Easel { pixels, frame, fonts, scratch };
+        easel.draw(scene, &ticks, &stale, &mut hits, None)?;
         Ok(hits)
     }
 

@@ -11,8 +11,10 @@ use tickscope::plot::{
 use tickscope::view::{Rect, TimeSpan, ValueSpan, Viewport};
 
 mod plotting {
+    pub mod arrangements;
     pub mod fidelity;
     pub mod kept;
+    pub mod parts;
 }
 
 const SIZE: Size = Size { width: 640, height: 400 };
@@ -63,6 +65,9 @@ fn entry(slot: usize, symbol: &str, visible: bool) -> LegendEntry {
     LegendEntry { symbol: symbol.to_owned(), slot, last, change_percent: Some(0.24), visible, focused: false }
 }
 
+/// A colour that no theme has.
+const UNPAINTED: u32 = 0x00ff_00ff;
+
 struct Picture {
     pixels: Vec<u32>,
     hits: Hits,
@@ -75,9 +80,14 @@ impl Picture {
     }
 
     fn by(painter: &mut Painter, scene: &Scene, size: Size) -> Self {
+        Self::on(painter, scene, &Frame::new(size))
+    }
+
+    fn on(painter: &mut Painter, scene: &Scene, frame: &Frame) -> Self {
+        let size = frame.size;
         // Whatever the buffer held before must not shine through.
-        let mut pixels = vec![0x00ff_00ff; size.width as usize * size.height as usize];
-        let hits = painter.paint(scene, &mut pixels, &Frame::new(size)).unwrap();
+        let mut pixels = vec![UNPAINTED; size.width as usize * size.height as usize];
+        let hits = painter.paint(scene, &mut pixels, frame).unwrap();
         Self { pixels, hits, size }
     }
 

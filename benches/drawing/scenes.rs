@@ -5,8 +5,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
 use tickscope::plot::{
-    AxisKind, Badge, Chart, Crosshair, Footer, Frame, Header, LegendEntry, Line, Point, Readout, Scene, Size, Tag,
-    Theme, Tone,
+    AxisKind, Badge, Bar, Bars, Chart, Crosshair, Footer, Frame, Header, LegendEntry, Line, Point, Readout, Scene,
+    Size, Tag, Theme, Tone,
 };
 use tickscope::series::{Book, BookConfig, ColumnCache, History, Sample};
 use tickscope::view::{TimeSpan, ValueSpan, Viewport};
@@ -124,4 +124,33 @@ pub fn hover(scene: &mut Scene, x: i32) {
     let rows = scene.header.legend.iter().map(row).collect();
     scene.chart.crosshair =
         Some(Crosshair { x, y: 300, time_ns: viewport.time.start, value: viewport.value.lo, rows, snapped: false });
+}
+
+/// The first line's place taken by `count` bars.
+pub fn candles(mut scene: Scene, count: i64) -> Scene {
+    let TimeSpan { start, end } = scene.chart.viewport.time;
+    let length = (end - start) / count;
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let middle = f64::midpoint(scene.chart.viewport.value.lo, scene.chart.viewport.value.hi);
+    let bar = |i: i64| {
+        let (open, close) = (middle + rng.random_range(-9.0..9.0), middle + rng.random_range(-9.0..9.0));
+        let (start_ns, volume) = (start + i * length, rng.random_range(1.0..9.0));
+        let (high, low) = (open.max(close) + 2.0, open.min(close) - 2.0);
+        Bar { start_ns, end_ns: start_ns + length, open, high, low, close, volume }
+    };
+    scene.chart.bars = Some(Bars { bars: (0..count).map(bar).collect(), ..Bars::default() });
+    scene.chart.volume = true;
+    scene.chart.lines.clear();
+    scene
+}
+
+/// The scene's lines in turn as `panes` panes of their own.
+pub fn grid(mut scene: Scene, panes: usize) -> Scene {
+    let pane = |index: usize| {
+        let line = scene.chart.lines[index % scene.chart.lines.len()].clone();
+        let tags = scene.chart.tags.iter().filter(|tag| tag.slot == line.slot).cloned().collect();
+        Chart { lines: vec![line], tags, ..scene.chart.clone() }
+    };
+    scene.grid = (0..panes).map(pane).collect();
+    scene
 }

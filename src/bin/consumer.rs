@@ -41,6 +41,7 @@ fn run(start: Start, terminal: Option<TerminalConfig>) -> Result<(), (anyhow::Er
     let stats = start.args.stats;
     let mut config = start.into_config().map_err(|error| (error.into(), EXIT_USAGE))?;
     config.terminal = terminal;
+    config.wayland = std::env::var_os("WAYLAND_DISPLAY").is_some();
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());
     let report = consumer::run(&config, rng, shutdown()).map_err(|error: ConsumerError| {
         let code = error.exit_code();
@@ -50,7 +51,11 @@ fn run(start: Start, terminal: Option<TerminalConfig>) -> Result<(), (anyhow::Er
         let printed = cli::print_stdout(&report.to_json()).context("cannot write the statistics to stdout");
         printed.map_err(|error| (error, EXIT_FAILURE))?;
     }
-    report.snapshot_error.map_or(Ok(()), |error| Err((error.into(), EXIT_FAILURE)))
+    let failed = [report.snapshot_error.map(anyhow::Error::from), report.export_error.map(anyhow::Error::from)];
+    let mut failed = failed.into_iter().flatten();
+    let first = failed.next();
+    failed.for_each(|error| tracing::error!("{}", cli::error_line(&error)));
+    first.map_or(Ok(()), |error| Err((error, EXIT_FAILURE)))
 }
 
 /// Ctrl-C and SIGTERM. The handlers are set when the runtime first polls this.

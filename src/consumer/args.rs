@@ -14,7 +14,8 @@ use crate::bus::{Channel, Endpoint, EndpointError, Target, TlsFiles};
 use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
 use crate::consumer::remembered::Remembered;
 use crate::model::{FieldMap, FieldMapError, Symbol};
-use crate::plot::{Size, Theme};
+use crate::plot::{Scale, Size, Theme};
+use crate::store::HAS_PARQUET;
 use crate::terminal::Colors;
 use crate::view::{BarInterval, BarIntervalError};
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
@@ -226,6 +227,8 @@ pub struct Config {
     pub size: Size,
     /// Pixels of the screen for each of the layout.
     pub scale: ScaleChoice,
+    /// A Wayland compositor draws the window: it enlarges what it shows by itself.
+    pub wayland: bool,
     /// Window title.
     pub title: String,
     /// End by itself.
@@ -249,6 +252,20 @@ pub struct TerminalConfig {
     pub colors: Colors,
     /// What holds log lines back while the view has the terminal; `None` where they go elsewhere.
     pub console: Option<Console>,
+}
+
+impl Config {
+    /// How much larger than its pixels everything is drawn, on a display that wants so many pixels for one.
+    pub(super) fn scale_on(&self, display_factor: impl FnOnce() -> f64) -> Scale {
+        let chosen = || if self.wayland { Scale::One } else { Scale::nearest(display_factor()) };
+        self.scale.fixed().unwrap_or_else(chosen)
+    }
+
+    /// The frame's size in pixels of the screen.
+    pub(super) fn screen_size(&self, scale: Scale) -> Size {
+        let screen_px = |layout_px: u32| (layout_px * scale.halves() / 2).min(SIDE_MAX);
+        Size { width: screen_px(self.size.width), height: screen_px(self.size.height) }
+    }
 }
 
 /// Why a command line makes no sense.
@@ -289,6 +306,12 @@ pub enum ArgsError {
     /// `--export`.
     #[error("--export: {0:?} must end in .csv or .parquet")]
     Export(PathBuf),
+    /// `--export`, in a build without the feature.
+    #[error(
+        "--export: {0:?}: this program was built without Parquet; choose a name that ends in .csv, or build it with \
+         `cargo build --release --features parquet`"
+    )]
+    NoParquet(PathBuf),
 }
 
 /// The word that stands for `choice` on the command line.
@@ -364,7 +387,8 @@ fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
         Some("csv") => Ok((path, ExportFormat::Csv)),
-        Some("parquet") => Ok((path, ExportFormat::Parquet)),
+        Some("parquet") if HAS_PARQUET => Ok((path, ExportFormat::Parquet)),
+        Some("parquet") => Err(ArgsError::NoParquet(path)),
         _ => Err(ArgsError::Export(path)),
     }
 }
@@ -414,6 +438,7 @@ impl Args {
             },
             size: self.size,
             scale: self.scale,
+            wayland: false,
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,

@@ -3,20 +3,23 @@
 mod map;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::consumer::controls::{Controls, Request, Seen};
+use crate::consumer::controls::{Controls, Request, Seeing, Seen};
+use crate::consumer::export::Background;
 use crate::consumer::format;
-use crate::consumer::picture::{Picture, Seeing};
+use crate::consumer::gather::Surface;
+use crate::consumer::picture::{Picture, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, TerminalConfig, snapshot};
 use crate::model::{Timestamp, display_safe};
-use crate::plot::{AxisKind, Badge, Frame, Hits, Painter, Size, Tone};
+use crate::plot::{Badge, Frame, Hits, Painter, Size, Tone};
 use crate::terminal::{self, Layout, Screen, Word};
-use crate::view::{Input, TimeSpan};
+use crate::view::Input;
 
 /// Least time between two redraws. A terminal draws letters, often over a network; thirty times a second looks live.
 const FRAME: Duration = Duration::from_millis(33);
@@ -52,8 +55,10 @@ pub(super) struct Console {
     lively: Instant,
     /// The user did something since the last frame.
     touched: bool,
-    /// Size of a screenshot.
-    picture_size: Size,
+    /// What a screenshot is drawn on.
+    picture: Surface,
+    shared: Arc<Shared>,
+    exports: Background,
 }
 
 /// Log lines that are held back; let go when dropped, after the screen is.
@@ -71,22 +76,17 @@ impl Drop for Held {
 }
 
 impl Console {
-    pub(super) fn open(config: &Config, terminal: &TerminalConfig) -> Result<Self, ConsumerError> {
+    pub(super) fn open(
+        config: &Config,
+        terminal: &TerminalConfig,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, ConsumerError> {
         let held = terminal.console.clone().map(|log| {
             log.hold();
             Held { log, told: 0, line: None }
         });
         let screen = Screen::open(terminal.colors)?;
-        let now = Timestamp::now().as_nanos();
-        let seeing = Seeing {
-            span: TimeSpan { start: now, end: now + 1 },
-            edge_ns: None,
-            newest_ns: None,
-            stale: false,
-            oldest_ns: None,
-            axis: AxisKind::Price,
-            counts_seconds: false,
-        };
+        let seeing = Seeing::nothing(Timestamp::now().as_nanos());
         Ok(Self {
             screen,
             held,
@@ -97,14 +97,15 @@ impl Console {
             shown: None,
             lively: Instant::now(),
             touched: true,
-            picture_size: config.size,
+            picture: Surface::of(config),
+            shared: Arc::clone(shared),
+            exports: Background::default(),
         })
     }
 
     /// Runs until the user or `stop` ends it.
     pub(super) fn run(
         mut self,
-        shared: &Shared,
         controls: &mut Controls,
         picture: &mut Picture,
         interval: Duration,
@@ -112,7 +113,12 @@ impl Console {
         started: Instant,
     ) -> Result<(), ConsumerError> {
         let mut inputs = Vec::new();
+        let shared = &*Arc::clone(&self.shared);
         while !*stop.borrow() {
+            if let Some(badge) = self.exports.ended() {
+                picture.toast = Some((badge, Instant::now() + TOAST));
+                self.touched = true;
+            }
             if self.is_due(shared, interval, Instant::now()) {
                 let first = self.drawn.is_none();
                 self.draw(shared, controls, picture)?;
@@ -175,8 +181,8 @@ impl Console {
         }
         let unseen_ns = shared.take_unseen();
         let layout = self.layout()?;
-        let dots = dots(layout);
-        let (scene, seeing) = picture.scene(shared, controls, &dots, begun);
+        let Frame { size, .. } = dots(layout);
+        let View { scene, seeing, .. } = picture.view(shared, controls, Surface::Dots { size }, begun);
         self.seeing = seeing;
         let mut frame = map::frame(&scene, layout);
         // As it was asked for: what is drawn is aligned to dots, and a minute of it may be a nanosecond short.
@@ -214,21 +220,18 @@ impl Console {
             return Ok(false);
         }
         let frame = dots(layout);
-        let seen = Seen {
-            frame: &frame,
-            hits: &self.hits,
-            span: self.seeing.span,
-            edge_ns: self.seeing.edge_ns,
-            newest_ns: self.seeing.newest_ns,
-            oldest_ns: self.seeing.oldest_ns,
-            axis: self.seeing.axis,
-        };
+        let seen = Seen { frame: &frame, hits: &self.hits, seeing: &self.seeing };
         let request = controls.apply(layout.map_or(input, |layout| map::in_dots(input, &layout)), &seen);
         // Several inputs may come between two frames; each begins where the last one ended.
         self.seeing.span = controls.span();
         match request {
             None => {}
             Some(Request::Quit) => return Ok(true),
+            Some(Request::Export) => {
+                let (symbols, span) = self.seeing.in_view.clone();
+                let toast = self.exports.start(&self.shared, symbols, span);
+                picture.toast = Some((toast, Instant::now() + TOAST));
+            }
             Some(Request::Screenshot) => {
                 let toast = self.save_screenshot(shared, controls, picture);
                 picture.toast = Some((toast, Instant::now() + TOAST));
@@ -240,9 +243,8 @@ impl Console {
     /// What a window would show: letters make a poor picture.
     fn save_screenshot(&self, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> Badge {
         let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S-%3f.png").to_string();
-        let frame = Frame::new(self.picture_size);
         let mouse = controls.mouse.take();
-        let (scene, _) = picture.scene(shared, controls, &frame, Instant::now());
+        let View { scene, frame, .. } = picture.view(shared, controls, self.picture, Instant::now());
         controls.mouse = mouse;
         let saved = Painter::new().map_err(snapshot::SnapshotError::from).and_then(|mut painter| {
             snapshot::write(&mut painter, &scene, &frame, &PathBuf::from(&name), super::SnapshotFormat::Png)

@@ -10,12 +10,19 @@ use plotters_backend::{
 use super::Size;
 use super::columns::{Columns, STRETCH};
 use super::font::{Face, Fonts, Type};
+use super::frame::Scale;
 use super::raster::{Mask, Px};
 use crate::view::Rect;
 
-/// Units of plotters' integer coordinates in a pixel. plotters believes in a canvas this much finer than the window,
-/// so that its integers place lines to 1/16 of a pixel and its stroke widths may be fractions of one.
-pub(super) const UNITS_PER_PX: i32 = 16;
+/// Units of plotters' integer coordinates in a pixel of the layout. plotters believes in a canvas this much finer than
+/// the window, so that its integers place lines between pixels and its stroke widths may be fractions of one. Half a
+/// pixel of the screen is a whole number of units at every [`Scale`].
+pub(super) const UNITS_PER_PX: i32 = 48;
+
+/// Units in a pixel of the screen: 48, 32 or 24.
+pub(super) const fn units_per_screen_px(scale: Scale) -> i32 {
+    UNITS_PER_PX * 2 / scale.halves() as i32
+}
 
 /// plotters calls this many parts of the em its "size".
 pub(super) const EM_TO_SIZE: f64 = 1.24;
@@ -76,8 +83,10 @@ impl Undo {
 /// A framebuffer that plotters draws on. Nothing outside `clip` is ever touched.
 pub(super) struct Canvas<'a> {
     pub(super) pixels: &'a mut [u32],
+    /// In pixels of the screen, as is all here but what plotters gives.
     pub(super) size: Size,
-    /// Inside the frame, px.
+    pub(super) scale: Scale,
+    /// Inside the frame.
     pub(super) clip: Rect,
     pub(super) caps: Caps,
     pub(super) fonts: &'a Fonts,
@@ -88,15 +97,23 @@ pub(super) struct Canvas<'a> {
 
 type Outcome = Result<(), DrawingErrorKind<Infallible>>;
 
-fn px(units: i32) -> f32 {
-    units as f32 / UNITS_PER_PX as f32
-}
-
-fn to_px((x, y): BackendCoord) -> Px {
-    (px(x), px(y))
-}
-
 impl Canvas<'_> {
+    fn px(&self, units: i32) -> f32 {
+        units as f32 / units_per_screen_px(self.scale) as f32
+    }
+
+    fn to_px(&self) -> impl Fn(BackendCoord) -> Px + use<> {
+        let unit = units_per_screen_px(self.scale) as f32;
+        move |(x, y)| (x as f32 / unit, y as f32 / unit)
+    }
+
+    /// The type that a plotters text style asks for, as large as it is on the screen.
+    fn type_of<S: BackendTextStyle>(&self, style: &S) -> Type {
+        let face = if style.family().as_str() == FIGURES_FAMILY { Face::Figures } else { Face::Words };
+        let em = (style.size() / EM_TO_SIZE / f64::from(UNITS_PER_PX) * self.scale.factor()) as f32;
+        Type { face, em, bold: matches!(style.style(), FontStyle::Bold) }
+    }
+
     /// The cells of a row from column `left` to `right`; both inside the frame.
     fn row(&mut self, y: i32, left: i32, right: i32) -> &mut [u32] {
         let start = y as usize * self.size.width as usize;
@@ -128,8 +145,13 @@ impl Canvas<'_> {
 
     /// Fills the rectangle between two points given in units, edges weighed by the share of the pixel they cover.
     fn cover_rect(&mut self, a: BackendCoord, b: BackendCoord, color: BackendColor) {
-        let (left, right) = (px(a.0.min(b.0)), px(a.0.max(b.0)));
-        let (top, bottom) = (px(a.1.min(b.1)), px(a.1.max(b.1)));
+        let (left, right) = (self.px(a.0.min(b.0)), self.px(a.0.max(b.0)));
+        let (top, bottom) = (self.px(a.1.min(b.1)), self.px(a.1.max(b.1)));
+        self.cover((left, top), (right, bottom), color);
+    }
+
+    /// The same between two points given in pixels, the first one at the top left.
+    fn cover(&mut self, (left, top): Px, (right, bottom): Px, color: BackendColor) {
         let clip = self.clip;
         let (first, end) = ((left.floor() as i32).max(clip.left), (right.ceil() as i32).min(clip.right));
         if first >= end {
@@ -218,18 +240,12 @@ fn blend(under: u32, over: u32, share: u32) -> u32 {
     mix(0x00ff_00ff, 0x0080_0080) | mix(0x0000_ff00, 0x0000_8000)
 }
 
-/// The type that a plotters text style asks for.
-fn type_of<S: BackendTextStyle>(style: &S) -> Type {
-    let face = if style.family().as_str() == FIGURES_FAMILY { Face::Figures } else { Face::Words };
-    let em = (style.size() / EM_TO_SIZE / f64::from(UNITS_PER_PX)) as f32;
-    Type { face, em, bold: matches!(style.style(), FontStyle::Bold) }
-}
-
 impl DrawingBackend for Canvas<'_> {
     type ErrorType = Infallible;
 
     fn get_size(&self) -> (u32, u32) {
-        (self.size.width * UNITS_PER_PX as u32, self.size.height * UNITS_PER_PX as u32)
+        let unit = units_per_screen_px(self.scale) as u32;
+        (self.size.width * unit, self.size.height * unit)
     }
 
     fn ensure_prepared(&mut self) -> Outcome {
@@ -259,8 +275,8 @@ impl DrawingBackend for Canvas<'_> {
     }
 
     fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Outcome {
-        let half = style.stroke_width() as i32 / 2;
-        let radius = px(style.stroke_width() as i32) / 2.0;
+        let radius = self.px(style.stroke_width() as i32) / 2.0;
+        let to_px = self.to_px();
         let mut points = path.into_iter();
         let Some(first) = points.next() else { return Ok(()) };
         let mut points = points.peekable();
@@ -270,9 +286,16 @@ impl DrawingBackend for Canvas<'_> {
         {
             points.next();
             if points.peek().is_none() {
-                let (across, down) = if first.1 == second.1 { (0, half) } else { (half, 0) };
-                let (low, high) = (first.min(second), first.max(second));
-                self.cover_rect((low.0 - across, low.1 - down), (high.0 + across, high.1 + down), style.color());
+                // Whole pixels across, at least one: what is one pixel wide by the layout is crisp at any scale.
+                let width = (2.0 * radius + 0.01).floor().max(1.0);
+                let edge = |middle: f32| (middle - width / 2.0).round();
+                let (low, high) = (to_px(first.min(second)), to_px(first.max(second)));
+                let (from, to) = if first.1 == second.1 {
+                    ((low.0, edge(low.1)), (high.0, edge(low.1) + width))
+                } else {
+                    ((edge(low.0), low.1), (edge(low.0) + width, high.1))
+                };
+                self.cover(from, to, style.color());
                 return Ok(());
             }
             let path = [first, second].into_iter().chain(points).map(to_px);
@@ -288,8 +311,8 @@ impl DrawingBackend for Canvas<'_> {
     }
 
     fn draw_circle<S: BackendStyle>(&mut self, center: BackendCoord, radius: u32, style: &S, fill: bool) -> Outcome {
-        let (center, radius) = (to_px(center), px(radius as i32));
-        let width = px(style.stroke_width() as i32);
+        let (center, radius) = (self.to_px()(center), self.px(radius as i32));
+        let width = self.px(style.stroke_width() as i32);
         self.composite(
             style.color(),
             |mask| {
@@ -304,13 +327,14 @@ impl DrawingBackend for Canvas<'_> {
         vertices: I,
         style: &S,
     ) -> Outcome {
-        let vertices: Vec<Px> = vertices.into_iter().map(to_px).collect();
+        let vertices: Vec<Px> = vertices.into_iter().map(self.to_px()).collect();
         self.composite(style.color(), |mask| mask.polygon(&vertices));
         Ok(())
     }
 
     fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> Outcome {
-        let ty = type_of(style);
+        let ty = self.type_of(style);
+        let px = |units: i32| self.px(units);
         let x = match style.anchor().h_pos {
             HPos::Left => px(at.0),
             HPos::Center => px(at.0) - self.fonts.width(text, ty) / 2.0,
@@ -331,8 +355,8 @@ impl DrawingBackend for Canvas<'_> {
         text: &str,
         style: &S,
     ) -> Result<(u32, u32), DrawingErrorKind<Infallible>> {
-        let ty = type_of(style);
-        let units = |px: f32| (px * UNITS_PER_PX as f32).ceil() as u32;
+        let ty = self.type_of(style);
+        let units = |px: f32| (px * units_per_screen_px(self.scale) as f32).ceil() as u32;
         Ok((units(self.fonts.width(text, ty)), units(ty.em)))
     }
 }

@@ -6,9 +6,10 @@ use plotters_backend::DrawingBackend;
 use super::axes::{time_share, value_share};
 use super::font::Type;
 use super::frame::Frame;
+use super::margin::under_mouse;
 use super::pen::{Area, Paint, Pen};
 use super::value_ticks::percent_text;
-use super::{Chart, Crosshair, PlotError, Readout};
+use super::{Chart, Crosshair, GapBand, PlotError, Readout, shapes};
 
 const SYMBOL: Type = Type::words(12.5).bold();
 const FIGURE: Type = Type::figures(12.0);
@@ -16,7 +17,9 @@ const GAP_LABEL: Type = Type::words(12.5);
 
 const ROW_PX: f64 = 19.0;
 const PADDING_PX: f64 = 10.0;
-const SQUARE_PX: f64 = 9.0;
+const SHAPE_PX: f64 = 10.0;
+/// From one row of gap labels to the next.
+const GAP_ROW_PX: f64 = 22.0;
 const COLUMN_GAP_PX: f64 = 12.0;
 /// From the cursor to the read-out.
 const AWAY_PX: f64 = 14.0;
@@ -24,27 +27,38 @@ const SYMBOL_PX_MAX: f64 = 140.0;
 /// Most rows of the read-out: more would hide the chart that they describe.
 const ROWS_MAX: usize = 16;
 
-/// Labels at the top of gap bands, widest band first; a label that would cover another one is left out.
-pub(super) fn gap_labels<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: &Frame) -> Result<(), PlotError> {
+/// Labels at the top of gap bands, widest band first, on a second row where the first is taken; a label that would
+/// cover another text is left out.
+pub(super) fn gap_labels<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    common: &[GapBand],
+    frame: &Frame,
+    taken: &mut Vec<Area>,
+) -> Result<(), PlotError> {
     let plot = Area::from(frame.plot);
     let column = |time_ns: i64| plot.left + time_share(chart.viewport.time, time_ns) * plot.width();
-    let mut bands: Vec<(f64, f64, &str)> = chart
-        .gaps
+    let own = chart.gaps.iter().filter(|gap| !common.contains(gap));
+    let mut bands: Vec<(f64, f64, &str)> = common
         .iter()
+        .chain(own)
         .map(|gap| (column(gap.start_ns).max(plot.left), column(gap.end_ns).min(plot.right), gap.label.as_str()))
         .filter(|(left, right, label)| left < right && !label.is_empty())
         .collect();
     bands.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)));
-    let mut taken: Vec<Area> = Vec::new();
+    let rows = taken.len() + 1;
     for (left, right, label) in bands {
         let width = pen.width(label, GAP_LABEL) + 12.0;
-        if width > plot.width() || plot.height() < 24.0 {
+        if width > plot.width() {
             continue;
         }
-        let area = Area::sized(f64::midpoint(left, right) - width / 2.0, plot.top + 4.0, width, 18.0).moved_into(&plot);
-        if taken.iter().any(|other| other.overlaps(&area)) {
-            continue;
-        }
+        let place = |row: usize| {
+            let top = plot.top + 4.0 + row as f64 * GAP_ROW_PX;
+            Area::sized(f64::midpoint(left, right) - width / 2.0, top, width, 18.0).moved_into(&plot)
+        };
+        let free = |area: &Area| !taken.iter().any(|other| other.overlaps(area));
+        let fits = |row: &usize| plot.height() >= 24.0 + *row as f64 * GAP_ROW_PX;
+        let Some(area) = (0..rows).filter(fits).map(place).find(free) else { continue };
         pen.rounded(area, 3.0, Paint(pen.look.ground, 0.72))?;
         pen.text(label, GAP_LABEL, (area.left + 6.0, area.middle()), HPos::Left, pen.look.warn)?;
         taken.push(area);
@@ -52,26 +66,69 @@ pub(super) fn gap_labels<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, f
     Ok(())
 }
 
-pub(super) fn draw<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: &Frame) -> Result<(), PlotError> {
+/// The crosshair of one plot of `whole`. In a grid all panes show the instant, and what their symbol was worth then.
+pub(super) fn draw<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    whole: &Frame,
+    index: usize,
+) -> Result<(), PlotError> {
     let Some(cross) = &chart.crosshair else { return Ok(()) };
-    let plot = Area::from(frame.plot);
-    let (x, y) = (f64::from(cross.x) + 0.5, f64::from(cross.y) + 0.5);
-    if !frame.plot.contains(x, y) {
+    let frame = whole.pane(index);
+    let (plot, viewport) = (Area::from(frame.plot), chart.viewport);
+    if plot.width() <= 0.0 || plot.height() <= 0.0 {
         return Ok(());
     }
-    let paint = Paint(pen.look.cross, 0.85);
-    pen.dashes((x, plot.top), (x, plot.bottom), (3.0, 3.0), paint)?;
-    pen.dashes((plot.left, y), (plot.right, y), (3.0, 3.0), paint)?;
-    let viewport = chart.viewport;
-    for row in &cross.rows {
-        let px = plot.left + time_share(viewport.time, row.point.time_ns) * plot.width();
-        let py = plot.bottom - value_share(viewport.value, row.point.value) * plot.height();
-        if frame.plot.contains(px, py) {
-            pen.disc((px, py), 4.5, pen.look.ground)?;
-            pen.disc((px, py), 3.25, pen.look.slot(row.slot))?;
+    let column = |time_ns: i64| plot.left + time_share(viewport.time, time_ns) * plot.width();
+    let row = |value: f64| plot.bottom - value_share(viewport.value, value) * plot.height();
+    let (here, half) = (under_mouse(cross, &frame), 0.5 / pen.scale.factor());
+    if !here && !whole.is_grid() {
+        return Ok(());
+    }
+    let pixel = |px: f64| (px * pen.scale.factor()).floor() / pen.scale.factor() + half;
+    // On a tick, it stands where that is drawn; else under the mouse.
+    let x = if cross.snapped || !here { pixel(column(cross.time_ns)) } else { f64::from(cross.x) + 0.5 };
+    let y = if cross.snapped { pixel(row(cross.value)) } else { f64::from(cross.y) + 0.5 };
+    if x >= plot.left && x < plot.right {
+        let (paint, floor) = (Paint(pen.look.cross, 0.85), f64::from(frame.plots().bottom));
+        if cross.snapped {
+            pen.hairline((x, plot.top), (x, floor), paint)?;
+        } else {
+            pen.dashes((x, plot.top), (x, floor), (3.0, 3.0), paint)?;
         }
     }
-    read_out(pen, cross, &plot)
+    if here && y >= plot.top && y < plot.bottom {
+        pen.dashes((plot.left, y), (plot.right, y), (3.0, 3.0), Paint(pen.look.cross, 0.85))?;
+    }
+    for row_out in &cross.rows {
+        let at = (column(row_out.point.time_ns), row(row_out.point.value));
+        if frame.plot.contains(at.0, at.1) {
+            shapes::marker(pen, row_out.slot, at, shapes::RADIUS_PX)?;
+        }
+    }
+    if whole.is_grid() { pane_value(pen, cross, &frame) } else { read_out(pen, cross, &plot) }
+}
+
+/// What a pane's symbol was worth, at the right end of its title.
+fn pane_value<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, frame: &Frame) -> Result<(), PlotError> {
+    let strip = Area::from(frame.header);
+    let Some(row) = cross.rows.first().filter(|_| strip.height() >= 12.0) else { return Ok(()) };
+    let ty = if strip.height() < 18.0 { Type::figures(10.0).bold() } else { Type::figures(11.5).bold() };
+    let change = row.change_percent.map(|percent| percent_text(percent, 2));
+    let width = pen.width(&row.price, ty) + change.as_ref().map_or(0.0, |text| pen.width(text, ty) + 7.0);
+    let change = change.filter(|_| width + 12.0 <= strip.width() / 2.0);
+    let width = if change.is_some() { width } else { pen.width(&row.price, ty) };
+    let area = Area { left: strip.right - width - 6.0, right: strip.right + 1.0, ..strip };
+    if area.left < strip.left {
+        return Ok(());
+    }
+    pen.fill(area, pen.look.ground)?;
+    let (mut end, y) = (strip.right, strip.middle());
+    if let Some(text) = &change {
+        pen.text(text, ty, (end, y), HPos::Right, pen.look.change(row.change_percent.unwrap_or(0.0)))?;
+        end -= pen.width(text, ty) + 7.0;
+    }
+    pen.text(&row.price, ty, (end, y), HPos::Right, pen.look.text)
 }
 
 /// A row of the read-out as texts.
@@ -103,7 +160,7 @@ fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Are
     let prices = widest(&|row| pen.width(&row.source.price, FIGURE));
     let changes = widest(&|row| pen.width(&row.change, FIGURE));
     let change_column = if changes > 0.0 { COLUMN_GAP_PX + changes } else { 0.0 };
-    let width = 2.0 * PADDING_PX + SQUARE_PX + 8.0 + symbols + COLUMN_GAP_PX + prices + change_column;
+    let width = 2.0 * PADDING_PX + SHAPE_PX + 8.0 + symbols + COLUMN_GAP_PX + prices + change_column;
     let count = rows.len() + usize::from(hidden > 0);
     let height = count as f64 * ROW_PX + 2.0 * (PADDING_PX - 4.0);
     let area = beside(cross, width.ceil(), height, plot);
@@ -116,9 +173,8 @@ fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Are
     for row in &rows {
         let look = pen.look;
         let left = area.left + PADDING_PX;
-        let square = Area::sized(left, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX);
-        pen.rounded(square, 2.0, look.slot(row.source.slot))?;
-        let symbol_left = left + SQUARE_PX + 8.0;
+        shapes::marker(pen, row.source.slot, (left + SHAPE_PX / 2.0, y), SHAPE_PX / 2.0)?;
+        let symbol_left = left + SHAPE_PX + 8.0;
         pen.text(&row.symbol, SYMBOL, (symbol_left, y), HPos::Left, look.text)?;
         let price_right = symbol_left + symbols + COLUMN_GAP_PX + prices;
         pen.text(&row.source.price, FIGURE, (price_right, y), HPos::Right, look.text)?;
@@ -127,7 +183,7 @@ fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Are
         y += ROW_PX;
     }
     if hidden > 0 {
-        let left = area.left + PADDING_PX + SQUARE_PX + 8.0;
+        let left = area.left + PADDING_PX + SHAPE_PX + 8.0;
         pen.text(&format!("+{hidden} more"), SYMBOL, (left, y), HPos::Left, pen.look.dim)?;
     }
     Ok(())

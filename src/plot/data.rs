@@ -1,39 +1,94 @@
-//! What is drawn inside the plot, and nowhere else: gap bands, the data's lines.
+//! What is drawn inside the plot, and nowhere else: gap bands, bars, lines.
 
 use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::style::Color as _;
 use plotters_backend::DrawingBackend;
 
 use super::axes::plane;
+use super::canvas::units_per_screen_px;
 use super::frame::Frame;
 use super::pen::{Paint, Pen, units};
 use super::trace::{Stroke, strokes};
-use super::{Chart, PlotError};
+use super::{Chart, GapBand, Line, PlotError, bars};
 
 /// Width of a data line, px.
 const LINE_PX: f64 = 1.5;
+/// Of the one that stands out.
+const FOCUS_PX: f64 = 2.0;
+/// Of each of many.
+const THIN_PX: f64 = 1.0;
 /// Radius of a run that is a single point, px.
 const DOT_PX: f64 = 2.25;
+/// More lines than this are a cloud: each is thin, and lets others shine through.
+const LINES_CLEAR_MAX: usize = 24;
+/// Opacity of a line of a cloud, of one that steps back, and of one that steps back in a cloud.
+const CLOUD_SHARE: f64 = 0.55;
+const BACK_SHARE: f64 = 0.4;
+const BACK_CLOUD_SHARE: f64 = 0.25;
 
-pub(super) fn draw<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: &Frame) -> Result<(), PlotError> {
+/// Draws `chart`, and spans without data that it has in common with others.
+pub(super) fn draw<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    frame: &Frame,
+    common: &[GapBand],
+) -> Result<(), PlotError> {
     let plot = frame.plot;
     if plot.width() == 0 || plot.height() == 0 {
         return Ok(());
     }
-    let plane = plane(&pen.area, chart.viewport, plot, &[], &[]);
+    bands(pen, chart, frame, common)?;
+    if let Some(data) = &chart.bars {
+        bars::draw(pen, data, chart.viewport, frame)?;
+        bars::last_prices(pen, chart, frame)?;
+    }
+    let many = chart.lines.len() > LINES_CLEAR_MAX;
+    let focus = chart.focus.filter(|focus| chart.lines.iter().any(|line| line.slot == *focus));
+    let (width, share) = match (many, focus.is_some()) {
+        (false, false) => (LINE_PX, 1.0),
+        (true, false) => (THIN_PX, CLOUD_SHARE),
+        (false, true) => (LINE_PX, BACK_SHARE),
+        (true, true) => (THIN_PX, BACK_CLOUD_SHARE),
+    };
+    for line in chart.lines.iter().filter(|line| Some(line.slot) != focus) {
+        draw_line(pen, line, chart, frame, (width, Paint(pen.look.slot(line.slot), share)))?;
+    }
+    for line in chart.lines.iter().filter(|line| Some(line.slot) == focus) {
+        draw_line(pen, line, chart, frame, (FOCUS_PX, Paint(pen.look.slot(line.slot), 1.0)))?;
+    }
+    Ok(())
+}
+
+fn draw_line<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    line: &Line,
+    chart: &Chart,
+    frame: &Frame,
+    (width_px, paint): (f64, Paint),
+) -> Result<(), PlotError> {
+    let (plot, unit) = (frame.screen(frame.plot), units_per_screen_px(pen.scale));
+    for stroke in line.runs.iter().flat_map(|run| strokes(run, chart.viewport, plot, unit)) {
+        match stroke {
+            Stroke::Path(path) => pen.area.draw(&PathElement::new(path, paint.stroke(width_px)))?,
+            Stroke::Dot(at) => pen.area.draw(&Circle::new(at, units(DOT_PX), paint.color().filled()))?,
+        }
+    }
+    Ok(())
+}
+
+/// Spans without data.
+pub(super) fn bands<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    frame: &Frame,
+    common: &[GapBand],
+) -> Result<(), PlotError> {
+    let plane = plane(&pen.area, chart.viewport, frame.plot, &[], &[]);
     let value = chart.viewport.value;
-    for gap in chart.gaps.iter().filter(|gap| gap.start_ns < gap.end_ns) {
+    let own = chart.gaps.iter().filter(|gap| !common.contains(gap));
+    for gap in common.iter().chain(own).filter(|gap| gap.start_ns < gap.end_ns) {
         let corners = [(gap.start_ns, value.hi), (gap.end_ns, value.lo)];
         plane.draw(&Rectangle::new(corners, Paint(pen.look.warn, 0.09).color().filled()))?;
-    }
-    for line in &chart.lines {
-        let paint = Paint::from(pen.look.slot(line.slot));
-        for stroke in line.runs.iter().flat_map(|run| strokes(run, chart.viewport, plot)) {
-            match stroke {
-                Stroke::Path(path) => pen.area.draw(&PathElement::new(path, paint.stroke(LINE_PX)))?,
-                Stroke::Dot(at) => pen.area.draw(&Circle::new(at, units(DOT_PX), paint.color().filled()))?,
-            }
-        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Where the parts of a frame lie: functions of its size alone, so that mouse handling and drawing agree.
 
 use super::Size;
+use super::cells::Cells;
 use crate::view::Rect;
 
 /// Longest side of a frame, px. Beyond any monitor, and far below where fixed-point coordinates could overflow.
@@ -21,6 +22,8 @@ const FULL_WIDTH_PX: i32 = 420;
 const VOLUME_SHARE: (i32, i32) = (1, 6);
 /// Below this height the gap between header and plot is halved.
 const ROOMY_HEIGHT_PX: i32 = 400;
+/// Left and right of a grid, and between the header and it.
+const GRID_EDGE_PX: (i32, i32) = (8, 4);
 
 /// How many pixels of the screen a pixel of the layout has, on each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +44,17 @@ impl Scale {
             Self::One => 2,
             Self::OneAndHalf => 3,
             Self::Two => 4,
+        }
+    }
+
+    /// The one nearest to a display's own factor.
+    pub fn nearest(factor: f64) -> Self {
+        if factor < 1.25 {
+            Self::One
+        } else if factor < 1.75 {
+            Self::OneAndHalf
+        } else {
+            Self::Two
         }
     }
 
@@ -100,18 +114,29 @@ impl Frame {
     pub fn arranged(size: Size, scale: Scale, arrangement: Arrangement) -> Self {
         let layout_px = |side: u32| (side.min(SIDE_PX_MAX) * 2).div_ceil(scale.halves()) as i32;
         let (width, height) = (layout_px(size.width), layout_px(size.height));
-        let scaled = |px: i32, side: i32, full: i32| if side >= full { px } else { px * side / full };
+        // Three pixels of the screen for two: only even edges fall between two pixels.
+        let even = |px: i32| if scale == Scale::OneAndHalf { px & !1 } else { px };
+        let scaled = |px: i32, side: i32, full: i32| even(if side >= full { px } else { px * side / full });
         let header = scaled(HEADER_PX, height, FULL_HEIGHT_PX);
-        let footer = scaled(FOOTER_PX, height, FULL_HEIGHT_PX);
+        let footer_top = even(height - scaled(FOOTER_PX, height, FULL_HEIGHT_PX));
         let time_axis = scaled(TIME_AXIS_PX, height, FULL_HEIGHT_PX);
         let gap = scaled(if height >= ROOMY_HEIGHT_PX { GAP_PX } else { GAP_PX / 2 }, height, FULL_HEIGHT_PX);
         let value_axis = scaled(VALUE_AXIS_PX, width, FULL_WIDTH_PX);
         let left = scaled(LEFT_PX, width, FULL_WIDTH_PX);
 
-        let footer_top = height - footer;
-        let middle = Rect { left, top: header + gap, right: width - value_axis, bottom: footer_top - time_axis };
-        let volume_px =
-            if arrangement == Arrangement::WithVolume { middle.height() * VOLUME_SHARE.0 / VOLUME_SHARE.1 } else { 0 };
+        let grid = matches!(arrangement, Arrangement::Grid { .. });
+        let beside = scaled(GRID_EDGE_PX.0, width, FULL_WIDTH_PX);
+        let middle = Rect {
+            left: if grid { beside } else { left },
+            top: header + if grid { scaled(GRID_EDGE_PX.1, height, FULL_HEIGHT_PX) } else { gap },
+            right: even(width - if grid { beside } else { value_axis }),
+            bottom: footer_top - time_axis,
+        };
+        let volume_px = if arrangement == Arrangement::WithVolume {
+            even(middle.height() * VOLUME_SHARE.0 / VOLUME_SHARE.1)
+        } else {
+            0
+        };
         let plot = Rect { bottom: middle.bottom - volume_px, ..middle };
         Self {
             size,
@@ -120,7 +145,7 @@ impl Frame {
             header: Rect { left: 0, top: 0, right: width, bottom: header },
             plot,
             volume: Rect { top: plot.bottom, bottom: middle.bottom, ..plot },
-            value_axis: Rect { left: plot.right, right: width, ..plot },
+            value_axis: Rect { left: plot.right, right: if grid { plot.right } else { width }, ..plot },
             time_axis: Rect { top: middle.bottom, bottom: footer_top, ..plot },
             footer: Rect { left: 0, top: footer_top, right: width, bottom: height },
         }
@@ -151,13 +176,44 @@ impl Frame {
 
     /// How many plots there are: 1, or in a grid as many as fit of those that were asked for.
     pub fn panes(&self) -> usize {
-        1
+        self.cells().map_or(1, |cells| cells.panes)
     }
 
-    /// The frame of one plot: this one, or in a grid that of a pane, in reading order.
+    /// The frame of one plot: this one, or in a grid that of a pane, in reading order. A pane's header is the strip
+    /// with its title; its time axis is the one that its column of panes has in common; it has no footer.
     #[must_use]
-    pub fn pane(&self, _index: usize) -> Self {
-        *self
+    pub fn pane(&self, index: usize) -> Self {
+        self.cells().map_or(*self, |cells| cells.pane(self, index))
+    }
+
+    /// Whether there are panes instead of one plot.
+    pub(super) fn is_grid(&self) -> bool {
+        matches!(self.arrangement, Arrangement::Grid { .. })
+    }
+
+    /// How a grid is divided; `None` where there is none.
+    pub(super) fn cells(&self) -> Option<Cells> {
+        match self.arrangement {
+            Arrangement::Grid { panes } => Some(Cells::new(self.plot, panes, self.scale)),
+            Arrangement::Single | Arrangement::WithVolume => None,
+        }
+    }
+
+    /// Plot and volume pane together.
+    pub(super) fn plots(&self) -> Rect {
+        Rect { bottom: self.volume.bottom.max(self.plot.bottom), ..self.plot }
+    }
+
+    /// The pixels of the screen that a rectangle of the layout touches.
+    pub(super) fn screen(&self, rect: Rect) -> Rect {
+        let halves = self.scale.halves() as i32;
+        let (low, high) = (|px: i32| (px * halves).div_euclid(2), |px: i32| -(-px * halves).div_euclid(2));
+        Rect {
+            left: low(rect.left),
+            top: low(rect.top),
+            right: high(rect.right).min(self.size.width as i32),
+            bottom: high(rect.bottom).min(self.size.height as i32),
+        }
     }
 
     /// The plot under a place.
@@ -196,6 +252,31 @@ mod tests {
                 for b in &parts[i + 1..] {
                     let apart = a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
                     prop_assert!(apart, "{a:?} {b:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn plots_have_whole_pixels_of_the_screen_at_every_scale(
+            width in 1_u32..4_000, height in 1_u32..3_000, panes in 0_usize..300,
+        ) {
+            for scale in [Scale::One, Scale::OneAndHalf, Scale::Two] {
+                let size = Size { width, height };
+                for arrangement in [Arrangement::Single, Arrangement::WithVolume, Arrangement::Grid { panes }] {
+                    let frame = Frame::arranged(size, scale, arrangement);
+                    prop_assert!(frame.header.right as u32 * scale.halves() >= width * 2, "the strips reach the edge");
+                    prop_assert!(frame.footer.bottom as u32 * scale.halves() >= height * 2);
+                    for index in 0..frame.panes() {
+                        let pane = frame.pane(index);
+                        let Rect { left, top, right, bottom } = pane.plot;
+                        for edge in [left, top, right, bottom, pane.volume.top] {
+                            prop_assert!(edge * scale.halves() as i32 % 2 == 0, "{pane:?}");
+                        }
+                        prop_assert_eq!(pane.columns(), frame.columns());
+                        prop_assert_eq!(frame.screen(pane.plot).width().max(1) as u32, frame.columns());
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use plotters::coord::cartesian::MeshLine;
 use plotters_backend::DrawingBackend;
 
 use super::axes::{plane, value_share};
-use super::canvas::UNITS_PER_PX;
+use super::canvas::{UNITS_PER_PX, units_per_screen_px};
 use super::font::{Fonts, Type};
 use super::frame::Frame;
 use super::pen::{Area, Paint, Pen};
@@ -25,24 +25,12 @@ pub(super) struct Ticks {
 impl Ticks {
     pub(super) fn new(chart: &Chart, frame: &Frame, fonts: &Fonts) -> Self {
         let digit_px = f64::from(fonts.width("0", LABEL));
-        let viewport = chart.viewport;
+        let (viewport, plot) = (chart.viewport, frame.plot);
         Self {
-            time: time_ticks(viewport.time, &chart.zone, f64::from(frame.plot.width()), digit_px),
-            value: value_ticks(viewport.value, f64::from(frame.plot.height()), chart.axis, chart.decimals),
+            time: time_ticks(viewport.time, &chart.zone, f64::from(plot.width()), digit_px),
+            value: value_ticks(viewport.value, f64::from(plot.height()), chart.axis, chart.decimals),
         }
     }
-}
-
-/// All of it, for a document without layers that stay.
-pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
-    frame: &Frame,
-    chart: &Chart,
-    ticks: &Ticks,
-) -> Result<(), PlotError> {
-    flat(pen, frame)?;
-    grid(pen, frame, chart, ticks)?;
-    zero_line(pen, frame, chart)
 }
 
 /// The colours that lie under everything.
@@ -65,21 +53,35 @@ pub(super) fn grid<DB: DrawingBackend>(
     let look = pen.look;
     let plane = plane(&pen.area, chart.viewport, frame.plot, &ticks.time, &ticks.value);
     let style = Paint::from(look.grid).stroke(1.0);
+    // Times go on through the volume pane.
+    let floor = frame.plots().bottom * UNITS_PER_PX;
+    let unit = units_per_screen_px(pen.scale);
     plane.draw_mesh(
         |backend, line| {
             let (from, to) = match line {
-                MeshLine::XMesh((x, top), (_, bottom), _) => ((centered(x), top), (centered(x), bottom)),
-                MeshLine::YMesh((left, y), (right, _), _) => ((left, centered(y)), (right, centered(y))),
+                MeshLine::XMesh((x, top), (_, bottom), _) => {
+                    let x = centered(x, unit);
+                    ((x, top.min(bottom)), (x, floor))
+                }
+                MeshLine::YMesh((left, y), (right, _), _) => ((left, centered(y, unit)), (right, centered(y, unit))),
             };
             backend.draw_line(from, to, &style)
         },
         ticks.value.len(),
         ticks.time.len(),
     )?;
-    // The left and bottom edges, so that the grid has an end where no tick falls.
-    let plot = Area::from(frame.plot);
-    pen.fill(Area { right: plot.left + 1.0, ..plot }, look.grid)?;
-    pen.fill(Area { top: plot.bottom, bottom: plot.bottom + 1.0, ..plot }, look.grid)
+    // The left and bottom edges, so that the grid has an end where no tick falls; panes stand apart.
+    let plot = Area::from(frame.plots());
+    let half = 0.5 / pen.scale.factor();
+    pen.hairline((plot.left + half, plot.top), (plot.left + half, plot.bottom), look.grid)?;
+    if frame.time_axis.top == frame.plots().bottom {
+        pen.hairline((plot.left, plot.bottom + half), (plot.right, plot.bottom + half), look.grid)?;
+    }
+    if frame.volume.height() > 0 {
+        let y = f64::from(frame.volume.top) + half;
+        pen.hairline((plot.left, y), (plot.right, y), look.panel_edge)?;
+    }
+    Ok(())
 }
 
 /// Where nothing has changed, on a percent axis.
@@ -93,6 +95,6 @@ pub(super) fn zero_line<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame, ch
 }
 
 /// The middle of the pixel that a coordinate falls into: a hairline there is one crisp column or row.
-fn centered(units: i32) -> i32 {
-    units.div_euclid(UNITS_PER_PX) * UNITS_PER_PX + UNITS_PER_PX / 2
+fn centered(coordinate: i32, unit: i32) -> i32 {
+    coordinate.div_euclid(unit) * unit + unit / 2
 }

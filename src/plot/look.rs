@@ -39,6 +39,11 @@ pub fn palette(theme: Theme, slot: usize) -> (u8, u8, u8) {
     colors[slot % colors.len()]
 }
 
+/// How many colours there are.
+pub(super) const fn palette_len() -> usize {
+    PALETTE_DARK.len()
+}
+
 /// Colours that are not a symbol's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
@@ -131,6 +136,25 @@ pub(super) fn ink_on(ground: Rgb) -> Rgb {
     if contrast(ground, dark) >= contrast(ground, light) { dark } else { light }
 }
 
+/// Least contrast of text to its ground (WCAG 2.2, 1.4.3).
+const CONTRAST_MIN: f64 = 4.5;
+
+/// Ground and ink of a tag of `color`. On a dark screen colours are bright and carry dark ink; on a light one dark ink
+/// on a strong colour is heavy, so white is written there, on a ground that is darkened until it can be read.
+pub(super) fn tag_colors(theme: Theme, color: Rgb) -> (Rgb, Rgb) {
+    const WHITE: Rgb = (255, 255, 255);
+    let ink = ink_on(color);
+    if theme == Theme::Dark {
+        return (color, ink);
+    }
+    let darker = |step: u32| {
+        let dim = |channel: u8| (u32::from(channel) * (100 - step) / 100) as u8;
+        (dim(color.0), dim(color.1), dim(color.2))
+    };
+    let ground = (0..100).map(darker).find(|ground| contrast(*ground, WHITE) >= CONTRAST_MIN);
+    ground.map_or((color, ink), |ground| (ground, WHITE))
+}
+
 /// WCAG 2.2 contrast ratio, 1 to 21.
 fn contrast(a: Rgb, b: Rgb) -> f64 {
     let (a, b) = (luminance(a), luminance(b));
@@ -163,6 +187,21 @@ mod tests {
                 assert!(contrast(text, look.strip) >= 4.5, "{theme:?} {text:?} {}", contrast(text, look.strip));
             }
         }
+    }
+
+    #[test]
+    fn tags_can_be_read_in_every_colour() {
+        for theme in [Theme::Dark, Theme::Light] {
+            let look = Look::new(theme);
+            let slots = (0..PALETTE_DARK.len()).map(|slot| palette(theme, slot));
+            for color in slots.chain([look.cross, look.gain, look.loss, look.info, look.warn]) {
+                let (ground, ink) = tag_colors(theme, color);
+                assert!(contrast(ground, ink) >= CONTRAST_MIN, "{theme:?} {color:?} {}", contrast(ground, ink));
+                // Whatever is done to it, it is still told from the screen.
+                assert!(contrast(ground, look.ground) >= 3.0, "{theme:?} {color:?}");
+            }
+        }
+        assert_eq!(tag_colors(Theme::Light, palette(Theme::Light, 0)).1, (255, 255, 255));
     }
 
     #[test]

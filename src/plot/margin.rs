@@ -8,20 +8,22 @@ use super::axes::{time_share, value_share};
 use super::font::Type;
 use super::frame::Frame;
 use super::ground::{LABEL, Ticks};
-use super::look::{Rgb, ink_on};
+use super::look::{Rgb, tag_colors};
 use super::pen::{Area, Pen};
 use super::spread::spread;
 use super::time_ticks::{date_text, instant_text};
-use super::value_ticks::{decimals_per_px, value_text};
-use super::{Chart, PlotError};
+use super::value_ticks::{decimals_at, value_text};
+use super::{Chart, Crosshair, PlotError, Readout, Tag, bars};
 use crate::model::NS_PER_S;
-use crate::view::Rect;
 
 const TAG: Type = Type::figures(12.0).bold();
 const TAG_PX: f64 = 18.0;
 /// A tag and the air below it.
 const TAG_PITCH_PX: f64 = TAG_PX + 1.0;
 const TAG_RADIUS_PX: f64 = 3.0;
+/// Most tags, and the share of the axis that they may take: more would be a second chart beside the first.
+const TAGS_MAX: usize = 12;
+const TAGS_SHARE: f64 = 0.5;
 /// From the plot's edge to the text of labels and tags alike.
 const INDENT_PX: f64 = 9.0;
 /// Rows that a label needs.
@@ -38,7 +40,7 @@ pub(super) fn value_axis<DB: DrawingBackend>(
     frame: &Frame,
     ticks: &Ticks,
 ) -> Result<(), PlotError> {
-    let (plot, axis) = (frame.plot, Area::from(frame.value_axis));
+    let axis = Area::from(frame.value_axis);
     if axis.width() < 2.0 * INDENT_PX || axis.height() < TAG_PX {
         return Ok(());
     }
@@ -50,37 +52,74 @@ pub(super) fn value_axis<DB: DrawingBackend>(
         top: (middle - TAG_PX / 2.0).round(),
         bottom: (middle - TAG_PX / 2.0).round() + TAG_PX,
     };
-    let wishes: Vec<f64> = chart.tags.iter().map(|tag| row(tag.value)).collect();
+    let tags = chosen(chart, axis.height());
+    let wishes: Vec<f64> = tags.iter().map(|tag| row(tag.value)).collect();
     // The pitch is whole and a row more than a tag, so that rounding to whole rows cannot make neighbours collide.
     let middles = spread(&wishes, TAG_PITCH_PX, axis.top, axis.bottom);
-    let cross = chart.crosshair.as_ref().filter(|c| c.y >= plot.top && c.y < plot.bottom).map(|cross| {
-        let decimals = decimals_per_px(span, axis.height(), chart.axis, chart.decimals);
-        let middle = (f64::from(cross.y) + 0.5).clamp(axis.top + TAG_PX / 2.0, axis.bottom - TAG_PX / 2.0);
-        (tag_area(middle), value_text(cross.value, chart.axis, decimals))
+    let cross = chart.crosshair.as_ref().filter(|cross| under_mouse(cross, frame)).map(|cross| {
+        let decimals = decimals_at(cross.value, span, axis.height(), chart.axis, chart.decimals);
+        let y = if cross.snapped { row(cross.value) } else { f64::from(cross.y) + 0.5 };
+        let middle = y.clamp(axis.top + TAG_PX / 2.0, axis.bottom - TAG_PX / 2.0);
+        // On a tick it has the colour of whose tick it is.
+        let tick = |row: &&Readout| cross.snapped && row.point.time_ns == cross.time_ns;
+        let row = cross.rows.iter().filter(tick).find(|row| row.point.value.to_bits() == cross.value.to_bits());
+        let color = row.map_or(pen.look.cross, |row| pen.look.slot(row.slot));
+        (tag_area(middle), value_text(cross.value, chart.axis, decimals), color)
     });
 
     let mut taken: Vec<Area> = middles.iter().flatten().map(|&middle| tag_area(middle)).collect();
-    taken.extend(cross.as_ref().map(|(area, _)| *area));
-    for (value, text) in &ticks.value {
+    taken.extend(cross.as_ref().map(|(area, ..)| *area));
+    let blank = is_blank(chart);
+    for (value, text) in ticks.value.iter().filter(|_| !blank) {
         let y = row(*value);
         let area = Area { left: axis.left, right: axis.right, top: y - LABEL_PX / 2.0, bottom: y + LABEL_PX / 2.0 };
         let hidden = taken.iter().any(|tag| tag.overlaps(&area));
-        // A label at the very bottom would stand among those of the time axis.
-        let inside = area.bottom <= axis.bottom + 2.0;
+        // A label at the very bottom would stand among those of the time axis; panes have a title above.
+        let inside = area.bottom <= axis.bottom + 2.0 && area.top >= f64::from(frame.header.bottom) - 2.0;
         if inside && !hidden {
             figures(pen, text, LABEL, &axis, y, pen.look.dim)?;
         }
     }
-    for (tag, middle) in chart.tags.iter().zip(&middles) {
+    // Of what the crosshair's tag covers in part, no halves of letters are left.
+    let covered = |area: &Area| cross.as_ref().is_some_and(|(tag, ..)| tag.overlaps(area));
+    for (tag, middle) in tags.iter().zip(&middles) {
         if let Some(middle) = middle {
-            boxed(pen, &tag.text, tag_area(*middle), pen.look.slot(tag.slot))?;
+            let color = bars::last_color(pen.look, chart).unwrap_or_else(|| pen.look.slot(tag.slot));
+            let area = tag_area(*middle);
+            boxed(pen, if covered(&area) { "" } else { &tag.text }, area, color)?;
         }
     }
-    let Some((area, text)) = cross else { return Ok(()) };
+    let Some((area, text, color)) = cross else { return Ok(()) };
     // A rim of ground sets it off from the tags that it covers.
-    let rim = Area { left: area.left - 1.0, right: area.right + 1.0, top: area.top - 1.0, bottom: area.bottom + 1.0 };
-    pen.rounded(rim, TAG_RADIUS_PX + 1.0, pen.look.ground)?;
-    boxed(pen, &text, area, pen.look.cross)
+    pen.rounded(area.inset(-1.0), TAG_RADIUS_PX + 1.0, pen.look.ground)?;
+    boxed(pen, &text, area, color)
+}
+
+/// Whether a notice stands instead of data: there are no values then, and none are named.
+pub(super) fn is_blank(chart: &Chart) -> bool {
+    let empty = chart.bars.as_ref().is_none_or(|bars| bars.bars.is_empty());
+    chart.notice.is_some() && empty && chart.tags.is_empty() && chart.lines.iter().all(|line| line.runs.is_empty())
+}
+
+/// The tags that leave the labels readable: that of the line in focus, then in turn the highest and the lowest.
+fn chosen(chart: &Chart, height_px: f64) -> Vec<&Tag> {
+    let most = TAGS_MAX.min((height_px * TAGS_SHARE / TAG_PITCH_PX) as usize).max(1);
+    if chart.tags.len() <= most {
+        return chart.tags.iter().collect();
+    }
+    let mut sorted: Vec<&Tag> = chart.tags.iter().collect();
+    sorted.sort_by(|a, b| a.value.total_cmp(&b.value));
+    let focus = sorted.iter().position(|tag| Some(tag.slot) == chart.focus);
+    let mut tags: Vec<&Tag> = focus.map(|at| sorted.remove(at)).into_iter().collect();
+    let rest = most.saturating_sub(tags.len());
+    tags.extend(sorted.iter().rev().take(rest.div_ceil(2)));
+    tags.extend(sorted.iter().take(rest / 2));
+    tags
+}
+
+/// Whether the mouse is in the plot of `frame`: in a grid the others only show the same instant.
+pub(super) fn under_mouse(cross: &Crosshair, frame: &Frame) -> bool {
+    frame.plot.contains(f64::from(cross.x), f64::from(cross.y))
 }
 
 /// Figures at the axis' indent, set smaller until they fit.
@@ -108,30 +147,32 @@ fn shrunk<DB: DrawingBackend>(pen: &Pen<'_, DB>, text: &str, ty: Type, room: f64
 
 /// A tag on the value axis.
 fn boxed<DB: DrawingBackend>(pen: &Pen<'_, DB>, text: &str, area: Area, color: Rgb) -> Result<(), PlotError> {
-    pen.rounded(area, TAG_RADIUS_PX, color)?;
+    let (ground, ink) = tag_colors(pen.look.theme, color);
+    pen.rounded(area, TAG_RADIUS_PX, ground)?;
     let room = area.width() - (INDENT_PX - 2.0) - 2.0;
     let (ty, text) = shrunk(pen, text, TAG, room);
-    pen.text(&text, ty, (area.left + INDENT_PX - 2.0, area.middle()), HPos::Left, ink_on(color))
+    pen.text(&text, ty, (area.left + INDENT_PX - 2.0, area.middle()), HPos::Left, ink)
 }
 
-/// Labels of the time axis, the crosshair's time, and in the corner the day.
+/// Labels of the time axis, the crosshair's time, and in the corner, if it is the window's, the day.
 pub(super) fn time_axis<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     chart: &Chart,
     frame: &Frame,
     ticks: &Ticks,
+    corner: bool,
 ) -> Result<(), PlotError> {
     let axis = Area::from(frame.time_axis);
     if axis.height() < LABEL_PX || axis.width() < TAG_PX {
         return Ok(());
     }
     let span = chart.viewport.time;
-    let (y, right_edge) = (axis.middle(), f64::from(frame.value_axis.right));
+    let (y, right_edge) = (axis.middle(), f64::from(frame.header.right.max(frame.value_axis.right)));
     let column = |time_ns: i64| axis.left + time_share(span, time_ns) * axis.width();
-    let window = Area { left: 2.0, right: right_edge - 2.0, ..axis };
+    let window = Area { left: f64::from(frame.header.left) + 2.0, right: right_edge - 2.0, ..axis };
 
     let mut taken: Vec<Area> = Vec::new();
-    let cross = cross_time(pen, chart, frame.plot, &axis, &window);
+    let cross = cross_time(pen, chart, frame, &axis, &window);
     taken.extend(cross.as_ref().map(|(area, _)| *area));
     for (time_ns, text) in &ticks.time {
         let half = pen.width(text, LABEL) / 2.0;
@@ -145,29 +186,32 @@ pub(super) fn time_axis<DB: DrawingBackend>(
     // Times of day do not say of which day: the corner does.
     let day = date_text(span.end.saturating_sub(1), &chart.zone);
     let left = right_edge - 4.0 - pen.width(&day, LABEL);
-    let corner = Area { left: left - 4.0, right: right_edge, ..axis };
-    if left > axis.right && !taken.iter().any(|t| t.overlaps(&corner)) {
+    let area = Area { left: left - 4.0, right: right_edge, ..axis };
+    if corner && left > axis.right && !taken.iter().any(|t| t.overlaps(&area)) {
         pen.text(&day, LABEL, (left, y), HPos::Left, pen.look.dim)?;
     }
     let Some((area, text)) = cross else { return Ok(()) };
     let tag = Area { top: (y - 9.0).round(), bottom: (y - 9.0).round() + TAG_PX, ..area };
-    pen.rounded(tag, TAG_RADIUS_PX, pen.look.cross)?;
-    pen.text(&text, TAG, (tag.left + 6.0, tag.middle()), HPos::Left, ink_on(pen.look.cross))
+    let (ground, ink) = tag_colors(pen.look.theme, pen.look.cross);
+    pen.rounded(tag, TAG_RADIUS_PX, ground)?;
+    pen.text(&text, TAG, (tag.left + 6.0, tag.middle()), HPos::Left, ink)
 }
 
 /// Where the crosshair's time stands on the axis, and what it says.
 fn cross_time<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     chart: &Chart,
-    plot: Rect,
+    frame: &Frame,
     axis: &Area,
     window: &Area,
 ) -> Option<(Area, String)> {
-    let cross = chart.crosshair.as_ref().filter(|c| c.x >= plot.left && c.x < plot.right)?;
+    let cross = chart.crosshair.as_ref().filter(|cross| (frame.plot.left..frame.plot.right).contains(&cross.x))?;
     let span = chart.viewport.time;
     let length_ns = (i128::from(span.end) - i128::from(span.start)) as f64;
     let text = instant_text(cross.time_ns, &chart.zone, length_ns / axis.width(), length_ns > DATED_NS as f64);
     let width = (pen.width(&text, TAG) + 12.0).ceil();
-    let left = (f64::from(cross.x) + 0.5 - width / 2.0).round();
+    let at = axis.left + time_share(span, cross.time_ns) * axis.width();
+    let x = if cross.snapped { at } else { f64::from(cross.x) + 0.5 };
+    let left = (x - width / 2.0).round();
     Some((Area { left, right: left + width, ..*axis }.moved_into(window), text))
 }

@@ -1,4 +1,4 @@
-//! Footer, notice, toast and help: words around and above the chart.
+//! Footer, toast and help: words around and above the chart.
 
 use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
@@ -6,21 +6,19 @@ use plotters_backend::DrawingBackend;
 use super::font::Type;
 use super::frame::{Frame, Hits};
 use super::pen::{Area, Paint, Pen};
-use super::{Badge, Footer, Notice, PlotError, Tone};
+use super::{Badge, Footer, PlotError, Tone};
 use crate::view::Rect;
 
 const FIGURE: Type = Type::figures(11.0);
 const HELP: Type = Type::words(12.5);
 const TITLE: Type = Type::words(17.0).bold();
 const LINE: Type = Type::words(13.5);
-const CODE: Type = Type::figures(12.5);
 const KEY: Type = Type::figures(12.0).bold();
 const TOAST: Type = Type::words(13.0);
 
 const EDGE_PX: f64 = 14.0;
 /// Footers lower than this hold no text.
 const STRIP_PX_MIN: f64 = 13.0;
-const LINE_PX: f64 = 22.0;
 const PADDING_PX: f64 = 24.0;
 /// A row of the help, and how close rows may move where the window is low.
 const KEY_ROW_PX: f64 = 24.0;
@@ -72,48 +70,6 @@ pub(super) fn footer<DB: DrawingBackend>(
         x += lead + pen.width(&shown, FIGURE);
     }
     Ok(())
-}
-
-/// A title and lines in the middle of the plot.
-pub(super) fn notice<DB: DrawingBackend>(pen: &Pen<'_, DB>, notice: &Notice, frame: &Frame) -> Result<(), PlotError> {
-    let plot = Area::from(frame.plot);
-    let room = plot.width() - 2.0 * PADDING_PX;
-    if room < 40.0 || plot.height() < 40.0 {
-        return Ok(());
-    }
-    let title = pen.fit(&notice.title, TITLE, room);
-    let fitting = ((plot.height() - 2.0 * PADDING_PX - 30.0) / LINE_PX).floor().max(0.0) as usize;
-    let fit = |line: &String| {
-        if line_width(pen, line) <= room { line.clone() } else { pen.fit(&line.replace('`', ""), LINE, room) }
-    };
-    let lines: Vec<String> = notice.lines.iter().take(fitting).map(fit).collect();
-    let widest = lines.iter().map(|line| line_width(pen, line)).fold(pen.width(&title, TITLE), f64::max);
-    let (width, height) = (widest + 2.0 * PADDING_PX, 2.0 * PADDING_PX - 4.0 + 24.0 + lines.len() as f64 * LINE_PX);
-    let area = centered(&plot, width, height).moved_into(&plot);
-    pen.panel(area, 8.0, Paint(pen.look.panel, 0.93), Paint::from(pen.look.panel_edge))?;
-
-    let x = f64::midpoint(area.left, area.right);
-    let mut y = area.top + PADDING_PX + 9.0;
-    pen.text(&title, TITLE, (x, y), HPos::Center, pen.look.tone(notice.tone))?;
-    y += 7.0;
-    for line in &lines {
-        y += LINE_PX;
-        let mut left = x - line_width(pen, line) / 2.0;
-        for (part, ty) in parts(line) {
-            pen.text(part, ty, (left, y), HPos::Left, pen.look.text)?;
-            left += pen.width(part, ty);
-        }
-    }
-    Ok(())
-}
-
-/// A line cut into words and, between backticks, what is to be typed.
-fn parts(line: &str) -> impl Iterator<Item = (&str, Type)> {
-    line.split('`').enumerate().map(|(i, part)| (part, if i % 2 == 1 { CODE } else { LINE }))
-}
-
-fn line_width<DB: DrawingBackend>(pen: &Pen<'_, DB>, line: &str) -> f64 {
-    parts(line).map(|(part, ty)| pen.width(part, ty)).sum()
 }
 
 /// A short message above the footer.
@@ -211,7 +167,7 @@ impl<'a> KeyColumn<'a> {
 }
 
 /// A box of whole pixels in the middle of another one.
-fn centered(within: &Area, width: f64, height: f64) -> Area {
+pub(super) fn centered(within: &Area, width: f64, height: f64) -> Area {
     let left = f64::midpoint(within.left, within.right) - width / 2.0;
     let top = f64::midpoint(within.top, within.bottom) - height / 2.0;
     Area::sized(left.round(), top.round(), width.ceil(), height.ceil())

@@ -8,8 +8,9 @@ use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, Sh
 use plotters_backend::{BackendCoord, DrawingBackend};
 
 use super::PlotError;
-use super::canvas::{EM_TO_SIZE, FIGURES_FAMILY, UNITS_PER_PX, WORDS_FAMILY};
+use super::canvas::{EM_TO_SIZE, FIGURES_FAMILY, UNITS_PER_PX, WORDS_FAMILY, units_per_screen_px};
 use super::font::{Face, Fonts, Type};
+use super::frame::Scale;
 use super::look::{Look, Rgb};
 use crate::view::Rect;
 
@@ -70,6 +71,11 @@ impl Area {
         x >= self.left && x <= self.right && y >= self.top && y <= self.bottom
     }
 
+    /// Smaller by so much on each side.
+    pub(super) fn inset(&self, px: f64) -> Self {
+        Self { left: self.left + px, top: self.top + px, right: self.right - px, bottom: self.bottom - px }
+    }
+
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
@@ -113,6 +119,7 @@ pub(super) struct Pen<'a, DB: DrawingBackend> {
     pub(super) area: DrawingArea<DB, Shift>,
     pub(super) fonts: &'a Fonts,
     pub(super) look: &'static Look,
+    pub(super) scale: Scale,
 }
 
 impl<DB: DrawingBackend> Pen<'_, DB> {
@@ -125,6 +132,48 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
         Ok(self.area.draw(&Rectangle::new(corners, paint.into().color().filled()))?)
     }
 
+    /// Fills a rectangle given in pixels of the screen.
+    pub(super) fn block(&self, screen: Rect, paint: impl Into<Paint>) -> Result<(), PlotError> {
+        if screen.width() == 0 || screen.height() == 0 {
+            return Ok(());
+        }
+        let unit = units_per_screen_px(self.scale);
+        let corners = [(screen.left * unit, screen.top * unit), (screen.right * unit, screen.bottom * unit)];
+        Ok(self.area.draw(&Rectangle::new(corners, paint.into().color().filled()))?)
+    }
+
+    /// A straight hairline along a column or row of pixels, whose middle is given.
+    pub(super) fn hairline(&self, from: (f64, f64), to: (f64, f64), paint: impl Into<Paint>) -> Result<(), PlotError> {
+        let path = vec![at(from.0, from.1), at(to.0, to.1)];
+        Ok(self.area.draw(&PathElement::new(path, paint.into().stroke(1.0)))?)
+    }
+
+    /// The nearest edge between two pixels of the screen.
+    pub(super) fn snapped(&self, px: f64) -> f64 {
+        (px * self.scale.factor()).round() / self.scale.factor()
+    }
+
+    /// The inside of a closed outline.
+    pub(super) fn polygon(
+        &self,
+        vertices: impl IntoIterator<Item = (f64, f64)>,
+        paint: impl Into<Paint>,
+    ) -> Result<(), PlotError> {
+        let vertices: Vec<BackendCoord> = vertices.into_iter().map(|(x, y)| at(x, y)).collect();
+        Ok(self.area.draw(&Polygon::new(vertices, paint.into().color()))?)
+    }
+
+    /// A line through some points.
+    pub(super) fn path(
+        &self,
+        points: impl IntoIterator<Item = (f64, f64)>,
+        width_px: f64,
+        paint: impl Into<Paint>,
+    ) -> Result<(), PlotError> {
+        let points: Vec<BackendCoord> = points.into_iter().map(|(x, y)| at(x, y)).collect();
+        Ok(self.area.draw(&PathElement::new(points, paint.into().stroke(width_px)))?)
+    }
+
     /// A filled box with round corners.
     pub(super) fn rounded(&self, area: Area, radius: f64, paint: impl Into<Paint>) -> Result<(), PlotError> {
         if area.width() <= 0.0 || area.height() <= 0.0 {
@@ -135,16 +184,30 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
 
     /// A box with round corners and an edge of one pixel inside its border.
     pub(super) fn panel(&self, area: Area, radius: f64, inside: Paint, edge: Paint) -> Result<(), PlotError> {
-        let inset =
-            |d: f64| Area { left: area.left + d, top: area.top + d, right: area.right - d, bottom: area.bottom - d };
         self.rounded(area, radius, inside)?;
-        let mut path = outline(inset(0.5), radius - 0.5);
+        self.outlined(area, radius, edge)
+    }
+
+    /// An edge of one pixel inside the border of a box with round corners.
+    pub(super) fn outlined(&self, area: Area, radius: f64, edge: impl Into<Paint>) -> Result<(), PlotError> {
+        let mut path = outline(area.inset(0.5), radius - 0.5);
         path.extend(path.first().copied());
-        Ok(self.area.draw(&PathElement::new(path, edge.stroke(1.0)))?)
+        Ok(self.area.draw(&PathElement::new(path, edge.into().stroke(1.0)))?)
     }
 
     pub(super) fn disc(&self, (x, y): (f64, f64), radius: f64, paint: impl Into<Paint>) -> Result<(), PlotError> {
         Ok(self.area.draw(&Circle::new(at(x, y), units(radius), paint.into().color().filled()))?)
+    }
+
+    /// A circle's outline, `width_px` thick.
+    pub(super) fn ring(
+        &self,
+        (x, y): (f64, f64),
+        radius: f64,
+        width_px: f64,
+        paint: impl Into<Paint>,
+    ) -> Result<(), PlotError> {
+        Ok(self.area.draw(&Circle::new(at(x, y), units(radius), paint.into().stroke(width_px)))?)
     }
 
     /// A straight dashed line, one pixel wide.
@@ -158,6 +221,18 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
         let points = [at(from.0, from.1), at(to.0, to.1)];
         let path = DashedPathElement::new(points, units(dash), units(space), paint.stroke(1.0));
         Ok(self.area.draw(&path)?)
+    }
+
+    /// A dotted row of pixels whose middle is given.
+    pub(super) fn dots(&self, (left, right): (f64, f64), y: f64, paint: impl Into<Paint>) -> Result<(), PlotError> {
+        let unit = units_per_screen_px(self.scale);
+        let hair = (self.scale.factor() as i32).max(1) * unit;
+        let (from, row, end) = (units(left), units(y) - unit / 2, units(right));
+        let style = paint.into().color().filled();
+        for dot in (from..end).step_by(4 * hair.unsigned_abs() as usize) {
+            self.area.draw(&Rectangle::new([(dot, row), (dot + hair, row + hair)], style))?;
+        }
+        Ok(())
     }
 
     /// One line of text, its capitals centred on the row `y`.

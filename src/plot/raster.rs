@@ -246,8 +246,8 @@ fn disc_cover(px: f32, py: f32, reach: f32) -> u8 {
 const STAMP_PX: usize = 4;
 /// Largest reach of a disc that fits into a stamp wherever its middle falls.
 const STAMP_REACH_MAX: f32 = 1.5;
-/// Places within a pixel, along one side, for which a stamp is kept: those that coordinates can name.
-const STAMP_PLACES: usize = 16;
+/// Places within a pixel, along one side, for which a stamp is kept; a disc stands at the nearest one below.
+const STAMP_PLACES: usize = 48;
 
 /// Small discs, drawn once for each place within a pixel: every vertex of every line is one.
 #[derive(Default)]
@@ -267,12 +267,16 @@ impl Stamps {
             self.kept.clear();
         }
         self.kept.resize(STAMP_PLACES * STAMP_PLACES, None);
-        let place = |x: f32| ((x - floor(x) as f32) * STAMP_PLACES as f32) as usize % STAMP_PLACES;
+        // A hair of tolerance: thirds and their like are not exact.
+        let place = |x: f32| ((x - floor(x) as f32) * STAMP_PLACES as f32 + 0.01) as usize % STAMP_PLACES;
+        let (across, down) = (place(center.0), place(center.1));
         let draw = || {
-            let (x, y) = (center.0 - corner.0 as f32, center.1 - corner.1 as f32);
+            let there =
+                |place: usize, corner: i32, x: f32| (floor(x) - corner) as f32 + place as f32 / STAMP_PLACES as f32;
+            let (x, y) = (there(across, corner.0, center.0), there(down, corner.1, center.1));
             std::array::from_fn(|i| disc_cover((i % STAMP_PX) as f32 + 0.5 - x, (i / STAMP_PX) as f32 + 0.5 - y, reach))
         };
-        match self.kept.get_mut(place(center.1) * STAMP_PLACES + place(center.0)) {
+        match self.kept.get_mut(down * STAMP_PLACES + across) {
             Some(kept) => *kept.get_or_insert_with(draw),
             None => draw(),
         }

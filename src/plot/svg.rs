@@ -1,7 +1,7 @@
 //! A scene as an SVG document, by plotters' SVG backend.
 //!
 //! plotters writes a document of its own for each layer. The layers are joined into one: the root says how fine
-//! plotters' coordinates are, and the data's layer becomes a nested `svg` element, which clips it to the plot.
+//! plotters' coordinates are, and the data of each plot becomes a nested `svg` element, which clips it to the plot.
 
 use std::fmt::Write as _;
 
@@ -12,52 +12,68 @@ use super::canvas::UNITS_PER_PX;
 use super::font::{Fonts, MIDDLE_EM};
 use super::frame::Frame;
 use super::ground::Ticks;
+use super::layers::Pane;
 use super::look::Look;
 use super::pen::Pen;
-use super::{PlotError, Scene, Size, data, ground, layers};
+use super::{PlotError, Scene, bars, data, layers};
+use crate::view::Rect;
 
 pub(super) fn document(scene: &Scene, frame: &Frame, fonts: &Fonts) -> Result<String, PlotError> {
-    let (frame, size) = (*frame, frame.size);
-    let ticks = Ticks::new(&scene.chart, &frame, fonts);
-    let under = layer(size, scene, fonts, |pen| ground::draw(pen, &frame, &scene.chart, &ticks))?;
-    let lines = layer(size, scene, fonts, |pen| data::draw(pen, &scene.chart, &frame))?;
-    let over = layer(size, scene, fonts, |pen| layers::front(pen, scene, &frame, &ticks))?;
-
-    let Size { width, height } = size;
-    let units = |px: i32| px * UNITS_PER_PX;
-    let (fine_width, fine_height) = (units(width as i32), units(height as i32));
-    let mut out = String::with_capacity(under.len() + lines.len() + over.len() + 512);
-    let written = (|| {
-        write!(out, r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" "#)?;
-        writeln!(out, r#"viewBox="0 0 {fine_width} {fine_height}">"#)?;
-        out.push_str(&under);
-        let plot = frame.plot;
-        if plot.width() > 0 && plot.height() > 0 {
-            let (x, y, w, h) = (units(plot.left), units(plot.top), units(plot.width()), units(plot.height()));
-            write!(out, r#"<svg x="{x}" y="{y}" width="{w}" height="{h}" viewBox="{x} {y} {w} {h}" "#)?;
-            writeln!(out, r#"stroke-linejoin="round">"#)?;
-            out.push_str(&lines);
-            out.push_str("</svg>\n");
-        }
-        out.push_str(&over);
-        out.push_str("</svg>\n");
-        Ok::<(), std::fmt::Error>(())
-    })();
-    written.map_err(|error| PlotError::Draw(error.to_string()))?;
+    let frame = *frame;
+    let ticks: Vec<Ticks> = layers::charts(scene, &frame)
+        .iter()
+        .enumerate()
+        .map(|(index, chart)| Ticks::new(chart, &frame.pane(index), fonts))
+        .collect();
+    let panes = layers::panes(scene, &frame, &ticks);
+    let layer = |draw: &dyn Fn(&Pen<'_, SVGBackend<'_>>) -> Result<(), PlotError>| layer(&frame, scene, fonts, draw);
+    let under = layer(&|pen| layers::back(pen, scene, &frame, &panes))?;
+    let over = layer(&|pen| layers::front(pen, scene, &frame, &panes))?;
+    let (width, height) = (frame.header.right, frame.footer.bottom);
+    let mut out = format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {} {}">"#,
+        width * UNITS_PER_PX,
+        height * UNITS_PER_PX,
+    );
+    out.push('\n');
+    out.push_str(&under);
+    for pane in &panes {
+        let Pane { chart, frame, common, .. } = *pane;
+        clipped(&mut out, frame.plot, &layer(&|pen| data::draw(pen, chart, &frame, common))?);
+        clipped(&mut out, frame.volume, &layer(&|pen| bars::volume(pen, chart, &frame, common))?);
+    }
+    out.push_str(&over);
+    out.push_str("</svg>\n");
     Ok(out)
+}
+
+/// Adds `elements`, of which only what lies in `clip` is seen.
+fn clipped(out: &mut String, clip: Rect, elements: &str) {
+    if clip.width() == 0 || clip.height() == 0 || elements.trim().is_empty() {
+        return;
+    }
+    let [x, y, w, h] = [clip.left, clip.top, clip.width(), clip.height()].map(|px| px * UNITS_PER_PX);
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        r#"<svg x="{x}" y="{y}" width="{w}" height="{h}" viewBox="{x} {y} {w} {h}" stroke-linejoin="round">"#
+    );
+    out.push_str(elements);
+    out.push_str("</svg>\n");
 }
 
 /// The elements that `draw` makes, without the document around them.
 fn layer(
-    size: Size,
+    frame: &Frame,
     scene: &Scene,
     fonts: &Fonts,
     draw: impl FnOnce(&Pen<'_, SVGBackend<'_>>) -> Result<(), PlotError>,
 ) -> Result<String, PlotError> {
     let mut text = String::new();
-    let fine = (size.width * UNITS_PER_PX as u32, size.height * UNITS_PER_PX as u32);
-    let pen =
-        Pen { area: SVGBackend::with_string(&mut text, fine).into_drawing_area(), fonts, look: Look::new(scene.theme) };
+    let units = |px: i32| (px * UNITS_PER_PX).unsigned_abs();
+    let fine = (units(frame.header.right), units(frame.footer.bottom));
+    let area = SVGBackend::with_string(&mut text, fine).into_drawing_area();
+    let pen = Pen { area, fonts, look: Look::new(scene.theme), scale: frame.scale };
     draw(&pen)?;
     pen.area.present()?;
     drop(pen);

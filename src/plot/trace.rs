@@ -1,5 +1,7 @@
 //! A run of points becomes the polylines that are visible of it.
 //!
+//! Columns are those of the screen: pixels are the screen's here, whatever the scale of the layout.
+//!
 //! Everything happens in `f64` before coordinates become plotters' integers: points may lie any distance outside the
 //! view, and each segment is cut to the plot (Liang and Barsky, "A New Concept and Method for Line Clipping", 1984)
 //! before it is rasterised, so that far ends neither overflow nor cost time, and lines leave at the right angle.
@@ -7,7 +9,6 @@
 use plotters_backend::BackendCoord;
 
 use super::axes::{difference, value_share};
-use super::canvas::UNITS_PER_PX;
 use super::pen::Area;
 use super::scene::Point;
 use crate::view::{Rect, TimeSpan, Transform, Viewport};
@@ -65,18 +66,19 @@ impl Place {
     }
 }
 
-/// The visible strokes of `run` when `viewport` fills `plot`. Points that are not finite are left out.
-pub(super) fn strokes(run: &[Point], viewport: Viewport, plot: Rect) -> Vec<Stroke> {
+/// The visible strokes of `run` when `viewport` fills `plot`, of which a pixel has so many units. Points that are not
+/// finite are left out.
+pub(super) fn strokes(run: &[Point], viewport: Viewport, plot: Rect, unit: i32) -> Vec<Stroke> {
     let place = Place::new(viewport, plot);
     let mut vertices: Vec<(f64, f64)> = Vec::with_capacity(run.len());
     vertices.extend(run.iter().filter(|point| point.value.is_finite()).map(|point| place.vertex(point)));
     let Some(&first) = vertices.first() else { return Vec::new() };
     if vertices.iter().all(|v| (v.0 - first.0).abs() < 1.0 && (v.1 - first.1).abs() < 1.0) {
         let inside = plot.contains(first.0, first.1) || on_far_edge(plot, first);
-        return if inside { vec![Stroke::Dot(quantise(first))] } else { Vec::new() };
+        return if inside { vec![Stroke::Dot(quantise(first, unit))] } else { Vec::new() };
     }
     straighten(&mut vertices, plot);
-    cut(&vertices, plot)
+    cut(&vertices, plot, unit)
 }
 
 /// The last column and row belong to the plot: the newest tick lies exactly on the right edge.
@@ -104,7 +106,7 @@ fn straighten(vertices: &mut [(f64, f64)], plot: Rect) {
 }
 
 /// Cuts a polyline to the plot; each visible stretch becomes one stroke.
-fn cut(vertices: &[(f64, f64)], plot: Rect) -> Vec<Stroke> {
+fn cut(vertices: &[(f64, f64)], plot: Rect, unit: i32) -> Vec<Stroke> {
     let plot = Area::from(plot);
     let bounds = Area {
         left: plot.left - MARGIN_PX,
@@ -127,7 +129,7 @@ fn cut(vertices: &[(f64, f64)], plot: Rect) -> Vec<Stroke> {
             finish(&mut path);
             continue;
         };
-        let (start, end) = (quantise(from), quantise(to));
+        let (start, end) = (quantise(from, unit), quantise(to, unit));
         if path.last() != Some(&start) {
             finish(&mut path);
             path.push(start);
@@ -178,8 +180,8 @@ fn visible(a: (f64, f64), b: (f64, f64), bounds: &Area) -> Option<((f64, f64), (
     Some((along(enter), along(leave)))
 }
 
-fn quantise((x, y): (f64, f64)) -> BackendCoord {
-    let scale = f64::from(UNITS_PER_PX);
+fn quantise((x, y): (f64, f64), unit: i32) -> BackendCoord {
+    let scale = f64::from(unit);
     (whole(x * scale + 0.5), whole(y * scale + 0.5))
 }
 
@@ -207,12 +209,12 @@ mod tests {
     #[test]
     fn extremes_are_cut_at_the_right_angle() {
         let run = [point(i64::MIN, f64::MIN), point(i64::MAX, f64::MAX)];
-        for stroke in strokes(&run, view(), PLOT) {
+        for stroke in strokes(&run, view(), PLOT, 16) {
             let Stroke::Path(path) = stroke else { continue };
             assert!(path.iter().all(|&(x, y)| (96..=1_824).contains(&x) && (96..=1_024).contains(&y)), "{path:?}");
         }
         // From one corner of a view ten times larger to the other: the same diagonal.
-        let strokes = strokes(&[point(-10_000, -500.0), point(10_000, 500.0)], view(), PLOT);
+        let strokes = strokes(&[point(-10_000, -500.0), point(10_000, 500.0)], view(), PLOT, 16);
         let [Stroke::Path(path)] = strokes.as_slice() else { panic!("{strokes:?}") };
         let [(x0, y0), (x1, y1)] = path[..] else { panic!("{path:?}") };
         assert_eq!((x1 - x0, y0 - y1), ((100 + 8) * 16, (50 + 4) * 16), "{path:?}");
@@ -221,15 +223,15 @@ mod tests {
     #[test]
     fn a_run_that_leaves_and_returns_is_two_strokes() {
         let run = [point(100, 10.0), point(200, 900.0), point(800, 900.0), point(900, 10.0)];
-        assert_eq!(strokes(&run, view(), PLOT).len(), 2);
-        assert!(strokes(&[point(-500, 10.0), point(-400, 20.0)], view(), PLOT).is_empty());
+        assert_eq!(strokes(&run, view(), PLOT, 16).len(), 2);
+        assert!(strokes(&[point(-500, 10.0), point(-400, 20.0)], view(), PLOT, 16).is_empty());
     }
 
     #[test]
     fn a_lone_point_is_a_dot_inside_the_plot_only() {
-        assert_eq!(strokes(&[point(500, 25.0)], view(), PLOT), [Stroke::Dot((60 * 16, 35 * 16))]);
-        assert_eq!(strokes(&[point(1_000, 0.0)], view(), PLOT).len(), 1);
-        assert!(strokes(&[point(5_000, 25.0)], view(), PLOT).is_empty());
-        assert!(strokes(&[point(500, f64::NAN)], view(), PLOT).is_empty());
+        assert_eq!(strokes(&[point(500, 25.0)], view(), PLOT, 16), [Stroke::Dot((60 * 16, 35 * 16))]);
+        assert_eq!(strokes(&[point(1_000, 0.0)], view(), PLOT, 16).len(), 1);
+        assert!(strokes(&[point(5_000, 25.0)], view(), PLOT, 16).is_empty());
+        assert!(strokes(&[point(500, f64::NAN)], view(), PLOT, 16).is_empty());
     }
 }

@@ -1,13 +1,19 @@
 //! Ticks of the value axis, and how values are written.
 
 use super::AxisKind;
+use super::log_ticks::{decimals_for, log_ticks, price_text};
 use crate::view::ValueSpan;
 
-/// Least distance between two ticks, px.
-const SPACING_PX: f64 = 44.0;
+/// Least distance between two ticks, px: on high axes calm, on low ones as close as labels can be read.
+pub(super) fn spacing_px(height_px: f64) -> f64 {
+    if height_px < LOW_PX { 32.0 } else { 44.0 }
+}
+
+/// Axes lower than this have few labels anyway.
+const LOW_PX: f64 = 420.0;
 
 /// Digits after the point beyond which a value is written in powers of ten: the axis has room for about nine figures.
-const DECIMALS_MAX: usize = 8;
+pub(super) const DECIMALS_MAX: usize = 8;
 
 /// Figures that the axis has room for, those before the point included.
 const FIGURES_MAX: usize = 9;
@@ -16,23 +22,27 @@ const FIGURES_MAX: usize = 9;
 const DIGITS_MAX: usize = 15;
 
 /// Values from here on are written in powers of ten.
-const PLAIN_MAX: f64 = 1e8;
+pub(super) const PLAIN_MAX: f64 = 1e8;
 
 /// Largest whole number of steps that `f64` counts exactly.
 const STEPS_MAX: f64 = 9e15;
 
 /// A step is at least this many times what `f64` can tell apart.
-const RESOLUTION_STEPS: f64 = 64.0;
+pub(super) const RESOLUTION_STEPS: f64 = 64.0;
 
 /// Most ticks on an axis: more than the highest monitor can label.
-const TICKS_MAX: usize = 512;
+pub(super) const TICKS_MAX: usize = 512;
 
 /// Ticks for an axis of `height_px` that shows `span`, as (value, label), strictly increasing and inside the span, at
-/// steps of 1, 2 or 5 times a power of ten. `decimals` is the least that prices are written with.
+/// steps of 1, 2 or 5 times a power of ten; on a logarithmic axis at logarithms of round prices, labelled with those.
+/// `decimals` is the least that prices are written with.
 pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> Vec<(f64, String)> {
+    if axis == AxisKind::Log {
+        return log_ticks(span, height_px, decimals);
+    }
     let widest = span.lo.abs().max(span.hi.abs());
     // Steps near the resolution of f64 would fall unevenly.
-    let least = ((span.hi - span.lo) * SPACING_PX / height_px).max(widest * f64::EPSILON * RESOLUTION_STEPS);
+    let least = ((span.hi - span.lo) * spacing_px(height_px) / height_px).max(widest * f64::EPSILON * RESOLUTION_STEPS);
     if !(least.is_finite() && least > 0.0) {
         return Vec::new();
     }
@@ -68,14 +78,14 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
 }
 
 /// As many of the `decimals` as there is room for behind values up to `widest`.
-fn fitting(decimals: usize, widest: f64) -> usize {
+pub(super) fn fitting(decimals: usize, widest: f64) -> usize {
     let whole = if widest >= 10.0 { widest.log10().floor() as usize + 1 } else { 1 };
     let commas = (whole - 1) / 3;
     decimals.min(FIGURES_MAX.saturating_sub(whole + commas))
 }
 
 /// The smallest digit * 10^exponent that is at least `least`, with a digit of 1, 2 or 5.
-fn nice_step(least: f64) -> (f64, i32) {
+pub(super) fn nice_step(least: f64) -> (f64, i32) {
     let exponent = least.log10().floor() as i32;
     let mantissa = least / 10_f64.powi(exponent);
     // A hair of tolerance: 0.2 / 0.1 must not count as more than 2.
@@ -88,7 +98,8 @@ fn nice_step(least: f64) -> (f64, i32) {
 /// A value as the axis writes it.
 pub(super) fn value_text(value: f64, axis: AxisKind, decimals: usize) -> String {
     match axis {
-        AxisKind::Price | AxisKind::Log => plain(value, decimals),
+        AxisKind::Price => plain(value, decimals),
+        AxisKind::Log => price_text(value, decimals),
         AxisKind::Percent => percent_text(value, decimals),
     }
 }
@@ -109,7 +120,7 @@ pub(super) fn percent_text(percent: f64, decimals: usize) -> String {
     format!("{sign}{text}%")
 }
 
-fn plain(value: f64, decimals: usize) -> String {
+pub(super) fn plain(value: f64, decimals: usize) -> String {
     let text = if value.abs() >= PLAIN_MAX || decimals > DECIMALS_MAX {
         format!("{value:.3e}")
     } else {
@@ -137,13 +148,16 @@ fn grouped(text: &str) -> String {
     grouped + fraction
 }
 
-/// Decimals that the value under a cursor deserves: about one in ten rows changes the last one.
-pub(super) fn decimals_per_px(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> usize {
+/// Decimals that a `value` under a cursor deserves: about one in ten rows changes the last one.
+pub(super) fn decimals_at(value: f64, span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> usize {
     let step = (span.hi / 2.0 - span.lo / 2.0) * 2.0 / height_px.max(1.0);
-    let needed = if step > 0.0 { (-step.log10()).floor().clamp(0.0, DECIMALS_MAX as f64) as usize } else { 0 };
     match axis {
-        AxisKind::Price | AxisKind::Log => needed.max(fitting(decimals, span.lo.abs().max(span.hi.abs()))),
-        AxisKind::Percent => needed.clamp(2, 4),
+        AxisKind::Price => decimals_for(step).max(fitting(decimals, span.lo.abs().max(span.hi.abs()))),
+        AxisKind::Percent => decimals_for(step).clamp(2, 4),
+        AxisKind::Log => {
+            let price = 10_f64.powf(value).min(f64::MAX);
+            decimals_for(price * step * std::f64::consts::LN_10).max(fitting(decimals, price))
+        }
     }
 }
 
@@ -177,7 +191,7 @@ mod tests {
             for pair in ticks.windows(2) {
                 prop_assert!(pair[0].0 < pair[1].0);
                 let px = (pair[1].0 - pair[0].0) / (span.hi - span.lo) * height;
-                prop_assert!(px > SPACING_PX * 0.9, "{px}");
+                prop_assert!(px > spacing_px(height) * 0.9, "{px}");
                 prop_assert!(pair[0].1 != pair[1].1, "{pair:?}");
             }
             for (value, _) in ticks {
@@ -188,7 +202,9 @@ mod tests {
         #[test]
         fn any_finite_span_is_survived(a in any::<f64>(), b in any::<f64>(), height in any::<f64>()) {
             value_ticks(ValueSpan { lo: a.min(b), hi: a.max(b) }, height, AxisKind::Percent, 2);
-            decimals_per_px(ValueSpan { lo: a.min(b), hi: a.max(b) }, height, AxisKind::Percent, 2);
+            for axis in [AxisKind::Price, AxisKind::Percent, AxisKind::Log] {
+                decimals_at(a, ValueSpan { lo: a.min(b), hi: a.max(b) }, height, axis, 2);
+            }
         }
     }
 

@@ -163,18 +163,32 @@ fn draw_toast(sheet: &mut Sheet<'_>, layout: &Layout, toast: &Word) {
     sheet.text(area.x + 1, row, &toast.text, columns.saturating_sub(2), style);
 }
 
+impl Layout {
+    /// The search box, at the top of the plot.
+    fn search_box(&self, search: &Search) -> Rect {
+        const COLUMNS: u16 = 44;
+        let rows = search.found.len() as u16 + 3 + u16::from(search.more > 0);
+        Rect { y: self.plot.y, ..centred(self.plot, COLUMNS, rows) }
+    }
+
+    /// Where each finding of a search can be clicked, in dots from the plot's top left.
+    pub fn findings(&self, search: &Search) -> Vec<crate::view::Rect> {
+        let area = self.search_box(search);
+        let rows = area.y + 2..area.bottom().saturating_sub(1);
+        let found = rows.take(search.found.len());
+        found.map(|y| self.dots_of(Rect { x: area.x + 1, y, width: area.width - 2, height: 1 })).collect()
+    }
+}
+
 fn draw_search(sheet: &mut Sheet<'_>, layout: &Layout, search: &Search) {
-    const COLUMNS: u16 = 44;
-    let more = u16::from(search.more > 0);
-    let rows = search.found.len() as u16 + 3 + more;
-    let area = centred(layout.plot, COLUMNS, rows);
-    let inside = panel(sheet, Rect { y: layout.plot.y, ..area }, sheet.look.info);
+    let inside = panel(sheet, layout.search_box(search), sheet.look.info);
     let (look, colors) = (sheet.look, sheet.colors);
     let text = colors.style(look.text, look.strip);
     sheet.text(inside.x + 1, inside.y, &format!("/{}\u{258f}", search.query), inside.width - 1, text);
     for (number, (row, entry)) in (inside.y + 1..inside.bottom()).zip(&search.found).enumerate() {
         let style = if number == search.chosen { text.add_modifier(Modifier::REVERSED) } else { text };
-        sheet.text(inside.x + 1, row, "\u{25a0}", 1, colors.style(entry.color, look.strip));
+        let square = if entry.visible { "\u{25a0}" } else { "\u{25a1}" };
+        sheet.text(inside.x + 1, row, square, 1, colors.style(entry.color, look.strip));
         let x = sheet.text(inside.x + 3, row, &entry.symbol, inside.width - 3, style);
         sheet.text_left_of(inside.right() - 1, row, &entry.last, inside.right().saturating_sub(x + 2), text);
     }

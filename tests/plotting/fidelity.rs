@@ -4,7 +4,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
-use tickscope::plot::{Frame, Point, Scene, Size};
+use tickscope::plot::{Arrangement, Frame, Painter, Point, Scale, Scene, Size};
 use tickscope::series::{Book, BookConfig, History, Series, TickRef};
 use tickscope::view::{TimeSpan, ValueSpan, Viewport};
 
@@ -48,17 +48,28 @@ fn book(ticks: impl IntoIterator<Item = (i64, f64)>) -> Book {
     book
 }
 
-fn drawn(series: &Series, span: TimeSpan, run: Vec<Point>) -> Picture {
+fn drawn(series: &Series, span: TimeSpan, run: Vec<Point>, frame: &Frame) -> Picture {
     let range = series.range(span).unwrap();
     let mut drawn: Scene = scene();
     drawn.chart.viewport = Viewport { time: span, value: ValueSpan::fit(range.min.price, range.max.price) };
     drawn.chart.lines = vec![line(0, vec![run])];
-    Picture::of(&drawn, WINDOW)
+    if frame.panes() > 1 {
+        drawn.grid = vec![drawn.chart.clone(); frame.panes()];
+    }
+    Picture::on(&mut Painter::new().unwrap(), &drawn, frame)
 }
 
 #[track_caller]
 fn compare(name: &str, series: &Series, span: TimeSpan) {
-    let columns = Frame::new(WINDOW).plot.width().unsigned_abs();
+    for scale in [Scale::One, Scale::OneAndHalf, Scale::Two] {
+        compare_on(name, series, span, &Frame::arranged(WINDOW, scale, Arrangement::Single));
+    }
+    compare_on(name, series, span, &Frame::arranged(WINDOW, Scale::OneAndHalf, Arrangement::Grid { panes: 5 }));
+}
+
+#[track_caller]
+fn compare_on(name: &str, series: &Series, span: TimeSpan, frame: &Frame) {
+    let columns = frame.columns();
     let mut extracted = Vec::new();
     series.extract(span, columns, &mut extracted);
     let few = extracted.iter().map(|sample| Point { time_ns: sample.time_ns, value: sample.price }).collect();
@@ -67,8 +78,9 @@ fn compare(name: &str, series: &Series, span: TimeSpan) {
     let all: Vec<Point> =
         before.into_iter().chain(series.iter_range(span)).chain(series.at_or_after(span.end)).map(point).collect();
     let (ticks, kept) = (all.len(), extracted.len());
-    let found = Difference::between(&drawn(series, span, all), &drawn(series, span, few));
-    assert_eq!(found, Difference::default(), "{name}: {ticks} ticks, {kept} of them drawn");
+    let found = Difference::between(&drawn(series, span, all, frame), &drawn(series, span, few, frame));
+    let scale = frame.scale;
+    assert_eq!(found, Difference::default(), "{name} at {scale:?}: {ticks} ticks, {kept} of them drawn");
 }
 
 /// Parts of a series' whole time, and the same again off the grid.

@@ -30,6 +30,7 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("epaint_default_fonts", &["plot"]),
     ("minifb", &["window"]),
     ("ratatui", &["terminal"]),
+    ("parquet", &["store"]),
     ("rustix", &["terminal"]),
     ("etcetera", &["cli"]),
     ("toml", &["cli", "consumer"]),

@@ -1,0 +1,258 @@
+//! Candles, OHLC bars, and the volume below them: whole pixels of the screen, so that all bars of a chart look alike.
+
+use plotters::style::text_anchor::HPos;
+use plotters_backend::DrawingBackend;
+
+use super::font::Type;
+use super::frame::Frame;
+use super::ground::LABEL;
+use super::look::{Look, Rgb};
+use super::pen::{Area, Paint, Pen};
+use super::{Bar, BarStyle, Bars, Chart, GapBand, PlotError, data};
+use crate::view::{Rect, Transform, ValueSpan, Viewport};
+
+const TITLE: Type = Type::words(12.5);
+/// Share of its interval that a body takes.
+const BODY_SHARE: f64 = 0.72;
+/// Narrower intervals, in pixels of the screen, have sticks from low to high.
+const STICK_PX: f64 = 3.0;
+/// Opacity of volume, and of volume that is a stick: that would sink into the ground.
+const VOLUME_SHARE: f64 = 0.5;
+const VOLUME_STICK_SHARE: f64 = 0.8;
+/// Volume panes from this height on have a title above their highest bar.
+const TITLED_PX: i32 = 48;
+const TITLE_PX: i32 = 22;
+/// How far outside the plot rows may lie, px: enough to be cut off there.
+const BEYOND_PX: f64 = 4.0;
+
+/// The columns of a bar, in pixels of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Columns {
+    body: (i32, i32),
+    wick: (i32, i32),
+}
+
+impl Columns {
+    /// Of an interval between two edges. Body and wick are both odd or both even, so that the wick is in the middle;
+    /// bodies of intervals of one length are equally wide and at least a pixel apart where there is room.
+    fn between((from, to): (f64, f64), hair_px: i32) -> Self {
+        let room = to - from;
+        let middle = f64::midpoint(from, to);
+        let hair_px = if room < STICK_PX * f64::from(hair_px) { 1 } else { hair_px };
+        let around = |px: i32| {
+            // Halves go the same way on both sides of zero.
+            let left = (middle - f64::from(px) / 2.0 + 0.5).floor() as i32;
+            (left, left + px)
+        };
+        let mut body_px = hair_px;
+        if room >= STICK_PX {
+            // A hair of tolerance: a length of 7 px may come out as 6.999.
+            let whole = (room + 1e-6) as i32;
+            body_px = ((room * BODY_SHARE) as i32).min(whole - 1);
+            body_px -= (body_px - hair_px).rem_euclid(2);
+        }
+        Self { body: around(body_px.max(hair_px)), wick: around(hair_px) }
+    }
+}
+
+/// Where bars fall.
+struct Place {
+    transform: Transform,
+    hair_px: i32,
+}
+
+impl Place {
+    fn new<DB: DrawingBackend>(pen: &Pen<'_, DB>, viewport: Viewport, screen: Rect) -> Self {
+        Self { transform: Transform { viewport, rect: screen }, hair_px: (pen.scale.factor() as i32).max(1) }
+    }
+
+    /// `None` for bars outside the plot.
+    fn columns(&self, bar: &Bar) -> Option<Columns> {
+        let columns = Columns::between((self.transform.x(bar.start_ns), self.transform.x(bar.end_ns)), self.hair_px);
+        let (left, right) = (columns.body.0.min(columns.wick.0), columns.body.1.max(columns.wick.1));
+        (right > self.transform.rect.left && left < self.transform.rect.right).then_some(columns)
+    }
+
+    /// The pixel row that a value falls into.
+    fn row(&self, value: f64) -> i32 {
+        let rect = self.transform.rect;
+        let (top, bottom) = (f64::from(rect.top) - BEYOND_PX, f64::from(rect.bottom) + BEYOND_PX);
+        self.transform.y(value).clamp(top, bottom).floor() as i32
+    }
+}
+
+fn color(look: &Look, bar: &Bar) -> Rgb {
+    if bar.close >= bar.open { look.gain } else { look.loss }
+}
+
+/// Draws the bars of a plot.
+pub(super) fn draw<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    bars: &Bars,
+    viewport: Viewport,
+    frame: &Frame,
+) -> Result<(), PlotError> {
+    let place = Place::new(pen, viewport, frame.screen(frame.plot));
+    for bar in &bars.bars {
+        let finite = [bar.open, bar.high, bar.low, bar.close].into_iter().all(f64::is_finite);
+        let Some(columns) = place.columns(bar).filter(|_| finite) else { continue };
+        let paint = color(pen.look, bar);
+        let block =
+            |(left, right): (i32, i32), top: i32, bottom: i32| pen.block(Rect { left, top, right, bottom }, paint);
+        // Every row that a price of the bar falls into, the lowest one's included.
+        block(columns.wick, place.row(bar.high), place.row(bar.low) + 1)?;
+        if columns.body.1 - columns.body.0 <= columns.wick.1 - columns.wick.0 {
+            continue;
+        }
+        let (open, close) = (place.row(bar.open), place.row(bar.close));
+        match bars.style {
+            BarStyle::Candles => block(columns.body, open.min(close), open.max(close) + 1)?,
+            BarStyle::Ohlc => {
+                block((columns.body.0, columns.wick.0), open, open + place.hair_px)?;
+                block((columns.wick.1, columns.body.1), close, close + place.hair_px)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Colour of a chart's tags where it is drawn in bars: that of the last one.
+pub(super) fn last_color(look: &Look, chart: &Chart) -> Option<Rgb> {
+    chart.bars.as_ref()?.bars.last().map(|bar| color(look, bar))
+}
+
+/// Dotted rows from the tags through the plot.
+pub(super) fn last_prices<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    frame: &Frame,
+) -> Result<(), PlotError> {
+    let place = Place::new(pen, chart.viewport, frame.screen(frame.plot));
+    let plot = Area::from(frame.plot);
+    let Some(color) = last_color(pen.look, chart) else { return Ok(()) };
+    for tag in &chart.tags {
+        let row = place.row(tag.value);
+        if row < place.transform.rect.top || row >= place.transform.rect.bottom {
+            continue;
+        }
+        let unit = 1.0 / pen.scale.factor();
+        let y = (f64::from(row) + 0.5) * unit;
+        pen.dots((plot.left, plot.right), y, Paint(color, 0.8))?;
+    }
+    Ok(())
+}
+
+/// Highest volume in view.
+fn volume_max(chart: &Chart) -> f64 {
+    let span = chart.viewport.time;
+    let bars = chart.bars.iter().flat_map(|bars| &bars.bars);
+    let visible = bars.filter(|bar| bar.end_ns > span.start && bar.start_ns < span.end && bar.volume.is_finite());
+    visible.map(|bar| bar.volume).fold(0.0, f64::max)
+}
+
+/// The pane below the plot.
+pub(super) fn volume<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    frame: &Frame,
+    common: &[GapBand],
+) -> Result<(), PlotError> {
+    let pane = frame.volume;
+    if pane.width() == 0 || pane.height() == 0 || !chart.volume {
+        return Ok(());
+    }
+    let below = Frame { plot: pane, ..*frame };
+    data::bands(pen, chart, &below, common)?;
+    let most = volume_max(chart);
+    let bars = Rect { top: bars_top(pane), ..pane };
+    if let Some(data) = chart.bars.as_ref().filter(|_| most > 0.0) {
+        let value = ValueSpan { lo: 0.0, hi: most };
+        let place = Place::new(pen, Viewport { value, ..chart.viewport }, frame.screen(bars));
+        for bar in data.bars.iter().filter(|bar| bar.volume > 0.0) {
+            let Some(columns) = place.columns(bar) else { continue };
+            // However little was traded is a row.
+            let top = place.row(bar.volume).min(place.transform.rect.bottom - 1);
+            let (left, right) = columns.body;
+            let bottom = place.transform.rect.bottom;
+            let share = if right - left > 1 { VOLUME_SHARE } else { VOLUME_STICK_SHARE };
+            pen.block(Rect { left, top, right, bottom }, Paint(color(pen.look, bar), share))?;
+        }
+    }
+    if pane.height() >= TITLED_PX {
+        let at = (f64::from(pane.left) + 8.0, f64::from(pane.top) + f64::from(TITLE_PX) / 2.0 + 1.0);
+        pen.text("Volume", TITLE, at, HPos::Left, pen.look.dim)?;
+    }
+    Ok(())
+}
+
+fn bars_top(pane: Rect) -> i32 {
+    if pane.height() >= TITLED_PX { pane.top + TITLE_PX } else { pane.top + 2 }
+}
+
+/// The highest volume, beside the top of its bar on the value axis.
+pub(super) fn volume_label<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    frame: &Frame,
+) -> Result<(), PlotError> {
+    let (pane, axis, most) = (frame.volume, Area::from(frame.value_axis), volume_max(chart));
+    if !chart.volume || pane.height() < TITLE_PX || axis.width() < 30.0 || most <= 0.0 {
+        return Ok(());
+    }
+    let y = f64::from(bars_top(pane)).max(f64::from(pane.top) + 8.0);
+    pen.text(&compact(most), LABEL, (axis.left + 9.0, y), HPos::Left, pen.look.dim)
+}
+
+/// A number in a few figures: `940`, `38.6k`, `1.2M`.
+fn compact(value: f64) -> String {
+    const UNITS: [(f64, &str); 4] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    if value >= 1e15 {
+        return format!("{value:.1e}");
+    }
+    match UNITS.into_iter().find(|(unit, _)| value >= *unit * 0.9995) {
+        Some((unit, name)) if value / unit >= 99.95 => format!("{:.0}{name}", value / unit),
+        Some((unit, name)) => format!("{:.1}{name}", value / unit),
+        None if value >= 9.995 => format!("{value:.0}"),
+        None => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bars_are_centred_equally_wide_and_apart(
+            start in -50.0_f64..50.0, width in 0.1_f64..80.0, hair in 1_i32..=2,
+        ) {
+            let bars: Vec<Columns> = (0..20)
+                .map(|i| {
+                    let from = start + f64::from(i) * width;
+                    Columns::between((from, start + f64::from(i + 1) * width), hair)
+                })
+                .collect();
+            let px = |(left, right): (i32, i32)| right - left;
+            for bar in &bars {
+                prop_assert_eq!(bar.body.0 + bar.body.1, bar.wick.0 + bar.wick.1, "the wick is in the middle");
+                prop_assert!(px(bar.body) >= 1 && px(bar.wick) >= 1);
+                prop_assert_eq!(px(bar.body), px(bars[0].body));
+                if width < STICK_PX {
+                    prop_assert_eq!(px(bar.body), px(bar.wick));
+                }
+            }
+            if width >= STICK_PX {
+                for pair in bars.windows(2) {
+                    prop_assert!(pair[1].body.0 > pair[0].body.1, "{pair:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn volumes_are_written_in_a_few_figures() {
+        let shown = [0.5, 9.996, 940.0, 999.9, 38_650.0, 1_250_000.0, 999_999.0, 4e16].map(compact);
+        assert_eq!(shown, ["0.50", "10", "940", "1.0k", "38.6k", "1.2M", "1.0M", "4.0e16"]);
+    }
+}

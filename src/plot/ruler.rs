@@ -1,0 +1,137 @@
+//! Rectangles that the user draws over a plot: a measurement, a box to zoom into.
+
+use plotters::style::text_anchor::HPos;
+use plotters_backend::DrawingBackend;
+
+use super::axes::{time_share, value_share};
+use super::font::Type;
+use super::frame::Frame;
+use super::pen::{Area, Paint, Pen};
+use super::{Chart, PlotError, Ruler, Selection};
+
+const LINE: Type = Type::figures(12.0);
+const ROW_PX: f64 = 17.0;
+const PADDING_PX: f64 = 9.0;
+/// From the measured rectangle to what it says.
+const AWAY_PX: f64 = 8.0;
+/// Length and half the width of an arrow's head.
+const HEAD_PX: (f64, f64) = (7.0, 4.0);
+/// Shorter arrows have no head.
+const HEADED_PX: f64 = 14.0;
+/// How much of the chart shines through around a box.
+const DIMMED: f64 = 0.5;
+
+/// The measured rectangle with an arrow along each side, and what was measured.
+pub(super) fn draw<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    ruler: &Ruler,
+    chart: &Chart,
+    frame: &Frame,
+) -> Result<(), PlotError> {
+    let plot = Area::from(frame.plot);
+    if plot.width() < 20.0 || plot.height() < 20.0 {
+        return Ok(());
+    }
+    let viewport = chart.viewport;
+    let place = |time_ns: i64, value: f64| {
+        let x = plot.left + time_share(viewport.time, time_ns) * plot.width();
+        let y = plot.bottom - value_share(viewport.value, value) * plot.height();
+        (x, if y.is_nan() { plot.bottom } else { y })
+    };
+    let (from, to) = (place(ruler.from.time_ns, ruler.from.value), place(ruler.to.time_ns, ruler.to.value));
+    let inside = |(x, y): (f64, f64)| (x.clamp(plot.left, plot.right), y.clamp(plot.top, plot.bottom));
+    let (a, b) = (inside(from), inside(to));
+    let area = spanned(a, b);
+    let color = if ruler.rising { pen.look.gain } else { pen.look.loss };
+    pen.fill(area, Paint(color, 0.13))?;
+    let (x, y) = (f64::midpoint(area.left, area.right), area.middle());
+    // An arrow whose end lies outside is cut off there, and has no head.
+    arrow(pen, (a.0, y), (b.0, y), (b.0 - to.0).abs() < 0.5, Paint::from(color))?;
+    arrow(pen, (x, a.1), (x, b.1), (b.1 - to.1).abs() < 0.5, Paint::from(color))?;
+    pen.outlined(area.inset(-0.5), 0.0, Paint(color, 0.55))?;
+    words(pen, ruler, &area, &plot)
+}
+
+fn words<DB: DrawingBackend>(pen: &Pen<'_, DB>, ruler: &Ruler, area: &Area, plot: &Area) -> Result<(), PlotError> {
+    let widest = ruler.lines.iter().map(|line| pen.width(line, LINE)).fold(0.0, f64::max);
+    let (width, height) = (widest + 2.0 * PADDING_PX, ruler.lines.len() as f64 * ROW_PX + PADDING_PX);
+    if ruler.lines.is_empty() || width > plot.width() || height > plot.height() {
+        return Ok(());
+    }
+    let middle = (f64::midpoint(area.left, area.right) - width / 2.0).round();
+    let middle = middle.clamp(plot.left, (plot.right - width.ceil()).max(plot.left));
+    let above = Area::sized(middle, (area.top - AWAY_PX - height).round(), width.ceil(), height);
+    let below = Area::sized(middle, (area.bottom + AWAY_PX).round(), width.ceil(), height);
+    let top = (area.middle() - height / 2.0).round().clamp(plot.top, plot.bottom - height);
+    let right = Area::sized((area.right + AWAY_PX).round(), top, width.ceil(), height);
+    let left = Area::sized((area.left - AWAY_PX - width).round(), top, width.ceil(), height);
+    // On the side where it ends, if there is room.
+    let sides = if ruler.rising { [above, below, right, left] } else { [below, above, right, left] };
+    let fits = |side: &&Area| {
+        side.top >= plot.top && side.bottom <= plot.bottom && side.left >= plot.left && side.right <= plot.right
+    };
+    let panel = sides.iter().find(fits).unwrap_or(&sides[0]).moved_into(plot);
+    let color = if ruler.rising { pen.look.gain } else { pen.look.loss };
+    pen.panel(panel, 4.0, Paint(pen.look.panel, 0.95), Paint(color, 0.7))?;
+    let mut y = panel.top + PADDING_PX / 2.0 + ROW_PX / 2.0;
+    for (i, line) in ruler.lines.iter().enumerate() {
+        let paint = if i == 0 { pen.look.text } else { color };
+        pen.text(line, LINE, (f64::midpoint(panel.left, panel.right), y), HPos::Center, paint)?;
+        y += ROW_PX;
+    }
+    Ok(())
+}
+
+/// The rectangle between two corners.
+fn spanned(a: (f64, f64), b: (f64, f64)) -> Area {
+    Area { left: a.0.min(b.0), top: a.1.min(b.1), right: a.0.max(b.0), bottom: a.1.max(b.1) }
+}
+
+/// A straight arrow along a row or a column.
+fn arrow<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    from: (f64, f64),
+    to: (f64, f64),
+    headed: bool,
+    paint: Paint,
+) -> Result<(), PlotError> {
+    pen.hairline(from, to, paint)?;
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx.abs() + dy.abs();
+    if !headed || length < HEADED_PX {
+        return Ok(());
+    }
+    let (ux, uy) = (dx / length, dy / length);
+    let (long, half) = HEAD_PX;
+    let foot = (to.0 - ux * long, to.1 - uy * long);
+    pen.polygon([to, (foot.0 - uy * half, foot.1 + ux * half), (foot.0 + uy * half, foot.1 - ux * half)], paint)
+}
+
+/// The box to zoom into; what lies around it in its plot is dimmed.
+pub(super) fn selection<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    selection: &Selection,
+    frame: &Frame,
+) -> Result<(), PlotError> {
+    let index = frame.pane_at(selection.from.0, selection.from.1).unwrap_or(0);
+    let plot = Area::from(frame.pane(index).plot);
+    let finite = |x: f64, low: f64, high: f64| if x.is_nan() { low } else { x.clamp(low, high) };
+    let inside = |(x, y): (f64, f64)| {
+        (pen.snapped(finite(x, plot.left, plot.right)), pen.snapped(finite(y, plot.top, plot.bottom)))
+    };
+    let area = spanned(inside(selection.from), inside(selection.to));
+    let around = [
+        Area { bottom: area.top, ..plot },
+        Area { top: area.bottom, ..plot },
+        Area { right: area.left, top: area.top, bottom: area.bottom, ..plot },
+        Area { left: area.right, top: area.top, bottom: area.bottom, ..plot },
+    ];
+    for side in around {
+        pen.fill(side, Paint(pen.look.ground, DIMMED))?;
+    }
+    if area.width() >= 2.0 && area.height() >= 2.0 {
+        pen.fill(area, Paint(pen.look.info, 0.07))?;
+        pen.outlined(area, 0.0, pen.look.info)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Marks of distinct shapes, so that lines can be told apart without colour.
+
+use std::f64::consts::{FRAC_PI_2, PI, TAU};
+
+use plotters_backend::DrawingBackend;
+
+use super::PlotError;
+use super::look::palette_len;
+use super::pen::Pen;
+
+/// Radius of a mark on the chart, px.
+pub(super) const RADIUS_PX: f64 = 4.25;
+/// How much of the ground is seen around a mark, px.
+const RIM_PX: f64 = 1.25;
+
+/// What a mark looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Circle,
+    Square,
+    Diamond,
+    TriangleUp,
+    TriangleDown,
+    Cross,
+    Plus,
+    Star,
+}
+
+const SHAPES: [Shape; 8] = [
+    Shape::Circle,
+    Shape::Square,
+    Shape::Diamond,
+    Shape::TriangleUp,
+    Shape::TriangleDown,
+    Shape::Cross,
+    Shape::Plus,
+    Shape::Star,
+];
+
+/// The shape of a slot: where colours start over, each has another one.
+fn shape(slot: usize) -> Shape {
+    SHAPES[(slot % SHAPES.len() + slot / palette_len()) % SHAPES.len()]
+}
+
+/// Draws the mark of `slot` with a rim of the ground's colour.
+pub(super) fn marker<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    slot: usize,
+    at: (f64, f64),
+    radius: f64,
+) -> Result<(), PlotError> {
+    let shape = shape(slot);
+    for (radius, color) in [(radius + RIM_PX, pen.look.ground), (radius, pen.look.slot(slot))] {
+        match shape {
+            Shape::Circle => pen.disc(at, radius * 0.9, color)?,
+            _ => pen.polygon(outline(shape, at, radius), color)?,
+        }
+    }
+    Ok(())
+}
+
+/// Corners of a shape about as large as a circle of `radius`.
+fn outline(shape: Shape, (x, y): (f64, f64), radius: f64) -> Vec<(f64, f64)> {
+    let regular = |corners: u32, first: f64, radius: f64| {
+        let corner = move |i: u32| {
+            let angle = first + TAU * f64::from(i) / f64::from(corners);
+            (x + radius * angle.cos(), y + radius * angle.sin())
+        };
+        (0..corners).map(corner).collect::<Vec<_>>()
+    };
+    match shape {
+        Shape::Circle => regular(24, 0.0, radius),
+        Shape::Square => regular(4, PI / 4.0, radius * 1.15),
+        Shape::Diamond => regular(4, 0.0, radius * 1.2),
+        Shape::TriangleUp => regular(3, -FRAC_PI_2, radius * 1.2),
+        Shape::TriangleDown => regular(3, FRAC_PI_2, radius * 1.2),
+        Shape::Plus => crossed((x, y), radius, 0.0),
+        Shape::Cross => crossed((x, y), radius, PI / 4.0),
+        Shape::Star => {
+            let tips = regular(5, -FRAC_PI_2, radius * 1.3);
+            let dents = regular(5, -FRAC_PI_2 + PI / 5.0, radius * 0.58);
+            tips.into_iter().zip(dents).flat_map(|(tip, dent)| [tip, dent]).collect()
+        }
+    }
+}
+
+/// Two bars across each other, turned by `angle`.
+fn crossed((x, y): (f64, f64), radius: f64, angle: f64) -> Vec<(f64, f64)> {
+    let (long, half) = (radius * 1.1, radius * 0.4);
+    let quarter = [(half, -long), (half, -half), (long, -half)];
+    (0..4)
+        .flat_map(|turn| {
+            let (sin, cos) = (angle + f64::from(turn) * FRAC_PI_2).sin_cos();
+            quarter.map(|(dx, dy)| (x + dx * cos - dy * sin, y + dx * sin + dy * cos))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_one_colour_have_different_shapes() {
+        for slot in 0..8 {
+            let alike: Vec<Shape> = (0..8).map(|round| shape(slot + round * palette_len())).collect();
+            for (i, a) in alike.iter().enumerate() {
+                assert!(!alike[i + 1..].contains(a), "{alike:?}");
+            }
+        }
+        let first: Vec<Shape> = (0..8).map(shape).collect();
+        assert_eq!(first, SHAPES);
+    }
+}

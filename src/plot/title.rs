@@ -1,0 +1,140 @@
+//! What a plot is of: at its top left for a single one, in a strip of its own for a pane of a grid.
+
+use plotters::style::text_anchor::HPos;
+use plotters_backend::DrawingBackend;
+
+use super::font::Type;
+use super::frame::Frame;
+use super::pen::{Area, Paint, Pen};
+use super::value_ticks::percent_text;
+use super::{PlotError, Title};
+
+const SYMBOL: Type = Type::words(14.0).bold();
+const FIGURE: Type = Type::figures(12.0);
+const INDENT_PX: f64 = 8.0;
+const HEIGHT_PX: f64 = 22.0;
+/// Between two figures, and between a name and its value.
+const GAP_PX: f64 = 14.0;
+const NAME_GAP_PX: f64 = 6.0;
+/// A symbol longer than this is cut: 64 bytes of it may come.
+const SYMBOL_PX_MAX: f64 = 180.0;
+const SQUARE_PX: f64 = 10.0;
+
+/// What fits of a title into `room`, and how wide that is.
+struct Line<'a> {
+    symbol: String,
+    detail: String,
+    figures: Vec<(&'a str, &'a str, f64)>,
+    width: f64,
+}
+
+fn line<'a, DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &'a Title, room: f64) -> Option<Line<'a>> {
+    let square = if title.slot.is_some() { SQUARE_PX + NAME_GAP_PX } else { 0.0 };
+    let symbol = pen.fit(&title.symbol, SYMBOL, (room - square).min(SYMBOL_PX_MAX));
+    if symbol.is_empty() {
+        return None;
+    }
+    let mut width = square + pen.width(&symbol, SYMBOL);
+    let mut detail = if title.detail.is_empty() { String::new() } else { format!(" · {}", title.detail) };
+    let detail_px = pen.width(&detail, SYMBOL);
+    let whole = width + detail_px <= room;
+    if whole {
+        width += detail_px;
+    } else {
+        detail.clear();
+    }
+    let mut figures = Vec::new();
+    for (name, value) in title.figures.iter().take_while(|_| whole) {
+        let lead = GAP_PX + if name.is_empty() { 0.0 } else { pen.width(name, FIGURE) + NAME_GAP_PX };
+        let end = width + lead + pen.width(value, FIGURE);
+        if end > room {
+            break;
+        }
+        figures.push((name.as_str(), value.as_str(), width + GAP_PX));
+        width = end;
+    }
+    Some(Line { symbol, detail, figures, width })
+}
+
+/// Draws the title of a single plot and returns the place that it takes.
+pub(super) fn draw<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    title: &Title,
+    frame: &Frame,
+) -> Result<Option<Area>, PlotError> {
+    let plot = Area::from(frame.plot);
+    let room = plot.width() - 2.0 * INDENT_PX - 4.0;
+    if plot.height() < 2.0 * HEIGHT_PX {
+        return Ok(None);
+    }
+    let Some(line) = line(pen, title, room) else { return Ok(None) };
+    let area = Area::sized(plot.left + 2.0, plot.top + 3.0, line.width.ceil() + 2.0 * (INDENT_PX - 2.0), HEIGHT_PX);
+    pen.rounded(area, 3.0, Paint(pen.look.ground, 0.78))?;
+    let (left, y, look) = (plot.left + INDENT_PX, area.middle(), pen.look);
+    let mut x = left;
+    if let Some(slot) = title.slot {
+        pen.rounded(Area::sized(x, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX), 2.0, look.slot(slot))?;
+        x += SQUARE_PX + NAME_GAP_PX;
+    }
+    pen.text(&line.symbol, SYMBOL, (x, y), HPos::Left, look.text)?;
+    pen.text(&line.detail, SYMBOL, (x + pen.width(&line.symbol, SYMBOL), y), HPos::Left, look.text)?;
+    let color = title.change_percent.map_or(look.text, |percent| look.change(percent));
+    for (name, value, at) in &line.figures {
+        let mut x = left + at;
+        if !name.is_empty() {
+            pen.text(name, FIGURE, (x, y), HPos::Left, look.dim)?;
+            x += pen.width(name, FIGURE) + NAME_GAP_PX;
+        }
+        pen.text(value, FIGURE, (x, y), HPos::Left, color)?;
+    }
+    Ok(Some(area))
+}
+
+/// Draws the title of a pane: the symbol at the left, the change at the right, and between them the figures that fit.
+pub(super) fn strip<DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &Title, pane: &Frame) -> Result<(), PlotError> {
+    let strip = Area::from(pane.header);
+    if strip.height() < 10.0 || strip.width() < 20.0 {
+        return Ok(());
+    }
+    let small = strip.height() < 18.0;
+    let (symbol_ty, figure_ty) = if small {
+        (Type::words(11.0).bold(), Type::figures(9.5))
+    } else {
+        (Type::words(12.5).bold(), Type::figures(11.5))
+    };
+    let (y, look) = (strip.middle(), pen.look);
+    let mut x = strip.left;
+    if let Some(slot) = title.slot {
+        let side = if small { 7.0 } else { 9.0 };
+        pen.rounded(Area::sized(x, y - side / 2.0, side, side), 2.0, look.slot(slot))?;
+        x += side + 5.0;
+    }
+    let symbol = pen.fit(&title.symbol, symbol_ty, strip.right - x);
+    pen.text(&symbol, symbol_ty, (x, y), HPos::Left, look.text)?;
+    x += pen.width(&symbol, symbol_ty) + if small { 2.0 } else { 6.0 };
+    let mut end = strip.right;
+    let color = title.change_percent.map_or(look.text, |percent| look.change(percent));
+    if let Some(percent) = title.change_percent {
+        let text = percent_text(percent, 2);
+        let left = end - pen.width(&text, figure_ty);
+        if left < x {
+            return Ok(());
+        }
+        pen.text(&text, figure_ty, (left, y), HPos::Left, color)?;
+        end = left - 7.0;
+    }
+    // From the right, so that they stand in columns; the last ones go first where there is no room.
+    let mut shown: Vec<(&str, f64)> = Vec::new();
+    for (_, value) in &title.figures {
+        let width = pen.width(value, figure_ty) + 7.0;
+        if shown.iter().map(|(_, px)| px).sum::<f64>() + width > end - x {
+            break;
+        }
+        shown.push((value, width));
+    }
+    for (value, width) in shown.iter().rev() {
+        pen.text(value, figure_ty, (end, y), HPos::Right, look.text)?;
+        end -= width;
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Golden pictures: every view and state, drawn from data that never changes and compared with the picture that was
+//! looked at and accepted. `scripts/golden accept` accepts what is drawn now.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail by panicking, as tests do")]
+#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
+
+mod golden {
+    pub mod bars;
+    pub mod compare;
+    pub mod crowds;
+    pub mod lines;
+    pub mod market;
+    pub mod states;
+    pub mod tools;
+}
+
+use golden::{bars, compare, crowds, lines, states, tools};
+
+/// A test for each picture, and one that there is a test for each file.
+macro_rules! pictures {
+    ($($module:ident: $($name:ident)*;)*) => {
+        $($(#[test]
+        fn $name() {
+            compare::picture(stringify!($name), &$module::$name());
+        })*)*
+
+        #[test]
+        fn every_accepted_picture_is_drawn() {
+            let drawn = [$($(concat!(stringify!($name), ".png"),)*)* "document.svg"];
+            for file in std::fs::read_dir(compare::FOLDER).unwrap() {
+                let name = file.unwrap().file_name().into_string().unwrap();
+                assert!(name.ends_with(".rs") || drawn.contains(&name.as_str()), "{name} is of no test; remove it");
+            }
+        }
+    };
+}
+
+pictures! {
+    lines: lines_dark lines_light percent_light log_narrow_dark log_wide_light gap_light focus_dark hover_shapes_light
+        crosshair_snapped_dark narrow_dark scale_2_dark;
+    bars: candles_light candles_dark ohlc_light sticks_dark doji_dark bars_and_line_light scale_1_5_light;
+    crowds: symbols_2_light symbols_200_dark symbols_200_focus_light grid_2_dark grid_4_light grid_9_crosshair_dark
+        grid_30_dark grid_180_light grid_narrow_dark grid_scale_1_5_dark;
+    tools: ruler_dark ruler_falling_light selection_dark selection_light marks_dark marks_light search_dark
+        search_nothing_light search_narrow_dark help_dark toast_light view_badge_light;
+    states: connecting_light waiting_dark waiting_light disconnected_dark disconnected_light error_light
+        nothing_in_view_dark;
+}
+
+#[test]
+fn document() {
+    compare::document("document", &bars::candles_light());
+}

@@ -1,0 +1,145 @@
+//! Few symbols, many symbols, grids of them.
+
+use tickscope::plot::{
+    Arrangement, AxisKind, Chart, Crosshair, Frame, LegendEntry, Line, Readout, Scale, Scene, Size, Tag, Theme, Title,
+};
+use tickscope::view::Transform;
+
+use super::compare::View;
+use super::market::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};
+
+const WINDOW: Size = Size { width: 1280, height: 720 };
+
+fn crowd(theme: Theme, count: usize) -> Scene {
+    let walks: Vec<Vec<Trade>> =
+        (0..count).map(|i| walk(i as u64 + 1, 200, 20.0 + (i % 17) as f64 * 9.0, 0.000_4)).collect();
+    let lines: Vec<Line> = walks
+        .iter()
+        .enumerate()
+        .map(|(slot, walk)| Line { slot, runs: vec![points(walk, AxisKind::Percent)] })
+        .collect();
+    let mut chart = chart(AxisKind::Percent, fitted(lines.iter().flat_map(|line| &line.runs[0])));
+    let tag = |line: &Line| {
+        let value = line.runs[0].last().unwrap().value;
+        Tag { slot: line.slot, value, text: format!("{value:+.2}%").replace('-', "−") }
+    };
+    chart.tags = lines.iter().map(tag).collect();
+    chart.lines = lines;
+    let legend = walks.iter().enumerate().map(|(slot, walk)| entry(slot, &name(slot), walk)).collect();
+    scene(theme, chart, legend)
+}
+
+pub fn symbols_2_light() -> View {
+    view(market::lines(Theme::Light, AxisKind::Percent, &[0, 1]))
+}
+
+pub fn symbols_200_dark() -> View {
+    view(crowd(Theme::Dark, 200))
+}
+
+pub fn symbols_200_focus_light() -> View {
+    let mut scene = crowd(Theme::Light, 200);
+    scene.chart.focus = Some(77);
+    scene.header.legend[77].focused = true;
+    view(scene)
+}
+
+/// The chart of one symbol, as a pane has it.
+fn pane(slot: usize, symbol: &str, trades: &[Trade]) -> Chart {
+    let run = points(trades, AxisKind::Price);
+    let last = trades.last().unwrap().price;
+    let mut chart = chart(AxisKind::Price, fitted(&run));
+    chart.title = Some(Title {
+        symbol: symbol.to_owned(),
+        detail: String::new(),
+        figures: vec![(String::new(), format!("{last:.2}"))],
+        change_percent: Some(percent(trades)),
+        slot: Some(slot),
+    });
+    chart.tags = vec![Tag { slot, value: last, text: format!("{last:.2}") }];
+    chart.lines = vec![Line { slot, runs: vec![run] }];
+    chart
+}
+
+/// A grid of so many panes, the real symbols first.
+fn grid(theme: Theme, panes: usize, size: Size, scale: Scale) -> View {
+    let made_up = |i: usize| (name(i), walk(i as u64, 500, 20.0 + (i % 17) as f64 * 9.0, 0.000_4));
+    let real = SYMBOLS.iter().enumerate().map(|(slot, symbol)| ((*symbol).to_owned(), market::trades(slot).to_vec()));
+    let all = real.chain((SYMBOLS.len()..panes).map(made_up)).take(panes).enumerate();
+    let (charts, legend): (Vec<Chart>, Vec<LegendEntry>) =
+        all.map(|(slot, (symbol, trades))| (pane(slot, &symbol, &trades), entry(slot, &symbol, &trades))).unzip();
+    let common = chart(AxisKind::Price, charts[0].viewport.value);
+    let scene = Scene { grid: charts, ..scene(theme, common, legend) };
+    View { scene, frame: Frame::arranged(size, scale, Arrangement::Grid { panes }) }
+}
+
+fn focus(view: &mut View, pane: usize) {
+    view.scene.grid[pane].focus = Some(pane);
+    view.scene.header.legend[pane].focused = true;
+}
+
+/// A crosshair in all panes, with the mouse in one.
+fn hover(view: &mut View, pane: usize) {
+    let rect = view.frame.pane(pane).plot;
+    let (x, y) = (rect.left + rect.width() * 2 / 5, rect.top + rect.height() / 2);
+    let transform = Transform { viewport: view.scene.grid[pane].viewport, rect };
+    let time_ns = transform.time_at(f64::from(x));
+    for chart in &mut view.scene.grid {
+        let line = &chart.lines[0];
+        let point = *line.runs[0].iter().take_while(|point| point.time_ns <= time_ns).last().unwrap();
+        let title = chart.title.as_ref().unwrap();
+        let row = Readout {
+            slot: line.slot,
+            symbol: title.symbol.clone(),
+            price: format!("{:.2}", point.value),
+            change_percent: title.change_percent,
+            point,
+        };
+        let value = transform.value_at(f64::from(y));
+        chart.crosshair = Some(Crosshair { x, y, time_ns, value, rows: vec![row], snapped: false });
+    }
+}
+
+pub fn grid_2_dark() -> View {
+    let mut view = grid(Theme::Dark, 2, WINDOW, Scale::One);
+    focus(&mut view, 0);
+    view
+}
+
+pub fn grid_4_light() -> View {
+    let mut view = grid(Theme::Light, 4, Size { width: 800, height: 500 }, Scale::One);
+    focus(&mut view, 1);
+    view
+}
+
+pub fn grid_9_crosshair_dark() -> View {
+    let mut view = grid(Theme::Dark, 9, WINDOW, Scale::One);
+    focus(&mut view, 4);
+    hover(&mut view, 4);
+    view
+}
+
+pub fn grid_30_dark() -> View {
+    let mut view = grid(Theme::Dark, 30, WINDOW, Scale::One);
+    let gap = |start_ns, end_ns| tickscope::plot::GapBand { start_ns, end_ns, label: "gap 2 min".to_owned() };
+    view.scene.chart.gaps = vec![gap(NOW - 900_000_000_000, NOW - 780_000_000_000)];
+    view
+}
+
+pub fn grid_180_light() -> View {
+    let mut view = grid(Theme::Light, 180, WINDOW, Scale::One);
+    focus(&mut view, 33);
+    view
+}
+
+/// More panes than fit.
+pub fn grid_narrow_dark() -> View {
+    grid(Theme::Dark, 40, Size { width: 360, height: 240 }, Scale::One)
+}
+
+pub fn grid_scale_1_5_dark() -> View {
+    let mut view = grid(Theme::Dark, 5, Size { width: 961, height: 600 }, Scale::OneAndHalf);
+    focus(&mut view, 2);
+    hover(&mut view, 0);
+    view
+}
