@@ -108,7 +108,7 @@ struct Watch {
 ///   time. It can fire again when the window has moved on, past all that it had seen then: once a window at most,
 ///   however the price trembles. Late ticks count while they are in the window.
 /// - **Silence** is told once, when no tick has come for so long by the reader's clock: since the last one, or, for
-///   rules that name a symbol, since the subscription was live. The next tick ends it. A connection that is down is
+///   symbols that a rule names, since the subscription was live. The next tick ends it. A connection that is down is
 ///   silent.
 #[derive(Debug)]
 pub struct Alerts {
@@ -169,7 +169,7 @@ impl Alerts {
         windows.map(|window| window.thinned()).sum()
     }
 
-    /// Takes in a tick that came `now`, a time since any fixed moment by a clock that never goes back. Gives the numbers
+    /// Takes in a tick that came `now`, a time since any fixed moment by a clock that never goes back. Gives the places
     /// of the rules that fire, in order. Amortised constant time a rule of this symbol.
     pub fn update(&mut self, tick: &TickView<'_>, now: Duration) -> &[usize] {
         self.fired.clear();
@@ -195,7 +195,8 @@ impl Alerts {
         }
     }
 
-    /// Looks for silence, `now` as in [`Alerts::update`]. Gives each rule that fires, with the symbol and its last tick.
+    /// Looks for silence, `now` as in [`Alerts::update`]. Gives each rule that fires, with the symbol and its last
+    /// tick.
     pub fn check(&mut self, now: Duration) -> Vec<(usize, Symbol, Option<Tick>)> {
         let mut fired = Vec::new();
         for watch in &mut self.watches {

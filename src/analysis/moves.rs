@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 /// the highest price.
 pub const EXTREMES_MAX: usize = 4_096;
 
-/// So many ticks in a row, all older than the window, mean that the clock of the feed was put back, as where a recording
-/// starts over: the window begins anew. Fewer are late ticks.
+/// So many ticks in a row, all older than the window, mean that the clock of the feed was put back, as where a
+/// recording starts over: the window begins anew. Fewer are late ticks.
 pub const JUMP_TICKS: u32 = 16;
 
 /// Which price of two is the more extreme one.

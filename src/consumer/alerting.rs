@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tracing::warn;
+use tracing::{debug, warn};
 
-use crate::analysis::{Alerts, Rule};
+use crate::analysis::{Alerts, Rule, WATCHED_MAX};
 use crate::consumer::shared::Shared;
 use crate::model::{Symbol, Tick, Timestamp};
 pub use hook::HooksReport;
@@ -34,6 +34,7 @@ const LOGGED_EVERY: Duration = Duration::from_secs(1);
 
 /// A rule that fired.
 #[derive(Debug, Clone)]
+#[allow(dead_code, reason = "what only the picture reads is read as soon as it marks alerts")]
 pub(super) struct Fired {
     /// Event time of the tick; of a silence, where the chart was live when it was told. ns.
     pub(super) time_ns: i64,
@@ -72,6 +73,7 @@ pub(super) struct Fires {
     waiting: Option<Waiting>,
 }
 
+#[allow(dead_code, reason = "what only the picture calls is called as soon as it marks alerts")]
 impl Fires {
     /// The newest ones, in the order in which they fired.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Fired> {
@@ -158,6 +160,12 @@ impl Alerting {
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
         let alerts = lock(&self.alerts);
         self.texts.iter().zip(alerts.counts()).map(|(text, count)| (text.to_string(), *count)).collect()
+    }
+
+    /// Ticks that were held against no rule, and prices that windows forgot.
+    fn losses(&self) -> (u64, u64) {
+        let alerts = lock(&self.alerts);
+        (alerts.unwatched(), alerts.thinned())
     }
 
     /// Figures of the command; `None` where there is none.
@@ -257,6 +265,13 @@ async fn work(shared: Arc<Shared>, mut hook: Option<Hook>, mut stopped: watch::R
         }
     }
     write_log(alerting, true);
+    let (unwatched, thinned) = alerting.losses();
+    if unwatched > 0 {
+        warn!("{unwatched} ticks of symbols beyond the first {WATCHED_MAX} were held against no rule for *");
+    }
+    if thinned > 0 {
+        debug!("{thinned} prices in windows were forgotten: a move may have been missed by a five-hundredth");
+    }
     if let Some(hook) = hook {
         hook.end(alerting).await;
     }

@@ -98,6 +98,8 @@ pub(super) struct Hook {
     running: Option<JoinHandle<Result<(), String>>>,
     started: Option<Instant>,
     failures: Seldom,
+    /// How it failed last.
+    why: String,
     /// Left out and said so.
     said_dropped: u64,
     said_at: Option<Instant>,
@@ -107,7 +109,7 @@ impl Hook {
     /// A command line for the shell, which is told to end when `stopped` becomes true.
     pub(super) fn new(command: String, stopped: watch::Receiver<bool>) -> Self {
         let (running, started, failures) = (None, None, Seldom::default());
-        Self { command, stopped, running, started, failures, said_dropped: 0, said_at: None }
+        Self { command, stopped, running, started, failures, why: String::new(), said_dropped: 0, said_at: None }
     }
 
     /// Takes note of a command that has ended and starts the next one, if it is time. Waits for nothing.
@@ -146,6 +148,7 @@ impl Hook {
             let more = if more > 0 { format!(" [and {more} more failures before it]") } else { String::new() };
             warn!("the command of --on-alert {why}{more}");
         }
+        self.why = why;
     }
 
     fn say_dropped(&mut self, alerting: &Alerting) {
@@ -160,6 +163,12 @@ impl Hook {
     /// Gives the command that runs a moment; those that wait are left out.
     pub(super) async fn end(mut self, alerting: &Alerting) {
         self.reap(alerting).await;
+        if self.failures.unsaid > 0 {
+            warn!(
+                "the command of --on-alert failed {} more times; the last time it {}",
+                self.failures.unsaid, self.why
+            );
+        }
         if let Some(waiting) = &mut alerting.fires().waiting {
             waiting.report.dropped += waiting.list.len() as u64;
             waiting.list.clear();
@@ -220,7 +229,8 @@ async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) 
             kill(&mut child);
             // It is dead: this collects it, so that no zombie stays.
             let _ = child.wait().await;
-            let why = if *stopped.borrow() { "at the end of the run".to_owned() } else { format!("after {TIME_MAX:?}") };
+            let why =
+                if *stopped.borrow() { "at the end of the run".to_owned() } else { format!("after {TIME_MAX:?}") };
             Err(format!("did not end and was killed {why}"))
         }
     }
