@@ -1,4 +1,5 @@
-//! Taking the points of a chart out of the book: 1,280 columns of 4 symbols, at three lengths of history.
+//! Taking what is drawn out of the book, at several lengths of history: the points of 1,280 columns of 4 symbols, and
+//! 300 bars of one.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports there")]
 
@@ -6,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tickscope::model::{Price, Timestamp};
-use tickscope::series::{ColumnCache, History, Sample, Series};
+use tickscope::series::{BarCache, Candle, ColumnCache, History, Sample, Series};
 use tickscope::view::TimeSpan;
 
 const SYMBOLS: u64 = 4;
@@ -102,5 +103,45 @@ fn extract(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, extract);
+/// Bars of one symbol: 300 of equal length over its whole history, and as many of ticks.
+fn bars(criterion: &mut Criterion) {
+    const BARS: i64 = 300;
+    let mut group = criterion.benchmark_group("bars");
+    for ticks in [10_000, 100_000, 1_000_000, 10_000_000] {
+        let mut all = fill(ticks * SYMBOLS);
+        let Some(series) = all.first_mut() else { continue };
+        let width = SPAN_NS / BARS;
+        let edges = |last: i64| (last - BARS..=last).map(|bar| START_NS + bar * width).collect::<Vec<_>>();
+        let mut out: Vec<Candle> = Vec::new();
+        // A zoom: no bar is known.
+        let (whole, mut cache) = (edges(BARS), BarCache::default());
+        group.bench_function(BenchmarkId::new("anew", ticks), |bencher| {
+            bencher.iter(|| {
+                cache = BarCache::default();
+                series.bars(&whole, i64::MAX, &mut cache, &mut out);
+                black_box(out.len())
+            });
+        });
+        let span = TimeSpan { start: START_NS, end: START_NS + SPAN_NS };
+        group.bench_function(BenchmarkId::new("of ticks", ticks), |bencher| {
+            bencher.iter(|| {
+                series.tick_bars((ticks / BARS.unsigned_abs()) as u32, span, i64::MAX, 1_000, &mut out);
+                black_box(out.len())
+            });
+        });
+        // A live frame: a new tick each, and a new bar every tenth.
+        let (mut walk, mut frame) = (Walk { state: 1, cents: 16_750 }, 0_i64);
+        group.bench_function(BenchmarkId::new("live", ticks), |bencher| {
+            bencher.iter(|| {
+                frame += 1;
+                push(series, START_NS + SPAN_NS + frame * width / 10, walk.next());
+                series.bars(&edges(BARS + 1 + frame / 10), i64::MAX, &mut cache, &mut out);
+                black_box(out.len())
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, extract, bars);
 criterion_main!(benches);

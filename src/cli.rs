@@ -1,21 +1,22 @@
-//! What both command lines share: durations, exit codes, logging and output that survives a closed pipe.
+//! What both command lines share: settings, durations, exit codes, logging and output that survives a closed pipe.
 //!
-//! Nothing here reads the environment; the binaries do, and hand in what they found.
+//! [`Surroundings::of_process`] and [`shutdown_signal`] are for the binaries; all else is told what they found.
 
-use std::io::{self, Write};
+mod logging;
+mod settings;
+mod surroundings;
+
+use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use jiff::{Span, SpanRelativeTo};
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::model::display_safe;
+pub use logging::{Console, LogLine, Logging, init_logging, print_stdout};
+pub use settings::{Origin, Placed, Settings, SettingsError, variable};
+pub use surroundings::Surroundings;
 
 /// Exit status after a failure while running: Redis refused the password, a file broke off.
 pub const EXIT_FAILURE: u8 = 1;
@@ -46,21 +47,6 @@ pub enum DurationError {
     TooShort,
 }
 
-/// Reads the command line. When it cannot be used, or only asked for help, everything has been said already and the
-/// exit code is returned. Passwords in URLs are never repeated.
-pub fn parse_args<A: clap::Parser>() -> Result<A, ExitCode> {
-    A::try_parse().map_err(|error| {
-        if error.use_stderr() && error.to_string().contains("://") {
-            let mut stderr = io::stderr().lock();
-            stderr.write_all(redacted(&error.to_string()).as_bytes()).ok();
-        } else {
-            // Like ours, clap's output may go to a closed pipe.
-            error.print().ok();
-        }
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE))
-    })
-}
-
 /// `text` with user and password cut out of whatever looks like a URL.
 fn redacted(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
@@ -82,17 +68,28 @@ fn redacted(text: &str) -> String {
     clean
 }
 
+/// Where settings come from, and a look at them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct ConfigArgs {
+    /// File of settings [default: tickscope/tickscope.toml where this platform keeps settings]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print all settings as such a file, each with where it came from, and exit
+    #[arg(long)]
+    pub print_config: bool,
+}
+
 /// What TLS (`rediss://`) needs beyond the URL.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TlsArgs {
     /// With TLS: trust the authorities in this PEM file, instead of this machine's own
-    #[arg(long, value_name = "FILE", env = "TICKSCOPE_TLS_CA")]
+    #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
     /// With TLS: the certificate, as PEM, to show to a server that asks for one
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
     /// With TLS: the private key of that certificate, as PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 }
 
@@ -137,143 +134,6 @@ fn from_units(text: &str) -> Result<Duration, DurationError> {
     // Months and years have no fixed length, so they are refused; a day is 24 hours.
     let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| DurationError::Malformed)?;
     Duration::try_from(signed).map_err(|_| DurationError::TooLong)
-}
-
-/// How much is logged, and how.
-#[derive(Debug, Clone, Default)]
-pub struct Logging {
-    /// 0 shows what matters, 1 adds debug, 2 and more adds every detail.
-    pub verbosity: u8,
-    /// Only warnings and errors.
-    pub quiet: bool,
-    /// Whether levels are coloured: stderr is a terminal and `NO_COLOR` is not set.
-    pub color: bool,
-    /// `RUST_LOG`'s directives, which replace the two settings above.
-    pub directives: Option<String>,
-}
-
-/// Sends tracing events to stderr, one line each, through the returned [`Console`], so that they never tear a progress
-/// line. A second call in one process leaves the first one's logging in place.
-pub fn init_logging(logging: &Logging) -> Console {
-    let console = Console::new();
-    let level = match (logging.quiet, logging.verbosity) {
-        (true, _) => "warn",
-        (false, 0) => "info",
-        (false, 1) => "info,tickscope=debug",
-        (false, _) => "debug,tickscope=trace",
-    };
-    let directives = logging.directives.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(level);
-    let (filter, refused) = match EnvFilter::try_new(directives) {
-        Ok(filter) => (filter, false),
-        Err(_) => (EnvFilter::new(level), true),
-    };
-    let set = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(logging.verbosity > 1)
-        .with_ansi(logging.color)
-        .with_timer(LocalTime)
-        .with_writer(console.clone())
-        .try_init();
-    if set.is_ok() && refused {
-        tracing::warn!("RUST_LOG is not understood and ignored; it looks like info,tickscope=debug");
-    }
-    console
-}
-
-/// The terminal, shared by log lines, data lines and at most one progress line. A cheap handle.
-#[derive(Debug, Clone)]
-pub struct Console {
-    /// Draws to stderr, and to nothing when that is no terminal. It serialises all writers, hence no lock of ours.
-    bars: MultiProgress,
-}
-
-impl Default for Console {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Console {
-    /// Draws on stderr where that is a terminal. `init_logging` makes one that log lines go through.
-    pub fn new() -> Self {
-        Self { bars: MultiProgress::new() }
-    }
-
-    /// Draws nothing, for programs that embed this library.
-    pub fn hidden() -> Self {
-        Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()) }
-    }
-
-    /// Whether a progress line would be seen.
-    pub fn shows_progress(&self) -> bool {
-        !self.bars.is_hidden()
-    }
-
-    /// Puts `bar` below the log lines.
-    pub fn add(&self, bar: ProgressBar) -> ProgressBar {
-        self.bars.add(bar)
-    }
-
-    /// Writes `text` and a line end to stdout, above the progress line.
-    pub fn print_stdout(&self, text: &str) -> io::Result<()> {
-        self.bars.suspend(|| print_stdout(text))
-    }
-
-    /// Writes `text` and a line end to stderr, above the progress line.
-    pub fn print_stderr(&self, text: &str) {
-        // There is nowhere left to complain when stderr is gone.
-        self.write_stderr(format!("{text}\n").as_bytes()).ok();
-    }
-
-    fn write_stderr(&self, bytes: &[u8]) -> io::Result<()> {
-        self.bars.suspend(|| io::stderr().lock().write_all(bytes))
-    }
-}
-
-/// Writes `text` and a line end to stdout. That its reader has gone (`| head`) is no error.
-pub fn print_stdout(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    let written =
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
-}
-
-/// One log line on its way to stderr.
-#[derive(Debug)]
-pub struct LogLine {
-    console: Console,
-}
-
-impl Write for LogLine {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // tracing-subscriber hands over one whole line; a stderr that is gone must not stop the program.
-        self.console.write_stderr(bytes).ok();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Console {
-    type Writer = LogLine;
-
-    fn make_writer(&'a self) -> LogLine {
-        LogLine { console: self.clone() }
-    }
-}
-
-/// Wall-clock time of day: what a person at the terminal compares with.
-struct LocalTime;
-
-impl FormatTime for LocalTime {
-    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
-        write!(writer, "{}", jiff::Zoned::now().strftime("%H:%M:%S"))
-    }
 }
 
 /// Resolves on the first Ctrl-C or SIGTERM; a second one ends the process at once, with [`EXIT_INTERRUPTED`].

@@ -1,15 +1,20 @@
 //! The consumer put together: a subscription fills the book on the runtime's threads while the main thread draws.
 
 mod args;
+mod bars;
+mod console;
 mod controls;
 mod demo;
+mod export;
 mod format;
 mod gather;
 mod ingest;
 mod meters;
 mod picture;
+mod remembered;
 mod report;
 mod screen;
+mod settings;
 mod shared;
 mod snapshot;
 
@@ -21,27 +26,35 @@ use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{debug, info};
 
 pub use args::{
     Args, ArgsError, AxisChoice, Config, ExportFormat, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat,
-    StatsFormat, ThemeChoice, ViewChoice,
+    StatsFormat, TerminalConfig, ThemeChoice, ViewChoice,
 };
 pub use meters::{FramesReport, LatencyReport};
+pub use remembered::{RememberError, Remembered};
 pub use report::{Report, SymbolReport};
+pub use settings::Start;
 pub use snapshot::SnapshotError;
+
+/// Why there is no export.
+pub use crate::store::StoreError as ExportError;
 
 use crate::bus::{BusError, Target, subscribe};
 use crate::cli;
 use crate::model::{Decoder, display_safe};
-use crate::plot::{Frame, Painter, PlotError, Scene, Size};
+use crate::plot::{Painter, PlotError};
 use crate::series::{Book, BookConfig, History};
+use crate::terminal::TerminalError;
 use crate::window::WindowError;
+use console::Console;
 use controls::Controls;
 use demo::DemoError;
+use gather::Surface;
 use ingest::Ingest;
 use meters::SETTLE_EVERY;
-use picture::Picture;
+use picture::{Picture, View};
 use screen::Screen;
 use shared::Shared;
 
@@ -60,6 +73,18 @@ pub enum ConsumerError {
     /// No window.
     #[error(transparent)]
     Window(#[from] WindowError),
+    /// No window where one was asked for, and what there is instead.
+    #[error("{0}; or watch in a terminal: consumer --view terminal")]
+    NoWindow(#[source] WindowError),
+    /// No terminal where one was asked for.
+    #[error(
+        "standard output is no terminal that can be drawn on; run it in one, or draw without: consumer --headless \
+         --for 30s --snapshot chart.png"
+    )]
+    NoTerminal,
+    /// The terminal refuses, or went away.
+    #[error(transparent)]
+    Terminal(#[from] TerminalError),
     /// No subscription.
     #[error(transparent)]
     Subscribe(#[from] BusError),
@@ -81,7 +106,7 @@ impl ConsumerError {
     /// Exit status: 2 where the surroundings are at fault, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Window(WindowError::NoDisplay { .. }) => cli::EXIT_USAGE,
+            Self::NoWindow(_) | Self::NoTerminal | Self::Terminal(TerminalError::Open(_)) => cli::EXIT_USAGE,
             _ => cli::EXIT_FAILURE,
         }
     }
@@ -95,34 +120,41 @@ pub fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Report, ConsumerError> {
     let started = Instant::now();
+    let shared = Arc::new(Shared::new(Book::new(BookConfig {
+        symbols: config.symbols.clone(),
+        symbols_max: config.symbols_max,
+        history: history(config.history),
+    })));
     // A display that is missing must be said before anything is connected.
-    let screen = if config.view == ViewChoice::None { None } else { Some(Screen::open(config)?) };
+    let front = Front::open(config, &shared)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     runtime.spawn(stop_when(Arc::clone(&stop), shutdown, config.run_for));
 
-    let shared = Arc::new(Shared::new(Book::new(BookConfig {
-        symbols: config.symbols.clone(),
-        symbols_max: config.symbols_max,
-        history: history(config.history),
-    })));
     let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
     let target = demo.as_ref().map_or_else(|| config.target.clone(), demo::Demo::target);
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
-    let mut picture = Picture::new(config.zone.clone(), config, &target);
-    let size = match screen {
-        Some(screen) => screen.run(&shared, &mut controls, &mut picture, config.interval, &stopped, started),
-        None => {
+    let before = controls.remembered();
+    let mut picture = Picture::new(config, &target);
+    let is_seen = !matches!(front, Front::Nowhere);
+    let surface = match front {
+        Front::Window(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
+        Front::Terminal(console) => {
+            let ran = console.run(&mut controls, &mut picture, config.interval, &stopped, started);
+            ran.map(|()| Surface::of(config))
+        }
+        Front::Nowhere => {
             runtime.block_on(wait_headless(stopped, &shared, &mut picture));
-            Ok(config.size)
+            Ok(Surface::of(config))
         }
     };
     // Collected while the connection still stands, so that the picture says how it was.
-    let scene = size.as_ref().ok().map(|size| last_scene(*size, &shared, &mut controls, &mut picture));
+    let now = surface.as_ref().ok().map(|surface| Remembered { size: surface.size_flag(), ..controls.remembered() });
+    let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
@@ -135,11 +167,56 @@ pub fn run(
         Ok(Err(_)) => return Err(ConsumerError::NetworkEnded),
         Err(_) => tracing::warn!("the network side did not end in time and was cut off"),
     }
-    let size = size?;
+    surface?;
+    if let Some(now) = now.filter(|_| is_seen) {
+        let before = Remembered { size: Surface::of(config).size_flag(), ..before };
+        settings::remember(config, &before, now);
+    }
     let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
-    let snapshot_error = scene.and_then(|scene| write_snapshot(config, size, &scene).err());
-    Ok(Report { snapshot_error, ..report })
+    let snapshot_error = view.as_ref().and_then(|view| write_snapshot(config, view).err());
+    let until = controls.until();
+    let export_error = view.and_then(|view| export::write_asked(config, &shared, &view.scene, until).err());
+    Ok(Report { snapshot_error, export_error, ..report })
+}
+
+/// Where the chart is shown.
+enum Front {
+    Window(Box<Screen>),
+    Terminal(Box<Console>),
+    Nowhere,
+}
+
+impl Front {
+    /// The one that was asked for, or else the first one that there is.
+    fn open(config: &Config, shared: &Arc<Shared>) -> Result<Self, ConsumerError> {
+        let window = || Screen::open(config, shared).map(|screen| Self::Window(Box::new(screen)));
+        let in_terminal = || match &config.terminal {
+            Some(terminal) => Console::open(config, terminal, shared).map(|console| Self::Terminal(Box::new(console))),
+            None => Err(ConsumerError::NoTerminal),
+        };
+        match config.view {
+            ViewChoice::None => Ok(Self::Nowhere),
+            ViewChoice::Terminal => in_terminal(),
+            ViewChoice::Window => match window() {
+                Err(ConsumerError::Window(error @ WindowError::NoDisplay { .. })) => {
+                    Err(ConsumerError::NoWindow(error))
+                }
+                opened => opened,
+            },
+            ViewChoice::Auto => match window() {
+                Err(ConsumerError::Window(WindowError::NoDisplay { cause })) => {
+                    debug!("there is no window: {cause}");
+                    if config.terminal.is_some() {
+                        return in_terminal();
+                    }
+                    info!("there is neither a display nor a terminal to draw on: running without a view");
+                    Ok(Self::Nowhere)
+                }
+                opened => opened,
+            },
+        }
+    }
 }
 
 fn history(kept: Kept) -> History {
@@ -155,7 +232,7 @@ fn new_controls(config: &Config) -> Controls {
     let (default, grows) = if config.demo { (demo::SPAN, true) } else { (SPAN_DEFAULT, true) };
     let span = config.window.unwrap_or(default);
     let span_ns = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-    Controls::new(span_ns, grows && config.window.is_none(), config.axis, config.theme)
+    Controls::new(span_ns, grows && config.window.is_none(), config)
 }
 
 async fn stop_when(stop: Arc<watch::Sender<bool>>, shutdown: impl Future<Output = ()>, run_for: Option<Duration>) {
@@ -223,17 +300,16 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
     }
 }
 
-fn write_snapshot(config: &Config, size: Size, scene: &Scene) -> Result<(), SnapshotError> {
+fn write_snapshot(config: &Config, view: &View) -> Result<(), SnapshotError> {
     let Some((path, format)) = &config.snapshot else { return Ok(()) };
-    snapshot::write(&mut Painter::new()?, scene, &Frame::new(size), path, *format)?;
+    snapshot::write(&mut Painter::new()?, &view.scene, &view.frame, path, *format)?;
     info!("saved {}", display_safe(&path.display().to_string()));
     Ok(())
 }
 
 /// What a snapshot shows: the chart as it stands, without what belongs to a hand at the mouse.
-fn last_scene(size: Size, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> Scene {
+fn last_view(surface: Surface, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> View {
     picture.toast = None;
-    controls.mouse = None;
-    controls.help = false;
-    picture.scene(shared, controls, &Frame::new(size), Instant::now()).0
+    controls.let_go();
+    picture.view(shared, controls, surface, Instant::now())
 }

@@ -4,6 +4,7 @@
 //! program that speaks the wire contract of [`model`]. ARCHITECTURE.md tells how a tick travels through the modules
 //! and which of them may know which.
 
+pub mod analysis;
 pub mod bus;
 pub mod cli;
 pub mod consumer;
@@ -12,5 +13,7 @@ pub mod model;
 pub mod plot;
 pub mod producer;
 pub mod series;
+pub mod store;
+pub mod terminal;
 pub mod view;
 pub mod window;

@@ -3,6 +3,7 @@
 //!
 //! Pure: no clock, no I/O, nothing asynchronous. Every bound is named, and whatever a bound drops is counted.
 
+mod bars;
 mod book;
 mod cache;
 mod chunk;
@@ -18,6 +19,7 @@ mod reader;
 mod tests;
 mod volume;
 
+pub use bars::{BarCache, Candle};
 pub use book::{Appended, Book, BookConfig, Counters, SYMBOLS_MAX_DEFAULT, SymbolId};
 pub use cache::ColumnCache;
 pub use extract::Summary;
@@ -31,7 +33,7 @@ use cache::{LATE_TIMES, Seen};
 use chunk::{CHUNK_TICKS, Chunk};
 use columns::Columns;
 use front::Front;
-use pyramid::{Chunks, Pyramid};
+use pyramid::{Chunks, Place, Pyramid};
 
 /// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
 /// was cut in two keeps half. Beyond, a later tick is dropped and counted.
@@ -114,6 +116,10 @@ pub struct Series {
     evicted: u64,
     reordered: u64,
     too_late: u64,
+    /// Time of the last tick of the last chunk that was evicted whole.
+    evicted_ns: Option<i64>,
+    /// Ticks before this instant have expired, as far as [`Series::expire`] was told.
+    expired_ns: i64,
     /// Times of the latest ticks that were put among earlier ones, at most [`LATE_TIMES`], the newest last.
     late_times: VecDeque<i64>,
     statistics: Option<Statistics>,
@@ -136,6 +142,8 @@ impl Series {
             evicted: 0,
             reordered: 0,
             too_late: 0,
+            evicted_ns: None,
+            expired_ns: i64::MIN,
             late_times: VecDeque::new(),
             statistics: None,
         }
@@ -172,6 +180,7 @@ impl Series {
     pub fn expire(&mut self, now_ns: i64) {
         let Some(age_ns_max) = self.history.age_ns_max else { return };
         let oldest_ns = now_ns.saturating_sub(age_ns_max);
+        self.expired_ns = self.expired_ns.max(oldest_ns);
         while let Some(front) = self.chunks.list.front() {
             if front.last_time() >= oldest_ns {
                 let front = (self.chunks.first, front);
@@ -250,6 +259,14 @@ impl Series {
         (self.len > 0).then(|| self.time(self.begin()))
     }
 
+    /// Time of the latest tick that was evicted, ns.
+    fn evicted_ns(&self) -> Option<i64> {
+        if self.head == 0 {
+            return self.evicted_ns;
+        }
+        Some(self.time(Place { chunk: self.chunks.first, at: self.head - 1 }))
+    }
+
     /// Bytes of memory in use. Walks all chunks: meant for statistics, not for every frame.
     pub fn bytes(&self) -> usize {
         let chunks: usize = self.chunks.list.iter().map(Chunk::bytes).sum();
@@ -299,6 +316,8 @@ impl Series {
     /// Index of the chunk that a late tick belongs to; `None` when it is too late.
     fn late_chunk(&self, time_ns: i64, newest_ns: i64) -> Option<usize> {
         let oldest_ns = self.history.age_ns_max.map_or(i64::MIN, |age| newest_ns.saturating_sub(age));
+        // A tick that came after its time had expired would stand behind evicted ones that are later.
+        let oldest_ns = oldest_ns.max(self.expired_ns);
         let full = self.len >= self.history.ticks_max;
         if time_ns < oldest_ns || (full && time_ns < self.time(self.begin())) {
             return None;
@@ -324,6 +343,8 @@ impl Series {
         }
         if list[index].is_crammed() {
             if index == 0 && self.head > 0 {
+                let evicted_ns = list[0].time(self.head - 1);
+                self.evicted_ns = self.evicted_ns.max(Some(evicted_ns));
                 list[0].drain_front(self.head);
                 self.head = 0;
             } else {
@@ -364,6 +385,7 @@ impl Series {
         self.len -= count;
         self.evicted += count as u64;
         if self.head >= front.len() {
+            self.evicted_ns = self.evicted_ns.max(Some(front.last_time()));
             self.head = 0;
             self.chunks.first += 1;
             self.chunks.list.pop_front();

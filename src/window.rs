@@ -3,6 +3,8 @@
 //! minifb polls: what a mouse button does and undoes between two polls is not seen, while key presses are delivered
 //! one by one. On X11 it ignores Expose, so whoever draws must present now and then even if nothing changed.
 
+mod scale;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use raw_window_handle::RawWindowHandle;
 use thiserror::Error;
 
 use crate::view::{Button, Input, Key, Modifiers};
+pub use scale::display_factor;
 
 /// Key presses kept between two polls. Nobody types faster; what exceeds it is dropped.
 const KEYS_QUEUED_MAX: usize = 64;

@@ -7,6 +7,7 @@
 
 mod support {
     pub mod process;
+    pub mod readers;
     pub mod server;
     pub mod wait;
 }
@@ -15,6 +16,7 @@ mod consuming {
     pub mod bench;
     mod cut_off;
     mod day;
+    mod export;
     mod hostile;
     mod interop;
     mod life;

@@ -14,7 +14,9 @@ mod support {
 mod viewing {
     use super::support;
 
+    pub mod charts;
     pub mod ends;
+    pub mod gestures;
     pub mod keys;
     pub mod lines;
     pub mod link;

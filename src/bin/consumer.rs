@@ -1,26 +1,23 @@
-//! Draws live market ticks from Redis in a native window.
+//! `consumer`: draws live market ticks from Redis in a native window or a terminal.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use tickscope::cli::{self, EXIT_FAILURE, EXIT_USAGE, Logging};
-use tickscope::consumer::{self, Args, ConsumerError};
+use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Surroundings};
+use tickscope::consumer::{self, ConsumerError, Start, TerminalConfig};
+use tickscope::terminal::Colors;
 
 fn main() -> ExitCode {
-    let args: Args = match cli::parse_args() {
-        Ok(args) => args,
+    let surroundings = Surroundings::of_process();
+    let start = match Start::read(&surroundings) {
+        Ok(start) => start,
         Err(code) => return code,
     };
-    let console = cli::init_logging(&Logging {
-        verbosity: args.verbose,
-        quiet: args.quiet,
-        color: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        directives: std::env::var("RUST_LOG").ok(),
-    });
-    match run(args) {
+    let console = cli::init_logging(&surroundings.logging(start.args.verbose, start.args.quiet));
+    start.tell();
+    match run(start, terminal(&surroundings, &console)) {
         Ok(()) => ExitCode::SUCCESS,
         Err((error, code)) => {
             console.print_stderr(&format!("error: {}", cli::error_line(&error)));
@@ -29,9 +26,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<(), (anyhow::Error, u8)> {
-    let stats = args.stats;
-    let config = args.into_config().map_err(|error| (error.into(), EXIT_USAGE))?;
+fn terminal(surroundings: &Surroundings, console: &Console) -> Option<TerminalConfig> {
+    let colors = match surroundings.no_color() {
+        true => Colors::Plain,
+        false if surroundings.true_color() => Colors::True,
+        false => Colors::Indexed,
+    };
+    // Where standard error goes elsewhere, log lines tear nothing.
+    let console = surroundings.stderr_is_terminal.then(|| console.clone());
+    surroundings.can_draw().then_some(TerminalConfig { colors, console })
+}
+
+fn run(start: Start, terminal: Option<TerminalConfig>) -> Result<(), (anyhow::Error, u8)> {
+    let stats = start.args.stats;
+    let mut config = start.into_config().map_err(|error| (error.into(), EXIT_USAGE))?;
+    config.terminal = terminal;
+    config.wayland = std::env::var_os("WAYLAND_DISPLAY").is_some();
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());
     let report = consumer::run(&config, rng, shutdown()).map_err(|error: ConsumerError| {
         let code = error.exit_code();
@@ -41,7 +51,11 @@ fn run(args: Args) -> Result<(), (anyhow::Error, u8)> {
         let printed = cli::print_stdout(&report.to_json()).context("cannot write the statistics to stdout");
         printed.map_err(|error| (error, EXIT_FAILURE))?;
     }
-    report.snapshot_error.map_or(Ok(()), |error| Err((error.into(), EXIT_FAILURE)))
+    let failed = [report.snapshot_error.map(anyhow::Error::from), report.export_error.map(anyhow::Error::from)];
+    let mut failed = failed.into_iter().flatten();
+    let first = failed.next();
+    failed.for_each(|error| tracing::error!("{}", cli::error_line(&error)));
+    first.map_or(Ok(()), |error| Err((error, EXIT_FAILURE)))
 }
 
 /// Ctrl-C and SIGTERM. The handlers are set when the runtime first polls this.

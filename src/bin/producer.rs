@@ -1,27 +1,24 @@
 //! `producer`: publishes ticks. Reads the environment, the signals and the command line; the library does the rest.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Logging};
+use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Settings, Surroundings};
 use tickscope::producer::{self, Args, Config};
 
 fn main() -> ExitCode {
-    let args: Args = match cli::parse_args() {
-        Ok(args) => args,
+    let surroundings = Surroundings::of_process();
+    let read = Settings::read::<Args>(&surroundings);
+    let (args, settings): (Args, Settings) = match read.and_then(|settings| Ok((settings.finish()?, settings))) {
+        Ok(read) => read,
         Err(code) => return code,
     };
-    let console = cli::init_logging(&Logging {
-        verbosity: args.verbosity(),
-        quiet: args.quiet(),
-        color: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        directives: std::env::var("RUST_LOG").ok(),
-    });
+    let console = cli::init_logging(&surroundings.logging(args.verbosity(), args.quiet()));
+    settings.tell();
     let (quiet, stats) = (args.quiet(), args.wants_stats());
-    let config = match args.into_config(console.clone(), std::io::stdout().is_terminal(), rand::random()) {
+    let config = match args.into_config(console.clone(), surroundings.stdout_is_terminal, rand::random()) {
         Ok(config) => config,
-        Err(error) => return fail(&console, &error.into(), EXIT_USAGE),
+        Err(error) => return fail(&console, &settings.placed(error).into(), EXIT_USAGE),
     };
     match publish(config, &console, quiet, stats) {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,15 +5,18 @@ mod choices;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use crate::bus::{Channel, Endpoint, EndpointError, Target, TlsFiles};
-use crate::cli::{DurationError, TlsArgs, parse_duration, parse_port};
+use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
+use crate::consumer::remembered::Remembered;
 use crate::model::{FieldMap, FieldMapError, Symbol};
-use crate::plot::{Size, Theme};
+use crate::plot::{Scale, Size, Theme};
+use crate::store::HAS_PARQUET;
+use crate::terminal::Colors;
 use crate::view::{BarInterval, BarIntervalError};
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
 
@@ -45,6 +48,7 @@ const SIDE_MIN: u32 = 120;
     version,
     after_help = "Keys: Space pause, +/- or wheel zoom, arrows or drag pan, End back to live, A axis,\n\
                   1-9 symbols, S screenshot, ? help, Q quit.\n\
+                  Every flag is also a key of tickscope.toml and a variable: TICKSCOPE_LOCAL_PORT=7000.\n\
                   Exit status: 0 done, 1 failed while running, 2 wrong usage or no display.\n\
                   Example: consumer --symbols AAPL,MSFT --window 15m --redis redis://127.0.0.1:6379"
 )]
@@ -65,7 +69,7 @@ pub struct Args {
     #[arg(help = "Redis server, as redis://[user:password@]host[:port], rediss:// with TLS, or unix:///path; a \
                 password is safer in REDIS_URL, where no list of processes shows it [default: this machine's, or a \
                 built-in one]")]
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
     /// Files for TLS.
     #[command(flatten)]
@@ -141,6 +145,12 @@ pub struct Args {
     /// Print statistics at exit
     #[arg(long, value_enum, value_name = "FORM")]
     pub stats: Option<StatsFormat>,
+    /// Keep nothing of how the chart looked for the next run, and use nothing of an earlier one
+    #[arg(long)]
+    pub no_remember: bool,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: ConfigArgs,
     /// Only warnings and errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -217,6 +227,8 @@ pub struct Config {
     pub size: Size,
     /// Pixels of the screen for each of the layout.
     pub scale: ScaleChoice,
+    /// A Wayland compositor draws the window: it enlarges what it shows by itself.
+    pub wayland: bool,
     /// Window title.
     pub title: String,
     /// End by itself.
@@ -225,6 +237,35 @@ pub struct Config {
     pub snapshot: Option<(PathBuf, SnapshotFormat)>,
     /// Written at exit.
     pub export: Option<(PathBuf, ExportFormat)>,
+    /// What an earlier run remembered beyond flags.
+    pub remembered: Remembered,
+    /// Where this run may leave what the user changed by hand.
+    pub remember_at: Option<PathBuf>,
+    /// The terminal that can be drawn on, if there is one.
+    pub terminal: Option<TerminalConfig>,
+}
+
+/// A terminal that can be drawn on.
+#[derive(Debug, Clone)]
+pub struct TerminalConfig {
+    /// How many colours it shows.
+    pub colors: Colors,
+    /// What holds log lines back while the view has the terminal; `None` where they go elsewhere.
+    pub console: Option<Console>,
+}
+
+impl Config {
+    /// How much larger than its pixels everything is drawn, on a display that wants so many pixels for one.
+    pub(super) fn scale_on(&self, display_factor: impl FnOnce() -> f64) -> Scale {
+        let chosen = || if self.wayland { Scale::One } else { Scale::nearest(display_factor()) };
+        self.scale.fixed().unwrap_or_else(chosen)
+    }
+
+    /// The frame's size in pixels of the screen.
+    pub(super) fn screen_size(&self, scale: Scale) -> Size {
+        let screen_px = |layout_px: u32| (layout_px * scale.halves() / 2).min(SIDE_MAX);
+        Size { width: screen_px(self.size.width), height: screen_px(self.size.height) }
+    }
 }
 
 /// Why a command line makes no sense.
@@ -265,6 +306,17 @@ pub enum ArgsError {
     /// `--export`.
     #[error("--export: {0:?} must end in .csv or .parquet")]
     Export(PathBuf),
+    /// `--export`, in a build without the feature.
+    #[error(
+        "--export: {0:?}: this program was built without Parquet; choose a name that ends in .csv, or build it with \
+         `cargo build --release --features parquet`"
+    )]
+    NoParquet(PathBuf),
+}
+
+/// The word that stands for `choice` on the command line.
+pub(super) fn word(choice: impl ValueEnum) -> String {
+    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Length of a bar as it was asked for; `None` is `auto`.
@@ -335,7 +387,8 @@ fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
         Some("csv") => Ok((path, ExportFormat::Csv)),
-        Some("parquet") => Ok((path, ExportFormat::Parquet)),
+        Some("parquet") if HAS_PARQUET => Ok((path, ExportFormat::Parquet)),
+        Some("parquet") => Err(ArgsError::NoParquet(path)),
         _ => Err(ArgsError::Export(path)),
     }
 }
@@ -385,10 +438,14 @@ impl Args {
             },
             size: self.size,
             scale: self.scale,
+            wayland: false,
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,
             export: self.export.map(parse_export).transpose()?,
+            remembered: Remembered::default(),
+            remember_at: None,
+            terminal: None,
         })
     }
 }

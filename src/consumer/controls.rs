@@ -1,11 +1,25 @@
 //! What the user has chosen to look at, and how keys and mouse change it. No clock, no lock, no window: input goes
 //! in, the view's state comes out.
 
-use std::collections::HashSet;
+mod keys;
+mod measure;
+mod memory;
+mod mouse;
+mod search;
+mod sight;
 
-use crate::consumer::args::AxisChoice;
+use std::collections::{BTreeMap, HashSet};
+
+use crate::consumer::args::Config;
 use crate::plot::{AxisKind, Frame, Hits, Theme};
-use crate::view::{Input, Key, Navigator, TimeSpan, Transform, ValueSpan, Viewport};
+use crate::view::{BarInterval, Input, Navigator, TimeSpan, ValueSpan};
+pub(super) use keys::HELP;
+pub(super) use measure::{Cursor, Measure};
+use memory::Wanted;
+use mouse::{Drag, Notch, cursor_at, transform};
+pub(super) use search::{Query, find};
+use sight::{Gesture, History};
+pub(super) use sight::{PlotId, Sight};
 
 /// One notch of the wheel or one press of `+` shows this much less time.
 const ZOOM_STEP: f64 = 0.8;
@@ -23,9 +37,6 @@ const GROWTH_STEPS: f64 = 32.0;
 /// What the grown span has beyond the data, so that the newest tick has room at its right.
 const GROWN_SHARE: f64 = 1.05;
 
-/// A press that moves less than this, in pixels, is a click and not a drag.
-const CLICK_SLACK_PX: f64 = 3.0;
-
 /// What the caller has to do about an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
@@ -33,21 +44,21 @@ pub(super) enum Request {
     Quit,
     /// Save the picture.
     Screenshot,
+    /// Save the ticks in view.
+    Export,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Drag {
-    x: f64,
-    y: f64,
-    span: TimeSpan,
-    moved: bool,
+/// A plot of the picture that the user sees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Plot {
+    pub(super) id: PlotId,
+    pub(super) value: ValueSpan,
 }
 
-/// The picture that the user sees while an input arrives.
-pub(super) struct Seen<'a> {
-    pub(super) frame: &'a Frame,
-    pub(super) hits: &'a Hits,
-    /// The visible span.
+/// What a picture shows, as far as inputs are about it.
+#[derive(Debug, Clone)]
+pub(super) struct Seeing {
+    /// The visible span as it was asked for: to move on from the aligned one, again and again, would be to drift.
     pub(super) span: TimeSpan,
     /// `None` before the first tick.
     pub(super) edge_ns: Option<i64>,
@@ -56,12 +67,67 @@ pub(super) struct Seen<'a> {
     /// The first tick that is kept.
     pub(super) oldest_ns: Option<i64>,
     pub(super) axis: AxisKind,
+    /// In reading order.
+    pub(super) plots: Vec<Plot>,
+    /// Where the crosshair is, and for which place of the mouse.
+    pub(super) cursor: Option<Cursor>,
+    pub(super) cursor_px: Option<(f64, f64)>,
+    /// The symbol whose tick it sits on, or whose pane it is in.
+    pub(super) pointed: Option<usize>,
+    /// The symbol that bars and keys are about.
+    pub(super) focus: Option<usize>,
+    /// Length of the bars, where there are any.
+    pub(super) bars: Option<BarInterval>,
+    /// The symbols that are shown, by their places in the book, and the time that is shown of them.
+    pub(super) in_view: (Vec<usize>, TimeSpan),
+    /// Place of the first finding that is shown.
+    pub(super) found_first: usize,
+    /// Nothing comes any more.
+    pub(super) stale: bool,
+    /// Something in the picture says how many seconds ago something was.
+    pub(super) counts_seconds: bool,
+}
+
+impl Seeing {
+    /// Before the first picture.
+    pub(super) fn nothing(now_ns: i64) -> Self {
+        Self {
+            span: TimeSpan { start: now_ns, end: now_ns.saturating_add(1) },
+            edge_ns: None,
+            newest_ns: None,
+            oldest_ns: None,
+            axis: AxisKind::Price,
+            plots: Vec::new(),
+            cursor: None,
+            cursor_px: None,
+            pointed: None,
+            focus: None,
+            bars: None,
+            in_view: (Vec::new(), TimeSpan { start: now_ns, end: now_ns.saturating_add(1) }),
+            found_first: 0,
+            stale: false,
+            counts_seconds: false,
+        }
+    }
+}
+
+/// The picture that the user sees while an input arrives.
+pub(super) struct Seen<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) hits: &'a Hits,
+    pub(super) seeing: &'a Seeing,
 }
 
 impl Seen<'_> {
     /// Everything up to now.
     fn until(&self) -> Until {
-        Until { tick_ns: self.newest_ns.unwrap_or(i64::MIN), edge_ns: self.edge_ns.unwrap_or(i64::MIN) }
+        let Seeing { newest_ns, edge_ns, .. } = *self.seeing;
+        Until { tick_ns: newest_ns.unwrap_or(i64::MIN), edge_ns: edge_ns.unwrap_or(i64::MIN) }
+    }
+
+    /// The value axis of a plot.
+    fn value(&self, plot: PlotId) -> Option<ValueSpan> {
+        self.seeing.plots.iter().find(|seen| seen.id == plot).map(|seen| seen.value)
     }
 }
 
@@ -77,32 +143,67 @@ pub(super) struct Until {
 /// The view's state.
 #[derive(Debug)]
 pub(super) struct Controls {
-    nav: Navigator,
+    pub(super) sight: Sight,
+    history: History,
+    /// The span to begin with, ns, and whether it grows up to that.
+    home: (i64, bool),
     /// While the user has stopped it: what is shown. Nothing is lost meanwhile, for the book goes on.
     paused: Option<Until>,
-    /// The span still grows with the data, up to this length, ns.
-    grows_to_ns: Option<i64>,
-    pub(super) axis: AxisChoice,
     pub(super) theme: Theme,
     pub(super) help: bool,
-    /// Symbols that are switched off, by their place in the book.
-    pub(super) hidden: HashSet<usize>,
+    /// The crosshair sits on ticks.
+    pub(super) snaps: bool,
     pub(super) mouse: Option<(f64, f64)>,
+    /// The crosshair as keys have moved it, until the mouse moves.
+    pub(super) key_cursor_ns: Option<i64>,
+    /// Ticks by which keys want to move it.
+    pub(super) step: i64,
+    pub(super) ruler: Option<Measure>,
+    pub(super) zoom_box: Option<Measure>,
+    pub(super) search: Option<Query>,
+    /// Names of all symbols by their place in the book, safe to show.
+    pub(super) symbols: Vec<String>,
+    /// Symbols that an earlier run had hidden or focused and that have not come yet.
+    wanted: Wanted,
+    /// Pages that the grid has.
+    pub(super) pages: usize,
     drag: Option<Drag>,
 }
 
 impl Controls {
     /// Follows the live edge with a span of `span_ns`, which grows up to that length with the data if `grows`.
-    pub(super) fn new(span_ns: i64, grows: bool, axis: AxisChoice, theme: Theme) -> Self {
-        Self {
+    pub(super) fn new(span_ns: i64, grows: bool, config: &Config) -> Self {
+        let sight = Sight {
             nav: Navigator::new(span_ns),
-            paused: None,
             grows_to_ns: grows.then_some(span_ns),
-            axis,
-            theme,
-            help: false,
+            values: BTreeMap::new(),
+            axis: config.axis,
+            kind: config.kind,
+            layout: config.layout,
+            bars: config.bars,
+            volume: true,
+            focus: None,
+            solo: None,
             hidden: HashSet::new(),
+            page: 0,
+        };
+        Self {
+            sight,
+            history: History::default(),
+            home: (span_ns, grows),
+            paused: None,
+            theme: config.theme,
+            help: false,
+            snaps: true,
             mouse: None,
+            key_cursor_ns: None,
+            step: 0,
+            ruler: None,
+            zoom_box: None,
+            search: None,
+            symbols: Vec::new(),
+            wanted: Wanted::new(&config.remembered),
+            pages: 1,
             drag: None,
         }
     }
@@ -111,26 +212,26 @@ impl Controls {
     /// before the first tick, `oldest_ns` the first tick's.
     pub(super) fn advance(&mut self, edge_ns: i64, oldest_ns: i64) -> TimeSpan {
         if self.is_paused() {
-            return self.nav.span();
+            return self.sight.nav.span();
         }
-        if let Some(longest_ns) = self.grows_to_ns {
+        if let Some(longest_ns) = self.sight.grows_to_ns {
             let reach_ns = edge_ns.saturating_sub(oldest_ns) as f64 * GROWN_SHARE;
             let doublings = (reach_ns / GROWS_FROM_NS as f64).max(1.0).log2();
             let grown_ns = (GROWS_FROM_NS as f64 * ((doublings * GROWTH_STEPS).ceil() / GROWTH_STEPS).exp2()) as i64;
-            self.nav = Navigator::new(grown_ns.min(longest_ns));
+            self.sight.nav = Navigator::new(grown_ns.min(longest_ns));
         }
-        self.nav.advance(Some(edge_ns));
-        self.nav.span()
+        self.sight.nav.advance(Some(edge_ns));
+        self.sight.nav.span()
     }
 
     /// What is to be shown, the last input included.
     pub(super) fn span(&self) -> TimeSpan {
-        self.nav.span()
+        self.sight.nav.span()
     }
 
     /// The view moves with the live edge.
     pub(super) fn follows(&self) -> bool {
-        !self.is_paused() && self.nav.is_following()
+        !self.is_paused() && self.sight.nav.is_following()
     }
 
     /// The user stopped it.
@@ -143,80 +244,122 @@ impl Controls {
         self.paused.unwrap_or(Until { tick_ns: i64::MAX, edge_ns: i64::MAX })
     }
 
-    /// Takes one input. Returns what only the caller can do.
-    pub(super) fn apply(&mut self, input: Input, seen: &Seen<'_>) -> Option<Request> {
-        match input {
-            Input::Closed => return Some(Request::Quit),
-            Input::Key { key, repeat, .. } => return self.key(key, repeat, seen),
-            Input::Moved { x, y } => {
-                self.mouse = Some((x, y));
-                self.drag_to(x, y, seen);
-            }
-            Input::Left => self.mouse = None,
-            Input::Pressed { x, y, .. } => {
-                self.mouse = Some((x, y));
-                self.drag = Some(Drag { x, y, span: seen.span, moved: false });
-            }
-            Input::Released { x, y, .. } => {
-                if let Some(drag) = self.drag.take()
-                    && !drag.moved
-                {
-                    self.click(x, y, seen);
-                }
-            }
-            Input::Wheel { x, y, up, right, .. } => {
-                if right != 0.0 {
-                    self.pan(right * PAN_STEP, seen);
-                }
-                if up != 0.0 {
-                    self.mouse = Some((x, y));
-                    self.zoom(ZOOM_STEP.powf(up), seen);
-                }
-            }
-            Input::Text(_) | Input::Resized { .. } => {}
-        }
-        None
+    /// The value axis that the user has set for a plot.
+    pub(super) fn value_of(&self, plot: PlotId) -> Option<ValueSpan> {
+        self.sight.values.get(&plot).copied()
     }
 
-    fn key(&mut self, key: Key, repeat: bool, seen: &Seen<'_>) -> Option<Request> {
-        match key {
-            Key::Plus | Key::Up => self.zoom(ZOOM_STEP, seen),
-            Key::Minus | Key::Down => self.zoom(1.0 / ZOOM_STEP, seen),
-            Key::Left => self.pan(-PAN_STEP, seen),
-            Key::Right => self.pan(PAN_STEP, seen),
-            Key::PageUp => self.pan(-0.9, seen),
-            Key::PageDown => self.pan(0.9, seen),
-            // What is switched must not flicker while a key is held.
-            _ if repeat => {}
-            Key::Letter('q') => return Some(Request::Quit),
-            Key::Letter('s') => return Some(Request::Screenshot),
-            Key::Space | Key::Letter('p') => self.toggle_pause(seen),
-            Key::Home => self.go_to_start(seen),
-            Key::Letter('a') => {
-                self.axis = match seen.axis {
-                    AxisKind::Price => AxisChoice::Percent,
-                    AxisKind::Percent | AxisKind::Log => AxisChoice::Price,
-                }
-            }
-            Key::Letter('t') => {
-                self.theme = match self.theme {
-                    Theme::Dark => Theme::Light,
-                    Theme::Light => Theme::Dark,
-                }
-            }
-            Key::Mark('?') | Key::Letter('h') | Key::F1 => self.help = !self.help,
-            Key::Escape if self.help => self.help = false,
-            Key::Escape | Key::End | Key::Letter('l') | Key::Enter => self.go_live(seen),
-            Key::Digit(0) => self.hidden.clear(),
-            Key::Digit(digit) => self.toggle_symbol(usize::from(digit) - 1),
-            Key::Letter(_) | Key::Mark(_) | Key::Tab | Key::Backspace => {}
+    /// The symbol that bars and keys are about: the focused one, or else the first that is shown.
+    pub(super) fn focus(&self) -> Option<usize> {
+        let chosen = self.sight.focus.filter(|focus| *focus < self.symbols.len() && self.sight.shows(*focus));
+        chosen.or_else(|| (0..self.symbols.len()).find(|symbol| self.sight.shows(*symbol)))
+    }
+
+    /// The symbol that the user has singled out, if any.
+    pub(super) fn singled_out(&self) -> Option<usize> {
+        self.sight.focus.filter(|focus| self.sight.shows(*focus))
+    }
+
+    /// The page of the grid, given how many there are.
+    pub(super) fn page_of(&mut self, pages: usize) -> usize {
+        self.pages = pages.max(1);
+        self.sight.page.min(self.pages - 1)
+    }
+
+    /// Moves the view by as little as brings an instant into it.
+    pub(super) fn reveal(&mut self, time_ns: i64, edge_ns: Option<i64>) {
+        let span = self.span();
+        let margin_ns = span.len_ns() / 20;
+        let before = span.start.saturating_add(margin_ns).saturating_sub(time_ns).max(0);
+        let behind = time_ns.saturating_sub(span.end.saturating_sub(margin_ns)).max(0);
+        if before > 0 || behind > 0 {
+            self.sight.grows_to_ns = None;
+            self.sight.nav.show(span.panned(behind.saturating_sub(before)), edge_ns);
         }
-        None
+    }
+
+    /// Leaves out what belongs to a hand at work: the picture is for others.
+    pub(super) fn let_go(&mut self) {
+        (self.mouse, self.key_cursor_ns, self.search, self.zoom_box) = (None, None, None, None);
+        self.help = false;
+    }
+
+    /// Takes one input. Returns what only the caller can do.
+    pub(super) fn apply(&mut self, input: Input, seen: &Seen<'_>) -> Option<Request> {
+        let before = self.sight.clone();
+        let (request, gesture) = self.dispatch(input, seen);
+        match gesture {
+            Some(gesture) if self.sight != before => self.history.note(before, gesture),
+            Some(Gesture::Single) => self.history.rest(),
+            _ => {}
+        }
+        request
+    }
+
+    /// Also says what kind of step it is; `None` for what is none, whatever it changes.
+    fn dispatch(&mut self, input: Input, seen: &Seen<'_>) -> (Option<Request>, Option<Gesture>) {
+        let gesture = match input {
+            Input::Closed => return (Some(Request::Quit), None),
+            Input::Key { key, repeat, held } => {
+                let undoes = matches!(key, crate::view::Key::Letter('z' | 'y') | crate::view::Key::Backspace);
+                let gesture = if repeat { Gesture::Repeat } else { Gesture::Single };
+                return (self.key(key, held, repeat, seen), Some(gesture).filter(|_| !undoes));
+            }
+            Input::Text(c) => {
+                if let Some(search) = &mut self.search {
+                    search.text(c);
+                }
+                return (None, None);
+            }
+            Input::Moved { x, y } => {
+                let drags = self.drag.is_some();
+                self.moved(x, y, seen);
+                if drags { Gesture::Drag } else { Gesture::Single }
+            }
+            Input::Left => {
+                self.mouse = None;
+                return (None, None);
+            }
+            Input::Pressed { x, y, button, held, clicks } => {
+                self.pressed((x, y), (button, held, clicks), seen);
+                Gesture::Single
+            }
+            Input::Released { x, y, .. } => {
+                self.released(x, y, seen);
+                Gesture::Single
+            }
+            Input::Wheel { x, y, up, right, held } => {
+                self.wheel(Notch { x, y, up, right, held }, seen);
+                Gesture::Wheel
+            }
+            Input::Resized { .. } => return (None, None),
+        };
+        (None, Some(gesture))
+    }
+
+    fn undo(&mut self) {
+        if let Some(before) = self.history.undo(&self.sight) {
+            self.sight = before;
+        }
+    }
+
+    fn redo(&mut self) {
+        if let Some(after) = self.history.redo(&self.sight) {
+            self.sight = after;
+        }
     }
 
     fn toggle_symbol(&mut self, index: usize) {
-        if !self.hidden.remove(&index) {
-            self.hidden.insert(index);
+        self.sight.end_solo(self.symbols.len());
+        if !self.sight.hidden.remove(&index) {
+            self.sight.hidden.insert(index);
+        }
+    }
+
+    fn toggle_solo(&mut self, symbol: Option<usize>) {
+        self.sight.solo = symbol.filter(|_| self.sight.solo != symbol);
+        if self.sight.solo.is_some() {
+            self.sight.set_focus(symbol);
         }
     }
 
@@ -230,85 +373,92 @@ impl Controls {
 
     fn go_live(&mut self, seen: &Seen<'_>) {
         self.paused = None;
-        self.nav.go_live(seen.edge_ns);
+        self.sight.nav.go_live(seen.seeing.edge_ns);
+    }
+
+    /// As the program began.
+    fn fit_time(&mut self, seen: &Seen<'_>) {
+        let (span_ns, grows) = self.home;
+        self.sight.nav = Navigator::new(span_ns);
+        self.sight.grows_to_ns = grows.then_some(span_ns);
+        self.go_live(seen);
     }
 
     fn go_to_start(&mut self, seen: &Seen<'_>) {
-        if let Some(oldest) = seen.oldest_ns {
-            let len_ns = seen.span.len_ns();
+        if let Some(oldest) = seen.seeing.oldest_ns {
+            let len_ns = seen.seeing.span.len_ns();
             let start = oldest.saturating_sub(len_ns / 50);
             self.look_at(TimeSpan::new(start, start.saturating_add(len_ns)), seen);
         }
     }
 
+    /// Where the crosshair is.
+    fn crosshair(&self, seen: &Seen<'_>) -> Option<Cursor> {
+        match (self.key_cursor_ns, self.mouse) {
+            (Some(_), _) => seen.seeing.cursor,
+            (None, Some((x, y))) => cursor_at(seen, x, y),
+            (None, None) => None,
+        }
+    }
+
     /// Zooms around the mouse, or around the live edge, or around the middle.
     fn zoom(&mut self, factor: f64, seen: &Seen<'_>) {
-        let plot = seen.frame.plot;
-        let over_plot = self.mouse.filter(|(x, _)| *x >= f64::from(plot.left) && *x < f64::from(plot.right));
-        let anchor = match (over_plot, seen.edge_ns) {
-            (Some((x, _)), _) => transform(seen).time_at(x),
+        let span = seen.seeing.span;
+        let over_plot = self.mouse.and_then(|(x, _)| {
+            let panes = (0..seen.frame.panes()).map(|pane| seen.frame.pane(pane).plot);
+            panes.into_iter().find(|plot| x >= f64::from(plot.left) && x < f64::from(plot.right)).map(|plot| (x, plot))
+        });
+        let anchor = match (over_plot, seen.seeing.edge_ns) {
+            (Some((x, plot)), _) => transform(plot, span).time_at(x),
             (None, Some(edge)) if self.follows() => edge,
-            _ => seen.span.start.saturating_add(seen.span.len_ns() / 2),
+            _ => span.start.saturating_add(span.len_ns() / 2),
         };
-        self.look_at(seen.span.zoomed(anchor, factor), seen);
+        self.look_at(span.zoomed(anchor, factor), seen);
+    }
+
+    /// The plot that the mouse is over, or its value axis; else that of the focus.
+    fn plot_at_hand<'a>(&self, seen: &'a Seen<'_>) -> Option<(&'a Plot, crate::view::Rect)> {
+        let at_mouse = self.mouse.and_then(|(x, y)| {
+            let panes = 0..seen.frame.panes();
+            panes.into_iter().find(|pane| {
+                let frame = seen.frame.pane(*pane);
+                frame.plot.contains(x, y) || frame.value_axis.contains(x, y)
+            })
+        });
+        let of_focus = || seen.seeing.plots.iter().position(|plot| Some(plot.id) == self.focus().map(PlotId::Symbol));
+        let pane = at_mouse.or_else(of_focus).unwrap_or(0);
+        seen.seeing.plots.get(pane).map(|plot| (plot, seen.frame.pane(pane).plot))
+    }
+
+    /// Zooms in price around the mouse, or around the middle.
+    fn zoom_value(&mut self, factor: f64, seen: &Seen<'_>) {
+        let Some((plot, rect)) = self.plot_at_hand(seen) else { return };
+        let share = self.mouse.filter(|(_, y)| *y >= f64::from(rect.top) && *y < f64::from(rect.bottom));
+        let share = share.map_or(0.5, |(_, y)| (f64::from(rect.bottom) - y) / f64::from(rect.height().max(1)));
+        self.sight.values.insert(plot.id, plot.value.zoomed(plot.value.value_at(share), factor));
+    }
+
+    fn pan_value(&mut self, lengths: f64, seen: &Seen<'_>) {
+        if let Some((plot, _)) = self.plot_at_hand(seen) {
+            self.sight.values.insert(plot.id, plot.value.panned(lengths));
+        }
     }
 
     fn pan(&mut self, share: f64, seen: &Seen<'_>) {
-        self.look_at(seen.span.panned((seen.span.len_ns() as f64 * share) as i64), seen);
-    }
-
-    fn drag_to(&mut self, x: f64, y: f64, seen: &Seen<'_>) {
-        let Some(drag) = &mut self.drag else { return };
-        let inside = seen.frame.plot.contains(drag.x, drag.y) || seen.frame.time_axis.contains(drag.x, drag.y);
-        drag.moved |= (x - drag.x).hypot(y - drag.y) > CLICK_SLACK_PX;
-        if drag.moved && inside {
-            let span = drag.span.panned_columns(drag.x - x, transform(seen).columns());
-            self.look_at(span, seen);
-        }
+        let span = seen.seeing.span;
+        self.look_at(span.panned((span.len_ns() as f64 * share) as i64), seen);
     }
 
     /// Shows `span`; it goes on with the live edge if that lies in it and the view is not paused.
     fn look_at(&mut self, span: TimeSpan, seen: &Seen<'_>) {
-        self.grows_to_ns = None;
+        self.sight.grows_to_ns = None;
         if self.is_paused() {
             // Whoever moves on a paused chart wants to see what is there by now.
             self.paused = Some(seen.until());
         }
-        self.nav.show(span, seen.edge_ns);
-    }
-
-    fn click(&mut self, x: f64, y: f64, seen: &Seen<'_>) {
-        if self.help {
-            self.help = false;
-        } else if let Some((index, _)) = seen.hits.legend.iter().find(|(_, rect)| rect.contains(x, y)) {
-            self.toggle_symbol(*index);
-        } else if seen.hits.badge.contains(x, y) {
-            self.go_live(seen);
-        } else if seen.hits.help.contains(x, y) {
-            self.help = true;
-        }
+        self.sight.nav.show(span, seen.seeing.edge_ns);
     }
 }
-
-fn transform(seen: &Seen<'_>) -> Transform {
-    Transform { viewport: Viewport { time: seen.span, value: ValueSpan::EMPTY }, rect: seen.frame.plot }
-}
-
-/// The help overlay's rows.
-pub(super) const HELP: &[(&str, &str)] = &[
-    ("Space, P", "pause; again: back to live, nothing is lost"),
-    ("wheel, + \u{2212}, \u{2191} \u{2193}", "zoom at the mouse"),
-    ("drag, \u{2190} \u{2192}", "move through time"),
-    ("Page Up, Page Down", "a screen back, a screen on"),
-    ("Home", "to the oldest tick"),
-    ("End, L, Esc", "back to live"),
-    ("A", "axis: price or percent change"),
-    ("1 .. 9, click a symbol", "hide or show it; 0 shows all"),
-    ("S", "save a screenshot"),
-    ("T", "dark or light"),
-    ("?, H, F1", "this help"),
-    ("Q", "quit"),
-];
 
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,15 @@ pub(super) fn price(value: f64, decimals: usize) -> String {
     format!("{sign}{}{fraction}", count(whole.parse().unwrap_or_default()))
 }
 
+/// `38,650`, `0.0125`, `12.4 M`: a traded volume.
+pub(super) fn quantity(value: f64) -> String {
+    const UNITS: [(f64, &str); 3] = [(1e12, " T"), (1e9, " B"), (1e6, " M")];
+    if let Some((unit, name)) = UNITS.iter().find(|(unit, _)| value >= 10.0 * unit) {
+        return format!("{}{name}", price(value / unit, 1));
+    }
+    price(value, if value < 100.0 { decimals_of(value).min(4) } else { 0 })
+}
+
 /// `+0.24%`, `−0.07%`, `0.00%`.
 pub(super) fn percent(value: f64) -> String {
     let decimals = if value.abs() < 1_000.0 { 2 } else { 0 };
@@ -107,6 +116,10 @@ mod tests {
         assert_eq!(
             [percent(0.244), percent(-0.07), percent(-0.001), percent(12345.6)],
             ["+0.24%", "\u{2212}0.07%", "0.00%", "+12346%"]
+        );
+        assert_eq!(
+            [quantity(38_650.0), quantity(0.0125), quantity(12.0), quantity(12_400_000.0), quantity(1e300)],
+            ["38,650", "0.0125", "12", "12.4 M", "1.0000e288 T"]
         );
         assert_eq!([latency(0.42), latency(12.3), latency(1_234.0)], ["0.4 ms", "12 ms", "1.2 s"]);
     }

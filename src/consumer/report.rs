@@ -9,6 +9,7 @@ use crate::consumer::meters::{FramesReport, LatencyReport, Meters};
 use crate::consumer::shared::Shared;
 use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
+use crate::store::StoreError;
 
 /// One symbol's figures over everything received.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -63,6 +64,9 @@ pub struct Report {
     /// The snapshot that was asked for could not be written.
     #[serde(skip)]
     pub snapshot_error: Option<SnapshotError>,
+    /// The export that was asked for could not be written.
+    #[serde(skip)]
+    pub export_error: Option<StoreError>,
 }
 
 impl Report {
@@ -104,6 +108,7 @@ impl Report {
             frames: meters.frames_report(),
             symbols,
             snapshot_error: None,
+            export_error: None,
         }
     }
 

@@ -1,19 +1,22 @@
 //! The loop on the main thread: poll, collect, draw, present; and next to nothing while nothing changes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::consumer::controls::{Controls, Request, Seen};
-use crate::consumer::picture::{Picture, Seeing};
+use crate::consumer::controls::{Controls, Request, Seeing, Seen};
+use crate::consumer::export::Background;
+use crate::consumer::gather::Surface;
+use crate::consumer::picture::{Picture, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, snapshot};
 use crate::model::Timestamp;
-use crate::plot::{AxisKind, Badge, Frame, Painter, Size, Tone};
-use crate::view::{Input, TimeSpan};
-use crate::window::Window;
+use crate::plot::{Arrangement, Badge, Frame, Painter, Scale, Size, Tone};
+use crate::view::Input;
+use crate::window::{self, Window};
 
 /// The rhythm of common displays. Input is polled in it while the user is there, and a tick takes no longer from its
 /// arrival to the screen.
@@ -44,6 +47,9 @@ pub(super) struct Screen {
     window: Window,
     painter: Painter,
     size: Size,
+    scale: Scale,
+    /// How the last picture was laid out.
+    frame: Frame,
     seeing: Seeing,
     /// What the last frame was drawn from, and when.
     drawn: Option<(u64, Instant)>,
@@ -56,26 +62,23 @@ pub(super) struct Screen {
     /// When the user last did something.
     busy: Instant,
     next_poll: Instant,
+    shared: Arc<Shared>,
+    exports: Background,
 }
 
 impl Screen {
-    pub(super) fn open(config: &Config) -> Result<Self, ConsumerError> {
-        let window = Window::open(&config.title, config.size.width, config.size.height, 1.0)?;
-        let now = Timestamp::now().as_nanos();
-        let seeing = Seeing {
-            span: TimeSpan { start: now, end: now + 1 },
-            edge_ns: None,
-            newest_ns: None,
-            stale: false,
-            oldest_ns: None,
-            axis: AxisKind::Price,
-            counts_seconds: false,
-        };
+    pub(super) fn open(config: &Config, shared: &Arc<Shared>) -> Result<Self, ConsumerError> {
+        let scale = config.scale_on(window::display_factor);
+        let size = config.screen_size(scale);
+        let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
+        let seeing = Seeing::nothing(Timestamp::now().as_nanos());
         let now = Instant::now();
         Ok(Self {
             window,
             painter: Painter::new()?,
-            size: config.size,
+            size,
+            scale,
+            frame: Frame::arranged(size, scale, Arrangement::Single),
             seeing,
             drawn: None,
             presented: now,
@@ -83,20 +86,22 @@ impl Screen {
             touched: true,
             busy: now,
             next_poll: now,
+            shared: Arc::clone(shared),
+            exports: Background::default(),
         })
     }
 
-    /// Runs until the user or `stop` ends it. Returns the size that the window had.
+    /// Runs until the user or `stop` ends it. Returns what it drew on last.
     pub(super) fn run(
         mut self,
-        shared: &Shared,
         controls: &mut Controls,
         picture: &mut Picture,
         interval: Duration,
         stop: &watch::Receiver<bool>,
         started: Instant,
-    ) -> Result<Size, ConsumerError> {
+    ) -> Result<Surface, ConsumerError> {
         let mut inputs = Vec::new();
+        let shared = &*Arc::clone(&self.shared);
         shared.draw_here();
         while !*stop.borrow() {
             let woke = Instant::now();
@@ -106,6 +111,10 @@ impl Screen {
             }
             if self.take_inputs(&mut inputs, controls, picture, woke) {
                 break;
+            }
+            if let Some(badge) = self.exports.ended() {
+                picture.toast = Some((badge, woke + TOAST));
+                self.touched = true;
             }
             if self.is_due(shared, interval, woke) {
                 let first = self.drawn.is_none();
@@ -119,7 +128,11 @@ impl Screen {
             }
             self.rest(shared, interval);
         }
-        Ok(self.size)
+        Ok(self.surface())
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Screen { size: self.size, scale: self.scale }
     }
 
     fn poll_every(&self, now: Instant) -> Duration {
@@ -179,9 +192,10 @@ impl Screen {
         let begun = Instant::now();
         let revision = shared.revision();
         let unseen_ns = shared.take_unseen();
-        let (scene, seeing) = picture.scene(shared, controls, &Frame::new(self.size), begun);
-        let changed = self.painter.update(scene, &Frame::new(self.size))?;
-        self.seeing = seeing;
+        let surface = self.surface();
+        let View { scene, frame, seeing } = picture.view(shared, controls, surface, begun);
+        let changed = self.painter.update(scene, &frame)?;
+        (self.frame, self.seeing) = (frame, seeing);
         let spent = begun.elapsed();
         if changed || begun.duration_since(self.presented) >= HEARTBEAT {
             let pixels = self.painter.pixels();
@@ -218,22 +232,18 @@ impl Screen {
             self.size = Size { width, height };
             return false;
         }
-        let frame = Frame::new(self.size);
-        let seen = Seen {
-            frame: &frame,
-            hits: self.painter.hits(),
-            span: self.seeing.span,
-            edge_ns: self.seeing.edge_ns,
-            newest_ns: self.seeing.newest_ns,
-            oldest_ns: self.seeing.oldest_ns,
-            axis: self.seeing.axis,
-        };
+        let seen = Seen { frame: &self.frame, hits: self.painter.hits(), seeing: &self.seeing };
         let request = controls.apply(input, &seen);
         // Several inputs may come between two frames; each begins where the last one ended.
         self.seeing.span = controls.span();
         match request {
             None => false,
             Some(Request::Quit) => true,
+            Some(Request::Export) => {
+                let (symbols, span) = self.seeing.in_view.clone();
+                picture.toast = Some((self.exports.start(&self.shared, symbols, span), now + TOAST));
+                false
+            }
             Some(Request::Screenshot) => {
                 picture.toast = Some((self.save_screenshot(), now + TOAST));
                 false

@@ -1,19 +1,19 @@
 //! Pictures in files.
 
-use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::consumer::args::SnapshotFormat;
 use crate::plot::{Frame, Painter, PlotError, Scene, Size, png};
+use crate::store::WholeFile;
 
 /// Why there is no picture.
 #[derive(Debug, Error)]
 pub enum SnapshotError {
     /// The file.
-    #[error("cannot write {path}: {source}; choose a folder that exists and is writable")]
+    #[error("cannot write {path}: {source}; choose a folder that exists, is writable and has room")]
     Write {
         /// Where to.
         path: PathBuf,
@@ -50,13 +50,9 @@ pub(super) fn write_png(path: &Path, pixels: &[u32], size: Size) -> Result<(), S
 
 /// All or nothing: a reader never sees half a picture, and a failure leaves an older one in place.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
-    written.map_err(|source| {
-        // What is left of the attempt is of no use; that it cannot be removed adds nothing to the first error.
-        let _ = fs::remove_file(&partial);
-        SnapshotError::Write { path: path.to_owned(), source }
-    })
+    let written = WholeFile::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.finish()
+    });
+    written.map_err(|source| SnapshotError::Write { path: path.to_owned(), source })
 }

@@ -47,6 +47,17 @@ impl Scale {
         }
     }
 
+    /// The one nearest to a display's own factor.
+    pub fn nearest(factor: f64) -> Self {
+        if factor < 1.25 {
+            Self::One
+        } else if factor < 1.75 {
+            Self::OneAndHalf
+        } else {
+            Self::Two
+        }
+    }
+
     /// Pixels of the screen for one of the layout.
     pub fn factor(self) -> f64 {
         f64::from(self.halves()) / 2.0

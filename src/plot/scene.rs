@@ -354,7 +354,8 @@ pub struct Scene {
     pub header: Header,
     /// Middle. Where there is a grid: what its panes have in common (time, gaps, notice, selection).
     pub chart: Chart,
-    /// Small multiples in reading order, instead of `chart`; empty for none. All have its span of time.
+    /// Small multiples in reading order, instead of `chart`; empty for none. All have its span of time. The crosshair's
+    /// row is `i32::MIN` in those that the mouse is not in.
     pub grid: Vec<Chart>,
     /// Bottom strip.
     pub footer: Footer,

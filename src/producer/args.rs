@@ -11,12 +11,15 @@ use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
 use crate::bus::{Endpoint, EndpointError, Target, TlsFiles};
-use crate::cli::{Console, TlsArgs, parse_duration, parse_port};
+use crate::cli::{ConfigArgs, Console, TlsArgs, parse_duration, parse_port};
 use crate::market::{Format, Generator, Model, Rate, Schedule, Selection, Speed, SpeedError};
 use crate::model::{
     SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe, parse_timestamp,
 };
 use crate::producer::{Config, Display, Pace, Source};
+
+/// What is published unless told otherwise.
+const DEFAULT_SYMBOLS: [&str; 3] = ["AAPL", "GOOG", "MSFT"];
 
 /// Most symbols in a list. All US shares and funds together are about this many.
 const SYMBOLS_MAX: usize = 10_000;
@@ -40,6 +43,8 @@ Gzip is unpacked.
 Without --redis and REDIS_URL, the Redis on this machine is used; a small one is served where
 none runs.
 
+Every flag is also a key of tickscope.toml and a variable: TICKSCOPE_LOCAL_PORT=7000.
+
 Exit status: 0 done, 1 failed while running, 2 wrong usage or unreadable input.";
 
 /// Publishes stock ticks as JSON to a Redis channel.
@@ -48,8 +53,8 @@ Exit status: 0 done, 1 failed while running, 2 wrong usage or unreadable input."
 #[command(name = "producer", version, about, after_help = EXAMPLES)]
 pub struct Args {
     /// Symbols, separated by commas [default: AAPL,GOOG,MSFT]; with --replay or --stdin: publish only these
-    #[arg(long, value_name = "LIST")]
-    symbols: Option<String>,
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    symbols: Vec<String>,
 
     /// Time between two ticks of a symbol, as 1s, 250ms, 2m, or 0.5 (seconds); 0 = as fast as Redis takes them
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
@@ -110,7 +115,7 @@ pub struct Args {
         long,
         help = "Redis server, as redis://[user:password@]host[:port][/db], rediss:// with TLS, or unix:///path"
     )]
-    #[arg(value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
+    #[arg(value_name = "URL")]
     redis: Option<String>,
 
     #[command(flatten)]
@@ -136,6 +141,9 @@ pub struct Args {
     /// Print figures on standard output at the end
     #[arg(long, value_enum, value_name = "FORM")]
     stats: Option<StatsArg>,
+
+    #[command(flatten)]
+    settings: ConfigArgs,
 
     /// Show nothing but warnings and errors
     #[arg(long, short)]
@@ -313,7 +321,7 @@ impl Args {
     }
 
     fn market(&self, entropy: u64) -> Result<(Source, Pace), UsageError> {
-        let symbols = symbols(self.symbols.as_deref().unwrap_or("AAPL,GOOG,MSFT"))?;
+        let symbols = if self.symbols.is_empty() { symbols(&DEFAULT_SYMBOLS)? } else { symbols(&self.symbols)? };
         let per_round = symbols.len() as u64;
         let (pace, step) = match self.rate {
             Some(rate) => (
@@ -374,8 +382,8 @@ impl Args {
         {
             return Err(UsageError::Span);
         }
-        let list = self.symbols.as_deref().map(symbols).transpose()?;
-        Ok(Selection { from, to, symbols: list.map(BTreeSet::from_iter) })
+        let list = symbols(&self.symbols)?;
+        Ok(Selection { from, to, symbols: (!list.is_empty()).then(|| BTreeSet::from_iter(list)) })
     }
 }
 
@@ -391,15 +399,14 @@ fn parse_count(text: &str) -> Result<u64, &'static str> {
 }
 
 /// Reads a list of symbols, each of them once.
-fn symbols(list: &str) -> Result<Vec<Symbol>, UsageError> {
+fn symbols(names: &[impl AsRef<str>]) -> Result<Vec<Symbol>, UsageError> {
     let refuse = |reason: String| Err(UsageError::Symbols(reason));
-    let names: Vec<&str> = list.split(',').map(str::trim).collect();
     if names.len() > SYMBOLS_MAX {
         return refuse(format!("{} symbols are more than the {SYMBOLS_MAX} that one producer takes", names.len()));
     }
     let mut seen = BTreeSet::new();
     let mut symbols = Vec::with_capacity(names.len());
-    for name in names {
+    for name in names.iter().map(|name| name.as_ref().trim()) {
         let shown = display_safe(name);
         if name.is_empty() {
             return refuse("a symbol is empty; write them as AAPL,GOOG,MSFT".to_owned());

@@ -277,7 +277,15 @@ impl Chunk {
         let mut found = Volume::default();
         match &self.body {
             Body::Open(columns) => found = columns.volume(range),
-            Body::Packed(_) => self.ticks(range).for_each(|tick| found.add(tick.size.unwrap_or(f64::NAN))),
+            Body::Packed(packed) if !range.is_empty() => {
+                let mut sizes = [f64::NAN; BLOCK_TICKS];
+                for block in range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) {
+                    let (first, len) = (block * BLOCK_TICKS, packed.unpack_sizes(block, &mut sizes));
+                    let inside = range.start.max(first) - first..(range.end - first).min(len);
+                    sizes[inside].iter().for_each(|&size| found.add(size));
+                }
+            }
+            Body::Packed(_) => {}
         }
         found
     }

@@ -143,6 +143,27 @@ impl Series {
         self.iter_between(self.seek(span.start), self.seek(span.end))
     }
 
+    /// As [`Series::iter_range`], without the first `skip` ticks. They are stepped over by whole chunks, so that a
+    /// reader may come back for the next part of an instant that holds many.
+    pub fn iter_range_from(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = TickRef> {
+        let to = self.seek(span.end);
+        self.iter_between(self.ahead(self.seek(span.start), skip).min(to), to)
+    }
+
+    /// The place `count` ticks behind another one, or the end.
+    fn ahead(&self, from: Place, count: usize) -> Place {
+        let (mut place, mut left) = (from, count);
+        while place < self.end() {
+            let rest = self.chunks.get(place.chunk).len() - place.at;
+            if left < rest {
+                return Place { at: place.at + left, ..place };
+            }
+            left -= rest;
+            place = Place { chunk: place.chunk + 1, at: 0 };
+        }
+        self.end()
+    }
+
     fn iter_between(&self, from: Place, to: Place) -> impl Iterator<Item = TickRef> {
         (from.chunk..=to.chunk).filter(move |_| from < to).flat_map(move |id| {
             let (chunk, range) = self.part(id, from, to);
@@ -150,7 +171,7 @@ impl Series {
         })
     }
 
-    fn totals(&self, from: Place, to: Place) -> Totals {
+    pub(super) fn totals(&self, from: Place, to: Place) -> Totals {
         let mut found = Totals::default();
         let mut merge = |id| {
             let (chunk, range) = self.part(id, from, to);

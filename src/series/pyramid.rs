@@ -210,6 +210,42 @@ impl Pyramid {
         }
     }
 
+    /// How many ticks stand before a place, those at the front of the first chunk that are evicted included.
+    pub(super) fn count_before(&self, chunks: &Chunks, place: Place) -> u64 {
+        let mut count = place.at as u64;
+        self.visit(chunks.first..place.chunk, |piece| {
+            count += match piece {
+                Piece::Node(node) => node.totals.count,
+                Piece::Chunk(id) => chunks.get(id).len() as u64,
+            };
+        });
+        count
+    }
+
+    /// The inverse of [`Pyramid::count_before`]; the place behind the last tick where there are not so many.
+    pub(super) fn locate(&self, chunks: &Chunks, count: u64) -> Place {
+        let (mut id, mut rest) = (chunks.first, count);
+        let end = chunks.first + chunks.list.len() as u64;
+        while id < end {
+            let len = chunks.get(id).len() as u64;
+            if rest < len {
+                return Place { chunk: id, at: rest as usize };
+            }
+            // The longest run of chunks that begins here and that the place lies behind.
+            let (mut step, mut skipped) = (1, len);
+            for (height, level) in self.levels.iter().enumerate() {
+                let bits = FAN_BITS * (height as u32 + 1);
+                let node =
+                    level.get(id >> bits).filter(|node| id.trailing_zeros() >= bits && node.totals.count <= rest);
+                let Some(node) = node else { break };
+                (step, skipped) = (1 << bits, node.totals.count);
+            }
+            id += step;
+            rest -= skipped;
+        }
+        Place { chunk: chunks.last_id(), at: chunks.list.back().map_or(0, Chunk::len) }
+    }
+
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
         self.levels.iter().map(|level| level.nodes.capacity() * size_of::<Node>()).sum()

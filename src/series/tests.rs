@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::view::TimeSpan;
 
+mod bars;
 mod book;
 mod cached;
 mod oracle;
@@ -89,6 +90,9 @@ fn assert_same(series: &Series, oracle: &Oracle, span: TimeSpan, columns: u32) {
         assert_eq!(series.at_or_after(time_ns), oracle.at_or_after(time_ns));
     }
     assert!(series.iter_range(span).eq(oracle.iter_range(span)));
+    for skip in [0, 1, 700, 5_000] {
+        assert!(series.iter_range_from(span, skip).eq(oracle.iter_range(span).skip(skip)), "{span:?} {skip}");
+    }
 }
 
 fn shapes() -> impl Strategy<Value = Shape> {

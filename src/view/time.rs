@@ -49,7 +49,7 @@ impl TimeSpan {
     }
 
     /// Length as it is, even where it exceeds `i64`.
-    fn len(&self) -> i128 {
+    pub(super) fn len(&self) -> i128 {
         (i128::from(self.end) - i128::from(self.start)).max(1)
     }
 

@@ -309,6 +309,6 @@ fn both_signals_end_it_well_and_a_window_that_cannot_open_says_what_to_do() {
         let consumer = listen(redis.port, &[]);
         report(&consumer.stop(signal, LIMIT).expect_code(0));
     }
-    let ended = crate::support::process::consumer().run(LIMIT).expect_code(2);
-    assert!(["--headless", "--snapshot"].iter().all(|way| ended.stderr.contains(way)), "{ended:?}");
+    let ended = crate::support::process::consumer().args(["--view", "window"]).run(LIMIT).expect_code(2);
+    assert!(["--headless", "--snapshot", "--view terminal"].iter().all(|way| ended.stderr.contains(way)), "{ended:?}");
 }

@@ -252,7 +252,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["--fields", "price=p,price=q"], "price is mapped twice"),
     (&["--fields", "price=p,size=p"], "already taken"),
     (&["--channel", ""], "--channel needs a name"),
-    (&["--axis", "log"], "[possible values: auto, price, percent]"),
+    (&["--axis", "up"], "[possible values: auto, price, percent, session, log]"),
     (&["--theme", "blue"], "[possible values: dark, light]"),
     (&["--size", "1280"], "such as 1280x720"),
     (&["--size", "10x10"], "120 to 16384"),

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::wait::poll;
 
 /// Set on a developer's machine, these would change what a test sees.
@@ -21,24 +23,32 @@ const ENV_REMOVED: &[&str] = &[
     "WAYLAND_DISPLAY",
     "XAUTHORITY",
     "RUST_LOG",
-    "XDG_CONFIG_HOME",
-    "XDG_STATE_HOME",
     "RUST_BACKTRACE",
     "NO_COLOR",
     "CLICOLOR_FORCE",
 ];
+
+/// Variables of our own programs begin so.
+const OWN_PREFIX: &str = "TICKSCOPE_";
+
+/// Where the programs look for the user's settings and keep what they remember.
+pub const FOLDERS: [(&str, &str); 2] = [("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")];
 
 /// A program about to be started.
 pub struct Launch {
     name: String,
     command: Command,
     stdin: Option<Vec<u8>>,
+    /// Empty, and this program's alone.
+    home: TempDir,
 }
 
 /// A running program; killed when dropped.
 pub struct Running {
     name: String,
     child: Child,
+    /// Goes with the program.
+    _home: TempDir,
     started: Instant,
     stdout: Pipe,
     stderr: Pipe,
@@ -95,8 +105,16 @@ impl Launch {
         for name in ENV_REMOVED {
             command.env_remove(name);
         }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(OWN_PREFIX)) {
+            command.env_remove(name);
+        }
+        // The developer's own settings and windows change nothing here, and nothing here changes them.
+        let home = tempfile::tempdir().unwrap();
+        for (name, folder) in FOLDERS {
+            command.env(name, home.path().join(folder));
+        }
         let name = Path::new(&program).file_name().unwrap_or(program.as_ref()).to_string_lossy().into_owned();
-        Self { name, command, stdin: None }
+        Self { name, command, stdin: None, home }
     }
 
     /// Appends arguments.
@@ -111,6 +129,14 @@ impl Launch {
     /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Looks for its settings, and remembers, in these folders below `home`, which other programs may share.
+    pub fn home(mut self, home: &Path) -> Self {
+        for (name, folder) in FOLDERS {
+            self.command.env(name, home.join(folder));
+        }
         self
     }
 
@@ -144,7 +170,7 @@ impl Launch {
         }
         let stdout = Pipe::drain(child.stdout.take().unwrap());
         let stderr = Pipe::drain(child.stderr.take().unwrap());
-        Running { name: self.name, child, started, stdout, stderr }
+        Running { name: self.name, child, _home: self.home, started, stdout, stderr }
     }
 
     /// Starts it and waits for its end.

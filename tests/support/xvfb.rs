@@ -25,6 +25,13 @@ const HOLD_S: &str = "0.1";
 /// room for a machine that is busy with other tests.
 const BUTTON_HOLD_S: &str = "0.3";
 
+/// How long a button stays down and up within a double-click, in seconds: long enough to be polled while the window is
+/// awake, and short enough that the second press comes well within the time that makes it a double-click.
+const DOUBLE_HOLD_S: &str = "0.1";
+
+/// Between two characters that are typed, in ms: nobody types faster, and a window need not queue more.
+const TYPE_DELAY_MS: &str = "30";
+
 /// Between two notches of the wheel, in ms: minifb keeps only the last notch of a frame.
 const WHEEL_DELAY_MS: &str = "50";
 
@@ -41,6 +48,20 @@ pub struct Xvfb {
 /// A window of a display, by its X id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window(pub u32);
+
+/// A button of the mouse, by its X number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Button {
+    Left = 1,
+    Middle = 2,
+    Right = 3,
+}
+
+impl Button {
+    fn name(self) -> String {
+        (self as u32).to_string()
+    }
+}
 
 /// A rectangle of a picture: left, top, width, height.
 pub type Area = (usize, usize, usize, usize);
@@ -127,6 +148,28 @@ impl Xvfb {
         self.answer(&words);
     }
 
+    /// Presses and releases a key while others (`shift`, `ctrl`) are held.
+    pub fn key_with(&self, held: &[&str], name: &str) {
+        self.hold(held, || self.key(name));
+    }
+
+    /// Does something while keys (`shift`, `ctrl`) are held.
+    pub fn hold<T>(&self, held: &[&str], act: impl FnOnce() -> T) -> T {
+        for name in held {
+            self.answer(&["keydown", name, "sleep", HOLD_S]);
+        }
+        let done = act();
+        for name in held.iter().rev() {
+            self.answer(&["keyup", name, "sleep", HOLD_S]);
+        }
+        done
+    }
+
+    /// Types text into the focused window; upper case and marks with shift, as a hand does.
+    pub fn type_text(&self, text: &str) {
+        self.answer(&["type", "--delay", TYPE_DELAY_MS, text]);
+    }
+
     /// Moves the mouse to a pixel of a window.
     pub fn move_mouse(&self, window: Window, (x, y): (i32, i32)) {
         self.answer(&["mousemove", "--window", &window.0.to_string(), &x.to_string(), &y.to_string()]);
@@ -134,8 +177,26 @@ impl Xvfb {
 
     /// Presses and releases the left button at a pixel of a window.
     pub fn click(&self, window: Window, at: (i32, i32)) {
+        self.click_with(window, Button::Left, at);
+    }
+
+    /// Presses and releases a button at a pixel of a window.
+    pub fn click_with(&self, window: Window, button: Button, at: (i32, i32)) {
+        let button = button.name();
         self.move_mouse(window, at);
-        self.answer(&["sleep", HOLD_S, "mousedown", "1", "sleep", BUTTON_HOLD_S, "mouseup", "1", "sleep", HOLD_S]);
+        self.answer(&["sleep", HOLD_S, "mousedown", &button, "sleep", BUTTON_HOLD_S]);
+        self.answer(&["mouseup", &button, "sleep", HOLD_S]);
+    }
+
+    /// Presses and releases the left button twice in quick succession at a pixel of a window.
+    pub fn double_click(&self, window: Window, at: (i32, i32)) {
+        // A window at rest looks at the mouse a few times a second only; one in which it has moved does so at once.
+        self.move_mouse(window, (at.0 + 1, at.1));
+        self.answer(&["sleep", HOLD_S]);
+        self.move_mouse(window, at);
+        // One process does it all: to start another one in between may take longer than the time that is left.
+        let press = ["mousedown", "1", "sleep", DOUBLE_HOLD_S, "mouseup", "1", "sleep", DOUBLE_HOLD_S];
+        self.answer(&[&["sleep", HOLD_S], &press[..], &press[..]].concat());
     }
 
     /// Turns the wheel at a pixel of a window: `notches` away from the user, or towards them when negative.
@@ -147,14 +208,19 @@ impl Xvfb {
 
     /// Drags with the left button from one pixel of a window to another, by way of their middle.
     pub fn drag(&self, window: Window, from: (i32, i32), to: (i32, i32)) {
-        let middle = (i32::midpoint(from.0, to.0), i32::midpoint(from.1, to.1));
+        self.drag_with(window, Button::Left, from, to);
+    }
+
+    /// Drags with a button.
+    pub fn drag_with(&self, window: Window, button: Button, from: (i32, i32), to: (i32, i32)) {
+        let (middle, button) = ((i32::midpoint(from.0, to.0), i32::midpoint(from.1, to.1)), button.name());
         self.move_mouse(window, from);
-        self.answer(&["sleep", HOLD_S, "mousedown", "1", "sleep", HOLD_S]);
+        self.answer(&["sleep", HOLD_S, "mousedown", &button, "sleep", HOLD_S]);
         for at in [middle, to] {
             self.move_mouse(window, at);
             self.answer(&["sleep", HOLD_S]);
         }
-        self.answer(&["mouseup", "1", "sleep", HOLD_S]);
+        self.answer(&["mouseup", &button, "sleep", HOLD_S]);
     }
 
     /// Where on the display a window lies. minifb puts it into the middle.

@@ -65,7 +65,7 @@ fn it_ends_while_there_is_no_server() {
 #[test]
 fn without_a_display_it_names_the_ways_out() {
     for display in [None, Some(":9999")] {
-        let launch = process::consumer().args(["--demo"]);
+        let launch = process::consumer().args(["--demo", "--view", "window"]);
         let launch = match display {
             Some(display) => launch.env("DISPLAY", display),
             None => launch,
@@ -73,7 +73,7 @@ fn without_a_display_it_names_the_ways_out() {
         let ended = launch.run(LIMIT).expect_code(2);
         let said = ended.stderr.lines().filter(|line| line.starts_with("error: ")).count();
         assert_eq!(said, 1, "{ended:?}");
-        for word in ["no window can be opened", "DISPLAY", "--headless", "--snapshot"] {
+        for word in ["no window can be opened", "DISPLAY", "--headless", "--snapshot", "--view terminal"] {
             assert!(ended.stderr.contains(word), "{word} is not in\n{ended:?}");
         }
         for word in ["panicked", "backtrace", "RUST_BACKTRACE"] {

@@ -111,11 +111,18 @@ impl Scope {
 
     /// A consumer that looks for a server at `url`.
     pub fn open_at(url: &str, size: Size, args: &[&str]) -> Self {
+        let wanted = format!("{}x{}", size.width, size.height);
+        let mut all = vec!["--size", wanted.as_str()];
+        all.extend(args);
+        Self::start_at(url, size, &all)
+    }
+
+    /// The same with a display for a window of `size`, whatever the arguments ask for.
+    fn start_at(url: &str, size: Size, args: &[&str]) -> Self {
         let display = Xvfb::start(size.width + MARGIN_PX, size.height + MARGIN_PX);
         let dir = tempfile::tempdir().unwrap();
-        let wanted = format!("{}x{}", size.width, size.height);
         let consumer = process::consumer()
-            .args(["--redis", url, "--size", &wanted, "--stats", "json"])
+            .args(["--redis", url, "--stats", "json"])
             .args(args)
             .env("DISPLAY", &display.display())
             .dir(dir.path())
@@ -149,6 +156,25 @@ impl Scope {
             .collect();
         let answer = self.wire.as_mut().unwrap().ask(&format!("PUBLISH {CHANNEL} [{}]", objects.join(",")));
         assert_eq!(answer, ":1\r\n", "one subscriber got it");
+    }
+
+    /// Publishes one message as it is.
+    pub fn publish_raw(&mut self, message: &str) {
+        let answer = self.wire.as_mut().unwrap().ask(&format!("PUBLISH {CHANNEL} {message}"));
+        assert_eq!(answer, ":1\r\n", "one subscriber got it");
+    }
+
+    /// A consumer that is asked for `size` and has `screen` pixels, over [`SPAN_S`] on a price axis.
+    pub fn open_scaled(size: Size, screen: Size, more: &[&str]) -> Self {
+        let span = format!("{SPAN_S}s");
+        let wanted = format!("{}x{}", size.width, size.height);
+        let mut args = vec!["--symbols", "A,B", "--window", &span, "--axis", "price", "--size", &wanted];
+        args.extend(more);
+        let redis = RedisServer::start();
+        let url = format!("redis://127.0.0.1:{}", redis.port);
+        let mut scope = Self::start_at(&url, screen, &args);
+        scope.serve(redis);
+        scope
     }
 
     /// The producer, publishing to the same server.

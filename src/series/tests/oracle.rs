@@ -21,6 +21,11 @@ impl Oracle {
         &self.ticks[self.from..]
     }
 
+    /// The ticks that were kept once.
+    pub(super) fn evicted(&self) -> &[TickRef] {
+        &self.ticks[..self.from]
+    }
+
     /// Whether the tick was kept.
     pub(super) fn push(&mut self, tick: TickRef) -> bool {
         let newest_ns = self.ticks.last().map_or(i64::MIN, |last| last.time_ns.max(tick.time_ns));

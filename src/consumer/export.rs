@@ -1,0 +1,162 @@
+//! The ticks in view, in a file: every one of them, not what a line of so many pixels needs.
+//!
+//! The file is in order of time; ticks of equal time are in the order of the legend, those of one symbol in order of
+//! arrival. This is what a tape is, and what programs that join tables by time ask for.
+//!
+//! The book is never copied and never held for long: each symbol's next few thousand ticks are taken under a lock of
+//! their own, and encoded and written outside of it, while the feed goes on. So the file is not the book at one
+//! instant: a tick that comes late is in it if its place was not yet written, and one that gives way to newer ticks is
+//! not if it was not yet read. At the exit nothing moves any more.
+
+mod background;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::info;
+
+use crate::consumer::args::{Config, ExportFormat};
+use crate::consumer::controls::Until;
+use crate::consumer::shared::Shared;
+use crate::model::{Symbol, display_safe};
+use crate::plot::Scene;
+use crate::series::{Book, TickRef};
+use crate::store::{Row, StoreError, TickFile, TickFormat};
+use crate::view::TimeSpan;
+pub(super) use background::Background;
+
+/// Ticks that wait to be written, of all symbols together: 1.5 MB.
+const WAITING_TICKS: usize = 65_536;
+
+/// Most ticks taken under one lock: some 0.1 ms, so that a frame or a batch that waits for it is not late.
+const AT_ONCE_MAX: usize = 8_192;
+
+/// Fewest ticks taken at once, however many symbols there are: less, and the lock would cost more than the ticks.
+const AT_ONCE_MIN: usize = 16;
+
+/// The symbols that a picture shows, by their places in the book, and the time that it shows of them.
+pub(super) fn in_view(scene: &Scene, until: Until) -> (Vec<usize>, TimeSpan) {
+    let visible = scene.header.legend.iter().filter(|entry| entry.visible);
+    let mut span = scene.chart.viewport.time;
+    span.end = span.end.min(until.tick_ns.saturating_add(1)).max(span.start);
+    (visible.map(|entry| entry.slot).collect(), span)
+}
+
+/// Writes what `scene` shows, if the user asked for it.
+pub(super) fn write_asked(config: &Config, shared: &Shared, scene: &Scene, until: Until) -> Result<(), StoreError> {
+    let Some((path, format)) = &config.export else { return Ok(()) };
+    let (symbols, span) = in_view(scene, until);
+    let count = write(shared, &symbols, span, path, *format)?;
+    info!("saved {count} ticks to {}", display_safe(&path.display().to_string()));
+    Ok(())
+}
+
+/// Writes every tick that these symbols, by their places in the book, have within `span`; how many they are.
+pub(super) fn write(
+    shared: &Shared,
+    symbols: &[usize],
+    span: TimeSpan,
+    path: &Path,
+    format: ExportFormat,
+) -> Result<u64, StoreError> {
+    write_until(shared, symbols, span, path, format, &AtomicBool::new(false)).map(Option::unwrap_or_default)
+}
+
+/// As [`write`]; breaks off, and leaves nothing behind, when `stop` says so: then `None`.
+fn write_until(
+    shared: &Shared,
+    symbols: &[usize],
+    span: TimeSpan,
+    path: &Path,
+    format: ExportFormat,
+    stop: &AtomicBool,
+) -> Result<Option<u64>, StoreError> {
+    let format = match format {
+        ExportFormat::Csv => TickFormat::Csv,
+        ExportFormat::Parquet => TickFormat::Parquet,
+    };
+    let mut file = TickFile::create(path, format)?;
+    let at_once = (WAITING_TICKS / symbols.len().max(1)).clamp(AT_ONCE_MIN, AT_ONCE_MAX);
+    let mut lanes: Vec<Lane> = symbols.iter().filter_map(|&place| Lane::open(&shared.book(), place, span)).collect();
+    // The lanes by the time of their next tick, then in the order of the legend.
+    let mut order: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::with_capacity(lanes.len());
+    for (number, lane) in lanes.iter_mut().enumerate() {
+        order.extend(lane.peek(shared, at_once).map(|time_ns| Reverse((time_ns, number))));
+    }
+    while let Some(mut next) = order.peek_mut() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let lane = &mut lanes[next.0.1];
+        if let Some(row) = lane.take() {
+            file.write(&row)?;
+        }
+        match lane.peek(shared, at_once) {
+            Some(time_ns) => next.0.0 = time_ns,
+            None => drop(PeekMut::pop(next)),
+        }
+    }
+    file.finish().map(Some)
+}
+
+/// One symbol's ticks on their way into the file.
+struct Lane {
+    /// Its place in the book.
+    place: usize,
+    symbol: Symbol,
+    /// Taken from the book and not yet written, from `at` on.
+    ticks: Vec<TickRef>,
+    at: usize,
+    /// What is still to be taken: from the instant of the last one taken on, ...
+    rest: TimeSpan,
+    /// ... of which so many have been taken.
+    taken: usize,
+    /// Running number, in the whole series, of that instant's first tick: tells which of them have given way since.
+    first: u64,
+}
+
+impl Lane {
+    fn open(book: &Book, place: usize, span: TimeSpan) -> Option<Self> {
+        let (symbol, _) = book.get(place)?;
+        Some(Self { place, symbol: symbol.clone(), ticks: Vec::new(), at: 0, rest: span, taken: 0, first: 0 })
+    }
+
+    /// Time of the next tick; `None` behind the last one.
+    fn peek(&mut self, shared: &Shared, at_once: usize) -> Option<i64> {
+        if self.at == self.ticks.len() {
+            self.refill(&shared.book(), at_once);
+        }
+        self.ticks.get(self.at).map(|tick| tick.time_ns)
+    }
+
+    fn take(&mut self) -> Option<Row<'_>> {
+        let TickRef { time_ns, price, size } = *self.ticks.get(self.at)?;
+        self.at += 1;
+        Some(Row { symbol: self.symbol.as_str(), time_ns, price, size })
+    }
+
+    fn refill(&mut self, book: &Book, at_once: usize) {
+        self.at = 0;
+        self.ticks.clear();
+        let Some((_, series)) = book.get(self.place) else { return };
+        let given_way = match series.oldest_ns() {
+            Some(oldest_ns) if oldest_ns > self.rest.start => u64::MAX,
+            Some(oldest_ns) if oldest_ns == self.rest.start => series.evicted().saturating_sub(self.first),
+            _ => 0,
+        };
+        self.taken = self.taken.saturating_sub(usize::try_from(given_way).unwrap_or(usize::MAX));
+        self.ticks.extend(series.iter_range_from(self.rest, self.taken).take(at_once));
+        let Some(last) = self.ticks.last() else { return };
+        let of_last = self.ticks.iter().rev().take_while(|tick| tick.time_ns == last.time_ns).count();
+        self.taken = if last.time_ns == self.rest.start { self.taken + of_last } else { of_last };
+        self.rest.start = last.time_ns;
+        let before = series.range(TimeSpan { start: i64::MIN, end: last.time_ns });
+        self.first = series.evicted() + before.map_or(0, |before| before.count);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! Where the crosshair is, and what is measured with it.
+
+use crate::consumer::controls::{Controls, Cursor, Measure, Plot};
+use crate::consumer::format;
+use crate::consumer::gather::{Gathered, Shown};
+use crate::consumer::picture::Picture;
+use crate::consumer::picture::plots::{axis_value, members};
+use crate::consumer::shared::Shared;
+use crate::plot::{AxisKind, Chart, Crosshair, Point, Readout, Ruler, Selection};
+use crate::series::{Book, Sample};
+use crate::view::{Transform, Viewport};
+
+/// So near to a tick the crosshair sits on it, px.
+const SNAP_PX: f64 = 12.0;
+
+/// The crosshair before anything is said about it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct At {
+    pub(super) cursor: Cursor,
+    /// Where in the frame.
+    x: f64,
+    y: f64,
+    /// The symbol on whose tick it sits.
+    pub(super) on: Option<usize>,
+}
+
+/// The mapping of a plot.
+fn mapping(gathered: &Gathered, plots: &[Plot], pane: usize) -> Option<Transform> {
+    let value = plots.get(pane)?.value;
+    Some(Transform { viewport: Viewport { time: gathered.span, value }, rect: gathered.frame.pane(pane).plot })
+}
+
+/// Where the crosshair is: where keys have put it, or at the mouse, or at the tick nearest to that.
+pub(super) fn locate(
+    gathered: &Gathered,
+    plots: &[Plot],
+    charts: &[Chart],
+    controls: &Controls,
+    axis: AxisKind,
+) -> Option<At> {
+    if controls.help || controls.search.is_some() {
+        return None;
+    }
+    if let Some(at_ns) = controls.key_cursor_ns {
+        return at_tick(gathered, plots, charts, controls.focus()?, at_ns);
+    }
+    let (x, y) = controls.mouse?;
+    let pane = gathered.frame.pane_at(x, y)?;
+    let map = mapping(gathered, plots, pane)?;
+    let free = At { cursor: Cursor { pane, time_ns: map.time_at(x), value: map.value_at(y) }, x, y, on: None };
+    let only = members(gathered, plots[pane].id).next().filter(|_| gathered.is_grid()).map(|shown| shown.slot);
+    if !controls.snaps {
+        return Some(At { on: only, ..free });
+    }
+    if let Some(at) = on_bar(gathered, &map, free, plots, axis) {
+        return Some(at);
+    }
+    Some(on_line(&charts[pane], &map, free).unwrap_or(At { on: only, ..free }))
+}
+
+/// The vertex nearest to the mouse. Those that are drawn include every extreme of every column.
+fn on_line(chart: &Chart, map: &Transform, free: At) -> Option<At> {
+    let (from_ns, to_ns) = (map.time_at(free.x - SNAP_PX), map.time_at(free.x + SNAP_PX));
+    let mut best: Option<(f64, At)> = None;
+    for line in &chart.lines {
+        for run in &line.runs {
+            let first = run.partition_point(|point| point.time_ns < from_ns);
+            for point in run[first..].iter().take_while(|point| point.time_ns <= to_ns) {
+                let (x, y) = (map.x(point.time_ns), map.y(point.value));
+                let off = (x - free.x).hypot(y - free.y);
+                if off <= SNAP_PX && best.is_none_or(|(least, _)| off < least) && map.rect.contains(x, y) {
+                    let cursor = Cursor { time_ns: point.time_ns, value: point.value, ..free.cursor };
+                    best = Some((off, At { cursor, x, y, on: Some(line.slot) }));
+                }
+            }
+        }
+    }
+    best.map(|(_, at)| at)
+}
+
+/// The bar under the mouse: the crosshair stands in its middle, at the mouse's own height.
+fn on_bar(gathered: &Gathered, map: &Transform, free: At, plots: &[Plot], axis: AxisKind) -> Option<At> {
+    let shown = members(gathered, plots[free.cursor.pane].id).next()?;
+    let candle = shown.candles.iter().rev().find(|candle| candle.start_ns <= free.cursor.time_ns)?;
+    if free.cursor.time_ns >= candle.end_ns {
+        return None;
+    }
+    let middle = middle_of(map, candle.start_ns, candle.end_ns);
+    // On its close where the mouse is near to that.
+    let close = axis_value(axis, shown, candle.close).map(|value| (value, map.y(value)));
+    let close = close.filter(|(_, y)| (y - free.y).abs() <= SNAP_PX / 2.0);
+    let (value, y) = close.unwrap_or((free.cursor.value, free.y));
+    let cursor = Cursor { time_ns: candle.start_ns, value, ..free.cursor };
+    Some(At { cursor, x: middle, y, on: Some(shown.slot) })
+}
+
+fn middle_of(map: &Transform, start_ns: i64, end_ns: i64) -> f64 {
+    let (left, right) = (map.x(start_ns), map.x(end_ns.saturating_sub(1)));
+    f64::midpoint(left, right).clamp(f64::from(map.rect.left), f64::from(map.rect.right - 1).max(left))
+}
+
+/// At a tick or bar of a symbol.
+fn at_tick(gathered: &Gathered, plots: &[Plot], charts: &[Chart], slot: usize, at_ns: i64) -> Option<At> {
+    let pane = plots.iter().position(|plot| members(gathered, plot.id).any(|shown| shown.slot == slot))?;
+    let (map, chart) = (mapping(gathered, plots, pane)?, &charts[pane]);
+    if let Some(bars) = &chart.bars {
+        let bar = bars.bars.iter().rev().find(|bar| bar.start_ns <= at_ns)?;
+        let cursor = Cursor { pane, time_ns: bar.start_ns, value: bar.close };
+        return Some(At { cursor, x: middle_of(&map, bar.start_ns, bar.end_ns), y: map.y(bar.close), on: Some(slot) });
+    }
+    let points = chart.lines.iter().filter(|line| line.slot == slot).flat_map(|line| line.runs.iter().flatten());
+    // Between the vertices that are drawn lie others at the same column; the nearest drawn one has the height.
+    let nearest = points.min_by_key(|point| point.time_ns.abs_diff(at_ns))?;
+    let cursor = Cursor { pane, time_ns: at_ns, value: nearest.value };
+    Some(At { cursor, x: map.x(at_ns), y: map.y(nearest.value), on: Some(slot) })
+}
+
+impl Picture {
+    /// The crosshair in each plot: at the same instant in all, with a height in the one that it is in.
+    pub(super) fn crosshairs(
+        &self,
+        at: At,
+        shared: &Shared,
+        gathered: &Gathered,
+        plots: &[Plot],
+        controls: &Controls,
+        axis: AxisKind,
+    ) -> Vec<Option<Crosshair>> {
+        let has_bars = gathered.interval.is_some();
+        let book = shared.book();
+        let until_ns = controls.until().tick_ns;
+        let crosshair = |(pane, plot): (usize, &Plot)| {
+            let map = mapping(gathered, plots, pane)?;
+            let here = pane == at.cursor.pane;
+            let column = if here { at.x } else { map.x(at.cursor.time_ns) };
+            let row = |shown: &Shown| {
+                let sample = tick_at(&book, shown.slot, at.cursor.time_ns.min(until_ns))?;
+                self.readout(shown, sample, axis)
+            };
+            let is_shown = !has_bars && !gathered.is_gap(at.cursor.time_ns);
+            let rows = members(gathered, plot.id).filter(|_| is_shown).filter_map(row).collect();
+            let (x, y) = (column.floor() as i32, if here { at.y.floor() as i32 } else { i32::MIN });
+            // A bar has no one instant: the crosshair stands in its middle.
+            let snapped = here && at.on.is_some() && controls.snaps && !has_bars;
+            Some(Crosshair { x, y, time_ns: at.cursor.time_ns, value: at.cursor.value, rows, snapped })
+        };
+        plots.iter().enumerate().map(crosshair).collect()
+    }
+
+    fn readout(&self, shown: &Shown, sample: Sample, axis: AxisKind) -> Option<Readout> {
+        let value = axis_value(axis, shown, sample.price)?;
+        Some(Readout {
+            slot: shown.slot,
+            symbol: shown.symbol.clone(),
+            price: self.price(shown.slot, sample.price),
+            change_percent: shown.percent(sample.price),
+            point: Point { time_ns: sample.time_ns, value },
+        })
+    }
+
+    /// What the ruler says between two places of a plot.
+    pub(super) fn ruler(&self, from: Cursor, to: Cursor, axis: AxisKind, decimals: usize) -> Ruler {
+        let delta = to.value - from.value;
+        let time_ns = to.time_ns.saturating_sub(from.time_ns);
+        let sign = if time_ns < 0 { "\u{2212}" } else { "" };
+        let time = format!("{sign}{}", format::span(time_ns.saturating_abs()));
+        let value = match axis {
+            AxisKind::Percent => vec![format!("{} points", format::percent(delta).trim_end_matches('%'))],
+            AxisKind::Price => price_change(from.value, to.value, decimals),
+            AxisKind::Log => price_change(10_f64.powf(from.value), 10_f64.powf(to.value), decimals),
+        };
+        let point = |cursor: Cursor| Point { time_ns: cursor.time_ns, value: cursor.value };
+        let lines = std::iter::once(time).chain(value).collect();
+        Ruler { from: point(from), to: point(to), lines, rising: delta >= 0.0 }
+    }
+
+    /// Draws the ruler into the plot that it was begun in; returns the box being drawn.
+    pub(super) fn measurements(
+        &self,
+        at: Option<&At>,
+        gathered: &Gathered,
+        plots: &[Plot],
+        controls: &mut Controls,
+        charts: &mut [Chart],
+    ) -> Option<Selection> {
+        let end_of = |measure: &mut Option<Measure>| {
+            let measure = measure.as_mut()?;
+            let cursor = at.map(|at| at.cursor).filter(|cursor| cursor.pane == measure.from.pane);
+            Some((measure.from, measure.end(cursor).unwrap_or(measure.from)))
+        };
+        if let Some((from, to)) = end_of(&mut controls.ruler)
+            && let Some(chart) = charts.get_mut(from.pane)
+        {
+            chart.ruler = Some(self.ruler(from, to, chart.axis, chart.decimals));
+        }
+        let (from, to) = end_of(&mut controls.zoom_box)?;
+        let map = mapping(gathered, plots, from.pane)?;
+        let px = |cursor: Cursor| (map.x(cursor.time_ns), map.y(cursor.value));
+        Some(Selection { from: px(from), to: px(to) })
+    }
+}
+
+fn price_change(from: f64, to: f64, decimals: usize) -> Vec<String> {
+    let change = to - from;
+    let sign = if change > 0.0 { "+" } else { "" };
+    let mut lines = vec![format!("{sign}{}", format::price(change, decimals))];
+    let percent = change / from.abs() * 100.0;
+    if percent.is_finite() {
+        lines.push(format::percent(percent));
+    }
+    lines
+}
+
+fn tick_at(book: &Book, slot: usize, at_ns: i64) -> Option<Sample> {
+    let (_, series) = book.get(slot)?;
+    series.at_or_before(at_ns).map(|tick| tick.sample())
+}

@@ -1,0 +1,87 @@
+//! The consumer's settings put together: the command line, the environment, the file, and what an earlier run left.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::{Placed, Settings, Surroundings};
+use crate::consumer::args::{Args, Config, ViewChoice};
+use crate::consumer::remembered::{RememberError, Remembered};
+use crate::model::display_safe;
+
+/// Below the platform's own place for what programs remember.
+const STATE: &str = "tickscope/view.toml";
+
+/// What a run begins with.
+#[derive(Debug)]
+pub struct Start {
+    /// All flags, wherever they were set.
+    pub args: Args,
+    settings: Settings,
+    remembered: Remembered,
+    /// Where this run may leave something for the next one.
+    remember_at: Option<PathBuf>,
+    warnings: Vec<String>,
+}
+
+impl Start {
+    /// Reads all settings. When they cannot be used, or only help or a look at them was wanted, everything has been
+    /// said already and the exit code is returned.
+    pub fn read(surroundings: &Surroundings) -> Result<Self, ExitCode> {
+        let mut settings = Settings::read::<Args>(surroundings)?;
+        let args: Args = settings.args()?;
+        let remember_at = remember_at(&args, surroundings);
+        let mut warnings = Vec::new();
+        let mut remembered = match remember_at.as_deref().map(Remembered::load) {
+            None => Remembered::default(),
+            Some(Ok(remembered)) => remembered,
+            Some(Err(error)) => {
+                warnings.push(error.to_string());
+                Remembered::default()
+            }
+        };
+        if args.demo {
+            // A demo shows other symbols over another time.
+            remembered = Remembered { window: None, focused: None, hidden: None, ..remembered };
+        }
+        if let Some(path) = &remember_at {
+            let complaints = settings.add_remembered(&remembered.flags(), &path.display().to_string());
+            warnings.extend(complaints.into_iter().map(|complaint| format!("{complaint}; it is ignored")));
+        }
+        let args: Args = settings.finish()?;
+        // What a demo looks like is its own affair.
+        let remember_at = remember_at.filter(|_| !args.demo);
+        Ok(Self { args, settings, remembered, remember_at, warnings })
+    }
+
+    /// Logs what was set and is ignored.
+    pub fn tell(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{}", display_safe(warning));
+        }
+        self.settings.tell();
+    }
+
+    /// Checks what clap cannot. An error says where the setting stands that is wrong.
+    pub fn into_config(self) -> Result<Config, Placed> {
+        let config = self.args.into_config().map_err(|error| self.settings.placed(error))?;
+        Ok(Config { remembered: self.remembered, remember_at: self.remember_at, ..config })
+    }
+}
+
+/// Where a run of these flags remembers, if it does. What is drawn without a surface is for scripts, which get the same
+/// picture whatever somebody did in a window before.
+fn remember_at(args: &Args, surroundings: &Surroundings) -> Option<PathBuf> {
+    let has_surface = !args.headless && args.view != ViewChoice::None;
+    let dir = surroundings.state_dir.as_ref().filter(|_| has_surface && !args.no_remember)?;
+    Some(dir.join(STATE))
+}
+
+/// Keeps what the user changed by hand between `before` and `now`.
+pub(super) fn remember(config: &Config, before: &Remembered, now: Remembered) {
+    let Some(path) = &config.remember_at else { return };
+    match now.changed_since(before).save(path) {
+        Ok(()) => {}
+        Err(RememberError::Newer { .. }) => tracing::debug!("a newer version's view is left as it is"),
+        Err(error) => tracing::warn!("{}", display_safe(&error.to_string())),
+    }
+}

@@ -1,0 +1,178 @@
+//! From what the terminal reports to what the user did.
+
+use std::time::{Duration, Instant};
+
+use ratatui::crossterm::event::{
+    Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+
+use crate::view::{Button, Input, Key, Modifiers};
+
+/// Two presses of a button in the same cell within this time are a double-click.
+const AGAIN: Duration = Duration::from_millis(400);
+
+/// What an event means beyond [`Input`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Meaning {
+    /// Something that the view knows about; places are in cells.
+    Input(Input),
+    /// Ctrl-Z.
+    Suspend,
+}
+
+/// Remembers the last press, for double-clicks.
+#[derive(Debug, Default)]
+pub(super) struct Clicks {
+    last: Option<(Instant, u16, u16, Button, u8)>,
+}
+
+impl Clicks {
+    fn count(&mut self, now: Instant, (x, y): (u16, u16), button: Button) -> u8 {
+        let again = self.last.filter(|(then, last_x, last_y, last_button, _)| {
+            (*last_x, *last_y, *last_button) == (x, y, button) && now.duration_since(*then) <= AGAIN
+        });
+        let clicks = again.map_or(1, |(.., clicks)| clicks.saturating_add(1));
+        self.last = Some((now, x, y, button, clicks));
+        clicks
+    }
+}
+
+/// Hands over what an event means; one key may be two inputs, a key and a text.
+pub(super) fn translate(event: &Event, clicks: &mut Clicks, now: Instant, mut each: impl FnMut(Meaning)) {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => translate_key(key, each),
+        Event::Mouse(mouse) => {
+            if let Some(input) = translate_mouse(mouse, clicks, now) {
+                each(Meaning::Input(input));
+            }
+        }
+        Event::Resize(width, height) => {
+            each(Meaning::Input(Input::Resized { width: (*width).into(), height: (*height).into() }));
+        }
+        Event::Key(_) | Event::FocusGained | Event::FocusLost | Event::Paste(_) => {}
+    }
+}
+
+fn modifiers(held: KeyModifiers) -> Modifiers {
+    Modifiers { shift: held.contains(KeyModifiers::SHIFT), ctrl: held.contains(KeyModifiers::CONTROL) }
+}
+
+fn translate_key(event: &KeyEvent, mut each: impl FnMut(Meaning)) {
+    let held = modifiers(event.modifiers);
+    let code = event.code;
+    match code {
+        KeyCode::Char('c' | 'C') if held.ctrl => return each(Meaning::Input(Input::Closed)),
+        KeyCode::Char('z' | 'Z') if held.ctrl => return each(Meaning::Suspend),
+        _ => {}
+    }
+    let repeat = event.kind == KeyEventKind::Repeat;
+    if let Some(key) = key_of(code) {
+        // A capital letter says that shift is held, also where the terminal does not.
+        let capital = matches!(code, KeyCode::Char(c) if c.is_uppercase()) || code == KeyCode::BackTab;
+        let held = Modifiers { shift: held.shift || capital, ..held };
+        each(Meaning::Input(Input::Key { key, repeat, held }));
+    }
+    if let KeyCode::Char(c) = code
+        && !held.ctrl
+        && !event.modifiers.contains(KeyModifiers::ALT)
+        && !c.is_control()
+    {
+        each(Meaning::Input(Input::Text(c)));
+    }
+}
+
+fn key_of(code: KeyCode) -> Option<Key> {
+    Some(match code {
+        KeyCode::Char('+' | '=') => Key::Plus,
+        KeyCode::Char('-' | '_') => Key::Minus,
+        KeyCode::Char(' ') => Key::Space,
+        KeyCode::Char(c @ ('/' | '[' | ']' | ',' | '.' | '?')) => Key::Mark(c),
+        KeyCode::Char(c) if c.is_ascii_alphabetic() => Key::Letter(c.to_ascii_lowercase()),
+        KeyCode::Char(c) => Key::Digit(c.to_digit(10)? as u8),
+        KeyCode::Esc => Key::Escape,
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Tab | KeyCode::BackTab => Key::Tab,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::F(1) => Key::F1,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        _ => return None,
+    })
+}
+
+fn translate_mouse(event: &MouseEvent, clicks: &mut Clicks, now: Instant) -> Option<Input> {
+    let held = modifiers(event.modifiers);
+    let (x, y) = (f64::from(event.column), f64::from(event.row));
+    let wheel = |up: f64, right: f64| Some(Input::Wheel { x, y, up, right, held });
+    let of = |button: MouseButton| match button {
+        MouseButton::Left => Some(Button::Left),
+        MouseButton::Right => Some(Button::Right),
+        MouseButton::Middle => None,
+    };
+    match event.kind {
+        MouseEventKind::Down(button) => {
+            let button = of(button)?;
+            let clicks = clicks.count(now, (event.column, event.row), button);
+            Some(Input::Pressed { x, y, button, held, clicks })
+        }
+        MouseEventKind::Up(button) => Some(Input::Released { x, y, button: of(button)? }),
+        MouseEventKind::Drag(_) | MouseEventKind::Moved => Some(Input::Moved { x, y }),
+        MouseEventKind::ScrollUp => wheel(1.0, 0.0),
+        MouseEventKind::ScrollDown => wheel(-1.0, 0.0),
+        MouseEventKind::ScrollLeft => wheel(0.0, -1.0),
+        MouseEventKind::ScrollRight => wheel(0.0, 1.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meanings(event: &Event) -> Vec<Meaning> {
+        let mut found = Vec::new();
+        translate(event, &mut Clicks::default(), Instant::now(), |meaning| found.push(meaning));
+        found
+    }
+
+    fn key(code: KeyCode, held: KeyModifiers) -> Vec<Meaning> {
+        meanings(&Event::Key(KeyEvent::new(code, held)))
+    }
+
+    #[test]
+    fn keys_are_keys_and_texts() {
+        let plain = |key| Meaning::Input(Input::Key { key, repeat: false, held: Modifiers::NONE });
+        let text = |c| Meaning::Input(Input::Text(c));
+        let none = KeyModifiers::NONE;
+        assert_eq!(key(KeyCode::Char('q'), none), [plain(Key::Letter('q')), text('q')]);
+        assert_eq!(key(KeyCode::Char('7'), none), [plain(Key::Digit(7)), text('7')]);
+        assert_eq!(key(KeyCode::Char('='), none), [plain(Key::Plus), text('=')]);
+        assert_eq!(key(KeyCode::Char('\u{e9}'), none), [text('\u{e9}')]);
+        assert_eq!(key(KeyCode::PageDown, none), [plain(Key::PageDown)]);
+        let shift = Modifiers { shift: true, ctrl: false };
+        let capital = Meaning::Input(Input::Key { key: Key::Letter('s'), repeat: false, held: shift });
+        assert_eq!(key(KeyCode::Char('S'), KeyModifiers::SHIFT), [capital, text('S')]);
+        assert_eq!(key(KeyCode::Char('S'), none), [capital, text('S')]);
+        assert_eq!(key(KeyCode::Char('c'), KeyModifiers::CONTROL), [Meaning::Input(Input::Closed)]);
+        assert_eq!(key(KeyCode::Char('z'), KeyModifiers::CONTROL), [Meaning::Suspend]);
+        let ctrl = Modifiers { shift: false, ctrl: true };
+        let undo = Meaning::Input(Input::Key { key: Key::Letter('u'), repeat: false, held: ctrl });
+        assert_eq!(key(KeyCode::Char('u'), KeyModifiers::CONTROL), [undo], "no text");
+    }
+
+    #[test]
+    fn two_presses_in_one_cell_are_a_double_click() {
+        let mut clicks = Clicks::default();
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        assert_eq!(clicks.count(at(0), (3, 4), Button::Left), 1);
+        assert_eq!(clicks.count(at(300), (3, 4), Button::Left), 2);
+        assert_eq!(clicks.count(at(600), (3, 5), Button::Left), 1);
+        assert_eq!(clicks.count(at(1_100), (3, 5), Button::Left), 1);
+    }
+}

@@ -1,0 +1,80 @@
+//! What a hand does at the keyboard and mouse of a display, and what the window makes of it: the tests' hand against
+//! `tickscope::window` alone, without the program around it.
+
+#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
+
+mod support {
+    pub mod inputs;
+    pub mod process;
+    pub mod wait;
+    pub mod x11;
+    pub mod xvfb;
+}
+
+use std::time::Duration;
+
+use support::inputs::{SIZE, TITLE, WindowProgram, be_the_window, is_the_window, key, pressed, released};
+use support::process::Launch;
+use support::xvfb::{Button as Hand, Xvfb};
+use tickscope::view::{Button, Input, Key, Modifiers};
+
+const LIMIT: Duration = Duration::from_secs(20);
+const SHIFT: Modifiers = Modifiers { shift: true, ctrl: false };
+const CTRL: Modifiers = Modifiers { shift: false, ctrl: true };
+
+#[test]
+fn the_hand_reaches_the_window() {
+    if is_the_window() {
+        return be_the_window();
+    }
+    let display = Xvfb::start(SIZE.0 + 40, SIZE.1 + 40);
+    let itself = Launch::new(std::env::current_exe().unwrap()).env("DISPLAY", &display.display());
+    let mut program = WindowProgram::start(itself, "the_hand_reaches_the_window");
+    let window = display.find_window(TITLE, LIMIT);
+    display.focus(window);
+    let (here, there) = ((120, 80), (180, 140));
+    display.move_mouse(window, here);
+    program.wait_for_mouse();
+
+    display.key("g");
+    program.expect(&[key(Key::Letter('g'), Modifiers::NONE), Input::Text('g')]);
+    display.key_with(&["shift"], "g");
+    program.expect(&[key(Key::Letter('g'), SHIFT), Input::Text('G')]);
+    display.key_with(&["ctrl"], "z");
+    program.expect(&[key(Key::Letter('z'), CTRL)]);
+    display.key_with(&["shift", "ctrl"], "Left");
+    program.expect(&[key(Key::Left, Modifiers { shift: true, ctrl: true })]);
+    display.type_text("Sp7");
+    let typed = program.told_when(|lines| lines.iter().any(|line| line == "Text('7')"));
+    let texts: Vec<&String> = typed.iter().filter(|line| line.starts_with("Text")).collect();
+    assert_eq!(texts, ["Text('S')", "Text('p')", "Text('7')"], "{typed:?}");
+
+    display.wheel(window, here, 1);
+    program.expect_wheel(here, 1.0, Modifiers::NONE);
+    display.hold(&["shift"], || display.wheel(window, here, -1));
+    program.expect_wheel(here, -1.0, SHIFT);
+
+    display.drag(window, here, there);
+    program.expect(&[pressed(here, Button::Left, Modifiers::NONE, 1), released(there, Button::Left)]);
+    display.hold(&["shift"], || display.drag(window, here, there));
+    program.expect(&[pressed(here, Button::Left, SHIFT, 1), released(there, Button::Left)]);
+    display.hold(&["ctrl"], || display.drag(window, there, here));
+    program.expect(&[pressed(there, Button::Left, CTRL, 1), released(here, Button::Left)]);
+    display.drag_with(window, Hand::Right, here, there);
+    program.expect(&[pressed(here, Button::Right, Modifiers::NONE, 1), released(there, Button::Right)]);
+
+    display.click_with(window, Hand::Right, here);
+    program.expect(&[pressed(here, Button::Right, Modifiers::NONE, 1), released(here, Button::Right)]);
+    display.double_click(window, there);
+    let down = |clicks| pressed(there, Button::Left, Modifiers::NONE, clicks);
+    let up = released(there, Button::Left);
+    program.expect(&[down(1), up, down(2), up]);
+    for _ in 0..2 {
+        display.click(window, here);
+        program.expect(&[pressed(here, Button::Left, Modifiers::NONE, 1), released(here, Button::Left)]);
+    }
+
+    display.close(window);
+    program.expect(&[Input::Closed]);
+    program.wait();
+}

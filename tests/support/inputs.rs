@@ -1,0 +1,143 @@
+//! `tickscope::window` alone, without the program around it: a process that prints each input that its window tells.
+//!
+//! The display is a variable of the environment, which a test must not change for itself. So a test starts its own
+//! program again, with [`ROLE`] set, and is the window there.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write;
+use std::time::Duration;
+
+use tickscope::view::{Button, Input, Key, Modifiers};
+use tickscope::window::Window;
+
+use super::process::{Launch, Running};
+use super::wait::{poll, wait_until};
+
+/// Its title.
+pub const TITLE: &str = "gestures";
+
+/// Its size.
+pub const SIZE: (u32, u32) = (400, 300);
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+const ROLE: &str = "TICKSCOPE_GESTURES_WINDOW";
+
+/// Whether this process is to be the window.
+pub fn is_the_window() -> bool {
+    std::env::var_os(ROLE).is_some()
+}
+
+/// Opens a window and prints what it tells, an input a line, until it is closed.
+pub fn be_the_window() {
+    let mut window = Window::open(TITLE, SIZE.0, SIZE.1, 1.0).unwrap();
+    let pixels = vec![0x0020_4060; (SIZE.0 * SIZE.1) as usize];
+    let mut open = true;
+    while open {
+        let each = |input| {
+            writeln!(std::io::stdout(), "{input:?}").unwrap();
+            open = input != Input::Closed;
+        };
+        window.present(&pixels, SIZE.0, SIZE.1, each).unwrap();
+        std::thread::sleep(Duration::from_millis(16));
+    }
+}
+
+/// The process that has the window.
+pub struct WindowProgram {
+    program: Running,
+    /// Bytes of its output that were looked at.
+    read: usize,
+}
+
+impl WindowProgram {
+    /// Starts this test program again, as `itself` has it, with the test of this name.
+    pub fn start(itself: Launch, test: &str) -> Self {
+        let program = itself.args(["--exact", test, "--nocapture"]).env(ROLE, "1").start();
+        Self { program, read: 0 }
+    }
+
+    /// Returns when the window has told of the mouse; forgets everything until then, such as the test runner's lines.
+    pub fn wait_for_mouse(&mut self) {
+        wait_until("the window to see the mouse", LIMIT, || self.program.stdout().contains("Moved"));
+        self.told_when(|_| true);
+    }
+
+    /// What has been told since the last call, mere moves of the mouse and new sizes aside, once `enough` says so of
+    /// it.
+    #[track_caller]
+    pub fn told_when(&mut self, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let told = |text: &str| -> Vec<String> {
+            let aside = |line: &&str| !line.starts_with("Moved") && !line.starts_with("Resized");
+            // Which sign nothing has depends on the window system.
+            text.replace(": -0.0", ": 0.0").lines().filter(aside).map(str::to_owned).collect()
+        };
+        let found = poll(LIMIT, || {
+            let text = self.program.stdout()[self.read..].to_owned();
+            (text.ends_with('\n') && enough(&told(&text))).then_some(text)
+        });
+        let text = found.unwrap_or_else(|| panic!("waited in vain; told: {:?}", &self.program.stdout()[self.read..]));
+        self.read += text.len();
+        told(&text)
+    }
+
+    /// These inputs come, in this order, and no others but moves.
+    #[track_caller]
+    pub fn expect(&mut self, inputs: &[Input]) {
+        let told = self.told_when(|lines| lines.len() >= inputs.len());
+        assert_eq!(told, inputs.iter().map(|input| format!("{input:?}")).collect::<Vec<_>>());
+    }
+
+    /// These inputs come, in any order, and no others but moves.
+    #[track_caller]
+    pub fn expect_all(&mut self, inputs: &[Input]) {
+        let mut told = self.told_when(|lines| lines.len() >= inputs.len());
+        let mut expected: Vec<_> = inputs.iter().map(|input| format!("{input:?}")).collect();
+        told.sort();
+        expected.sort();
+        assert_eq!(told, expected);
+    }
+
+    /// The wheel turned at a place by this many notches in all, and nothing else came. X11 tells of the two halves of a
+    /// notch, which need not come at once.
+    #[track_caller]
+    pub fn expect_wheel(&mut self, (x, y): (i32, i32), up: f64, held: Modifiers) {
+        let part = |line: &String| -> f64 {
+            let (_, rest) = line.split_once(" up: ").unwrap_or_else(|| panic!("no turn of the wheel: {line}"));
+            rest.split_once(',').unwrap().0.parse().unwrap()
+        };
+        let told = self.told_when(|lines| lines.iter().map(part).sum::<f64>().abs() >= up.abs());
+        assert_eq!(told.iter().map(part).sum::<f64>(), up, "{told:?}");
+        for line in &told {
+            let expected = Input::Wheel { x: x.into(), y: y.into(), up: part(line), right: 0.0, held };
+            assert_eq!(*line, format!("{expected:?}"));
+        }
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub fn wait(self) {
+        self.program.wait(LIMIT).expect_code(0);
+    }
+
+    /// Ends it.
+    pub fn stop(self) {
+        self.program.stop("TERM", LIMIT);
+    }
+}
+
+/// A key went down.
+pub fn key(key: Key, held: Modifiers) -> Input {
+    Input::Key { key, repeat: false, held }
+}
+
+/// A button went down.
+pub fn pressed((x, y): (i32, i32), button: Button, held: Modifiers, clicks: u8) -> Input {
+    Input::Pressed { x: x.into(), y: y.into(), button, held, clicks }
+}
+
+/// A button went up.
+pub fn released((x, y): (i32, i32), button: Button) -> Input {
+    Input::Released { x: x.into(), y: y.into(), button }
+}

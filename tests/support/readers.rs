@@ -1,0 +1,21 @@
+//! Programs of other people that read our files: pandas and pyarrow, in a virtual environment of the tests' own.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use super::process::Launch;
+
+/// A script of `tests/support/python`, run by the Python that `scripts/test install` gave pandas and pyarrow.
+pub fn reader(script: &str) -> Launch {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let named = std::env::var("TICKSCOPE_TEST_READERS").ok();
+    let python = named.unwrap_or_else(|| root.join("target/test-readers/bin/python").display().to_string());
+    assert!(
+        Path::new(&python).exists(),
+        "there is no {python}: run `scripts/test install`, or set TICKSCOPE_TEST_READERS to a Python that has pandas \
+         and pyarrow"
+    );
+    Launch::new(python).args([root.join("tests/support/python").join(script)])
+}

@@ -1,0 +1,190 @@
+//! A terminal of a test's own: a tmux server with one window of a known size, a hand on its keys and mouse, and an eye
+//! on its cells.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::process::FOLDERS;
+use super::wait::{poll, wait_until};
+
+/// How long tmux itself may take for what it does at once on an idle machine.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+
+/// Variables that would change what the program does.
+const REMOVED: &str = "REDIS_URL DISPLAY WAYLAND_DISPLAY XAUTHORITY RUST_LOG NO_COLOR COLORTERM";
+
+/// A terminal; ended when dropped, with all that runs in it.
+pub struct Terminal {
+    /// The shell's working directory, and the folders of settings below it.
+    pub dir: TempDir,
+}
+
+/// What a terminal showed at one moment: a text a row, without blanks at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot(pub Vec<String>);
+
+impl Terminal {
+    /// A shell in a terminal of so many cells.
+    pub fn start(columns: u16, rows: u16) -> Self {
+        let terminal = Self { dir: tempfile::tempdir().unwrap() };
+        let mut script = format!("unset {REMOVED} ENV; export TZ=UTC PS1='$ ' LANG=C.UTF-8\n");
+        for name in std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("TICKSCOPE_")) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(script, "unset {name}");
+        }
+        for (name, folder) in FOLDERS {
+            let _ = writeln!(script, "export {name}={}", terminal.dir.path().join(folder).display());
+        }
+        let _ = writeln!(script, "cd {}\nexec bash --norc --noprofile -i", terminal.dir.path().display());
+        let path = terminal.dir.path().join("shell.sh");
+        fs::write(&path, script).unwrap();
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        let shell = format!("sh {}", path.display());
+        let started =
+            terminal.ask(&["-u", "-f", "/dev/null", "new-session", "-d", "-x", &columns, "-y", &rows, &shell]);
+        assert_eq!(started, "", "tmux did not start");
+        terminal.ask(&["set-option", "-g", "status", "off"]);
+        terminal.ask(&["resize-window", "-x", &columns, "-y", &rows]);
+        terminal.when("a prompt", |shot| shot.0.iter().any(|line| line.starts_with('$')));
+        terminal
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.dir.path().join("tmux")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("tmux");
+        // Within another tmux, the variable would lead there.
+        command
+            .env_remove("TMUX")
+            .env("LC_ALL", "C.UTF-8")
+            .arg("-S")
+            .arg(self.socket())
+            .args(args)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn ask(&self, args: &[&str]) -> String {
+        let output = self.command(args).output();
+        let output = output.unwrap_or_else(|error| panic!("tmux did not start: {error}; run `scripts/test install`"));
+        assert!(output.status.success(), "tmux {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Types a line at the shell.
+    pub fn run(&self, line: &str) {
+        self.text(line);
+        self.key("Enter");
+    }
+
+    /// Presses a key, by tmux's name for it: `q`, `Space`, `Left`, `C-c`.
+    pub fn key(&self, name: &str) {
+        self.ask(&["send-keys", name]);
+    }
+
+    /// Sends characters as they are.
+    pub fn text(&self, text: &str) {
+        self.ask(&["send-keys", "-l", text]);
+    }
+
+    /// Sends a report of the mouse as terminals do (SGR): button 0 is the left one, 35 none, 64 and 65 are the wheel.
+    pub fn mouse(&self, button: u8, (column, row): (u16, u16), down: bool) {
+        let end = if down { 'M' } else { 'm' };
+        self.text(&format!("\u{1b}[<{button};{};{}{end}", column + 1, row + 1));
+    }
+
+    /// Presses and releases the left button.
+    pub fn click(&self, at: (u16, u16)) {
+        self.mouse(0, at, true);
+        self.mouse(0, at, false);
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
+    /// What is on the screen.
+    pub fn shot(&self) -> Shot {
+        Shot(self.ask(&["capture-pane", "-p"]).lines().map(|line| line.trim_end().to_owned()).collect())
+    }
+
+    /// The same with its colours, as escapes.
+    pub fn coloured(&self) -> String {
+        self.ask(&["capture-pane", "-p", "-e"])
+    }
+
+    /// Whether a program has the alternate screen, the cursor is shown, and a program listens to the mouse.
+    pub fn modes(&self) -> (bool, bool, bool) {
+        let answer = self.ask(&["display-message", "-p", "#{alternate_on} #{cursor_flag} #{mouse_any_flag}"]);
+        let flags: Vec<bool> = answer.split_whitespace().map(|flag| flag == "1").collect();
+        (flags[0], flags[1], flags[2])
+    }
+
+    /// The first screen that `wanted` accepts.
+    #[track_caller]
+    pub fn when(&self, what: &str, mut wanted: impl FnMut(&Shot) -> bool) -> Shot {
+        let mut last = None;
+        let found = poll(ANSWER_MAX, || {
+            let shot = self.shot();
+            let is_it = wanted(&shot);
+            last = Some(shot.clone());
+            is_it.then_some(shot)
+        });
+        found.unwrap_or_else(|| panic!("{what} did not come; the screen shows\n{}", last.unwrap()))
+    }
+
+    /// Returns when the terminal is as it was before a program took it.
+    #[track_caller]
+    pub fn wait_until_given_back(&self) {
+        wait_until("the terminal to be given back", ANSWER_MAX, || self.modes() == (false, true, false));
+    }
+
+    /// Process id of the first program of this name that runs in here.
+    pub fn find_process(&self, name: &str) -> Option<u32> {
+        let shell = self.ask(&["display-message", "-p", "#{pane_pid}"]);
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.trim())).ok()?;
+        let is_named = |id: &&str| {
+            let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let program = command.split(|byte| *byte == 0).next().unwrap_or_default();
+            Path::new(&*String::from_utf8_lossy(program)).file_name().is_some_and(|file| file == name)
+        };
+        children.split_whitespace().find(is_named)?.parse().ok()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It fails when the shell has ended already, and the server with it.
+        drop(self.command(&["kill-server"]).stderr(Stdio::null()).status());
+    }
+}
+
+impl Shot {
+    /// Whether any row contains `text`.
+    pub fn has(&self, text: &str) -> bool {
+        self.0.iter().any(|line| line.contains(text))
+    }
+
+    /// The cell at this place; a blank where nothing is.
+    pub fn at(&self, column: u16, row: u16) -> char {
+        let line = self.0.get(usize::from(row));
+        line.and_then(|line| line.chars().nth(usize::from(column))).unwrap_or(' ')
+    }
+}
+
+impl std::fmt::Display for Shot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|line| writeln!(f, "|{line}"))
+    }
+}
