@@ -323,6 +323,13 @@ pub enum ArgsError {
     Alert(#[from] AlertError),
 }
 
+/// A configuration for tests.
+#[cfg(test)]
+pub(super) fn config_of(words: &[&str]) -> Config {
+    let args = Args::try_parse_from([&["consumer"], words].concat());
+    args.expect("the words are flags").into_config().expect("the flags go together")
+}
+
 /// The word that stands for `choice` on the command line.
 pub(super) fn word(choice: impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()

@@ -269,16 +269,19 @@ impl Controls {
         self.sight.page.min(self.pages - 1)
     }
 
-    /// Moves the view by as little as brings an instant into it.
+    /// Moves the view so that an instant outside of it comes in, near the edge that it was beyond.
     pub(super) fn reveal(&mut self, time_ns: i64, edge_ns: Option<i64>) {
         let span = self.span();
         let margin_ns = span.len_ns() / 20;
-        let before = span.start.saturating_add(margin_ns).saturating_sub(time_ns).max(0);
-        let behind = time_ns.saturating_sub(span.end.saturating_sub(margin_ns)).max(0);
-        if before > 0 || behind > 0 {
-            self.sight.grows_to_ns = None;
-            self.sight.nav.show(span.panned(behind.saturating_sub(before)), edge_ns);
-        }
+        let by_ns = if time_ns < span.start {
+            time_ns.saturating_sub(span.start).saturating_sub(margin_ns)
+        } else if time_ns >= span.end {
+            time_ns.saturating_sub(span.end).saturating_add(margin_ns)
+        } else {
+            return;
+        };
+        self.sight.grows_to_ns = None;
+        self.sight.nav.show(span.panned(by_ns), edge_ns);
     }
 
     /// Leaves out what belongs to a hand at work: the picture is for others.
@@ -363,9 +366,6 @@ impl Controls {
 
     fn toggle_solo(&mut self, symbol: Option<usize>) {
         self.sight.solo = symbol.filter(|_| self.sight.solo != symbol);
-        if self.sight.solo.is_some() {
-            self.sight.set_focus(symbol);
-        }
     }
 
     fn toggle_pause(&mut self, seen: &Seen<'_>) {

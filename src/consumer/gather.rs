@@ -332,7 +332,8 @@ impl Take<'_> {
     }
 }
 
-/// Moves the crosshair from tick to tick of the focused symbol, where keys have asked for that, and brings it into view.
+/// Moves the crosshair from tick to tick of the focused symbol, where keys have asked for that, and brings it into
+/// view.
 fn step_by_ticks(book: &Book, controls: &mut Controls, span: TimeSpan, edge_ns: Option<i64>) {
     if controls.step == 0 || controls.sight.kind != KindChoice::Lines {
         return;

@@ -1,5 +1,6 @@
 //! From the book to a scene: one short stay under the lock, then words and points.
 
+mod alerts;
 mod cursor;
 mod plots;
 mod words;
@@ -46,6 +47,8 @@ pub(super) struct Picture {
     /// Decimals that each symbol's prices were seen to need.
     decimals: Vec<usize>,
     caches: Caches,
+    /// The alert that was told last.
+    told: Option<Instant>,
 }
 
 /// A picture as data, how it is laid out, and what inputs need to know of it.
@@ -69,6 +72,7 @@ impl Picture {
             axis: AxisKind::Price,
             decimals: Vec::new(),
             caches: Caches::default(),
+            told: None,
         }
     }
 
@@ -98,6 +102,7 @@ impl Picture {
         if let Some(chart) = charts.first_mut().filter(|_| !gathered.is_grid()) {
             chart.title = self.bars_title(&gathered, at.map(|at| at.cursor.time_ns));
         }
+        self.alerts(shared, &gathered, &plots, controls, &mut charts, now);
         let (search, found_first) = self.search(&gathered, controls);
         let counts_seconds = stale.is_some() || matches!(link.state, LinkState::Down(_));
         let seeing = Seeing {

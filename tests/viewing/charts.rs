@@ -78,7 +78,8 @@ fn candles_stand_where_their_prices_and_times_are_and_volume_below_them() {
 
 #[test]
 fn the_open_bar_is_alive_and_shorter_bars_are_a_key_away() {
-    let mut scope = Scope::open_with(SIZE, &["--chart", "candles", "--bars", "30s", "--symbols", "A"]);
+    let (span, bars) = (format!("{SPAN_S}s"), ["--chart", "candles", "--bars", "30s"]);
+    let mut scope = Scope::open_plain(SIZE, &[&["--window", span.as_str()], &bars[..]].concat());
     scope.mouse_away();
     scope.publish(&[("A", 0.0, 100.0), ("A", 1.0, 110.0), ("A", 31.0, 110.0), ("A", 40.0, 110.0)]);
     let frame = Frame::new(SIZE);

@@ -165,8 +165,9 @@ fn keys_step_the_crosshair_from_tick_to_tick() {
         let before = before.clone();
         move |picture: &Picture| {
             // The line through the tick, over the whole height, and the tick's own time on the axis.
-            let column = (x, plot().top as usize, 1, plot().height() as usize);
-            let through = picture.differences(&before, column);
+            let column = |x: usize| picture.differences(&before, (x, plot().top as usize, 1, plot().height() as usize));
+            // The view is aligned to whole columns, by half a column at most.
+            let through = (x - 1..=x + 1).map(column).max().unwrap_or(0);
             through > plot().height() as usize * 8 / 10 && picture.differences(&before, (x - 5, y - 5, 11, 11)) > 10
         }
     };
@@ -214,18 +215,18 @@ fn symbols_are_shown_alone_hidden_and_found_again() {
     scope.when("B alone, the next one", alone(1));
     scope.key("o");
     scope.key("x");
-    scope.when("B hidden", alone(0));
+    scope.when("A hidden, the focused one", alone(1));
     // A search brings back what is hidden, and its letters are no keys: `q` would end the program.
     scope.key("slash");
     let shown = scope.when("the search box", |picture| picture.differences(&before, area(plot())) > 1_000);
-    scope.display.type_text("qb");
+    scope.display.type_text("qa");
     scope.when("nothing found", |picture| picture.differences(&shown, area(plot())) > 50);
     scope.key("BackSpace");
     scope.key("BackSpace");
-    scope.display.type_text("b");
+    scope.display.type_text("a");
     scope.key("Return");
     scope.mouse_away();
-    scope.when("B again", |picture| !line(picture, SIZE, 1).is_empty() && !line(picture, SIZE, 0).is_empty());
+    scope.when("A again", |picture| !line(picture, SIZE, 0).is_empty());
     scope.quit();
 }
 

@@ -120,7 +120,8 @@ impl Controls {
         if choices.is_empty() {
             return;
         }
-        let place = self.sight.focus.and_then(|focus| choices.iter().position(|symbol| *symbol == focus));
+        let place =
+            self.sight.solo.or(self.sight.focus).and_then(|focus| choices.iter().position(|symbol| *symbol == focus));
         let next = match (place, backwards) {
             (Some(at), false) => (at + 1) % choices.len(),
             (Some(at), true) => (at + choices.len() - 1) % choices.len(),
@@ -132,10 +133,12 @@ impl Controls {
 
     /// Shows a symbol and makes it the one that bars and keys are about.
     pub(super) fn focus_on(&mut self, symbol: usize, seen: &Seen<'_>) {
-        if self.sight.solo.is_some() {
-            self.sight.solo = Some(symbol);
-        }
         self.sight.hidden.remove(&symbol);
+        if self.sight.solo.is_some() {
+            // The one that is shown is what all is about.
+            self.sight.solo = Some(symbol);
+            return;
+        }
         self.sight.set_focus(Some(symbol));
         let before = (0..symbol).filter(|other| self.sight.shows(*other)).count();
         self.sight.page = before / seen.frame.panes().max(1);

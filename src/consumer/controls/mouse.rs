@@ -218,7 +218,6 @@ impl Controls {
             seen.frame.pane_at(x, y).map(|pane| seen.seeing.plots.get(pane).map(|plot| plot.id))
         {
             self.sight.layout = LayoutChoice::Overlay;
-            self.sight.set_focus(Some(symbol));
             self.sight.solo = Some(symbol);
         }
     }

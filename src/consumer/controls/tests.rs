@@ -1,13 +1,10 @@
-use clap::Parser as _;
-
 use super::*;
-use crate::consumer::args::{Args, AxisChoice, KindChoice, LayoutChoice};
+use crate::consumer::args::{AxisChoice, KindChoice, LayoutChoice, config_of};
 use crate::plot::Size;
 use crate::view::{Button, Key, Modifiers, Rect, Transform, Viewport};
 
 fn controls(span_ns: i64, grows: bool) -> Controls {
-    let config = Args::try_parse_from(["consumer"]).unwrap().into_config().unwrap();
-    let mut controls = Controls::new(span_ns, grows, &config);
+    let mut controls = Controls::new(span_ns, grows, &config_of(&[]));
     controls.symbols = ["SPY", "IBM", "BAC", "AIG"].map(str::to_owned).to_vec();
     controls
 }
@@ -433,4 +430,18 @@ fn the_badge_pauses_and_leads_back_and_the_kinds_go_round() {
     rig.key(Key::Minus);
     rig.double_click(f64::from(axis.left + 100), f64::from(axis.top + 5));
     assert_eq!(rig.span().len_ns(), 5 * MINUTE, "a double-click on the time axis shows it as it began");
+}
+
+#[test]
+fn what_is_out_of_view_is_brought_in_and_what_is_in_view_stays() {
+    let mut rig = Rig::new(false);
+    let span = rig.span();
+    rig.controls.reveal(span.end - 1, Some(EDGE));
+    assert!(rig.controls.follows() && rig.controls.span() == span);
+    rig.controls.reveal(span.start - MINUTE, Some(EDGE));
+    let back = rig.controls.span();
+    assert!(back.contains(span.start - MINUTE) && back.len_ns() == span.len_ns() && back.end < span.end);
+    rig.controls.reveal(i64::MAX, None);
+    rig.controls.reveal(i64::MIN, None);
+    assert_eq!(rig.controls.span().len_ns(), span.len_ns());
 }
