@@ -20,8 +20,10 @@ pub(super) struct At {
     /// Where in the frame.
     x: f64,
     y: f64,
-    /// The symbol on whose tick it sits.
+    /// The symbol on whose tick or bar it sits, or whose pane it is in.
     pub(super) on: Option<usize>,
+    /// It sits on a tick.
+    snapped: bool,
 }
 
 /// The mapping of a plot.
@@ -47,7 +49,7 @@ pub(super) fn locate(
     let (x, y) = controls.mouse?;
     let pane = gathered.frame.pane_at(x, y)?;
     let map = mapping(gathered, plots, pane)?;
-    let free = At { cursor: Cursor { pane, time_ns: map.time_at(x), value: map.value_at(y) }, x, y, on: None };
+    let free = At { cursor: Cursor { pane, time_ns: map.time_at(x), value: map.value_at(y) }, x, y, on: None, snapped: false };
     let only = members(gathered, plots[pane].id).next().filter(|_| gathered.is_grid()).map(|shown| shown.slot);
     if !controls.snaps {
         return Some(At { on: only, ..free });
@@ -70,7 +72,7 @@ fn on_line(chart: &Chart, map: &Transform, free: At) -> Option<At> {
                 let off = (x - free.x).hypot(y - free.y);
                 if off <= SNAP_PX && best.is_none_or(|(least, _)| off < least) && map.rect.contains(x, y) {
                     let cursor = Cursor { time_ns: point.time_ns, value: point.value, ..free.cursor };
-                    best = Some((off, At { cursor, x, y, on: Some(line.slot) }));
+                    best = Some((off, At { cursor, x, y, on: Some(line.slot), snapped: true }));
                 }
             }
         }
@@ -91,7 +93,8 @@ fn on_bar(gathered: &Gathered, map: &Transform, free: At, plots: &[Plot], axis: 
     let close = close.filter(|(_, y)| (y - free.y).abs() <= SNAP_PX / 2.0);
     let (value, y) = close.unwrap_or((free.cursor.value, free.y));
     let cursor = Cursor { time_ns: candle.start_ns, value, ..free.cursor };
-    Some(At { cursor, x: middle, y, on: Some(shown.slot) })
+    // A bar has no one instant: the crosshair stands in its middle.
+    Some(At { cursor, x: middle, y, on: Some(shown.slot), snapped: false })
 }
 
 fn middle_of(map: &Transform, start_ns: i64, end_ns: i64) -> f64 {
@@ -106,13 +109,14 @@ fn at_tick(gathered: &Gathered, plots: &[Plot], charts: &[Chart], slot: usize, a
     if let Some(bars) = &chart.bars {
         let bar = bars.bars.iter().rev().find(|bar| bar.start_ns <= at_ns)?;
         let cursor = Cursor { pane, time_ns: bar.start_ns, value: bar.close };
-        return Some(At { cursor, x: middle_of(&map, bar.start_ns, bar.end_ns), y: map.y(bar.close), on: Some(slot) });
+        let x = middle_of(&map, bar.start_ns, bar.end_ns);
+        return Some(At { cursor, x, y: map.y(bar.close), on: Some(slot), snapped: false });
     }
     let points = chart.lines.iter().filter(|line| line.slot == slot).flat_map(|line| line.runs.iter().flatten());
     // Between the vertices that are drawn lie others at the same column; the nearest drawn one has the height.
     let nearest = points.min_by_key(|point| point.time_ns.abs_diff(at_ns))?;
     let cursor = Cursor { pane, time_ns: at_ns, value: nearest.value };
-    Some(At { cursor, x: map.x(at_ns), y: map.y(nearest.value), on: Some(slot) })
+    Some(At { cursor, x: map.x(at_ns), y: map.y(nearest.value), on: Some(slot), snapped: true })
 }
 
 impl Picture {
@@ -140,8 +144,7 @@ impl Picture {
             let is_shown = !has_bars && !gathered.is_gap(at.cursor.time_ns);
             let rows = members(gathered, plot.id).filter(|_| is_shown).filter_map(row).collect();
             let (x, y) = (column.floor() as i32, if here { at.y.floor() as i32 } else { i32::MIN });
-            // A bar has no one instant: the crosshair stands in its middle.
-            let snapped = here && at.on.is_some() && controls.snaps && !has_bars;
+            let snapped = here && at.snapped;
             Some(Crosshair { x, y, time_ns: at.cursor.time_ns, value: at.cursor.value, rows, snapped })
         };
         plots.iter().enumerate().map(crosshair).collect()
