@@ -1,5 +1,6 @@
 //! The consumer put together: a subscription fills the book on the runtime's threads while the main thread draws.
 
+mod alerting;
 mod args;
 mod bars;
 mod console;
@@ -28,6 +29,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{debug, info};
 
+pub use alerting::{AlertError, HooksReport};
 pub use args::{
     Args, ArgsError, AxisChoice, Config, ExportFormat, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat,
     StatsFormat, TerminalConfig, ThemeChoice, ViewChoice,
@@ -48,6 +50,7 @@ use crate::plot::{Painter, PlotError};
 use crate::series::{Book, BookConfig, History};
 use crate::terminal::TerminalError;
 use crate::window::WindowError;
+use alerting::{Alerting, Desk};
 use console::Console;
 use controls::Controls;
 use demo::DemoError;
@@ -120,11 +123,13 @@ pub fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Report, ConsumerError> {
     let started = Instant::now();
-    let shared = Arc::new(Shared::new(Book::new(BookConfig {
+    let book = Book::new(BookConfig {
         symbols: config.symbols.clone(),
         symbols_max: config.symbols_max,
         history: history(config.history),
-    })));
+    });
+    let shared = Shared::new(book).watching(Alerting::new(config.alerts.clone(), config.on_alert.is_some()));
+    let shared = Arc::new(shared);
     // A display that is missing must be said before anything is connected.
     let front = Front::open(config, &shared)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -135,6 +140,7 @@ pub fn run(
 
     let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
     let target = demo.as_ref().map_or_else(|| config.target.clone(), demo::Demo::target);
+    let desk = Desk::open(&runtime, &shared, config.on_alert.as_deref());
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
@@ -158,6 +164,9 @@ pub fn run(
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
+    if let Some(desk) = desk {
+        runtime.block_on(desk.end());
+    }
     if let Some(demo) = demo {
         runtime.block_on(demo.end());
     }

@@ -4,6 +4,7 @@
 //! program that speaks the wire contract of [`model`]. ARCHITECTURE.md tells how a tick travels through the modules
 //! and which of them may know which.
 
+pub mod analysis;
 pub mod bus;
 pub mod cli;
 pub mod consumer;

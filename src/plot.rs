@@ -138,10 +138,7 @@ impl Painter {
             }
             None => (Stale::everything(charts.len()), Vec::new()),
         };
-        ticks.resize_with(charts.len(), Ticks::default);
-        for (index, chart) in charts.iter().enumerate().filter(|(index, _)| stale.panes[*index].view) {
-            ticks[index] = Ticks::new(chart, &frame.pane(index), &self.fonts);
-        }
+        Ticks::refresh(&mut ticks, charts, &frame, &self.fonts, |index| stale.panes[index].view);
         self.pixels.resize(expected, 0);
         let Self { fonts, scratch, pixels, hits, undo, .. } = self;
         if stale.everything {
@@ -174,8 +171,7 @@ impl Painter {
         }
         let frame = *frame;
         let Self { fonts, scratch, .. } = self;
-        let charts = layers::charts(scene, &frame).iter().enumerate();
-        let ticks: Vec<Ticks> = charts.map(|(i, chart)| Ticks::new(chart, &frame.pane(i), fonts)).collect();
+        let ticks = Ticks::all(layers::charts(scene, &frame), &frame, fonts);
         let (stale, mut hits) = (Stale::everything(ticks.len()), Hits::default());
         let mut easel = Easel { pixels, frame, fonts, scratch };
         easel.draw(scene, &ticks, &stale, &mut hits, None)?;

@@ -13,6 +13,7 @@ mod support {
 }
 
 mod consuming {
+    mod alerts;
     pub mod bench;
     mod cut_off;
     mod day;

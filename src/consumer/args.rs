@@ -10,8 +10,10 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
+use crate::analysis::Rule;
 use crate::bus::{Channel, Endpoint, EndpointError, Target, TlsFiles};
 use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
+use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::remembered::Remembered;
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Scale, Size, Theme};
@@ -237,6 +239,10 @@ pub struct Config {
     pub snapshot: Option<(PathBuf, SnapshotFormat)>,
     /// Written at exit.
     pub export: Option<(PathBuf, ExportFormat)>,
+    /// What to tell of.
+    pub alerts: Vec<Rule>,
+    /// Command line for the shell that runs on an alert.
+    pub on_alert: Option<String>,
     /// What an earlier run remembered beyond flags.
     pub remembered: Remembered,
     /// Where this run may leave what the user changed by hand.
@@ -312,6 +318,9 @@ pub enum ArgsError {
          `cargo build --release --features parquet`"
     )]
     NoParquet(PathBuf),
+    /// `--alert`.
+    #[error(transparent)]
+    Alert(#[from] AlertError),
 }
 
 /// The word that stands for `choice` on the command line.
@@ -400,6 +409,7 @@ impl Args {
         if self.max_symbols < symbols.len() {
             return Err(ArgsError::SymbolsMax { max: self.max_symbols, listed: symbols.len() });
         }
+        let alerts = parse_rules(&self.alert, &symbols)?;
         if self.channel.iter().any(String::is_empty) {
             return Err(ArgsError::Channel);
         }
@@ -443,6 +453,8 @@ impl Args {
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,
             export: self.export.map(parse_export).transpose()?,
+            alerts,
+            on_alert: self.on_alert.filter(|command| !command.trim().is_empty()),
             remembered: Remembered::default(),
             remember_at: None,
             terminal: None,

@@ -168,6 +168,8 @@ pub(super) struct Controls {
     /// Pages that the grid has.
     pub(super) pages: usize,
     drag: Option<Drag>,
+    /// What a first click has changed, for the case that a second one follows.
+    before_click: Option<Sight>,
 }
 
 impl Controls {
@@ -205,6 +207,7 @@ impl Controls {
             wanted: Wanted::new(&config.remembered),
             pages: 1,
             drag: None,
+            before_click: None,
         }
     }
 
@@ -322,11 +325,13 @@ impl Controls {
             }
             Input::Pressed { x, y, button, held, clicks } => {
                 self.pressed((x, y), (button, held, clicks), seen);
-                Gesture::Single
+                return (None, None);
             }
             Input::Released { x, y, .. } => {
+                // A double-click is one step, whatever its first click has done.
+                let again = self.drag.as_ref().is_some_and(|drag| drag.clicks > 1);
                 self.released(x, y, seen);
-                Gesture::Single
+                if again { Gesture::Repeat } else { Gesture::Single }
             }
             Input::Wheel { x, y, up, right, held } => {
                 self.wheel(Notch { x, y, up, right, held }, seen);

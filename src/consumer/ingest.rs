@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use crate::bus::{Delivery, Feed, Incoming, LinkState};
+use crate::consumer::alerting::{Unwatched, Watch, Watcher};
 use crate::consumer::shared::Shared;
 use crate::model::{Decoder, Reject, RejectCounts, TickView, Timestamp};
 use crate::series::Book;
@@ -60,19 +61,22 @@ impl Sampler {
 }
 
 /// The book, locked from the first tick on, and let go at the end.
-struct Batch<'a> {
+struct Batch<'a, W> {
     shared: &'a Shared,
     sampler: &'a mut Sampler,
     /// The clock, read once for all that one read of the socket brought: to read it costs a tenth of a tick.
     arrival: Timestamp,
     book: Option<MutexGuard<'a, Book>>,
     ticks: usize,
+    watch: W,
 }
 
-impl Batch<'_> {
+impl<W: Watch> Batch<'_, W> {
     #[inline]
     fn append(&mut self, tick: &TickView<'_>) {
-        self.book.get_or_insert_with(|| self.shared.book()).append_view(tick, self.arrival);
+        let book = self.book.get_or_insert_with(|| self.shared.book());
+        let appended = book.append_view(tick, self.arrival);
+        self.watch.saw(tick, appended, book);
         self.sampler.offer(tick.timestamp);
         self.ticks += 1;
         if self.ticks >= BATCH_TICKS {
@@ -84,6 +88,7 @@ impl Batch<'_> {
         let Some(mut book) = self.book.take() else { return };
         book.settle();
         drop(book);
+        self.watch.let_go();
         self.ticks = 0;
         let mut arrivals = self.shared.arrivals();
         arrivals.beat(Instant::now());
@@ -95,19 +100,22 @@ impl Batch<'_> {
     }
 }
 
-impl Feed for Ingest {
-    fn take(&mut self, delivery: &mut Delivery<'_>) {
-        let (shared, log, now) = (&*self.shared, &mut self.log, Timestamp::now());
-        self.sampler.set_stride(shared.arrivals().stride());
+impl Ingest {
+    /// Takes a delivery in. There is one such function with rules and one without, so that a tick that nobody watches
+    /// costs nothing more.
+    fn take_watched(shared: &Shared, parts: Parts<'_>, delivery: &mut Delivery<'_>, watch: impl Watch) {
+        let Parts { decoder, log, sampler } = parts;
+        let now = Timestamp::now();
+        sampler.set_stride(shared.arrivals().stride());
         let mut rejects = RejectCounts::default();
-        let mut batch = Batch { shared, sampler: &mut self.sampler, arrival: now, book: None, ticks: 0 };
+        let mut batch = Batch { shared, sampler, arrival: now, book: None, ticks: 0, watch };
         for incoming in delivery {
             match incoming {
                 Incoming::Message(payload) => {
                     if payload.len() > QUICK_BYTES_MAX {
                         batch.close();
                     }
-                    self.decoder.decode_borrowed(payload, now, |result| match result {
+                    decoder.decode_borrowed(payload, now, |result| match result {
                         Ok(tick) => batch.append(&tick),
                         Err(cause) => {
                             rejects.add(cause);
@@ -126,6 +134,25 @@ impl Feed for Ingest {
             shared.rejects().merge(&rejects);
             shared.touch();
             log.tell();
+        }
+    }
+}
+
+/// What a delivery is taken in with.
+struct Parts<'a> {
+    decoder: &'a mut Decoder,
+    log: &'a mut RejectLog,
+    sampler: &'a mut Sampler,
+}
+
+impl Feed for Ingest {
+    fn take(&mut self, delivery: &mut Delivery<'_>) {
+        let shared = &*self.shared;
+        let parts = Parts { decoder: &mut self.decoder, log: &mut self.log, sampler: &mut self.sampler };
+        if shared.alerting().is_idle() {
+            Self::take_watched(shared, parts, delivery, Unwatched);
+        } else {
+            Self::take_watched(shared, parts, delivery, Watcher::new(shared.alerting()));
         }
     }
 
@@ -154,7 +181,11 @@ impl Feed for Ingest {
         if kind_changed {
             link.since = Instant::now();
         }
+        let is_live = link.state == LinkState::Live;
         drop(link);
+        if is_live {
+            self.shared.alerting().live();
+        }
         self.shared.touch();
     }
 }

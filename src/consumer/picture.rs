@@ -94,7 +94,7 @@ impl Picture {
                 chart.crosshair = crosshair;
             }
         }
-        self.measurements(at.as_ref(), &gathered, &plots, controls, &mut charts);
+        let selection = self.measurements(at.as_ref(), &gathered, &plots, controls, &mut charts);
         if let Some(chart) = charts.first_mut().filter(|_| !gathered.is_grid()) {
             chart.title = self.bars_title(&gathered, at.map(|at| at.cursor.time_ns));
         }
@@ -135,7 +135,7 @@ impl Picture {
         };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
-        let chart = Chart { notice, ..chart };
+        let chart = Chart { notice, selection, ..chart };
         let scene = Scene { theme: controls.theme, header, chart, grid, footer, help, search, toast };
         let seeing = Seeing { in_view: in_view(&scene, controls.until()), ..seeing };
         View { scene, frame: gathered.frame, seeing }

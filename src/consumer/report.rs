@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use crate::consumer::alerting::HooksReport;
 use crate::consumer::meters::{FramesReport, LatencyReport, Meters};
 use crate::consumer::shared::Shared;
 use crate::consumer::snapshot::SnapshotError;
@@ -59,6 +60,12 @@ pub struct Report {
     /// Frames drawn; absent without a window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<FramesReport>,
+    /// Times each rule of `--alert` fired; absent without any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub alerts: BTreeMap<String, u64>,
+    /// What became of the command of `--on-alert`; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<HooksReport>,
     /// By symbol, as it came over the wire.
     pub symbols: BTreeMap<String, SymbolReport>,
     /// The snapshot that was asked for could not be written.
@@ -106,6 +113,8 @@ impl Report {
             elapsed_s,
             latency_ms: meters.latency_report(),
             frames: meters.frames_report(),
+            alerts: shared.alerting().counts(),
+            hooks: shared.alerting().hooks(),
             symbols,
             snapshot_error: None,
             export_error: None,

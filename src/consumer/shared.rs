@@ -6,6 +6,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::bus::LinkState;
+use crate::consumer::alerting::{Alerting, Fires};
 use crate::model::{RejectCounts, Timestamp};
 use crate::series::Book;
 
@@ -110,6 +111,7 @@ pub(super) struct Shared {
     rejects: Mutex<RejectCounts>,
     link: Mutex<Link>,
     arrivals: Mutex<Arrivals>,
+    alerting: Alerting,
     /// Grows with everything that could change the picture, so that an idle window need not take any lock.
     revision: AtomicU64,
     /// The drawing thread, woken from its idle wait by whatever changes the picture.
@@ -130,9 +132,15 @@ impl Shared {
             rejects: Mutex::default(),
             link: Mutex::new(link),
             arrivals: Mutex::default(),
+            alerting: Alerting::new(Vec::new(), false),
             revision: AtomicU64::new(0),
             drawer: OnceLock::new(),
         }
+    }
+
+    /// With rules that ticks are held against.
+    pub(super) fn watching(self, alerting: Alerting) -> Self {
+        Self { alerting, ..self }
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
@@ -149,6 +157,16 @@ impl Shared {
 
     pub(super) fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
         lock(&self.arrivals)
+    }
+
+    pub(super) fn alerting(&self) -> &Alerting {
+        &self.alerting
+    }
+
+    /// What has fired, the newest last.
+    #[allow(dead_code, reason = "the picture marks alerts from here")]
+    pub(super) fn alerts(&self) -> MutexGuard<'_, Fires> {
+        self.alerting.fires()
     }
 
     /// Takes the event times that a frame is about to show.

@@ -222,7 +222,7 @@ impl Frame {
     }
 }
 
-/// Where things can be clicked in the frame that was just painted.
+/// Where things can be clicked in the frame that was just painted, in pixels of the layout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hits {
     /// Index into the header's legend, and where that entry stands. Entries that did not fit are absent.

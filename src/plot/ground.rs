@@ -23,13 +23,44 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    pub(super) fn new(chart: &Chart, frame: &Frame, fonts: &Fonts) -> Self {
+    /// Of one chart.
+    fn new(chart: &Chart, frame: &Frame, fonts: &Fonts) -> Self {
         let digit_px = f64::from(fonts.width("0", LABEL));
         let (viewport, plot) = (chart.viewport, frame.plot);
         Self {
             time: time_ticks(viewport.time, &chart.zone, f64::from(plot.width()), digit_px),
             value: value_ticks(viewport.value, f64::from(plot.height()), chart.axis, chart.decimals),
         }
+    }
+
+    /// Brings `all`, the ticks of charts that `frame` shows, up to `charts` where they are stale. Panes are equally
+    /// wide: those of one time have the ticks of the first, for it takes a calendar to find them.
+    pub(super) fn refresh(
+        all: &mut Vec<Self>,
+        charts: &[Chart],
+        frame: &Frame,
+        fonts: &Fonts,
+        stale: impl Fn(usize) -> bool,
+    ) {
+        all.resize_with(charts.len(), Self::default);
+        for (index, chart) in charts.iter().enumerate().filter(|(index, _)| stale(*index)) {
+            let pane = frame.pane(index);
+            let like_first = |first: &Chart| first.viewport.time == chart.viewport.time && first.zone == chart.zone;
+            all[index] = if index > 0 && charts.first().is_some_and(like_first) {
+                let height = f64::from(pane.plot.height());
+                let value = value_ticks(chart.viewport.value, height, chart.axis, chart.decimals);
+                Self { time: all[0].time.clone(), value }
+            } else {
+                Self::new(chart, &pane, fonts)
+            };
+        }
+    }
+
+    /// Of all `charts` that `frame` shows.
+    pub(super) fn all(charts: &[Chart], frame: &Frame, fonts: &Fonts) -> Vec<Self> {
+        let mut all = Vec::new();
+        Self::refresh(&mut all, charts, frame, fonts, |_| true);
+        all
     }
 }
 

@@ -12,6 +12,7 @@ use super::font::Fonts;
 use super::frame::{Frame, Hits};
 use super::ground::Ticks;
 use super::look::Look;
+use super::margin::Ends;
 use super::pen::Pen;
 use super::{Chart, GapBand, PlotError, Scene, bars, data, floats, grid, ground, header, margin, overlay, title};
 use crate::view::Rect;
@@ -67,7 +68,9 @@ impl Stale {
             return Self::everything(are.len());
         }
         let gaps = common(old, frame) != common(new, frame);
-        let panes: Vec<StalePane> = were.iter().zip(are).map(|(was, is)| StalePane::between(was, is, gaps)).collect();
+        let pairs = were.iter().zip(are).enumerate();
+        let pane = |(i, (was, is))| StalePane::between(was, is, gaps, &frame.pane(i));
+        let panes: Vec<StalePane> = pairs.map(pane).collect();
         // The help lies over plots and axes, and the labels of gaps among the floats.
         let below = panes.iter().any(|pane| pane.plot || pane.axes || pane.title);
         let floats = below
@@ -84,7 +87,7 @@ impl Stale {
 }
 
 impl StalePane {
-    fn between(was: &Chart, is: &Chart, gaps: bool) -> Self {
+    fn between(was: &Chart, is: &Chart, gaps: bool, frame: &Frame) -> Self {
         let look = |chart: &Chart| (chart.viewport, chart.axis, chart.decimals);
         let view = look(was) != look(is) || was.zone != is.zone;
         let plot = view
@@ -95,8 +98,14 @@ impl StalePane {
             || was.volume != is.volume
             || was.bars != is.bars
             || (is.bars.is_some() && was.tags != is.tags);
+        // In a grid the mouse is above the axes of one column of panes.
+        let above = |chart: &Chart| {
+            let x = chart.crosshair.as_ref().map(|cross| cross.x);
+            x.is_some_and(|x| (frame.plot.left..frame.plot.right).contains(&x))
+        };
         let axes = view
-            || (was.tags != is.tags || was.crosshair != is.crosshair || was.focus != is.focus)
+            || (was.crosshair != is.crosshair && (above(was) || above(is)))
+            || (was.tags != is.tags || was.focus != is.focus)
             || was.volume != is.volume
             || was.bars != is.bars
             || margin::is_blank(was) != margin::is_blank(is);
@@ -220,7 +229,7 @@ impl Easel<'_> {
                 ground::grid(pen, &frame, chart, ticks)?;
                 margin::value_axis(pen, chart, &frame, ticks)?;
                 bars::volume_label(pen, chart, &frame)?;
-                if single { margin::time_axis(pen, chart, &frame, ticks, true) } else { Ok(()) }
+                if single { margin::time_axis(pen, chart, &frame, ticks, Ends::WINDOW) } else { Ok(()) }
             })?;
         }
         let Some(times) = time_clip(&whole, &frame, index) else { return Ok(()) };
@@ -229,7 +238,7 @@ impl Easel<'_> {
             if single {
                 ground::grid(pen, &frame, chart, ticks)?;
             }
-            margin::time_axis(pen, chart, &frame, ticks, is_last_column(&whole, index))
+            margin::time_axis(pen, chart, &frame, ticks, ends(&whole, index))
         })
     }
 
@@ -263,9 +272,13 @@ fn time_clip(whole: &Frame, frame: &Frame, index: usize) -> Option<Rect> {
     })
 }
 
-/// Whether a plot has the window's right edge beside it.
-fn is_last_column(whole: &Frame, index: usize) -> bool {
-    whole.cells().is_none_or(|cells| index + 1 == cells.columns)
+/// Which ends of the window's time axis are those of a plot's.
+fn ends(whole: &Frame, index: usize) -> Ends {
+    whole.cells().map_or(Ends::WINDOW, |cells| Ends {
+        single: false,
+        first: index == 0,
+        last: index + 1 == cells.columns,
+    })
 }
 
 /// A chart and where it is drawn.
@@ -319,7 +332,7 @@ pub(super) fn front<DB: DrawingBackend>(
         margin::value_axis(pen, pane.chart, &pane.frame, pane.ticks)?;
         bars::volume_label(pen, pane.chart, &pane.frame)?;
         if time_clip(frame, &pane.frame, index).is_some() {
-            margin::time_axis(pen, pane.chart, &pane.frame, pane.ticks, is_last_column(frame, index))?;
+            margin::time_axis(pen, pane.chart, &pane.frame, pane.ticks, ends(frame, index))?;
         }
         if let Some(title) = pane.chart.title.as_ref().filter(|_| frame.is_grid()) {
             title::strip(pen, title, &pane.frame)?;

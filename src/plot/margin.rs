@@ -30,6 +30,8 @@ const INDENT_PX: f64 = 9.0;
 const LABEL_PX: f64 = 14.0;
 /// Figures that do not fit are set smaller, down to this.
 const EM_MIN: f32 = 8.5;
+/// How exactly the ends of a span are named: to so many parts of it.
+const ENDS_PARTS: f64 = 40.0;
 /// Views longer than this name the day with the time under the crosshair.
 const DATED_NS: i64 = 12 * 3_600 * NS_PER_S;
 
@@ -154,13 +156,27 @@ fn boxed<DB: DrawingBackend>(pen: &Pen<'_, DB>, text: &str, area: Area, color: R
     pen.text(&text, ty, (area.left + INDENT_PX - 2.0, area.middle()), HPos::Left, ink)
 }
 
-/// Labels of the time axis, the crosshair's time, and in the corner, if it is the window's, the day.
+/// Which ends of the window's time axis a plot's own has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    /// There is one plot.
+    pub(super) single: bool,
+    pub(super) first: bool,
+    pub(super) last: bool,
+}
+
+impl Ends {
+    pub(super) const WINDOW: Self = Self { single: true, first: true, last: true };
+}
+
+/// Labels of the time axis, the crosshair's time, and in the corner of the window the day. Columns of a grid that are
+/// too narrow for labels leave the first and the last instant to the outermost two.
 pub(super) fn time_axis<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     chart: &Chart,
     frame: &Frame,
     ticks: &Ticks,
-    corner: bool,
+    ends: Ends,
 ) -> Result<(), PlotError> {
     let axis = Area::from(frame.time_axis);
     if axis.height() < LABEL_PX || axis.width() < TAG_PX {
@@ -183,11 +199,14 @@ pub(super) fn time_axis<DB: DrawingBackend>(
             taken.push(area);
         }
     }
+    if taken.is_empty() && !ends.single {
+        span_ends(pen, chart, &axis, ends)?;
+    }
     // Times of day do not say of which day: the corner does.
     let day = date_text(span.end.saturating_sub(1), &chart.zone);
     let left = right_edge - 4.0 - pen.width(&day, LABEL);
     let area = Area { left: left - 4.0, right: right_edge, ..axis };
-    if corner && left > axis.right && !taken.iter().any(|t| t.overlaps(&area)) {
+    if ends.last && left > axis.right && !taken.iter().any(|t| t.overlaps(&area)) {
         pen.text(&day, LABEL, (left, y), HPos::Left, pen.look.dim)?;
     }
     let Some((area, text)) = cross else { return Ok(()) };
@@ -195,6 +214,22 @@ pub(super) fn time_axis<DB: DrawingBackend>(
     let (ground, ink) = tag_colors(pen.look.theme, pen.look.cross);
     pen.rounded(tag, TAG_RADIUS_PX, ground)?;
     pen.text(&text, TAG, (tag.left + 6.0, tag.middle()), HPos::Left, ink)
+}
+
+/// The first and the last instant of a span, at the ends of the axis.
+fn span_ends<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, axis: &Area, ends: Ends) -> Result<(), PlotError> {
+    let span = chart.viewport.time;
+    let length_ns = (i128::from(span.end) - i128::from(span.start)) as f64;
+    let text = |time_ns: i64| instant_text(time_ns, &chart.zone, length_ns / ENDS_PARTS, false);
+    for (shown, time_ns, x, anchor) in
+        [(ends.first, span.start, axis.left, HPos::Left), (ends.last, span.end, axis.right, HPos::Right)]
+    {
+        let text = text(time_ns);
+        if shown && pen.width(&text, LABEL) <= axis.width() {
+            pen.text(&text, LABEL, (x, axis.middle()), anchor, pen.look.dim)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where the crosshair's time stands on the axis, and what it says.

@@ -149,9 +149,10 @@ pub struct Readout {
 /// The crosshair and its read-out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Crosshair {
-    /// Column of the cursor.
+    /// Column of the mouse, in pixels of the layout. In a grid all panes get the same place and instant: the one that
+    /// holds the place has the mouse, the others show the instant alone.
     pub x: i32,
-    /// Row of the cursor.
+    /// Row of the mouse.
     pub y: i32,
     /// Instant under the cursor, ns.
     pub time_ns: i64,
@@ -275,7 +276,8 @@ pub struct Chart {
     pub zone: TimeZone,
     /// In order of drawing.
     pub lines: Vec<Line>,
-    /// The one of `lines`, by colour slot, that stands out while the others step back.
+    /// The one of `lines`, by colour slot, that stands out while the others step back. A pane of a grid that has one is
+    /// outlined.
     pub focus: Option<usize>,
     /// Bars, if that is how the chart is drawn.
     pub bars: Option<Bars>,
@@ -291,9 +293,9 @@ pub struct Chart {
     pub marks: Vec<Mark>,
     /// Under the mouse, if it is over the plot.
     pub crosshair: Option<Crosshair>,
-    /// Being measured, or measured last.
+    /// Being measured, or measured last. In a grid it belongs to the pane whose values it measures.
     pub ruler: Option<Ruler>,
-    /// A box zoom being drawn.
+    /// A box zoom being drawn. In a grid it is the common chart's, and drawn in the pane where it began.
     pub selection: Option<Selection>,
     /// Instead of data, or above it.
     pub notice: Option<Notice>,
@@ -350,7 +352,7 @@ pub struct Scene {
     pub theme: Theme,
     /// Top strip.
     pub header: Header,
-    /// Middle. Where there is a grid: what its panes have in common (time, gaps, notice).
+    /// Middle. Where there is a grid: what its panes have in common (time, gaps, notice, selection).
     pub chart: Chart,
     /// Small multiples in reading order, instead of `chart`; empty for none. All have its span of time. The crosshair's
     /// row is `i32::MIN` in those that the mouse is not in.

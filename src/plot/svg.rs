@@ -20,11 +20,7 @@ use crate::view::Rect;
 
 pub(super) fn document(scene: &Scene, frame: &Frame, fonts: &Fonts) -> Result<String, PlotError> {
     let frame = *frame;
-    let ticks: Vec<Ticks> = layers::charts(scene, &frame)
-        .iter()
-        .enumerate()
-        .map(|(index, chart)| Ticks::new(chart, &frame.pane(index), fonts))
-        .collect();
+    let ticks = Ticks::all(layers::charts(scene, &frame), &frame, fonts);
     let panes = layers::panes(scene, &frame, &ticks);
     let layer = |draw: &dyn Fn(&Pen<'_, SVGBackend<'_>>) -> Result<(), PlotError>| layer(&frame, scene, fonts, draw);
     let under = layer(&|pen| layers::back(pen, scene, &frame, &panes))?;

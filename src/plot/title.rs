@@ -22,8 +22,7 @@ const SQUARE_PX: f64 = 10.0;
 
 /// What fits of a title into `room`, and how wide that is.
 struct Line<'a> {
-    symbol: String,
-    detail: String,
+    words: String,
     figures: Vec<(&'a str, &'a str, f64)>,
     width: f64,
 }
@@ -34,15 +33,13 @@ fn line<'a, DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &'a Title, room: f64) 
     if symbol.is_empty() {
         return None;
     }
-    let mut width = square + pen.width(&symbol, SYMBOL);
-    let mut detail = if title.detail.is_empty() { String::new() } else { format!(" · {}", title.detail) };
-    let detail_px = pen.width(&detail, SYMBOL);
-    let whole = width + detail_px <= room;
-    if whole {
-        width += detail_px;
-    } else {
-        detail.clear();
+    // One text, whatever typeface a document is shown in.
+    let mut words = if title.detail.is_empty() { symbol.clone() } else { format!("{symbol} · {}", title.detail) };
+    let whole = square + pen.width(&words, SYMBOL) <= room;
+    if !whole {
+        words = symbol;
     }
+    let mut width = square + pen.width(&words, SYMBOL);
     let mut figures = Vec::new();
     for (name, value) in title.figures.iter().take_while(|_| whole) {
         let lead = GAP_PX + if name.is_empty() { 0.0 } else { pen.width(name, FIGURE) + NAME_GAP_PX };
@@ -53,7 +50,7 @@ fn line<'a, DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &'a Title, room: f64) 
         figures.push((name.as_str(), value.as_str(), width + GAP_PX));
         width = end;
     }
-    Some(Line { symbol, detail, figures, width })
+    Some(Line { words, figures, width })
 }
 
 /// Draws the title of a single plot and returns the place that it takes.
@@ -76,8 +73,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         pen.rounded(Area::sized(x, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX), 2.0, look.slot(slot))?;
         x += SQUARE_PX + NAME_GAP_PX;
     }
-    pen.text(&line.symbol, SYMBOL, (x, y), HPos::Left, look.text)?;
-    pen.text(&line.detail, SYMBOL, (x + pen.width(&line.symbol, SYMBOL), y), HPos::Left, look.text)?;
+    pen.text(&line.words, SYMBOL, (x, y), HPos::Left, look.text)?;
     let color = title.change_percent.map_or(look.text, |percent| look.change(percent));
     for (name, value, at) in &line.figures {
         let mut x = left + at;

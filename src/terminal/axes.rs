@@ -3,7 +3,7 @@
 use super::chart::{cell_of, column_of, row_of};
 use super::frame::{Chart, Tag};
 use super::layout::Layout;
-use super::paint::{Sheet, width};
+use super::paint::{Sheet, clipped, width};
 
 /// Draws both axes.
 pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
@@ -20,12 +20,12 @@ fn values(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
         }
     }
     for (row, tag) in spread(layout, chart) {
-        let style = colors.patch(tag.color);
-        sheet.text(axis.x, row, &format!("{:>room$} ", tag.text, room = usize::from(room)), axis.width, style);
+        let text = format!("{:>room$} ", clipped(&tag.text, room), room = usize::from(room));
+        sheet.text(axis.x, row, &text, axis.width, colors.patch(tag.color));
     }
     if let Some(cross) = &chart.crosshair {
         let (_, row) = cell_of(layout, cross.at);
-        let text = format!("{:>room$} ", cross.value, room = usize::from(room));
+        let text = format!("{:>room$} ", clipped(&cross.value, room), room = usize::from(room));
         sheet.text(axis.x, row, &text, axis.width, colors.patch(look.dim));
     }
 }
@@ -52,18 +52,24 @@ fn spread<'a>(layout: &Layout, chart: &'a Chart) -> Vec<(u16, &'a Tag)> {
 
 fn times(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
     let (axis, look, colors) = (layout.time_axis, sheet.look, sheet.colors);
+    let cross = chart.crosshair.as_ref().map(|cross| {
+        let (column, _) = cell_of(layout, cross.at);
+        let text = format!(" {} ", cross.time);
+        let x = column.saturating_sub(width(&text) / 2).max(axis.x).min(axis.right().saturating_sub(width(&text)));
+        (x, text)
+    });
+    let taken = cross.as_ref().map_or(0..0, |(x, text)| *x..x + width(text));
     let mut free = axis.x;
     for (time_ns, label) in &chart.time_ticks {
         let Some(column) = column_of(layout, chart, *time_ns) else { continue };
         let x = column.saturating_sub(width(label) / 2);
-        if x >= free && x + width(label) <= layout.plot.right() {
+        let end = x + width(label);
+        let is_free = x >= free && end <= layout.plot.right() && (end <= taken.start || x >= taken.end);
+        if is_free {
             free = sheet.text(x, axis.y, label, width(label), colors.style(look.dim, look.ground)) + 1;
         }
     }
-    if let Some(cross) = &chart.crosshair {
-        let (column, _) = cell_of(layout, cross.at);
-        let text = format!(" {} ", cross.time);
-        let x = column.saturating_sub(width(&text) / 2).max(axis.x).min(axis.right().saturating_sub(width(&text)));
+    if let Some((x, text)) = cross {
         sheet.text(x, axis.y, &text, width(&text), colors.patch(look.dim));
     }
 }

@@ -66,20 +66,50 @@ fn title(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
 }
 
 fn draw_notice(sheet: &mut Sheet<'_>, layout: &Layout, notice: &Notice) {
-    let plain = |line: &String| line.replace('`', "");
-    let lines: Vec<String> = notice.lines.iter().map(plain).collect();
-    let widest = lines.iter().map(|line| width(line)).max().unwrap_or(0).max(width(&notice.title.text));
-    let rows = lines.len() as u16 + 1 + u16::from(!lines.is_empty());
-    let area = centred(layout.plot, widest + 2, rows);
+    let room = layout.plot.width.saturating_sub(2);
     let (look, colors) = (sheet.look, sheet.colors);
-    sheet.clear(area, colors.style(look.text, look.ground));
-    let middle = |text: &str| area.x + area.width.saturating_sub(width(text)) / 2;
+    // What is to be typed stands out; it must be there to its last letter, so lines are broken and not cut.
+    let ink = |line: &String| if line.contains('`') { look.text } else { look.dim };
+    let lines = notice.lines.iter().flat_map(|line| {
+        let style = colors.style(ink(line), look.ground);
+        broken(&line.replace('`', ""), room).into_iter().map(move |part| (part, style))
+    });
     let title = colors.style(notice.title.color, look.ground).add_modifier(Modifier::BOLD);
-    sheet.text(middle(&notice.title.text), area.y, &notice.title.text, area.width, title);
-    for (row, (line, marked)) in (area.y + 2..area.bottom()).zip(lines.iter().zip(&notice.lines)) {
-        let ink = if marked.contains('`') { look.text } else { look.dim };
-        sheet.text(middle(line), row, line, area.width, colors.style(ink, look.ground));
+    let mut rows: Vec<(String, Style)> =
+        broken(&notice.title.text, room).into_iter().map(|part| (part, title)).collect();
+    if !notice.lines.is_empty() {
+        rows.push((String::new(), title));
     }
+    rows.extend(lines);
+    let widest = rows.iter().map(|(line, _)| width(line)).max().unwrap_or(0);
+    let area = centred(layout.plot, widest + 2, rows.len() as u16);
+    sheet.clear(area, colors.style(look.text, look.ground));
+    for (y, (line, style)) in (area.top()..area.bottom()).zip(&rows) {
+        let x = area.x + area.width.saturating_sub(width(line)) / 2;
+        sheet.text(x, y, line, area.width, *style);
+    }
+}
+
+/// A text in lines of at most so many columns, broken between words, or within one that is longer.
+fn broken(text: &str, columns: u16) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let mut line = lines.pop().unwrap_or_default();
+        if !line.is_empty() && width(&line) + width(word.trim_end()) > columns {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+        }
+        for c in word.chars() {
+            if width(&line) >= columns {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+        lines.push(line);
+    }
+    if let Some(last) = lines.last_mut() {
+        last.truncate(last.trim_end().len());
+    }
+    lines
 }
 
 fn ruler(sheet: &mut Sheet<'_>, layout: &Layout, message: &Message) {
@@ -133,18 +163,32 @@ fn draw_toast(sheet: &mut Sheet<'_>, layout: &Layout, toast: &Word) {
     sheet.text(area.x + 1, row, &toast.text, columns.saturating_sub(2), style);
 }
 
+impl Layout {
+    /// The search box, at the top of the plot.
+    fn search_box(&self, search: &Search) -> Rect {
+        const COLUMNS: u16 = 44;
+        let rows = search.found.len() as u16 + 3 + u16::from(search.more > 0);
+        Rect { y: self.plot.y, ..centred(self.plot, COLUMNS, rows) }
+    }
+
+    /// Where each finding of a search can be clicked, in dots from the plot's top left.
+    pub fn findings(&self, search: &Search) -> Vec<crate::view::Rect> {
+        let area = self.search_box(search);
+        let rows = area.y + 2..area.bottom().saturating_sub(1);
+        let found = rows.take(search.found.len());
+        found.map(|y| self.dots_of(Rect { x: area.x + 1, y, width: area.width - 2, height: 1 })).collect()
+    }
+}
+
 fn draw_search(sheet: &mut Sheet<'_>, layout: &Layout, search: &Search) {
-    const COLUMNS: u16 = 44;
-    let more = u16::from(search.more > 0);
-    let rows = search.found.len() as u16 + 3 + more;
-    let area = centred(layout.plot, COLUMNS, rows);
-    let inside = panel(sheet, Rect { y: layout.plot.y, ..area }, sheet.look.info);
+    let inside = panel(sheet, layout.search_box(search), sheet.look.info);
     let (look, colors) = (sheet.look, sheet.colors);
     let text = colors.style(look.text, look.strip);
     sheet.text(inside.x + 1, inside.y, &format!("/{}\u{258f}", search.query), inside.width - 1, text);
     for (number, (row, entry)) in (inside.y + 1..inside.bottom()).zip(&search.found).enumerate() {
         let style = if number == search.chosen { text.add_modifier(Modifier::REVERSED) } else { text };
-        sheet.text(inside.x + 1, row, "\u{25a0}", 1, colors.style(entry.color, look.strip));
+        let square = if entry.visible { "\u{25a0}" } else { "\u{25a1}" };
+        sheet.text(inside.x + 1, row, square, 1, colors.style(entry.color, look.strip));
         let x = sheet.text(inside.x + 3, row, &entry.symbol, inside.width - 3, style);
         sheet.text_left_of(inside.right() - 1, row, &entry.last, inside.right().saturating_sub(x + 2), text);
     }
@@ -172,5 +216,21 @@ fn draw_help(sheet: &mut Sheet<'_>, layout: &Layout, rows: &[(String, String)]) 
     if shown < rows.len() {
         let more = format!(" +{} more, where there is room ", rows.len() - shown);
         sheet.text(inside.x + 1, inside.bottom(), &more, inside.width - 1, plain);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::broken;
+
+    #[test]
+    fn lines_are_broken_between_words_and_nothing_is_lost() {
+        assert_eq!(broken("one two three", 8), ["one two", "three"]);
+        assert_eq!(broken("one", 8), ["one"]);
+        assert_eq!(broken("", 8), [""]);
+        assert_eq!(broken("a redis://127.0.0.1:6379 b", 10), ["a", "redis://12", "7.0.0.1:63", "79 b"]);
+        let long = "word ".repeat(40) + &"x".repeat(100);
+        assert_eq!(broken(&long, 13).concat().replace(' ', ""), long.replace(' ', ""));
+        assert!(broken(&long, 13).iter().all(|line| super::width(line) <= 13));
     }
 }

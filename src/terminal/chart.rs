@@ -118,7 +118,9 @@ fn gap_band(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, span: (i64, i
         }
     }
     let columns = right - left;
-    if width(label) <= columns {
+    // The whole label, or else its first part: how long it was.
+    let short = label.split(" \u{b7} ").next().unwrap_or_default();
+    if let Some(label) = [label, short].into_iter().find(|label| width(label) <= columns) {
         let x = left + (columns - width(label)) / 2;
         let style = if colors == Colors::True { colors.style(look.warn, ground) } else { Style::new() };
         sheet.text(x, layout.plot.y, label, columns, style.fg(colors.color(look.warn)));

@@ -1,6 +1,6 @@
 //! The terminal itself: taken over, drawn on, listened to, and given back as it was, whatever happens.
 
-use std::io::{self, Stdout, stdout};
+use std::io::{self, BufWriter, Stdout, stdout};
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,9 @@ const INPUTS_MAX: usize = 256;
 /// and whoever continued it may have used the terminal.
 const STOOD_STILL: Duration = Duration::from_secs(1);
 
+/// Room for a whole frame, in bytes, so that the terminal gets it in one piece: 300 x 80 cells with a colour each.
+const FRAME_BYTES: usize = 1 << 19;
+
 /// Whether the terminal is ours at the moment; what the panic hook has to know.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -45,7 +48,7 @@ pub enum TerminalError {
 
 /// The terminal, taken over; given back when dropped, and when any thread panics.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     colors: Colors,
     clicks: Clicks,
 }
@@ -54,7 +57,8 @@ impl Screen {
     /// Takes over the terminal of standard output.
     pub fn open(colors: Colors) -> Result<Self, TerminalError> {
         give_back_on_panic();
-        let terminal = Terminal::new(CrosstermBackend::new(stdout())).map_err(TerminalError::Open)?;
+        let terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))
+            .map_err(TerminalError::Open)?;
         let screen = Self { terminal, colors, clicks: Clicks::default() };
         take().map_err(|error| {
             give_back();
@@ -71,9 +75,9 @@ impl Screen {
     /// Draws a frame; only cells that changed are sent.
     pub fn draw(&mut self, frame: &Frame) -> Result<(), TerminalError> {
         let colors = self.colors;
-        let drawn = queue!(stdout(), BeginSynchronizedUpdate)
+        let drawn = queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)
             .and_then(|()| self.terminal.draw(|surface| paint(surface.buffer_mut(), frame, colors)).map(|_| ()))
-            .and_then(|()| execute!(stdout(), EndSynchronizedUpdate));
+            .and_then(|()| execute!(self.terminal.backend_mut(), EndSynchronizedUpdate));
         drawn.map_err(TerminalError::Lost)
     }
 

@@ -5,14 +5,17 @@ use ratatui::style::{Modifier, Style};
 
 use super::frame::{Frame, Watched, Word};
 use super::layout::{HELP, Layout};
-use super::paint::{Sheet, width};
+use super::paint::{Sheet, clipped, width};
 
 /// Between two words of a strip.
 const AIR: u16 = 2;
 
-/// Columns of a symbol and of a price in the watchlist at the left.
-const SYMBOL_COLUMNS: u16 = 9;
+/// Columns of a price and of a change in the watchlist at the left, unless they need more.
 const LAST_COLUMNS: u16 = 11;
+const CHANGE_COLUMNS: u16 = 9;
+
+/// Columns that a symbol has at least: three letters and a sign that it goes on.
+const NAME_COLUMNS_MIN: u16 = 4;
 
 /// Columns of one entry of the watchlist above the chart.
 const ENTRY_COLUMNS_MIN: u16 = 20;
@@ -91,16 +94,30 @@ fn row(sheet: &mut Sheet<'_>, place: Rect, index: usize, entry: &Watched, is_bes
     let square = if entry.visible { "\u{25a0}" } else { "\u{25a1}" };
     sheet.text(x, y, square, 1, colors.style(entry.color, look.strip));
     x += 2;
-    if !is_beside {
-        x = sheet.text(x, y, &entry.symbol, place.right().saturating_sub(x), plain) + 1;
-        x = sheet.text(x, y, &entry.last, place.right().saturating_sub(x), plain) + 1;
-        sheet.text(x, y, &entry.change.text, place.right().saturating_sub(x), change);
-        return;
+    // A figure is shown whole or not at all; the name has what they leave.
+    let room = place.right().saturating_sub(x);
+    let (last, percent) = (width(&entry.last), width(&entry.change.text));
+    let mut figures = if is_beside { LAST_COLUMNS.max(last + 1) } else { last + 1 };
+    let change_columns = if is_beside { CHANGE_COLUMNS.max(percent + 1) } else { percent + 1 };
+    let has_change = figures + change_columns + NAME_COLUMNS_MIN <= room;
+    if has_change {
+        figures += change_columns;
     }
-    sheet.text(x, y, &entry.symbol, SYMBOL_COLUMNS, plain);
-    let last_end = x + SYMBOL_COLUMNS + LAST_COLUMNS;
-    sheet.text_left_of(last_end, y, &entry.last, LAST_COLUMNS, plain);
-    sheet.text_left_of(place.right(), y, &entry.change.text, place.right() - last_end, change);
+    let name = clipped(&entry.symbol, room.saturating_sub(figures));
+    if is_beside {
+        sheet.text(x, y, &name, room, plain);
+        if has_change {
+            sheet.text_left_of(place.right(), y, &entry.change.text, percent, change);
+        }
+        let end = place.right() - if has_change { change_columns } else { 0 };
+        sheet.text_left_of(end, y, &entry.last, room, plain);
+    } else {
+        x = sheet.text(x, y, &name, room, plain) + 1;
+        x = sheet.text(x, y, &entry.last, place.right().saturating_sub(x), plain) + 1;
+        if has_change {
+            sheet.text(x, y, &entry.change.text, place.right().saturating_sub(x), change);
+        }
+    }
 }
 
 fn emphasis(style: Style, entry: &Watched) -> Style {
@@ -127,7 +144,9 @@ impl Layout {
             };
             return shown.enumerate().map(place).collect();
         }
-        let per_row = (area.width / ENTRY_COLUMNS_MIN).max(1);
+        // As many columns as they take, so that a few of them have room for all their figures.
+        let needed = watched.len().div_ceil(usize::from(area.height.max(1))).min(usize::from(area.width));
+        let per_row = (area.width / ENTRY_COLUMNS_MIN).min(needed as u16).max(1);
         let columns = (area.width - 1) / per_row;
         let places = usize::from(per_row * area.height);
         let room = if watched.len() > places { places.saturating_sub(1) } else { places };

@@ -50,23 +50,22 @@ pub fn trades(slot: usize) -> &'static [Trade] {
     &ALL.get_or_init(read)[slot]
 }
 
-/// Noise between -1 and 1 (a linear congruential generator with Knuth's MMIX constants).
+/// Noise between -1 and 1 (Steele, Lea and Flood's SplitMix64, 2014: neighbouring seeds have nothing in common).
 pub struct Noise(u64);
 
 impl Noise {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(2_654_435_761).wrapping_add(97))
-    }
-
     pub fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f64 / f64::from(1 << 23) - 1.0
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 40) as f64 / f64::from(1 << 23) - 1.0
     }
 }
 
 /// A walk of a made-up symbol over the morning: so many points from `from` on, each a factor of about `step` away.
 pub fn walk(seed: u64, points: usize, from: f64, step: f64) -> Vec<Trade> {
-    let (mut noise, mut price) = (Noise::new(seed), from);
+    let (mut noise, mut price) = (Noise(seed << 32), from);
     let mut trade = |i: usize| {
         price *= 1.0 + step * (noise.next() + noise.next());
         let time_ns = START + (NOW - START) / points as i64 * i as i64;

@@ -1,8 +1,8 @@
 //! Bars, volume, titles, marks, rulers, the search: each where it belongs.
 
 use tickscope::plot::{
-    Arrangement, Bar, BarStyle, Bars, Chart, Crosshair, Frame, LegendEntry, Mark, Painter, Readout, Ruler, Scale,
-    Scene, Search, Selection, Size, Tag, Theme, Title, palette,
+    Arrangement, Badge, Bar, BarStyle, Bars, Chart, Crosshair, Frame, LegendEntry, Mark, Painter, Readout, Ruler,
+    Scale, Scene, Search, Selection, Size, Tag, Theme, Title, Tone, palette,
 };
 use tickscope::view::Rect;
 
@@ -271,4 +271,44 @@ fn findings_can_be_clicked_where_they_stand() {
     assert!(shown.len() > 3 && shown.windows(2).all(|pair| pair[0].bottom <= pair[1].top));
     searching.search = None;
     assert!(Picture::of(&searching, SIZE).hits.found.is_empty());
+}
+
+#[test]
+fn a_document_holds_every_part_as_vectors() {
+    let mut full = with_bars(BarStyle::Candles, vec![bar(100, 110, [50.5, 90.5, 20.5, 70.5])]);
+    full.chart.volume = true;
+    let figures = vec![("O".to_owned(), "183.08".to_owned())];
+    full.chart.title =
+        Some(Title { symbol: "TITLED".to_owned(), detail: "1 min".to_owned(), figures, ..Title::default() });
+    full.chart.marks = vec![Mark { time_ns: START + 50 * SECOND, value: None, slot: 1, text: "MARKED".to_owned() }];
+    let lines = vec!["MEASURED".to_owned()];
+    full.chart.ruler = Some(Ruler { from: at(200.0, 20.0), to: at(300.0, 90.0), lines, rising: true });
+    full.chart.selection = Some(Selection { from: (50.0, 90.0), to: (90.0, 120.0) });
+    full.search =
+        Some(Search { query: "QUERIED".to_owned(), found: vec![entry(3, "FOUND", true)], chosen: 0, more: 2 });
+    for (arrangement, words) in [
+        (Arrangement::WithVolume, &["TITLED", "183.08", "Volume", "MARKED", "MEASURED", "QUERIED", "FOUND"][..]),
+        (Arrangement::Grid { panes: 2 }, &["TITLED", "MARKED", "MEASURED", "QUERIED", "FOUND"]),
+    ] {
+        full.grid = vec![full.chart.clone(); 2];
+        for scale in [Scale::One, Scale::Two] {
+            let frame = Frame::arranged(Size { width: 1280, height: 800 }, scale, arrangement);
+            let document = Painter::new().unwrap().svg(&full, &frame).unwrap();
+            assert!(!document.contains("<image"));
+            for word in words {
+                assert!(document.contains(word), "{word} at {scale:?} {arrangement:?}");
+            }
+            let width = format!(r#"width="{}" "#, 1280 * 2 / scale.halves());
+            assert!(document.contains(&width), "{width}");
+        }
+    }
+}
+
+#[test]
+fn the_view_badge_can_be_clicked_beside_the_state() {
+    let mut paused = scene();
+    assert_eq!(Picture::of(&paused, SIZE).hits.view_badge, Rect::default());
+    paused.header.view_badge = Some(Badge { tone: Tone::Info, text: "PAUSED".to_owned() });
+    let hits = Picture::of(&paused, SIZE).hits;
+    assert!(hits.view_badge.width() > 30 && hits.view_badge.left >= hits.badge.right, "{hits:?}");
 }

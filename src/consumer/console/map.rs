@@ -86,8 +86,8 @@ pub(super) fn hits(frame: &terminal::Frame, layout: &Layout) -> Hits {
             .as_ref()
             .map(|word| layout.header_words(2 + badge, columns(word)))
             .unwrap_or_default(),
+        found: frame.search.as_ref().map(|search| layout.findings(search)).unwrap_or_default(),
         help: layout.help(),
-        ..Hits::default()
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Drag {
     what: Grip,
     button: Button,
     held: Modifiers,
-    clicks: u8,
+    pub(super) clicks: u8,
     moved: bool,
 }
 
@@ -197,10 +197,13 @@ impl Controls {
         if drag.button == Button::Right || drag.held.ctrl {
             if self.sight.focus == Some(symbol) { self.sight.set_focus(None) } else { self.focus_on(symbol, seen) }
         } else if drag.clicks == 2 {
-            // The first click has hidden it.
-            self.sight.hidden.remove(&symbol);
+            // What the first click has done was not meant.
+            if let Some(before) = self.before_click.take() {
+                self.sight = before;
+            }
             self.toggle_solo(Some(symbol));
         } else if drag.clicks < 2 {
+            self.before_click = Some(self.sight.clone());
             self.toggle_symbol(symbol);
         }
     }

@@ -364,6 +364,10 @@ fn focus_solo_and_hide_work_from_the_legend_and_by_keys() {
     assert_eq!(rig.controls.singled_out(), Some(3));
     rig.double_click(x, y);
     assert_eq!(shown(&rig), [3], "a double-click shows it alone");
+    rig.double_click(x, y);
+    assert_eq!(shown(&rig), [0, 1, 2, 3], "and another one all again");
+    rig.key(Key::Letter('z'));
+    assert_eq!(shown(&rig), [3], "each of them is one step");
     rig.key(Key::Tab);
     assert_eq!(shown(&rig), [0], "the next one alone");
     rig.key_with(Key::Tab, SHIFT);

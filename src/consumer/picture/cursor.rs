@@ -174,7 +174,7 @@ impl Picture {
         Ruler { from: point(from), to: point(to), lines, rising: delta >= 0.0 }
     }
 
-    /// Draws ruler and box into the plot that they were begun in.
+    /// Draws the ruler into the plot that it was begun in; returns the box being drawn.
     pub(super) fn measurements(
         &self,
         at: Option<&At>,
@@ -182,7 +182,7 @@ impl Picture {
         plots: &[Plot],
         controls: &mut Controls,
         charts: &mut [Chart],
-    ) {
+    ) -> Option<Selection> {
         let end_of = |measure: &mut Option<Measure>| {
             let measure = measure.as_mut()?;
             let cursor = at.map(|at| at.cursor).filter(|cursor| cursor.pane == measure.from.pane);
@@ -193,12 +193,10 @@ impl Picture {
         {
             chart.ruler = Some(self.ruler(from, to, chart.axis, chart.decimals));
         }
-        if let Some((from, to)) = end_of(&mut controls.zoom_box)
-            && let (Some(chart), Some(map)) = (charts.get_mut(from.pane), mapping(gathered, plots, from.pane))
-        {
-            let px = |cursor: Cursor| (map.x(cursor.time_ns), map.y(cursor.value));
-            chart.selection = Some(Selection { from: px(from), to: px(to) });
-        }
+        let (from, to) = end_of(&mut controls.zoom_box)?;
+        let map = mapping(gathered, plots, from.pane)?;
+        let px = |cursor: Cursor| (map.x(cursor.time_ns), map.y(cursor.value));
+        Some(Selection { from: px(from), to: px(to) })
     }
 }
 

@@ -1,0 +1,280 @@
+//! Rules as people write them: `AAPL > 190`, `AAPL moves 2% in 1m`, `SPY stale 10s`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
+use thiserror::Error;
+
+use crate::model::{SYMBOL_BYTES_MAX, Symbol, display_safe};
+
+/// Longest time that a rule may speak of: a hundred years, well inside 64 bits of nanoseconds.
+const TIME_MAX: Duration = Duration::from_hours(100 * 366 * 24);
+
+/// Whose ticks a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// One symbol's.
+    Symbol(Symbol),
+    /// Every symbol's, each on its own: `*`.
+    All,
+}
+
+/// On which side of its level a price fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+}
+
+impl Relation {
+    const WORDS: [(&'static str, Self); 4] =
+        [(">", Self::Above), (">=", Self::AtLeast), ("<", Self::Below), ("<=", Self::AtMost)];
+
+    /// Whether `price` lies on the far side of `level`.
+    pub fn holds(self, price: f64, level: f64) -> bool {
+        match self {
+            Self::Above => price > level,
+            Self::AtLeast => price >= level,
+            Self::Below => price < level,
+            Self::AtMost => price <= level,
+        }
+    }
+}
+
+/// How far a price has to move; above 0, finite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Size {
+    /// In percent of the price that it moved from.
+    Percent(f64),
+    /// In the price's own unit.
+    Absolute(f64),
+}
+
+/// What a rule waits for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Condition {
+    /// The price crosses a level.
+    Level {
+        /// To which side.
+        relation: Relation,
+        /// The level; finite.
+        level: f64,
+    },
+    /// The price moves, up or down, within a time.
+    Moves {
+        /// By this or more.
+        size: Size,
+        /// Event time from the one price to the other, at most.
+        within: Duration,
+    },
+    /// Nothing comes for a time, by the reader's clock.
+    Stale {
+        /// For so long.
+        after: Duration,
+    },
+}
+
+/// A condition on ticks. It displays as it was written, with single spaces, and safe for a terminal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    text: String,
+    scope: Scope,
+    condition: Condition,
+}
+
+/// Why a text is no rule; what was read, and what would be right.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum RuleError {
+    /// Nothing there.
+    #[error("a rule is a symbol and a condition, such as 'AAPL > 190', 'AAPL moves 2% in 1m' or 'SPY stale 10s'")]
+    Empty,
+    /// A symbol alone, or one that has grown together with its condition.
+    #[error(
+        "behind the symbol {0:?} a condition is missing; with spaces between all parts, a rule is such as \
+         'AAPL > 190', 'AAPL moves 2% in 1m' or 'SPY stale 10s'"
+    )]
+    NoCondition(String),
+    /// A symbol that no tick can have.
+    #[error("{0:?} is no symbol; a symbol has 1 to {SYMBOL_BYTES_MAX} bytes, and * stands for all of them")]
+    Symbol(String),
+    /// The second word.
+    #[error(
+        "{0:?} is no condition; there are > >= < <= (as in 'AAPL > 190'), moves ('AAPL moves 2% in 1m') and stale \
+             ('SPY stale 10s')"
+    )]
+    Condition(String),
+    /// A level that is none.
+    #[error("behind {word:?} belongs one price and nothing else, such as 'AAPL {word} 150.5'; {rest:?} is none")]
+    Level {
+        /// The relation.
+        word: &'static str,
+        /// What stands behind it.
+        rest: String,
+    },
+    /// A move that is none.
+    #[error("{0:?} does not say how far and in what time, such as 'AAPL moves 2% in 1m' or 'AAPL moves 1.5 in 10s'")]
+    Moves(String),
+    /// A size that is none.
+    #[error("{0:?} is no size of a move; it is a number above 0, or a percentage, such as 1.5 or 2%")]
+    Size(String),
+    /// A silence that is none.
+    #[error("behind \"stale\" belongs one time and nothing else, such as 'SPY stale 10s'; {0:?} is none")]
+    Stale(String),
+    /// A time that is none.
+    #[error("{0:?} is no time; it is longer than 0 and at most 100 years, such as 10s, 1m or 1h30m")]
+    Time(String),
+}
+
+impl Rule {
+    /// Whose ticks it is about.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What it waits for.
+    pub fn condition(&self) -> Condition {
+        self.condition
+    }
+}
+
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    /// Reads `SYMBOL > PRICE` (also `>=`, `<`, `<=`), `SYMBOL moves SIZE in TIME`, `SYMBOL stale TIME`. The symbol may
+    /// hold any characters but spaces; `*` stands for each symbol on its own.
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let (name, condition) = match words[..] {
+            [] => return Err(RuleError::Empty),
+            [name] => return Err(RuleError::NoCondition(name.to_owned())),
+            [name, word, ref rest @ ..] => (name, parse_condition(word, rest)?),
+        };
+        let scope = match name {
+            "*" => Scope::All,
+            _ => Scope::Symbol(Symbol::new(name).ok_or_else(|| RuleError::Symbol(name.to_owned()))?),
+        };
+        Ok(Self { text: words.join(" "), scope, condition })
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&display_safe(&self.text))
+    }
+}
+
+fn parse_condition(word: &str, rest: &[&str]) -> Result<Condition, RuleError> {
+    if let Some(&(word, relation)) = Relation::WORDS.iter().find(|(known, _)| *known == word) {
+        let level = match rest {
+            [number] => number.parse().ok().filter(|level: &f64| level.is_finite()),
+            _ => None,
+        };
+        let level = level.ok_or_else(|| RuleError::Level { word, rest: rest.join(" ") })?;
+        return Ok(Condition::Level { relation, level });
+    }
+    match (word, rest) {
+        ("moves", [size, "in", time]) => Ok(Condition::Moves { size: parse_size(size)?, within: parse_time(time)? }),
+        ("moves", _) => Err(RuleError::Moves(rest.join(" "))),
+        ("stale", [time]) => Ok(Condition::Stale { after: parse_time(time)? }),
+        ("stale", _) => Err(RuleError::Stale(rest.join(" "))),
+        _ => Err(RuleError::Condition(word.to_owned())),
+    }
+}
+
+fn parse_size(text: &str) -> Result<Size, RuleError> {
+    let (digits, of): (_, fn(f64) -> Size) = match text.strip_suffix('%') {
+        Some(digits) => (digits, Size::Percent),
+        None => (text, Size::Absolute),
+    };
+    let size = digits.parse().ok().filter(|size: &f64| size.is_finite() && *size > 0.0);
+    size.map(of).ok_or_else(|| RuleError::Size(text.to_owned()))
+}
+
+/// Reads `10s`, `1m`, `1h30m`, `1d` (24 hours), or a number of seconds.
+fn parse_time(text: &str) -> Result<Duration, RuleError> {
+    let time = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        // Months and years have no fixed length, so they are refused.
+        Err(_) => text.parse::<Span>().ok().and_then(|span| {
+            let time = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+            Duration::try_from(time).ok()
+        }),
+    };
+    time.filter(|time| !time.is_zero() && *time <= TIME_MAX).ok_or_else(|| RuleError::Time(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> Rule {
+        text.parse().unwrap()
+    }
+
+    fn error(text: &str) -> String {
+        text.parse::<Rule>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn rules_are_read_as_they_are_meant() {
+        let level = |relation, level| Condition::Level { relation, level };
+        let (ten, minute) = (Duration::from_secs(10), Duration::from_mins(1));
+        for (text, name, condition) in [
+            ("AAPL > 190", "AAPL", level(Relation::Above, 190.0)),
+            ("AAPL < 150.5", "AAPL", level(Relation::Below, 150.5)),
+            ("CL=F >= -37.63", "CL=F", level(Relation::AtLeast, -37.63)),
+            ("> <= 1e3", ">", level(Relation::AtMost, 1_000.0)),
+            ("AAPL moves 2% in 1m", "AAPL", Condition::Moves { size: Size::Percent(2.0), within: minute }),
+            ("A%B moves 1.5 in 10s", "A%B", Condition::Moves { size: Size::Absolute(1.5), within: ten }),
+            ("moves moves .5% in 60", "moves", Condition::Moves { size: Size::Percent(0.5), within: minute }),
+            ("  SPY\tstale   10s ", "SPY", Condition::Stale { after: ten }),
+            ("SPY stale 1h30m", "SPY", Condition::Stale { after: Duration::from_mins(90) }),
+        ] {
+            let read = rule(text);
+            assert_eq!(*read.scope(), Scope::Symbol(Symbol::new(name).unwrap()), "{text}");
+            assert_eq!(read.condition(), condition, "{text}");
+            assert_eq!(rule(&read.to_string()), read, "{text}");
+        }
+        assert_eq!(rule("  SPY\tstale   10s ").to_string(), "SPY stale 10s");
+        assert_eq!(*rule("* > 1").scope(), Scope::All);
+        assert_eq!(rule("A\u{1b}[31m > 1").to_string(), "A\\u{1b}[31m > 1");
+    }
+
+    #[test]
+    fn mistakes_are_named_and_what_would_be_right() {
+        for (text, said) in [
+            ("", "a rule is a symbol and a condition, such as 'AAPL > 190'"),
+            ("AAPL>190", "behind the symbol \"AAPL>190\" a condition is missing; with spaces between all parts"),
+            ("AAPL = 190", "\"=\" is no condition; there are > >= < <="),
+            ("AAPL moved 2% in 1m", "\"moved\" is no condition"),
+            ("AAPL >", "behind \">\" belongs one price and nothing else, such as 'AAPL > 150.5'; \"\" is none"),
+            ("AAPL >= 190 USD", "such as 'AAPL >= 150.5'; \"190 USD\" is none"),
+            ("AAPL < NaN", "\"NaN\" is none"),
+            ("AAPL < 1e999", "\"1e999\" is none"),
+            ("AAPL moves 2%", "\"2%\" does not say how far and in what time, such as 'AAPL moves 2% in 1m'"),
+            ("AAPL moves 2 % in 1m", "\"2 % in 1m\" does not say how far"),
+            ("AAPL moves 0% in 1m", "\"0%\" is no size of a move; it is a number above 0"),
+            ("AAPL moves -2 in 1m", "\"-2\" is no size"),
+            ("AAPL moves inf in 1m", "\"inf\" is no size"),
+            ("AAPL moves 2% in 1x", "\"1x\" is no time; it is longer than 0"),
+            ("AAPL moves 2% in 0s", "\"0s\" is no time"),
+            ("AAPL moves 2% in 1mo", "\"1mo\" is no time"),
+            ("AAPL stale", "behind \"stale\" belongs one time and nothing else, such as 'SPY stale 10s'; \"\" is none"),
+            ("AAPL stale -1s", "\"-1s\" is no time"),
+            ("AAPL stale 200000h0m 5", "\"200000h0m 5\" is none"),
+            ("AAPL stale 1000000h", "\"1000000h\" is no time"),
+            ("A\u{1b}[2J", "behind the symbol \"A\\u{1b}[2J\" a condition"),
+        ] {
+            assert!(error(text).contains(said), "{text:?}: {}", error(text));
+        }
+        assert!(error(&format!("{} > 1", "x".repeat(65))).contains("a symbol has 1 to 64 bytes, and * stands for all"));
+    }
+}
