@@ -315,7 +315,7 @@ pub enum ArgsError {
 }
 
 /// The word that stands for `choice` on the command line.
-pub(super) fn word(choice: impl ValueEnum) -> String {
+pub(super) fn word(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
