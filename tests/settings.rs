@@ -110,13 +110,15 @@ fn the_file_is_found_where_it_lives_and_by_name() {
     assert_eq!((named["axis"].1.as_str(), named["theme"].1.as_str()), ("file", "default"), "one file, not two");
 }
 
+/// A program and its arguments.
+type Case = (fn() -> Launch, &'static [&'static str]);
+
 #[test]
 fn printed_settings_set_the_same_again() {
     let dir = tempfile::tempdir().unwrap();
     let plain = |ended: &Ended| -> Vec<String> {
         ended.stdout.lines().map(|line| line.split("  # ").next().unwrap().trim_end().to_owned()).collect()
     };
-    type Case = (fn() -> Launch, &'static [&'static str]);
     let cases: [Case; 4] = [
         (consumer, &["--symbols", "A,B", "--channel", "x", "--alert", "A > 1, 2", "-vv", "--title", "a\"\\\u{1b}"]),
         (consumer, &["--demo", "--headless", "--window", "2.5"]),
