@@ -53,7 +53,7 @@ fn sample(flag: &str) -> Option<&'static str> {
         "interval" | "window" | "for" | "duration" => "7s",
         "max-symbols" | "history" | "seed" | "count" | "rate" | "speed" => "9",
         "local-port" => "7001",
-        "verbose" => "2",
+        "verbose" | "scale" => "2",
         "view" => "none",
         "chart" => "ohlc",
         "layout" => "grid",
@@ -63,7 +63,6 @@ fn sample(flag: &str) -> Option<&'static str> {
         "session-start" => "09:30",
         "theme" => "light",
         "size" => "800x600",
-        "scale" => "2",
         "model" => "uniform",
         "timestamps" => "ms",
         "stats" => "json",
@@ -111,13 +110,16 @@ fn the_file_is_found_where_it_lives_and_by_name() {
     assert_eq!((named["axis"].1.as_str(), named["theme"].1.as_str()), ("file", "default"), "one file, not two");
 }
 
+/// A program and its arguments.
+type Case = (fn() -> Launch, &'static [&'static str]);
+
 #[test]
 fn printed_settings_set_the_same_again() {
     let dir = tempfile::tempdir().unwrap();
     let plain = |ended: &Ended| -> Vec<String> {
         ended.stdout.lines().map(|line| line.split("  # ").next().unwrap().trim_end().to_owned()).collect()
     };
-    let cases: [(fn() -> Launch, &[&str]); 4] = [
+    let cases: [Case; 4] = [
         (consumer, &["--symbols", "A,B", "--channel", "x", "--alert", "A > 1, 2", "-vv", "--title", "a\"\\\u{1b}"]),
         (consumer, &["--demo", "--headless", "--window", "2.5"]),
         (producer, &["--rate", "5", "--symbols", "A,B"]),

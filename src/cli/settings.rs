@@ -244,7 +244,7 @@ impl Settings {
                         self.matches = matches;
                         self.settled.push(setting);
                     }
-                    Err(error) if error.kind() == ErrorKind::ArgumentConflict => self.give_way(setting, &stronger)?,
+                    Err(error) if error.kind() == ErrorKind::ArgumentConflict => self.give_way(&setting, &stronger)?,
                     // It may need one that comes later.
                     Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => unmet.push(setting),
                     Err(error) => return Err(SettingsError::new(&format!("{}: {}", setting.place, told(&error)))),
@@ -259,9 +259,9 @@ impl Settings {
         }
     }
 
-    fn give_way(&mut self, setting: Setting, stronger: &[Setting]) -> Result<(), SettingsError> {
+    fn give_way(&mut self, setting: &Setting, stronger: &[Setting]) -> Result<(), SettingsError> {
         let conflicts = |others: &[Setting]| {
-            let outcome = self.with(others, std::slice::from_ref(&setting));
+            let outcome = self.with(others, std::slice::from_ref(setting));
             outcome.err().is_some_and(|error| error.kind() == ErrorKind::ArgumentConflict)
         };
         if !conflicts(stronger) {

@@ -331,7 +331,7 @@ pub(super) fn config_of(words: &[&str]) -> Config {
 }
 
 /// The word that stands for `choice` on the command line.
-pub(super) fn word(choice: impl ValueEnum) -> String {
+pub(super) fn word(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

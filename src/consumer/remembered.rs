@@ -116,20 +116,20 @@ impl Remembered {
     /// What differs from how it was; the rest is `None`.
     #[must_use]
     pub fn changed_since(self, earlier: &Self) -> Self {
-        fn changed<T: PartialEq>(now: Option<T>, then: &Option<T>) -> Option<T> {
-            now.filter(|now| then.as_ref() != Some(now))
+        fn changed<T: PartialEq>(now: Option<T>, then: Option<&T>) -> Option<T> {
+            now.filter(|now| then != Some(now))
         }
         Self {
-            size: changed(self.size, &earlier.size),
-            scale: changed(self.scale, &earlier.scale),
-            theme: changed(self.theme, &earlier.theme),
-            axis: changed(self.axis, &earlier.axis),
-            chart: changed(self.chart, &earlier.chart),
-            layout: changed(self.layout, &earlier.layout),
-            bars: changed(self.bars, &earlier.bars),
-            window: changed(self.window, &earlier.window),
-            focused: changed(self.focused, &earlier.focused),
-            hidden: changed(self.hidden, &earlier.hidden),
+            size: changed(self.size, earlier.size.as_ref()),
+            scale: changed(self.scale, earlier.scale.as_ref()),
+            theme: changed(self.theme, earlier.theme.as_ref()),
+            axis: changed(self.axis, earlier.axis.as_ref()),
+            chart: changed(self.chart, earlier.chart.as_ref()),
+            layout: changed(self.layout, earlier.layout.as_ref()),
+            bars: changed(self.bars, earlier.bars.as_ref()),
+            window: changed(self.window, earlier.window.as_ref()),
+            focused: changed(self.focused, earlier.focused.as_ref()),
+            hidden: changed(self.hidden, earlier.hidden.as_ref()),
         }
     }
 

@@ -15,8 +15,8 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, frame: &Frame) {
     if let Some(notice) = &frame.chart.notice {
         draw_notice(sheet, layout, notice);
     }
-    if let Some((_, _, message)) = &frame.chart.ruler {
-        ruler(sheet, layout, message);
+    if let Some(measured) = &frame.chart.ruler {
+        ruler(sheet, layout, &measured.message);
     }
     if let Some(cross) = &frame.chart.crosshair {
         readout(sheet, layout, cross);
@@ -201,8 +201,16 @@ fn draw_search(sheet: &mut Sheet<'_>, layout: &Layout, search: &Search) {
 fn draw_help(sheet: &mut Sheet<'_>, layout: &Layout, rows: &[(String, String)]) {
     let keys = rows.iter().map(|(key, _)| width(key)).max().unwrap_or(0);
     let texts = rows.iter().map(|(_, text)| width(text)).max().unwrap_or(0);
-    let screen = Rect { x: 0, y: 1, width: layout.header.width, height: layout.footer.y - 1 };
-    let inside = panel(sheet, centred(screen, keys + texts + 7, rows.len() as u16 + 2), sheet.look.dim);
+    let whole = Rect { x: 0, y: 0, width: layout.header.width, height: layout.footer.bottom() };
+    let (columns, lines) = (keys + texts + 7, rows.len() as u16);
+    // On a low screen the lines matter more than a frame around them.
+    let inside = if lines + 4 <= whole.height {
+        panel(sheet, centred(whole, columns, lines + 2), sheet.look.dim)
+    } else {
+        let area = centred(whole, columns, lines);
+        sheet.clear(area, sheet.colors.style(sheet.look.dim, sheet.look.strip));
+        area
+    };
     let (look, colors) = (sheet.look, sheet.colors);
     let bold = colors.style(look.text, look.strip).add_modifier(Modifier::BOLD);
     let plain: Style = colors.style(look.dim, look.strip);
@@ -214,8 +222,10 @@ fn draw_help(sheet: &mut Sheet<'_>, layout: &Layout, rows: &[(String, String)]) 
     }
     let shown = usize::from(inside.height);
     if shown < rows.len() {
-        let more = format!(" +{} more, where there is room ", rows.len() - shown);
-        sheet.text(inside.x + 1, inside.bottom(), &more, inside.width - 1, plain);
+        let last = Rect { y: inside.bottom() - 1, height: 1, ..inside };
+        sheet.clear(last, plain);
+        let more = format!("+{} more, where there is room", rows.len() + 1 - shown);
+        sheet.text(inside.x + 2, last.y, &more, inside.width.saturating_sub(2), plain);
     }
 }
 

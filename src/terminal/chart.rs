@@ -54,10 +54,10 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
             put(sheet, (x, y), '\u{25c6}', mark.color);
         }
     }
-    if let Some((from, to, message)) = &chart.ruler {
-        for (time_ns, value) in [from, to] {
-            if let Some((x, y)) = column_of(layout, chart, *time_ns).zip(row_of(layout, chart, *value)) {
-                put(sheet, (x, y), '\u{253c}', message.color);
+    if let Some(ruler) = &chart.ruler {
+        for (time_ns, value) in [ruler.from, ruler.to] {
+            if let Some((x, y)) = column_of(layout, chart, time_ns).zip(row_of(layout, chart, value)) {
+                put(sheet, (x, y), '\u{253c}', ruler.message.color);
             }
         }
     }
@@ -211,7 +211,7 @@ fn bar(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, x: u16, candle: &C
     for row in 0..layout.plot.height {
         let upper = i64::from(row) * 2;
         let both = |range| (covers(range, upper), covers(range, upper + 1));
-        let c = match (filled.then(|| both(body)).unwrap_or_default(), both(wick)) {
+        let c = match (if filled { both(body) } else { (false, false) }, both(wick)) {
             ((true, true), _) => '\u{2588}',
             ((true, false), _) => '\u{2580}',
             ((false, true), _) => '\u{2584}',

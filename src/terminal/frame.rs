@@ -160,6 +160,17 @@ pub struct Message {
     pub lines: Vec<String>,
 }
 
+/// A measurement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ruler {
+    /// Where it begins: ns, value.
+    pub from: (i64, f64),
+    /// Where it ends: ns, value.
+    pub to: (i64, f64),
+    /// What it says.
+    pub message: Message,
+}
+
 /// The search for a symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
@@ -198,8 +209,8 @@ pub struct Chart {
     pub crosshair: Option<Crosshair>,
     /// From corner to corner, in dots of the plot: what a box zoom would show.
     pub selection: Option<((f64, f64), (f64, f64))>,
-    /// A measurement, from (ns, value) to (ns, value), and what it says.
-    pub ruler: Option<((i64, f64), (i64, f64), Message)>,
+    /// A measurement.
+    pub ruler: Option<Ruler>,
     /// Instead of data, or above it.
     pub notice: Option<Notice>,
 }

@@ -42,7 +42,7 @@ pub(super) fn translate(event: &Event, clicks: &mut Clicks, now: Instant, mut ea
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => translate_key(key, each),
         Event::Mouse(mouse) => {
-            if let Some(input) = translate_mouse(mouse, clicks, now) {
+            if let Some(input) = translate_mouse(*mouse, clicks, now) {
                 each(Meaning::Input(input));
             }
         }
@@ -106,7 +106,7 @@ fn key_of(code: KeyCode) -> Option<Key> {
     })
 }
 
-fn translate_mouse(event: &MouseEvent, clicks: &mut Clicks, now: Instant) -> Option<Input> {
+fn translate_mouse(event: MouseEvent, clicks: &mut Clicks, now: Instant) -> Option<Input> {
     let held = modifiers(event.modifiers);
     let (x, y) = (f64::from(event.column), f64::from(event.row));
     let wheel = |up: f64, right: f64| Some(Input::Wheel { x, y, up, right, held });

@@ -49,3 +49,19 @@ fn a_terminal_that_cannot_be_drawn_on_counts_as_none() {
     let shot = scope.terminal.when("the refusal", |shot| shot.has("status 2"));
     assert!(shot.has("no terminal that can be drawn on"), "{shot}");
 }
+
+#[test]
+fn colours_are_those_that_the_terminal_shows() {
+    for (variable, wanted, unwanted) in
+        [("NO_COLOR=1", "LIVE", "8;"), ("COLORTERM=truecolor", "8;2;", "8;5;"), ("COLORTERM=", "8;5;", "8;2;")]
+    {
+        let terminal = Terminal::start(100, 30);
+        let program = env!("CARGO_BIN_EXE_consumer");
+        terminal.run(&format!("clear; {variable} {program} --demo --local-port {}; echo status $?", free_port()));
+        terminal.when("trades of the demo", |shot| shot.0[0].contains(" LIVE ") && shot.has("SPY"));
+        let screen = terminal.coloured();
+        assert!(screen.contains(wanted) && !screen.contains(unwanted), "{variable}: {screen:?}");
+        terminal.key("C-c");
+        terminal.when("status 0", |shot| shot.has("status 0"));
+    }
+}

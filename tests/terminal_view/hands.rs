@@ -89,7 +89,7 @@ fn the_mouse_reads_values() {
 fn help_axis_and_screenshot_are_a_key_away() {
     let scope = open();
     scope.terminal.key("?");
-    scope.terminal.when("the help", |shot| shot.has("back to live, nothing is lost") && shot.has("quit"));
+    scope.terminal.when("the help", |shot| shot.has("nothing is lost") && shot.has("quit"));
     scope.terminal.key("Escape");
     scope.terminal.when("no help", |shot| !shot.has("nothing is lost"));
     scope.terminal.key("a");
@@ -110,4 +110,34 @@ fn what_was_changed_by_hand_is_there_the_next_time() {
     scope.terminal.when("status 0", |shot| shot.has("status 0"));
     let kept = std::fs::read_to_string(scope.terminal.dir.path().join("state/tickscope/view.toml")).unwrap();
     assert!(kept.contains("theme = \"light\"") && !kept.contains("size"), "{kept}");
+}
+
+#[test]
+fn a_symbol_is_found_by_its_name_and_takes_the_focus() {
+    let scope = open();
+    scope.terminal.key("/");
+    scope.terminal.text("b");
+    let shot = scope.terminal.when("the box", |shot| shot.has("/b\u{258f}"));
+    assert!(shot.0.iter().any(|line| line.contains("\u{2502} \u{25a0} B")), "the finding\n{shot}");
+    scope.terminal.key("Enter");
+    scope.terminal.when("no box", |shot| !shot.has("/b\u{258f}"));
+    // Keys are about the focused one now.
+    scope.terminal.key("x");
+    scope.terminal.when("B hidden", |shot| shot.0[2].contains("\u{25a1} B") && shot.0[1].contains("\u{25a0} A"));
+    scope.quit();
+}
+
+#[test]
+fn bars_take_the_place_of_a_line() {
+    let mut scope = Scope::open(120, 36);
+    let ticks: Vec<_> = (0..40).map(|n| ("A", f64::from(n), 100.0 + f64::from(n % 7))).collect();
+    scope.publish(&ticks);
+    scope.terminal.when("the line", |shot| shot.has("104.00") && scope.has_dots(shot));
+    scope.terminal.key("c");
+    scope.terminal.when("candles", |shot| !scope.has_dots(shot) && shot.has("\u{2588}"));
+    scope.terminal.key("c");
+    scope.terminal.when("stems", |shot| !scope.has_dots(shot) && !shot.has("\u{2588}") && shot.has("\u{251c}"));
+    scope.terminal.key("c");
+    scope.terminal.when("the line again", |shot| scope.has_dots(shot));
+    scope.quit();
 }

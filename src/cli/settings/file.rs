@@ -50,7 +50,7 @@ fn text_of(path: &PathBuf) -> io::Result<String> {
 
 /// The settings for `command` in a file's `text`.
 pub(super) fn settings(text: &str, shown: &str, command: &Command) -> Result<Vec<Setting>, SettingsError> {
-    let line = |at: usize| 1 + text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count();
+    let line = |at: usize| 1 + text.get(..at).unwrap_or(text).matches('\n').count();
     let wrong = |at: usize, what: &str| SettingsError::new(&format!("{shown}, line {}: {what}", line(at)));
     let table = DeTable::parse(text).map_err(|error| {
         // Its message alone: the excerpt that it could show may hold a password.

@@ -7,12 +7,16 @@ use crate::consumer::format;
 use crate::plot::{self, AxisKind, BarStyle, Hits, LegendEntry, Scene, Theme, Tone, palette, time_ticks, value_ticks};
 use crate::terminal::{
     self, Bars, Candle, Crosshair, DOT_COLUMNS, DOT_ROWS, Gap, Layout, Line, Look, Mark, Message, Notice, Reading,
-    Search, Tag, Watched, Word,
+    Ruler, Search, Tag, Watched, Word,
 };
 use crate::view::{Input, TimeSpan};
 
-/// What `plot::value_ticks` takes for pixels: so many a cell that there is a label every three cells or more.
-const VALUE_PX_A_CELL: f64 = 15.0;
+/// What `plot::value_ticks` takes for pixels: so many a cell that there is a label every three cells or more, on axes
+/// that it takes for low (below 420 px, where labels are 32 px apart) and on others (44 px).
+fn value_axis_px(rows: u16) -> f64 {
+    let (low_px, high_px) = (f64::from(rows) * 32.0 / 3.0, f64::from(rows) * 44.0 / 3.0);
+    if low_px < 420.0 { low_px } else { high_px }
+}
 
 const NS_PER_S: i64 = 1_000_000_000;
 const NS_PER_DAY: i64 = 86_400 * NS_PER_S;
@@ -175,14 +179,14 @@ impl Tones {
             gaps: chart.gaps.iter().map(gap).collect(),
             tags: chart.tags.iter().map(tag).collect(),
             marks: chart.marks.iter().map(mark).collect(),
-            value_ticks: value_ticks(viewport.value, f64::from(rows) * VALUE_PX_A_CELL, chart.axis, chart.decimals),
+            value_ticks: value_ticks(viewport.value, value_axis_px(rows), chart.axis, chart.decimals),
             time_ticks: time_ticks(viewport.time, &chart.zone, f64::from(columns), 1.0),
             crosshair: chart.crosshair.as_ref().map(|cross| self.crosshair(cross, chart)),
             selection: chart.selection.map(|selection| (selection.from, selection.to)),
             ruler: chart.ruler.as_ref().map(|ruler| {
                 let at = |point: plot::Point| (point.time_ns, point.value);
                 let color = if ruler.rising { self.look.good } else { self.look.bad };
-                (at(ruler.from), at(ruler.to), Message { color, lines: ruler.lines.clone() })
+                Ruler { from: at(ruler.from), to: at(ruler.to), message: Message { color, lines: ruler.lines.clone() } }
             }),
             notice: chart.notice.as_ref().map(|notice| Notice {
                 title: Word { text: notice.title.clone(), color: self.of(notice.tone) },

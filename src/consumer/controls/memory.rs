@@ -56,10 +56,10 @@ impl Controls {
         // A span that still grows with the data is nobody's choice.
         let span = sight.grows_to_ns.is_none().then(|| self.span().len_ns() as f64 / 1e9);
         Remembered {
-            theme: Some(word(theme)),
-            axis: Some(word(sight.axis)),
-            chart: Some(word(sight.kind)),
-            layout: Some(word(sight.layout)),
+            theme: Some(word(&theme)),
+            axis: Some(word(&sight.axis)),
+            chart: Some(word(&sight.kind)),
+            layout: Some(word(&sight.layout)),
             bars: Some(bars),
             window: span.map(|span_s| format!("{span_s}")),
             focused: Some(focused.unwrap_or_default()),
