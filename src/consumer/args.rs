@@ -108,7 +108,8 @@ pub struct Args {
     /// Value axis
     #[arg(long, value_enum, default_value_t)]
     pub axis: AxisChoice,
-    /// Time zone of the time axis, such as America/New_York [default: this machine's]
+    /// Zone of the time axis.
+    #[arg(help = "Time zone of the time axis, such as America/New_York [default: this machine's]")]
     #[arg(long, value_name = "NAME", value_parser = parse_zone)]
     pub zone: Option<TimeZone>,
     /// When a session opens, in that zone: what `--axis session` measures from

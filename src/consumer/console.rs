@@ -186,7 +186,6 @@ impl Console {
         self.seeing = seeing;
         let mut frame = map::frame(&scene, layout);
         // As it was asked for: what is drawn is aligned to dots, and a minute of it may be a nanosecond short.
-        frame.span = format::span(self.seeing.span.len_ns());
         if let Some(held) = &mut self.held {
             held.look(begun, &frame.look);
             frame.toast = frame.toast.or_else(|| held.line.as_ref().map(|(word, _)| word.clone()));

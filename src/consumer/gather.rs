@@ -200,7 +200,8 @@ pub(super) fn gather(
         columns: plan.frame.columns(),
         until_ns: until.tick_ns,
         cuts: cuts_until(book, until.tick_ns),
-        bars: (controls.sight.kind != KindChoice::Lines).then_some(controls.sight.bars),
+        has_bars: controls.sight.kind != KindChoice::Lines,
+        asked: controls.sight.bars,
         session_open_ns: (controls.sight.axis == AxisChoice::Session)
             .then(|| session.open_ns(span.end.min(edge_ns.unwrap_or(i64::MAX)))),
         zone: &session.zone,
@@ -271,8 +272,10 @@ struct Take<'a> {
     columns: u32,
     until_ns: i64,
     cuts: Vec<i64>,
-    /// Bars instead of lines, and how long they are to be.
-    bars: Option<Option<BarInterval>>,
+    /// Bars instead of lines.
+    has_bars: bool,
+    /// How long the bars are to be; `None` for what suits the view.
+    asked: Option<BarInterval>,
     session_open_ns: Option<i64>,
     zone: &'a TimeZone,
 }
@@ -312,9 +315,9 @@ impl Take<'_> {
         cache: &mut BarCache,
         shown: &mut Shown,
     ) -> Option<BarInterval> {
-        if let Some(wanted) = self.bars {
+        if self.has_bars {
             let (interval, candles) =
-                bars::candles(series, wanted, self.span, self.columns, self.zone, self.until_ns, cache);
+                bars::candles(series, self.asked, self.span, self.columns, self.zone, self.until_ns, cache);
             let ends = candles.iter().flat_map(|candle| [candle.low, candle.high]);
             shown.range = ends.fold(None, |range, price| Some(widened(range, price)));
             shown.candles = candles;

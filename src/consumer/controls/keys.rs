@@ -183,7 +183,7 @@ impl Controls {
 fn next_axis(choice: AxisChoice, shown: AxisKind) -> AxisChoice {
     match (choice, shown) {
         (AxisChoice::Auto, AxisKind::Percent) | (AxisChoice::Log, _) => AxisChoice::Price,
-        (AxisChoice::Auto, _) | (AxisChoice::Price, _) => AxisChoice::Percent,
+        (AxisChoice::Auto | AxisChoice::Price, _) => AxisChoice::Percent,
         (AxisChoice::Percent, _) => AxisChoice::Session,
         (AxisChoice::Session, _) => AxisChoice::Log,
     }

@@ -49,7 +49,8 @@ pub(super) fn locate(
     let (x, y) = controls.mouse?;
     let pane = gathered.frame.pane_at(x, y)?;
     let map = mapping(gathered, plots, pane)?;
-    let free = At { cursor: Cursor { pane, time_ns: map.time_at(x), value: map.value_at(y) }, x, y, on: None, snapped: false };
+    let free =
+        At { cursor: Cursor { pane, time_ns: map.time_at(x), value: map.value_at(y) }, x, y, on: None, snapped: false };
     let only = members(gathered, plots[pane].id).next().filter(|_| gathered.is_grid()).map(|shown| shown.slot);
     if !controls.snaps {
         return Some(At { on: only, ..free });
@@ -161,25 +162,8 @@ impl Picture {
         })
     }
 
-    /// What the ruler says between two places of a plot.
-    pub(super) fn ruler(&self, from: Cursor, to: Cursor, axis: AxisKind, decimals: usize) -> Ruler {
-        let delta = to.value - from.value;
-        let time_ns = to.time_ns.saturating_sub(from.time_ns);
-        let sign = if time_ns < 0 { "\u{2212}" } else { "" };
-        let time = format!("{sign}{}", format::span(time_ns.saturating_abs()));
-        let value = match axis {
-            AxisKind::Percent => vec![format!("{} points", format::percent(delta).trim_end_matches('%'))],
-            AxisKind::Price => price_change(from.value, to.value, decimals),
-            AxisKind::Log => price_change(10_f64.powf(from.value), 10_f64.powf(to.value), decimals),
-        };
-        let point = |cursor: Cursor| Point { time_ns: cursor.time_ns, value: cursor.value };
-        let lines = std::iter::once(time).chain(value).collect();
-        Ruler { from: point(from), to: point(to), lines, rising: delta >= 0.0 }
-    }
-
     /// Draws the ruler into the plot that it was begun in; returns the box being drawn.
     pub(super) fn measurements(
-        &self,
         at: Option<&At>,
         gathered: &Gathered,
         plots: &[Plot],
@@ -194,13 +178,29 @@ impl Picture {
         if let Some((from, to)) = end_of(&mut controls.ruler)
             && let Some(chart) = charts.get_mut(from.pane)
         {
-            chart.ruler = Some(self.ruler(from, to, chart.axis, chart.decimals));
+            chart.ruler = Some(ruler(from, to, chart.axis, chart.decimals));
         }
         let (from, to) = end_of(&mut controls.zoom_box)?;
         let map = mapping(gathered, plots, from.pane)?;
         let px = |cursor: Cursor| (map.x(cursor.time_ns), map.y(cursor.value));
         Some(Selection { from: px(from), to: px(to) })
     }
+}
+
+/// What the ruler says between two places of a plot.
+fn ruler(from: Cursor, to: Cursor, axis: AxisKind, decimals: usize) -> Ruler {
+    let delta = to.value - from.value;
+    let time_ns = to.time_ns.saturating_sub(from.time_ns);
+    let sign = if time_ns < 0 { "\u{2212}" } else { "" };
+    let time = format!("{sign}{}", format::span(time_ns.saturating_abs()));
+    let value = match axis {
+        AxisKind::Percent => vec![format!("{} points", format::percent(delta).trim_end_matches('%'))],
+        AxisKind::Price => price_change(from.value, to.value, decimals),
+        AxisKind::Log => price_change(10_f64.powf(from.value), 10_f64.powf(to.value), decimals),
+    };
+    let point = |cursor: Cursor| Point { time_ns: cursor.time_ns, value: cursor.value };
+    let lines = std::iter::once(time).chain(value).collect();
+    Ruler { from: point(from), to: point(to), lines, rising: delta >= 0.0 }
 }
 
 fn price_change(from: f64, to: f64, decimals: usize) -> Vec<String> {
