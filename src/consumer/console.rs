@@ -11,7 +11,6 @@ use tracing::debug;
 
 use crate::consumer::controls::{Controls, Request, Seeing, Seen};
 use crate::consumer::export::Background;
-use crate::consumer::format;
 use crate::consumer::gather::Surface;
 use crate::consumer::picture::{Picture, View};
 use crate::consumer::shared::Shared;
@@ -185,7 +184,6 @@ impl Console {
         let View { scene, seeing, .. } = picture.view(shared, controls, Surface::Dots { size }, begun);
         self.seeing = seeing;
         let mut frame = map::frame(&scene, layout);
-        // As it was asked for: what is drawn is aligned to dots, and a minute of it may be a nanosecond short.
         if let Some(held) = &mut self.held {
             held.look(begun, &frame.look);
             frame.toast = frame.toast.or_else(|| held.line.as_ref().map(|(word, _)| word.clone()));

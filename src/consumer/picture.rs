@@ -141,7 +141,7 @@ impl Picture {
         };
         let help = controls.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
-        let chart = Chart { notice, selection, ..chart };
+        let chart = Chart { selection, notice, ..chart };
         let scene = Scene { theme: controls.theme, header, chart, grid, footer, help, search, toast };
         let seeing = Seeing { in_view: in_view(&scene, controls.until()), ..seeing };
         View { scene, frame: gathered.frame, seeing }
