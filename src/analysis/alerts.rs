@@ -191,7 +191,9 @@ impl Alerts {
     /// Notes that the subscription is live: from now on, silence counts. Only the first time matters.
     pub fn live(&mut self, now: Duration) {
         if self.live.replace(self.live.unwrap_or(now)).is_none() {
-            self.watches.iter_mut().for_each(|watch| watch.since = watch.since.or(Some(now)));
+            for watch in &mut self.watches {
+                watch.since = watch.since.or(Some(now));
+            }
         }
     }
 

@@ -59,7 +59,7 @@ struct Told {
     /// Times it fired.
     fired: u64,
     /// Those of them that a log line was about, or counted.
-    told: u64,
+    logged: u64,
     latest: Option<Fired>,
     last_line: Option<Instant>,
 }
@@ -103,17 +103,17 @@ impl Fires {
     /// Log lines that are due; with `all`, also those that the rate holds back.
     fn lines(&mut self, now: Instant, all: bool) -> Vec<String> {
         let mut lines = Vec::new();
-        for told in self.told.iter_mut().filter(|told| told.fired > told.told) {
+        for told in self.told.iter_mut().filter(|told| told.fired > told.logged) {
             let rests = told.last_line.is_some_and(|last| now.saturating_duration_since(last) < LOGGED_EVERY);
             let Some(fired) = told.latest.as_ref().filter(|_| all || !rests) else { continue };
-            let more = told.fired - told.told - 1;
+            let more = told.fired - told.logged - 1;
             let more = if more > 0 { format!(" [and {more} more before it]") } else { String::new() };
             let (rule, symbol) = (&fired.rule, &fired.symbol);
             lines.push(match fired.price {
                 Some(price) => format!("alert: {rule} ({symbol} at {price}){more}"),
                 None => format!("alert: {rule} (nothing from {symbol}){more}"),
             });
-            (told.told, told.last_line) = (told.fired, Some(now));
+            (told.logged, told.last_line) = (told.fired, Some(now));
         }
         lines
     }
@@ -182,7 +182,9 @@ impl Alerting {
 
     fn tell(&self, fired: impl IntoIterator<Item = Fired>) {
         let mut fires = self.fires();
-        fired.into_iter().for_each(|fired| fires.push(fired));
+        for fired in fired {
+            fires.push(fired);
+        }
         drop(fires);
         self.wake.notify_one();
     }
@@ -280,5 +282,7 @@ async fn work(shared: Arc<Shared>, mut hook: Option<Hook>, mut stopped: watch::R
 fn write_log(alerting: &Alerting, all: bool) {
     // The lock is let go first: a terminal may take its time.
     let lines = alerting.fires().lines(Instant::now(), all);
-    lines.iter().for_each(|line| warn!("{line}"));
+    for line in lines {
+        warn!("{line}");
+    }
 }

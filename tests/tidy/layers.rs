@@ -31,7 +31,7 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("minifb", &["window"]),
     ("ratatui", &["terminal"]),
     ("parquet", &["store"]),
-    ("rustix", &["terminal", "consumer/alerting/*"]),
+    ("rustix", &["terminal", "consumer/alerting*"]),
     ("etcetera", &["cli"]),
     ("toml", &["cli", "consumer"]),
     ("rusqlite", &["store"]),
