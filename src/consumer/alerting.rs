@@ -34,7 +34,6 @@ const LOGGED_EVERY: Duration = Duration::from_secs(1);
 
 /// A rule that fired.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "what only the picture reads is read as soon as it marks alerts")]
 pub(super) struct Fired {
     /// Event time of the tick; of a silence, where the chart was live when it was told. ns.
     pub(super) time_ns: i64,
@@ -73,7 +72,6 @@ pub(super) struct Fires {
     waiting: Option<Waiting>,
 }
 
-#[allow(dead_code, reason = "what only the picture calls is called as soon as it marks alerts")]
 impl Fires {
     /// The newest ones, in the order in which they fired.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Fired> {

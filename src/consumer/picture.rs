@@ -49,6 +49,8 @@ pub(super) struct Picture {
     caches: Caches,
     /// The alert that was told last.
     told: Option<Instant>,
+    /// Alerts that were too many to be marked.
+    unmarked: u64,
 }
 
 /// A picture as data, how it is laid out, and what inputs need to know of it.
@@ -73,6 +75,7 @@ impl Picture {
             decimals: Vec::new(),
             caches: Caches::default(),
             told: None,
+            unmarked: 0,
         }
     }
 

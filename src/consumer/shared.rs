@@ -164,7 +164,6 @@ impl Shared {
     }
 
     /// What has fired, the newest last.
-    #[allow(dead_code, reason = "the picture marks alerts from here")]
     pub(super) fn alerts(&self) -> MutexGuard<'_, Fires> {
         self.alerting.fires()
     }

@@ -50,7 +50,7 @@ pub fn trades(slot: usize) -> &'static [Trade] {
     &ALL.get_or_init(read)[slot]
 }
 
-/// Noise between -1 and 1 (Steele, Lea and Flood's SplitMix64, 2014: neighbouring seeds have nothing in common).
+/// Noise between -1 and 1 (Steele, Lea and Flood's `SplitMix64`, 2014: neighbouring seeds have nothing in common).
 pub struct Noise(u64);
 
 impl Noise {

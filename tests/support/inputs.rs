@@ -37,7 +37,7 @@ pub fn be_the_window() {
     let mut open = true;
     while open {
         let each = |input| {
-            writeln!(std::io::stdout(), "{input:?}").unwrap();
+            std::io::stdout().write_all(format!("{input:?}\n").as_bytes()).unwrap();
             open = input != Input::Closed;
         };
         window.present(&pixels, SIZE.0, SIZE.1, each).unwrap();

@@ -24,6 +24,7 @@ impl Picture {
         now: Instant,
     ) {
         let fires = shared.alerts();
+        self.unmarked = fires.dropped();
         let until_ns = controls.until().tick_ns;
         for fired in fires.iter().filter(|fired| gathered.span.contains(fired.time_ns) && fired.time_ns <= until_ns) {
             for (plot, chart) in plots.iter().zip(charts.iter_mut()) {

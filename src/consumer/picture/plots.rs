@@ -111,9 +111,11 @@ impl Picture {
             }
         }
         let change = candle.filter(|c| c.open != 0.0).map(|c| (c.close - c.open) / c.open.abs() * 100.0);
+        // A bar whose first ticks have given way to newer ones tells of the rest.
+        let part = if candle.is_some_and(|candle| !candle.complete) { " (in part: older ticks are gone)" } else { "" };
         Some(Title {
             symbol: shown.symbol.clone(),
-            detail: interval.to_string(),
+            detail: format!("{interval}{part}"),
             figures,
             change_percent: change.filter(|change| change.is_finite()),
             slot: None,

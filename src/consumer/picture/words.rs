@@ -68,6 +68,7 @@ impl Picture {
             (counters.too_late, "too late"),
             (counters.duplicates, "duplicates"),
             (counters.over_symbols_max, "beyond --max-symbols"),
+            (self.unmarked, "alerts unmarked"),
         ];
         for (n, name) in seldom.into_iter().filter(|(n, _)| *n > 0) {
             figures.push((Tone::Warn, format!("{name} {}", format::count(n))));
