@@ -114,11 +114,13 @@ impl Frame {
     pub fn arranged(size: Size, scale: Scale, arrangement: Arrangement) -> Self {
         let layout_px = |side: u32| (side.min(SIDE_PX_MAX) * 2).div_ceil(scale.halves()) as i32;
         let (width, height) = (layout_px(size.width), layout_px(size.height));
+        // What of the layout lies on the screen as a whole: the last pixel of a strip may not, plots must.
+        let whole_px = |side: u32| (side.min(SIDE_PX_MAX) * 2 / scale.halves()) as i32;
         // Three pixels of the screen for two: only even edges fall between two pixels.
         let even = |px: i32| if scale == Scale::OneAndHalf { px & !1 } else { px };
         let scaled = |px: i32, side: i32, full: i32| even(if side >= full { px } else { px * side / full });
         let header = scaled(HEADER_PX, height, FULL_HEIGHT_PX);
-        let footer_top = even(height - scaled(FOOTER_PX, height, FULL_HEIGHT_PX));
+        let footer_top = even((height - scaled(FOOTER_PX, height, FULL_HEIGHT_PX)).min(whole_px(size.height)));
         let time_axis = scaled(TIME_AXIS_PX, height, FULL_HEIGHT_PX);
         let gap = scaled(if height >= ROOMY_HEIGHT_PX { GAP_PX } else { GAP_PX / 2 }, height, FULL_HEIGHT_PX);
         let value_axis = scaled(VALUE_AXIS_PX, width, FULL_WIDTH_PX);
@@ -129,7 +131,7 @@ impl Frame {
         let middle = Rect {
             left: if grid { beside } else { left },
             top: header + if grid { scaled(GRID_EDGE_PX.1, height, FULL_HEIGHT_PX) } else { gap },
-            right: even(width - if grid { beside } else { value_axis }),
+            right: even((width - if grid { beside } else { value_axis }).min(whole_px(size.width))),
             bottom: footer_top - time_axis,
         };
         let volume_px = if arrangement == Arrangement::WithVolume {
