@@ -105,11 +105,15 @@ impl Weston {
 
     /// Does something while keys are held.
     pub fn hold(&self, held: &[u32], act: impl FnOnce()) {
-        held.iter().for_each(|code| self.order(&format!("key {code} 1")));
+        for code in held {
+            self.order(&format!("key {code} 1"));
+        }
         thread::sleep(HOLD);
         act();
         thread::sleep(HOLD);
-        held.iter().for_each(|code| self.order(&format!("key {code} 0")));
+        for code in held {
+            self.order(&format!("key {code} 0"));
+        }
         thread::sleep(HOLD);
     }
 
