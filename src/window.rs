@@ -62,8 +62,8 @@ enum Stroke {
     Text(char),
 }
 
-/// What came from the keyboard since the last poll. minifb wants to own its callback, hence the shared handle; both ends
-/// are on the window's own thread, so the lock is never contended.
+/// What came from the keyboard since the last poll. minifb wants to own its callback, hence the shared handle; both
+/// ends are on the window's own thread, so the lock is never contended.
 type KeyQueue = Arc<Mutex<Vec<Stroke>>>;
 
 struct Keys {

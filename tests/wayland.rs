@@ -42,7 +42,8 @@ fn area(rect: Rect) -> Area {
 }
 
 fn has_ground(picture: &Picture, ground: u32) -> bool {
-    picture.count(plot(), |pixel| pixel == ground) > plot().2 * plot().3 / 2
+    // A notice in the middle covers about half of it.
+    picture.count(plot(), |pixel| pixel == ground) > plot().2 * plot().3 / 3
 }
 
 /// Whether a symbol's line is there, by its place in the legend.

@@ -168,7 +168,7 @@ fn a_snapshot_that_cannot_be_written_costs_no_figures() {
         let ended = draw(redis.port, &path, &[]).expect_code(1);
         let error = ended.stderr.lines().last().unwrap();
         let said = format!("error: cannot write {}", path.display());
-        assert!(error.starts_with(&said) && error.contains("choose a folder that exists and is writable"), "{error}");
+        assert!(error.starts_with(&said) && error.contains("choose a folder that exists, is writable"), "{error}");
         assert_eq!(error.matches("(os error").count(), 1, "{error}");
         assert_eq!(report(&ended)["kept"], 50);
     }

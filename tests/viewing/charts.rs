@@ -84,21 +84,22 @@ fn the_open_bar_is_alive_and_shorter_bars_are_a_key_away() {
     scope.publish(&[("A", 0.0, 100.0), ("A", 1.0, 110.0), ("A", 31.0, 110.0), ("A", 40.0, 110.0)]);
     let frame = Frame::new(SIZE);
     let view = view(&frame, frame.plot, (100.0, 110.0));
-    let first = part(&view, (at_ns(2.0), at_ns(28.0)), (102.0, 108.0));
+    // The first bar is that of the half minute that ends ten seconds after the first tick.
     let bucket = |at_s: f64| at_ns(at_s).div_euclid(30 * SECOND);
-    assert_eq!(bucket(0.0) + 1, bucket(31.0), "the ticks lie in two bars");
-    let ink = |picture: &Picture, colour| inked(picture, first, colour, DARK.ground).len();
-    let wide = scope.when("a wide bar", |picture| ink(picture, UP) > first.2 * first.3 / 2);
-    // A late tick makes it fall; its low and close change at once.
-    scope.publish(&[("A", 5.0, 100.0), ("A", 6.0, 100.5)]);
-    let alive = |picture: &Picture| ink(picture, UP) < ink(&wide, UP) / 4;
-    scope.when("the bar with its new close", alive);
+    assert_eq!((bucket(-19.0), bucket(9.9), bucket(10.0)), (bucket(0.0), bucket(0.0), bucket(0.0) + 1));
+    let first = part(&view, (at_ns(-12.0), at_ns(3.0)), (102.0, 108.0));
+    let ink = |picture: &Picture, part| inked(picture, part, UP, DARK.ground).len();
+    let wide = scope.when("a wide bar", |picture| ink(picture, first) > first.2 * first.3 * 8 / 10);
+    // A late tick makes it close lower; it does at once.
+    scope.publish(&[("A", 2.0, 100.0), ("A", 3.0, 100.5)]);
+    let alive = |picture: &Picture| (1..ink(&wide, first) / 4).contains(&ink(picture, first));
+    let narrow = scope.when("the bar with its new close", alive);
+    // Its wick is in its middle; that of a bar of ten seconds stands further right.
+    let right = part(&view, (at_ns(4.0), at_ns(6.0)), (102.0, 108.0));
+    assert_eq!(ink(&narrow, right), 0);
     scope.key("bracketleft");
     scope.key("bracketleft");
-    scope.when("shorter bars", |picture| {
-        let up = part(&view, (at_ns(-5.0), at_ns(4.9)), (102.0, 108.0));
-        inked(picture, up, UP, DARK.ground).len() > 50 || inked(picture, up, DOWN, DARK.ground).len() > 50
-    });
+    scope.when("shorter bars", |picture| ink(picture, right) >= right.3 / 2);
     scope.quit();
 }
 

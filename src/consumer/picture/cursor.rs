@@ -40,7 +40,8 @@ pub(super) fn locate(
     controls: &Controls,
     axis: AxisKind,
 ) -> Option<At> {
-    if controls.help || controls.search.is_some() {
+    // Before the first tick there is nothing to point at.
+    if controls.help || controls.search.is_some() || gathered.edge_ns.is_none() {
         return None;
     }
     if let Some(at_ns) = controls.key_cursor_ns {
