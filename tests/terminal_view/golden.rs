@@ -1,5 +1,5 @@
 //! Whole screens, cell by cell, beside those that were looked at and found good. What depends on the machine (the first
-//! and the last row: state and figures) is left out. `TICKSCOPE_ACCEPT_GOLDEN=1 cargo test --test terminal golden`
+//! and the last row: state and figures) is left out. `TICKSCOPE_ACCEPT=1 cargo test --test terminal golden`
 //! accepts what is shown now; look at the difference before you commit it.
 
 use std::fs;
@@ -35,7 +35,7 @@ fn body(shot: &Shot) -> String {
 #[track_caller]
 fn assert_golden(terminal: &Terminal, name: &str, ready: impl Fn(&Shot) -> bool) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/terminal").join(format!("{name}.txt"));
-    if std::env::var_os("TICKSCOPE_ACCEPT_GOLDEN").is_some() {
+    if std::env::var_os("TICKSCOPE_ACCEPT").is_some() {
         // A screen that is looked at while it is drawn may be half of one and half of another.
         let mut last = terminal.when(name, &ready);
         let shot = terminal.when(name, |shot| {
