@@ -136,16 +136,18 @@ fn from_units(text: &str) -> Result<Duration, DurationError> {
     Duration::try_from(signed).map_err(|_| DurationError::TooLong)
 }
 
-/// Resolves on the first Ctrl-C or SIGTERM; a second one ends the process at once, with [`EXIT_INTERRUPTED`].
+/// Resolves on the first Ctrl-C, SIGTERM or SIGHUP; a second one ends the process at once, with [`EXIT_INTERRUPTED`],
+/// after `last`.
 ///
 /// For the binaries only: a library must not take its host's signals. Call it inside a tokio runtime and before the
 /// work starts, because the handlers are in place only from then on.
-pub fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+pub fn shutdown_signal(last: fn()) -> io::Result<impl Future<Output = ()>> {
     let mut signals = Signals::listen()?;
     Ok(async move {
         signals.next().await;
         tokio::spawn(async move {
             signals.next().await;
+            last();
             std::process::exit(EXIT_INTERRUPTED);
         });
     })
@@ -155,19 +157,26 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// The terminal's window was closed, or the line to it was lost.
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

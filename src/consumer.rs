@@ -217,7 +217,10 @@ impl Front {
                 Err(ConsumerError::Window(WindowError::NoDisplay { cause })) => {
                     debug!("there is no window: {cause}");
                     if config.terminal.is_some() {
-                        return in_terminal();
+                        match in_terminal() {
+                            Err(ConsumerError::Terminal(error @ TerminalError::Open(_))) => debug!("{error}"),
+                            opened => return opened,
+                        }
                     }
                     info!("there is neither a display nor a terminal to draw on: running without a view");
                     Ok(Self::Nowhere)
@@ -320,5 +323,8 @@ fn write_snapshot(config: &Config, view: &View) -> Result<(), SnapshotError> {
 fn last_view(surface: Surface, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> View {
     picture.toast = None;
     controls.let_go();
-    picture.view(shared, controls, surface, Instant::now())
+    let mut view = picture.view(shared, controls, surface, Instant::now());
+    // An alert that was never told is no part of the picture.
+    view.scene.toast = None;
+    view
 }

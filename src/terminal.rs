@@ -23,4 +23,4 @@ pub use frame::{
 };
 pub use layout::{COLUMNS_MIN, DOT_COLUMNS, DOT_ROWS, Layout, ROWS_MIN};
 pub use paint::lines_of;
-pub use screen::{Screen, TerminalError};
+pub use screen::{Screen, TerminalError, give_back};

@@ -60,7 +60,7 @@ fn run(start: Start, terminal: Option<TerminalConfig>) -> Result<(), (anyhow::Er
 
 /// Ctrl-C and SIGTERM. The handlers are set when the runtime first polls this.
 async fn shutdown() {
-    match cli::shutdown_signal() {
+    match cli::shutdown_signal(tickscope::terminal::give_back) {
         Ok(signal) => signal.await,
         Err(error) => {
             tracing::warn!("signals cannot be caught ({error}); close the window or kill the process to end it");

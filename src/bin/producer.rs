@@ -30,7 +30,7 @@ fn publish(config: Config, console: &Console, quiet: bool, stats: bool) -> anyho
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the async runtime")?;
     let report = runtime.block_on(async {
-        let shutdown = cli::shutdown_signal().context("cannot listen for signals")?;
+        let shutdown = cli::shutdown_signal(|| {}).context("cannot listen for signals")?;
         // As a task, because tasks wake each other on one thread where this one would have to be woken on its own.
         Ok::<_, anyhow::Error>(tokio::spawn(producer::run(config, shutdown)).await??)
     })?;

@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 use crate::analysis::{Alerts, Rule, WATCHED_MAX};
 use crate::consumer::shared::Shared;
 use crate::model::{Symbol, Tick, Timestamp};
+pub(super) use hook::FIRED_RULE;
 pub use hook::HooksReport;
 use hook::{Hook, Waiting};
 pub use rules::AlertError;

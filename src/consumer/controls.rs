@@ -6,18 +6,20 @@ mod measure;
 mod memory;
 mod mouse;
 mod search;
+mod seeing;
 mod sight;
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::consumer::args::Config;
-use crate::plot::{AxisKind, Frame, Hits, Theme};
-use crate::view::{BarInterval, Input, Navigator, TimeSpan, ValueSpan};
+use crate::consumer::args::{Config, KindChoice};
+use crate::plot::{AxisKind, Theme};
+use crate::view::{Input, Navigator, TimeSpan, ValueSpan};
 pub(super) use keys::HELP;
 pub(super) use measure::{Cursor, Measure};
 use memory::Wanted;
 use mouse::{Drag, Notch, cursor_at, transform};
 pub(super) use search::{Query, find};
+pub(super) use seeing::{Plot, Seeing, Seen, Until};
 use sight::{Gesture, History};
 pub(super) use sight::{PlotId, Sight};
 
@@ -48,98 +50,6 @@ pub(super) enum Request {
     Export,
 }
 
-/// A plot of the picture that the user sees.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Plot {
-    pub(super) id: PlotId,
-    pub(super) value: ValueSpan,
-}
-
-/// What a picture shows, as far as inputs are about it.
-#[derive(Debug, Clone)]
-pub(super) struct Seeing {
-    /// The visible span as it was asked for: to move on from the aligned one, again and again, would be to drift.
-    pub(super) span: TimeSpan,
-    /// `None` before the first tick.
-    pub(super) edge_ns: Option<i64>,
-    /// The newest tick that is shown, wherever the edge is.
-    pub(super) newest_ns: Option<i64>,
-    /// The first tick that is kept.
-    pub(super) oldest_ns: Option<i64>,
-    pub(super) axis: AxisKind,
-    /// In reading order.
-    pub(super) plots: Vec<Plot>,
-    /// Where the crosshair is, and for which place of the mouse.
-    pub(super) cursor: Option<Cursor>,
-    pub(super) cursor_px: Option<(f64, f64)>,
-    /// The symbol whose tick it sits on, or whose pane it is in.
-    pub(super) pointed: Option<usize>,
-    /// The symbol that bars and keys are about.
-    pub(super) focus: Option<usize>,
-    /// Length of the bars, where there are any.
-    pub(super) bars: Option<BarInterval>,
-    /// The symbols that are shown, by their places in the book, and the time that is shown of them.
-    pub(super) in_view: (Vec<usize>, TimeSpan),
-    /// Place of the first finding that is shown.
-    pub(super) found_first: usize,
-    /// Nothing comes any more.
-    pub(super) stale: bool,
-    /// Something in the picture says how many seconds ago something was.
-    pub(super) counts_seconds: bool,
-}
-
-impl Seeing {
-    /// Before the first picture.
-    pub(super) fn nothing(now_ns: i64) -> Self {
-        Self {
-            span: TimeSpan { start: now_ns, end: now_ns.saturating_add(1) },
-            edge_ns: None,
-            newest_ns: None,
-            oldest_ns: None,
-            axis: AxisKind::Price,
-            plots: Vec::new(),
-            cursor: None,
-            cursor_px: None,
-            pointed: None,
-            focus: None,
-            bars: None,
-            in_view: (Vec::new(), TimeSpan { start: now_ns, end: now_ns.saturating_add(1) }),
-            found_first: 0,
-            stale: false,
-            counts_seconds: false,
-        }
-    }
-}
-
-/// The picture that the user sees while an input arrives.
-pub(super) struct Seen<'a> {
-    pub(super) frame: &'a Frame,
-    pub(super) hits: &'a Hits,
-    pub(super) seeing: &'a Seeing,
-}
-
-impl Seen<'_> {
-    /// Everything up to now.
-    fn until(&self) -> Until {
-        let Seeing { newest_ns, edge_ns, .. } = *self.seeing;
-        Until { tick_ns: newest_ns.unwrap_or(i64::MIN), edge_ns: edge_ns.unwrap_or(i64::MIN) }
-    }
-
-    /// The value axis of a plot.
-    fn value(&self, plot: PlotId) -> Option<ValueSpan> {
-        self.seeing.plots.iter().find(|seen| seen.id == plot).map(|seen| seen.value)
-    }
-}
-
-/// What came later is not shown: a paused chart has room at its right, which must stay empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Until {
-    /// The last tick.
-    pub(super) tick_ns: i64,
-    /// The live edge, up to which an open gap reaches.
-    pub(super) edge_ns: i64,
-}
-
 /// The view's state.
 #[derive(Debug)]
 pub(super) struct Controls {
@@ -167,6 +77,8 @@ pub(super) struct Controls {
     wanted: Wanted,
     /// Pages that the grid has.
     pub(super) pages: usize,
+    /// The grid is to turn to the page of the focus.
+    page_follows: bool,
     drag: Option<Drag>,
     /// What a first click has changed, for the case that a second one follows.
     before_click: Option<Sight>,
@@ -206,6 +118,7 @@ impl Controls {
             symbols: Vec::new(),
             wanted: Wanted::new(&config.remembered),
             pages: 1,
+            page_follows: false,
             drag: None,
             before_click: None,
         }
@@ -247,9 +160,13 @@ impl Controls {
         self.paused.unwrap_or(Until { tick_ns: i64::MAX, edge_ns: i64::MAX })
     }
 
-    /// The value axis that the user has set for a plot.
-    pub(super) fn value_of(&self, plot: PlotId) -> Option<ValueSpan> {
-        self.sight.values.get(&plot).copied()
+    /// The value axis that the user has set for a plot in this measure.
+    pub(super) fn value_of(&self, plot: PlotId, axis: AxisKind) -> Option<ValueSpan> {
+        self.sight.values.get(&plot).filter(|(set_in, _)| *set_in == axis).map(|(_, value)| *value)
+    }
+
+    fn set_value(&mut self, plot: PlotId, value: ValueSpan, seen: &Seen<'_>) {
+        self.sight.values.insert(plot, (seen.seeing.axis, value));
     }
 
     /// The symbol that bars and keys are about: the focused one, or else the first that is shown.
@@ -263,9 +180,13 @@ impl Controls {
         self.sight.focus.filter(|focus| self.sight.shows(*focus))
     }
 
-    /// The page of the grid, given how many there are.
-    pub(super) fn page_of(&mut self, pages: usize) -> usize {
-        self.pages = pages.max(1);
+    /// The page of the grid that shows `visible`, so many on each.
+    pub(super) fn page_of(&mut self, visible: &[usize], fitting: usize) -> usize {
+        self.pages = visible.len().div_ceil(fitting.max(1)).max(1);
+        let focus = self.focus().and_then(|focus| visible.iter().position(|symbol| *symbol == focus));
+        if let Some(place) = focus.filter(|_| std::mem::take(&mut self.page_follows)) {
+            self.sight.page = place / fitting.max(1);
+        }
         self.sight.page.min(self.pages - 1)
     }
 
@@ -292,8 +213,16 @@ impl Controls {
 
     /// Takes one input. Returns what only the caller can do.
     pub(super) fn apply(&mut self, input: Input, seen: &Seen<'_>) -> Option<Request> {
-        let before = self.sight.clone();
+        let (before, focus) = (self.sight.clone(), self.focus());
         let (request, gesture) = self.dispatch(input, seen);
+        if self.sight.focus != before.focus {
+            // The user has chosen: what an earlier run had does not matter any more.
+            self.wanted.forget_focus();
+        }
+        if self.focus() != focus && self.sight.kind != KindChoice::Lines {
+            // The one chart is about another symbol now.
+            self.sight.values.remove(&PlotId::Whole);
+        }
         match gesture {
             Some(gesture) if self.sight != before => self.history.note(before, gesture),
             Some(Gesture::Single) => self.history.rest(),
@@ -320,7 +249,7 @@ impl Controls {
             Input::Moved { x, y } => {
                 let drags = self.drag.is_some();
                 self.moved(x, y, seen);
-                if drags { Gesture::Drag } else { Gesture::Single }
+                return (None, drags.then_some(Gesture::Drag));
             }
             Input::Left => {
                 self.mouse = None;
@@ -345,19 +274,29 @@ impl Controls {
         (None, Some(gesture))
     }
 
-    fn undo(&mut self) {
+    fn undo(&mut self, seen: &Seen<'_>) {
         if let Some(before) = self.history.undo(&self.sight) {
-            self.sight = before;
+            self.take_sight(before, seen);
         }
     }
 
-    fn redo(&mut self) {
+    fn redo(&mut self, seen: &Seen<'_>) {
         if let Some(after) = self.history.redo(&self.sight) {
-            self.sight = after;
+            self.take_sight(after, seen);
         }
+    }
+
+    /// A view that followed the live edge follows it from where that is now, or was when the chart was paused.
+    fn take_sight(&mut self, sight: Sight, seen: &Seen<'_>) {
+        self.sight = sight;
+        let edge_ns = self.paused.map_or(seen.seeing.edge_ns, |until| Some(until.edge_ns).filter(|ns| *ns > i64::MIN));
+        self.sight.nav.advance(edge_ns);
     }
 
     fn toggle_symbol(&mut self, index: usize) {
+        if index >= self.symbols.len() {
+            return;
+        }
         self.sight.end_solo(self.symbols.len());
         if !self.sight.hidden.remove(&index) {
             self.sight.hidden.insert(index);
@@ -440,12 +379,15 @@ impl Controls {
         let Some((plot, rect)) = self.plot_at_hand(seen) else { return };
         let share = self.mouse.filter(|(_, y)| *y >= f64::from(rect.top) && *y < f64::from(rect.bottom));
         let share = share.map_or(0.5, |(_, y)| (f64::from(rect.bottom) - y) / f64::from(rect.height().max(1)));
-        self.sight.values.insert(plot.id, plot.value.zoomed(plot.value.value_at(share), factor));
+        // Several strokes may come between two pictures.
+        let value = self.value_of(plot.id, seen.seeing.axis).unwrap_or(plot.value);
+        self.set_value(plot.id, value.zoomed(value.value_at(share), factor), seen);
     }
 
     fn pan_value(&mut self, lengths: f64, seen: &Seen<'_>) {
         if let Some((plot, _)) = self.plot_at_hand(seen) {
-            self.sight.values.insert(plot.id, plot.value.panned(lengths));
+            let value = self.value_of(plot.id, seen.seeing.axis).unwrap_or(plot.value);
+            self.set_value(plot.id, value.panned(lengths), seen);
         }
     }
 

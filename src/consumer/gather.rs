@@ -241,8 +241,7 @@ impl Plan {
         if controls.sight.layout == LayoutChoice::Grid && screen && visible.len() > 1 {
             let frame = surface.frame(Arrangement::Grid { panes: visible.len() });
             let fitting = frame.panes().max(1);
-            let pages = visible.len().div_ceil(fitting);
-            let page = controls.page_of(pages);
+            let (page, pages) = (controls.page_of(&visible, fitting), controls.pages);
             let drawn: Vec<usize> = visible.into_iter().skip(page * fitting).take(fitting).collect();
             return Self { frame, drawn, page: (page, pages) };
         }
@@ -301,7 +300,12 @@ impl Take<'_> {
     /// of the session.
     fn base_price(&self, series: &Series) -> Option<f64> {
         let base = match self.session_open_ns {
-            Some(open_ns) => series.at_or_after(open_ns).or_else(|| series.at_or_before(open_ns)),
+            Some(open_ns) => {
+                // A session that has not begun within the view has no open: what was last traded stands for it.
+                let end_ns = self.span.end.min(self.until_ns.saturating_add(1));
+                let open = series.at_or_after(open_ns).filter(|tick| tick.time_ns < end_ns);
+                open.or_else(|| series.at_or_before(open_ns))
+            }
             None => series.at_or_before(self.span.start).or_else(|| series.at_or_after(self.span.start)),
         };
         base.filter(|tick| tick.time_ns <= self.until_ns).map(|tick| tick.price)
@@ -343,8 +347,8 @@ fn step_by_ticks(book: &Book, controls: &mut Controls, span: TimeSpan, edge_ns: 
     }
     let Some((_, series)) = controls.focus().and_then(|slot| book.get(slot)) else { return };
     let until_ns = controls.until().tick_ns;
-    let begin_ns = controls.key_cursor_ns.unwrap_or(span.end);
-    let mut at = series.nearest(begin_ns.min(until_ns)).map(|tick| tick.time_ns);
+    let begin_ns = controls.key_cursor_ns.unwrap_or(span.end.saturating_sub(1));
+    let mut at = series.at_or_before(begin_ns.min(until_ns)).map(|tick| tick.time_ns);
     let steps = std::mem::take(&mut controls.step);
     // The first stroke brings the crosshair to the newest tick in view.
     let steps = if controls.key_cursor_ns.is_some() { steps } else { 0 };

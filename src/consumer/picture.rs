@@ -105,7 +105,7 @@ impl Picture {
         if let Some(chart) = charts.first_mut().filter(|_| !gathered.is_grid()) {
             chart.title = self.bars_title(&gathered, at.map(|at| at.cursor.time_ns));
         }
-        self.alerts(shared, &gathered, &plots, controls, &mut charts, now);
+        self.alerts(shared, &gathered, controls, &mut charts, now);
         let (search, found_first) = self.search(&gathered, controls);
         let counts_seconds = stale.is_some() || matches!(link.state, LinkState::Down(_));
         let seeing = Seeing {

@@ -180,7 +180,9 @@ impl Remembered {
             ("bars", &self.bars),
             ("window", &self.window),
         ];
-        values.into_iter().filter_map(|(flag, value)| Some((flag, value.clone()?))).collect()
+        let set = values.into_iter().filter_map(|(flag, value)| Some((flag, value.clone()?)));
+        // An empty one stands for the flag not being given.
+        set.filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 

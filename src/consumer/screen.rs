@@ -253,7 +253,7 @@ impl Screen {
 
     fn save_screenshot(&self) -> Badge {
         let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S-%3f.png").to_string();
-        match snapshot::write_png(&PathBuf::from(&name), self.painter.pixels(), self.size) {
+        match snapshot::write_png(&PathBuf::from(&name), self.painter.pixels(), self.frame.size) {
             Ok(()) => Badge { tone: Tone::Good, text: format!("saved {name}") },
             Err(error) => Badge { tone: Tone::Bad, text: error.to_string() },
         }

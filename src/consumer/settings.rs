@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::{Placed, Settings, Surroundings};
+use crate::consumer::alerting::FIRED_RULE;
 use crate::consumer::args::{Args, Config, ViewChoice};
 use crate::consumer::remembered::{RememberError, Remembered};
 use crate::model::display_safe;
@@ -47,7 +48,10 @@ impl Start {
             let complaints = settings.add_remembered(&remembered.flags(), &path.display().to_string());
             warnings.extend(complaints.into_iter().map(|complaint| format!("{complaint}; it is ignored")));
         }
-        let args: Args = settings.finish()?;
+        let mut args: Args = settings.finish()?;
+        if surroundings.variable(FIRED_RULE).is_some() && args.on_alert.take().is_some() {
+            warnings.push("--on-alert is ignored in what such a command has started".to_owned());
+        }
         // What a demo looks like is its own affair.
         let remember_at = remember_at.filter(|_| !args.demo);
         Ok(Self { args, settings, remembered, remember_at, warnings })
@@ -71,7 +75,15 @@ impl Start {
 /// Where a run of these flags remembers, if it does. What is drawn without a surface is for scripts, which get the same
 /// picture whatever somebody did in a window before.
 fn remember_at(args: &Args, surroundings: &Surroundings) -> Option<PathBuf> {
-    let has_surface = !args.headless && args.view != ViewChoice::None;
+    // Where a display is not said by a variable, there is one.
+    let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| surroundings.variable(name).is_some());
+    let has_display = display || cfg!(any(windows, target_os = "macos"));
+    let has_surface = match args.view {
+        _ if args.headless => false,
+        ViewChoice::None => false,
+        ViewChoice::Auto => has_display || surroundings.can_draw(),
+        ViewChoice::Window | ViewChoice::Terminal => true,
+    };
     let dir = surroundings.state_dir.as_ref().filter(|_| has_surface && !args.no_remember)?;
     Some(dir.join(STATE))
 }

@@ -169,6 +169,9 @@ impl Ends {
     pub(super) const WINDOW: Self = Self { single: true, first: true, last: true };
 }
 
+/// A crosshair's time that takes more than this share of its axis is not said under every column of a grid.
+const CROSS_SHARE_MAX: f64 = 0.7;
+
 /// Labels of the time axis, the crosshair's time, and in the corner of the window the day. Columns of a grid that are
 /// too narrow for labels leave the first and the last instant to the outermost two.
 pub(super) fn time_axis<DB: DrawingBackend>(
@@ -188,7 +191,9 @@ pub(super) fn time_axis<DB: DrawingBackend>(
     let window = Area { left: f64::from(frame.header.left) + 2.0, right: right_edge - 2.0, ..axis };
 
     let mut taken: Vec<Area> = Vec::new();
-    let cross = cross_time(pen, chart, frame, &axis, &window);
+    // Under the columns of a wide grid the same instant would stand side by side: there, the last one says it for all.
+    let cross = cross_time(pen, chart, frame, &axis, &window)
+        .filter(|(area, _)| ends.single || ends.last || area.width() <= axis.width() * CROSS_SHARE_MAX);
     taken.extend(cross.as_ref().map(|(area, _)| *area));
     for (time_ns, text) in &ticks.time {
         let half = pen.width(text, LABEL) / 2.0;

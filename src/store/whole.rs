@@ -16,10 +16,10 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Begins a file; until it is finished it is named `path` with `.partial` behind.
+    /// Begins a file; until it is finished it is named `path` with this process's number and `.partial` behind.
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut partial = OsString::from(path);
-        partial.push(".partial");
+        partial.push(format!(".{}.partial", std::process::id()));
         let partial = PathBuf::from(partial);
         let file = File::create(&partial)?;
         Ok(Self { path: path.to_owned(), partial, file, finished: false })

@@ -220,7 +220,7 @@ fn bar(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, x: u16, candle: &C
             (_, (false, true)) => '\u{2577}',
             _ => continue,
         };
-        let is_on = |value: f64| !filled && half(value) / 2 == i64::from(row);
+        let is_on = |value: f64| !filled && half(value).div_euclid(2) == i64::from(row);
         let c = match (is_on(candle.open), is_on(candle.close)) {
             (true, true) => '\u{253c}',
             (true, false) => '\u{2524}',

@@ -4,15 +4,16 @@ use std::io::{self, BufWriter, Stdout, stdout};
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
-use ratatui::crossterm::event::{self, DisableMouseCapture, EnableMouseCapture};
+use ratatui::crossterm::event::{self, DisableMouseCapture, EnableMouseCapture, Event};
 use ratatui::crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use ratatui::crossterm::{execute, queue};
 use thiserror::Error;
@@ -49,6 +50,7 @@ pub enum TerminalError {
 /// The terminal, taken over; given back when dropped, and when any thread panics.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    events: Receiver<io::Result<Event>>,
     colors: Colors,
     clicks: Clicks,
 }
@@ -57,14 +59,14 @@ impl Screen {
     /// Takes over the terminal of standard output.
     pub fn open(colors: Colors) -> Result<Self, TerminalError> {
         give_back_on_panic();
-        let terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))
-            .map_err(TerminalError::Open)?;
-        let screen = Self { terminal, colors, clicks: Clicks::default() };
-        take().map_err(|error| {
+        let terminal = blank().map_err(TerminalError::Open)?;
+        let failed = |error| {
             give_back();
             TerminalError::Open(error)
-        })?;
-        Ok(screen)
+        };
+        take().map_err(failed)?;
+        let events = listen().map_err(failed)?;
+        Ok(Self { terminal, events, colors, clicks: Clicks::default() })
     }
 
     /// Columns and rows of cells.
@@ -85,26 +87,31 @@ impl Screen {
     /// screen must be drawn anew.
     pub fn poll(&mut self, patience: Duration, mut each: impl FnMut(Input)) -> Result<bool, TerminalError> {
         let begun = Instant::now();
-        let mut waiting = event::poll(patience).map_err(TerminalError::Lost)?;
+        let mut next = match self.events.recv_timeout(patience) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+        };
         let stood_still = begun.elapsed() >= patience + STOOD_STILL;
         let mut suspend = false;
         for _ in 0..INPUTS_MAX {
-            if !waiting {
-                break;
-            }
-            let event = event::read().map_err(TerminalError::Lost)?;
+            let Some(event) = next else { break };
+            let event = event.map_err(TerminalError::Lost)?;
             translate(&event, &mut self.clicks, Instant::now(), |meaning| match meaning {
                 Meaning::Input(input) => each(input),
                 Meaning::Suspend => suspend = true,
             });
-            waiting = event::poll(Duration::ZERO).map_err(TerminalError::Lost)?;
+            next = self.events.try_recv().ok();
         }
         if suspend {
             give_back();
             stop_here();
         }
         if suspend || stood_still {
-            take().and_then(|()| self.terminal.clear()).map_err(TerminalError::Lost)?;
+            // To clear what is there, the library would ask where the cursor is, and wait for an answer that the
+            // reading thread gets; a screen that knows of nothing is drawn whole.
+            let cleared = take().and_then(|()| execute!(stdout(), Clear(ClearType::All)));
+            self.terminal = cleared.and_then(|()| blank()).map_err(TerminalError::Lost)?;
         }
         Ok(suspend || stood_still)
     }
@@ -116,14 +123,37 @@ impl Drop for Screen {
     }
 }
 
+/// A screen of which nothing is known.
+fn blank() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))
+}
+
+/// Reads what comes from the terminal on a thread of its own: half a key (Alt and `[`) keeps a read waiting for the
+/// rest, and neither the chart nor the end of the program may wait with it. The thread ends with the process.
+fn listen() -> io::Result<Receiver<io::Result<Event>>> {
+    let (sender, events) = sync_channel(INPUTS_MAX);
+    let read = move || {
+        loop {
+            let event = event::read();
+            let is_lost = event.is_err();
+            if sender.send(event).is_err() || is_lost {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("terminal".to_owned()).spawn(read)?;
+    Ok(events)
+}
+
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, Hide)
 }
 
-/// Every step is tried, whatever became of the ones before: half a terminal given back is better than none.
-fn give_back() {
+/// Gives the terminal back, if it is taken: for those who end the process at once. Every step is tried, whatever became
+/// of the ones before: half a terminal given back is better than none.
+pub fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let _ = execute!(stdout(), EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();

@@ -84,7 +84,7 @@ fn the_command_reads_the_tick_and_knows_the_rule() {
     let folder = tempfile::tempdir().unwrap();
     let (stdin, rule) = (folder.path().join("stdin"), folder.path().join("rule"));
     let command = format!(
-        "cat >>{}; echo \"$TICKSCOPE_ALERT|$TICKSCOPE_SYMBOL\" >>{}; echo loud; echo \"to the log\" >&2",
+        "cat >>{}; echo \"$TICKSCOPE_FIRED_RULE|$TICKSCOPE_FIRED_SYMBOL\" >>{}; echo loud; echo \"to the log\" >&2",
         word(&stdin),
         word(&rule)
     );
@@ -186,7 +186,7 @@ fn what_comes_over_the_wire_reaches_no_terminal_as_it_is() {
     let redis = RedisServer::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("symbol");
-    let command = format!("printenv TICKSCOPE_SYMBOL >{}", word(&file));
+    let command = format!("printenv TICKSCOPE_FIRED_SYMBOL >{}", word(&file));
     let mut consumer = listen(redis.port, &["--alert", "* > 1", "--on-alert", &command]);
     publish(&redis, [tick(r"\u001b[31mEVIL\u202e\u0000;rm", 2.0, 0)]);
     consumer.wait_for_stderr(r"alert: * > 1 (\u{1b}[31mEVIL\u{202e}\u{0};rm at 2)", LIMIT);

@@ -33,11 +33,17 @@ fn assert_given_back(scope: &Scope, status: &str) {
 
 #[test]
 fn keys_and_signals_end_it_and_the_terminal_is_as_it_was() {
-    let ends: [fn(&Scope); 4] = [
+    let ends: [fn(&Scope); 6] = [
         |scope| scope.terminal.key("q"),
         |scope| scope.terminal.key("C-c"),
         |scope| signal(scope, "TERM"),
         |scope| signal(scope, "INT"),
+        |scope| signal(scope, "HUP"),
+        |scope| {
+            // Half a key, whose rest never comes, holds nothing up.
+            scope.terminal.text("\u{1b}[");
+            signal(scope, "TERM");
+        },
     ];
     for end in ends {
         let scope = open();

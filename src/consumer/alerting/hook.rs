@@ -186,10 +186,14 @@ fn shell(command: &str) -> Command {
     shell
 }
 
+/// The variable that tells a command which rule fired. A consumer that finds it was started by such a command, and runs
+/// none itself: that would never end.
+pub(in crate::consumer) const FIRED_RULE: &str = "TICKSCOPE_FIRED_RULE";
+
 /// Runs the command with the tick on its standard input; how it failed.
 async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) -> Result<(), String> {
     let mut shell = shell(&command);
-    shell.env("TICKSCOPE_ALERT", &*fired.rule).env("TICKSCOPE_SYMBOL", fired.symbol.to_string());
+    shell.env(FIRED_RULE, &*fired.rule).env("TICKSCOPE_FIRED_SYMBOL", fired.symbol.to_string());
     shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = shell.spawn().map_err(|error| format!("cannot be started: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {

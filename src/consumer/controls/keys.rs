@@ -3,6 +3,7 @@
 use crate::consumer::args::{AxisChoice, KindChoice, LayoutChoice};
 use crate::consumer::controls::measure::{End, Measure};
 use crate::consumer::controls::search::{Outcome, Query};
+use crate::consumer::controls::sight::PlotId;
 use crate::consumer::controls::{Controls, PAN_STEP, Request, Seen, ZOOM_STEP};
 use crate::plot::{AxisKind, Theme};
 use crate::view::{BarInterval, Key, Modifiers};
@@ -13,7 +14,7 @@ const PAGE_STEP: f64 = 0.9;
 impl Controls {
     pub(super) fn key(&mut self, key: Key, held: Modifiers, repeat: bool, seen: &Seen<'_>) -> Option<Request> {
         if self.search.is_some() {
-            self.search_key(key, seen);
+            self.search_key(key);
             return None;
         }
         match key {
@@ -29,10 +30,10 @@ impl Controls {
             Key::PageDown => self.pan(PAGE_STEP, seen),
             Key::Mark(',') => self.step -= 1,
             Key::Mark('.') => self.step += 1,
-            Key::Tab => self.focus_next(held.shift, seen),
-            Key::Letter('z') | Key::Backspace if held.shift => self.redo(),
-            Key::Letter('z') | Key::Backspace => self.undo(),
-            Key::Letter('y') => self.redo(),
+            Key::Tab => self.focus_next(held.shift),
+            Key::Letter('z') | Key::Backspace if held.shift => self.redo(seen),
+            Key::Letter('z') | Key::Backspace => self.undo(seen),
+            Key::Letter('y') => self.redo(seen),
             // What is switched must not flicker while a key is held.
             _ if repeat => {}
             _ => return self.press(key, seen),
@@ -78,6 +79,7 @@ impl Controls {
             Key::Digit(0) => {
                 self.sight.solo = None;
                 self.sight.hidden.clear();
+                self.wanted.show_all();
             }
             Key::Digit(digit) => self.toggle_symbol(usize::from(digit) - 1),
             _ => {}
@@ -90,6 +92,8 @@ impl Controls {
         if self.help {
             self.help = false;
         } else if self.zoom_box.take().is_some() || self.ruler.take().is_some() || self.key_cursor_ns.take().is_some() {
+            // A hand that still draws it must not begin it again.
+            self.let_grip_go();
             self.step = 0;
         } else {
             self.go_live(seen);
@@ -97,7 +101,6 @@ impl Controls {
     }
 
     fn next_kind(&mut self) {
-        use crate::consumer::controls::sight::PlotId;
         self.sight.values.remove(&PlotId::Whole);
         self.sight.kind = match self.sight.kind {
             KindChoice::Lines => KindChoice::Candles,
@@ -113,7 +116,7 @@ impl Controls {
         }
     }
 
-    fn focus_next(&mut self, backwards: bool, seen: &Seen<'_>) {
+    fn focus_next(&mut self, backwards: bool) {
         let visible: Vec<usize> = (0..self.symbols.len()).filter(|symbol| self.sight.shows(*symbol)).collect();
         // One symbol alone: the next of all takes its place.
         let choices: Vec<usize> = if self.sight.solo.is_some() { (0..self.symbols.len()).collect() } else { visible };
@@ -128,25 +131,24 @@ impl Controls {
             (None, false) => 0,
             (None, true) => choices.len() - 1,
         };
-        self.focus_on(choices[next], seen);
+        self.focus_on(choices[next]);
     }
 
     /// Shows a symbol and makes it the one that bars and keys are about.
-    pub(super) fn focus_on(&mut self, symbol: usize, seen: &Seen<'_>) {
-        self.sight.hidden.remove(&symbol);
+    pub(super) fn focus_on(&mut self, symbol: usize) {
         if self.sight.solo.is_some() {
             // The one that is shown is what all is about.
             self.sight.solo = Some(symbol);
             return;
         }
+        self.sight.hidden.remove(&symbol);
         self.sight.set_focus(Some(symbol));
-        let before = (0..symbol).filter(|other| self.sight.shows(*other)).count();
-        self.sight.page = before / seen.frame.panes().max(1);
+        self.page_follows = true;
     }
 
     fn page_or_pan_value(&mut self, up: i32, seen: &Seen<'_>) {
         if self.sight.layout == LayoutChoice::Grid {
-            let page = self.sight.page as i64 - i64::from(up);
+            let page = self.sight.page.min(self.pages.saturating_sub(1)) as i64 - i64::from(up);
             self.sight.page = page.clamp(0, self.pages.saturating_sub(1) as i64) as usize;
         } else {
             self.pan_value(f64::from(up) * PAN_STEP, seen);
@@ -156,25 +158,25 @@ impl Controls {
     fn toggle_ruler(&mut self, seen: &Seen<'_>) {
         match &mut self.ruler {
             Some(Measure { end: end @ End::Follows, .. }) => *end = End::Settles,
-            _ => self.ruler = self.crosshair(seen).map(Measure::begin),
+            _ => self.ruler = self.crosshair(seen).and_then(|from| Measure::begin(from, seen)),
         }
     }
 
     fn toggle_box(&mut self, seen: &Seen<'_>) {
         match self.zoom_box.take() {
             Some(measure) => self.zoom_to_box(measure.from, self.crosshair(seen), seen),
-            None => self.zoom_box = self.crosshair(seen).map(Measure::begin),
+            None => self.zoom_box = self.crosshair(seen).and_then(|from| Measure::begin(from, seen)),
         }
     }
 
-    fn search_key(&mut self, key: Key, seen: &Seen<'_>) {
+    fn search_key(&mut self, key: Key) {
         let Some(query) = &mut self.search else { return };
         match query.key(key, &self.symbols) {
             Outcome::Open => {}
             Outcome::Closed => self.search = None,
             Outcome::Taken(symbol) => {
                 self.search = None;
-                self.focus_on(symbol, seen);
+                self.focus_on(symbol);
             }
         }
     }
@@ -191,28 +193,28 @@ fn next_axis(choice: AxisChoice, shown: AxisKind) -> AxisChoice {
 
 /// The help overlay's rows.
 pub(in crate::consumer) const HELP: &[(&str, &str)] = &[
-    ("Space, click LIVE", "pause and go on; nothing is lost"),
-    ("wheel, + \u{2212}, \u{2191} \u{2193}", "zoom in time, at the mouse"),
-    ("Shift + these", "zoom in price; F fits it again"),
-    ("drag, \u{2190} \u{2192}, Page Up, Down", "move through time"),
-    ("Shift + Page Up, Down", "move in price; pages of a grid"),
-    ("right drag, Ctrl + drag, B", "zoom to a box"),
-    ("Shift + drag, M", "measure time, price, percent"),
-    (", .", "crosshair from tick to tick"),
-    ("N", "crosshair snaps to ticks, or not"),
-    ("double-click an axis", "fit it again"),
-    ("Z, Y", "undo, redo the view"),
+    ("Space, P", "pause; nothing is lost"),
     ("Home, End", "oldest tick, back to live"),
+    ("wheel, + \u{2212}, \u{2191} \u{2193}", "zoom in time"),
+    ("Shift + these", "zoom in price; F fits it"),
+    ("drag, \u{2190} \u{2192}, Page", "move through time"),
+    ("Shift + Page", "move in price, turn pages"),
+    ("right drag, B", "zoom to a box"),
+    ("Shift + drag, M", "measure"),
+    (", .", "from tick to tick"),
+    ("N", "snap to ticks, or not"),
+    ("double-click", "fit an axis, show alone"),
+    ("Z, Y", "undo, redo the view"),
     ("A", "price, percent, session, log"),
-    ("C, [ ]", "lines, candles, bars; shorter, longer"),
+    ("C, [ ]", "lines, bars; their length"),
     ("V", "volume below bars"),
-    ("G", "one chart or a grid"),
-    ("Tab, right click a symbol", "focus it"),
-    ("O, double-click a symbol", "show it alone"),
-    ("X, 1 .. 9, click a symbol", "hide or show it; 0 shows all"),
+    ("G", "one chart, or a grid"),
+    ("Tab, right click", "focus a symbol"),
+    ("O", "show it alone"),
+    ("X, 1 .. 9, click", "hide or show; 0 shows all"),
     ("/", "search for a symbol"),
-    ("S, E", "save a screenshot, export the ticks"),
+    ("S, E", "save picture, save ticks"),
     ("T", "dark or light"),
-    ("?, H", "this help"),
+    ("?, H, F1", "this help"),
     ("Q", "quit"),
 ];

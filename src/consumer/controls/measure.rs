@@ -1,5 +1,8 @@
 //! The crosshair's other lives: the ruler, the box, and the cursor that keys move.
 
+use crate::consumer::controls::sight::PlotId;
+use crate::consumer::controls::{Plot, Seen};
+use crate::plot::AxisKind;
 use crate::view::{TimeSpan, ValueSpan};
 
 /// A place in a plot.
@@ -28,11 +31,25 @@ pub(in crate::consumer) enum End {
 pub(in crate::consumer) struct Measure {
     pub(in crate::consumer) from: Cursor,
     pub(in crate::consumer) end: End,
+    /// What is measured; elsewhere, or in another measure, the places mean nothing.
+    plot: PlotId,
+    axis: AxisKind,
 }
 
 impl Measure {
-    pub(super) fn begin(from: Cursor) -> Self {
-        Self { from, end: End::Follows }
+    pub(super) fn begin(from: Cursor, seen: &Seen<'_>) -> Option<Self> {
+        let plot = seen.seeing.plots.get(from.pane)?.id;
+        Some(Self { from, end: End::Follows, plot, axis: seen.seeing.axis })
+    }
+
+    /// Finds its plot among those of a picture; `false` where that is gone, or measures something else.
+    pub(in crate::consumer) fn is_at_home(&mut self, plots: &[Plot], axis: AxisKind) -> bool {
+        let Some(pane) = plots.iter().position(|plot| plot.id == self.plot) else { return false };
+        self.from.pane = pane;
+        if let End::Fixed(end) = &mut self.end {
+            end.pane = pane;
+        }
+        self.axis == axis
     }
 
     /// Where it ends now, with the crosshair at `cursor`; it settles there if it is to.

@@ -22,6 +22,16 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    pub(super) fn forget_focus(&mut self) {
+        self.focus = None;
+    }
+
+    pub(super) fn show_all(&mut self) {
+        self.hidden.clear();
+    }
+}
+
 impl Controls {
     /// A symbol has come; `name` is safe to show.
     pub(in crate::consumer) fn add_symbol(&mut self, name: String) {
@@ -45,6 +55,8 @@ impl Controls {
         let sight = &self.sight;
         let bars = match sight.bars {
             None => "auto".to_owned(),
+            // Bars of weeks and years suit long views, and cannot be asked for.
+            Some(BarInterval::Seconds(seconds)) if seconds > 86_400 => "auto".to_owned(),
             Some(BarInterval::Seconds(seconds)) => format!("{seconds}s"),
             Some(BarInterval::Ticks(ticks)) => format!("{ticks}t"),
         };
@@ -61,7 +73,8 @@ impl Controls {
             chart: Some(word(&sight.kind)),
             layout: Some(word(&sight.layout)),
             bars: Some(bars),
-            window: span.map(|span_s| format!("{span_s}")),
+            // Empty where it grows, so that a span of an earlier run can be taken back.
+            window: Some(span.map_or_else(String::new, |span_s| format!("{span_s}"))),
             focused: Some(focused.unwrap_or_default()),
             hidden: Some(hidden),
             ..Remembered::default()

@@ -79,13 +79,13 @@ impl Controls {
                 self.look_at(span.panned_columns(-dx, columns), seen);
                 if let Some((plot, value)) = value {
                     let height = f64::from(frame.plot.height().max(1));
-                    self.sight.values.insert(plot, value.panned(dy / height));
+                    self.set_value(plot, value.panned(dy / height), seen);
                 }
             }
             Grip::ValueAxis { plot, value } => {
-                let height = f64::from(seen.frame.plot.height().max(1));
+                let height = f64::from(seen.frame.pane(0).plot.height().max(1));
                 let middle = value.value_at(0.5);
-                self.sight.values.insert(plot, value.zoomed(middle, AXIS_ZOOM.powf(dy / height)));
+                self.set_value(plot, value.zoomed(middle, AXIS_ZOOM.powf(dy / height)), seen);
             }
             Grip::Ruler if self.ruler.is_none() => self.ruler = self.begin(seen),
             Grip::Corner if self.zoom_box.is_none() => self.zoom_box = self.begin(seen),
@@ -93,10 +93,17 @@ impl Controls {
         }
     }
 
+    /// Leaves what was taken hold of as it is.
+    pub(super) fn let_grip_go(&mut self) {
+        if let Some(drag) = &mut self.drag {
+            drag.what = Grip::Nothing;
+        }
+    }
+
     /// A measurement from where the button went down.
     fn begin(&self, seen: &Seen<'_>) -> Option<Measure> {
         let drag = self.drag.as_ref()?;
-        cursor_at(seen, drag.x, drag.y).map(Measure::begin)
+        cursor_at(seen, drag.x, drag.y).and_then(|from| Measure::begin(from, seen))
     }
 
     pub(super) fn pressed(
@@ -121,7 +128,7 @@ impl Controls {
             over_plot.map_or(Grip::Nothing, |_| Grip::Ruler)
         } else if over_plot.is_some() || seen.frame.volume.contains(x, y) || seen.frame.time_axis.contains(x, y) {
             let plot = over_plot.and_then(|pane| seen.seeing.plots.get(pane)).map(|plot| plot.id);
-            let value = plot.and_then(|id| Some((id, *self.sight.values.get(&id)?)));
+            let value = plot.and_then(|id| Some((id, self.value_of(id, seen.seeing.axis)?)));
             Grip::Chart { span: seen.seeing.span, value }
         } else {
             Grip::Nothing
@@ -158,7 +165,7 @@ impl Controls {
         if let Some((time, value)) = to.and_then(|to| boxed(from, to, plot.value)) {
             self.look_at(time, seen);
             if let Some(value) = value {
-                self.sight.values.insert(plot.id, value);
+                self.set_value(plot.id, value, seen);
             }
         }
     }
@@ -169,7 +176,7 @@ impl Controls {
         } else if self.search.is_some() {
             self.click_search(x, y, seen);
         } else if let Some((index, _)) = seen.hits.legend.iter().find(|(_, rect)| rect.contains(x, y)) {
-            self.click_legend(*index, drag, seen);
+            self.click_legend(*index, drag);
         } else if seen.hits.badge.contains(x, y) {
             if self.follows() { self.toggle_pause(seen) } else { self.go_live(seen) }
         } else if seen.hits.view_badge.contains(x, y) {
@@ -189,13 +196,13 @@ impl Controls {
         let query = self.search.take();
         let found = row.zip(query).and_then(|(row, query)| find(&self.symbols, &query.text).get(first + row).copied());
         if let Some(symbol) = found {
-            self.focus_on(symbol, seen);
+            self.focus_on(symbol);
         }
     }
 
-    fn click_legend(&mut self, symbol: usize, drag: &Drag, seen: &Seen<'_>) {
+    fn click_legend(&mut self, symbol: usize, drag: &Drag) {
         if drag.button == Button::Right || drag.held.ctrl {
-            if self.sight.focus == Some(symbol) { self.sight.set_focus(None) } else { self.focus_on(symbol, seen) }
+            if self.sight.focus == Some(symbol) { self.sight.set_focus(None) } else { self.focus_on(symbol) }
         } else if drag.clicks == 2 {
             // What the first click has done was not meant.
             if let Some(before) = self.before_click.take() {
@@ -219,6 +226,7 @@ impl Controls {
         {
             self.sight.layout = LayoutChoice::Overlay;
             self.sight.solo = Some(symbol);
+            self.sight.values.remove(&PlotId::Whole);
         }
     }
 
@@ -227,7 +235,7 @@ impl Controls {
         if self.ruler.take().is_none()
             && let Some(symbol) = seen.seeing.pointed
         {
-            self.focus_on(symbol, seen);
+            self.focus_on(symbol);
         }
     }
 }

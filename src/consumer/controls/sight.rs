@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::consumer::args::{AxisChoice, KindChoice, LayoutChoice};
+use crate::plot::AxisKind;
 use crate::view::{BarInterval, Navigator, ValueSpan};
 
 /// Steps that can be undone; more are forgotten, the oldest first. Nobody finds their way back further.
@@ -23,8 +24,8 @@ pub(in crate::consumer) struct Sight {
     pub(super) nav: Navigator,
     /// The span still grows with the data, up to this length, ns.
     pub(super) grows_to_ns: Option<i64>,
-    /// Value axes that the user has set; the others fit their data.
-    pub(super) values: BTreeMap<PlotId, ValueSpan>,
+    /// Value axes that the user has set, of the measure that they were set in; the others fit their data.
+    pub(super) values: BTreeMap<PlotId, (AxisKind, ValueSpan)>,
     pub(in crate::consumer) axis: AxisChoice,
     pub(in crate::consumer) kind: KindChoice,
     pub(in crate::consumer) layout: LayoutChoice,
@@ -57,13 +58,7 @@ impl Sight {
     }
 
     pub(super) fn set_focus(&mut self, symbol: Option<usize>) {
-        if self.focus != symbol {
-            // With bars, the one chart is about another symbol now.
-            if self.kind != KindChoice::Lines {
-                self.values.remove(&PlotId::Whole);
-            }
-            self.focus = symbol;
-        }
+        self.focus = symbol;
     }
 
     /// The hidden ones as a set, so that one more or less can be.

@@ -2,15 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use crate::consumer::controls::{Controls, Plot, PlotId};
+use crate::consumer::alerting::Fired;
+use crate::consumer::controls::Controls;
 use crate::consumer::gather::Gathered;
 use crate::consumer::picture::Picture;
-use crate::consumer::picture::plots::{axis_value, members};
+use crate::consumer::picture::plots::axis_value;
 use crate::consumer::shared::Shared;
 use crate::plot::{Badge, Chart, Mark, Tone};
 
 /// How long an alert is told above the footer.
 const TOLD: Duration = Duration::from_secs(6);
+
+/// The palette's grey, for a symbol that has no place in the book.
+const NOBODYS_SLOT: usize = 7;
 
 impl Picture {
     /// Marks what fired within the view in the plots that it is about, and tells the newest.
@@ -18,32 +22,46 @@ impl Picture {
         &mut self,
         shared: &Shared,
         gathered: &Gathered,
-        plots: &[Plot],
         controls: &Controls,
         charts: &mut [Chart],
         now: Instant,
     ) {
-        let fires = shared.alerts();
-        self.unmarked = fires.dropped();
         let until_ns = controls.until().tick_ns;
-        for fired in fires.iter().filter(|fired| gathered.span.contains(fired.time_ns) && fired.time_ns <= until_ns) {
-            for (plot, chart) in plots.iter().zip(charts.iter_mut()) {
-                let shown = members(gathered, plot.id).find(|shown| Some(shown.slot) == fired.slot);
-                // A symbol that is not drawn has its mark in no pane; the one chart marks the instant all the same.
-                if shown.is_none() && plot.id != PlotId::Whole {
-                    continue;
-                }
-                let value = shown.zip(fired.price).and_then(|(shown, price)| axis_value(chart.axis, shown, price));
-                let (time_ns, slot) = (fired.time_ns, fired.slot.unwrap_or_default());
-                chart.marks.push(Mark { time_ns, value, slot, text: fired.rule.to_string() });
-            }
+        let (in_view, newest) = {
+            // Whoever fires must not wait for the picture.
+            let fires = shared.alerts();
+            self.unmarked = fires.dropped();
+            let is_shown = |fired: &&Fired| gathered.span.contains(fired.time_ns) && fired.time_ns <= until_ns;
+            let in_view: Vec<Fired> = fires.iter().filter(is_shown).cloned().collect();
+            (in_view, fires.iter().next_back().cloned())
+        };
+        for fired in in_view {
+            // A symbol that is not drawn has no mark; one that never came marks the instant in the one chart.
+            let place = fired.slot.map(|slot| gathered.drawn.binary_search(&slot));
+            let pane = match (place, gathered.is_grid()) {
+                (Some(Ok(at)), true) => at,
+                (Some(Ok(_)) | None, false) => 0,
+                _ => continue,
+            };
+            let Some((chart, shown)) = charts.get_mut(pane).map(|chart| {
+                let shown = fired.slot.and_then(|slot| gathered.shown.get(slot));
+                (chart, shown)
+            }) else {
+                continue;
+            };
+            let value = shown.zip(fired.price).and_then(|(shown, price)| axis_value(chart.axis, shown, price));
+            let slot = fired.slot.unwrap_or(NOBODYS_SLOT);
+            chart.marks.push(Mark { time_ns: fired.time_ns, value, slot, text: fired.rule.to_string() });
         }
-        let Some(newest) = fires.iter().next_back().filter(|newest| Some(newest.at) != self.told) else { return };
+        let Some(newest) = newest.filter(|newest| Some(newest.at) != self.told) else { return };
         self.told = Some(newest.at);
+        if now.saturating_duration_since(newest.at) >= TOLD {
+            return;
+        }
         let text = match newest.price {
             Some(price) => format!("{}  ({} at {price})", newest.rule, newest.symbol),
             None => format!("{}  (nothing from {})", newest.rule, newest.symbol),
         };
-        self.toast = Some((Badge { tone: Tone::Warn, text }, now + TOLD));
+        self.toast = Some((Badge { tone: Tone::Warn, text }, newest.at + TOLD));
     }
 }

@@ -101,7 +101,8 @@ fn on_bar(gathered: &Gathered, map: &Transform, free: At, plots: &[Plot], axis: 
 
 fn middle_of(map: &Transform, start_ns: i64, end_ns: i64) -> f64 {
     let (left, right) = (map.x(start_ns), map.x(end_ns.saturating_sub(1)));
-    f64::midpoint(left, right).clamp(f64::from(map.rect.left), f64::from(map.rect.right - 1).max(left))
+    let (first, last) = (f64::from(map.rect.left), f64::from(map.rect.right - 1));
+    f64::midpoint(left, right).min(last).max(first)
 }
 
 /// At a tick or bar of a symbol.
@@ -171,8 +172,14 @@ impl Picture {
         controls: &mut Controls,
         charts: &mut [Chart],
     ) -> Option<Selection> {
-        let end_of = |measure: &mut Option<Measure>| {
-            let measure = measure.as_mut()?;
+        let axis = charts.first()?.axis;
+        let end_of = |kept: &mut Option<Measure>| {
+            // What it was about may be gone.
+            let mut measure = kept.take()?;
+            if !measure.is_at_home(plots, axis) {
+                return None;
+            }
+            let measure = kept.insert(measure);
             let cursor = at.map(|at| at.cursor).filter(|cursor| cursor.pane == measure.from.pane);
             Some((measure.from, measure.end(cursor).unwrap_or(measure.from)))
         };

@@ -10,6 +10,10 @@ use crate::plot::{AxisKind, Bar, BarStyle, Bars, Chart, Line, Point, Tag, Title}
 use crate::series::Candle;
 use crate::view::{ValueSpan, Viewport};
 
+/// From so many symbols in one plot on, tags say whose they are: colours have repeated, and the axis says what they are
+/// worth.
+const NAMED_FROM: usize = 25;
+
 /// A price on a value axis; `None` where that axis has no place for it.
 pub(super) fn axis_value(axis: AxisKind, shown: &Shown, price: f64) -> Option<f64> {
     match axis {
@@ -31,7 +35,7 @@ impl Picture {
         self.held.retain(|id, _| ids.contains(id));
         let plot = |id: PlotId| {
             let extent = extent(members(gathered, id), axis);
-            let value = controls.value_of(id).unwrap_or_else(|| self.value_span(id, extent, axis));
+            let value = controls.value_of(id, axis).unwrap_or_else(|| self.value_span(id, extent, axis));
             Plot { id, value }
         };
         ids.into_iter().map(plot).collect()
@@ -72,16 +76,21 @@ impl Picture {
             bars,
             volume: !gathered.frame.volume.is_empty(),
             title,
-            gaps: gap_bands(gathered),
-            tags: shown.iter().filter_map(|shown| self.tag(shown, axis)).collect(),
+            // Those of a grid are common to its panes.
+            gaps: if gathered.is_grid() { Vec::new() } else { gap_bands(gathered) },
+            tags: shown.iter().filter_map(|one| self.tag(one, axis, shown.len() >= NAMED_FROM)).collect(),
             ..Chart::empty(viewport, axis, self.session.zone.clone())
         }
     }
 
-    fn tag(&self, shown: &Shown, axis: AxisKind) -> Option<Tag> {
+    fn tag(&self, shown: &Shown, axis: AxisKind, named: bool) -> Option<Tag> {
         let price = shown.at_edge?.price;
         let value = axis_value(axis, shown, price)?;
-        let text = if axis == AxisKind::Percent { format::percent(value) } else { self.price(shown.slot, price) };
+        let text = match axis {
+            _ if named => shown.symbol.clone(),
+            AxisKind::Percent => format::percent(value),
+            AxisKind::Price | AxisKind::Log => self.price(shown.slot, price),
+        };
         Some(Tag { slot: shown.slot, value, text })
     }
 
@@ -125,10 +134,13 @@ impl Picture {
 
 /// The symbols of a plot.
 pub(super) fn members(gathered: &Gathered, id: PlotId) -> impl Iterator<Item = &Shown> {
-    gathered.drawn().filter(move |shown| match id {
-        PlotId::Whole => true,
-        PlotId::Symbol(slot) => shown.slot == slot,
-    })
+    // Places are in order.
+    let drawn = &gathered.drawn[..];
+    let places = match id {
+        PlotId::Whole => drawn,
+        PlotId::Symbol(slot) => drawn.binary_search(&slot).map_or(&[][..], |at| &drawn[at..=at]),
+    };
+    places.iter().map(|at| &gathered.shown[*at])
 }
 
 /// A price that the axis has no place for ends a run.
