@@ -12,7 +12,7 @@ use tracing::debug;
 use crate::consumer::controls::{Controls, Request, Seeing, Seen};
 use crate::consumer::export::Background;
 use crate::consumer::gather::Surface;
-use crate::consumer::picture::{Picture, View};
+use crate::consumer::picture::{Picture, SECOND, TOAST, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, TerminalConfig, snapshot};
 use crate::model::{Timestamp, display_safe};
@@ -29,14 +29,8 @@ const RESTING: Duration = Duration::from_millis(100);
 /// While ticks came this lately, it is looked for more at the pace of frames.
 const RESTING_AFTER: Duration = Duration::from_secs(1);
 
-/// A figure that counts seconds goes on this often.
-const SECOND: Duration = Duration::from_secs(1);
-
 /// The figures in the footer change with time although nothing comes.
 const HEARTBEAT: Duration = Duration::from_millis(1_250);
-
-/// How long a message stays.
-const TOAST: Duration = Duration::from_secs(4);
 
 /// The terminal and what it shows.
 pub(super) struct Console {

@@ -6,7 +6,7 @@ mod plots;
 mod words;
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bus::{LinkState, Target};
 use crate::consumer::args::{AxisChoice, Config};
@@ -26,6 +26,12 @@ const FLAT_SHARE: f64 = 0.25;
 
 /// Back from percent to price only above this share, so that the axis does not flicker between the two.
 const LIVELY_SHARE: f64 = 0.5;
+
+/// A figure in the picture that counts seconds goes on this often.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// How long a message above the footer stays.
+pub(super) const TOAST: Duration = Duration::from_secs(4);
 
 /// Most findings of a search that are shown: more would hide the chart.
 const FOUND_MAX: usize = 10;

@@ -10,7 +10,7 @@ use tracing::debug;
 use crate::consumer::controls::{Controls, Request, Seeing, Seen};
 use crate::consumer::export::Background;
 use crate::consumer::gather::Surface;
-use crate::consumer::picture::{Picture, View};
+use crate::consumer::picture::{Picture, SECOND, TOAST, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, snapshot};
 use crate::model::Timestamp;
@@ -32,15 +32,9 @@ const RESTING_POLL: Duration = Duration::from_millis(60);
 /// How often while the mouse is elsewhere: nothing can be clicked, and what moves into the window stays for longer.
 const AWAY_POLL: Duration = Duration::from_millis(100);
 
-/// A figure in the picture that counts seconds goes on this often.
-const SECOND: Duration = Duration::from_secs(1);
-
 /// An unchanged picture is presented this often all the same, because the window system may have forgotten it. Longer
 /// than a second, so that a feed of one tick a second is drawn once a second and not twice.
 const HEARTBEAT: Duration = Duration::from_millis(1_250);
-
-/// How long a message above the footer stays.
-const TOAST: Duration = Duration::from_secs(4);
 
 /// The open window and what it shows.
 pub(super) struct Screen {

@@ -3,10 +3,9 @@
 use tickscope::plot::{Arrangement, Frame, Scale, Size};
 use tickscope::view::{LEAD_SHARE, Rect, TimeSpan, Transform, ValueSpan, Viewport};
 
-use super::scope::{DARK, Rgb, SIZE, SPAN_S, Scope, T0_S, area, at_ns, inked, slot};
+use super::scope::{DARK, Rgb, SIZE, SPAN_NS, SPAN_S, Scope, T0_S, area, at_ns, inked, slot};
 use super::support::xvfb::Picture;
 
-const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
 /// What the window shows when the newest tick is at 40 s, laid out like this.

@@ -1,15 +1,12 @@
 //! Price zoom, box, undo, ruler, legend, search, badge, crosshair by keys: each in the real window, by its pixels.
 
 use tickscope::plot::Frame;
-use tickscope::view::{Rect, TimeSpan, Transform, ValueSpan, Viewport};
+use tickscope::view::{TimeSpan, Transform, ValueSpan, Viewport};
 
-use super::scope::{DARK, SIZE, SPAN_S, Scope, Tick, area, at_ns, badge_is, inked, line, rgb, swatch};
+use super::scope::{
+    DARK, SIZE, SPAN_NS, Scope, Tick, ZOOM_STEP, area, at_ns, badge_is, inked, line, plot, rgb, swatch,
+};
 use super::support::xvfb::{Button, Picture};
-
-const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
-
-/// The step of the wheel and of keys that zoom.
-const ZOOM_STEP: f64 = 0.8;
 
 /// Two flat lines, and in A a needle at 30 s.
 const FLAT: &[Tick] = &[
@@ -21,10 +18,6 @@ const FLAT: &[Tick] = &[
     ("A", 40.0, 100.0),
     ("B", 40.0, 120.0),
 ];
-
-fn plot() -> Rect {
-    Frame::new(SIZE).plot
-}
 
 fn open() -> (Scope, Transform, Picture) {
     let mut scope = Scope::open();

@@ -5,13 +5,10 @@ use std::time::Duration;
 use tickscope::plot::Frame;
 
 use super::scope::{
-    DARK, LIGHT, LIMIT, Rgb, SIZE, SPAN_S, Scope, area, at_ns, badge_is, decode, inked, line, rgb, swatch,
+    DARK, LIGHT, LIMIT, Rgb, SIZE, SPAN_NS, Scope, area, at_ns, badge_is, decode, inked, line, rgb, swatch,
 };
 use super::support::wait::wait_for;
 use super::support::xvfb::{Area, Picture};
-
-/// Nanoseconds of the whole span.
-const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 
 /// Two flat lines over forty seconds: A above, B below.
 const FLAT: &[(&str, f64, f64)] = &[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 40.0, 110.0), ("B", 40.0, 90.0)];

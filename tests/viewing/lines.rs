@@ -2,10 +2,9 @@
 
 use tickscope::plot::{Frame, Size};
 
-use super::scope::{DARK, LIGHT, SIZE, SPAN_S, Scope, area, assert_line, at_ns, badge_is, inked, line, rgb, slot};
+use super::scope::{DARK, LIGHT, SIZE, SPAN_NS, Scope, area, assert_line, at_ns, badge_is, inked, line, rgb, slot};
 
 /// Nanoseconds of the whole span.
-const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 
 #[test]
 fn lines_lie_where_the_transform_says_and_nothing_leaves_the_plot() {

@@ -4,11 +4,9 @@ use std::time::{Duration, Instant};
 
 use tickscope::plot::Frame;
 
-use super::scope::{DARK, LIMIT, Rgb, SIZE, SPAN_S, Scope, area, at_ns, badge_is, inked, line, rgb, slot};
+use super::scope::{DARK, LIMIT, Rgb, SIZE, SPAN_NS, SPAN_S, Scope, area, at_ns, badge_is, inked, line, rgb, slot};
 use super::support::server::RedisServer;
 use super::support::xvfb::Picture;
-
-const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 
 /// Users are promised to see a dead connection or feed within this time.
 const PROMISED: Duration = Duration::from_secs(3);

@@ -1,15 +1,10 @@
 //! Wheel, drag and crosshair: the instant under the hand stays there.
 
 use tickscope::plot::Frame;
-use tickscope::view::{Rect, TimeSpan, Transform, Viewport};
+use tickscope::view::{TimeSpan, Transform, Viewport};
 
-use super::scope::{DARK, SIZE, SPAN_S, Scope, area, at_ns, inked, line};
+use super::scope::{DARK, SIZE, SPAN_NS, Scope, ZOOM_STEP, area, at_ns, inked, line, plot};
 use super::support::xvfb::Picture;
-
-const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
-
-/// The wheel's step: one notch shows this much less time.
-const ZOOM_STEP: f64 = 0.8;
 
 /// A flat line with two needles in it, at 15 s and at 30 s; B is flat above it.
 const NEEDLES: &[(&str, f64, f64)] = &[
@@ -24,10 +19,6 @@ const NEEDLES: &[(&str, f64, f64)] = &[
     ("A", 40.0, 100.0),
     ("B", 40.0, 120.0),
 ];
-
-fn plot() -> Rect {
-    Frame::new(SIZE).plot
-}
 
 /// Columns of the needles' points: the highest pixel of each cluster of high ones.
 fn needles(picture: &Picture) -> Vec<usize> {

@@ -34,6 +34,17 @@ pub const T0_S: i64 = 1_700_000_000;
 /// The visible span of [`Scope::open`].
 pub const SPAN_S: i64 = 60;
 
+/// The same, ns.
+pub const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
+
+/// The step of the wheel and of keys that zoom: one shows this much less time.
+pub const ZOOM_STEP: f64 = 0.8;
+
+/// Where data is drawn in a window of [`SIZE`].
+pub fn plot() -> Rect {
+    Frame::new(SIZE).plot
+}
+
 /// A colour by its parts.
 pub type Rgb = (u8, u8, u8);
 
