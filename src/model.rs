@@ -10,12 +10,14 @@ mod borrowed;
 mod decode;
 mod fields;
 mod number;
+mod stream_id;
 mod wire;
 
 pub use borrowed::{Name, TickView};
 pub use decode::{Decoder, Reject, RejectCounts};
 pub use fields::{FieldMap, FieldMapError};
 pub use number::{parse_price, parse_timestamp};
+pub use stream_id::{StreamId, StreamIdError};
 pub use wire::{TimestampFormat, write_tick};
 
 /// Longest accepted symbol, in bytes of UTF-8. Exchange symbols stay under 32; options and crypto pairs under 64.
