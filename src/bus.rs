@@ -3,22 +3,33 @@
 
 mod backoff;
 mod broker;
+mod cause;
 mod cutoff;
+mod dial;
+mod dialogue;
 mod endpoint;
 mod local;
+mod locate;
 mod publish;
 mod push;
+mod redirect;
 mod refusal;
+mod reply;
 mod resp;
+mod shards;
 mod socket;
 mod subscribe;
+mod target;
 mod tls;
 
 pub use backoff::Backoff;
 pub use broker::{Broker, BrokerLimits, BrokerStats};
-pub use endpoint::{Endpoint, EndpointError, Target};
+pub use dial::{Dial, Dialled, Duplex};
+pub use endpoint::{Endpoint, EndpointError};
 pub use local::{Local, LocalError, Role};
 pub use publish::{Batch, Echo, Link, Outbox, Overflow, Snapshot, publish};
 pub use refusal::BusError;
+pub use shards::{SHARDS, SHARDS_MAX, shard_name, shard_of};
 pub use subscribe::{Channel, Delivery, Feed, Incoming, LinkState, subscribe};
+pub use target::{Sentinel, Target};
 pub use tls::{TlsError, TlsFiles};

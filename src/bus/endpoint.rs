@@ -1,11 +1,13 @@
 //! Where Redis is: a URL, with credentials that never show.
 
 use std::fmt;
+use std::sync::Arc;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use thiserror::Error;
 use tokio_rustls::TlsConnector;
 
+use crate::bus::dial::Dial;
 use crate::bus::tls::{self, TlsError, TlsFiles};
 
 /// Why a Redis URL cannot be used. The URL itself is never repeated whole: it may hold a password.
@@ -40,6 +42,8 @@ pub struct Endpoint {
     info: ConnectionInfo,
     /// For `rediss://`: all that encrypting takes, read once.
     tls: Option<TlsConnector>,
+    /// What opens connections in place of the operating system.
+    dial: Option<Arc<dyn Dial>>,
 }
 
 impl Endpoint {
@@ -75,14 +79,39 @@ impl Endpoint {
             tracing::warn!("the connection will not be encrypted, whatever --tls-ca trusts: write rediss:// for TLS");
         }
         let tls = secure.then(|| tls::connector(files)).transpose()?;
-        Ok(Self { info, tls })
+        Ok(Self { info, tls, dial: None })
     }
 
     /// A server on this machine without a password.
     pub fn loopback(port: u16) -> Self {
         let addr = ConnectionAddr::Tcp("127.0.0.1".to_owned(), port);
         let info = addr.into_connection_info().unwrap_or_else(|_| unreachable!("an address is always valid"));
-        Self { info, tls: None }
+        Self { info, tls: None, dial: None }
+    }
+
+    /// The same, reached through `dial`.
+    #[must_use]
+    pub fn through(self, dial: Arc<dyn Dial>) -> Self {
+        Self { dial: Some(dial), ..self }
+    }
+
+    /// Another server of the same house: to be logged in to in the same way.
+    pub(super) fn at(&self, host: &str, port: u16) -> Self {
+        let addr = ConnectionAddr::Tcp(host.to_owned(), port);
+        Self { info: self.info.clone().set_addr(addr), ..self.clone() }
+    }
+
+    /// Where it is, if it is reached by host and port.
+    pub(super) fn address(&self) -> Option<(&str, u16)> {
+        match self.info.addr() {
+            ConnectionAddr::Tcp(host, port) => Some((host, *port)),
+            _ => None,
+        }
+    }
+
+    /// What opens connections in place of the operating system, if anything does.
+    pub(super) fn dial(&self) -> Option<&dyn Dial> {
+        self.dial.as_deref()
     }
 
     /// What the redis crate needs; holds the password, so it must not be printed.
@@ -116,28 +145,6 @@ impl fmt::Display for Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({self})")
-    }
-}
-
-/// The server a program was told to use, or the one that is shared on this machine when it was told nothing.
-#[derive(Debug, Clone)]
-pub enum Target {
-    /// A URL was given: only this server will do, and no broker is ever started.
-    Given(Endpoint),
-    /// No URL: whatever serves this loopback port, or our own broker if nothing does.
-    Local {
-        /// Port on 127.0.0.1; Redis's own is 6379.
-        port: u16,
-    },
-}
-
-impl Target {
-    /// Where to connect.
-    pub fn endpoint(&self) -> Endpoint {
-        match self {
-            Self::Given(endpoint) => endpoint.clone(),
-            Self::Local { port } => Endpoint::loopback(*port),
-        }
     }
 }
 

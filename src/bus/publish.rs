@@ -5,7 +5,6 @@
 //! first, so a message may arrive twice (readers tell by `source` and `seq`), but none is lost in silence.
 
 mod batch;
-mod cause;
 mod connection;
 mod outbox;
 
@@ -19,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
-use crate::bus::publish::cause::Cause;
+use crate::bus::cause::Cause;
 use crate::bus::publish::connection::{ANSWER_TIMEOUT, Connection, Moved, Reply};
 use crate::bus::publish::outbox::BATCH_MESSAGES_MAX;
 use crate::bus::push::NotResp;
@@ -59,7 +58,7 @@ pub async fn publish(
 ) -> Result<(), BusError> {
     let mut local = match target {
         Target::Local { port } => Some(Local::new(*port)),
-        Target::Given(_) => None,
+        _ => None,
     };
     let mut session = Session {
         target,
@@ -128,7 +127,8 @@ impl Session<'_> {
                 Ended::Finished => return Ok(()),
                 Ended::Failed(Cause::Lasting(error)) if !self.proven => return Err(error),
                 Ended::Failed(Cause::Lasting(error)) => error.to_string(),
-                Ended::Failed(Cause::Passing(text)) => text,
+                Ended::Failed(Cause::Passing(text) | Cause::TooLong(text)) => text,
+                Ended::Failed(Cause::Moved(_)) => "another node serves it".to_owned(),
             };
             if self.outbox.snapshot().sent > sent_before {
                 backoff.reset();

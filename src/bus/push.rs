@@ -41,7 +41,7 @@ pub(super) enum Frame<'a> {
 pub(super) struct NotResp;
 
 /// A step of the walk: `None` while the buffer ends before the frame does.
-type Walk<T> = Result<Option<T>, NotResp>;
+pub(super) type Walk<T> = Result<Option<T>, NotResp>;
 
 /// Reads the frame at the start of `buffer` and its length in bytes, which exceeds the buffer's for
 /// [`Frame::TooLong`] only.
@@ -145,7 +145,7 @@ fn read_text(buffer: &[u8], at: usize, elements: Option<usize>) -> Walk<(&[u8], 
 }
 
 /// A line from `at`, without its end, and where the next one starts.
-fn read_line(buffer: &[u8], at: usize) -> Walk<(&[u8], usize)> {
+pub(super) fn read_line(buffer: &[u8], at: usize) -> Walk<(&[u8], usize)> {
     let rest = buffer.get(at..).unwrap_or_default();
     let window = &rest[..rest.len().min(LINE_BYTES_MAX)];
     match memchr::memchr(b'\n', window) {
@@ -157,7 +157,7 @@ fn read_line(buffer: &[u8], at: usize) -> Walk<(&[u8], usize)> {
 }
 
 /// The length that follows the type byte at `at`; the inner `None` is RESP2's null (-1).
-fn read_length(buffer: &[u8], at: usize) -> Walk<(Option<usize>, usize)> {
+pub(super) fn read_length(buffer: &[u8], at: usize) -> Walk<(Option<usize>, usize)> {
     let Some((digits, next)) = read_line(buffer, at + 1)? else { return Ok(None) };
     if digits == b"-1" {
         return Ok(Some((None, next)));
@@ -176,7 +176,7 @@ fn read_length(buffer: &[u8], at: usize) -> Walk<(Option<usize>, usize)> {
 }
 
 /// Where the value that starts at `at` ends.
-fn skip_value(buffer: &[u8], at: usize, depth: usize) -> Walk<usize> {
+pub(super) fn skip_value(buffer: &[u8], at: usize, depth: usize) -> Walk<usize> {
     let Some(&kind) = buffer.get(at) else { return Ok(None) };
     let per_element = match kind {
         b'+' | b'-' | b':' | b',' | b'#' | b'_' | b'(' => {

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use redis::{ConnectionAddr, ProtocolVersion};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::bus::dial::Duplex;
 use crate::bus::{BusError, Endpoint, tls};
 
-/// How long a connection may take to open. A server on another continent answers in a quarter of that.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a connection may take to open. A server on another continent answers in a third of that; one that was
+/// unreachable and is back should not be waited for on an attempt that was made before.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// How long the greeting of TLS may take: two journeys there and back, and the server's arithmetic.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// First keepalive probe after this much silence, and between probes: the kernel's default is two hours.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -23,18 +27,16 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 /// How long something unknown may take to show what it speaks.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A stream of bytes, whatever carries it.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
 /// Opens a connection, without logging in.
 pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Duplex>> {
     match endpoint.connection_info().addr() {
         ConnectionAddr::Tcp(host, port) => {
+            if let Some(dial) = endpoint.dial() {
+                return within(CONNECT_TIMEOUT, dial.dial(host, *port)).await;
+            }
             let stream = within(CONNECT_TIMEOUT, open(host, *port)).await?;
             let Some(connector) = endpoint.tls() else { return Ok(Box::new(stream)) };
-            match within(CONNECT_TIMEOUT, tls::handshake(connector, host, stream)).await {
+            match within(HANDSHAKE_TIMEOUT, tls::handshake(connector, host, stream)).await {
                 // A Redis without TLS waits for the end of what it takes for a line.
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                     let plain = within(PROBE_TIMEOUT, async { tls::speaks_plainly(open(host, *port).await?).await });
@@ -54,7 +56,9 @@ pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Duplex>> 
 async fn within<T>(limit: Duration, opening: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     match tokio::time::timeout(limit, opening).await {
         Ok(opened) => opened,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()))),
+        Err(_) => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {:.1} s", limit.as_secs_f64())))
+        }
     }
 }
 
@@ -109,6 +113,9 @@ pub(super) fn greeting(endpoint: &Endpoint, name: &str) -> Vec<(Vec<u8>, bool)> 
         }
         auth.arg(password);
         commands.push((auth.get_packed_command(), true));
+    }
+    if settings.db() != 0 {
+        commands.push((redis::cmd("SELECT").arg(settings.db()).get_packed_command(), true));
     }
     // A courtesy to operators, which an ACL may refuse.
     commands.push((redis::cmd("CLIENT").arg("SETNAME").arg(name).get_packed_command(), false));

@@ -18,9 +18,10 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{debug, info, warn};
 
 use crate::bus::cutoff::{Census, CutOffs};
+use crate::bus::dial::Duplex;
 use crate::bus::push::{FRAME_BYTES_MAX, Frame, NotResp, read_frame};
 use crate::bus::refusal::{advice, shown};
-use crate::bus::socket::{self, Duplex};
+use crate::bus::socket;
 use crate::bus::{Backoff, BusError, Endpoint, Local, Target};
 
 /// The read buffer to begin with: a few thousand ticks, so that a flood is taken in large batches.
@@ -140,7 +141,7 @@ pub async fn subscribe(
     let mut backoff = Backoff::new(rng);
     let mut local = match target {
         Target::Local { port } => Some(Local::new(*port)),
-        Target::Given(_) => None,
+        _ => None,
     };
     let mut session = Session {
         target,

@@ -58,7 +58,7 @@ async fn listen(port: u16) -> io::Result<TcpListener> {
 pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Demo, DemoError> {
     let port = match config.target {
         Target::Local { port } => port,
-        Target::Given(_) => 0,
+        _ => 0,
     };
     let listener = listen(port).await.map_err(DemoError::Listen)?;
     let broker = Broker::serve(listener, BrokerLimits::default()).map_err(DemoError::Listen)?;

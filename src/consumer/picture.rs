@@ -72,7 +72,7 @@ impl Picture {
         Self {
             session: Session { zone: config.zone.clone(), start: config.session_start },
             channel: channels.join(" "),
-            server: target.endpoint().to_string(),
+            server: target.to_string(),
             producer_command: producer_command(config),
             meters: Meters::new(),
             toast: None,

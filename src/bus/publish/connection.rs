@@ -14,10 +14,11 @@ use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
 use crate::bus::Endpoint;
+use crate::bus::cause::Cause;
+use crate::bus::dial::Duplex;
 use crate::bus::publish::Batch;
-use crate::bus::publish::cause::Cause;
 use crate::bus::push::{Frame, NotResp, read_frame};
-use crate::bus::socket::{self, Duplex};
+use crate::bus::socket;
 
 /// How long each step of logging in may take. A server may be busy with a slow script for seconds; users are promised
 /// to see a loss within three.

@@ -86,6 +86,8 @@ pub(super) fn producer_command(config: &Config) -> String {
     };
     let server = match &config.target {
         Target::Given(endpoint) => format!(" --redis {endpoint}"),
+        Target::Cluster(_) => format!(" --redis {} --cluster", config.target.endpoint()),
+        Target::Sentinel(sentinel) => format!(" --redis {sentinel}"),
         Target::Local { port: LOCAL_PORT } => String::new(),
         Target::Local { port } => format!(" --local-port {port}"),
     };

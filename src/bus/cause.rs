@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::bus::redirect::Redirect;
 use crate::bus::refusal::{advice, shown};
 use crate::bus::{BusError, Endpoint, socket};
 use crate::model::display_safe;
@@ -13,6 +14,10 @@ pub(super) enum Cause {
     Passing(String),
     /// Trying again is no use, unless it worked before.
     Lasting(BusError),
+    /// Another node of the cluster is to be asked.
+    Moved(Redirect),
+    /// The answer was too long: less is to be asked for at a time. The words are safe to show.
+    TooLong(String),
 }
 
 impl Cause {
@@ -31,6 +36,9 @@ impl Cause {
 
     /// The server answers, and will not have it.
     pub(super) fn refused(endpoint: &Endpoint, reply: &str) -> Self {
+        if let Some(redirect) = Redirect::read(reply) {
+            return Self::Moved(redirect);
+        }
         let server = endpoint.to_string();
         match advice(reply) {
             Some(advice) => Self::Lasting(BusError::Refused { server, reply: shown(reply), advice }),
@@ -41,6 +49,11 @@ impl Cause {
     /// Something else answers.
     pub(super) fn not_redis(endpoint: &Endpoint) -> Self {
         Self::Lasting(BusError::NotRedis { server: endpoint.to_string() })
+    }
+
+    /// An answer is longer than anything that is asked for may be.
+    pub(super) fn too_long(endpoint: &Endpoint) -> Self {
+        Self::TooLong(format!("{endpoint} sends an answer that is too long to be held"))
     }
 
     /// Nothing answers, though the connection stands.
