@@ -30,6 +30,8 @@ pub(super) enum Frame<'a> {
     TooLong,
     /// Confirms one channel or pattern.
     Subscribed,
+    /// One sharded channel is no more: its slot has moved to another node.
+    Unsubscribed,
     /// An error reply, without its leading `-`.
     Error(&'a [u8]),
     /// Anything else: status replies, pongs, numbers, maps.
@@ -104,6 +106,9 @@ fn read_push(buffer: &[u8]) -> Walk<(Frame<'_>, usize)> {
         (b"pmessage", Some(4)) => 2,
         (b"subscribe" | b"psubscribe" | b"ssubscribe", Some(3)) => {
             return Ok(skip_value(buffer, 0, 0)?.map(|end| (Frame::Subscribed, end)));
+        }
+        (b"sunsubscribe", Some(3)) => {
+            return Ok(skip_value(buffer, 0, 0)?.map(|end| (Frame::Unsubscribed, end)));
         }
         _ => return Ok(skip_value(buffer, 0, 0)?.map(|end| (Frame::Other, end))),
     };

@@ -11,6 +11,8 @@ pub enum Channel {
     Exact(String),
     /// All channels that match a glob (`PSUBSCRIBE`).
     Pattern(String),
+    /// One channel of a cluster, served by the node of its slot alone (`SSUBSCRIBE`).
+    Sharded(String),
 }
 
 impl Channel {
@@ -18,11 +20,25 @@ impl Channel {
     pub fn parse(text: &str) -> Self {
         if text.contains(['*', '?', '[']) { Self::Pattern(text.to_owned()) } else { Self::Exact(text.to_owned()) }
     }
+
+    /// The name or pattern.
+    pub fn name(&self) -> &str {
+        let (Self::Exact(text) | Self::Pattern(text) | Self::Sharded(text)) = self;
+        text
+    }
+
+    /// The command that subscribes to it.
+    pub(super) fn verb(&self) -> &'static str {
+        match self {
+            Self::Exact(_) => "SUBSCRIBE",
+            Self::Pattern(_) => "PSUBSCRIBE",
+            Self::Sharded(_) => "SSUBSCRIBE",
+        }
+    }
 }
 
 impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Exact(text) | Self::Pattern(text)) = self;
-        f.write_str(&display_safe(text))
+        f.write_str(&display_safe(self.name()))
     }
 }
