@@ -87,7 +87,7 @@ fn verdict(before: Option<&Census>, after: Option<&Census>, torn: bool) -> Verdi
 }
 
 /// The value on the line `name:value`.
-fn field<'a>(info: &'a [u8], name: &str) -> Option<&'a str> {
+pub(super) fn field<'a>(info: &'a [u8], name: &str) -> Option<&'a str> {
     let mut lines = info.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let value = lines.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b":"))?;
     std::str::from_utf8(value).ok().filter(|value| !value.is_empty())

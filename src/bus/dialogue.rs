@@ -60,6 +60,11 @@ impl Dialogue {
         &self.endpoint
     }
 
+    /// The beginning of an answer that turned out to be too long.
+    pub(super) fn heard(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
     /// Sends one command and waits for its answer, `limit` at most.
     pub(super) async fn ask(&mut self, command: &[u8], limit: Duration) -> Result<Value<'_>, Cause> {
         let mut answers = self.ask_all(command, 1, limit).await?;

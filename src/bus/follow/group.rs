@@ -1,0 +1,442 @@
+//! Sharing a stream: each entry goes to one member of a group, and to another one if that member dies.
+//!
+//! An entry that was handed to a member is pending until the member acknowledges it, which it does once the entry is
+//! dealt with for good ([`Reader::committed`]). Each second a member renews its hold on what it still works on, and
+//! takes over what nobody has renewed for [`IDLE_MAX`]: what a dead member left is with another one within 5 s. An
+//! entry that was handed out too often, or cannot be understood, is moved to the dead letters with the reason, so that
+//! it holds nobody up. What the stream gave up before a member had dealt with it is counted.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
+
+use crate::bus::cause::Cause;
+use crate::bus::dialogue::{ANSWER_TIMEOUT, Dialogue};
+use crate::bus::follow::entry::{Entry, of_stream};
+use crate::bus::follow::{
+    Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Never, Reader, Since, begin, wait_for_room, warn_trimmed,
+};
+use crate::bus::locate::Locator;
+use crate::bus::reply::Value;
+use crate::bus::session::{LinkState, Reached, Session, keep_up};
+use crate::bus::{BusError, Target};
+use crate::model::{StreamId, display_safe};
+
+/// An entry that no member has renewed for this long is anyone's. Members renew each second, so that only one that is
+/// gone, or has not run for two seconds, is taken for dead; with a look each second the next one has it within 5 s.
+const IDLE_MAX: Duration = Duration::from_secs(3);
+
+/// How often a member renews what it works on, and looks for what others have left.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Entries that a member works on at a time, at most: a second's worth for a fast store.
+const OUTSTANDING_MAX: usize = 50_000;
+
+/// Entries in one command that names them one by one.
+const IDS_MAX: usize = 1_000;
+
+/// How long the server may hold a reading back while there is something to acknowledge.
+const BLOCK_SHORT: Duration = Duration::from_millis(50);
+
+/// How long leaving may take: users are promised an end within a second.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// A group, and this member of it.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The group's name.
+    pub name: String,
+    /// This member's name, which no other member may have.
+    pub member: String,
+    /// An entry that was handed out more often is moved to the dead letters.
+    pub deliveries_max: u64,
+    /// The stream of the dead letters.
+    pub dead_letters: String,
+}
+
+/// Runs a member until `shutdown` turns true.
+pub(super) async fn share(
+    target: &Target,
+    following: &Following,
+    group: &Group,
+    reader: &mut impl Reader,
+    locator: Locator,
+    mut shutdown: watch::Receiver<bool>,
+    mut rng: ChaCha8Rng,
+) -> Result<(), BusError> {
+    let mut leaver = Locator::new(target, following.stream.as_bytes(), &mut rng);
+    let link = Connected::default();
+    let mut member = Member {
+        following,
+        group,
+        reader,
+        link,
+        work: VecDeque::new(),
+        held: HashSet::new(),
+        claim_from: StreamId::START,
+    };
+    keep_up(&mut member, locator, &mut shutdown, rng).await?;
+    if timeout(LEAVE_TIMEOUT, member.leave(&mut leaver)).await.is_err() {
+        debug!("the member {} could not take its leave in time", display_safe(&group.member));
+    }
+    leaver.end().await;
+    Ok(())
+}
+
+/// Entries that were handed on together.
+#[derive(Debug)]
+struct Work {
+    ticket: u64,
+    ids: Vec<StreamId>,
+    /// When the server was told last that this member holds them.
+    renewed: Instant,
+}
+
+struct Member<'a, R> {
+    following: &'a Following,
+    group: &'a Group,
+    reader: &'a mut R,
+    link: Connected,
+    /// In order of their tickets.
+    work: VecDeque<Work>,
+    /// The ids in `work`.
+    held: HashSet<StreamId>,
+    /// Where the next look for what others have left begins.
+    claim_from: StreamId,
+}
+
+impl<R: Reader> Session for Member<'_, R> {
+    async fn run(&mut self, locator: &mut Locator) -> Cause {
+        match self.read(locator).await {
+            Ok(never) => match never {},
+            Err(cause) => cause,
+        }
+    }
+
+    fn take_reached(&mut self) -> Reached {
+        self.link.take_reached()
+    }
+
+    fn link(&mut self, state: LinkState) {
+        self.reader.link(state);
+    }
+}
+
+impl<R: Reader> Member<'_, R> {
+    async fn read(&mut self, locator: &mut Locator) -> Result<Never, Cause> {
+        let mut dialogue = self.link.open(locator).await?;
+        let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };
+        self.join(&asks, &mut dialogue).await?;
+        locator.confirm();
+        self.link.live(&dialogue, &self.following.stream);
+        self.reader.link(LinkState::Live);
+        self.take_up(&asks, &mut dialogue).await?;
+        let mut looked = Instant::now();
+        loop {
+            self.acknowledge(&asks, &mut dialogue).await?;
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                self.renew(&asks, &mut dialogue).await?;
+                self.take_over(&asks, &mut dialogue).await?;
+            }
+            if self.held.len() >= OUTSTANDING_MAX {
+                // It is no matter whether it was the store that moved or the time that passed.
+                let _ = timeout(BLOCK_SHORT, self.reader.progress()).await;
+                continue;
+            }
+            wait_for_room(self.reader, &mut dialogue).await?;
+            self.read_new(&asks, &mut dialogue).await?;
+        }
+    }
+
+    /// A command about the group: its verb, the stream, the group, and what follows.
+    fn command(&self, verb: &str) -> redis::Cmd {
+        let mut command = redis::cmd(verb);
+        command.arg(&self.following.stream).arg(&self.group.name);
+        command
+    }
+
+    /// Makes the group, if there is none yet.
+    async fn join(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+        let from = match self.following.since {
+            Since::Start => StreamId::START,
+            since => begin(since, dialogue).await?,
+        };
+        let mut command = redis::cmd("XGROUP");
+        command.arg("CREATE").arg(asks.stream).arg(&self.group.name).arg(from.to_string()).arg("MKSTREAM");
+        let server = dialogue.endpoint().clone();
+        match asks.ask(dialogue, &command, ANSWER_TIMEOUT).await? {
+            Value::Error(text) if text.starts_with(b"BUSYGROUP") => Ok(()),
+            Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes up what was handed to this member in an earlier life, or on a connection that was lost.
+    async fn take_up(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+        let mut from = StreamId::START;
+        loop {
+            wait_for_room(self.reader, dialogue).await?;
+            self.acknowledge(asks, dialogue).await?;
+            self.renew(asks, dialogue).await?;
+            let mut command = redis::cmd("XREADGROUP");
+            command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
+            command.arg("COUNT").arg(self.link.entries_max()).arg("STREAMS").arg(asks.stream).arg(from.to_string());
+            let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await;
+            let answer = self.or_less(answer)?;
+            let read: Vec<_> = of_stream(&answer).iter().filter_map(Entry::read).collect();
+            let Some((last, _)) = read.last() else { return Ok(()) };
+            from = *last;
+            let gone: Vec<StreamId> = read.iter().filter(|(_, entry)| entry.is_none()).map(|(id, _)| *id).collect();
+            let mine = read.into_iter().filter_map(|(id, entry)| entry.filter(|_| !self.held.contains(&id))).collect();
+            let failed = self.hand_on(mine);
+            self.bury(asks, dialogue, &failed).await?;
+            if !gone.is_empty() {
+                self.tell_trimmed(gone.len());
+                self.forget(asks, dialogue, &gone).await?;
+            }
+        }
+    }
+
+    async fn read_new(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+        let block = if self.held.is_empty() { BLOCK } else { BLOCK_SHORT };
+        let mut command = redis::cmd("XREADGROUP");
+        command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
+        command.arg("COUNT").arg(self.link.entries_max()).arg("BLOCK").arg(block.as_millis() as u64);
+        command.arg("STREAMS").arg(asks.stream).arg(">");
+        let answer = ask(asks, dialogue, &command, BLOCKED_ANSWER_MAX).await;
+        let answer = self.or_less(answer)?;
+        let entries = of_stream(&answer).iter().filter_map(|value| Entry::read(value)?.1).collect();
+        let failed = self.hand_on(entries);
+        self.bury(asks, dialogue, &failed).await
+    }
+
+    /// Notes where an answer was too long: the next session asks for less.
+    fn or_less<T>(&mut self, answer: Result<T, Cause>) -> Result<T, Cause> {
+        if let Err(Cause::TooLong(_)) = answer {
+            self.link.ask_for_less();
+        }
+        answer
+    }
+
+    /// Hands entries on; what will never be understood comes back, with the reason.
+    fn hand_on(&mut self, entries: Vec<Entry<'_>>) -> Vec<DeadLetter> {
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        self.link.has_delivered = true;
+        let handled = self.reader.take(&entries);
+        let why = |id: StreamId| handled.failed.iter().find(|(failed, _)| *failed == id).map(|(_, why)| *why);
+        let (failed, ids): (Vec<_>, Vec<_>) = if handled.failed.is_empty() {
+            (Vec::new(), entries.iter().map(|entry| entry.id).collect())
+        } else {
+            let failed = entries.iter().filter_map(|entry| Some(DeadLetter::of(entry, why(entry.id)?, 1)));
+            let failed = failed.collect();
+            (failed, entries.iter().map(|entry| entry.id).filter(|id| why(*id).is_none()).collect())
+        };
+        self.held.extend(&ids);
+        self.work.push_back(Work { ticket: handled.ticket, ids, renewed: Instant::now() });
+        failed
+    }
+
+    /// Acknowledges what is dealt with for good.
+    async fn acknowledge(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+        let committed = self.reader.committed();
+        while let Some(work) = self.work.front().filter(|work| work.ticket <= committed) {
+            let ids = work.ids.clone();
+            self.forget(asks, dialogue, &ids).await?;
+            for id in &ids {
+                self.held.remove(id);
+            }
+            self.work.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Takes entries off the list of those that are pending.
+    async fn forget(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue, ids: &[StreamId]) -> Result<(), Cause> {
+        for ids in ids.chunks(IDS_MAX) {
+            let mut command = self.command("XACK");
+            for id in ids {
+                command.arg(id.to_string());
+            }
+            ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the server that this member still works on what it holds, so that no other one takes it over.
+    async fn renew(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+        let now = Instant::now();
+        let mut old: Vec<StreamId> = Vec::new();
+        for work in self.work.iter_mut().filter(|work| now.duration_since(work.renewed) >= LOOK_EVERY / 2) {
+            old.extend(&work.ids);
+            work.renewed = now;
+        }
+        for ids in old.chunks(IDS_MAX) {
+            let mut command = self.command("XCLAIM");
+            command.arg(&self.group.member).arg(0);
+            for id in ids {
+                command.arg(id.to_string());
+            }
+            // Without JUSTID each renewal would count as a delivery.
+            command.arg("JUSTID");
+            ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what dead members have left.
+    async fn take_over(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+        let mut command = self.command("XAUTOCLAIM");
+        command.arg(&self.group.member).arg(IDLE_MAX.as_millis() as u64).arg(self.claim_from.to_string());
+        command.arg("COUNT").arg(self.link.entries_max().min(IDS_MAX));
+        let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await;
+        let answer = self.or_less(answer)?;
+        let [next, claimed, rest @ ..] = answer.list() else { return Ok(()) };
+        self.claim_from = next.text().and_then(StreamId::from_bytes).unwrap_or_default();
+        let gone = rest.first().map_or(0, |gone| gone.list().len());
+        // Before Redis 7 what is gone stands among the claimed, as nothing.
+        let entries: Vec<Entry<'_>> = claimed
+            .list()
+            .iter()
+            .filter_map(|value| Entry::read(value)?.1)
+            .filter(|entry| !self.held.contains(&entry.id))
+            .collect();
+        if entries.is_empty() {
+            if gone > 0 {
+                self.tell_trimmed(gone);
+            }
+            return Ok(());
+        }
+        debug!("took over {} entries that another member had left", entries.len());
+        let owned: Vec<DeadLetter> = entries.iter().map(|entry| DeadLetter::of(entry, "", 0)).collect();
+        let tired = self.handed_out_too_often(asks, dialogue, &owned).await?;
+        if gone > 0 {
+            self.tell_trimmed(gone);
+        }
+        let fresh = owned.iter().filter(|letter| !tired.iter().any(|(id, _)| *id == letter.id)).map(DeadLetter::entry);
+        let mut failed = self.hand_on(fresh.collect());
+        failed.extend(owned.iter().filter_map(|letter| {
+            let (_, deliveries) = tired.iter().find(|(id, _)| *id == letter.id)?;
+            Some(DeadLetter { reason: "handed out too often", deliveries: *deliveries, ..letter.clone() })
+        }));
+        self.bury(asks, dialogue, &failed).await
+    }
+
+    /// Those of the claimed entries that were handed out more often than is allowed, and how often that was.
+    async fn handed_out_too_often(
+        &mut self,
+        asks: &Asks<'_>,
+        dialogue: &mut Dialogue,
+        claimed: &[DeadLetter],
+    ) -> Result<Vec<(StreamId, u64)>, Cause> {
+        let (Some(first), Some(last)) = (claimed.first(), claimed.last()) else { return Ok(Vec::new()) };
+        let mut command = self.command("XPENDING");
+        // All that this member holds between the two is looked at.
+        command.arg(first.id.to_string()).arg(last.id.to_string()).arg(OUTSTANDING_MAX + IDS_MAX);
+        command.arg(&self.group.member);
+        let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
+        let counts = answer.list().iter().filter_map(|pending| {
+            let [id, _, _, deliveries] = pending.list() else { return None };
+            Some((StreamId::from_bytes(id.text()?)?, deliveries.number()?))
+        });
+        Ok(counts.filter(|(_, deliveries)| *deliveries > self.group.deliveries_max).collect())
+    }
+
+    /// Moves entries to the dead letters.
+    async fn bury(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue, letters: &[DeadLetter]) -> Result<(), Cause> {
+        for letter in letters {
+            let mut transaction = redis::cmd("MULTI").get_packed_command();
+            let mut count = 1;
+            let mut add = |command: &redis::Cmd| {
+                transaction.extend(command.get_packed_command());
+                count += 1;
+            };
+            let mut copy = redis::cmd("XADD");
+            copy.arg(&self.group.dead_letters).arg("*");
+            for (name, value) in &letter.fields {
+                copy.arg(name.as_slice()).arg(value.as_slice());
+            }
+            copy.arg("dead_id").arg(letter.id.to_string()).arg("dead_group").arg(&self.group.name);
+            copy.arg("dead_reason").arg(letter.reason).arg("dead_deliveries").arg(letter.deliveries);
+            add(&copy);
+            add(self.command("XACK").arg(letter.id.to_string()));
+            add(&redis::cmd("EXEC"));
+            if asks.asking {
+                transaction = [redis::cmd("ASKING").get_packed_command(), transaction].concat();
+                count += 1;
+            }
+            let server = dialogue.endpoint().clone();
+            let answers = dialogue.ask_all(&transaction, count, ANSWER_TIMEOUT).await?;
+            let is_error = |answer: &&Value<'_>| matches!(answer, Value::Error(_));
+            if let Some(Value::Error(text)) = answers.iter().find(is_error) {
+                return Err(Cause::refused(&server, &String::from_utf8_lossy(text)));
+            }
+            let (id, letters) = (letter.id, display_safe(&self.group.dead_letters));
+            warn!("the entry {id} was moved to {letters}: {}", letter.reason);
+        }
+        Ok(())
+    }
+
+    fn tell_trimmed(&mut self, count: usize) {
+        warn_trimmed(&self.following.stream, count as u64);
+        self.reader.trimmed(count as u64);
+    }
+
+    /// Acknowledges the last of what is dealt with, and leaves the group if nothing is left.
+    async fn leave(&mut self, locator: &mut Locator) -> Result<(), Cause> {
+        while self.work.back().is_some_and(|work| work.ticket > self.reader.committed()) {
+            self.reader.progress().await;
+        }
+        let mut dialogue = self.link.open(locator).await?;
+        let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };
+        self.acknowledge(&asks, &mut dialogue).await?;
+        let mut pending = self.command("XPENDING");
+        pending.arg("-").arg("+").arg(1).arg(&self.group.member);
+        if !ask(&asks, &mut dialogue, &pending, ANSWER_TIMEOUT).await?.list().is_empty() {
+            return Ok(());
+        }
+        let mut command = redis::cmd("XGROUP");
+        command.arg("DELCONSUMER").arg(asks.stream).arg(&self.group.name).arg(&self.group.member);
+        ask(&asks, &mut dialogue, &command, ANSWER_TIMEOUT).await.map(|_| ())
+    }
+}
+
+/// Asks, and takes an error for the end of the session.
+async fn ask<'d>(
+    asks: &Asks<'_>,
+    dialogue: &'d mut Dialogue,
+    command: &redis::Cmd,
+    limit: Duration,
+) -> Result<Value<'d>, Cause> {
+    let server = dialogue.endpoint().clone();
+    match asks.ask(dialogue, command, limit).await? {
+        Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
+        answer => Ok(answer),
+    }
+}
+
+/// An entry on its way to the dead letters.
+#[derive(Debug, Clone)]
+struct DeadLetter {
+    id: StreamId,
+    fields: Vec<(Vec<u8>, Vec<u8>)>,
+    reason: &'static str,
+    deliveries: u64,
+}
+
+impl DeadLetter {
+    fn of(entry: &Entry<'_>, reason: &'static str, deliveries: u64) -> Self {
+        let fields = entry.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        Self { id: entry.id, fields, reason, deliveries }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        Entry { id: self.id, fields: self.fields.iter().map(|(name, value)| (&name[..], &value[..])).collect() }
+    }
+}
