@@ -1,4 +1,7 @@
-//! Ticks in files, for programs that read tables. The only module that knows the formats.
+//! Ticks that outlive the program: in databases ([`keep`]), and in files for programs that read tables. The only module
+//! that knows the formats.
+//!
+//! A file of ticks:
 //!
 //! One row a tick, in these columns:
 //!
@@ -17,6 +20,7 @@
 //! exactly what was written.
 
 mod csv;
+pub mod keep;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod whole;

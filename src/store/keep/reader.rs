@@ -1,0 +1,186 @@
+//! Reading back: ticks in order of time, block by block, from either kind of store.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::fmt;
+
+use compact_str::CompactString;
+
+use crate::model::Symbol;
+
+use super::postgres::PostgresSource;
+use super::sqlite::SqliteSource;
+use super::{KeepError, KeptTick, StoreUrl};
+
+/// Rows in memory at once over all symbols, at some 100 bytes each.
+const ROWS_HELD: usize = 65_536;
+
+/// Fewest and most rows asked for at once of a symbol.
+const BLOCK_ROWS: (usize, usize) = (64, 4_096);
+
+/// A row as it was read, with its place in the order of arrival.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Read {
+    pub(super) n: i64,
+    pub(super) tick: KeptTick,
+}
+
+/// What a kind of database has to do for reading. Rows of a symbol are asked for by the symbol's number.
+pub(super) trait Source {
+    /// All symbols with their numbers.
+    fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, String>;
+
+    /// Times of the oldest and the newest row.
+    fn span(&mut self) -> Result<Option<(i64, i64)>, String>;
+
+    /// The first `limit` rows of a symbol from `from_ns` to `to_ns`, both included, in order of time; rows of one time
+    /// come in any order.
+    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<Read>, String>;
+
+    /// The time of the symbol's newest row but `skip`; of its oldest, if there are fewer.
+    fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, String>;
+}
+
+/// Reads a store. Every call blocks: a thread of its own is the place for it.
+///
+/// Nothing is held between two blocks of rows, so a reader that takes hours keeps no writer waiting and no log growing.
+/// Rows that are committed meanwhile are seen where the reading has not passed yet.
+pub struct StoreReader {
+    store: String,
+    source: Box<dyn Source + Send>,
+}
+
+impl fmt::Debug for StoreReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreReader").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Rows of one symbol that are yet to be given out.
+struct Lane {
+    symbol_id: i32,
+    symbol: CompactString,
+    /// Rows before this are in `rows`, or were given out.
+    next_ns: Option<i64>,
+    rows: VecDeque<Read>,
+}
+
+impl StoreReader {
+    /// Opens a store that exists, of any version; nothing in it is changed.
+    pub fn open(url: &StoreUrl) -> Result<Self, KeepError> {
+        let source: Box<dyn Source + Send> = match url {
+            StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path)?),
+            StoreUrl::Postgres(url) => Box::new(PostgresSource::open(url)?),
+        };
+        Ok(Self { store: url.to_string(), source })
+    }
+
+    /// All symbols that the store knows, in order of their names.
+    pub fn symbols(&mut self) -> Result<Vec<Symbol>, KeepError> {
+        let mut symbols: Vec<Symbol> = self.known()?.into_iter().filter_map(|(_, name)| Symbol::new(&name)).collect();
+        symbols.sort_unstable();
+        Ok(symbols)
+    }
+
+    /// Times of the oldest and the newest tick, in nanoseconds; `None` for an empty store.
+    pub fn span(&mut self) -> Result<Option<(i64, i64)>, KeepError> {
+        self.source.span().map_err(|cause| KeepError::Read { store: self.store.clone(), cause })
+    }
+
+    /// Gives out the ticks of `symbols`, or of all where that is empty, from `from_ns` to `to_ns`, both included, in
+    /// order of time and then of arrival; at most `limit` of them. How many there were.
+    ///
+    /// Holds some blocks of rows, and all rows of one symbol that have the same time.
+    pub fn read(
+        &mut self,
+        symbols: &[Symbol],
+        from_ns: i64,
+        to_ns: i64,
+        limit: Option<u64>,
+        visit: &mut impl FnMut(&KeptTick),
+    ) -> Result<u64, KeepError> {
+        let lanes = self.known()?.into_iter();
+        let wanted = lanes.filter(|(_, name)| symbols.is_empty() || symbols.iter().any(|it| it.as_str() == *name));
+        let lanes = wanted.map(|(symbol_id, symbol)| lane(symbol_id, symbol, from_ns)).collect();
+        self.merge(lanes, to_ns, limit, visit)
+    }
+
+    /// Gives out the newest ticks of each symbol in order of time, all symbols together: `count` of each, and what has
+    /// the same time as the oldest of these. How many there were.
+    pub fn newest_per_symbol(&mut self, count: usize, visit: &mut impl FnMut(&KeptTick)) -> Result<u64, KeepError> {
+        let mut lanes = Vec::new();
+        if let Some(skip) = count.checked_sub(1) {
+            for (symbol_id, symbol) in self.known()? {
+                let from_ns = self.source.time_before_newest(symbol_id, skip);
+                let from_ns = from_ns.map_err(|cause| KeepError::Read { store: self.store.clone(), cause })?;
+                lanes.extend(from_ns.map(|from_ns| lane(symbol_id, symbol, from_ns)));
+            }
+        }
+        self.merge(lanes, i64::MAX, None, visit)
+    }
+
+    fn known(&mut self) -> Result<Vec<(i32, CompactString)>, KeepError> {
+        self.source.symbols().map_err(|cause| KeepError::Read { store: self.store.clone(), cause })
+    }
+
+    fn merge(
+        &mut self,
+        mut lanes: Vec<Lane>,
+        to_ns: i64,
+        limit: Option<u64>,
+        visit: &mut impl FnMut(&KeptTick),
+    ) -> Result<u64, KeepError> {
+        let read = |cause| KeepError::Read { store: self.store.clone(), cause };
+        let rows = (ROWS_HELD / lanes.len().max(1)).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
+        let mut heads = BinaryHeap::with_capacity(lanes.len());
+        let mut given = 0;
+        for (place, lane) in lanes.iter_mut().enumerate() {
+            fill(self.source.as_mut(), lane, to_ns, rows).map_err(read)?;
+            heads.extend(lane.rows.front().map(|row| Reverse((row.tick.time_ns, row.n, place))));
+        }
+        while let Some(Reverse((_, _, place))) = heads.pop() {
+            if limit.is_some_and(|limit| given >= limit) {
+                break;
+            }
+            let lane = &mut lanes[place];
+            if let Some(row) = lane.rows.pop_front() {
+                visit(&row.tick);
+                given += 1;
+            }
+            if lane.rows.is_empty() {
+                fill(self.source.as_mut(), lane, to_ns, rows).map_err(read)?;
+            }
+            heads.extend(lane.rows.front().map(|row| Reverse((row.tick.time_ns, row.n, place))));
+        }
+        Ok(given)
+    }
+}
+
+fn lane(symbol_id: i32, symbol: CompactString, from_ns: i64) -> Lane {
+    Lane { symbol_id, symbol, next_ns: Some(from_ns), rows: VecDeque::new() }
+}
+
+/// Puts the lane's next rows into it, whole times only; none at its end.
+fn fill(source: &mut dyn Source, lane: &mut Lane, to_ns: i64, limit: usize) -> Result<(), String> {
+    let Some(from_ns) = lane.next_ns.filter(|from_ns| *from_ns <= to_ns) else { return Ok(()) };
+    let symbol = (lane.symbol_id, lane.symbol.as_str());
+    let mut rows = source.block(symbol, from_ns, to_ns, limit)?;
+    let last_ns = rows.last().map(|row| row.tick.time_ns);
+    lane.next_ns = match (rows.first(), last_ns) {
+        (Some(first), Some(last_ns)) if rows.len() >= limit => {
+            if first.tick.time_ns == last_ns {
+                // One time fills the block: it is read as a whole.
+                rows = source.block(symbol, last_ns, last_ns, usize::MAX)?;
+                last_ns.checked_add(1)
+            } else {
+                // The last time may go on beyond the block.
+                rows.retain(|row| row.tick.time_ns < last_ns);
+                Some(last_ns)
+            }
+        }
+        _ => None,
+    };
+    rows.sort_unstable_by_key(|row| (row.tick.time_ns, row.n));
+    lane.rows = rows.into();
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The tables of a file, and the steps that lead from each version to the next.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::store::keep::KeepError;
+use crate::store::keep::backend::OpenError;
+use crate::store::keep::url::shown_path;
+
+use super::open_error;
+
+/// What each step adds; the first makes version 1 of an empty file.
+const STEPS: [&str; 2] = [TABLES, VIEWS];
+
+/// Marks the file as ours for programs that tell files by their content, and for [`check`]: `tick` in ASCII.
+const APPLICATION_ID: i64 = 0x7469_636b;
+
+/// One tree holds the rows, knows duplicates and is in the order in which a symbol is read: rows of one symbol lie side
+/// by side, so a range of time is one stretch. Every index more would cost more than the row itself.
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+INSERT INTO meta VALUES ('next_n', 1);
+CREATE TABLE symbols (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE streams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, id_ms INTEGER, id_seq INTEGER);
+CREATE TABLE ticks (
+    symbol_id INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL,
+    origin INTEGER NOT NULL,
+    major INTEGER NOT NULL,
+    minor INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    price REAL NOT NULL,
+    n INTEGER NOT NULL,
+    size REAL,
+    source_id INTEGER,
+    seq INTEGER,
+    stream_id INTEGER,
+    id_ms INTEGER,
+    id_seq INTEGER,
+    PRIMARY KEY (symbol_id, time_ns, origin, major, minor, part, price)
+) WITHOUT ROWID;
+";
+
+/// A bar's open and close are the first and the last tick by time, then by arrival.
+const VIEWS: &str = "
+CREATE VIEW ticks_view AS
+SELECT symbols.name AS symbol,
+    strftime('%Y-%m-%dT%H:%M:%S', time_ns / 1000000000, 'unixepoch') || printf('.%09dZ', time_ns % 1000000000) AS time,
+    time_ns, price, size, sources.name AS source,
+    CASE WHEN origin > 0 THEN major ELSE seq END AS seq,
+    streams.name AS stream, ticks.id_ms || '-' || ticks.id_seq AS id, n
+FROM ticks
+JOIN symbols ON symbols.id = ticks.symbol_id
+LEFT JOIN sources ON sources.id = CASE WHEN origin > 0 THEN origin ELSE source_id END
+LEFT JOIN streams ON streams.id = ticks.stream_id;
+
+CREATE VIEW bars_1m AS
+WITH bars AS (
+    SELECT symbol_id, time_ns - time_ns % 60000000000 AS bar_ns, min(time_ns) AS first_ns, max(time_ns) AS last_ns,
+        max(price) AS high, min(price) AS low, sum(size) AS volume, count(*) AS count
+    FROM ticks GROUP BY symbol_id, bar_ns
+)
+SELECT symbols.name AS symbol, strftime('%Y-%m-%dT%H:%M:%SZ', bar_ns / 1000000000, 'unixepoch') AS time,
+    bar_ns AS time_ns,
+    (SELECT price FROM ticks WHERE ticks.symbol_id = bars.symbol_id AND ticks.time_ns = first_ns ORDER BY n LIMIT 1)
+        AS open,
+    high, low,
+    (SELECT price FROM ticks WHERE ticks.symbol_id = bars.symbol_id AND ticks.time_ns = last_ns ORDER BY n DESC LIMIT 1)
+        AS close,
+    volume, count
+FROM bars JOIN symbols ON symbols.id = bars.symbol_id;
+";
+
+/// The version of the schema that this program makes.
+const VERSION: i64 = STEPS.len() as i64;
+
+/// Refuses what is not ours, and what a later program made, before anything is changed. The version found.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let failed = |error| open_error(path, &error);
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
+    let (version, application_id) = (number("user_version")?, number("application_id")?);
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    let store = shown_path(path);
+    let is_empty = objects == 0 && version == 0;
+    if !is_empty && application_id != APPLICATION_ID {
+        let cause = "it is another program's database".to_owned();
+        return Err(OpenError::Final(KeepError::Foreign { store, cause }));
+    }
+    if version > VERSION {
+        return Err(OpenError::Final(KeepError::Newer { store, found: version, known: VERSION }));
+    }
+    Ok(version)
+}
+
+/// Takes the steps that are missing, each in a transaction of its own.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    loop {
+        let version = check(connection, path)?;
+        let Some(step) = STEPS.get(usize::try_from(version).unwrap_or(0)) else { return Ok(()) };
+        take_step(connection, version, step).map_err(|error| open_error(path, &error))?;
+    }
+}
+
+fn take_step(connection: &mut Connection, from: i64, step: &str) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != from {
+        // Another process took it while this one waited.
+        return Ok(());
+    }
+    transaction.execute_batch(step)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", from + 1)?;
+    transaction.commit()
+}

@@ -1,0 +1,206 @@
+//! Where a store is, as a user writes it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use thiserror::Error;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+
+use crate::model::display_safe;
+
+/// Where a store is. Shown, it never tells a password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// One file: `sqlite:ticks.db`, `sqlite:///var/lib/ticks.db`.
+    Sqlite(PathBuf),
+    /// A server: `postgres://user:password@host:5432/database`.
+    Postgres(PostgresUrl),
+}
+
+/// A database on a PostgreSQL server. Shown, it never tells its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl {
+    config: Config,
+}
+
+/// Why a text names no store. None of these repeats the text: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum StoreUrlError {
+    /// A scheme that is not served.
+    #[error("stores are written as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    Scheme,
+    /// `mongodb://`.
+    #[error("there is no store in MongoDB; there are sqlite:FILE and postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    Mongo,
+    /// `sqlite:` and nothing behind it, or memory.
+    #[error("sqlite: needs the name of a file, such as sqlite:ticks.db")]
+    SqliteFile,
+    /// `postgres://` that does not parse.
+    #[error(
+        "this is no address of a PostgreSQL database; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with the \
+         signs @ : / ? # % in user and password as %40 %3A %2F %3F %23 %25"
+    )]
+    Postgres,
+    /// `postgres://` without a host.
+    #[error("the address of the PostgreSQL database names no host, such as postgres://USER@localhost/DATABASE")]
+    Host,
+    /// `sslmode=require` and stricter.
+    #[error(
+        "PostgreSQL is spoken to without TLS only, and the address demands it; take out sslmode, and reach a distant \
+         server through a tunnel, such as ssh -L"
+    )]
+    Tls,
+}
+
+impl PostgresUrl {
+    /// What the client needs, password included.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl FromStr for PostgresUrl {
+    type Err = StoreUrlError;
+
+    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
+        // The client knows none of the stricter modes, and would call them unknown values.
+        if text.contains("sslmode=verify") {
+            return Err(StoreUrlError::Tls);
+        }
+        let mut config = Config::from_str(text).map_err(|_| StoreUrlError::Postgres)?;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(StoreUrlError::Tls);
+        }
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(StoreUrlError::Host);
+        }
+        config.ssl_mode(SslMode::Disable);
+        Ok(Self { config })
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = StoreUrlError;
+
+    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return text.parse().map(Self::Postgres);
+        }
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            // A store in memory would keep nothing.
+            return if path.is_empty() || path == ":memory:" {
+                Err(StoreUrlError::SqliteFile)
+            } else {
+                Ok(Self::Sqlite(PathBuf::from(path)))
+            };
+        }
+        let is_mongo = text.starts_with("mongodb:") || text.starts_with("mongodb+srv:");
+        Err(if is_mongo { StoreUrlError::Mongo } else { StoreUrlError::Scheme })
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config } = self;
+        f.write_str("postgres://")?;
+        if let Some(user) = config.get_user() {
+            write!(f, "{}@", display_safe(user))?;
+        }
+        let ports = config.get_ports();
+        let hosts = config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => display_safe(name).into_owned(),
+            #[cfg(unix)]
+            Host::Unix(path) => shown_path(path),
+        });
+        let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
+        let places: Vec<String> = if config.get_hosts().is_empty() { addresses.collect() } else { hosts.collect() };
+        for (number, place) in places.iter().enumerate() {
+            f.write_str(if number > 0 { "," } else { "" })?;
+            f.write_str(place)?;
+            if let Some(port) = ports.get(number).or(ports.first()) {
+                write!(f, ":{port}")?;
+            }
+        }
+        match config.get_dbname() {
+            Some(name) => write!(f, "/{}", display_safe(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+pub(super) fn shown_path(path: &Path) -> String {
+    display_safe(&path.display().to_string()).into_owned()
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", shown_path(path)),
+            Self::Postgres(url) => url.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_in_each_usual_way() {
+        for (text, path) in [
+            ("sqlite:ticks.db", "ticks.db"),
+            ("sqlite:///var/lib/ticks.db", "/var/lib/ticks.db"),
+            ("sqlite:/var/lib/ticks.db", "/var/lib/ticks.db"),
+            ("sqlite://ticks.db", "ticks.db"),
+            ("sqlite:a b?c#d.db", "a b?c#d.db"),
+        ] {
+            assert_eq!(text.parse(), Ok(StoreUrl::Sqlite(path.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_there_is_and_never_repeats_the_text() {
+        for (text, error) in [
+            ("", StoreUrlError::Scheme),
+            ("ticks.db", StoreUrlError::Scheme),
+            ("mysql://u:secret@h/d", StoreUrlError::Scheme),
+            ("mongodb://u:secret@h/d", StoreUrlError::Mongo),
+            ("mongodb+srv://u:secret@h/d", StoreUrlError::Mongo),
+            ("sqlite:", StoreUrlError::SqliteFile),
+            ("sqlite::memory:", StoreUrlError::SqliteFile),
+            ("postgres://u:secret@h:port/d", StoreUrlError::Postgres),
+            ("postgres://u:sec?ret=secret@h/d", StoreUrlError::Postgres),
+            ("postgres:///d?user=secret", StoreUrlError::Host),
+            ("postgres://u:secret@h/d?sslmode=require", StoreUrlError::Tls),
+            ("postgresql://u:secret@h/d?sslmode=verify-full", StoreUrlError::Tls),
+        ] {
+            assert_eq!(text.parse::<StoreUrl>(), Err(error), "{text}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
+        assert!(StoreUrlError::Mongo.to_string().contains("sqlite:FILE"), "{}", StoreUrlError::Mongo);
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url: StoreUrl = "postgresql://me:s3cret%40@db.example:6432,other/ticks?connect_timeout=3".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://me@db.example:6432,other:6432/ticks");
+        assert_eq!(format!("{url:?}"), url.to_string());
+        let url: StoreUrl = "postgres://me@%2Frun%2Fpg/ticks?password=s3cret".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://me@/run/pg:5432/ticks".replace(":5432", ""));
+    }
+}
