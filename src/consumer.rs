@@ -10,6 +10,7 @@ mod export;
 mod format;
 mod gather;
 mod ingest;
+mod keeping;
 mod meters;
 mod picture;
 mod remembered;
@@ -18,6 +19,7 @@ mod screen;
 mod settings;
 mod shared;
 mod snapshot;
+mod sources;
 
 use std::io;
 use std::sync::Arc;
@@ -31,8 +33,8 @@ use tracing::{debug, info};
 
 pub use alerting::{AlertError, HooksReport};
 pub use args::{
-    Args, ArgsError, AxisChoice, Config, ExportFormat, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat,
-    StatsFormat, TerminalConfig, ThemeChoice, ViewChoice,
+    Args, ArgsError, AxisChoice, Config, DurableArgs, DurableError, ExportFormat, GroupConfig, Kept, KindChoice,
+    LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat, StreamConfig, TerminalConfig, ThemeChoice, ViewChoice,
 };
 pub use meters::{FramesReport, LatencyReport};
 pub use remembered::{RememberError, Remembered};
@@ -43,11 +45,12 @@ pub use snapshot::SnapshotError;
 /// Why there is no export.
 pub use crate::store::StoreError as ExportError;
 
-use crate::bus::{BusError, Target, subscribe};
+use crate::bus::{BusError, Target};
 use crate::cli;
-use crate::model::{Decoder, display_safe};
+use crate::model::display_safe;
 use crate::plot::{Painter, PlotError};
 use crate::series::{Book, BookConfig, History};
+use crate::store::keep::{KeepError, KeepStatus};
 use crate::terminal::TerminalError;
 use crate::window::WindowError;
 use alerting::{Alerting, Desk};
@@ -55,7 +58,7 @@ use console::Console;
 use controls::Controls;
 use demo::DemoError;
 use gather::Surface;
-use ingest::Ingest;
+use keeping::Keeping;
 use meters::SETTLE_EVERY;
 use picture::{Picture, View};
 use screen::Screen;
@@ -69,6 +72,14 @@ const WORKERS: usize = 2;
 
 /// How long the network side may take to end. Users are promised a clean end within a second.
 const END_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// How long the store may take at the end to commit what nobody else has: ticks of channels that wait for it. What comes
+/// from streams is there for the next run.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Ticks of a symbol that are taken from the store at the start, at most: as many as anybody looks at before the first
+/// new tick.
+const RESTORED_MAX: usize = 100_000;
 
 /// Why a run failed.
 #[derive(Debug, Error)]
@@ -91,6 +102,9 @@ pub enum ConsumerError {
     /// No subscription.
     #[error(transparent)]
     Subscribe(#[from] BusError),
+    /// No store.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     /// No picture.
     #[error("the chart cannot be drawn")]
     Plot(#[from] PlotError),
@@ -109,7 +123,9 @@ impl ConsumerError {
     /// Exit status: 2 where the surroundings are at fault, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoWindow(_) | Self::NoTerminal | Self::Terminal(TerminalError::Open(_)) => cli::EXIT_USAGE,
+            Self::NoWindow(_) | Self::NoTerminal | Self::Keep(_) | Self::Terminal(TerminalError::Open(_)) => {
+                cli::EXIT_USAGE
+            }
             _ => cli::EXIT_FAILURE,
         }
     }
@@ -128,8 +144,13 @@ pub fn run(
         symbols_max: config.symbols_max,
         history: history(config.history),
     });
+    let in_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
+    let book = if in_group { book.shared() } else { book };
     let shared = Shared::new(book).watching(Alerting::new(config.alerts.clone(), config.on_alert.is_some()));
     let shared = Arc::new(shared);
+    if let Some(store) = &config.store {
+        shared.keep_in(Keeping::open(store)?);
+    }
     // A display that is missing must be said before anything is connected.
     let front = Front::open(config, &shared)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -164,6 +185,9 @@ pub fn run(
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
+    if let Some(keeping) = shared.keeping() {
+        tell_kept(&keeping.close(if config.stream.is_some() { END_TIMEOUT } else { COMMIT_TIMEOUT }));
+    }
     if let Some(desk) = desk {
         runtime.block_on(desk.end());
     }
@@ -270,15 +294,46 @@ fn spawn_network(
     stop: &Arc<watch::Sender<bool>>,
     rng: ChaCha8Rng,
 ) -> tokio::task::JoinHandle<Result<(), BusError>> {
-    let (target, channels) = (target.clone(), config.channels.clone());
-    let mut ingest = Ingest::new(Arc::clone(shared), Decoder::new(config.fields.clone()));
-    let stop = Arc::clone(stop);
+    let (config, target, shared, stop) = (config.clone(), target.clone(), Arc::clone(shared), Arc::clone(stop));
     runtime.spawn(async move {
-        let outcome = subscribe(&target, &channels, &mut ingest, stop.subscribe(), rng).await;
+        let mut stopped = stop.subscribe();
+        let restored = tokio::select! {
+            () = restore(&config, &shared) => true,
+            // The sender lives as long as this task, so an error cannot come; it would be an end as well.
+            _ = stopped.wait_for(|stop| *stop) => false,
+        };
+        let outcome = if restored { sources::read(config, target, shared, stopped, rng).await } else { Ok(()) };
         // Without a subscription there is nothing left to show: the window closes and the error is said.
         let _ = stop.send(true);
         outcome
     })
+}
+
+/// Opens the chart on what the store holds, unless it is filled from further back in the stream anyway.
+async fn restore(config: &Config, shared: &Arc<Shared>) {
+    let Some(store) = &config.store else { return };
+    if config.stream.as_ref().is_some_and(|stream| stream.since.is_some()) {
+        return;
+    }
+    let (url, symbols, shared) = (store.url.clone(), config.symbols.clone(), Arc::clone(shared));
+    let ticks_max = history(config.history).ticks_max.min(RESTORED_MAX);
+    let restored = tokio::task::spawn_blocking(move || keeping::restore(&url, &symbols, ticks_max, &shared)).await;
+    match restored {
+        Ok(Ok(0)) => {}
+        Ok(Ok(count)) => info!("the chart opens on {count} ticks from {}", store.url),
+        Ok(Err(error)) => tracing::warn!("the chart opens empty: {error}"),
+        Err(error) => tracing::error!("a fault of our own while the store was read: {error}"),
+    }
+}
+
+/// Says what the end left unkept.
+fn tell_kept(status: &KeepStatus) {
+    let KeepStatus { written, duplicates, dropped, .. } = status;
+    if *dropped > 0 {
+        tracing::warn!("the store did not take {dropped} ticks; it has {written} new ones");
+    } else {
+        debug!(written, duplicates, "the store is closed");
+    }
 }
 
 /// Waits for the end; says now and then how it goes, and every change to those who asked for detail.

@@ -18,7 +18,7 @@ pub use decode::{Decoder, Reject, RejectCounts};
 pub use fields::{FieldMap, FieldMapError};
 pub use number::{parse_price, parse_timestamp};
 pub use stream_id::{StreamId, StreamIdError};
-pub use wire::{TimestampFormat, write_tick};
+pub use wire::{TimestampFormat, write_fields, write_tick};
 
 /// Longest accepted symbol, in bytes of UTF-8. Exchange symbols stay under 32; options and crypto pairs under 64.
 pub const SYMBOL_BYTES_MAX: usize = 64;

@@ -20,6 +20,8 @@ pub struct Surroundings {
     pub config_dir: Option<PathBuf>,
     /// Where this platform keeps what programs remember, such as `~/.local/state`.
     pub state_dir: Option<PathBuf>,
+    /// Where this platform keeps a user's data, such as `~/.local/share`.
+    pub data_dir: Option<PathBuf>,
     /// Whether standard output is a terminal.
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
@@ -29,12 +31,13 @@ pub struct Surroundings {
 impl Surroundings {
     /// Those of this process. For the binaries only: a library must not depend on its host's surroundings.
     pub fn of_process() -> Self {
-        let (config_dir, state_dir) = folders();
+        let [config_dir, state_dir, data_dir] = folders();
         Self {
             args: std::env::args_os().collect(),
             variables: std::env::vars_os().collect(),
             config_dir,
             state_dir,
+            data_dir,
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),
         }
@@ -69,12 +72,12 @@ impl Surroundings {
     }
 }
 
-/// Settings and state of this user.
-fn folders() -> (Option<PathBuf>, Option<PathBuf>) {
-    let Ok(native) = etcetera::base_strategy::choose_native_strategy() else { return (None, None) };
+/// Settings, state and data of this user.
+fn folders() -> [Option<PathBuf>; 3] {
+    let Ok(native) = etcetera::base_strategy::choose_native_strategy() else { return [None, None, None] };
     // On macOS, Library/Preferences is for property lists that the system itself manages.
     let config = if cfg!(target_os = "macos") { native.data_dir() } else { native.config_dir() };
     let state = native.state_dir().unwrap_or_else(|| native.data_dir());
     let absolute = |dir: PathBuf| Some(dir).filter(|dir: &PathBuf| Path::is_absolute(dir));
-    (absolute(config), absolute(state))
+    [config, state, native.data_dir()].map(absolute)
 }

@@ -1,8 +1,9 @@
 //! The consumer's command line, and the checked configuration it turns into.
 
 mod choices;
+mod durable;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -11,16 +12,19 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use crate::analysis::Rule;
-use crate::bus::{Channel, Endpoint, EndpointError, Target, TlsFiles};
+use crate::bus::{Channel, EndpointError, Target, TlsFiles};
 use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
 use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::remembered::Remembered;
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Scale, Size, Theme};
 use crate::store::HAS_PARQUET;
+use crate::store::keep::KeepConfig;
 use crate::terminal::Colors;
 use crate::view::{BarInterval, BarIntervalError};
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
+pub(super) use durable::STORE_FILE;
+pub use durable::{DurableArgs, DurableError, GroupConfig, StreamConfig};
 
 /// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 3 MB.
 pub(super) const HISTORY_TICKS: usize = 1_000_000;
@@ -68,14 +72,17 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = CHANNEL)]
     pub channel: Vec<String>,
     /// Redis server.
-    #[arg(help = "Redis server, as redis://[user:password@]host[:port], rediss:// with TLS, or unix:///path; a \
-                password is safer in REDIS_URL, where no list of processes shows it [default: this machine's, or a \
-                built-in one]")]
+    #[arg(help = "Redis server, as redis://[user:password@]host[:port], rediss:// with TLS, unix:///path, \
+                redis+cluster://host,host or redis+sentinel://host,host/name; a password is safer in REDIS_URL, where \
+                no list of processes shows it [default: this machine's, or a built-in one]")]
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
     /// Files for TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Streams, groups, clusters, stores.
+    #[command(flatten)]
+    pub durable: DurableArgs,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
     #[arg(long, value_name = "PORT", default_value_t = LOCAL_PORT, value_parser = parse_port)]
     #[arg(allow_negative_numbers = true)]
@@ -202,6 +209,12 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// Which server.
     pub target: Target,
+    /// What is read from a stream in place of the channels.
+    pub stream: Option<StreamConfig>,
+    /// In a cluster: shards of a channel or stream.
+    pub shards: u16,
+    /// Where ticks are kept.
+    pub store: Option<KeepConfig>,
     /// Visible span; `None` grows with the data.
     pub window: Option<Duration>,
     /// Bound per symbol.
@@ -322,6 +335,9 @@ pub enum ArgsError {
     /// `--alert`.
     #[error(transparent)]
     Alert(#[from] AlertError),
+    /// Streams, groups, clusters, stores.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
 }
 
 /// A configuration for tests.
@@ -413,6 +429,11 @@ fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
 impl Args {
     /// Checks what clap cannot.
     pub fn into_config(self) -> Result<Config, ArgsError> {
+        self.into_config_in(None)
+    }
+
+    /// The same; `data_dir` is where this platform keeps a user's data.
+    pub fn into_config_in(self, data_dir: Option<&Path>) -> Result<Config, ArgsError> {
         let symbols = parse_symbols(&self.symbols)?;
         if self.max_symbols < symbols.len() {
             return Err(ArgsError::SymbolsMax { max: self.max_symbols, listed: symbols.len() });
@@ -424,21 +445,17 @@ impl Args {
         if self.window.is_some_and(|window| window.is_zero() || window > WINDOW_MAX) {
             return Err(ArgsError::Window);
         }
-        // An empty REDIS_URL is how shells unset a variable.
-        let url = self.redis.filter(|url| !url.trim().is_empty() && !self.demo);
-        let target = match url {
-            Some(url) => {
-                let [ca, cert, key] = self.tls.files();
-                Target::Given(Endpoint::parse_with(&url, &TlsFiles { ca, cert, key })?)
-            }
-            None => Target::Local { port: self.local_port },
-        };
+        let (stream, store) = (self.durable.stream()?, self.durable.store(data_dir)?);
+        let target = self.target()?;
         Ok(Config {
             demo: self.demo,
             symbols,
             interval: self.interval.unwrap_or_default(),
             channels: self.channel.iter().map(|name| Channel::parse(name)).collect(),
             target,
+            stream,
+            shards: self.durable.shards,
+            store,
             window: self.window,
             history: self.history.as_deref().map_or(Ok(Kept::Ticks(HISTORY_TICKS)), parse_history)?,
             symbols_max: self.max_symbols,
@@ -467,5 +484,21 @@ impl Args {
             remember_at: None,
             terminal: None,
         })
+    }
+
+    fn target(&self) -> Result<Target, ArgsError> {
+        // An empty REDIS_URL is how shells unset a variable.
+        let Some(url) = self.redis.as_deref().filter(|url| !url.trim().is_empty() && !self.demo) else {
+            let is_cluster = self.durable.cluster && !self.demo;
+            let local = Target::Local { port: self.local_port };
+            return if is_cluster { Err(DurableError::ClusterWithoutUrl.into()) } else { Ok(local) };
+        };
+        let [ca, cert, key] = self.tls.clone().files();
+        let target = Target::parse_with(url, self.durable.cluster, &TlsFiles { ca, cert, key })?;
+        let is_pattern = |name: &&String| matches!(Channel::parse(name), Channel::Pattern(_));
+        match self.channel.iter().find(is_pattern).filter(|_| target.is_cluster() && self.durable.stream.is_none()) {
+            Some(pattern) => Err(DurableError::ClusterPattern(pattern.clone()).into()),
+            None => Ok(target),
+        }
     }
 }

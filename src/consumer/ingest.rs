@@ -7,9 +7,11 @@ use tracing::warn;
 
 use crate::bus::{Delivery, Feed, Incoming, LinkState};
 use crate::consumer::alerting::{Unwatched, Watch, Watcher};
-use crate::consumer::shared::Shared;
-use crate::model::{Decoder, Reject, RejectCounts, TickView, Timestamp};
-use crate::series::Book;
+use crate::consumer::keeping::Keeping;
+use crate::consumer::shared::{Continuity, Shared};
+use crate::model::{Decoder, Reject, RejectCounts, StreamId, TickView, Timestamp};
+use crate::series::{Appended, Book};
+use crate::store::keep::KeptTick;
 
 /// Ticks taken in under one lock, at most: a tenth of a millisecond, so that a frame is not held up by a message that
 /// is an array of a hundred thousand.
@@ -21,19 +23,38 @@ const QUICK_BYTES_MAX: usize = 4_096;
 /// Least time between two log lines about rejected messages.
 const REJECTS_LOGGED_EVERY: Duration = Duration::from_secs(5);
 
-/// The network side's end of the book.
+/// The network side's end of the book. Where several connections bring ticks, each has its own.
 pub(super) struct Ingest {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    /// Which of the connections this is.
+    part: usize,
     decoder: Decoder,
     log: RejectLog,
     sampler: Sampler,
+    /// Where ticks are kept, if they are.
+    pub(super) keeping: Option<Arc<Keeping>>,
+    /// Ticks on their way there.
+    pub(super) to_keep: Vec<KeptTick>,
 }
 
 impl Ingest {
-    pub(super) fn new(shared: Arc<Shared>, decoder: Decoder) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, part: usize, decoder: Decoder, keeping: Option<Arc<Keeping>>) -> Self {
         let log = RejectLog { last: None, unlogged: 0, due: None };
-        Self { shared, decoder, log, sampler: Sampler { stride: 1, left: 1, taken: Vec::with_capacity(BATCH_TICKS) } }
+        let sampler = Sampler { stride: 1, left: 1, taken: Vec::with_capacity(BATCH_TICKS) };
+        Self { shared, part, decoder, log, sampler, keeping, to_keep: Vec::new() }
     }
+
+    /// Which of the connections this is.
+    pub(super) fn part(&self) -> usize {
+        self.part
+    }
+}
+
+/// Something that holds ticks.
+pub(super) struct Parcel<'a> {
+    /// The entry of a stream that it came in.
+    pub(super) id: Option<StreamId>,
+    pub(super) incoming: Incoming<'a>,
 }
 
 /// Every so manieth tick's event time, for the latency figure. Which ticks these are depends on their number alone.
@@ -69,14 +90,19 @@ struct Batch<'a, W> {
     book: Option<MutexGuard<'a, Book>>,
     ticks: usize,
     watch: W,
+    /// Where ticks are to be kept.
+    to_keep: Option<&'a mut Vec<KeptTick>>,
 }
 
 impl<W: Watch> Batch<'_, W> {
     #[inline]
-    fn append(&mut self, tick: &TickView<'_>) {
+    fn append(&mut self, tick: &TickView<'_>, id: Option<StreamId>) {
         let book = self.book.get_or_insert_with(|| self.shared.book());
         let appended = book.append_view(tick, self.arrival);
         self.watch.saw(tick, appended, book);
+        if let Some(to_keep) = self.to_keep.as_deref_mut().filter(|_| appended != Appended::Ignored) {
+            to_keep.push(kept(tick, id));
+        }
         self.sampler.offer(tick.timestamp);
         self.ticks += 1;
         if self.ticks >= BATCH_TICKS {
@@ -100,23 +126,55 @@ impl<W: Watch> Batch<'_, W> {
     }
 }
 
+fn kept(tick: &TickView<'_>, id: Option<StreamId>) -> KeptTick {
+    KeptTick {
+        symbol: tick.symbol.as_str().into(),
+        time_ns: tick.timestamp.as_nanos(),
+        price: tick.price.get(),
+        size: tick.size,
+        source: tick.source.map(|source| source.as_str().into()),
+        seq: tick.seq,
+        id,
+    }
+}
+
 impl Ingest {
-    /// Takes a delivery in. There is one such function with rules and one without, so that a tick that nobody watches
-    /// costs nothing more.
-    fn take_watched(shared: &Shared, parts: Parts<'_>, delivery: &mut Delivery<'_>, watch: impl Watch) {
-        let Parts { decoder, log, sampler } = parts;
+    /// Takes parcels in. Ids of those in which nothing was a tick go to `hopeless`.
+    pub(super) fn take_in<'a>(&mut self, parcels: impl Iterator<Item = Parcel<'a>>, hopeless: &mut Vec<StreamId>) {
+        let Self { shared, decoder, log, sampler, keeping, to_keep, .. } = self;
+        let to_keep = keeping.is_some().then_some(to_keep);
+        let parts = Parts { decoder, log, sampler, to_keep, hopeless };
+        if shared.alerting().is_idle() {
+            Self::take_watched(shared, parts, parcels, Unwatched);
+        } else {
+            Self::take_watched(shared, parts, parcels, Watcher::new(shared.alerting()));
+        }
+    }
+
+    /// There is one such function with rules and one without, so that a tick that nobody watches costs nothing more.
+    fn take_watched<'a>(
+        shared: &Shared,
+        parts: Parts<'_>,
+        parcels: impl Iterator<Item = Parcel<'a>>,
+        watch: impl Watch,
+    ) {
+        let Parts { decoder, log, sampler, to_keep, hopeless } = parts;
         let now = Timestamp::now();
         sampler.set_stride(shared.arrivals().stride());
         let mut rejects = RejectCounts::default();
-        let mut batch = Batch { shared, sampler, arrival: now, book: None, ticks: 0, watch };
-        for incoming in delivery {
+        let mut batch = Batch { shared, sampler, arrival: now, book: None, ticks: 0, watch, to_keep };
+        for Parcel { id, incoming } in parcels {
+            let mut has_tick = false;
             match incoming {
                 Incoming::Message(payload) => {
                     if payload.len() > QUICK_BYTES_MAX {
                         batch.close();
                     }
                     decoder.decode_borrowed(payload, now, |result| match result {
-                        Ok(tick) => batch.append(&tick),
+                        Ok(tick) => {
+                            has_tick = true;
+                            batch.append(&tick, id);
+                        }
                         Err(cause) => {
                             rejects.add(cause);
                             log.note(cause, payload);
@@ -128,6 +186,9 @@ impl Ingest {
                     log.note(Reject::TooLong, b"");
                 }
             }
+            if let Some(id) = id.filter(|_| !has_tick) {
+                hopeless.push(id);
+            }
         }
         batch.close();
         if rejects.total() > 0 {
@@ -138,21 +199,24 @@ impl Ingest {
     }
 }
 
-/// What a delivery is taken in with.
+/// What parcels are taken in with.
 struct Parts<'a> {
     decoder: &'a mut Decoder,
     log: &'a mut RejectLog,
     sampler: &'a mut Sampler,
+    to_keep: Option<&'a mut Vec<KeptTick>>,
+    hopeless: &'a mut Vec<StreamId>,
 }
 
 impl Feed for Ingest {
     fn take(&mut self, delivery: &mut Delivery<'_>) {
-        let shared = &*self.shared;
-        let parts = Parts { decoder: &mut self.decoder, log: &mut self.log, sampler: &mut self.sampler };
-        if shared.alerting().is_idle() {
-            Self::take_watched(shared, parts, delivery, Unwatched);
-        } else {
-            Self::take_watched(shared, parts, delivery, Watcher::new(shared.alerting()));
+        let parcels = delivery.map(|incoming| Parcel { id: None, incoming });
+        // Messages have no ids.
+        self.take_in(parcels, &mut Vec::new());
+        if let Some(keeping) = &self.keeping
+            && !self.to_keep.is_empty()
+        {
+            keeping.offer(std::mem::take(&mut self.to_keep));
         }
     }
 
@@ -162,31 +226,7 @@ impl Feed for Ingest {
     }
 
     fn link(&mut self, state: LinkState) {
-        let mut link = self.shared.link();
-        match &state {
-            LinkState::Live => {
-                link.reconnects += u64::from(link.was_live);
-                link.was_live = true;
-            }
-            LinkState::Down(_) if link.state == LinkState::Live => {
-                let mut book = self.shared.book();
-                if let Some(newest) = book.newest_ns() {
-                    book.open_gap(newest);
-                }
-            }
-            LinkState::Down(_) | LinkState::Connecting => {}
-        }
-        let kind_changed = std::mem::discriminant(&link.state) != std::mem::discriminant(&state);
-        link.state = state;
-        if kind_changed {
-            link.since = Instant::now();
-        }
-        let is_live = link.state == LinkState::Live;
-        drop(link);
-        if is_live {
-            self.shared.alerting().live();
-        }
-        self.shared.touch();
+        self.shared.set_link(self.part, state, Continuity::Torn);
     }
 }
 

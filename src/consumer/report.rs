@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
@@ -25,6 +26,22 @@ pub struct SymbolReport {
     pub min: f64,
     /// Highest price.
     pub max: f64,
+}
+
+/// What became of ticks in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StoreReport {
+    /// Rows that were not there before.
+    pub written: u64,
+    /// Rows that were there already, or came twice.
+    pub duplicates: u64,
+    /// Rows that were given up: more waited than may, or the end came first.
+    pub dropped: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Figures of a whole run; `--stats json` prints them.
@@ -52,6 +69,18 @@ pub struct Report {
     pub reconnects: u64,
     /// Times the server cut the connection off because this reader fell behind.
     pub cut_off: u64,
+    /// Ticks that came from the store at the start; not among those received.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub restored: u64,
+    /// Entries that their stream gave up before they were read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub trimmed: u64,
+    /// Entries that were no ticks and went to the dead letters.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dead_letters: u64,
+    /// What became of ticks in the store; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreReport>,
     /// Length of the run, s.
     pub elapsed_s: f64,
     /// From timestamp to screen; absent without a window, and where no clock was comparable.
@@ -83,6 +112,7 @@ impl Report {
             let link = shared.link();
             (link.reconnects, link.cut_off)
         };
+        let restored = shared.restored().load(Ordering::Relaxed);
         let book = shared.book();
         let counters = book.counters();
         let of_symbol = |series: &crate::series::Series| {
@@ -99,7 +129,7 @@ impl Report {
             .filter_map(|(_, symbol, series)| Some((symbol.as_str().to_owned(), of_symbol(series)?)))
             .collect();
         Self {
-            received: counters.received,
+            received: counters.received.saturating_sub(restored),
             kept: counters.kept,
             evicted: counters.evicted,
             rejected,
@@ -110,6 +140,14 @@ impl Report {
             over_max_symbols: counters.over_symbols_max,
             reconnects,
             cut_off,
+            restored,
+            trimmed: shared.trimmed().load(Ordering::Relaxed),
+            dead_letters: shared.failed().load(Ordering::Relaxed),
+            store: shared.keeping().map(|keeping| {
+                let status = keeping.status();
+                let (written, duplicates, dropped) = (status.written, status.duplicates, status.dropped);
+                StoreReport { written, duplicates, dropped }
+            }),
             elapsed_s,
             latency_ms: meters.latency_report(),
             frames: meters.frames_report(),

@@ -19,6 +19,8 @@ pub struct Start {
     pub args: Args,
     settings: Settings,
     remembered: Remembered,
+    /// Where this platform keeps a user's data.
+    data_dir: Option<PathBuf>,
     /// Where this run may leave something for the next one.
     remember_at: Option<PathBuf>,
     warnings: Vec<String>,
@@ -54,7 +56,8 @@ impl Start {
         }
         // What a demo looks like is its own affair.
         let remember_at = remember_at.filter(|_| !args.demo);
-        Ok(Self { args, settings, remembered, remember_at, warnings })
+        let data_dir = surroundings.data_dir.clone();
+        Ok(Self { args, settings, remembered, data_dir, remember_at, warnings })
     }
 
     /// Logs what was set and is ignored.
@@ -67,7 +70,7 @@ impl Start {
 
     /// Checks what clap cannot. An error says where the setting stands that is wrong.
     pub fn into_config(self) -> Result<Config, Placed> {
-        let config = self.args.into_config().map_err(|error| self.settings.placed(error))?;
+        let config = self.args.into_config_in(self.data_dir.as_deref()).map_err(|error| self.settings.placed(error))?;
         Ok(Config { remembered: self.remembered, remember_at: self.remember_at, ..config })
     }
 }

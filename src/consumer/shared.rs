@@ -1,12 +1,13 @@
 //! What the network side and the drawing side share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::bus::LinkState;
 use crate::consumer::alerting::{Alerting, Fires};
+use crate::consumer::keeping::Keeping;
 use crate::model::{RejectCounts, Timestamp};
 use crate::series::Book;
 
@@ -27,6 +28,32 @@ pub(super) struct Link {
     /// Times the server cut it off because this reader fell behind.
     pub(super) cut_off: u64,
     pub(super) was_live: bool,
+    /// Each connection's own, where there are several.
+    parts: Vec<LinkState>,
+}
+
+impl Link {
+    /// What stands for all connections: the first that is down, else live only if all are.
+    fn overall(&self) -> LinkState {
+        let mut downs = self.parts.iter().filter(|part| matches!(part, LinkState::Down(_)));
+        match downs.next() {
+            Some(LinkState::Down(cause)) if self.parts.len() > 1 => {
+                LinkState::Down(format!("{cause} ({} of {} parts)", 1 + downs.count(), self.parts.len()))
+            }
+            Some(down) => down.clone(),
+            None if self.parts.iter().all(|part| *part == LinkState::Live) => LinkState::Live,
+            None => LinkState::Connecting,
+        }
+    }
+}
+
+/// What a connection that is live again has missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Continuity {
+    /// Whatever was published while it was down.
+    Torn,
+    /// Nothing: it goes on where it was.
+    Whole,
 }
 
 /// Arrivals closer together than this belong to one burst.
@@ -114,6 +141,10 @@ pub(super) struct Shared {
     alerting: Alerting,
     /// Grows with everything that could change the picture, so that an idle window need not take any lock.
     revision: AtomicU64,
+    trimmed: AtomicU64,
+    failed: AtomicU64,
+    restored: AtomicU64,
+    keeping: OnceLock<Arc<Keeping>>,
     /// The drawing thread, woken from its idle wait by whatever changes the picture.
     drawer: OnceLock<Thread>,
 }
@@ -125,8 +156,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub(super) fn new(book: Book) -> Self {
-        let link =
-            Link { state: LinkState::Connecting, since: Instant::now(), reconnects: 0, cut_off: 0, was_live: false };
+        let link = Link {
+            state: LinkState::Connecting,
+            since: Instant::now(),
+            reconnects: 0,
+            cut_off: 0,
+            was_live: false,
+            parts: vec![LinkState::Connecting],
+        };
         Self {
             book: Mutex::new(book),
             rejects: Mutex::default(),
@@ -135,7 +172,77 @@ impl Shared {
             alerting: Alerting::new(Vec::new(), false),
             revision: AtomicU64::new(0),
             drawer: OnceLock::new(),
+            trimmed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            restored: AtomicU64::new(0),
+            keeping: OnceLock::new(),
         }
+    }
+
+    /// So many connections will bring ticks.
+    pub(super) fn expect_parts(&self, count: usize) {
+        self.link().parts = vec![LinkState::Connecting; count.max(1)];
+    }
+
+    /// A connection's state has changed.
+    pub(super) fn set_link(&self, part: usize, state: LinkState, continuity: Continuity) {
+        let mut link = self.link();
+        if let Some(known) = link.parts.get_mut(part) {
+            *known = state;
+        }
+        let state = link.overall();
+        match (&state, &link.state) {
+            (LinkState::Live, before) if *before != LinkState::Live => {
+                link.reconnects += u64::from(link.was_live);
+                link.was_live = true;
+                if continuity == Continuity::Whole {
+                    self.book().heal_disconnections();
+                }
+            }
+            (LinkState::Down(_), LinkState::Live) => {
+                let mut book = self.book();
+                if let Some(newest) = book.newest_ns() {
+                    book.open_gap(newest);
+                }
+            }
+            _ => {}
+        }
+        if std::mem::discriminant(&link.state) != std::mem::discriminant(&state) {
+            link.since = Instant::now();
+        }
+        let is_live = state == LinkState::Live;
+        link.state = state;
+        drop(link);
+        if is_live {
+            self.alerting().live();
+        }
+        self.touch();
+    }
+
+    /// Entries that their stream gave up before they were read, so far.
+    pub(super) fn trimmed(&self) -> &AtomicU64 {
+        &self.trimmed
+    }
+
+    /// Entries that went to the dead letters, so far.
+    pub(super) fn failed(&self) -> &AtomicU64 {
+        &self.failed
+    }
+
+    /// Ticks that came from the store at the start.
+    pub(super) fn restored(&self) -> &AtomicU64 {
+        &self.restored
+    }
+
+    /// Where ticks are kept, if they are.
+    pub(super) fn keeping(&self) -> Option<&Arc<Keeping>> {
+        self.keeping.get()
+    }
+
+    /// From now on ticks are kept.
+    pub(super) fn keep_in(&self, keeping: Arc<Keeping>) {
+        // There is one store a process, named before the first tick comes.
+        let _ = self.keeping.set(keeping);
     }
 
     /// With rules that ticks are held against.

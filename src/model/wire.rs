@@ -50,6 +50,23 @@ pub fn write_tick(out: &mut Vec<u8>, tick: &Tick, format: TimestampFormat) {
     out.push(b'}');
 }
 
+/// Appends an object of `fields`, names and values as they came, to `out`: numbers as numbers, all else as text. Symbol
+/// and source are text whatever they look like. Bytes that are no UTF-8 are replaced.
+pub fn write_fields(out: &mut Vec<u8>, fields: &[(&[u8], &[u8])]) {
+    for (at, (name, value)) in fields.iter().enumerate() {
+        out.push(if at == 0 { b'{' } else { b',' });
+        write_string(out, &String::from_utf8_lossy(name));
+        out.push(b':');
+        let is_text = matches!(*name, b"symbol" | b"source");
+        if !is_text && serde_json::from_slice::<serde_json::Number>(value).is_ok() {
+            out.extend_from_slice(value);
+        } else {
+            write_string(out, &String::from_utf8_lossy(value));
+        }
+    }
+    out.extend_from_slice(if fields.is_empty() { b"{}" } else { b"}" });
+}
+
 fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
@@ -156,6 +173,21 @@ mod tests {
 
     fn number(value: f64) -> String {
         written(|out| write_number(out, value))
+    }
+
+    #[test]
+    fn the_fields_of_an_entry_become_an_object() {
+        let object = |fields: &[(&[u8], &[u8])]| {
+            let mut out = Vec::new();
+            write_fields(&mut out, fields);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(object(&[]), "{}");
+        assert_eq!(
+            object(&[(b"symbol", b"700"), (b"price", b"187.20"), (b"timestamp", b"1732000000.5"), (b"note", b"a\"b")]),
+            r#"{"symbol":"700","price":187.20,"timestamp":1732000000.5,"note":"a\"b"}"#
+        );
+        assert_eq!(object(&[(b"price", b"NaN"), (b"x", b"\xff 1")]), "{\"price\":\"NaN\",\"x\":\"\u{fffd} 1\"}");
     }
 
     #[test]

@@ -136,6 +136,8 @@ pub struct Book {
     /// Newest event time when quiet symbols were last looked through.
     swept_ns: i64,
     last_arrival: Option<Timestamp>,
+    /// Other readers take the rest of what the producers send.
+    is_shared: bool,
 }
 
 impl Book {
@@ -154,6 +156,7 @@ impl Book {
             newest_ns: None,
             swept_ns: i64::MIN,
             last_arrival: None,
+            is_shared: false,
         };
         for symbol in symbols {
             if !book.ids.contains_key(symbol.as_str().as_bytes()) {
@@ -161,6 +164,13 @@ impl Book {
             }
         }
         book
+    }
+
+    /// For one of several readers who share what the producers send: numbers that do not come went to another one and
+    /// are no loss.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
     }
 
     /// Takes in a tick that came at `arrival`. An open gap ends here.
@@ -230,6 +240,7 @@ impl Book {
         let mark = self.gaps.mark_for(start_ns);
         match self.loss.observe(source, seq, time_ns, mark) {
             Verdict::Fresh { lost: 0 } | Verdict::Late { mark: None } => false,
+            Verdict::Fresh { .. } | Verdict::Late { .. } if self.is_shared => false,
             Verdict::Fresh { lost } => {
                 self.add_loss(lost, start_ns, time_ns);
                 false
@@ -295,6 +306,14 @@ impl Book {
     /// nothing while a gap is open.
     pub fn open_gap(&mut self, start_ns: i64) {
         if self.gaps.open(start_ns) {
+            self.revision += 1;
+        }
+    }
+
+    /// All that was published while the connection was down has come, or will come next: what stays of such gaps is what
+    /// the running numbers miss.
+    pub fn heal_disconnections(&mut self) {
+        if self.gaps.heal_disconnections() {
             self.revision += 1;
         }
     }

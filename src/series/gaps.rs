@@ -87,6 +87,18 @@ impl Gaps {
         }
     }
 
+    /// All that was published while the connection was down has come after all: what stays of such gaps is what the
+    /// running numbers miss. `true` when that changes something.
+    pub(super) fn heal_disconnections(&mut self) -> bool {
+        let mut healed = false;
+        for gap in self.list.iter_mut().filter(|gap| gap.cause == GapCause::Disconnected) {
+            gap.cause = GapCause::Lost;
+            gap.end_ns.get_or_insert(gap.start_ns);
+            healed = true;
+        }
+        healed
+    }
+
     /// Whether the last gap takes in a loss that begins at `start_ns`: it is open, or no tick lies between the two.
     fn takes_loss(&self, start_ns: i64) -> bool {
         self.list.back().is_some_and(|gap| gap.end_ns.is_none_or(|end| gap.cause == GapCause::Lost && start_ns <= end))

@@ -277,6 +277,12 @@ impl Keeper {
         }
     }
 
+    /// Hands a batch over whole, also beyond the bound: for those who [waited for room](Self::room) before they asked a
+    /// stream for as much. After [`close`](Self::close), rows are dropped and counted.
+    pub fn put(&self, batch: KeptBatch) {
+        self.handle.queue.put(batch);
+    }
+
     /// Whether fewer rows wait than may.
     pub fn has_room(&self) -> bool {
         self.handle.queue.has_room()

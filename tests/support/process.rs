@@ -32,7 +32,8 @@ const ENV_REMOVED: &[&str] = &[
 const OWN_PREFIX: &str = "TICKSCOPE_";
 
 /// Where the programs look for the user's settings and keep what they remember.
-pub const FOLDERS: [(&str, &str); 2] = [("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")];
+pub const FOLDERS: [(&str, &str); 3] =
+    [("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state"), ("XDG_DATA_HOME", "data")];
 
 /// A program about to be started.
 pub struct Launch {

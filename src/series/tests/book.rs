@@ -264,3 +264,32 @@ proptest! {
         prop_assert!(book.iter().all(|(_, _, series)| series.len() <= ticks_max));
     }
 }
+
+#[test]
+fn what_came_after_all_is_no_gap_any_more() {
+    let mut book = book(&[], 9, EVERYTHING);
+    append(&mut book, &numbered("p", 1, 100));
+    book.open_gap(100);
+    book.heal_disconnections();
+    assert!(!book.is_gap_open() && book.gaps().count() == 0);
+    book.open_gap(100);
+    append(&mut book, &numbered("p", 4, 400));
+    book.heal_disconnections();
+    let lost = Gap { start_ns: 100, end_ns: Some(400), lost: 2, cause: GapCause::Lost };
+    assert!(book.gaps().eq([&lost]), "what the numbers miss stays");
+}
+
+#[test]
+fn one_of_several_readers_misses_nothing_that_another_one_has() {
+    let mut book = book(&[], 9, EVERYTHING).shared();
+    for (seq, expected) in [
+        (1, Appended::InOrder),
+        (5, Appended::InOrder),
+        (3, Appended::Reordered),
+        (3, Appended::Duplicate),
+        (9, Appended::InOrder),
+    ] {
+        assert_eq!(append(&mut book, &numbered("p", seq, seq as i64 * 10)), expected);
+    }
+    assert_eq!((book.counters().lost, book.gaps().count()), (0, 0));
+}

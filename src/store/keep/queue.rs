@@ -116,6 +116,15 @@ impl Queue {
         Ok(())
     }
 
+    pub(super) fn put(&self, batch: KeptBatch) {
+        let mut state = self.lock();
+        if state.closing {
+            state.dropped += batch.ticks.len() as u64;
+        } else {
+            self.take_in(state, batch);
+        }
+    }
+
     fn take_in(&self, mut state: MutexGuard<'_, State>, batch: KeptBatch) {
         state.waiting += batch.ticks.len();
         state.load += load(&batch);
