@@ -47,8 +47,11 @@ pub(super) fn advice(reply: &str) -> Option<&'static str> {
     let advice = match reply.split(' ').next().unwrap_or_default() {
         "NOAUTH" => "Give the password in the URL: redis://:password@host, or in REDIS_URL",
         "WRONGPASS" => "Check user and password in the URL; special characters are written as %40 for @, %3A for :",
-        "NOPERM" => "Ask for an ACL rule that allows these channels, such as &stock_prices +subscribe +publish",
+        "NOPERM" => {
+            "Ask for an ACL rule that allows it, such as &stock_prices +subscribe +publish, or ~stock_ticks +@stream"
+        }
         "DENIED" => "The server is in protected mode: set a password there, or bind it to this machine's address",
+        "WRONGTYPE" => "What has the name of --stream there is no stream; choose another name",
         "NOPROTO" => "The server is older than Redis 6: leave protocol=resp3 out of the URL",
         "ERR" if reply.contains("AUTH") => "Leave the password out of the URL, or check how the server is set up",
         _ => return None,
