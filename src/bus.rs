@@ -15,7 +15,7 @@ mod subscribe;
 mod tls;
 
 pub use backoff::Backoff;
-pub use broker::{Broker, BrokerLimits, BrokerStats};
+pub use broker::{Broker, BrokerClock, BrokerLimits, BrokerStats};
 pub use endpoint::{Endpoint, EndpointError, Target};
 pub use local::{Local, LocalError, Role};
 pub use publish::{Batch, Echo, Link, Outbox, Overflow, Snapshot, publish};
