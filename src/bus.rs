@@ -25,7 +25,7 @@ mod target;
 mod tls;
 
 pub use backoff::Backoff;
-pub use broker::{Broker, BrokerLimits, BrokerStats};
+pub use broker::{Broker, BrokerClock, BrokerLimits, BrokerStats};
 pub use dial::{Dial, Dialled, Duplex};
 pub use endpoint::{Endpoint, EndpointError};
 pub use follow::{Entry, Following, Group, Handled, Reader, Since, follow};
