@@ -149,7 +149,8 @@ fn bench_postgres() {
             copied.push(start.elapsed());
             assert!(done, "psql failed");
         }
-        let ratios: Vec<f64> = kept.iter().zip(&copied).map(|(kept, copied)| copied.as_secs_f64() / kept.as_secs_f64()).collect();
+        let ratios: Vec<f64> =
+            kept.iter().zip(&copied).map(|(kept, copied)| copied.as_secs_f64() / kept.as_secs_f64()).collect();
         say(&format!("postgres, {symbols:>5} symbols: {}", rates(&mut kept)));
         say(&format!("psql \\copy of the same: {}; ratios {ratios:.2?}", rates(&mut copied)));
     }

@@ -9,7 +9,7 @@ mod support {
     pub mod wait;
 }
 
-mod keeping {
+mod kept {
     use super::support;
 
     pub mod files;

@@ -78,7 +78,8 @@ impl PostgresStore {
             client.batch_execute(end_former).await?;
             // Names of writers that are long gone serve nobody.
             client.batch_execute("DELETE FROM writers WHERE changed < now() - interval '30 days'").await?;
-            let add = "INSERT INTO writers (name, number, written, duplicates) VALUES ($1, 0, 0, 0) ON CONFLICT DO NOTHING";
+            let add =
+                "INSERT INTO writers (name, number, written, duplicates) VALUES ($1, 0, 0, 0) ON CONFLICT DO NOTHING";
             client.execute(add, &[&writer]).await.map(drop)
         });
         started.map_err(|failure| failure.at_open(url))?;

@@ -64,7 +64,9 @@ pub(super) fn run(queue: &Queue, config: &KeepConfig, report: &SyncSender<Result
     loop {
         let opened: Result<Box<dyn Backend>, OpenError> = match &config.url {
             StoreUrl::Sqlite(path) => SqliteStore::open(path).map(|store| Box::new(store) as Box<dyn Backend>),
-            StoreUrl::Postgres(url) => PostgresStore::open(url, &writer).map(|store| Box::new(store) as Box<dyn Backend>),
+            StoreUrl::Postgres(url) => {
+                PostgresStore::open(url, &writer).map(|store| Box::new(store) as Box<dyn Backend>)
+            }
         };
         let first = std::mem::take(&mut is_first);
         match opened {

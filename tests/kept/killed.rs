@@ -89,7 +89,7 @@ fn a_file_holds_exactly_what_its_checkpoint_says_whenever_the_writer_is_killed()
     let place = Place::file();
     let StoreUrl::Sqlite(path) = &place.url else { panic!("a file") };
     let address = format!("sqlite:{}", path.display());
-    let test = "keeping::killed::a_file_holds_exactly_what_its_checkpoint_says_whenever_the_writer_is_killed";
+    let test = "kept::killed::a_file_holds_exactly_what_its_checkpoint_says_whenever_the_writer_is_killed";
     kill_writers(test, &place, &address);
     assert_eq!(place.sql("PRAGMA integrity_check"), "ok");
 }
@@ -102,7 +102,7 @@ fn a_server_holds_exactly_what_its_checkpoint_says_whenever_the_writer_is_killed
     let server = Arc::new(PostgresServer::start());
     let place = Place::on(&server, "killed");
     let address = server.url("killed");
-    let test = "keeping::killed::a_server_holds_exactly_what_its_checkpoint_says_whenever_the_writer_is_killed";
+    let test = "kept::killed::a_server_holds_exactly_what_its_checkpoint_says_whenever_the_writer_is_killed";
     kill_writers(test, &place, &address);
 }
 

@@ -18,7 +18,7 @@ const DISK_BYTES: usize = 4 << 20;
 
 const FILLER_BYTES: usize = 3_300 << 10;
 
-const TICKS: i64 = 15_000;
+const TICKS: i64 = 40_000;
 
 fn ticks() -> Vec<KeptTick> {
     (0..TICKS).map(|n| bare("A", n, n as f64)).collect()
@@ -79,7 +79,7 @@ fn keep_through_trouble(path: &Path, make_room: impl FnOnce(&str)) {
 fn a_full_disk_is_waited_for() {
     let Some(disk) = SmallDisk::mount() else {
         // Without the right to mount, a limit of the file's size takes the disk's place.
-        return run_under_a_limit("keeping::full::a_file_that_may_not_grow_is_waited_for");
+        return run_under_a_limit("kept::full::a_file_that_may_not_grow_is_waited_for");
     };
     let filler = disk.dir.path().join("filler");
     fs::write(&filler, vec![7; FILLER_BYTES]).unwrap();
@@ -92,7 +92,7 @@ fn a_full_disk_is_waited_for() {
 #[test]
 fn a_disk_that_is_full_from_the_start_is_waited_for() {
     let Some(disk) = SmallDisk::mount() else {
-        return run_under_a_limit("keeping::full::a_file_that_may_not_grow_is_waited_for");
+        return run_under_a_limit("kept::full::a_file_that_may_not_grow_is_waited_for");
     };
     let filler = disk.dir.path().join("filler");
     // As much as there is.
@@ -103,7 +103,7 @@ fn a_disk_that_is_full_from_the_start_is_waited_for() {
 #[test]
 fn a_file_that_may_not_grow_is_waited_for() {
     let Ok(folder) = std::env::var(HELPER) else {
-        return run_under_a_limit("keeping::full::a_file_that_may_not_grow_is_waited_for");
+        return run_under_a_limit("kept::full::a_file_that_may_not_grow_is_waited_for");
     };
     let folder = PathBuf::from(folder);
     keep_through_trouble(&folder.join("ticks.db"), |_| {
@@ -125,7 +125,8 @@ fn run_under_a_limit(test: &str) {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let asked = poll(LIMIT, || (dir.path().join("failing").exists() || child.try_wait().unwrap().is_some()).then_some(()));
+    let asked =
+        poll(LIMIT, || (dir.path().join("failing").exists() || child.try_wait().unwrap().is_some()).then_some(()));
     assert!(asked.is_some() && child.try_wait().unwrap().is_none(), "the writer met no limit");
     let lifted = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=unlimited"]).status();
     assert!(lifted.is_ok_and(|status| status.success()), "prlimit");

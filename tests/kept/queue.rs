@@ -40,7 +40,10 @@ async fn a_server_that_is_away_is_waited_for_and_what_the_bound_drops_is_counted
     assert!(!keeper.has_room());
     let status = keeper.status();
     assert_eq!((status.waiting, status.dropped, status.written), (100, 25, 0), "{status:?}");
-    assert!(failing(&status).is_some_and(|cause| cause.contains("refused") && !cause.contains(PASSWORD_PART)), "{status:?}");
+    assert!(
+        failing(&status).is_some_and(|cause| cause.contains("refused") && !cause.contains(PASSWORD_PART)),
+        "{status:?}"
+    );
     let status = keeper.close(Duration::ZERO);
     assert_eq!((status.waiting, status.dropped), (0, 125), "{status:?}");
     assert_eq!(keeper.offer(heard(&ticks(3))), 3, "after the end nothing is taken");

@@ -27,7 +27,8 @@ pub struct Place {
 }
 
 enum Kind {
-    File(PathBuf, TempDir),
+    /// The folder goes with the place.
+    File(PathBuf, #[expect(dead_code, reason = "kept for its end")] TempDir),
     Server(Arc<PostgresServer>, String),
 }
 

@@ -13,23 +13,13 @@ fn id(text: &str) -> Option<StreamId> {
 #[test]
 fn what_goes_in_comes_out_to_the_bit() {
     on_both(|place| {
-        let mut ticks: Vec<_> = [
-            -0.0,
-            0.1 + 0.2,
-            5e-324,
-            f64::MAX,
-            -37.63,
-            1.0,
-            9_007_199_254_740_993.0,
-            1e300,
-            f64::MIN_POSITIVE,
-            100.0,
-        ]
-        .into_iter()
-        .enumerate()
-        .map(|(ms, price)| bare("A\"'\u{0}\u{2400}\u{1b}ü\n", ms as i64, price))
-        .collect();
-        ticks[1].size = Some(-0.0);
+        let mut ticks: Vec<_> =
+            [-0.0, 0.1 + 0.2, 5e-324, f64::MAX, -37.63, 1.0, 9_007_199_254_740_993.0, 1e300, f64::MIN_POSITIVE, 100.0]
+                .into_iter()
+                .enumerate()
+                .map(|(ms, price)| bare("A\"'\u{0}\u{2400}\u{1b}ü\n", ms as i64, price))
+                .collect();
+        ticks[1].size = Some(0.0);
         ticks[2].size = Some(0.1);
         ticks[3].source = Some("p\u{0}".into());
         ticks[4].seq = Some(u64::MAX);

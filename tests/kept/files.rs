@@ -23,7 +23,7 @@ CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE streams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, id_ms INTEGER, id_seq INTEGER);
 CREATE TABLE ticks (
     symbol_id INTEGER NOT NULL, time_ns INTEGER NOT NULL, origin INTEGER NOT NULL, major INTEGER NOT NULL,
-    minor INTEGER NOT NULL, part INTEGER NOT NULL, price REAL NOT NULL, n INTEGER NOT NULL, size REAL,
+    minor INTEGER NOT NULL, part INTEGER NOT NULL, price NOT NULL, n INTEGER NOT NULL, size REAL,
     source_id INTEGER, seq INTEGER, stream_id INTEGER, id_ms INTEGER, id_seq INTEGER,
     PRIMARY KEY (symbol_id, time_ns, origin, major, minor, part, price)
 ) WITHOUT ROWID;
