@@ -209,7 +209,9 @@ impl Drop for Broker {
 
 /// Accepts clients until `stopped` resolves. The clients' tasks live in here, so they end with it.
 async fn serve(
-    listener: Option<TcpListener>, mut attached: mpsc::UnboundedReceiver<Service>, hub: Arc<Hub>,
+    listener: Option<TcpListener>,
+    mut attached: mpsc::UnboundedReceiver<Service>,
+    hub: Arc<Hub>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut tasks = JoinSet::new();
@@ -259,7 +261,9 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
 
 /// Enters a client. The service is its connection's, or tells it that there are too many.
 fn admit(
-    mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr, hub: &Arc<Hub>,
+    mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    addr: SocketAddr,
+    hub: &Arc<Hub>,
 ) -> Service {
     match hub.admit(addr) {
         Some(client) => Box::pin(connection::serve(stream, Arc::clone(hub), client)),
