@@ -181,6 +181,9 @@ fn random_commands_have_the_same_answers() {
             );
             useful += usize::from(!expected.starts_with('-'));
         }
+        new.ask("FLUSHALL");
+        let memory = new.ask("INFO memory");
+        assert!(memory.contains("used_memory:0\r\n"), "seed {seed}: memory is not given back: {memory}");
         assert!(useful > COMMANDS * 3 / 4, "seed {seed}: only {useful} commands did something");
     }
 }
