@@ -101,6 +101,7 @@ impl SqliteStore {
     }
 
     fn try_commit(&mut self, batches: &[KeptBatch]) -> rusqlite::Result<(Tally, i64)> {
+        self.names.make_room();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (mut tally, mut newest_ns) = (Tally::default(), i64::MIN);
         // Other writers wait for this transaction, so nobody else takes the same numbers.
@@ -113,7 +114,7 @@ impl SqliteStore {
             for tick in &batch.ticks {
                 let symbol = number(&transaction, "symbols", &mut self.names.symbols, &tick.symbol)?;
                 let source = find_or_add(&transaction, "sources", &mut self.names.sources, tick.source.as_deref())?;
-                let row = rows.row(tick, Numbers { symbol_id: symbol, source_id: source, stream_id }, n);
+                let row = rows.row(tick, Numbers { symbol, source, stream: stream_id }, n);
                 let written = insert_row(&mut insert, tick, &row)?;
                 n += 1;
                 tally.written += written;
