@@ -9,8 +9,9 @@
 //! process: a broker that takes over begins empty. All of them together have at most
 //! [`BrokerLimits::stream_bytes_max`] bytes. There is no other type of value, no expiry, no script and no
 //! second database; a command for these is unknown. What differs from Redis where it does answer: KEYS and
-//! SCAN have an order (by name, and by age), HELP has its own words, COMMAND DOCS tells less, and a key that
-//! did not exist when WATCH named it counts as unchanged if it does not exist at EXEC.
+//! SCAN have an order (by name, and by age), HELP has its own words, COMMAND DOCS tells less, XINFO's
+//! `radix-tree-nodes` is what Redis's tree would have if it were built anew, and a key that did not exist
+//! when WATCH named it counts as unchanged if it does not exist at EXEC.
 //!
 //! Each client has one task, which alone touches its socket. A PUBLISH is encoded once for each protocol version in
 //! use and put, as one shared piece of memory, into the outbox of each subscriber. A subscriber that does not read
