@@ -344,9 +344,11 @@ impl Lane {
 }
 
 impl Segment {
-    /// Nothing in it is waited for. What lies within a hole has no number outside of it.
+    /// Nothing in it is waited for: all that is not done with lies within the hole.
     pub(super) fn is_done(&self, marks: &Marks) -> bool {
-        self.last != 0 && marks.covers(self.last) && (self.last <= marks.done || marks.covers(self.first))
+        let waited_from = self.first.max(marks.done + 1);
+        let within_hole = waited_from >= marks.hole_start && self.last < marks.hole_end;
+        self.last != 0 && (self.last <= marks.done || within_hole)
     }
 }
 
