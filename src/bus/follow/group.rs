@@ -18,7 +18,7 @@ use crate::bus::cause::Cause;
 use crate::bus::dialogue::{ANSWER_TIMEOUT, Dialogue};
 use crate::bus::follow::entry::{Entry, first_id, of_stream};
 use crate::bus::follow::{
-    Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Never, Reader, Since, begin, wait_for_room, warn_trimmed,
+    Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Never, Reader, Since, begin, warn_trimmed,
 };
 use crate::bus::locate::Locator;
 use crate::bus::reply::Value;
@@ -156,7 +156,10 @@ impl<R: Reader> Member<'_, R> {
                 let _ = timeout(BLOCK_SHORT, self.reader.progress()).await;
                 continue;
             }
-            wait_for_room(self.reader, &mut dialogue).await?;
+            // Not for longer: a store that is full is no reason to be robbed of what waits for it.
+            if timeout(BLOCK_SHORT, self.reader.room()).await.is_err() {
+                continue;
+            }
             self.read_new(&asks, &mut dialogue).await?;
         }
     }
@@ -188,9 +191,14 @@ impl<R: Reader> Member<'_, R> {
     async fn take_up(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
         let mut from = StreamId::START;
         loop {
-            wait_for_room(self.reader, dialogue).await?;
-            self.acknowledge(asks, dialogue).await?;
-            self.renew(asks, dialogue).await?;
+            loop {
+                let has_room = timeout(BLOCK_SHORT, self.reader.room()).await.is_ok();
+                self.acknowledge(asks, dialogue).await?;
+                self.renew(asks, dialogue).await?;
+                if has_room {
+                    break;
+                }
+            }
             let mut command = redis::cmd("XREADGROUP");
             command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
             command.arg("COUNT").arg(self.link.entries_max()).arg("STREAMS").arg(asks.stream).arg(from.to_string());
