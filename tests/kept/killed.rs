@@ -12,6 +12,7 @@ use tickscope::store::keep::{KeptBatch, KeptTick, StoreReader, StoreUrl};
 
 use super::stores::{LIMIT, Place, bare, keeper, wait_committed};
 use super::support::postgres::PostgresServer;
+use super::support::wait::wait_until;
 
 /// Tells the process that it is the one to be killed, and where to write.
 const HELPER: &str = "KEEPING_HELPER_URL";
@@ -65,8 +66,9 @@ fn check_prefix(url: &StoreUrl) -> u64 {
 
 fn kill_writers(test: &str, place: &Place, address: &str) {
     let mut random = ChaCha8Rng::seed_from_u64(6);
-    let mut reached = Vec::new();
-    for _ in 0..KILLS {
+    let mut reached = vec![0];
+    place.keep(Vec::new());
+    for round in 0..KILLS {
         let mut helper = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture"])
             .env(HELPER, address)
@@ -74,7 +76,14 @@ fn kill_writers(test: &str, place: &Place, address: &str) {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(random.random_range(5..700)));
+        if round % 2 == 0 {
+            // Half of the kills come at any instant of a writer's start, the others while it is at work.
+            let last = reached.last().copied().unwrap_or(0);
+            wait_until("the writer to be at work", LIMIT, || {
+                place.sql("SELECT coalesce(max(id_ms), 0) FROM streams").parse::<u64>().unwrap() > last
+            });
+        }
+        thread::sleep(Duration::from_millis(random.random_range(0..400)));
         assert_eq!(helper.try_wait().unwrap(), None, "the writer ended by itself");
         helper.kill().unwrap();
         helper.wait().unwrap();
@@ -82,7 +91,7 @@ fn kill_writers(test: &str, place: &Place, address: &str) {
     }
     assert!(reached.is_sorted(), "{reached:?}");
     let progress = reached.windows(2).filter(|pair| pair[0] < pair[1]).count();
-    assert!(progress >= 5, "the kills came before anything was written: {reached:?}");
+    assert!(progress as u32 >= KILLS / 2, "{reached:?}");
 }
 
 #[test]
