@@ -73,8 +73,8 @@ const WORKERS: usize = 2;
 /// How long the network side may take to end. Users are promised a clean end within a second.
 const END_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// How long the store may take at the end to commit what nobody else has: ticks of channels that wait for it. What comes
-/// from streams is there for the next run.
+/// How long the store may take at the end to commit what nobody else has: ticks of channels that wait for it. What
+/// comes from streams is there for the next run.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Ticks of a symbol that are taken from the store at the start, at most: as many as anybody looks at before the first
@@ -139,18 +139,7 @@ pub fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Report, ConsumerError> {
     let started = Instant::now();
-    let book = Book::new(BookConfig {
-        symbols: config.symbols.clone(),
-        symbols_max: config.symbols_max,
-        history: history(config.history),
-    });
-    let in_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
-    let book = if in_group { book.shared() } else { book };
-    let shared = Shared::new(book).watching(Alerting::new(config.alerts.clone(), config.on_alert.is_some()));
-    let shared = Arc::new(shared);
-    if let Some(store) = &config.store {
-        shared.keep_in(Keeping::open(store)?);
-    }
+    let shared = share(config)?;
     // A display that is missing must be said before anything is connected.
     let front = Front::open(config, &shared)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -211,6 +200,23 @@ pub fn run(
     let until = controls.until();
     let export_error = view.and_then(|view| export::write_asked(config, &shared, &view.scene, until).err());
     Ok(Report { snapshot_error, export_error, ..report })
+}
+
+/// The book, the rules, the store.
+fn share(config: &Config) -> Result<Arc<Shared>, ConsumerError> {
+    let book = Book::new(BookConfig {
+        symbols: config.symbols.clone(),
+        symbols_max: config.symbols_max,
+        history: history(config.history),
+    });
+    let in_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
+    let book = if in_group { book.shared() } else { book };
+    let shared = Shared::new(book).watching(Alerting::new(config.alerts.clone(), config.on_alert.is_some()));
+    let shared = Arc::new(shared);
+    if let Some(store) = &config.store {
+        shared.keep_in(Keeping::open(store)?);
+    }
+    Ok(shared)
 }
 
 /// Where the chart is shown.

@@ -1,4 +1,4 @@
-//! Reading a stream to its end and on, without a gap: what the server holds is read, whatever happened to the connection.
+//! Reading a stream to its end and on, without a gap, whatever happens to the connection.
 //!
 //! A stream is read from an id on, so a lost connection loses nothing: the next one asks for what comes behind the last
 //! entry that was handed on. Nothing is published to this reader that it could miss; it can never be cut off, and a

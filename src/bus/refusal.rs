@@ -48,7 +48,8 @@ pub(super) fn advice(reply: &str) -> Option<&'static str> {
         "NOAUTH" => "Give the password in the URL: redis://:password@host, or in REDIS_URL",
         "WRONGPASS" => "Check user and password in the URL; special characters are written as %40 for @, %3A for :",
         "NOPERM" if reply.contains("keys") || reply.contains("'xadd'") => {
-            "Ask for an ACL rule that allows this stream: ~stock_ticks* and +xadd to write, +xread to read, +@stream in a group"
+            "Ask for an ACL rule that allows this stream: ~stock_ticks*, with +xadd to write, +xread to read, +@stream \
+             in a group"
         }
         "NOPERM" if reply.contains("'cluster") => "Ask for an ACL rule that allows +cluster|slots, beside the channels",
         "NOPERM" => "Ask for an ACL rule that allows these channels, such as &stock_prices +subscribe +publish",

@@ -17,8 +17,8 @@ const RESTORED_AT_ONCE: usize = 4_096;
 /// A store, shared by all connections that bring ticks.
 pub(super) struct Keeping {
     keeper: Keeper,
-    /// The ticket that was given out last. Held while a batch is handed over, so that batches wait in the order of their
-    /// tickets, whichever connection they come from.
+    /// The ticket that was given out last. Held while a batch is handed over, so that batches wait in the order of
+    /// their tickets, whichever connection they come from.
     tickets: Mutex<u64>,
 }
 

@@ -310,8 +310,8 @@ impl Book {
         }
     }
 
-    /// All that was published while the connection was down has come, or will come next: what stays of such gaps is what
-    /// the running numbers miss.
+    /// All that was published while the connection was down has come, or will come next: what stays of such gaps is
+    /// what the running numbers miss.
     pub fn heal_disconnections(&mut self) {
         if self.gaps.heal_disconnections() {
             self.revision += 1;

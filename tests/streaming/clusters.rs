@@ -97,7 +97,7 @@ fn a_master_that_dies_is_replaced_and_every_entry_that_survives_is_read_once() {
     let account = publisher.wait(LIMIT).expect_code(0).json();
     assert_figures(&account, &[("sent", 12_000), ("dropped", 0)]);
     let held: BTreeSet<_> = entries(&cluster).into_iter().collect();
-    // The last entries may have died with the master, whose replica had not heard of them; the reader may have seen them.
+    // The last entries may have died with the master, whose replica had not heard of them; the reader may have.
     wait_until("all ticks", LIMIT, || received(&reader) >= held.len() as u64);
     let report = stop(reader);
     let figure = |name: &str| report[name].as_u64().unwrap();

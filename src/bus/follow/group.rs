@@ -6,7 +6,7 @@
 //! entry that was handed out too often, or cannot be understood, is moved to the dead letters with the reason, so that
 //! it holds nobody up. What the stream gave up before a member had dealt with it is counted.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -207,9 +207,14 @@ impl<R: Reader> Member<'_, R> {
             let Some((last, _)) = read.last() else { return Ok(()) };
             from = *last;
             let gone: Vec<StreamId> = read.iter().filter(|(_, entry)| entry.is_none()).map(|(id, _)| *id).collect();
-            let mine = read.into_iter().filter_map(|(id, entry)| entry.filter(|_| !self.held.contains(&id))).collect();
-            let failed = self.hand_on(mine);
-            self.bury(asks, dialogue, &failed).await?;
+            let fresh = read.into_iter().filter_map(|(id, entry)| entry.filter(|_| !self.held.contains(&id)));
+            let mine: Vec<DeadLetter> = fresh.map(|entry| DeadLetter::of(&entry, "", 0)).collect();
+            let counts = self.deliveries(asks, dialogue, &mine).await?;
+            // To read one's own once more does not count as a delivery, and it is one: whoever goes down over an entry
+            // and comes back under its name would take it for ever.
+            self.count_delivery(asks, dialogue, &counts).await?;
+            let counts = counts.into_iter().map(|(id, count)| (id, count + 1)).collect();
+            self.deal_with(asks, dialogue, &mine, &counts).await?;
             if !gone.is_empty() {
                 self.tell_trimmed(gone.len());
                 self.forget(asks, dialogue, &gone).await?;
@@ -343,27 +348,60 @@ impl<R: Reader> Member<'_, R> {
         }
         debug!("took over {} entries that another member had left", entries.len());
         let owned: Vec<DeadLetter> = entries.iter().map(|entry| DeadLetter::of(entry, "", 0)).collect();
-        let tired = self.handed_out_too_often(asks, dialogue, &owned).await?;
+        let counts = self.deliveries(asks, dialogue, &owned).await?;
         if gone > 0 {
             self.tell_trimmed(gone);
         }
-        let fresh = owned.iter().filter(|letter| !tired.iter().any(|(id, _)| *id == letter.id)).map(DeadLetter::entry);
-        let mut failed = self.hand_on(fresh.collect());
-        failed.extend(owned.iter().filter_map(|letter| {
-            let (_, deliveries) = tired.iter().find(|(id, _)| *id == letter.id)?;
-            Some(DeadLetter { reason: "handed out too often", deliveries: *deliveries, ..letter.clone() })
-        }));
-        self.bury(asks, dialogue, &failed).await
+        self.deal_with(asks, dialogue, &owned, &counts).await
     }
 
-    /// Those of the claimed entries that were handed out more often than is allowed, and how often that was.
-    async fn handed_out_too_often(
+    /// Hands on what was not handed out too often, and buries the rest.
+    async fn deal_with(
         &mut self,
         asks: &Asks<'_>,
         dialogue: &mut Dialogue,
         claimed: &[DeadLetter],
-    ) -> Result<Vec<(StreamId, u64)>, Cause> {
-        let (Some(first), Some(last)) = (claimed.first(), claimed.last()) else { return Ok(Vec::new()) };
+        counts: &BTreeMap<StreamId, u64>,
+    ) -> Result<(), Cause> {
+        let count = |id| counts.get(&id).copied().unwrap_or(0);
+        let (tired, fresh): (Vec<&DeadLetter>, Vec<&DeadLetter>) =
+            claimed.iter().partition(|letter| count(letter.id) > self.group.deliveries_max);
+        let mut failed = self.hand_on(fresh.into_iter().map(DeadLetter::entry).collect());
+        failed.extend(tired.into_iter().map(|letter| {
+            let deliveries = count(letter.id);
+            DeadLetter { reason: "handed out too often", deliveries, ..letter.clone() }
+        }));
+        self.bury(asks, dialogue, &failed).await
+    }
+
+    /// Counts one more delivery of each.
+    async fn count_delivery(
+        &mut self,
+        asks: &Asks<'_>,
+        dialogue: &mut Dialogue,
+        counts: &BTreeMap<StreamId, u64>,
+    ) -> Result<(), Cause> {
+        let distinct: BTreeSet<u64> = counts.values().copied().collect();
+        for count in distinct {
+            let ids: Vec<String> =
+                counts.iter().filter(|(_, own)| **own == count).map(|(id, _)| id.to_string()).collect();
+            for ids in ids.chunks(IDS_MAX) {
+                let mut command = self.command("XCLAIM");
+                command.arg(&self.group.member).arg(0).arg(ids).arg("RETRYCOUNT").arg(count + 1).arg("JUSTID");
+                ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How often each entry that this member holds between the first and the last of `claimed` was handed out.
+    async fn deliveries(
+        &mut self,
+        asks: &Asks<'_>,
+        dialogue: &mut Dialogue,
+        claimed: &[DeadLetter],
+    ) -> Result<BTreeMap<StreamId, u64>, Cause> {
+        let (Some(first), Some(last)) = (claimed.first(), claimed.last()) else { return Ok(BTreeMap::new()) };
         let mut command = self.command("XPENDING");
         // All that this member holds between the two is looked at.
         command.arg(first.id.to_string()).arg(last.id.to_string()).arg(OUTSTANDING_MAX + IDS_MAX);
@@ -373,7 +411,8 @@ impl<R: Reader> Member<'_, R> {
             let [id, _, _, deliveries] = pending.list() else { return None };
             Some((StreamId::from_bytes(id.text()?)?, deliveries.number()?))
         });
-        Ok(counts.filter(|(_, deliveries)| *deliveries > self.group.deliveries_max).collect())
+        let claimed: HashSet<StreamId> = claimed.iter().map(|letter| letter.id).collect();
+        Ok(counts.filter(|(id, _)| claimed.contains(id)).collect())
     }
 
     /// Moves entries to the dead letters.

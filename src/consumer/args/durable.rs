@@ -92,7 +92,8 @@ pub enum DurableError {
     Name(&'static str),
     /// `--since`.
     #[error(
-        "--since: {0:?} is neither a time back such as 1h, nor an entry's id such as 1732000000000-0, nor the word start"
+        "--since: {0:?} is neither a time back such as 1h, nor an entry's id such as 1732000000000-0, nor the word \
+         start"
     )]
     Since(String),
     /// `--cluster` alone.
