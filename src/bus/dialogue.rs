@@ -134,9 +134,8 @@ impl Dialogue {
         loop {
             while answered < count {
                 let heard = &self.buffer[end..self.filled];
-                let whole = skip_value(heard, 0, 0).map_err(|NotResp| match has_oversized(heard) {
-                    true => Cause::too_long(endpoint),
-                    false => Cause::not_redis(endpoint),
+                let whole = skip_value(heard, 0, 0).map_err(|NotResp| {
+                    if has_oversized(heard) { Cause::too_long(endpoint) } else { Cause::not_redis(endpoint) }
                 });
                 match whole? {
                     Some(length) => (answered, end) = (answered + 1, end + length),

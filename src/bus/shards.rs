@@ -38,7 +38,9 @@ mod tests {
         for masters in [3u16, 6] {
             let width = 16_384 / masters + 1;
             let mut counts = vec![0; usize::from(masters)];
-            slots.iter().for_each(|slot| counts[usize::from(slot / width)] += 1);
+            for slot in &slots {
+                counts[usize::from(slot / width)] += 1;
+            }
             assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
         }
     }

@@ -229,8 +229,8 @@ impl<R: Reader> Member<'_, R> {
         command.arg("COUNT").arg(self.link.entries_max()).arg("BLOCK").arg(block.as_millis() as u64);
         command.arg("STREAMS").arg(asks.stream).arg(">");
         let answer = self.ask_for_entries(asks, dialogue, &command, BLOCKED_ANSWER_MAX).await?;
-        let entries = of_stream(&answer).iter().filter_map(|value| Entry::read(value)?.1).collect();
-        let failed = self.hand_on(entries);
+        let entries: Vec<Entry<'_>> = of_stream(&answer).iter().filter_map(|value| Entry::read(value)?.1).collect();
+        let failed = self.hand_on(&entries);
         self.bury(asks, dialogue, &failed).await
     }
 
@@ -258,12 +258,12 @@ impl<R: Reader> Member<'_, R> {
     }
 
     /// Hands entries on; what will never be understood comes back, with the reason.
-    fn hand_on(&mut self, entries: Vec<Entry<'_>>) -> Vec<DeadLetter> {
+    fn hand_on(&mut self, entries: &[Entry<'_>]) -> Vec<DeadLetter> {
         if entries.is_empty() {
             return Vec::new();
         }
         self.link.has_delivered = true;
-        let handled = self.reader.take(&entries);
+        let handled = self.reader.take(entries);
         let why = |id: StreamId| handled.failed.iter().find(|(failed, _)| *failed == id).map(|(_, why)| *why);
         let (failed, ids): (Vec<_>, Vec<_>) = if handled.failed.is_empty() {
             (Vec::new(), entries.iter().map(|entry| entry.id).collect())
@@ -366,7 +366,8 @@ impl<R: Reader> Member<'_, R> {
         let count = |id| counts.get(&id).copied().unwrap_or(0);
         let (tired, fresh): (Vec<&DeadLetter>, Vec<&DeadLetter>) =
             claimed.iter().partition(|letter| count(letter.id) > self.group.deliveries_max);
-        let mut failed = self.hand_on(fresh.into_iter().map(DeadLetter::entry).collect());
+        let fresh: Vec<Entry<'_>> = fresh.into_iter().map(DeadLetter::entry).collect();
+        let mut failed = self.hand_on(&fresh);
         failed.extend(tired.into_iter().map(|letter| {
             let deliveries = count(letter.id);
             DeadLetter { reason: "handed out too often", deliveries, ..letter.clone() }
