@@ -5,28 +5,28 @@
 mod args;
 mod feeder;
 mod input;
+mod lanes;
 mod progress;
 mod stats;
 
 pub use args::{Args, UsageError};
+pub use lanes::LaneAccount;
 pub use stats::Report;
 
 use std::io::Read;
-use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::bus::{self, BusError, Echo, Link, Outbox, Target};
+use crate::bus::{BusError, SHARDS, Spool, Stream, Target};
 use crate::cli::Console;
 use crate::market::{Format, Generator, Schedule, Selection, Speed};
 use crate::model::TimestampFormat;
 use crate::producer::feeder::{Ended, Fed, Feeder, Lag};
+use crate::producer::input::InputReport;
+use crate::producer::lanes::{Lanes, Plan, Publishers};
 use crate::producer::progress::Watcher;
 
 /// Ticks that wait while the server is away, when their source keeps its pace: a minute at a thousand a second, in
@@ -42,6 +42,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// How long the publisher may take to leave once there is nothing more to publish.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(150);
+
+/// How long the last of the spool may take to be written. A disk that takes longer has trouble of its own.
+const SPOOL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where ticks come from.
 pub enum Source {
@@ -79,6 +82,8 @@ pub struct Config {
     pub target: Target,
     /// Where to publish.
     pub channel: String,
+    /// What keeps ticks that were not published, or not heard.
+    pub durable: Durable,
     /// Where ticks come from.
     pub source: Source,
     /// When they are published.
@@ -97,6 +102,24 @@ pub struct Config {
     pub display: Display,
     /// Seeds the jitter of reconnects. Should differ between processes.
     pub jitter_seed: u64,
+}
+
+/// How ticks are kept, and spread over a cluster.
+#[derive(Debug)]
+pub struct Durable {
+    /// The stream that each tick is appended to before it is published.
+    pub stream: Option<Stream>,
+    /// Where ticks wait on disk.
+    pub spool: Option<Spool>,
+    /// Shards of a cluster.
+    pub shards: u16,
+}
+
+impl Default for Durable {
+    /// Nothing is kept.
+    fn default() -> Self {
+        Self { stream: None, spool: None, shards: SHARDS }
+    }
 }
 
 /// What is shown while running. Warnings are logged in any case.
@@ -123,84 +146,88 @@ pub enum Error {
     /// The server will never take the ticks.
     #[error(transparent)]
     Publish(#[from] BusError),
-    /// The operating system gave no thread to read the input with.
-    #[error("cannot start a thread that reads the input: {0}")]
+    /// The operating system gave no thread to read the input with, or to write the spool with.
+    #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
 
 /// Publishes until the source ends, the count or duration is reached, or `shutdown` resolves.
 ///
 /// The clock starts with the first connection. What still waits at the end is published if that takes less than a
-/// second; after a source that simply ended, as long as it takes.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Report, Error> {
+/// second; after a source that simply ended, as long as it takes. With a spool, the rest stays there.
+pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Result<Report, Error> {
+    let spool = config.durable.spool.take();
     let Config { target, channel, display, pace, id, .. } = &config;
-    let capacity = if matches!(pace, Pace::Unpaced) { QUEUE_TICKS_UNPACED } else { QUEUE_TICKS_PACED };
-    let outbox = Arc::new(Outbox::new(capacity));
+    let plan = Plan {
+        target,
+        channel,
+        stream: config.durable.stream.as_ref(),
+        shards: config.durable.shards,
+        id: id.as_ref(),
+        memory: if matches!(pace, Pace::Unpaced) { QUEUE_TICKS_UNPACED } else { QUEUE_TICKS_PACED },
+    };
+    let mut lanes = Lanes::new(&plan, spool).map_err(Error::Thread)?;
     let (display, pace, id, channel) = (display.clone(), *pace, id.clone(), channel.clone());
-    let echo = display.ticks.then(|| progress::echo(display.console.clone()));
-    let mut publisher = Publisher::start(target.clone(), channel.clone(), &outbox, echo, config.jitter_seed);
+    let echo = || display.ticks.then(|| progress::echo(display.console.clone()));
+    let mut publishers = Publishers::start(&lanes, target, echo, config.jitter_seed);
     let lag = Lag::default();
-    let mut watching = std::pin::pin!(Watcher::new(&display, &channel, pace, &outbox, &lag).run());
-    let mut feeder = Feeder::new(config, &outbox, &lag).map_err(Error::Thread)?;
-    let mut shutdown = std::pin::pin!(shutdown);
+    let watched = publish_all(
+        config,
+        &lanes,
+        &mut publishers,
+        &lag,
+        Watcher::new(&display, &channel, pace, &lanes, &lag),
+        shutdown,
+    );
+    let outcome = watched.await;
+    lanes.abandon();
+    // Only a broker of our own has anything left to do.
+    let _ = timeout(LEAVE_TIMEOUT, publishers.ended()).await;
+    lanes.end_spools(SPOOL_TIMEOUT).await;
+    let (fed, fed_at, input) = outcome?;
+    Ok(Report::new(&lanes, fed_at, fed.covered, id, input))
+}
 
+/// Feeds the lanes to the end, and waits until all is published, for as long as that end allows.
+async fn publish_all(
+    config: Config,
+    lanes: &Lanes,
+    publishers: &mut Publishers,
+    lag: &Lag,
+    watcher: Watcher<'_>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(Fed, Instant, InputReport), Error> {
+    let mut watching = std::pin::pin!(watcher.run());
+    let mut feeder = Feeder::new(config, lanes, lag).map_err(Error::Thread)?;
+    let mut shutdown = std::pin::pin!(shutdown);
     let fed = tokio::select! {
         biased;
         () = &mut shutdown => Fed::INTERRUPTED,
-        published = publisher.ended() => published.map(|()| Fed::INTERRUPTED)?,
+        published = publishers.ended() => published.map(|()| Fed::INTERRUPTED)?,
         never = &mut watching => match never {},
         fed = feeder.run() => fed,
     };
     let fed_at = Instant::now();
     let input = feeder.finish();
-    flush(&fed, &outbox, async {
+    flush(&fed, lanes, async {
         tokio::select! {
             biased;
             () = &mut shutdown, if fed.ended == Ended::Source => Ok(()),
-            published = publisher.ended() => published,
+            published = publishers.ended() => Ok(published?),
             never = &mut watching => match never {},
         }
     })
     .await?;
-    outbox.abandon();
-    // Only a broker of our own has anything left to do.
-    let _ = timeout(LEAVE_TIMEOUT, publisher.ended()).await;
-    Ok(Report::new(&outbox.snapshot(), fed_at, fed.covered, id, input))
+    Ok((fed, fed_at, input))
 }
 
 /// Waits until all is published, for as long as the way in which feeding ended allows.
-async fn flush(fed: &Fed, outbox: &Outbox, published: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+async fn flush(fed: &Fed, lanes: &Lanes, published: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     match fed.ended {
         // Nobody is in a hurry.
         Ended::Source => published.await,
-        // Whatever this does not suffice for counts as dropped.
-        _ if outbox.snapshot().link == Link::Live => timeout(FLUSH_TIMEOUT, published).await.unwrap_or(Ok(())),
+        // Whatever this does not suffice for counts as dropped, or stays in the spool.
+        _ if lanes.is_any_live() => timeout(FLUSH_TIMEOUT, published).await.unwrap_or(Ok(())),
         _ => Ok(()),
-    }
-}
-
-/// The publisher's task: its own, so that a tick is encoded on one core while another is published on the next.
-struct Publisher {
-    task: JoinSet<Result<(), BusError>>,
-}
-
-impl Publisher {
-    fn start(target: Target, channel: String, outbox: &Arc<Outbox>, echo: Option<Echo>, jitter_seed: u64) -> Self {
-        let outbox = Arc::clone(outbox);
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let rng = ChaCha8Rng::seed_from_u64(jitter_seed);
-            bus::publish(&target, &channel, &outbox, echo, rng).await
-        });
-        Self { task }
-    }
-
-    /// Waits for its end; returns at once if that has been seen before.
-    async fn ended(&mut self) -> Result<(), Error> {
-        match self.task.join_next().await {
-            Some(Ok(published)) => published.map_err(Error::from),
-            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Some(Err(_)) | None => Ok(()),
-        }
     }
 }

@@ -14,8 +14,12 @@ mod serving {
     use super::support;
 
     pub mod clients;
+    pub mod detached;
     pub mod limits;
     pub mod local;
+    pub mod stream_random;
+    pub mod stream_transcripts;
     pub mod tools;
     pub mod transcripts;
+    pub mod waiting;
 }

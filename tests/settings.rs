@@ -49,9 +49,9 @@ fn printed(launch: Launch) -> BTreeMap<String, (String, String)> {
 /// A value that a flag takes which is not its default.
 fn sample(flag: &str) -> Option<&'static str> {
     Some(match flag {
-        "demo" | "headless" | "keep-timestamps" | "stdin" | "no-seq" | "quiet" | "no-remember" => "true",
+        "demo" | "headless" | "keep-timestamps" | "stdin" | "no-seq" | "quiet" | "no-remember" | "cluster" => "true",
         "interval" | "window" | "for" | "duration" => "7s",
-        "max-symbols" | "history" | "seed" | "count" | "rate" | "speed" => "9",
+        "max-symbols" | "history" | "seed" | "count" | "rate" | "speed" | "maxlen" | "spool-max" | "shards" => "9",
         "local-port" => "7001",
         "verbose" | "scale" => "2",
         "view" => "none",
@@ -68,7 +68,7 @@ fn sample(flag: &str) -> Option<&'static str> {
         "stats" => "json",
         "redis" => "redis://h:1",
         "symbols" | "channel" | "fields" | "title" | "snapshot" | "export" | "alert" | "on-alert" | "tls-ca"
-        | "tls-cert" | "tls-key" | "replay" | "from" | "to" | "source" => "x",
+        | "tls-cert" | "tls-key" | "replay" | "from" | "to" | "source" | "stream" | "spool" => "x",
         "help" | "version" | "config" | "print-config" => return None,
         other => panic!("--{other} is new: give it a value here"),
     })

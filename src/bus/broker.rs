@@ -1,16 +1,23 @@
 //! A small broker that speaks the Redis protocol, for machines where no Redis is installed.
 //!
-//! It does what ticks need and no more: publish and subscribe, over RESP2 and RESP3, with Redis's own answers, limits
-//! and texts, so that redis-cli, redis-py and any other client work with it unchanged. It keeps no keys. It listens on
-//! the loopback only, has no password, and serves whoever may open a socket on this machine, as an unconfigured Redis
-//! does.
+//! It does what ticks need and no more: publish and subscribe, and streams, over RESP2 and RESP3, with Redis's own
+//! answers, limits and texts, so that redis-cli, redis-py and any other client work with it unchanged. It listens on the
+//! loopback only, has no password, and serves whoever may open a socket on this machine, as an unconfigured Redis does.
+//!
+//! Its keys are streams, with all of Redis 7.0's commands on them. They live in memory and go with the process: a broker
+//! that takes over begins empty. All of them together have at most [`BrokerLimits::stream_bytes_max`] bytes. There is no
+//! other type of value, no expiry, no script and no second database; a command for these is unknown. What differs from
+//! Redis where it does answer: KEYS and SCAN have an order (by name, and by age), HELP has its own words, COMMAND DOCS
+//! tells less, and XINFO's `radix-tree-nodes` is what Redis's tree would have if it had been built at once.
 //!
 //! Each client has one task, which alone touches its socket. A PUBLISH is encoded once for each protocol version in
 //! use and put, as one shared piece of memory, into the outbox of each subscriber. A subscriber that does not read
 //! meets the limits of [`BrokerLimits`] and is cut off; nobody waits for it.
 
+mod access;
 mod client;
 mod clients;
+mod clock;
 mod connection;
 mod glob;
 mod hub;
@@ -20,18 +27,23 @@ mod pubsub;
 mod routes;
 mod server;
 mod session;
+mod streams;
 mod table;
+mod transaction;
 
+use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use clock::BrokerClock;
 use hub::Hub;
 use outbox::{End, OutputLimits};
 
@@ -49,6 +61,10 @@ const DRAIN_TIME: Duration = Duration::from_millis(500);
 /// Pause after a failed accept. It fails when file descriptors run out, and would fail again at once.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Memory for all streams together: two million ticks of a hundred bytes, which is hours of a busy market, and what a
+/// desktop spares without noticing.
+const STREAM_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Bounds on what clients may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BrokerLimits {
@@ -61,16 +77,19 @@ pub struct BrokerLimits {
     pub subscriber_soft_bytes: usize,
     /// See [`subscriber_soft_bytes`](Self::subscriber_soft_bytes).
     pub subscriber_soft_time: Duration,
+    /// Memory that all streams together may take; a command that would add to more is refused.
+    pub stream_bytes_max: usize,
 }
 
 impl Default for BrokerLimits {
-    /// Redis's limits for subscribers, and 1,000 clients.
+    /// Redis's limits for subscribers, 1,000 clients, and 256 MB for streams.
     fn default() -> Self {
         Self {
             clients_max: CLIENTS_MAX,
             subscriber_hard_bytes: SUBSCRIBER_HARD_BYTES,
             subscriber_soft_bytes: SUBSCRIBER_SOFT_BYTES,
             subscriber_soft_time: SUBSCRIBER_SOFT_TIME,
+            stream_bytes_max: STREAM_BYTES_MAX,
         }
     }
 }
@@ -103,12 +122,18 @@ pub struct BrokerStats {
     pub cut_off: u64,
 }
 
+/// The task of one connection.
+type Service = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A running broker. Dropping it ends it without waiting; [`shutdown`](Self::shutdown) ends it in order.
 #[derive(Debug)]
 pub struct Broker {
     hub: Arc<Hub>,
+    /// Connections that others accepted, on their way to the task that serves. Each costs no more here than the stream
+    /// that whoever attaches it has made.
+    attached: mpsc::UnboundedSender<Service>,
     stop: Option<oneshot::Sender<()>>,
-    accepting: Option<JoinHandle<()>>,
+    serving: Option<JoinHandle<()>>,
 }
 
 impl Broker {
@@ -125,13 +150,31 @@ impl Broker {
             let text = format!("{addr} is not a loopback address, and the broker has no password");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let hub = Arc::new(Hub::new(addr, limits));
-        let (stop, stopped) = oneshot::channel();
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&hub), stopped));
-        Ok(Self { hub, stop: Some(stop), accepting: Some(accepting) })
+        Ok(Self::start(Some(listener), addr, limits, BrokerClock::system()))
     }
 
-    /// The address that it listens on.
+    /// Serves no address, only what [`attach`](Self::attach) is given, on the current tokio runtime. With a
+    /// [simulated](BrokerClock::simulated) clock and streams in memory, the same input in the same order has the same
+    /// answers at every run.
+    pub fn detached(limits: BrokerLimits, clock: BrokerClock) -> Self {
+        Self::start(None, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), limits, clock)
+    }
+
+    fn start(listener: Option<TcpListener>, addr: SocketAddr, limits: BrokerLimits, clock: BrokerClock) -> Self {
+        let hub = Arc::new(Hub::new(addr, limits, clock));
+        let (stop, stopped) = oneshot::channel();
+        let (attached, attachments) = mpsc::unbounded_channel();
+        let serving = tokio::spawn(serve(listener, attachments, Arc::clone(&hub), stopped));
+        Self { hub, attached, stop: Some(stop), serving: Some(serving) }
+    }
+
+    /// Serves one connection that was accepted elsewhere, until either side closes it. `peer` is what CLIENT LIST shows.
+    pub fn attach(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr) {
+        // There is nobody to serve it once the broker has shut down, and the stream closes.
+        _ = self.attached.send(admit(stream, peer, &self.hub));
+    }
+
+    /// The address that it listens on; port 0 if it is [detached](Self::detached).
     pub fn local_addr(&self) -> SocketAddr {
         self.hub.addr
     }
@@ -143,38 +186,51 @@ impl Broker {
 
     /// Whether it still accepts clients.
     pub fn is_serving(&self) -> bool {
-        self.accepting.as_ref().is_some_and(|task| !task.is_finished())
+        self.serving.as_ref().is_some_and(|task| !task.is_finished())
     }
 
     /// Closes the port, lets clients read what waits for them for half a second, and closes them all. When it returns,
     /// no task is left and the port can be bound again.
     pub async fn shutdown(mut self) {
         drop(self.stop.take());
-        if let Some(accepting) = self.accepting.take() {
-            _ = accepting.await;
+        if let Some(serving) = self.serving.take() {
+            _ = serving.await;
         }
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        if let Some(accepting) = &self.accepting {
-            accepting.abort();
+        if let Some(serving) = &self.serving {
+            serving.abort();
         }
     }
 }
 
 /// Accepts clients until `stopped` resolves. The clients' tasks live in here, so they end with it.
-async fn accept(listener: TcpListener, hub: Arc<Hub>, mut stopped: oneshot::Receiver<()>) {
+async fn serve(
+    listener: Option<TcpListener>, mut attached: mpsc::UnboundedReceiver<Service>, hub: Arc<Hub>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut tasks = JoinSet::new();
     loop {
+        // In a fixed order, so that a simulation goes the same way every time.
         tokio::select! {
+            biased;
             _ = &mut stopped => break,
             Some(ended) = tasks.join_next() => if let Err(error) = ended {
                 tracing::error!(%error, "the broker lost a client to a fault of its own");
             },
-            accepted = listener.accept() => match accepted {
-                Ok((stream, addr)) => admit(stream, addr, &hub, &mut tasks),
+            Some(service) = attached.recv() => {
+                tasks.spawn(service);
+            }
+            accepted = accept(listener.as_ref()) => match accepted {
+                Ok((stream, addr)) => {
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, client = %addr, "the broker cannot turn off Nagle's algorithm");
+                    }
+                    tasks.spawn(admit(stream, addr, &hub));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the broker cannot accept a connection");
                     tokio::time::sleep(ACCEPT_RETRY).await;
@@ -183,6 +239,7 @@ async fn accept(listener: TcpListener, hub: Arc<Hub>, mut stopped: oneshot::Rece
         }
     }
     drop(listener);
+    drop(attached);
     for client in hub.clients() {
         client.outbox.end(End::Drain);
     }
@@ -193,19 +250,22 @@ async fn accept(listener: TcpListener, hub: Arc<Hub>, mut stopped: oneshot::Rece
     tasks.shutdown().await;
 }
 
-fn admit(mut stream: TcpStream, addr: SocketAddr, hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, client = %addr, "the broker cannot turn off Nagle's algorithm");
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => pending().await,
     }
+}
+
+/// Enters a client. The service is its connection's, or tells it that there are too many.
+fn admit(
+    mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr, hub: &Arc<Hub>,
+) -> Service {
     match hub.admit(addr) {
-        Some(client) => {
-            tasks.spawn(connection::serve(stream, Arc::clone(hub), client));
-        }
-        None => {
-            // A few bytes always fit into a fresh socket's buffer, so this task ends at once.
-            tasks.spawn(async move {
-                _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
-            });
-        }
+        Some(client) => Box::pin(connection::serve(stream, Arc::clone(hub), client)),
+        // A few bytes always fit into a fresh connection's buffer, so this task ends at once.
+        None => Box::pin(async move {
+            _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
+        }),
     }
 }

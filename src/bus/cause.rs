@@ -1,6 +1,7 @@
 //! Sorts what went wrong with a connection into what waiting can mend and what it cannot.
 
 use std::io;
+use std::time::Duration;
 
 use crate::bus::redirect::Redirect;
 use crate::bus::refusal::{advice, shown};
@@ -59,6 +60,11 @@ impl Cause {
     /// Nothing answers, though the connection stands.
     pub(super) fn silent(endpoint: &Endpoint) -> Self {
         Self::Passing(format!("{endpoint} accepts connections but does not answer like a Redis server"))
+    }
+
+    /// Nothing has been heard for so long, though something should have been.
+    pub(super) fn unanswered(endpoint: &Endpoint, silence: Duration) -> Self {
+        Self::Passing(format!("{endpoint} has not answered for {:.1} s", silence.as_secs_f64()))
     }
 
     /// The server's end of the connection is closed.

@@ -28,6 +28,8 @@ pub(super) struct Dialogue {
     filled: usize,
     /// Bytes at the front that the last answers took.
     taken: usize,
+    /// It is a Redis that is there.
+    has_answered: bool,
 }
 
 impl Dialogue {
@@ -36,7 +38,8 @@ impl Dialogue {
     pub(super) async fn open(endpoint: &Endpoint, name: &str, asked_for_tls: &mut bool) -> Result<Self, Cause> {
         let stream = socket::connect(endpoint).await.map_err(|error| Cause::unreachable(endpoint, &error))?;
         let buffer = vec![0; BUFFER_BYTES];
-        let mut dialogue = Self { endpoint: endpoint.clone(), stream, buffer, filled: 0, taken: 0 };
+        let mut dialogue =
+            Self { endpoint: endpoint.clone(), stream, buffer, filled: 0, taken: 0, has_answered: false };
         for (at, (command, required)) in socket::greeting(endpoint, name).into_iter().enumerate() {
             let refusal = match dialogue.ask(&command, ANSWER_TIMEOUT).await {
                 Ok(Value::Error(text)) => Some(String::from_utf8_lossy(text).into_owned()),
@@ -81,10 +84,11 @@ impl Dialogue {
     ) -> Result<Vec<Value<'_>>, Cause> {
         self.forget();
         let end = match timeout(limit, self.exchange(commands, count)).await {
+            Err(_) if self.has_answered => return Err(Cause::unanswered(&self.endpoint, limit)),
             Err(_) => return Err(Cause::silent(&self.endpoint)),
             Ok(answered) => answered?,
         };
-        self.taken = end;
+        (self.taken, self.has_answered) = (end, true);
         let mut answers = Vec::with_capacity(count);
         let mut at = 0;
         while answers.len() < count {

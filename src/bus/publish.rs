@@ -1,35 +1,47 @@
 //! Publishing over a connection that comes back by itself.
 //!
-//! Messages leave the [`Outbox`] in batches, as pipelines of `PUBLISH`, many of them under way at a time. A message
-//! counts as sent when the server has confirmed it. One whose confirmation got lost with the connection is sent again
-//! first, so a message may arrive twice (readers tell by `source` and `seq`), but none is lost in silence.
+//! Messages leave the [`Outbox`] in batches, as pipelines of `PUBLISH`, with an `XADD` before each where there is a
+//! stream, many of them under way at a time. A message counts as sent when the server has confirmed all of it. One
+//! whose confirmation got lost with the connection is sent again first, so a message may arrive twice (readers tell by
+//! `source` and `seq`), but none is lost in silence.
 
+mod account;
 mod batch;
 mod connection;
 mod outbox;
 
+pub use account::{Account, Span};
 pub use batch::Batch;
+pub(in crate::bus) use outbox::Depot;
 pub use outbox::{Link, Outbox, Overflow, Snapshot};
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::bus::cause::Cause;
-use crate::bus::publish::connection::{ANSWER_TIMEOUT, Connection, Moved, Reply};
+use crate::bus::dialogue::ANSWER_TIMEOUT;
+use crate::bus::locate::Locator;
+use crate::bus::publish::connection::{Connection, Moved, Reply};
 use crate::bus::publish::outbox::BATCH_MESSAGES_MAX;
 use crate::bus::push::NotResp;
-use crate::bus::{Backoff, BusError, Local, Target, socket};
+use crate::bus::refusal::shown;
+use crate::bus::{Backoff, BusError, Target, socket};
 
 /// Messages under way at a time: enough that the server still has work when this process is not scheduled for some
 /// milliseconds.
 const IN_FLIGHT_MAX: usize = 8_192;
 
-/// A server that confirms nothing for this long, though it has something to confirm, is taken for gone.
+/// A server from which nothing comes for this long, though it has something to answer, is taken for gone.
 const SILENCE_MAX: Duration = ANSWER_TIMEOUT;
+
+/// A connection that has been quiet for this long is asked whether it is alive: well before [`SILENCE_MAX`], so that
+/// there is time for an answer.
+const PING_AFTER: Duration = Duration::from_millis(900);
 
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -43,7 +55,37 @@ const NOTICE_EVERY: Duration = Duration::from_secs(5);
 /// Is told each message's line once the server has confirmed the message, and how many subscribers it reached.
 pub type Echo = Box<dyn FnMut(&str, u64) + Send>;
 
-/// Publishes what comes through `outbox` on `channel` until it is closed and empty, coming back after every loss.
+/// A stream that keeps each message, in the field `tick`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// Its key.
+    pub name: String,
+    /// Entries that are kept at least; a few more may be. 0 keeps all.
+    pub maxlen: u64,
+}
+
+/// Where messages go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// The channel.
+    pub channel: String,
+    /// Where each message is kept before it is published.
+    pub stream: Option<Stream>,
+    /// The channel is that of a shard in a cluster.
+    pub sharded: bool,
+}
+
+impl Topic {
+    /// What decides which node of a cluster serves it.
+    fn key(&self) -> &[u8] {
+        self.stream.as_ref().map_or(&self.channel, |stream| &stream.name).as_bytes()
+    }
+}
+
+/// When something was last said, for all connections to one cluster: if it is gone, one of them says so.
+pub type Notices = Arc<Mutex<Option<Instant>>>;
+
+/// Publishes what comes through `outbox` on `topic` until it is closed and empty, coming back after every loss.
 ///
 /// To end early, abandon the outbox.
 ///
@@ -51,20 +93,18 @@ pub type Echo = Box<dyn FnMut(&str, u64) + Send>;
 /// Only what trying again cannot mend, and only before the first message was confirmed: later, everything is retried.
 pub async fn publish(
     target: &Target,
-    channel: &str,
+    topic: &Topic,
     outbox: &Outbox,
     echo: Option<Echo>,
-    rng: ChaCha8Rng,
+    notices: Notices,
+    mut rng: ChaCha8Rng,
 ) -> Result<(), BusError> {
-    let mut local = match target {
-        Target::Local { port } => Some(Local::new(*port)),
-        _ => None,
-    };
     let mut session = Session {
-        target,
-        channel,
+        locator: Locator::new(target, topic.key(), &mut rng),
+        topic,
         outbox,
         echo,
+        notices,
         flights: VecDeque::new(),
         unconfirmed: VecDeque::new(),
         asked_for_tls: false,
@@ -73,11 +113,9 @@ pub async fn publish(
     let outcome = tokio::select! {
         biased;
         () = outbox.abandoned() => Ok(()),
-        outcome = session.run(local.as_mut(), Backoff::new(rng)) => outcome,
+        outcome = session.run(Backoff::new(rng)) => outcome,
     };
-    if let Some(local) = local {
-        local.shutdown().await;
-    }
+    session.locator.end().await;
     outcome
 }
 
@@ -89,10 +127,11 @@ enum Ended {
 }
 
 struct Session<'a> {
-    target: &'a Target,
-    channel: &'a str,
+    locator: Locator,
+    topic: &'a Topic,
     outbox: &'a Outbox,
     echo: Option<Echo>,
+    notices: Notices,
     /// What is under way on the connection, in order.
     flights: VecDeque<Batch>,
     /// What earlier connections left unconfirmed; older than all in the outbox.
@@ -104,68 +143,94 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn run(&mut self, mut local: Option<&mut Local>, mut backoff: Backoff) -> Result<(), BusError> {
+    async fn run(&mut self, mut backoff: Backoff) -> Result<(), BusError> {
         let mut down_since: Option<Instant> = None;
-        let mut noticed_at: Option<Instant> = None;
         loop {
             let sent_before = self.outbox.snapshot().sent;
-            let ended = match self.connect(local.as_deref_mut()).await {
+            // From when the pause is counted: an attempt that took its time has waited already.
+            let mut since = Instant::now();
+            let ended = match self.connect().await {
                 Ok(mut connection) => {
                     self.announce(down_since.take());
-                    noticed_at = None;
                     self.outbox.set_link(true);
                     let ended = self.deliver(&mut connection).await;
-                    self.outbox.set_link(false);
                     // All of it was sent before what was still to be sent again, if anything was.
                     self.flights.append(&mut self.unconfirmed);
                     std::mem::swap(&mut self.flights, &mut self.unconfirmed);
+                    since = Instant::now();
                     ended
                 }
                 Err(cause) => Ended::Failed(cause),
             };
             let text = match ended {
                 Ended::Finished => return Ok(()),
+                Ended::Failed(Cause::Moved(to)) => {
+                    let text = format!("{} is not where {} is served", self.locator.found(), self.shown());
+                    if self.locator.redirect(to) {
+                        debug!("{text}; following its word");
+                        continue;
+                    }
+                    text
+                }
                 Ended::Failed(Cause::Lasting(error)) if !self.proven => return Err(error),
                 Ended::Failed(Cause::Lasting(error)) => error.to_string(),
                 Ended::Failed(Cause::Passing(text) | Cause::TooLong(text)) => text,
-                Ended::Failed(Cause::Moved(_)) => "another node serves it".to_owned(),
             };
+            self.outbox.set_link(false);
             if self.outbox.snapshot().sent > sent_before {
                 backoff.reset();
             }
             down_since.get_or_insert_with(Instant::now);
-            if noticed_at.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
-                noticed_at = Some(Instant::now());
-                warn!("{text}; trying again");
-            } else {
-                debug!("{text}; trying again");
-            }
+            self.complain(&text);
             if self.outbox.is_finished() {
                 return Ok(());
             }
             // The sequence is endless; a pause is needed all the same.
-            tokio::time::sleep(backoff.next().unwrap_or(ANSWER_TIMEOUT)).await;
+            sleep_until(since + backoff.next().unwrap_or(ANSWER_TIMEOUT)).await;
+        }
+    }
+
+    fn shown(&self) -> String {
+        let name = self.topic.stream.as_ref().map_or(&self.topic.channel, |stream| &stream.name);
+        crate::model::display_safe(name).into_owned()
+    }
+
+    fn complain(&self, text: &str) {
+        let mut noticed_at = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if noticed_at.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
+            *noticed_at = Some(Instant::now());
+            warn!("{text}; trying again");
+        } else {
+            debug!("{text}; trying again");
         }
     }
 
     fn announce(&self, down_since: Option<Instant>) {
-        let endpoint = self.target.endpoint();
+        let endpoint = self.locator.found();
         let Snapshot { link, queued, dropped, .. } = self.outbox.snapshot();
+        let mut noticed_at = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.topic.sharded {
+            // There is one connection: what happens to it next is news.
+            *noticed_at = None;
+        }
         let Some(since) = down_since.filter(|_| link == Link::Down) else {
-            info!("connected to {endpoint}");
+            if self.topic.sharded {
+                debug!("connected to {endpoint} for {}", self.shown());
+            } else if link == Link::Connecting {
+                info!("connected to {endpoint}");
+            }
             return;
         };
         let away_s = since.elapsed().as_secs_f64();
-        info!("connected to {endpoint} again after {away_s:.1} s; {queued} ticks waited, {dropped} dropped so far");
+        let part = if self.topic.sharded { format!(" for {}", self.shown()) } else { String::new() };
+        info!(
+            "connected to {endpoint}{part} again after {away_s:.1} s; {queued} ticks waited, {dropped} dropped so far"
+        );
     }
 
-    async fn connect(&mut self, local: Option<&mut Local>) -> Result<Connection, Cause> {
-        if let Some(local) = local {
-            let role = local.ensure().await.map_err(|error| Cause::Lasting(error.into()))?;
-            debug!(?role, "local server");
-        }
-        let endpoint = self.target.endpoint();
-        let mut connection = Connection::open(&endpoint, self.channel).await?;
+    async fn connect(&mut self) -> Result<Connection, Cause> {
+        let endpoint = self.locator.locate().await?;
+        let mut connection = Connection::open(&endpoint, self.topic, self.locator.is_asking()).await?;
         let logged_in = connection.log_in(&endpoint).await;
         // Asked once only: whoever hangs up on everybody is not to be called twice as often.
         let asked_before = std::mem::replace(&mut self.asked_for_tls, true);
@@ -179,15 +244,11 @@ impl Session<'_> {
 
     /// Publishes until the end or a loss. Whatever was not confirmed stays in `flights`.
     async fn deliver(&mut self, connection: &mut Connection) -> Ended {
-        let endpoint = self.target.endpoint();
         let (mut heard, mut looked) = (Instant::now(), Instant::now());
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut in_flight = 0;
         loop {
-            if in_flight == 0 {
-                heard = Instant::now();
-            }
             while in_flight < IN_FLIGHT_MAX
                 && connection.has_room()
                 && let Some(batch) = self.next_batch()
@@ -210,8 +271,8 @@ impl Session<'_> {
                             Err(cause) => return Ended::Failed(cause),
                         }
                     }
-                    Ok(Moved::Closed) => return Ended::Failed(Cause::closed(&endpoint)),
-                    Err(error) => return Ended::Failed(Cause::lost(&endpoint, &error)),
+                    Ok(Moved::Closed) => return Ended::Failed(Cause::closed(self.locator.found())),
+                    Err(error) => return Ended::Failed(Cause::lost(self.locator.found(), &error)),
                 },
                 () = self.outbox.filled(), if in_flight < IN_FLIGHT_MAX && connection.has_room() => {}
                 _ = looks.tick() => {
@@ -220,8 +281,12 @@ impl Session<'_> {
                         heard = Instant::now();
                     }
                     looked = Instant::now();
-                    if in_flight > 0 && heard.elapsed() >= SILENCE_MAX {
-                        return Ended::Failed(Cause::silent(&endpoint));
+                    let awaits = in_flight > 0 || connection.is_pinging();
+                    if awaits && heard.elapsed() >= SILENCE_MAX {
+                        return Ended::Failed(Cause::silent(self.locator.found()));
+                    }
+                    if !awaits && heard.elapsed() >= PING_AFTER {
+                        connection.ping();
                     }
                 }
             }
@@ -236,11 +301,11 @@ impl Session<'_> {
 
     /// Counts what the server has confirmed; says how much that was, or what went wrong.
     fn confirm(&mut self, connection: &mut Connection) -> Result<usize, Cause> {
-        let endpoint = self.target.endpoint();
         let (mut confirmed, mut last) = (0, 0);
         let failure = loop {
             match (connection.reply(), self.flights.front_mut()) {
                 (Ok(None), _) => break None,
+                (Ok(Some(Reply::Pong)), _) | (Ok(Some(Reply::Partly)), Some(_)) => {}
                 (Ok(Some(Reply::Reached(receivers))), Some(flight)) => {
                     if let (Some(line), Some(echo)) = (flight.line(), &mut self.echo) {
                         echo(line, receivers);
@@ -252,15 +317,33 @@ impl Session<'_> {
                     }
                     (confirmed, last) = (confirmed + 1, receivers);
                 }
-                (Ok(Some(Reply::Error(reply))), Some(_)) => break Some(Cause::refused(&endpoint, &reply)),
+                (Ok(Some(Reply::NoEntry(reply))), Some(_)) => {
+                    break Some(Cause::refused(self.locator.found(), &reply));
+                }
+                (Ok(Some(Reply::NotPublished(reply))), Some(_)) => break Some(self.not_published(&reply)),
                 // Not a number, or an answer that nobody asked for.
-                (Ok(Some(_)), None) | (Err(NotResp), _) => break Some(Cause::not_redis(&endpoint)),
+                (Ok(Some(_)), None) | (Err(NotResp), _) => break Some(Cause::not_redis(self.locator.found())),
             }
         };
         if confirmed > 0 {
             self.proven = true;
+            self.locator.confirm();
             self.outbox.confirm(confirmed, last);
         }
         failure.map_or(Ok(confirmed), Err)
+    }
+
+    /// The channel refuses what the stream has taken, if there is one.
+    fn not_published(&self, reply: &str) -> Cause {
+        let server = self.locator.found();
+        if self.topic.stream.is_some() && reply.starts_with("NOPERM") {
+            return Cause::Lasting(BusError::Refused {
+                server: server.to_string(),
+                reply: shown(reply),
+                advice: "The tick is in the stream, but may not be published. Ask for an ACL rule that allows the \
+                         channel as well, such as &stock_prices +publish (+spublish in a cluster)",
+            });
+        }
+        Cause::refused(server, reply)
     }
 }

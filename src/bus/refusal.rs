@@ -47,9 +47,25 @@ pub(super) fn advice(reply: &str) -> Option<&'static str> {
     let advice = match reply.split(' ').next().unwrap_or_default() {
         "NOAUTH" => "Give the password in the URL: redis://:password@host, or in REDIS_URL",
         "WRONGPASS" => "Check user and password in the URL; special characters are written as %40 for @, %3A for :",
+        "NOPERM" if reply.contains("keys") || reply.contains("'xadd'") => {
+            "Ask for an ACL rule that allows this stream, such as ~stock_ticks* +@stream +ping"
+        }
+        "NOPERM" if reply.contains("'cluster") => "Ask for an ACL rule that allows +cluster|slots, beside the channels",
         "NOPERM" => "Ask for an ACL rule that allows these channels, such as &stock_prices +subscribe +publish",
         "DENIED" => "The server is in protected mode: set a password there, or bind it to this machine's address",
         "NOPROTO" => "The server is older than Redis 6: leave protocol=resp3 out of the URL",
+        "WRONGTYPE" => {
+            "What is stored under this name is no stream: give another name with --stream, or delete the key"
+        }
+        "ERR" if reply.contains("unknown command 'XADD'") => {
+            "This server has no streams, which Redis has from version 5 on: leave --stream out, or use another server"
+        }
+        "ERR" if reply.contains("unknown command 'SPUBLISH'") => {
+            "This server has no sharded channels, which Redis has from version 7 on: leave --cluster out"
+        }
+        "ERR" if reply.contains("cluster support disabled") => {
+            "This server is no part of a cluster: leave --cluster out"
+        }
         "ERR" if reply.contains("AUTH") => "Leave the password out of the URL, or check how the server is set up",
         _ => return None,
     };
@@ -60,4 +76,37 @@ pub(super) fn advice(reply: &str) -> Option<&'static str> {
 pub(super) fn shown(text: &str) -> String {
     let text: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     display_safe(text.trim_end_matches('.')).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_has_its_advice_and_what_passes_has_none() {
+        for (reply, needle) in [
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", "--stream"),
+            ("NOPERM this user has no permissions to access one of the keys used as arguments", "+xadd"),
+            ("NOPERM this user has no permissions to run the 'xadd' command", "+xadd"),
+            ("NOPERM this user has no permissions to access one of the channels used as arguments", "&stock_prices"),
+            ("NOPERM this user has no permissions to run the 'cluster|slots' command", "+cluster|slots"),
+            ("ERR unknown command 'XADD', with args beginning with: ", "leave --stream out"),
+            ("ERR unknown command 'SPUBLISH', with args beginning with: ", "leave --cluster out"),
+            ("ERR This instance has cluster support disabled", "leave --cluster out"),
+        ] {
+            assert!(advice(reply).is_some_and(|advice| advice.contains(needle)), "{reply}");
+        }
+        for passing in [
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "MISCONF Redis is configured to save RDB snapshots",
+            "READONLY You can't write against a read only replica.",
+            "LOADING Redis is loading the dataset in memory",
+            "MASTERDOWN Link with MASTER is down",
+            "CLUSTERDOWN The cluster is down",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+            "NOREPLICAS Not enough good replicas to write.",
+        ] {
+            assert_eq!(advice(passing), None, "{passing}");
+        }
+    }
 }

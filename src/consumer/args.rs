@@ -18,11 +18,11 @@ use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::remembered::Remembered;
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::plot::{Scale, Size, Theme};
-use crate::store::HAS_PARQUET;
 use crate::store::keep::KeepConfig;
 use crate::terminal::Colors;
 use crate::view::{BarInterval, BarIntervalError};
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
+use choices::{parse_export, parse_snapshot};
 pub(super) use durable::STORE_FILE;
 pub use durable::{DurableArgs, DurableError, GroupConfig, StreamConfig};
 
@@ -405,25 +405,6 @@ fn parse_symbols(texts: &[String]) -> Result<Vec<Symbol>, ArgsError> {
         symbols.push(symbol);
     }
     Ok(symbols)
-}
-
-fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat), ArgsError> {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    match extension.as_deref() {
-        Some("png") => Ok((path, SnapshotFormat::Png)),
-        Some("svg") => Ok((path, SnapshotFormat::Svg)),
-        _ => Err(ArgsError::Snapshot(path)),
-    }
-}
-
-fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    match extension.as_deref() {
-        Some("csv") => Ok((path, ExportFormat::Csv)),
-        Some("parquet") if HAS_PARQUET => Ok((path, ExportFormat::Parquet)),
-        Some("parquet") => Err(ArgsError::NoParquet(path)),
-        _ => Err(ArgsError::Export(path)),
-    }
 }
 
 impl Args {

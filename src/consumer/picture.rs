@@ -19,7 +19,7 @@ use crate::consumer::shared::Shared;
 use crate::model::{Timestamp, display_safe};
 use crate::plot::{AxisKind, Badge, Chart, Footer, Frame, Header, LegendEntry, Scene, Search};
 use crate::view::{ValueSpan, Viewport};
-use words::{gap_bands, link_badge, producer_command, view_badge};
+use words::{gap_bands, link_badge, producer_command, stream_title, view_badge};
 
 /// A price axis that gives its liveliest line less than this share of the height shows flat lines.
 const FLAT_SHARE: f64 = 0.25;
@@ -71,7 +71,7 @@ impl Picture {
         let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
         Self {
             session: Session { zone: config.zone.clone(), start: config.session_start },
-            channel: channels.join(" "),
+            channel: config.stream.as_ref().map_or_else(|| channels.join(" "), stream_title),
             server: target.to_string(),
             producer_command: producer_command(config),
             meters: Meters::new(),
@@ -139,7 +139,7 @@ impl Picture {
             // As it was asked for: the drawn one is aligned to columns, and 60 s would read 59 s.
             span: format::span(controls.span().len_ns()),
         };
-        let footer = Footer { figures: self.figures(&gathered, rejected, &link) };
+        let footer = Footer { figures: self.figures(&gathered, rejected, &link, shared) };
         let notice = self.notice(&link, &gathered, axis);
         let (chart, grid) = if gathered.is_grid() {
             let value = seeing.plots.first().map_or(ValueSpan::EMPTY, |plot| plot.value);

@@ -1,5 +1,9 @@
 //! The producer's command line, and what it means.
 
+mod durable;
+
+pub use durable::DurableError;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -10,12 +14,13 @@ use clap::{Parser, ValueEnum};
 use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
-use crate::bus::{Endpoint, EndpointError, Target, TlsFiles};
+use crate::bus::{EndpointError, Target, TlsFiles};
 use crate::cli::{ConfigArgs, Console, TlsArgs, parse_duration, parse_port};
 use crate::market::{Format, Generator, Model, Rate, Schedule, Selection, Speed, SpeedError};
 use crate::model::{
     SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe, parse_timestamp,
 };
+use crate::producer::args::durable::DurableArgs;
 use crate::producer::{Config, Display, Pace, Source};
 
 /// What is published unless told otherwise.
@@ -27,12 +32,17 @@ const SYMBOLS_MAX: usize = 10_000;
 /// Up to this many ticks a second each one is a line on a terminal; more cannot be read.
 const LINES_PER_S_MAX: f64 = 10.0;
 
+/// What follows the id of a source in a cluster, as `.255`.
+const SHARD_BYTES_MAX: usize = 4;
+
 const EXAMPLES: &str = "\
 Examples:
   producer                                        three random walks, a tick each a second
   producer --symbols SPY,QQQ --rate 5000 --duration 1m
   producer --replay data/us-trades-2013-10-07.csv.gz --speed 60
   my-feed | producer --stdin --channel ticks.live
+  producer --stream stock_ticks --spool /var/lib/ticks      nothing is lost, whatever crashes
+  producer --redis redis+cluster://host:7000 --stream stock_ticks
 
 Input of --replay and --stdin: one JSON object (or array of them) a line, such as
   {\"symbol\": \"AAPL\", \"price\": 187.2, \"timestamp\": 1732000000}
@@ -113,10 +123,14 @@ pub struct Args {
     // In an attribute, because rustdoc would take the addresses for links.
     #[arg(
         long,
-        help = "Redis server, as redis://[user:password@]host[:port][/db], rediss:// with TLS, or unix:///path"
+        help = "Redis server, as redis://[user:password@]host[:port][/db], rediss:// with TLS, or unix:///path; \
+                redis+cluster://host,host is a cluster, redis+sentinel://host,host/name what sentinels watch"
     )]
     #[arg(value_name = "URL")]
     redis: Option<String>,
+
+    #[command(flatten)]
+    durable: DurableArgs,
 
     #[command(flatten)]
     tls: TlsArgs,
@@ -223,8 +237,14 @@ pub enum UsageError {
     /// A channel without a name.
     #[error("--channel needs a name, such as stock_prices")]
     Channel,
+    /// Streams, spool, cluster.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
     /// An id that readers would reject.
-    #[error("--source is 1 to {SOURCE_BYTES_MAX} bytes of text without control characters")]
+    #[error(
+        "--source is 1 to {SOURCE_BYTES_MAX} bytes of text without control characters ({SHARD_BYTES_MAX} less in a \
+         cluster)"
+    )]
     SourceId,
     /// A time that cannot be read.
     #[error("{flag} {text}: a time is RFC 3339 text such as 2013-10-07T13:30:00Z, or Unix time")]
@@ -273,7 +293,7 @@ impl Args {
         if self.channel.is_empty() {
             return Err(UsageError::Channel);
         }
-        let id = self.id(entropy)?;
+        let id = self.id(entropy, &target)?;
         let (source, pace) = if self.stdin {
             (self.standard_input()?, Pace::Unpaced)
         } else if let Some(path) = &self.replay {
@@ -281,6 +301,7 @@ impl Args {
         } else {
             self.market(entropy)?
         };
+        let (durable, id) = self.durable.build(&target, self.source.as_deref(), id)?;
         let slow = matches!(pace, Pace::Even(schedule) if schedule.per_second() <= LINES_PER_S_MAX);
         let ticks = slow && stdout_is_terminal && !self.quiet && self.stats.is_none();
         Ok(Config {
@@ -288,6 +309,7 @@ impl Args {
             source,
             pace,
             id,
+            durable,
             display: Display { console, ticks, progress: !self.quiet && !ticks },
             keep_timestamps: self.keep_timestamps || self.stdin,
             timestamps: self.timestamps.into(),
@@ -303,19 +325,20 @@ impl Args {
         match self.redis.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
             Some(url) => {
                 let [ca, cert, key] = self.tls.clone().files();
-                Ok(Target::Given(Endpoint::parse_with(url, &TlsFiles { ca, cert, key })?))
+                Ok(Target::parse_with(url, self.durable.cluster, &TlsFiles { ca, cert, key })?)
             }
+            None if self.durable.cluster => Err(DurableError::NoNodes.into()),
             None => Ok(Target::Local { port: self.local_port }),
         }
     }
 
-    fn id(&self, entropy: u64) -> Result<Option<CompactString>, UsageError> {
+    fn id(&self, entropy: u64, target: &Target) -> Result<Option<CompactString>, UsageError> {
+        // In a cluster the number of a shard follows.
+        let bytes_max = if target.is_cluster() { SOURCE_BYTES_MAX - SHARD_BYTES_MAX } else { SOURCE_BYTES_MAX };
         match &self.source {
             _ if self.no_seq => Ok(None),
             None => Ok(Some(format_compact!("p-{:08x}", entropy as u32))),
-            Some(id) if (1..=SOURCE_BYTES_MAX).contains(&id.len()) && display_safe(id) == id.as_str() => {
-                Ok(Some(id.into()))
-            }
+            Some(id) if (1..=bytes_max).contains(&id.len()) && display_safe(id) == id.as_str() => Ok(Some(id.into())),
             Some(_) => Err(UsageError::SourceId),
         }
     }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use compact_str::CompactString;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::bus::{Batch, Outbox, Overflow};
+use crate::bus::{Batch, Overflow, shard_of};
 use crate::market::{Generator, Playback};
 use crate::model::{Timestamp, TimestampFormat, write_tick};
 use crate::producer::input::{Input, InputReport, Job};
+use crate::producer::lanes::{Lane, Lanes};
 use crate::producer::{Config, Pace, Source, progress};
 
 /// Ticks handed over at a time when more than one is due.
@@ -70,6 +71,14 @@ enum Ticks {
     Input(Input),
 }
 
+/// What has been made for a lane and not yet handed over.
+struct Part {
+    batch: Batch,
+    source: Option<CompactString>,
+    /// The number of its next tick.
+    next: u64,
+}
+
 pub(super) struct Feeder<'a> {
     ticks: Ticks,
     pace: Pace,
@@ -78,12 +87,14 @@ pub(super) struct Feeder<'a> {
     duration: Option<Duration>,
     timestamps: TimestampFormat,
     keep_timestamps: bool,
-    id: Option<CompactString>,
     with_lines: bool,
-    outbox: &'a Outbox,
+    lanes: &'a Lanes,
     lag: &'a Lag,
-    batch: Batch,
-    /// Ticks handed over or in the batch.
+    /// One for each lane.
+    parts: Vec<Part>,
+    /// Ticks in all parts.
+    waiting: usize,
+    /// Ticks handed over or in a part.
     made: u64,
     /// The clock, as it was read last.
     now: Timestamp,
@@ -91,12 +102,13 @@ pub(super) struct Feeder<'a> {
 
 impl<'a> Feeder<'a> {
     /// Starts to read the input, if there is one.
-    pub(super) fn new(config: Config, outbox: &'a Outbox, lag: &'a Lag) -> io::Result<Self> {
+    pub(super) fn new(config: Config, lanes: &'a Lanes, lag: &'a Lag) -> io::Result<Self> {
         let (ticks, keep_timestamps) = match config.source {
             // A market has no time of its own to keep.
             Source::Market(generator) => (Ticks::Market(generator), false),
             source @ Source::Recording { .. } => (Ticks::Input(Input::start(Job { source })?), config.keep_timestamps),
         };
+        let part = |lane: &Lane| Part { batch: Batch::default(), source: lane.source.clone(), next: lane.next };
         Ok(Self {
             ticks,
             pace: config.pace,
@@ -105,19 +117,19 @@ impl<'a> Feeder<'a> {
             duration: config.duration,
             timestamps: config.timestamps,
             keep_timestamps,
-            id: config.id,
             with_lines: config.display.ticks,
-            outbox,
+            parts: lanes.as_slice().iter().map(part).collect(),
+            lanes,
             lag,
-            batch: Batch::default(),
+            waiting: 0,
             made: 0,
             now: Timestamp::default(),
         })
     }
 
-    /// Feeds the outbox from the first connection on, until the source, the count or the duration ends.
+    /// Feeds the lanes from the first connection on, until the source, the count or the duration ends.
     pub(super) async fn run(&mut self) -> Fed {
-        self.outbox.connected().await;
+        self.lanes.connected().await;
         let start = Instant::now();
         let Some(duration) = self.duration else {
             self.feed(start).await;
@@ -135,9 +147,11 @@ impl<'a> Feeder<'a> {
     pub(super) fn finish(mut self) -> InputReport {
         if !matches!(self.pace, Pace::Unpaced) {
             // These were due. Without a pace a tick is due only when there is room for it.
-            self.outbox.give_up(&mut self.batch);
+            for (part, lane) in self.parts.iter_mut().zip(self.lanes.as_slice()) {
+                lane.outbox.give_up(&mut part.batch);
+            }
         }
-        self.outbox.close();
+        self.lanes.close();
         match self.ticks {
             Ticks::Market(_) => InputReport::default(),
             Ticks::Input(input) => input.into_report(),
@@ -178,9 +192,15 @@ impl<'a> Feeder<'a> {
                 }
                 continue;
             }
-            self.make();
-            if self.batch.len() >= BATCH_TICKS {
-                self.flush().await;
+            let lane = self.make();
+            // At full speed a lane gets whole batches; one that gets few ticks still gets them soon.
+            let is_full = self.parts.get(lane).is_some_and(|part| part.batch.len() >= BATCH_TICKS);
+            if is_full || self.waiting >= BATCH_TICKS * self.parts.len() {
+                if is_full {
+                    self.hand_over(lane).await
+                } else {
+                    self.flush().await
+                }
                 if !matches!(self.pace, Pace::Unpaced) {
                     now = start.elapsed();
                     self.lag.set(now.saturating_sub(due));
@@ -215,30 +235,50 @@ impl<'a> Feeder<'a> {
         }
     }
 
-    /// Puts the next tick into the batch.
-    fn make(&mut self) {
+    /// Puts the next tick into its lane's part; says which lane that is.
+    fn make(&mut self) -> usize {
         // Waiting happens only between batches.
-        if !matches!(self.pace, Pace::Unpaced) || self.batch.len().is_multiple_of(STAMP_TICKS) {
+        if !matches!(self.pace, Pace::Unpaced) || self.waiting.is_multiple_of(STAMP_TICKS) {
             self.now = Timestamp::now();
         }
         let tick = match &mut self.ticks {
             Ticks::Market(generator) => Some(generator.tick(self.now)),
             Ticks::Input(input) => input.next(),
         };
-        let Some(mut tick) = tick else { return };
+        let Some(mut tick) = tick else { return 0 };
         if !self.keep_timestamps {
             tick.timestamp = self.now;
         }
         self.made += 1;
+        let lane = match self.parts.len() {
+            1 => 0,
+            lanes => usize::from(shard_of(tick.symbol.as_str().as_bytes(), lanes as u16)),
+        };
+        let Some(part) = self.parts.get_mut(lane) else { return 0 };
+        if part.batch.is_empty() {
+            part.batch.number(part.next);
+        }
         // Whoever publishes a tick numbers it: a recording's own numbers would look like duplicates when played twice.
-        tick.seq = self.id.is_some().then_some(self.made);
-        tick.source.clone_from(&self.id);
+        tick.seq = part.source.is_some().then_some(part.next);
+        tick.source.clone_from(&part.source);
+        part.next += 1;
+        self.waiting += 1;
         let line = self.with_lines.then(|| progress::line(&tick));
-        self.batch.push(line, |out| write_tick(out, &tick, self.timestamps));
+        part.batch.push(line, |out| write_tick(out, &tick, self.timestamps));
+        lane
     }
 
     async fn flush(&mut self) {
+        for lane in 0..self.parts.len() {
+            self.hand_over(lane).await;
+        }
+    }
+
+    /// Hands over what is there for a lane.
+    async fn hand_over(&mut self, lane: usize) {
         let overflow = if matches!(self.pace, Pace::Unpaced) { Overflow::Wait } else { Overflow::DropOldest };
-        self.outbox.push(&mut self.batch, overflow).await;
+        let (Some(part), Some(lane)) = (self.parts.get_mut(lane), self.lanes.as_slice().get(lane)) else { return };
+        self.waiting = self.waiting.saturating_sub(part.batch.len());
+        lane.outbox.push(&mut part.batch, overflow).await;
     }
 }

@@ -8,10 +8,11 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::bus::{Echo, Link, Outbox, Snapshot};
+use crate::bus::{Echo, Link, Snapshot};
 use crate::cli::Console;
 use crate::model::{Tick, display_safe};
 use crate::producer::feeder::Lag;
+use crate::producer::lanes::Lanes;
 use crate::producer::stats::Rate;
 use crate::producer::{Display, Pace};
 
@@ -51,7 +52,7 @@ pub(super) fn line(tick: &Tick) -> String {
 
 /// Watches the figures and tells what matters.
 pub(super) struct Watcher<'a> {
-    outbox: &'a Outbox,
+    lanes: &'a Lanes,
     lag: &'a Lag,
     pace: Pace,
     channel: String,
@@ -64,14 +65,14 @@ pub(super) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(super) fn new(display: &Display, channel: &str, pace: Pace, outbox: &'a Outbox, lag: &'a Lag) -> Self {
+    pub(super) fn new(display: &Display, channel: &str, pace: Pace, lanes: &'a Lanes, lag: &'a Lag) -> Self {
         let bar = (display.progress && display.console.shows_progress()).then(|| {
             // The figures move by themselves: a spinner would say nothing more. The template is a constant and valid.
             let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
             display.console.add(ProgressBar::new_spinner().with_style(style))
         });
         Self {
-            outbox,
+            lanes,
             lag,
             pace,
             channel: display_safe(channel).into_owned(),
@@ -91,7 +92,7 @@ impl<'a> Watcher<'a> {
         loop {
             looks.tick().await;
             let now = Instant::now();
-            let snapshot = self.outbox.snapshot();
+            let snapshot = self.lanes.snapshot();
             let rate = self.rate(now, snapshot.sent);
             self.tell_receivers(&snapshot);
             self.tell_lag(now, rate);
@@ -181,6 +182,8 @@ mod tests {
             sent: 1_234_567,
             dropped: 0,
             queued: 12,
+            unspooled: 0,
+            recovered: 0,
             reconnects: 0,
             receivers: Some(2),
             link: Link::Live,

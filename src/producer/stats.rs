@@ -9,9 +9,9 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::bus::Snapshot;
 use crate::market::RecordingError;
 use crate::producer::input::InputReport;
+use crate::producer::lanes::{LaneAccount, Lanes};
 
 /// The outcome of a run.
 #[derive(Debug, Serialize)]
@@ -33,6 +33,14 @@ pub struct Report {
     pub receivers: Option<u64>,
     /// The `source` that the ticks carried.
     pub source: Option<String>,
+    /// Ticks of an earlier run that the spool held at the start.
+    pub recovered: u64,
+    /// Ticks that are in the spool, for the next run to send.
+    pub spooled: u64,
+    /// Ticks that could not be written to the spool, and were kept in memory alone.
+    pub unspooled: u64,
+    /// What became of each tick, by the lane's source and number.
+    pub lanes: Vec<LaneAccount>,
     /// The input could not be played, or not to its end.
     #[serde(skip)]
     pub input_error: Option<RecordingError>,
@@ -43,12 +51,13 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(
-        snapshot: &Snapshot,
+        lanes: &Lanes,
         fed_at: Instant,
         covered: Option<Duration>,
         id: Option<CompactString>,
         input: InputReport,
     ) -> Self {
+        let (snapshot, lanes) = (lanes.snapshot(), lanes.accounts());
         let ended_at = snapshot.confirmed_at.map_or(fed_at, |at| at.max(fed_at));
         let elapsed = snapshot.connected_at.map_or(Duration::ZERO, |at| ended_at.saturating_duration_since(at));
         let covered_s = covered.unwrap_or(elapsed).as_secs_f64();
@@ -62,6 +71,10 @@ impl Report {
             rejected: input.rejections.counts().iter().collect(),
             receivers: snapshot.receivers,
             source: id.map(String::from),
+            recovered: snapshot.recovered,
+            spooled: lanes.iter().map(|lane| lane.account.spooled).sum(),
+            unspooled: snapshot.unspooled,
+            lanes,
             rejections: input.rejections.summary(),
             input_error: input.error,
         }
@@ -88,6 +101,15 @@ impl fmt::Display for Report {
         match dropped {
             0 => f.write_str(", nothing dropped")?,
             _ => write!(f, ", {} dropped", HumanCount(*dropped))?,
+        }
+        if self.recovered > 0 {
+            write!(f, ", {} recovered from the spool", HumanCount(self.recovered))?;
+        }
+        if self.spooled > 0 {
+            write!(f, ", {} left in the spool", HumanCount(self.spooled))?;
+        }
+        if self.unspooled > 0 {
+            write!(f, ", {} never in the spool", HumanCount(self.unspooled))?;
         }
         match self.receivers {
             Some(0) => f.write_str(", nobody subscribed at the end")?,

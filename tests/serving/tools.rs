@@ -2,6 +2,7 @@
 
 use super::support::process::{Launch, python};
 use super::support::server::{LIMIT, Wire, on_both};
+use super::support::wait::wait_until;
 
 fn redis_cli(port: u16, words: &[&str]) -> String {
     Launch::new("redis-cli").args(["-p", &port.to_string()]).args(words).run(LIMIT).expect_code(0).stdout
@@ -47,7 +48,7 @@ fn redis_cli_reads_commands_from_a_pipe() {
 #[test]
 fn redis_benchmark_runs_through() {
     on_both(|server, port| {
-        for test in [&["-t", "ping"][..], &["publish", "c", "x"]] {
+        for test in [&["-t", "ping"][..], &["publish", "c", "x"], &["xadd", "s", "MAXLEN", "~", "1000", "*", "tick", "x"]] {
             let args = ["-p", &port.to_string(), "-q", "-n", "20000", "-P", "16"];
             let ended = Launch::new("redis-benchmark").args(args).args(test).run(LIMIT).expect_code(0);
             assert!(ended.stdout.contains("requests per second"), "{server}: {ended:?}");
@@ -63,5 +64,30 @@ fn redis_py_publishes_and_subscribes() {
     on_both(|server, port| {
         let ended = python("speak_redis.py").args([port.to_string()]).run(LIMIT).expect_code(0);
         assert_eq!(ended.stdout, "all well\n", "{server}");
+    });
+}
+
+#[test]
+fn redis_py_works_with_streams() {
+    on_both(|server, port| {
+        let ended = python("speak_streams.py").args([port.to_string()]).run(LIMIT).expect_code(0);
+        assert_eq!(ended.stdout, "all well\n", "{server}");
+    });
+}
+
+#[test]
+fn redis_cli_works_with_streams() {
+    on_both(|server, port| {
+        assert_eq!(redis_cli(port, &["xadd", "s", "1-1", "tick", "a"]), "1-1\n", "{server}");
+        assert_eq!(redis_cli(port, &["xadd", "s", "1-2", "tick", "b"]), "1-2\n", "{server}");
+        assert_eq!(redis_cli(port, &["xrange", "s", "-", "+", "count", "1"]), "1-1\ntick\na\n", "{server}");
+        assert_eq!(redis_cli(port, &["-3", "--json", "xread", "streams", "s", "1-1"]), "{\"s\":[[\"1-2\",[\"tick\",\"b\"]]]}\n");
+        assert_eq!(redis_cli(port, &["--scan"]), "s\n", "{server}");
+        let keyspace = redis_cli(port, &["info", "keyspace"]);
+        assert!(keyspace.contains("db0:keys=1,expires=0,avg_ttl=0\r\n"), "{server}: {keyspace}");
+        let mut reader = Launch::new("redis-cli").args(["-p", &port.to_string(), "xread", "block", "0", "streams", "s", "$"]).start();
+        wait_until("redis-cli to wait", LIMIT, || redis_cli(port, &["info", "clients"]).contains("blocked_clients:1"));
+        redis_cli(port, &["xadd", "s", "1-3", "tick", "c"]);
+        reader.wait_for_stdout("1-3\ntick\nc\n", LIMIT);
     });
 }

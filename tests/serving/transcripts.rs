@@ -82,16 +82,22 @@ const STREAMS: &[&str] = &[
 fn command_sequences_are_answered_as_redis_answers_them() {
     let (redis, embedded) = (RedisServer::start(), Embedded::start());
     for sequence in SEQUENCES {
-        for hello in ["HELLO 2", "HELLO 3"] {
-            let commands = [hello].into_iter().chain(sequence.iter().copied()).chain(["QUIT"]);
-            let stream: Vec<u8> = commands
-                .flat_map(|command| {
-                    let words: Vec<String> = command.split(' ').map(unescape).collect();
-                    encode(words.iter().map(String::as_str))
-                })
-                .collect();
-            assert_same(&redis, &embedded, &stream, &format!("{hello} {sequence:?}"));
-        }
+        assert_sequence_same(&redis, &embedded, &[], sequence);
+    }
+}
+
+/// Sends a sequence of commands to both servers, over RESP2 and over RESP3, each time behind the commands `before`, and
+/// compares what comes back.
+pub fn assert_sequence_same(redis: &RedisServer, embedded: &Embedded, before: &[&str], sequence: &[&str]) {
+    for hello in ["HELLO 2", "HELLO 3"] {
+        let commands = [hello].into_iter().chain(before.iter().copied()).chain(sequence.iter().copied()).chain(["QUIT"]);
+        let stream: Vec<u8> = commands
+            .flat_map(|command| {
+                let words: Vec<String> = command.split(' ').map(unescape).collect();
+                encode(words.iter().map(String::as_str))
+            })
+            .collect();
+        assert_same(redis, embedded, &stream, &format!("{hello} {sequence:?}"));
     }
 }
 
@@ -119,16 +125,20 @@ fn assert_same(redis: &RedisServer, embedded: &Embedded, stream: &[u8], what: &s
     let pieces: &[usize] = if stream.len() < 500 { &[1, usize::MAX] } else { &[usize::MAX] };
     for piece in pieces {
         let [expected, got] = [redis.port, embedded.port].map(|port| transcript(port, stream, *piece));
+        let at = expected.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
+        let from = at.saturating_sub(200);
+        let shown = |text: &str| text.as_bytes()[from.min(text.len())..(at + 400).min(text.len())].escape_ascii().to_string();
         assert!(
             expected == got,
-            "{what}\n--- redis-server:\n{}\n--- the broker:\n{}",
-            expected.escape_debug(),
-            got.escape_debug()
+            "{what}\n--- redis-server, from byte {from}:\n{}\n--- the broker:\n{}",
+            shown(&expected),
+            shown(&got)
         );
     }
 }
 
-/// Every byte that the server answers until it closes, without the connection's id.
+/// Every byte that the server answers until it closes, without the connection's id and without what depends on the
+/// clock.
 fn transcript(port: u16, stream: &[u8], piece: usize) -> String {
     use std::io::Write as _;
     let mut wire = Wire::connect(port);
@@ -141,7 +151,27 @@ fn transcript(port: u16, stream: &[u8], piece: usize) -> String {
     let text = String::from_utf8_lossy(&wire.rest()).into_owned();
     let mut parts = text.split("$2\r\nid\r\n:");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + "$2\r\nid\r\n:ID" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+    let text =
+        parts.fold(first, |text, part| text + "$2\r\nid\r\n:ID" + part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    without_times(&text)
+}
+
+/// Replaces what is a time: any whole number as large as one, and the idle times of XPENDING and XINFO.
+pub fn without_times(text: &str) -> String {
+    let mut lines: Vec<&str> = text.split("\r\n").collect();
+    for index in 0..lines.len() {
+        let is_number = |at: usize| lines.get(at).is_some_and(|line| line.starts_with(':'));
+        // An id, a consumer, how long it has been idle, how often it was delivered.
+        let is_pending = lines[index] == "*4" && lines.get(index + 2).is_some_and(|id| id.contains('-'));
+        if is_number(index) && lines[index].len() >= ":1000000000000".len() && !lines[index].starts_with(":-") {
+            lines[index] = ":TIME";
+        } else if lines[index] == "idle" && is_number(index + 1) {
+            lines[index + 1] = ":IDLE";
+        } else if is_pending && is_number(index + 5) && is_number(index + 6) {
+            lines[index + 5] = ":IDLE";
+        }
+    }
+    lines.join("\r\n")
 }
 
 fn unescape(word: &str) -> String {

@@ -1,7 +1,7 @@
 //! One client as the others see it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -21,6 +21,8 @@ pub(super) struct Client {
     resp3: AtomicBool,
     channels: AtomicUsize,
     patterns: AtomicUsize,
+    /// While it waits for a stream, its place among those who wait; otherwise 0. Changes under the keyspace's lock.
+    ticket: AtomicU64,
     /// Locked once a batch of commands by the client's task, and by CLIENT LIST.
     profile: Mutex<Profile>,
 }
@@ -49,6 +51,7 @@ impl Client {
             resp3: AtomicBool::new(false),
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
+            ticket: AtomicU64::new(0),
             profile: Mutex::new(Profile {
                 name: Vec::new(),
                 lib_name: Vec::new(),
@@ -80,6 +83,19 @@ impl Client {
 
     pub(super) fn is_subscriber(&self) -> bool {
         self.subscriptions() != (0, 0)
+    }
+
+    pub(super) fn ticket(&self) -> u64 {
+        self.ticket.load(Ordering::Acquire)
+    }
+
+    /// 0 lets the client go on; what it waited for must be in its outbox by then.
+    pub(super) fn set_ticket(&self, ticket: u64) {
+        self.ticket.store(ticket, Ordering::Release);
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.ticket() != 0
     }
 
     pub(super) fn profile(&self) -> MutexGuard<'_, Profile> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::access::Space;
 use super::client::Client;
 use super::outbox::End;
 use super::session::Session;
@@ -136,6 +137,32 @@ impl Session {
         }
     }
 
+    /// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`.
+    pub(super) fn client_unblock(&mut self, args: Args<'_>, space: &mut Space<'_>) {
+        if args.len() > 4 {
+            let text = "ERR unknown subcommand or wrong number of arguments for '";
+            return self.error_quoting(text, args.at(1), "'. Try CLIENT HELP.");
+        }
+        let is_error = match args.get(3) {
+            None => false,
+            Some(reason) if reason.eq_ignore_ascii_case(b"timeout") => false,
+            Some(reason) if reason.eq_ignore_ascii_case(b"error") => true,
+            Some(_) => return self.out.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"),
+        };
+        let Some(id) = strict_integer(args.at(2)) else {
+            return self.out.error("ERR value is not an integer or out of range");
+        };
+        let client = self.hub.clients().into_iter().find(|client| client.id as i64 == id);
+        let was_waiting = client.is_some_and(|client| {
+            space.with(|space| {
+                space.waiting.release(&client, |out| {
+                    if is_error { out.error("UNBLOCKED client unblocked via CLIENT UNBLOCK") } else { out.null_array() }
+                })
+            })
+        });
+        self.out.integer(i64::from(was_waiting));
+    }
+
     fn is_meant(&self, filter: &Filter, client: &Client) -> bool {
         let is =
             |wanted: &Option<Vec<u8>>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value.as_bytes());
@@ -164,11 +191,11 @@ impl Session {
         let profile = client.profile().clone();
         let (channels, patterns) = client.subscriptions();
         let (queued_bytes, queued_pieces) = client.outbox.queued();
-        let (flags, multi) = match (client.is_subscriber(), profile.queued_commands) {
-            (true, _) => ("P", -1),
-            (false, Some(queued)) => ("x", queued as i64),
-            (false, None) => ("N", -1),
-        };
+        let multi = profile.queued_commands.map_or(-1, |queued| queued as i64);
+        let flags: String = [('P', client.is_subscriber()), ('x', multi >= 0), ('b', client.is_waiting())]
+            .into_iter()
+            .filter_map(|(flag, is_set)| is_set.then_some(flag))
+            .collect();
         let fields = [
             ("id", client.id.to_string()),
             ("addr", client.addr.to_string()),
@@ -177,7 +204,7 @@ impl Session {
             ("name", shown(&profile.name)),
             ("age", client.connected.elapsed().as_secs().to_string()),
             ("idle", profile.active.elapsed().as_secs().to_string()),
-            ("flags", flags.to_owned()),
+            ("flags", if flags.is_empty() { "N".to_owned() } else { flags }),
             ("db", "0".to_owned()),
             ("sub", channels.to_string()),
             ("psub", patterns.to_string()),

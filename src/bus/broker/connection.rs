@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 
 use super::client::Client;
 use super::hub::Hub;
 use super::outbox::{End, Output};
 use super::session::{Progress, REPLY_BYTES_MAX, Session};
-use crate::bus::resp::Decoder;
+use crate::bus::resp::{COMMAND_BYTES_MAX, Decoder};
 use crate::model::display_safe;
 
 /// Room for one read: a pipeline of several hundred ticks.
@@ -27,9 +26,12 @@ const IDLE_INPUT_BYTES_MAX: usize = 4 * READ_BYTES;
 const STALL_TIME: Duration = Duration::from_mins(1);
 
 /// Serves one client until either side ends it. Dropping the future ends it as well, with nothing left behind.
-pub(super) async fn serve(mut stream: TcpStream, hub: Arc<Hub>, client: Arc<Client>) {
+pub(super) async fn serve<S>(stream: S, hub: Arc<Hub>, client: Arc<Client>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
     let session = Session::new(Arc::clone(&hub), Arc::clone(&client));
-    if let Some(End::CutOff { queued_bytes }) = run(&mut stream, session).await {
+    if let Some(End::CutOff { queued_bytes }) = run(stream, session).await {
         hub.stats.cut_off();
         let name = display_safe(&String::from_utf8_lossy(&client.profile().name)).into_owned();
         tracing::warn!(
@@ -39,15 +41,21 @@ pub(super) async fn serve(mut stream: TcpStream, hub: Arc<Hub>, client: Arc<Clie
     }
 }
 
-async fn run(stream: &mut TcpStream, mut session: Session) -> Option<End> {
+async fn run<S>(stream: S, mut session: Session) -> Option<End>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
     let client = Arc::clone(&session.client);
-    let (mut reader, mut writer) = stream.split();
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let mut input = BytesMut::with_capacity(READ_BYTES);
     let (mut decoder, mut output) = (Decoder::default(), Output::default());
     let mut progress = Progress::NeedsInput;
     // Since when nothing was written while reading has stopped.
     let mut stalled_since: Option<Instant> = None;
     loop {
+        if progress == Progress::Waiting && !client.is_waiting() {
+            progress = Progress::Paused;
+        }
         let status = client.outbox.collect(&mut output);
         match status.end {
             Some(End::Drain) => progress = Progress::Closing,
@@ -79,10 +87,14 @@ async fn run(stream: &mut TcpStream, mut session: Session) -> Option<End> {
                 progress = handle(&mut session, &mut decoder, &mut input);
                 tokio::task::yield_now().await;
             }
-            read = reader.read_buf(&mut input), if may_handle && progress == Progress::NeedsInput => match read {
+            // Also while it waits: that a client has closed shows only to who reads.
+            read = reader.read_buf(&mut input), if may_handle && progress != Progress::Paused => match read {
                 Ok(0) | Err(_) => return None,
-                Ok(_) => progress = handle(&mut session, &mut decoder, &mut input),
+                Ok(_) if progress == Progress::NeedsInput => progress = handle(&mut session, &mut decoder, &mut input),
+                Ok(_) if input.len() > COMMAND_BYTES_MAX => return None,
+                Ok(_) => input.reserve(READ_BYTES / 4),
             },
+            () = expiry(session.wait_ends()), if progress == Progress::Waiting => session.end_wait(),
         }
     }
 }

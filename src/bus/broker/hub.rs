@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::time::Instant;
 
 use super::client::Client;
+use super::clock::BrokerClock;
 use super::routes::Routes;
+use super::streams::Keyspace;
 use super::{BrokerLimits, BrokerStats};
 
 /// Shared by all tasks of one broker.
@@ -16,12 +18,18 @@ use super::{BrokerLimits, BrokerStats};
 pub(super) struct Hub {
     pub(super) addr: SocketAddr,
     pub(super) limits: BrokerLimits,
+    pub(super) clock: BrokerClock,
     pub(super) started: Instant,
     pub(super) stats: Counters,
     /// Read for each run of messages, so publishers work side by side; written by subscriptions, which are rare, and by
     /// EXEC. Locked for the encoding of at most 64 kB or one message, never across an await. A client's outbox and
     /// profile are locked inside it, never the other way round.
     pub(super) routes: RwLock<Routes>,
+    /// All streams. Locked by one command at a time, and by EXEC inside its lock of the routes, never the other way
+    /// round. A client's outbox is locked inside it.
+    pub(super) space: Mutex<Keyspace>,
+    /// Memory that the streams took after the last command on them.
+    stream_bytes: AtomicUsize,
     /// By id, so that lists come in the order of arrival. No other lock is taken inside it.
     clients: Mutex<BTreeMap<u64, Arc<Client>>>,
 }
@@ -38,10 +46,13 @@ pub(super) struct Counters {
 }
 
 impl Hub {
-    pub(super) fn new(addr: SocketAddr, limits: BrokerLimits) -> Self {
+    pub(super) fn new(addr: SocketAddr, limits: BrokerLimits, clock: BrokerClock) -> Self {
         Self {
             addr,
             limits,
+            clock,
+            space: Mutex::new(Keyspace::new(limits.stream_bytes_max)),
+            stream_bytes: AtomicUsize::new(0),
             started: Instant::now(),
             stats: Counters::default(),
             routes: RwLock::default(),
@@ -81,6 +92,19 @@ impl Hub {
             delivered: get(&self.stats.delivered),
             cut_off: get(&self.stats.cut_off),
         }
+    }
+
+    pub(super) fn lock_space(&self) -> MutexGuard<'_, Keyspace> {
+        self.space.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_stream_bytes(&self, space: &Keyspace) {
+        self.stream_bytes.store(space.bytes(), Ordering::Relaxed);
+    }
+
+    /// Whether streams have all the memory that they may have.
+    pub(super) fn is_full(&self) -> bool {
+        self.stream_bytes.load(Ordering::Relaxed) >= self.limits.stream_bytes_max
     }
 
     fn lock_clients(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {

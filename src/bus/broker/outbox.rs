@@ -110,6 +110,11 @@ impl Outbox {
         self.wake.notify_one();
     }
 
+    /// Makes the client's task look at its state.
+    pub(super) fn nudge(&self) {
+        self.wake.notify_one();
+    }
+
     /// Waits until there is something new to [`collect`](Self::collect).
     pub(super) async fn woken(&self) {
         self.wake.notified().await;

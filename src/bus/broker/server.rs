@@ -1,10 +1,12 @@
 //! HELLO, AUTH, INFO, CONFIG, COMMAND: what a client may learn about the server.
 
+use super::access::Access;
 use super::clients::check_name;
 use super::glob;
 use super::outbox::OutputLimits;
 use super::routes::{RouteTable, Routes};
 use super::session::Session;
+use super::streams::{NODE_BYTES_MAX, NODE_ENTRIES_MAX};
 use super::table::{self, COMMANDS, Spec};
 use crate::bus::resp::{Args, BULK_BYTES_MAX, COMMAND_BYTES_MAX, strict_integer};
 
@@ -95,7 +97,7 @@ impl Session {
     }
 
     /// The names after INFO choose sections; none, or one of three collective names, chooses all.
-    pub(super) fn info(&mut self, args: Args<'_>, routes: &mut RouteTable<'_>) {
+    pub(super) fn info(&mut self, args: Args<'_>, access: &mut Access<'_>) {
         let all = ["all", "everything", "default"];
         let is_wanted = |section: &str| {
             args.len() == 1
@@ -104,12 +106,15 @@ impl Session {
                         || all.iter().any(|all| name.eq_ignore_ascii_case(all.as_bytes()))
                 })
         };
+        let (keys, bytes, waiting) = access.space.with(|space| (space.len(), space.bytes(), space.waiting.len()));
+        let keyspace = if keys == 0 { String::new() } else { format!("db0:keys={keys},expires=0,avg_ttl=0\r\n") };
         let sections = [
             ("Server", self.info_server()),
-            ("Clients", self.info_clients()),
-            ("Stats", self.info_stats(routes)),
+            ("Clients", self.info_clients(waiting)),
+            ("Memory", self.info_memory(bytes)),
+            ("Stats", self.info_stats(&mut access.routes)),
             ("Replication", "role:master\r\nconnected_slaves:0\r\n".to_owned()),
-            ("Keyspace", String::new()),
+            ("Keyspace", keyspace),
         ];
         let chosen: Vec<String> = sections
             .iter()
@@ -135,17 +140,26 @@ impl Session {
         lines(&fields)
     }
 
-    fn info_clients(&self) -> String {
+    fn info_clients(&self, waiting: usize) -> String {
         let clients = self.hub.clients();
         let subscribers = clients.iter().filter(|client| client.is_subscriber()).count();
         let fields = [
             ("connected_clients", clients.len().to_string()),
             ("cluster_connections", "0".to_owned()),
             ("maxclients", self.hub.limits.clients_max.to_string()),
-            ("blocked_clients", "0".to_owned()),
+            ("blocked_clients", waiting.to_string()),
             ("pubsub_clients", subscribers.to_string()),
         ];
         lines(&fields)
+    }
+
+    /// The streams' memory, which alone is bounded by `maxmemory`.
+    fn info_memory(&self, bytes: usize) -> String {
+        lines(&[
+            ("used_memory", bytes.to_string()),
+            ("maxmemory", self.hub.limits.stream_bytes_max.to_string()),
+            ("maxmemory_policy", "noeviction".to_owned()),
+        ])
     }
 
     fn info_stats(&self, routes: &mut RouteTable<'_>) -> String {
@@ -188,7 +202,7 @@ impl Session {
     }
 
     /// Those that tools such as redis-benchmark ask for, by name.
-    fn settings(&self) -> [(&'static str, String); 11] {
+    fn settings(&self) -> [(&'static str, String); 15] {
         let OutputLimits { hard_bytes, soft_bytes, soft_time } = self.hub.limits.output();
         let output = format!("normal 0 0 0 slave 0 0 0 pubsub {hard_bytes} {soft_bytes} {}", soft_time.as_secs());
         [
@@ -198,9 +212,13 @@ impl Session {
             ("client-query-buffer-limit", COMMAND_BYTES_MAX.to_string()),
             ("databases", "1".to_owned()),
             ("maxclients", self.hub.limits.clients_max.to_string()),
+            ("maxmemory", self.hub.limits.stream_bytes_max.to_string()),
+            ("maxmemory-policy", "noeviction".to_owned()),
             ("port", self.hub.addr.port().to_string()),
             ("proto-max-bulk-len", BULK_BYTES_MAX.to_string()),
             ("save", String::new()),
+            ("stream-node-max-bytes", NODE_BYTES_MAX.to_string()),
+            ("stream-node-max-entries", NODE_ENTRIES_MAX.to_string()),
             ("tcp-keepalive", "0".to_owned()),
             ("timeout", "0".to_owned()),
         ]

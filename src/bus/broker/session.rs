@@ -1,19 +1,22 @@
 //! What one client's commands do: Redis's checks in Redis's order, then the command itself.
 
 use std::collections::BTreeSet;
-use std::mem;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::access::Access;
 use super::client::Client;
 use super::hub::Hub;
 use super::outbox::End;
 use super::publish::{only_path, publish_one};
 use super::routes::{Kind, RouteTable};
+use super::streams::{Keyspace, OUT_OF_MEMORY, Wait};
 use super::table::{self, Spec, Verb};
-use crate::bus::resp::{Args, Decoder, Encoder, OwnedArgs, ProtocolError, strict_integer};
+use super::transaction::{Transaction, Watched};
+use crate::bus::resp::{Args, Decoder, Encoder, ProtocolError, strict_integer};
 
 /// Replies that may wait for a client before no more of its commands are read. A pipeline of four million messages
 /// still fits, since some libraries send all of a pipeline before they read any reply.
@@ -22,8 +25,7 @@ pub(super) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Commands that are handled before other clients get a turn.
 const TURN_COMMANDS_MAX: usize = 4_096;
 
-/// Memory for the commands between MULTI and EXEC.
-const TRANSACTION_BYTES_MAX: usize = 32 * 1024 * 1024;
+const US_PER_S: i64 = 1_000_000;
 
 /// Longest part of a command that an error repeats, as in Redis.
 const QUOTED_BYTES_MAX: usize = 128;
@@ -35,17 +37,10 @@ pub(super) enum Progress {
     NeedsInput,
     /// It may hold more, but it is others' turn, or the client should read its replies first.
     Paused,
+    /// It waits for a stream; the input behind that command stays.
+    Waiting,
     /// The connection is to be closed once the replies are written.
     Closing,
-}
-
-/// Commands since MULTI.
-#[derive(Debug, Default)]
-struct Transaction {
-    commands: Vec<(&'static Spec, OwnedArgs)>,
-    bytes: usize,
-    /// One of them was refused, so EXEC will refuse them all.
-    is_broken: bool,
 }
 
 /// Messages that were delivered together.
@@ -67,7 +62,10 @@ pub(super) struct Session {
     pub(super) channels: BTreeSet<Bytes>,
     pub(super) patterns: BTreeSet<Bytes>,
     pub(super) subscription_bytes: usize,
-    transaction: Option<Transaction>,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) watched: Watched,
+    /// When its wait for a stream ends in vain; `None` if it waits for ever.
+    wait_ends: Option<Instant>,
     is_closing: bool,
     last_command: &'static str,
 }
@@ -82,6 +80,8 @@ impl Session {
             patterns: BTreeSet::new(),
             subscription_bytes: 0,
             transaction: None,
+            watched: Watched::default(),
+            wait_ends: None,
             is_closing: false,
             last_command: "NULL",
         }
@@ -96,6 +96,9 @@ impl Session {
         let progress = loop {
             if self.is_closing {
                 break Progress::Closing;
+            }
+            if self.client.is_waiting() {
+                break Progress::Waiting;
             }
             if commands >= TURN_COMMANDS_MAX || queued_before + self.out.len() >= REPLY_BYTES_MAX {
                 break Progress::Paused;
@@ -123,6 +126,30 @@ impl Session {
         self.note_activity(commands);
         self.flush();
         (at, progress)
+    }
+
+    /// Lets the client wait for what `wait` says.
+    pub(super) fn wait(&mut self, space: &mut Keyspace, wait: Wait) {
+        let timeout = Duration::from_millis(wait.timeout_ms as u64);
+        self.wait_ends = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
+        // What is behind it in the outbox may come from another task.
+        self.flush();
+        if let Err(refusal) = space.waiting.enter(&self.client, wait) {
+            self.out.error(refusal.0);
+        }
+    }
+
+    /// When the wait is over in vain, if it can be.
+    pub(super) fn wait_ends(&self) -> Option<Instant> {
+        self.wait_ends
+    }
+
+    /// Ends a wait in vain, unless it has just been served.
+    pub(super) fn end_wait(&mut self) {
+        if self.hub.lock_space().waiting.leave(&self.client) {
+            self.out.null_array();
+            self.flush();
+        }
     }
 
     /// Moves the replies into the outbox, behind what is there already.
@@ -195,12 +222,15 @@ impl Session {
             Err(text) => return self.reject(None, &text),
         };
         if !spec.takes(args.len()) {
-            let text = format!("wrong number of arguments for '{}' command", spec.name);
+            let text = format!("ERR wrong number of arguments for '{}' command", spec.name);
             return self.reject(Some(spec), text.as_bytes());
+        }
+        if self.is_refused_when_full(spec) && self.hub.is_full() {
+            return self.reject(Some(spec), OUT_OF_MEMORY.as_bytes());
         }
         if self.is_subscriber() && !self.out.is_resp3() && !spec.is_for_subscribers() {
             let text = format!(
-                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
                  context",
                 spec.name
             );
@@ -211,40 +241,35 @@ impl Session {
             return self.queue(spec, args);
         }
         let hub = Arc::clone(&self.hub);
-        self.execute(spec, args, &mut RouteTable::Shared(&hub.routes));
+        self.execute(spec, args, &mut Access::shared(&hub));
+    }
+
+    /// As Redis, which queues nothing for an EXEC that could not run.
+    fn is_refused_when_full(&self, spec: &Spec) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| {
+            if spec.verb == Verb::Exec { transaction.adds_memory() } else { !spec.is_immediate() }
+        })
     }
 
     /// Refuses a command before it runs, which breaks a transaction.
-    fn reject(&mut self, spec: Option<&Spec>, text: &[u8]) {
+    pub(super) fn reject(&mut self, spec: Option<&Spec>, text: &[u8]) {
         if spec.is_some_and(|spec| spec.verb == Verb::Exec) {
             self.transaction = None;
+            self.watched = Watched::default();
+            let text = text.strip_prefix(b"ERR ").unwrap_or(text);
             self.out.error([b"EXECABORT Transaction discarded because of: ", text].concat());
         } else {
             if let Some(transaction) = &mut self.transaction {
                 transaction.is_broken = true;
             }
-            self.out.error([b"ERR ", text].concat());
+            self.out.error(text);
         }
     }
 
-    fn queue(&mut self, spec: &'static Spec, args: Args<'_>) {
-        let Some(transaction) = &mut self.transaction else { return };
-        if transaction.is_broken {
-            // EXEC will run none of them, so there is no use in keeping them.
-            transaction.commands.clear();
-        } else if transaction.bytes > TRANSACTION_BYTES_MAX {
-            let text = format!("the transaction is longer than {TRANSACTION_BYTES_MAX} bytes");
-            return self.reject(None, text.as_bytes());
-        } else {
-            let args = args.to_owned();
-            transaction.bytes += args.memory_bytes() + size_of::<(&Spec, OwnedArgs)>();
-            transaction.commands.push((spec, args));
-        }
-        self.out.simple("QUEUED");
-    }
-
-    fn execute(&mut self, spec: &'static Spec, args: Args<'_>, routes: &mut RouteTable<'_>) {
+    pub(super) fn execute(&mut self, spec: &'static Spec, args: Args<'_>, access: &mut Access<'_>) {
+        let Access { routes, space } = access;
         match spec.verb {
+            Verb::Key(verb) => self.key_command(verb, args, space),
             Verb::Publish => self.publish(args, routes),
             Verb::Subscribe => self.subscribe(Kind::Channel, args, routes),
             Verb::Psubscribe => self.subscribe(Kind::Pattern, args, routes),
@@ -255,18 +280,26 @@ impl Session {
             Verb::PubsubNumpat => self.out.integer(routes.read(|routes| routes.counts().1) as i64),
             Verb::Hello => self.hello(args, routes),
             Verb::Reset => self.reset(routes),
-            Verb::Info => self.info(args, routes),
+            Verb::Info => self.info(args, access),
             Verb::Exec => self.exec(),
             Verb::Discard => self.discard(),
             Verb::Multi => self.multi(),
-            Verb::Watch if self.transaction.is_some() => self.out.error("ERR WATCH inside MULTI is not allowed"),
-            Verb::Watch | Verb::Unwatch | Verb::Quit => self.out.simple("OK"),
+            Verb::Watch => self.watch(args, space),
+            Verb::Unwatch => self.unwatch(),
+            Verb::Quit => self.out.simple("OK"),
+            Verb::Time => self.time(),
             Verb::Ping => self.ping(args),
             Verb::Echo => self.out.bulk(args.at(1)),
             Verb::Select => self.select(args.at(1)),
             Verb::Auth => self.auth(args),
-            Verb::Client | Verb::Config | Verb::Pubsub => self.wrong_arity(spec.name),
-            Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp | Verb::PubsubHelp => self.help(spec),
+            Verb::Client | Verb::Config | Verb::Pubsub | Verb::Xgroup | Verb::Xinfo => self.wrong_arity(spec.name),
+            Verb::ClientHelp
+            | Verb::CommandHelp
+            | Verb::ConfigHelp
+            | Verb::PubsubHelp
+            | Verb::XgroupHelp
+            | Verb::XinfoHelp => self.help(spec),
+            Verb::ClientUnblock => self.client_unblock(args, space),
             Verb::ClientGetname => self.client_getname(),
             Verb::ClientId => self.out.integer(self.client.id as i64),
             Verb::ClientInfo => self.client_info(),
@@ -275,7 +308,7 @@ impl Session {
             Verb::ClientNoEvict | Verb::ClientNoTouch => self.client_switch(args.at(2)),
             Verb::ClientSetinfo => self.client_setinfo(args.at(2), args.at(3)),
             Verb::ClientSetname => self.client_setname(args.at(2)),
-            Verb::ClientTracking => self.out.error("ERR client tracking is not supported: this server holds no keys"),
+            Verb::ClientTracking => self.out.error("ERR client tracking is not supported by this server"),
             Verb::Command => self.command_all(),
             Verb::CommandCount => self.out.integer(table::COMMANDS.len() as i64),
             Verb::CommandDocs => self.command_docs(args),
@@ -309,44 +342,16 @@ impl Session {
         }
     }
 
-    fn multi(&mut self) {
-        if self.transaction.is_some() {
-            return self.out.error("ERR MULTI calls can not be nested");
-        }
-        self.transaction = Some(Transaction::default());
-        self.out.simple("OK");
-    }
-
-    fn discard(&mut self) {
-        match self.transaction.take() {
-            Some(_) => self.out.simple("OK"),
-            None => self.out.error("ERR DISCARD without MULTI"),
-        }
-    }
-
-    /// Runs the queued commands under one lock, so that no subscriber sees another's message between theirs.
-    fn exec(&mut self) {
-        let Some(transaction) = self.transaction.take() else {
-            return self.out.error("ERR EXEC without MULTI");
-        };
-        if transaction.is_broken {
-            return self.out.error("EXECABORT Transaction discarded because of previous errors.");
-        }
-        self.out.array(transaction.commands.len());
-        let hub = Arc::clone(&self.hub);
-        let mut routes = hub.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let mut routes = RouteTable::Locked(&mut routes);
-        for (spec, args) in &transaction.commands {
-            self.execute(spec, args.as_args(), &mut routes);
-            if self.out.len() > 2 * REPLY_BYTES_MAX {
-                self.is_closing = true;
-                return self.client.outbox.end(End::CutOff { queued_bytes: self.out.len() });
-            }
-        }
+    fn time(&mut self) {
+        let now_us = self.hub.clock.now_us();
+        self.out.array(2);
+        self.out.bulk((now_us / US_PER_S).to_string());
+        self.out.bulk((now_us % US_PER_S).to_string());
     }
 
     pub(super) fn reset(&mut self, routes: &mut RouteTable<'_>) {
         self.transaction = None;
+        self.watched = Watched::default();
         routes.write(|routes| {
             self.unsubscribe_all(routes);
             self.out.set_resp3(false);
@@ -419,8 +424,10 @@ impl Drop for Session {
             let hub = Arc::clone(&self.hub);
             RouteTable::Shared(&hub.routes).write(|routes| self.unsubscribe_all(routes));
         }
+        if self.client.is_waiting() {
+            self.hub.lock_space().waiting.leave(&self.client);
+        }
         self.hub.forget(self.client.id);
-        mem::take(&mut self.transaction);
     }
 }
 
@@ -437,12 +444,12 @@ fn lookup(args: Args<'_>) -> Result<&'static Spec, Vec<u8>> {
             listed.extend_from_slice(&arg[..arg.len().min(QUOTED_BYTES_MAX - (listed.len() - 1))]);
             listed.extend_from_slice(b"' ");
         }
-        return Err([b"unknown command '", quote(args.at(0)), b"', with args beginning with: ", &listed].concat());
+        return Err([b"ERR unknown command '", quote(args.at(0)), b"', with args beginning with: ", &listed].concat());
     };
     match args.get(1) {
         Some(name) if !spec.subcommands.is_empty() => spec.subcommand(name).ok_or_else(|| {
             let container = spec.name.to_ascii_uppercase();
-            [b"unknown subcommand '", quote(name), b"'. Try ", container.as_bytes(), b" HELP."].concat()
+            [b"ERR unknown subcommand '", quote(name), b"'. Try ", container.as_bytes(), b" HELP."].concat()
         }),
         _ => Ok(spec),
     }

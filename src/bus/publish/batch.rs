@@ -1,8 +1,14 @@
 //! Messages in one buffer, one after the other: no allocation a message, on the whole way from source to server.
 
-/// Messages in order; the oldest can be taken off one by one.
+use crate::bus::publish::account::Span;
+
+/// Messages in order, numbered without gaps; the oldest can be taken off one by one.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// The oldest message's number, once there was one.
+    first: u64,
+    /// The messages are in the spool, and stay there until they are confirmed.
+    pub(in crate::bus) spooled: bool,
     payloads: Vec<u8>,
     /// Where each payload ends in `payloads`.
     ends: Vec<usize>,
@@ -24,6 +30,21 @@ impl Batch {
         self.ends.push(self.payloads.len());
     }
 
+    /// Says which number the next message has; the numbers of all that follow come from it. Only for an empty batch.
+    pub fn number(&mut self, first: u64) {
+        self.first = first;
+    }
+
+    /// The numbers of all messages, if there are any.
+    pub(in crate::bus) fn span(&self) -> Option<Span> {
+        (!self.is_empty()).then(|| Span { first: self.first, last: self.first + self.len() as u64 - 1 })
+    }
+
+    /// How many bytes the messages have.
+    pub(in crate::bus) fn bytes(&self) -> usize {
+        self.payloads.len() - self.start()
+    }
+
     /// How many messages there are.
     pub fn len(&self) -> usize {
         self.ends.len() - self.gone
@@ -40,10 +61,11 @@ impl Batch {
         self.ends.clear();
         self.lines.clear();
         self.gone = 0;
+        self.spooled = false;
     }
 
     /// Each message's bytes.
-    pub(super) fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+    pub(in crate::bus) fn payloads(&self) -> impl Iterator<Item = &[u8]> {
         let ends = &self.ends[self.gone..];
         ends.iter().scan(self.start(), |start, end| Some(&self.payloads[std::mem::replace(start, *end)..*end]))
     }
@@ -54,8 +76,13 @@ impl Batch {
     }
 
     /// Takes the `count` oldest messages off, or all.
-    pub(super) fn skip(&mut self, count: usize) {
-        if count >= self.len() { self.clear() } else { self.gone += count }
+    pub(in crate::bus) fn skip(&mut self, count: usize) {
+        if count >= self.len() {
+            self.clear();
+        } else {
+            self.gone += count;
+            self.first += count as u64;
+        }
     }
 
     /// Moves the `count` oldest messages into a batch of their own, or all.
@@ -63,13 +90,13 @@ impl Batch {
         if count >= self.len() {
             return std::mem::take(self);
         }
-        let mut front = Self::default();
+        let mut front = Self { spooled: self.spooled, ..Self::default() };
         front.copy(self, count);
         self.skip(count);
         front
     }
 
-    /// Moves all of `other`'s messages behind these.
+    /// Moves all of `other`'s messages, which follow them in number, behind these.
     pub(super) fn append(&mut self, other: &mut Self) {
         self.copy(other, other.len());
         other.clear();
@@ -77,6 +104,9 @@ impl Batch {
 
     /// Appends the `count` oldest messages of `other`.
     fn copy(&mut self, other: &Self, count: usize) {
+        if self.is_empty() {
+            self.first = other.first;
+        }
         let ends = &other.ends[other.gone..other.gone + count];
         let (from, to) = (other.start(), ends.last().copied().unwrap_or(other.start()));
         let base = self.payloads.len();
@@ -132,6 +162,23 @@ mod tests {
             1 => Just(Step::Append),
         ];
         proptest::collection::vec(step, 0..40)
+    }
+
+    #[test]
+    fn numbers_go_with_their_messages() {
+        let mut batch = Batch::default();
+        assert_eq!(batch.span(), None);
+        batch.number(7);
+        (0..10).for_each(|_| batch.push(None, |out| out.push(b'x')));
+        let mut front = batch.split(4);
+        batch.skip(2);
+        assert_eq!(
+            (front.span(), batch.span()),
+            (Some(Span { first: 7, last: 10 }), Some(Span { first: 13, last: 16 }))
+        );
+        front.clear();
+        front.append(&mut batch);
+        assert_eq!((front.span(), front.bytes()), (Some(Span { first: 13, last: 16 }), 4));
     }
 
     proptest! {

@@ -8,7 +8,6 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
@@ -16,13 +15,10 @@ use tokio::time::timeout;
 use crate::bus::Endpoint;
 use crate::bus::cause::Cause;
 use crate::bus::dial::Duplex;
-use crate::bus::publish::Batch;
+use crate::bus::dialogue::ANSWER_TIMEOUT;
+use crate::bus::publish::{Batch, Topic};
 use crate::bus::push::{Frame, NotResp, read_frame};
 use crate::bus::socket;
-
-/// How long each step of logging in may take. A server may be busy with a slow script for seconds; users are promised
-/// to see a loss within three.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Requests packed before they are written: enough that a system call is cheap beside them, and little enough that
 /// they stay in the processor's cache.
@@ -34,13 +30,24 @@ const REPLIES_BYTES: usize = 16 << 10;
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-producer";
 
-/// What a message was answered.
+/// Announces a command for a slot that is on its way to the node.
+const ASKING: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
+
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+/// What a request was answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// It reached so many subscribers.
+    /// A message is published, and reached so many subscribers.
     Reached(u64),
-    /// The server's words.
-    Error(String),
+    /// Part of what a message takes is done.
+    Partly,
+    /// An entry was refused by the stream, in the server's words.
+    NoEntry(String),
+    /// A message was refused by the channel, in the server's words; in the stream it is, where there is one.
+    NotPublished(String),
+    /// The server lives.
+    Pong,
 }
 
 /// What a step of logging in was answered.
@@ -61,11 +68,19 @@ pub(super) enum Moved {
     Closed,
 }
 
+/// Requests of one message, up to where the length of its payload stands.
+struct Heads {
+    /// Into the stream, if there is one.
+    entry: Option<Vec<u8>>,
+    message: Vec<u8>,
+}
+
 /// Dropping it closes it.
 pub(super) struct Connection {
     stream: Box<dyn Duplex>,
-    /// What comes before the length of a payload in each request.
-    head: Vec<u8>,
+    heads: Heads,
+    /// Each command is announced with `ASKING`.
+    asking: bool,
     requests: Vec<u8>,
     /// Bytes of `requests` that have been written.
     written: usize,
@@ -75,36 +90,41 @@ pub(super) struct Connection {
     /// The part of `replies` that was read and not yet understood.
     from: usize,
     to: usize,
+    /// Replies of the message at hand that have come.
+    step: usize,
+    /// A `PING` is under way; nothing else was when it was sent.
+    pinging: bool,
 }
 
 impl Connection {
-    /// Opens a connection to publish on `channel`, without logging in.
-    pub(super) async fn open(endpoint: &Endpoint, channel: &str) -> Result<Self, Cause> {
+    /// Opens a connection to publish on `topic`, without logging in.
+    pub(super) async fn open(endpoint: &Endpoint, topic: &Topic, asking: bool) -> Result<Self, Cause> {
         let stream = socket::connect(endpoint).await.map_err(|error| Cause::unreachable(endpoint, &error))?;
         Ok(Self {
             stream,
-            head: head(channel),
+            heads: heads(topic),
+            asking,
             requests: Vec::with_capacity(REQUESTS_BYTES * 2),
             written: 0,
             unflushed: false,
             replies: vec![0; REPLIES_BYTES].into(),
             from: 0,
             to: 0,
+            step: 0,
+            pinging: false,
         })
     }
 
     /// Logs in, and hears the server answer.
     pub(super) async fn log_in(&mut self, endpoint: &Endpoint) -> Result<(), Cause> {
-        if let Some(auth) = auth(endpoint)
-            && let Some(refusal) = self.ask(endpoint, &auth).await?
-        {
-            return Err(Cause::refused(endpoint, &refusal));
+        for (command, required) in socket::greeting(endpoint, CLIENT_NAME) {
+            if let Some(refusal) = self.ask(endpoint, &command).await?
+                && required
+            {
+                return Err(Cause::refused(endpoint, &refusal));
+            }
         }
-        let mut name = redis::cmd("CLIENT");
-        name.arg("SETNAME").arg(CLIENT_NAME);
-        // A courtesy to operators, which an ACL may refuse.
-        self.ask(endpoint, &name).await?;
-        match self.ask(endpoint, &redis::cmd("PING")).await? {
+        match self.ask(endpoint, PING).await? {
             // A user who may only publish is refused a PING, by a server that is there.
             Some(refusal) if !refusal.starts_with("NOPERM") => Err(Cause::refused(endpoint, &refusal)),
             _ => Ok(()),
@@ -112,9 +132,9 @@ impl Connection {
     }
 
     /// Sends one command and waits for its reply: `None`, or the server's words if it refuses.
-    async fn ask(&mut self, endpoint: &Endpoint, command: &redis::Cmd) -> Result<Option<String>, Cause> {
+    async fn ask(&mut self, endpoint: &Endpoint, command: &[u8]) -> Result<Option<String>, Cause> {
         let dialogue = async {
-            self.stream.write_all(&command.get_packed_command()).await?;
+            self.stream.write_all(command).await?;
             self.stream.flush().await?;
             loop {
                 match self.answer() {
@@ -152,16 +172,33 @@ impl Connection {
         self.requests.len() < REQUESTS_BYTES
     }
 
-    /// Packs a request for each message.
+    /// Packs the requests for each message.
     pub(super) fn pack(&mut self, batch: &Batch) {
         let mut digits = itoa::Buffer::new();
         for payload in batch.payloads() {
-            self.requests.extend_from_slice(&self.head);
-            self.requests.extend_from_slice(digits.format(payload.len()).as_bytes());
-            self.requests.extend_from_slice(b"\r\n");
-            self.requests.extend_from_slice(payload);
-            self.requests.extend_from_slice(b"\r\n");
+            let length = digits.format(payload.len()).as_bytes();
+            for head in self.heads.entry.iter().chain([&self.heads.message]) {
+                if self.asking {
+                    self.requests.extend_from_slice(ASKING);
+                }
+                self.requests.extend_from_slice(head);
+                self.requests.extend_from_slice(length);
+                self.requests.extend_from_slice(b"\r\n");
+                self.requests.extend_from_slice(payload);
+                self.requests.extend_from_slice(b"\r\n");
+            }
         }
+    }
+
+    /// Packs a question that a living server answers. Only while nothing else is under way.
+    pub(super) fn ping(&mut self) {
+        self.requests.extend_from_slice(PING);
+        self.pinging = true;
+    }
+
+    /// Whether that question waits for its answer.
+    pub(super) fn is_pinging(&self) -> bool {
+        self.pinging
     }
 
     /// Writes and reads until all that was packed is written, or something is read. Nothing is lost when cancelled.
@@ -213,38 +250,100 @@ impl Connection {
     /// The next reply, if it is there whole.
     pub(super) fn reply(&mut self) -> Result<Option<Reply>, NotResp> {
         let unread = &self.replies[self.from..self.to];
+        if std::mem::take(&mut self.pinging) {
+            let Some((_, length)) = read_frame(unread)? else {
+                self.pinging = true;
+                return Ok(None);
+            };
+            self.from += length;
+            return Ok(Some(Reply::Pong));
+        }
+        // Each command of a message has one reply, or two where it was announced.
+        let (replies, per_command) = match (self.heads.entry.is_some(), self.asking) {
+            (false, false) => (1, 1),
+            (true, false) => (2, 1),
+            (false, true) => (2, 2),
+            (true, true) => (4, 2),
+        };
+        let is_message = self.step + per_command >= replies;
+        let is_last = self.step + 1 == replies;
+        if is_last && let Some((count, length)) = number(unread) {
+            self.from += length;
+            self.step = 0;
+            return Ok(Some(Reply::Reached(count)));
+        }
         let Some((frame, length)) = read_frame(unread)? else { return Ok(None) };
         let reply = match frame {
-            Frame::Error(text) => Reply::Error(String::from_utf8_lossy(text).into_owned()),
-            _ => Reply::Reached(number(unread).ok_or(NotResp)?),
+            Frame::Error(text) => {
+                let text = String::from_utf8_lossy(text).into_owned();
+                if is_message { Reply::NotPublished(text) } else { Reply::NoEntry(text) }
+            }
+            _ if is_last => return Err(NotResp),
+            _ => Reply::Partly,
         };
         self.from += length;
+        self.step += 1;
         Ok(Some(reply))
     }
 }
 
-/// The number that is `:digits`, up to the end of its line.
-fn number(line: &[u8]) -> Option<u64> {
+/// The number that is `:digits`, and the length of its line; `None` for anything else, or while it is not whole.
+fn number(line: &[u8]) -> Option<(u64, usize)> {
     let digits = line.strip_prefix(b":")?;
     let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+    digits[end..].starts_with(b"\r\n").then_some(())?;
+    Some((std::str::from_utf8(&digits[..end]).ok()?.parse().ok()?, end + 3))
 }
 
-/// `PUBLISH channel`, packed up to where the payload's length stands.
-fn head(channel: &str) -> Vec<u8> {
-    let mut head = redis::cmd("PUBLISH").arg(channel).arg("").get_packed_command();
-    head.truncate(head.len() - b"0\r\n\r\n".len());
-    head
+/// The requests of a message, packed up to where the payload's length stands.
+fn heads(topic: &Topic) -> Heads {
+    let packed = |command: &redis::Cmd| {
+        let mut head = command.get_packed_command();
+        head.truncate(head.len() - b"0\r\n\r\n".len());
+        head
+    };
+    let entry = topic.stream.as_ref().map(|stream| {
+        let mut command = redis::cmd("XADD");
+        command.arg(&stream.name);
+        if stream.maxlen > 0 {
+            command.arg("MAXLEN").arg("~").arg(stream.maxlen);
+        }
+        packed(command.arg("*").arg(STREAM_FIELD).arg(""))
+    });
+    let command = if topic.sharded { "SPUBLISH" } else { "PUBLISH" };
+    Heads { entry, message: packed(redis::cmd(command).arg(&topic.channel).arg("")) }
 }
 
-/// The command that logs in, if there is a password. Channels are the same in all databases, so none is selected.
-fn auth(endpoint: &Endpoint) -> Option<redis::Cmd> {
-    let settings = endpoint.connection_info().redis_settings();
-    let password = settings.password()?;
-    let mut auth = redis::cmd("AUTH");
-    if let Some(username) = settings.username() {
-        auth.arg(username);
+/// The field of an entry that holds the tick, as it is published.
+const STREAM_FIELD: &str = "tick";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::publish::Stream;
+
+    #[test]
+    fn requests_are_what_the_protocol_wants() {
+        let stream = |maxlen| Some(Stream { name: "s".to_owned(), maxlen });
+        let text = |topic: &Topic| {
+            let Heads { entry, message } = heads(topic);
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace("\r\n", " ");
+            (entry.map(text), text(message))
+        };
+        let mut topic = Topic { channel: "c".to_owned(), stream: None, sharded: false };
+        assert_eq!(text(&topic), (None, "*3 $7 PUBLISH $1 c $".to_owned()));
+        topic = Topic { stream: stream(7), sharded: true, ..topic };
+        let entry = "*8 $4 XADD $1 s $6 MAXLEN $1 ~ $1 7 $1 * $4 tick $";
+        assert_eq!(text(&topic), (Some(entry.to_owned()), "*3 $8 SPUBLISH $1 c $".to_owned()));
+        topic.stream = stream(0);
+        assert_eq!(text(&topic).0.as_deref(), Some("*5 $4 XADD $1 s $1 * $4 tick $"));
     }
-    auth.arg(password);
-    Some(auth)
+
+    #[test]
+    fn numbers_are_read_when_they_are_whole() {
+        assert_eq!(number(b":12\r\n:"), Some((12, 5)));
+        for other in [&b":12"[..], b":12\r", b":1x\r\n", b"+OK\r\n", b":\r\n", b""] {
+            assert_eq!(number(other), None, "{}", String::from_utf8_lossy(other));
+        }
+    }
 }

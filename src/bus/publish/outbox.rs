@@ -1,12 +1,17 @@
 //! What waits to be published: a bounded queue between a source that keeps its pace and a server that may be away.
 
+mod depot;
+
+pub(in crate::bus) use depot::Depot;
+
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::bus::publish::Batch;
+use crate::bus::publish::account::Flying;
+use crate::bus::publish::{Account, Batch};
 
 /// Messages in one batch at most. Larger ones save nothing more.
 pub(super) const BATCH_MESSAGES_MAX: usize = 256;
@@ -45,6 +50,10 @@ pub struct Snapshot {
     pub dropped: u64,
     /// Messages that wait or are on their way.
     pub queued: u64,
+    /// Messages that could not be written to the spool, and were kept in memory instead.
+    pub unspooled: u64,
+    /// Messages of an earlier run that the spool held.
+    pub recovered: u64,
     /// How often the connection came back.
     pub reconnects: u64,
     /// Subscribers that the last confirmed message reached; `None` before the first.
@@ -63,11 +72,14 @@ struct State {
     /// Messages in `batches`.
     waiting: usize,
     in_flight: usize,
+    /// Which those are.
+    flying: Flying,
     spares: Vec<Batch>,
+    /// With a spool: what has yet to be written to it, and what lies there alone.
+    depot: Option<Depot>,
     closed: bool,
     abandoned: bool,
-    sent: u64,
-    dropped: u64,
+    account: Account,
     reconnects: u64,
     receivers: Option<u64>,
     link: Link,
@@ -80,7 +92,9 @@ impl State {
     fn append(&mut self, batch: &mut Batch) {
         self.waiting += batch.len();
         match self.batches.back_mut() {
-            Some(last) if last.len() + batch.len() <= BATCH_MESSAGES_MAX => last.append(batch),
+            Some(last) if last.len() + batch.len() <= BATCH_MESSAGES_MAX && last.spooled == batch.spooled => {
+                last.append(batch);
+            }
             _ => self.batches.push_back(std::mem::replace(batch, self.spares.pop().unwrap_or_default())),
         }
     }
@@ -94,6 +108,47 @@ impl State {
         }
         self.waiting -= taken.len();
         taken
+    }
+
+    /// Gives up the oldest messages in memory, `max` at most.
+    fn drop_oldest(&mut self, max: usize) {
+        let mut excess = max;
+        while excess > 0 && self.waiting > 0 {
+            let oldest = self.take(excess);
+            excess -= oldest.len();
+            self.drop_all(&oldest);
+            self.recycle(oldest);
+        }
+    }
+
+    /// Counts all of `batch` as given up.
+    fn drop_all(&mut self, batch: &Batch) {
+        if let Some(span) = batch.span() {
+            self.account.drop_span(span);
+        }
+    }
+
+    /// Nothing is published from now on.
+    fn abandon(&mut self) {
+        let done = self.done();
+        self.abandoned = true;
+        let flying = self.flying.take_all();
+        let waiting = std::mem::take(&mut self.batches);
+        let waiting = waiting.iter().filter_map(|batch| Some((batch.span()?, batch.spooled)));
+        for (span, spooled) in flying.into_iter().chain(waiting) {
+            if spooled {
+                self.account.keep_span(span);
+            } else {
+                self.account.drop_span(span);
+            }
+        }
+        (self.waiting, self.in_flight) = (0, 0);
+        self.keep_stored(done);
+    }
+
+    /// Messages that are neither confirmed nor given up.
+    fn queued(&self) -> u64 {
+        (self.waiting + self.in_flight) as u64 + self.depot.as_ref().map_or(0, Depot::held)
     }
 
     fn recycle(&mut self, mut batch: Batch) {
@@ -117,20 +172,27 @@ pub struct Outbox {
     connected: Notify,
     /// Wakes the publisher when it is to leave.
     abandoned: Notify,
+    /// Wakes the spool's thread, alike.
+    chores: Condvar,
 }
 
 impl Outbox {
     /// Holds up to `capacity` messages, at least one.
     pub fn new(capacity: usize) -> Self {
+        Self::build(capacity, None)
+    }
+
+    fn build(capacity: usize, depot: Option<Depot>) -> Self {
         let state = State {
             batches: VecDeque::new(),
             waiting: 0,
             in_flight: 0,
+            flying: Flying::default(),
             spares: Vec::new(),
+            depot,
             closed: false,
             abandoned: false,
-            sent: 0,
-            dropped: 0,
+            account: Account::default(),
             reconnects: 0,
             receivers: None,
             link: Link::Connecting,
@@ -144,6 +206,7 @@ impl Outbox {
             emptied: Notify::new(),
             connected: Notify::new(),
             abandoned: Notify::new(),
+            chores: Condvar::new(),
         }
     }
 
@@ -165,20 +228,28 @@ impl Outbox {
             return true;
         }
         let mut state = self.state();
-        if overflow == Overflow::DropOldest && state.link != Link::Live {
-            state.append(batch);
-            while let excess @ 1.. = state.waiting.saturating_sub(self.capacity) {
-                let oldest = state.take(excess);
-                state.dropped += oldest.len() as u64;
-                state.recycle(oldest);
+        let drops = overflow == Overflow::DropOldest && state.link != Link::Live;
+        if state.depot.is_some() {
+            state.put_down(batch, drops, self.capacity);
+            drop(state);
+            self.chores.notify_one();
+            return batch.is_empty();
+        }
+        let room = if drops { usize::MAX } else { self.capacity.saturating_sub(state.waiting) };
+        if room > 0 {
+            let mut taken = if room >= batch.len() { std::mem::take(batch) } else { batch.split(room) };
+            if let Some(span) = taken.span() {
+                state.account.made(span);
             }
-        } else {
-            let room = self.capacity.saturating_sub(state.waiting);
-            if room >= batch.len() {
-                state.append(batch);
-            } else if room > 0 {
-                state.append(&mut batch.split(room));
+            state.append(&mut taken);
+            // Its memory goes back to the source.
+            if batch.is_empty() {
+                *batch = taken;
             }
+        }
+        if drops {
+            let excess = state.waiting.saturating_sub(self.capacity);
+            state.drop_oldest(excess);
         }
         drop(state);
         self.filled.notify_one();
@@ -187,7 +258,12 @@ impl Outbox {
 
     /// Counts the rest of a batch that will not be pushed any more.
     pub fn give_up(&self, batch: &mut Batch) {
-        self.state().dropped += batch.len() as u64;
+        let mut state = self.state();
+        if let Some(span) = batch.span() {
+            state.account.made(span);
+            state.account.drop_span(span);
+        }
+        drop(state);
         batch.clear();
     }
 
@@ -197,16 +273,16 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// Makes the publisher leave now. What was not confirmed is counted as dropped from now on.
+    /// Makes the publisher leave now. What was not confirmed is counted as dropped from now on, unless it is in the
+    /// spool.
     pub fn abandon(&self) {
         let mut state = self.state();
-        state.abandoned = true;
-        state.dropped += (state.waiting + state.in_flight) as u64;
-        state.batches.clear();
-        state.waiting = 0;
-        state.in_flight = 0;
+        if !state.abandoned {
+            state.abandon();
+        }
         drop(state);
         self.abandoned.notify_one();
+        self.chores.notify_one();
     }
 
     /// Resolves once the publisher is to leave.
@@ -230,9 +306,11 @@ impl Outbox {
     pub fn snapshot(&self) -> Snapshot {
         let state = self.state();
         Snapshot {
-            sent: state.sent,
-            dropped: state.dropped,
-            queued: (state.waiting + state.in_flight) as u64,
+            sent: state.account.sent,
+            dropped: state.account.dropped,
+            queued: state.queued(),
+            unspooled: state.depot.as_ref().map_or(0, Depot::unspooled),
+            recovered: state.account.recovered,
             reconnects: state.reconnects,
             receivers: state.receivers,
             link: state.link,
@@ -241,14 +319,26 @@ impl Outbox {
         }
     }
 
+    /// What became of each message.
+    pub fn account(&self) -> Account {
+        self.state().account.clone()
+    }
+
     /// A batch of the oldest messages, up to `max`, which count as in flight from now on; empty when none wait.
     pub(super) fn take(&self, max: usize) -> Batch {
         let mut state = self.state();
         let batch = state.take(max);
         state.in_flight += batch.len();
+        if let Some(span) = batch.span() {
+            state.flying.push(span, batch.spooled);
+        }
+        let wants_more = state.wants_more(self.capacity);
         drop(state);
         if !batch.is_empty() {
             self.emptied.notify_one();
+        }
+        if wants_more {
+            self.chores.notify_one();
         }
         batch
     }
@@ -266,7 +356,7 @@ impl Outbox {
     /// Nothing waits, nothing is in flight, and nothing will come.
     pub(super) fn is_finished(&self) -> bool {
         let state = self.state();
-        state.closed && state.waiting == 0 && state.in_flight == 0
+        state.closed && state.queued() == 0
     }
 
     /// `count` messages in flight were confirmed, the last one by `receivers` subscribers.
@@ -277,7 +367,8 @@ impl Outbox {
             return;
         }
         state.in_flight = state.in_flight.saturating_sub(count);
-        state.sent += count as u64;
+        state.flying.confirm(count as u64);
+        state.account.sent += count as u64;
         state.receivers = Some(receivers);
         state.confirmed_at = Some(Instant::now());
     }
@@ -303,125 +394,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn messages(range: std::ops::Range<usize>) -> Batch {
-        let mut batch = Batch::default();
-        for n in range {
-            batch.push(None, |out| out.extend_from_slice(n.to_string().as_bytes()));
-        }
-        batch
-    }
-
-    fn numbers(batch: &Batch) -> Vec<usize> {
-        batch.payloads().map(|payload| std::str::from_utf8(payload).unwrap().parse().unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn the_oldest_are_dropped_and_counted_while_the_server_is_away() {
-        let outbox = Outbox::new(4);
-        outbox.push(&mut messages(0..10), Overflow::DropOldest).await;
-        let snapshot = outbox.snapshot();
-        assert_eq!((snapshot.dropped, snapshot.queued, snapshot.link), (6, 4, Link::Connecting));
-        assert_eq!(numbers(&outbox.take(10)), [6, 7, 8, 9]);
-        outbox.confirm(4, 2);
-        let snapshot = outbox.snapshot();
-        assert_eq!((snapshot.sent, snapshot.queued, snapshot.receivers), (4, 0, Some(2)));
-    }
-
-    #[tokio::test]
-    async fn a_source_waits_for_a_server_that_is_slow_and_drops_once_it_is_gone() {
-        let outbox = Outbox::new(2);
-        outbox.set_link(true);
-        let mut batch = messages(0..3);
-        {
-            let mut push = std::pin::pin!(outbox.push(&mut batch, Overflow::DropOldest));
-            let waits =
-                std::future::poll_fn(|context| std::task::Poll::Ready(push.as_mut().poll(context).is_pending()));
-            assert!(waits.await, "full");
-            assert_eq!(outbox.snapshot().dropped, 0);
-            outbox.set_link(false);
-            push.await;
-        }
-        assert_eq!(outbox.snapshot().dropped, 1);
-        assert_eq!(numbers(&outbox.take(9)), [1, 2]);
-    }
-
-    #[tokio::test]
-    async fn a_cancelled_push_keeps_what_was_not_taken() {
-        let outbox = Outbox::new(2);
-        let mut batch = messages(0..5);
-        tokio::select! {
-            biased;
-            () = outbox.push(&mut batch, Overflow::Wait) => panic!("there is room for two"),
-            () = std::future::ready(()) => {}
-        }
-        assert_eq!(numbers(&batch), [2, 3, 4]);
-        outbox.give_up(&mut batch);
-        let snapshot = outbox.snapshot();
-        assert_eq!((snapshot.dropped, snapshot.queued), (3, 2));
-    }
-
-    #[tokio::test]
-    async fn it_is_finished_only_when_the_last_one_is_confirmed() {
-        let outbox = Outbox::new(8);
-        outbox.push(&mut messages(0..1), Overflow::Wait).await;
-        outbox.close();
-        assert!(!outbox.is_finished());
-        outbox.take(1);
-        assert!(!outbox.is_finished());
-        outbox.confirm(1, 0);
-        assert!(outbox.is_finished());
-    }
-
-    #[tokio::test]
-    async fn what_is_abandoned_counts_as_dropped_once() {
-        let outbox = Outbox::new(8);
-        outbox.push(&mut messages(0..5), Overflow::Wait).await;
-        outbox.take(2);
-        outbox.abandon();
-        outbox.confirm(2, 1);
-        outbox.abandoned().await;
-        let snapshot = outbox.snapshot();
-        assert_eq!((snapshot.sent, snapshot.dropped, snapshot.queued), (0, 5, 0));
-    }
-
-    #[test]
-    fn a_connection_that_comes_back_counts_as_one_reconnect() {
-        let outbox = Outbox::new(1);
-        let links = [false, true, true, false, false, true].map(|live| {
-            outbox.set_link(live);
-            outbox.snapshot().link
-        });
-        assert_eq!(links, [Link::Connecting, Link::Live, Link::Live, Link::Down, Link::Down, Link::Live]);
-        assert_eq!(outbox.snapshot().reconnects, 1);
-    }
-
-    proptest! {
-        #[test]
-        fn no_message_is_lost_uncounted(
-            capacity in 1usize..20,
-            steps in proptest::collection::vec((0usize..12, 0usize..12, any::<bool>()), 1..40),
-        ) {
-            let outbox = Outbox::new(capacity);
-            let (mut made, mut taken) = (0, Vec::new());
-            for (push, take, live) in steps {
-                outbox.set_link(live);
-                let mut batch = messages(made..made + push);
-                made += push;
-                outbox.take_in(&mut batch, Overflow::DropOldest);
-                outbox.give_up(&mut batch);
-                let got = outbox.take(take);
-                outbox.confirm(got.len(), 1);
-                taken.extend(numbers(&got));
-                outbox.recycle(got);
-                let snapshot = outbox.snapshot();
-                prop_assert!(snapshot.queued <= capacity as u64);
-                prop_assert_eq!(snapshot.sent + snapshot.dropped + snapshot.queued, made as u64);
-            }
-            prop_assert!(taken.windows(2).all(|pair| pair[0] < pair[1]), "order is kept");
-        }
-    }
-}
+mod tests;

@@ -67,8 +67,29 @@ impl Encoder {
         self.bytes.extend_from_slice(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
     }
 
+    /// Where an array is expected and there is none.
+    pub(in crate::bus) fn null_array(&mut self) {
+        self.bytes.extend_from_slice(if self.resp3 { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
     pub(in crate::bus) fn array(&mut self, len: usize) {
         self.header(b'*', len);
+    }
+
+    /// Values that are encoded already, in a form that both versions have.
+    pub(in crate::bus) fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Puts the header of an array before all that was written since `start`, a former [`len`](Self::len): for arrays
+    /// whose length shows only once they are written.
+    pub(in crate::bus) fn array_from(&mut self, start: usize, len: usize) {
+        self.header_at(start, b'*', len);
+    }
+
+    /// As [`array_from`](Self::array_from), for a map of `pairs`; in RESP2 an array of pairs, not a flat one.
+    pub(in crate::bus) fn map_of_arrays_from(&mut self, start: usize, pairs: usize) {
+        self.header_at(start, if self.resp3 { b'%' } else { b'*' }, pairs);
     }
 
     /// A map of `pairs` keys with their values; RESP2 has it as a flat array.
@@ -89,6 +110,13 @@ impl Encoder {
         self.bytes.push(kind);
         self.bytes.extend_from_slice(text);
         self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    fn header_at(&mut self, at: usize, kind: u8, len: usize) {
+        let mut header = vec![kind];
+        push_decimal(&mut header, len);
+        header.extend_from_slice(b"\r\n");
+        self.bytes.splice(at..at, header);
     }
 
     fn header(&mut self, kind: u8, len: usize) {
@@ -134,6 +162,10 @@ mod tests {
             (|e| e.bulk("ab"), "$2\r\nab\r\n", "$2\r\nab\r\n"),
             (|e| e.text("ab"), "$2\r\nab\r\n", "=6\r\ntxt:ab\r\n"),
             (Encoder::null, "$-1\r\n", "_\r\n"),
+            (Encoder::null_array, "*-1\r\n", "_\r\n"),
+            (|e| (e.simple("a"), e.integer(1), e.array_from(4, 1)).2, "+a\r\n*1\r\n:1\r\n", "+a\r\n*1\r\n:1\r\n"),
+            (|e| (e.simple("a"), e.integer(1), e.map_of_arrays_from(0, 1)).2, "*1\r\n+a\r\n:1\r\n", "%1\r\n+a\r\n:1\r\n"),
+            (|e| e.raw(b":1\r\n"), ":1\r\n", ":1\r\n"),
             (|e| e.array(10), "*10\r\n", "*10\r\n"),
             (|e| e.map(7), "*14\r\n", "%7\r\n"),
             (|e| e.set(1), "*1\r\n", "~1\r\n"),

@@ -1,8 +1,12 @@
 //! What can be chosen by a word on the command line.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 
+use super::{ArgsError, ExportFormat, SnapshotFormat};
 use crate::plot::Scale;
+use crate::store::HAS_PARQUET;
 
 /// What the value axis measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -100,4 +104,25 @@ impl ScaleChoice {
 pub enum StatsFormat {
     /// One JSON object on stdout.
     Json,
+}
+
+/// The file of a snapshot, and its form.
+pub(super) fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat), ArgsError> {
+    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        Some("png") => Ok((path, SnapshotFormat::Png)),
+        Some("svg") => Ok((path, SnapshotFormat::Svg)),
+        _ => Err(ArgsError::Snapshot(path)),
+    }
+}
+
+/// The file of an export, and its form.
+pub(super) fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
+    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        Some("csv") => Ok((path, ExportFormat::Csv)),
+        Some("parquet") if HAS_PARQUET => Ok((path, ExportFormat::Parquet)),
+        Some("parquet") => Err(ArgsError::NoParquet(path)),
+        _ => Err(ArgsError::Export(path)),
+    }
 }

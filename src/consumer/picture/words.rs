@@ -1,15 +1,18 @@
 //! The words of a picture: badges, notices, figures.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::bus::{Channel, LinkState, Target};
-use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT};
+use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
 use crate::consumer::controls::Controls;
 use crate::consumer::format;
 use crate::consumer::gather::{Gathered, Shown};
 use crate::consumer::picture::Picture;
-use crate::consumer::shared::Link;
+use crate::consumer::shared::{Link, Shared};
+use crate::model::display_safe;
 use crate::plot::{AxisKind, Badge, GapBand, Notice, Tone};
+use crate::store::keep::{KeepState, KeepStatus};
 
 impl Picture {
     pub(super) fn notice(&self, link: &Link, gathered: &Gathered, axis: AxisKind) -> Option<Notice> {
@@ -47,7 +50,13 @@ impl Picture {
         }
     }
 
-    pub(super) fn figures(&self, gathered: &Gathered, rejected: u64, link: &Link) -> Vec<(Tone, String)> {
+    pub(super) fn figures(
+        &self,
+        gathered: &Gathered,
+        rejected: u64,
+        link: &Link,
+        shared: &Shared,
+    ) -> Vec<(Tone, String)> {
         let counters = &gathered.counters;
         let alarming = |n: u64| if n > 0 { Tone::Warn } else { Tone::Good };
         let (page, pages) = gathered.page;
@@ -62,7 +71,10 @@ impl Picture {
         }
         figures.push((alarming(counters.lost), format!("lost {}", format::count(counters.lost))));
         figures.push((alarming(rejected), format!("rejected {}", format::count(rejected))));
+        figures.extend(shared.keeping().map(|keeping| store_figure(&keeping.status())));
         let seldom = [
+            (shared.trimmed().load(Ordering::Relaxed), "trimmed"),
+            (shared.failed().load(Ordering::Relaxed), "dead letters"),
             (link.reconnects, "reconnects"),
             (link.cut_off, "cut off"),
             (counters.too_late, "too late"),
@@ -78,9 +90,35 @@ impl Picture {
     }
 }
 
+/// How the store is doing, in a few words.
+fn store_figure(status: &KeepStatus) -> (Tone, String) {
+    let KeepStatus { state, waiting, written, dropped, .. } = status;
+    let lost = if *dropped > 0 { format!(", dropped {}", format::count(*dropped)) } else { String::new() };
+    let waiting = format::count(*waiting);
+    match state {
+        KeepState::Connecting => (Tone::Warn, format!("store opening, {waiting} waiting{lost}")),
+        KeepState::Keeping if *dropped == 0 => (Tone::Good, format!("stored {}", format::count(*written))),
+        KeepState::Keeping => (Tone::Warn, format!("stored {}{lost}", format::count(*written))),
+        KeepState::Behind => (Tone::Warn, format!("store behind, {waiting} waiting{lost}")),
+        KeepState::Failing(cause) => (Tone::Bad, format!("store fails: {cause}, {waiting} waiting{lost}")),
+    }
+}
+
+/// What stands in the header for a stream.
+pub(super) fn stream_title(stream: &StreamConfig) -> String {
+    let name = display_safe(&stream.name);
+    match &stream.group {
+        Some(group) => format!("stream {name} \u{b7} group {}", display_safe(&group.name)),
+        None => format!("stream {name}"),
+    }
+}
+
 /// The command that publishes where this consumer listens.
 pub(super) fn producer_command(config: &Config) -> String {
     let channel = match &config.channels[..] {
+        _ if config.stream.is_some() => {
+            format!(" --stream {}", config.stream.as_ref().map_or("".into(), |stream| display_safe(&stream.name)))
+        }
         [Channel::Exact(name)] if name != CHANNEL => format!(" --channel {}", config.channels[0]),
         _ => String::new(),
     };

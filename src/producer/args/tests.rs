@@ -1,4 +1,5 @@
 use super::*;
+use crate::bus::SHARDS;
 
 fn config(args: &[&str]) -> Result<Config, String> {
     let args =
@@ -125,6 +126,19 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         (&["--source", "a\u{7}"], "1 to 64 bytes"),
         (&["--source", "a", "--no-seq"], "cannot be used with"),
         (&["--local-port", "0"], "1 to 65535"),
+        (&["--cluster"], "needs the address of one of its nodes"),
+        (&["--cluster", "--redis", "redis://h/3"], "database 0 alone"),
+        (&["--cluster", "--redis", "redis://h", "--source", &"x".repeat(61)], "4 less in a cluster"),
+        (&["--cluster", "--redis", "redis://h", "--shards", "0"], "1..=256"),
+        (&["--cluster", "--redis", "redis://h", "--shards", "257"], "1..=256"),
+        (&["--shards", "4"], "--shards says nothing without --cluster"),
+        (&["--maxlen", "4"], "--maxlen says nothing without --stream"),
+        (&["--spool-max", "4"], "--spool-max says nothing without --spool"),
+        (&["--spool", "/nowhere", "--spool-max", "0"], "above zero"),
+        (&["--stream", ""], "--stream needs a name"),
+        (&["--stream", "s", "--no-seq"], "--stream needs numbered ticks"),
+        (&["--spool", "/nowhere", "--no-seq"], "--spool needs numbered ticks"),
+        (&["--spool", concat!(env!("CARGO_MANIFEST_DIR"), "/data")], "is no part of a spool"),
         (&["--model", "tulip"], "walk, uniform"),
         (&["--timestamps", "weeks"], "s, ms, us, ns, rfc3339"),
         (&["--bogus"], "unexpected argument"),
@@ -132,4 +146,28 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         let error = error(args);
         assert!(error.contains(reason), "{args:?}: {error}");
     }
+}
+
+#[test]
+fn streams_and_clusters() {
+    let config = config(&["--redis", "redis+cluster://a:7000,b", "--stream", "s"]).unwrap();
+    assert!(config.target.is_cluster());
+    let stream = config.durable.stream.unwrap();
+    assert_eq!((stream.name.as_str(), stream.maxlen, config.durable.shards), ("s", 1_000_000, SHARDS));
+    let config =
+        super::tests::config(&["--redis", "redis://a", "--cluster", "--shards", "3", "--stream", "s", "--maxlen", "0"]);
+    let config = config.unwrap();
+    assert!(config.target.is_cluster());
+    assert_eq!((config.durable.stream.unwrap().maxlen, config.durable.shards), (0, 3));
+}
+
+#[test]
+fn a_spool_remembers_whose_numbers_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool");
+    let spool = path.to_str().unwrap();
+    assert_eq!(config(&["--spool", spool, "--source", "me"]).unwrap().id.as_deref(), Some("me"));
+    assert_eq!(config(&["--spool", spool]).unwrap().id.as_deref(), Some("me"));
+    assert!(error(&["--spool", spool, "--source", "other"]).contains("numbers of source me, not of other"));
+    assert!(error(&["--spool", spool, "--redis", "redis+cluster://h"]).contains("for 1 of a cluster's shards"));
 }

@@ -6,9 +6,9 @@ use super::{KeepError, KeptBatch, KeptTick};
 
 /// A database, opened and brought up to date.
 pub(super) trait Backend {
-    /// Puts all rows and checkpoints into one transaction. After an error nothing of it is there, or a repetition of
-    /// the same batches finds that all of it is.
-    fn commit(&mut self, batches: &[KeptBatch]) -> Result<Tally, Trouble>;
+    /// Puts all rows and checkpoints into one transaction, the writer's `number`th. After an error nothing of it is
+    /// there, or a repetition of the same batches under the same number finds that all of it is.
+    fn commit(&mut self, number: u64, batches: &[KeptBatch]) -> Result<Tally, Trouble>;
 
     /// Up to where a stream is kept.
     fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, Trouble>;

@@ -229,7 +229,7 @@ fn stream_position(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<StreamId>
 }
 
 impl Backend for SqliteStore {
-    fn commit(&mut self, batches: &[KeptBatch]) -> Result<Tally, Trouble> {
+    fn commit(&mut self, _number: u64, batches: &[KeptBatch]) -> Result<Tally, Trouble> {
         match self.try_commit(batches) {
             Ok((tally, newest_ns)) => {
                 self.newest_ns = self.newest_ns.map(|known| known.max(newest_ns));
@@ -238,6 +238,10 @@ impl Backend for SqliteStore {
             Err(error) => {
                 // Numbers that were given within the transaction are gone with it.
                 self.names = Directory::default();
+                if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+                    // What is in the log may find its place in the file; then the log gives its room back.
+                    let _ = self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
+                }
                 Err(trouble(&error))
             }
         }

@@ -46,6 +46,8 @@ impl Pauses {
 #[derive(Default)]
 struct Hands {
     batches: Vec<KeptBatch>,
+    /// How many transactions were begun; the batches keep their number until they are committed.
+    number: u64,
     question: Option<Question>,
     /// When old rows are looked for again; `None` for at once.
     prune_at: Option<Instant>,
@@ -54,13 +56,17 @@ struct Hands {
 /// Runs until the keeper is closed. Reports once whether the store can be used at all.
 pub(super) fn run(queue: &Queue, config: &KeepConfig, report: &SyncSender<Result<(), KeepError>>) {
     let _end = EndGuard(queue);
+    // Chance keeps apart the writers of all processes on all machines.
+    let writer = format!("{:016x}", rand::random::<u64>());
     let mut hands = Hands::default();
     let mut pauses = Pauses(PAUSE_MIN);
     let mut is_first = true;
     loop {
         let opened: Result<Box<dyn Backend>, OpenError> = match &config.url {
             StoreUrl::Sqlite(path) => SqliteStore::open(path).map(|store| Box::new(store) as Box<dyn Backend>),
-            StoreUrl::Postgres(url) => PostgresStore::open(url).map(|store| Box::new(store) as Box<dyn Backend>),
+            StoreUrl::Postgres(url) => {
+                PostgresStore::open(url, &writer).map(|store| Box::new(store) as Box<dyn Backend>)
+            }
         };
         let first = std::mem::take(&mut is_first);
         match opened {
@@ -138,7 +144,7 @@ fn step(queue: &Queue, config: &KeepConfig, store: &mut dyn Backend, hands: &mut
         return Ok(true);
     }
     if !hands.batches.is_empty() {
-        let tally = store.commit(&hands.batches)?;
+        let tally = store.commit(hands.number, &hands.batches)?;
         queue.settle(&hands.batches, tally);
         hands.batches.clear();
         // The rows are kept, whatever becomes of the old ones: those are looked for again.
@@ -147,7 +153,10 @@ fn step(queue: &Queue, config: &KeepConfig, store: &mut dyn Backend, hands: &mut
     }
     match queue.next() {
         Work::Answer(question) => hands.question = Some(question),
-        Work::Commit(batches) => hands.batches = batches,
+        Work::Commit(batches) => {
+            hands.batches = batches;
+            hands.number += 1;
+        }
         Work::Idle => {
             prune(config, store, hands)?;
             queue.clear_trouble();
