@@ -177,8 +177,7 @@ pub fn plan(seed: u64, count: usize) -> Vec<Fault> {
             continue;
         }
         let kind = draw(&mut rng, actor);
-        let lasts =
-            if kind.is_instant() { Duration::ZERO } else { Duration::from_millis(rng.random_range(LASTS_MS)) };
+        let lasts = if kind.is_instant() { Duration::ZERO } else { Duration::from_millis(rng.random_range(LASTS_MS)) };
         busy.insert(actor, at + lasts + REST);
         faults.push(Fault { at, lasts, actor, kind });
     }

@@ -94,9 +94,8 @@ fn message(seq: u64, clock_step_s: i64) -> String {
     let now_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as i64;
     let timestamp_us = now_us + clock_step_s * 1_000_000;
     let (symbol, price) = (["SPY", "QQQ"][(seq % 2) as usize], 100.0 + (seq % 997) as f64 / 8.0);
-    format!(
-        r#"{{"symbol":"{symbol}","price":{price},"timestamp":{timestamp_us},"seq":{seq},"source":"{SOURCE}","size":{seq}}}"#
-    )
+    let traded = format!(r#""symbol":"{symbol}","price":{price},"timestamp":{timestamp_us}"#);
+    format!(r#"{{{traded},"seq":{seq},"source":"{SOURCE}","size":{seq}}}"#)
 }
 
 struct Speaker {

@@ -1,0 +1,233 @@
+//! A whole run: everybody at work, the faults as planned, everything lifted, everything ended, and the judgement.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::Value as Rest;
+use serde_json::Value;
+
+use super::fleet::{CHANNEL, Fleet, GROUP, STREAM};
+use super::oracle::{Kept, Numbers, Said, account, holes, missing, read_store, read_stream, total};
+use super::plan::{Actor, Fault, counts, plan};
+use super::unruly;
+use crate::support::wait::poll;
+
+/// Until everybody has everything, on a busy machine.
+const DRAIN: Duration = Duration::from_secs(120);
+
+/// Lines of a program's log that are shown when a run fails.
+const LOG_LINES: usize = 25;
+
+/// Runs `count` faults as `seed` has them; panics with the seed and a diff when anything was lost or kept twice.
+#[expect(clippy::print_stderr, reason = "a test's own account; cargo shows it when asked to")]
+pub fn run(seed: u64, count: usize) {
+    let faults = plan(seed, count);
+    eprintln!("chaos: seed {seed}, {count} faults: {:?}", counts(&faults));
+    let mut fleet = Fleet::start(seed);
+    let mut verdict = Verdict::default();
+    let begun = Instant::now();
+    if let Err(fallen) = carry_out(&mut fleet, &faults) {
+        verdict.complain(fallen);
+    } else {
+        judge(&mut fleet, &mut verdict);
+    }
+    let (took_s, missed) = (begun.elapsed().as_secs_f64(), fleet.missed);
+    eprintln!("chaos: seed {seed}, {took_s:.0} s, {missed} faults met nobody; {}", verdict.figures);
+    if verdict.complaints.is_empty() {
+        return;
+    }
+    let told: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    let logs: Vec<String> = Actor::ALL.into_iter().map(|actor| tail(&fleet, actor)).collect();
+    panic!(
+        "\nseed {seed}, {count} faults: scripts/chaos --seed {seed} --faults {count}\n\n{}\n\n{}\n\n{}\n",
+        verdict.complaints.join("\n"),
+        told.join("\n"),
+        logs.join("\n")
+    );
+}
+
+fn tail(fleet: &Fleet, actor: Actor) -> String {
+    let said = fleet.heard_from(actor);
+    let lines: Vec<&str> = said.lines().filter(|line| !line.contains("running received=")).collect();
+    format!("--- {actor}\n{}", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
+}
+
+/// Begins and lifts each fault at its time, or as soon after it as this machine can.
+fn carry_out(fleet: &mut Fleet, faults: &[Fault]) -> Result<(), String> {
+    let mut steps: Vec<(Duration, bool, usize)> = Vec::new();
+    for (at, fault) in faults.iter().enumerate() {
+        steps.push((fault.at, true, at));
+        if !fault.lasts.is_zero() {
+            steps.push((fault.at + fault.lasts, false, at));
+        }
+    }
+    steps.sort_unstable();
+    let begun = Instant::now();
+    for (due, begins, at) in steps {
+        thread::sleep(due.saturating_sub(begun.elapsed()));
+        if begins {
+            fleet.begin(&faults[at]);
+        } else {
+            fleet.lift(&faults[at]);
+        }
+        if let Some(fallen) = fleet.fallen() {
+            return Err(fallen);
+        }
+    }
+    Ok(())
+}
+
+/// What there is to say against the run.
+#[derive(Default)]
+struct Verdict {
+    complaints: Vec<String>,
+    figures: String,
+}
+
+impl Verdict {
+    fn complain(&mut self, complaint: impl Into<String>) {
+        self.complaints.push(complaint.into());
+    }
+
+    fn check(&mut self, holds: bool, complaint: impl FnOnce() -> String) {
+        if !holds {
+            self.complain(complaint());
+        }
+    }
+
+    /// Both hold the same numbers.
+    fn same(&mut self, what: &str, found: &Numbers, expected: &Numbers) {
+        if let Some(lost) = missing(expected, found) {
+            self.complain(format!("{what} has lost{lost}"));
+        }
+        if let Some(more) = missing(found, expected) {
+            self.complain(format!("{what} has, and the stream has not,{more}"));
+        }
+    }
+}
+
+/// Ends everything in order, and holds all accounts against each other.
+fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
+    fleet.wait_for_redis();
+    // The listeners hear something from everybody once more, so that what they lost last has an end to be counted by.
+    let before = read_stream(&mut fleet.connection(), STREAM).numbers;
+    for listener in [1, 2].map(Actor::Listener) {
+        let heard = poll(DRAIN, || is_beyond(&read_store(&fleet.store(listener)).0, &before).then_some(()));
+        verdict.check(heard.is_some(), || format!("{listener} hears nothing any more"));
+    }
+    let unruly_last = fleet.finish_unruly();
+    let said = [Actor::Memory, Actor::Spool].map(|producer| account(&fleet.finish(producer).json()));
+    let stream = read_stream(&mut fleet.connection(), STREAM);
+    wait_for_all(fleet, &stream, verdict);
+    let mut reports = std::collections::BTreeMap::new();
+    for actor in Actor::ALL.into_iter().filter(|actor| !matches!(actor, Actor::Redis)) {
+        if !matches!(actor, Actor::Memory | Actor::Spool | Actor::Unruly) {
+            reports.insert(actor, fleet.finish(actor).json());
+        }
+    }
+    judge_producers(&said, unruly_last, &stream, verdict);
+    for (what, actor) in [("the keeper's store", Actor::Keeper), ("the group's store", Actor::Member(1))] {
+        let (rows, twice) = read_store(&fleet.store(actor));
+        verdict.same(what, &rows, &stream.numbers);
+        verdict.check(twice == 0, || format!("{what} holds {twice} rows twice"));
+    }
+    judge_book(&reports[&Actor::Book], &stream, verdict);
+    let mut lost = 0;
+    for listener in [1, 2].map(Actor::Listener) {
+        lost += judge_listener(listener, fleet, &reports[&listener], &stream, verdict);
+    }
+    for (actor, report) in &reports {
+        verdict.check(report["trimmed"].is_null(), || format!("{actor} calls entries trimmed: {report}"));
+        verdict.check(report["store"]["dropped"].as_u64().unwrap_or(0) == 0, || format!("{actor} dropped: {report}"));
+    }
+    let dropped: u64 = said.iter().map(|said| said.dropped).sum();
+    verdict.figures = format!(
+        "{} ticks in {} entries, {dropped} dropped by producers and said so, {lost} lost to listeners and counted",
+        total(&stream.numbers),
+        stream.entries
+    );
+}
+
+/// Whether `numbers` reach beyond the highest of each source of `before`.
+fn is_beyond(numbers: &Numbers, before: &Numbers) -> bool {
+    before.iter().all(|(source, seqs)| numbers.get(source).is_some_and(|heard| heard.last() > seqs.last()))
+}
+
+/// Waits until everybody who is to have everything has it, and nothing is left in anybody's hands.
+fn wait_for_all(fleet: &Fleet, stream: &Kept, verdict: &mut Verdict) {
+    let all = total(&stream.numbers);
+    for actor in [Actor::Keeper, Actor::Member(1)] {
+        // What is missing will be named later.
+        poll(DRAIN, || (total(&read_store(&fleet.store(actor)).0) >= all).then_some(()));
+    }
+    poll(DRAIN, || {
+        let said = fleet.heard_from(Actor::Book);
+        let status = said.lines().rev().find(|line| line.contains("running received="))?;
+        status.contains(&format!(" kept={all} ")).then_some(())
+    });
+    let mut pending = None;
+    poll(DRAIN, || {
+        let summary: Option<(u64, Rest, Rest, Rest)> = fleet.ask_aside(redis::cmd("XPENDING").arg(STREAM).arg(GROUP));
+        pending = summary.map(|(count, ..)| count);
+        (pending == Some(0)).then_some(())
+    });
+    verdict.check(pending == Some(0), || format!("{pending:?} entries are still in the hands of members"));
+    let dead: Option<u64> = fleet.ask_aside(redis::cmd("XLEN").arg(format!("{STREAM}:dead")));
+    verdict.check(dead == Some(0), || format!("{dead:?} entries are dead letters"));
+    let heard: Option<u64> = fleet.ask_aside(redis::cmd("PUBLISH").arg(CHANNEL).arg("the end, and no tick"));
+    verdict.check(heard == Some(2), || format!("{heard:?} listeners are there at the end"));
+    // What was said last is on its way to them.
+    thread::sleep(Duration::from_secs(1));
+}
+
+fn judge_producers(said: &[Said], unruly_last: u64, stream: &Kept, verdict: &mut Verdict) {
+    verdict.check(stream.ambiguous.is_empty(), || format!("numbers with two meanings: {:?}", stream.ambiguous));
+    let [memory, spool] = said else { unreachable!("there are two producers") };
+    let mut expected = Numbers::from([(memory.source.clone(), memory.sent.clone())]);
+    // Whatever earlier lives have made was in the spool before it left, and came out of it.
+    let last_life = spool.made.difference(&spool.sent).collect::<std::collections::BTreeSet<_>>();
+    let spooled = (1..=spool.made.last().copied().unwrap_or(0)).filter(|seq| !last_life.contains(seq));
+    expected.insert(spool.source.clone(), spooled.collect());
+    expected.insert(unruly::SOURCE.to_owned(), (1..=unruly_last).collect());
+    if let Some(lost) = missing(&expected, &stream.numbers) {
+        verdict.complain(format!("the stream has lost{lost}"));
+    }
+    let mut made = expected;
+    made.insert(memory.source.clone(), memory.made.clone());
+    made.get_mut(&spool.source).unwrap().extend(&spool.made);
+    if let Some(more) = missing(&stream.numbers, &made) {
+        verdict.complain(format!("nobody has made what the stream holds:{more}"));
+    }
+}
+
+fn judge_book(report: &Value, stream: &Kept, verdict: &mut Verdict) {
+    let figure = |name: &str| report[name].as_u64().unwrap();
+    let all = total(&stream.numbers);
+    let (kept, lost, rest) = (figure("kept"), figure("lost"), figure("too_late") + figure("evicted"));
+    verdict.check(kept == all && rest == 0, || format!("the book keeps {kept} of {all} ticks: {report}"));
+    verdict.check(figure("received") - figure("duplicates") == all, || format!("the book's sums: {report}"));
+    verdict.check(lost == holes(&stream.numbers), || {
+        format!("the book misses {lost} ticks, and the stream has {} holes", holes(&stream.numbers))
+    });
+    for (symbol, count) in &stream.by_symbol {
+        let found = report["symbols"][symbol]["count"].as_u64();
+        verdict.check(found == Some(*count), || format!("the book has {found:?} of {count} ticks of {symbol}"));
+    }
+}
+
+/// What a listener counts as lost is what lies between the first and the last that it heard of each source, and was not
+/// heard.
+fn judge_listener(actor: Actor, fleet: &Fleet, report: &Value, stream: &Kept, verdict: &mut Verdict) -> u64 {
+    let (heard, twice) = read_store(&fleet.store(actor));
+    let lost = report["lost"].as_u64().unwrap();
+    let (truth, distinct) = (holes(&heard), total(&heard));
+    verdict.check(lost == truth, || format!("{actor} counts {lost} ticks as lost, and {truth} are: {report}"));
+    let counted = report["received"].as_u64().unwrap() - report["duplicates"].as_u64().unwrap();
+    verdict.check(counted == distinct && twice == 0, || {
+        format!("{actor} counts {counted} ticks, keeps {distinct}, and {twice} of them twice: {report}")
+    });
+    if let Some(more) = missing(&heard, &stream.numbers) {
+        verdict.complain(format!("{actor} has heard what is not in the stream:{more}"));
+    }
+    lost
+}
