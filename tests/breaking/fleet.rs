@@ -145,8 +145,10 @@ impl Fleet {
             let running = program.running.as_mut()?;
             (!running.is_running()).then(|| format!("{actor} ended by itself: {running:?}"))
         });
-        let redis = self.redis.as_mut().filter(|redis| !redis.is_running()).map(|redis| format!("{redis:?}"));
-        fallen.or(redis)
+        fallen.or_else(|| {
+            let redis = self.redis.as_mut()?;
+            (!redis.is_running()).then(|| format!("Redis ended by itself: {redis:?}"))
+        })
     }
 
     /// A fault begins.

@@ -60,7 +60,7 @@ impl Unruly {
 fn run(mut speaker: Speaker, ordered: &Receiver<Kind>, mut rng: ChaCha8Rng) -> u64 {
     let (mut seq, mut clock_step_s) = (0, 0_i64);
     let mut said: Vec<String> = Vec::new();
-    let mut make = |seq: &mut u64, clock_step_s: i64| {
+    let make = |seq: &mut u64, clock_step_s: i64| {
         *seq += 1;
         message(*seq, clock_step_s)
     };
