@@ -41,15 +41,6 @@ impl Actor {
         Self::Member(2),
         Self::Member(3),
     ];
-
-    fn can_be_killed(self) -> bool {
-        // What the others know of themselves goes with them, and is needed at the end.
-        matches!(self, Self::Redis | Self::Spool | Self::Keeper | Self::Member(_))
-    }
-
-    fn is_program(self) -> bool {
-        self != Self::Unruly
-    }
 }
 
 impl fmt::Display for Actor {
@@ -186,36 +177,38 @@ pub fn plan(seed: u64, count: usize) -> Vec<Fault> {
 
 /// A fault that `actor` can meet.
 fn draw(rng: &mut ChaCha8Rng, actor: Actor) -> Kind {
-    loop {
-        let kind = match rng.random_range(0..18) {
-            0..=2 => Kind::Kill,
-            3 => Kind::KillAndRename,
-            4 | 5 => Kind::Stop,
-            6 => Kind::Reset,
-            7 => Kind::Close,
-            8 => Kind::HalfOpen,
-            9 => Kind::Deaf,
-            10 => Kind::Mute,
-            11 => Kind::Shut,
-            12 => Kind::Slow(rng.random_range(4_000..40_000)),
-            13 => Kind::Sliced(rng.random_range(1..=64)),
-            14 => Kind::Late(Duration::from_millis(rng.random_range(5..=150))),
-            15 => Kind::ClientKill,
-            16 if rng.random_bool(0.5) => Kind::Repeat(rng.random_range(1..=200)),
-            16 => Kind::Reorder(rng.random_range(2..=200)),
-            _ => Kind::ClockStep(rng.random_range(-90..=90)),
-        };
-        let fits = match kind {
-            Kind::Kill => actor.can_be_killed(),
-            Kind::KillAndRename => matches!(actor, Actor::Member(_)),
-            Kind::Stop => actor.is_program(),
-            Kind::ClockStep(_) | Kind::Repeat(_) | Kind::Reorder(_) => actor == Actor::Unruly,
-            // What meets everybody's network would be one fault a person too many: each has a network of its own.
-            _ => actor != Actor::Redis,
-        };
-        if fits {
-            return kind;
-        }
+    let percent = rng.random_range(0..100);
+    match actor {
+        // What meets everybody's network would be one fault a person too many: each has a network of its own.
+        Actor::Redis if percent < 60 => Kind::Kill,
+        Actor::Redis => Kind::Stop,
+        Actor::Unruly => match percent {
+            0..20 => Kind::ClockStep(rng.random_range(-90..=90)),
+            20..40 => Kind::Repeat(rng.random_range(1..=200)),
+            40..60 => Kind::Reorder(rng.random_range(2..=200)),
+            _ => of_network(rng),
+        },
+        Actor::Member(_) if percent < 15 => Kind::KillAndRename,
+        // What the others know of themselves goes with them, and is needed at the end.
+        Actor::Spool | Actor::Keeper | Actor::Member(_) if percent < 45 => Kind::Kill,
+        _ if (45..60).contains(&percent) => Kind::Stop,
+        _ => of_network(rng),
+    }
+}
+
+/// A fault of somebody's network.
+fn of_network(rng: &mut ChaCha8Rng) -> Kind {
+    match rng.random_range(0..10) {
+        0 => Kind::Reset,
+        1 => Kind::Close,
+        2 => Kind::HalfOpen,
+        3 => Kind::Deaf,
+        4 => Kind::Mute,
+        5 => Kind::Shut,
+        6 => Kind::Slow(rng.random_range(4_000..40_000)),
+        7 => Kind::Sliced(rng.random_range(1..=64)),
+        8 => Kind::Late(Duration::from_millis(rng.random_range(5..=150))),
+        _ => Kind::ClientKill,
     }
 }
 

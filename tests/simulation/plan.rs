@@ -44,6 +44,8 @@ impl Scenario {
 pub enum Kind {
     /// The host is gone, with all that is not on disk, and comes back.
     Crash(&'static str),
+    /// The host is gone for good.
+    Die(&'static str),
     /// Whatever is said between the server and this host is lost. Streams of bytes that lose a part never go on.
     Cut(&'static str),
     /// Whatever the server says to this host is lost.
@@ -83,6 +85,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Readers that are there in the end.
+    pub fn survivors(&self) -> impl Iterator<Item = &'static str> {
+        let dies = |who: &str| self.faults.iter().any(|fault| matches!(fault.kind, Kind::Die(dead) if dead == who));
+        self.scenario.readers().iter().copied().filter(move |who| !dies(who))
+    }
+
     pub fn new(scenario: Scenario, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let count = rng.random_range(1..=6);
@@ -107,6 +115,10 @@ fn fault(scenario: Scenario, rng: &mut ChaCha8Rng) -> Fault {
     let until = at + Duration::from_millis(rng.random_range(50..=4_500));
     let everybody: Vec<&'static str> = Scenario::PUBLISHERS.iter().chain(scenario.readers()).copied().collect();
     let who = everybody[rng.random_range(0..everybody.len())];
+    // A group lives on as long as one member does.
+    if scenario == Scenario::Share && rng.random_bool(0.1) {
+        return Fault { at, until, kind: Kind::Die(["m2", "m3"][rng.random_range(0..2)]) };
+    }
     let mortals: Vec<&'static str> = [SERVER].iter().chain(scenario.mortal()).copied().collect();
     let kind = match rng.random_range(0..8) {
         0 | 1 => Kind::Crash(mortals[rng.random_range(0..mortals.len())]),

@@ -35,7 +35,7 @@ pub struct Outcome {
     /// The most attempts of one host within one second.
     pub attempts: usize,
     pub lost: u64,
-    /// Rows that came to the store more than once.
+    /// Entries that came to the store more than once.
     pub repeated: u64,
 }
 
@@ -69,7 +69,7 @@ pub fn simulate(scenario: Scenario, seed: u64) -> Outcome {
         healed_after: healed_after(&world.plan, &trace),
         attempts: attempts(&trace),
         lost: world.heard.lock().unwrap().book.counters().lost,
-        repeated: shelf.rows.values().map(|times| u64::from(*times) - 1).sum(),
+        repeated: shelf.ids.values().map(|times| u64::from(*times) - 1).sum(),
         trace,
     }
 }
@@ -152,7 +152,7 @@ impl World<'_> {
 
     fn begin(&mut self, fault: &Fault) {
         match fault.kind {
-            Kind::Crash(host) => self.sim.crash(host),
+            Kind::Crash(host) | Kind::Die(host) => self.sim.crash(host),
             Kind::Cut(host) => self.sim.partition(SERVER, host),
             Kind::Mute(host) => self.sim.partition_oneway(SERVER, host),
             Kind::Deaf(host) => self.sim.partition_oneway(host, SERVER),
@@ -163,13 +163,19 @@ impl World<'_> {
 
     fn lift(&mut self, fault: &Fault) {
         match fault.kind {
-            // Another fault of the same host may have ended meanwhile.
-            Kind::Crash(host) if self.sim.is_host_running(host) => {}
+            Kind::Die(_) => {}
+            // It may be back after another crash, or gone for good.
+            Kind::Crash(host) if self.sim.is_host_running(host) || self.is_dead(host) => {}
             Kind::Crash(host) => self.sim.bounce(host),
             Kind::Cut(host) | Kind::Mute(host) | Kind::Deaf(host) => self.sim.repair(SERVER, host),
             Kind::Hold(host) => self.sim.release(SERVER, host),
             Kind::Late(host, _) => self.sim.set_link_max_message_latency(SERVER, host, self.plan.latency),
         }
+    }
+
+    fn is_dead(&self, host: &str) -> bool {
+        let now = self.sim.elapsed();
+        self.plan.faults.iter().any(|fault| matches!(fault.kind, Kind::Die(dead) if dead == host && fault.at <= now))
     }
 
     fn all(&self) -> u64 {
@@ -270,8 +276,8 @@ fn attempts(trace: &[Event]) -> usize {
 /// From the end of the last fault to the moment from which on all readers were live.
 fn healed_after(plan: &Plan, trace: &[Event]) -> Duration {
     let mut latest = Duration::ZERO;
-    for who in plan.scenario.readers() {
-        let states = trace.iter().filter(|event| event.who == *who);
+    for who in plan.survivors() {
+        let states = trace.iter().filter(|event| event.who == who);
         let last = states.filter(|event| matches!(event.what, What::Live | What::Down(_))).next_back();
         match last {
             Some(Event { at, what: What::Live, .. }) => latest = latest.max(at.saturating_sub(plan.healed)),
