@@ -72,7 +72,7 @@ fn keep(url: &StoreUrl, batches: Vec<KeptBatch>) -> Duration {
         committed.wait_for(|ticket| *ticket >= last).await.expect("the keeper is there");
     });
     let elapsed = start.elapsed();
-    let status = keeper.close(Duration::from_secs(60));
+    let status = keeper.close(Duration::from_mins(1));
     assert_eq!((status.written, status.duplicates, status.dropped), (ROWS as u64, 0, 0));
     elapsed
 }

@@ -13,4 +13,7 @@ mod support {
 
 mod durable {
     mod cluster;
+    pub mod oracle;
+    mod spool;
+    mod streams;
 }

@@ -51,7 +51,8 @@ fn sample(flag: &str) -> Option<&'static str> {
     Some(match flag {
         "demo" | "headless" | "keep-timestamps" | "stdin" | "no-seq" | "quiet" | "no-remember" | "cluster" => "true",
         "interval" | "window" | "for" | "duration" => "7s",
-        "max-symbols" | "history" | "seed" | "count" | "rate" | "speed" | "maxlen" | "spool-max" | "shards" => "9",
+        "max-symbols" | "history" | "seed" | "count" | "rate" | "speed" | "maxlen" | "spool-max" | "shards"
+        | "max-deliveries" => "9",
         "local-port" => "7001",
         "verbose" | "scale" => "2",
         "view" => "none",
@@ -68,7 +69,10 @@ fn sample(flag: &str) -> Option<&'static str> {
         "stats" => "json",
         "redis" => "redis://h:1",
         "symbols" | "channel" | "fields" | "title" | "snapshot" | "export" | "alert" | "on-alert" | "tls-ca"
-        | "tls-cert" | "tls-key" | "replay" | "from" | "to" | "source" | "stream" | "spool" => "x",
+        | "tls-cert" | "tls-key" | "replay" | "from" | "to" | "source" | "stream" | "spool" | "group" | "member" => "x",
+        "since" => "start",
+        "store" => "sqlite:x.db",
+        "keep" => "30d",
         "help" | "version" | "config" | "print-config" => return None,
         other => panic!("--{other} is new: give it a value here"),
     })
@@ -82,8 +86,13 @@ fn every_flag_of_both_programs_has_its_variable() {
     ] {
         for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
             let Some(value) = sample(flag) else { continue };
-            let needs_replay = ["speed", "from", "to", "keep-timestamps"].contains(&flag);
-            let extra = if needs_replay { &["--replay", "x"][..] } else { &[] };
+            let extra = match flag {
+                "speed" | "from" | "to" | "keep-timestamps" => &["--replay", "x"][..],
+                "since" | "group" => &["--stream", "x"],
+                "member" | "max-deliveries" => &["--stream", "x", "--group", "x"],
+                "keep" => &["--store", "sqlite:x.db"],
+                _ => &[],
+            };
             let settings = printed(program().args(extra).env(&variable(flag), value));
             let (set, origin) = settings.get(flag).unwrap_or_else(|| panic!("{} sets nothing", variable(flag)));
             assert_eq!((set.trim_matches(['"', '[', ']']), origin.as_str()), (value, "environment"), "--{flag}");

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support {
+    pub mod cluster;
     pub mod process;
     pub mod server;
     pub mod wait;
@@ -11,6 +12,7 @@ mod support {
 
 mod streaming {
     pub mod bench;
+    mod clusters;
     mod groups;
     mod keeping;
     mod reading;

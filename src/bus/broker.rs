@@ -1,14 +1,17 @@
 //! A small broker that speaks the Redis protocol, for machines where no Redis is installed.
 //!
-//! It does what ticks need and no more: publish and subscribe, and streams, over RESP2 and RESP3, with Redis's own
-//! answers, limits and texts, so that redis-cli, redis-py and any other client work with it unchanged. It listens on the
-//! loopback only, has no password, and serves whoever may open a socket on this machine, as an unconfigured Redis does.
+//! It does what ticks need and no more: publish and subscribe, and streams, over RESP2 and RESP3, with
+//! Redis's own answers, limits and texts, so that redis-cli, redis-py and any other client work with it
+//! unchanged. It listens on the loopback only, has no password, and serves whoever may open a socket on
+//! this machine, as an unconfigured Redis does.
 //!
-//! Its keys are streams, with all of Redis 7.0's commands on them. They live in memory and go with the process: a broker
-//! that takes over begins empty. All of them together have at most [`BrokerLimits::stream_bytes_max`] bytes. There is no
-//! other type of value, no expiry, no script and no second database; a command for these is unknown. What differs from
-//! Redis where it does answer: KEYS and SCAN have an order (by name, and by age), HELP has its own words, COMMAND DOCS
-//! tells less, and XINFO's `radix-tree-nodes` is what Redis's tree would have if it had been built at once.
+//! Its keys are streams, with all of Redis 7.0's commands on them. They live in memory and go with the
+//! process: a broker that takes over begins empty. All of them together have at most
+//! [`BrokerLimits::stream_bytes_max`] bytes. There is no other type of value, no expiry, no script and no
+//! second database; a command for these is unknown. What differs from Redis where it does answer: KEYS and
+//! SCAN have an order (by name, and by age), HELP has its own words, COMMAND DOCS tells less, XINFO's
+//! `radix-tree-nodes` is what Redis's tree would have if it were built anew, and a key that did not exist
+//! when WATCH named it counts as unchanged if it does not exist at EXEC.
 //!
 //! Each client has one task, which alone touches its socket. A PUBLISH is encoded once for each protocol version in
 //! use and put, as one shared piece of memory, into the outbox of each subscriber. A subscriber that does not read
@@ -77,7 +80,9 @@ pub struct BrokerLimits {
     pub subscriber_soft_bytes: usize,
     /// See [`subscriber_soft_bytes`](Self::subscriber_soft_bytes).
     pub subscriber_soft_time: Duration,
-    /// Memory that all streams together may take; a command that would add to more is refused.
+    /// Memory that all streams together may take. A command that would add to more is refused with Redis's error for
+    /// want of memory; one that only notes what consumers were given has a quarter more, so that full streams can still
+    /// be read.
     pub stream_bytes_max: usize,
 }
 
@@ -168,7 +173,8 @@ impl Broker {
         Self { hub, attached, stop: Some(stop), serving: Some(serving) }
     }
 
-    /// Serves one connection that was accepted elsewhere, until either side closes it. `peer` is what CLIENT LIST shows.
+    /// Serves one connection that was accepted elsewhere, until either side closes it. `peer` is what CLIENT LIST
+    /// shows.
     pub fn attach(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr) {
         // There is nobody to serve it once the broker has shut down, and the stream closes.
         _ = self.attached.send(admit(stream, peer, &self.hub));
@@ -209,7 +215,9 @@ impl Drop for Broker {
 
 /// Accepts clients until `stopped` resolves. The clients' tasks live in here, so they end with it.
 async fn serve(
-    listener: Option<TcpListener>, mut attached: mpsc::UnboundedReceiver<Service>, hub: Arc<Hub>,
+    listener: Option<TcpListener>,
+    mut attached: mpsc::UnboundedReceiver<Service>,
+    hub: Arc<Hub>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut tasks = JoinSet::new();
@@ -259,7 +267,9 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
 
 /// Enters a client. The service is its connection's, or tells it that there are too many.
 fn admit(
-    mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr, hub: &Arc<Hub>,
+    mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    addr: SocketAddr,
+    hub: &Arc<Hub>,
 ) -> Service {
     match hub.admit(addr) {
         Some(client) => Box::pin(connection::serve(stream, Arc::clone(hub), client)),

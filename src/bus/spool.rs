@@ -39,7 +39,7 @@ const LOCK: &str = "lock";
 #[derive(Debug, Error)]
 pub enum SpoolError {
     /// The operating system said no.
-    #[error("{path} cannot be used: {source}")]
+    #[error("{path} cannot be used")]
     Io {
         /// Safe to show.
         path: String,

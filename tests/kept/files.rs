@@ -41,7 +41,7 @@ fn a_store_of_the_first_version_is_read_as_it_is_and_brought_up_to_date() {
     let StoreUrl::Sqlite(path) = &place.url else { panic!("a file") };
     Connection::open(path).unwrap().execute_batch(VERSION_1).unwrap();
     let old = numbered("p", 1, 0, 1.5);
-    assert_eq!(place.ticks(), [old.clone()]);
+    assert_eq!(place.ticks(), std::slice::from_ref(&old));
     assert_eq!(place.sql("PRAGMA user_version"), "1", "a reader changes nothing");
     let keeper = place.keeper();
     assert_eq!(keeper.checkpoint("s").map(|id| id.to_string()).as_deref(), Some("5-0"));

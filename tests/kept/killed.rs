@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
 use tickscope::store::keep::{KeptBatch, KeptTick, StoreReader, StoreUrl};
 
-use super::stores::{LIMIT, Place, bare, keeper, numbered, wait_committed};
+use super::stores::{LIMIT, Place, bare, keeper, wait_committed};
 use super::support::postgres::PostgresServer;
 
 /// Tells the process that it is the one to be killed, and where to write.
@@ -25,7 +25,11 @@ const SERVER_KILLS: u32 = 6;
 /// The stream's `n`th entry, from 1: by turns known by its number and by its id alone.
 fn entry(n: u64) -> KeptTick {
     let symbol = ["AAPL", "MSFT", "SPY"][(n % 3) as usize];
-    let mut tick = if n % 2 == 0 { numbered("p", n, n as i64, n as f64) } else { bare(symbol, n as i64, n as f64) };
+    let mut tick = bare(symbol, n as i64, n as f64);
+    if n.is_multiple_of(2) {
+        tick.source = Some("p".into());
+        tick.seq = Some(n);
+    }
     tick.id = Some(StreamId { ms: n, seq: n % 7 });
     tick
 }

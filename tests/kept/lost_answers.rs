@@ -36,7 +36,7 @@ fn start_proxy(server: u16, cuts: u32) -> (u16, Arc<AtomicU32>) {
 fn forward(client: &TcpStream, server: &TcpStream, cuts: u32, done: &AtomicU32) {
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut answers = [0; 65_536];
+            let mut answers = [0; 4_096];
             while let Ok(count @ 1..) = (&*server).read(&mut answers) {
                 if (&*client).write_all(&answers[..count]).is_err() {
                     break;
@@ -44,7 +44,7 @@ fn forward(client: &TcpStream, server: &TcpStream, cuts: u32, done: &AtomicU32) 
             }
             drop(client.shutdown(Shutdown::Both));
         });
-        let mut asked = [0; 65_536];
+        let mut asked = [0; 4_096];
         while let Ok(count @ 1..) = (&*client).read(&mut asked) {
             let is_commit = asked[..count].ends_with(COMMIT);
             if is_commit && done.fetch_add(1, Ordering::SeqCst) < cuts {

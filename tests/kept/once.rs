@@ -6,8 +6,8 @@ use tickscope::model::StreamId;
 
 use super::stores::{LIMIT, Place, bare, heard, numbered, on_both, streamed, through, wait_committed};
 
-fn id(text: &str) -> Option<StreamId> {
-    Some(text.parse().unwrap())
+fn id(text: &str) -> StreamId {
+    text.parse().unwrap()
 }
 
 #[test]
@@ -124,12 +124,16 @@ fn the_checkpoint_goes_with_its_rows_and_never_back() {
         batch.ticket = 3;
         assert_eq!(keeper.offer(batch), 0);
         wait_committed(&keeper, 3);
-        assert_eq!((keeper.checkpoint("s"), keeper.checkpoint("t")), (id("5-1"), None));
+        assert_eq!((keeper.checkpoint("s"), keeper.checkpoint("t")), (Some(id("5-1")), None));
         keeper.offer(streamed(&[], "4-9"));
         keeper.offer(streamed(&[], "18446744073709551615-1"));
         keeper.offer(streamed(&[], "9-9"));
         keeper.close(LIMIT);
-        assert_eq!(place.keeper().checkpoint("s"), id("18446744073709551615-1"), "after the store was opened again");
+        assert_eq!(
+            place.keeper().checkpoint("s"),
+            Some(id("18446744073709551615-1")),
+            "after the store was opened again"
+        );
     });
 }
 
@@ -183,7 +187,7 @@ fn old_ticks_go_and_young_ones_stay() {
 #[test]
 fn views_show_names_times_and_bars() {
     on_both(|place| {
-        let mut ticks = vec![
+        let mut ticks = [
             numbered("p", 1, 0, 10.0),
             // The same instant: arrival decides which is first and last.
             numbered("a", 9, 0, 12.5),

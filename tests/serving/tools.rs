@@ -48,7 +48,9 @@ fn redis_cli_reads_commands_from_a_pipe() {
 #[test]
 fn redis_benchmark_runs_through() {
     on_both(|server, port| {
-        for test in [&["-t", "ping"][..], &["publish", "c", "x"], &["xadd", "s", "MAXLEN", "~", "1000", "*", "tick", "x"]] {
+        for test in
+            [&["-t", "ping"][..], &["publish", "c", "x"], &["xadd", "s", "MAXLEN", "~", "1000", "*", "tick", "x"]]
+        {
             let args = ["-p", &port.to_string(), "-q", "-n", "20000", "-P", "16"];
             let ended = Launch::new("redis-benchmark").args(args).args(test).run(LIMIT).expect_code(0);
             assert!(ended.stdout.contains("requests per second"), "{server}: {ended:?}");
@@ -81,11 +83,16 @@ fn redis_cli_works_with_streams() {
         assert_eq!(redis_cli(port, &["xadd", "s", "1-1", "tick", "a"]), "1-1\n", "{server}");
         assert_eq!(redis_cli(port, &["xadd", "s", "1-2", "tick", "b"]), "1-2\n", "{server}");
         assert_eq!(redis_cli(port, &["xrange", "s", "-", "+", "count", "1"]), "1-1\ntick\na\n", "{server}");
-        assert_eq!(redis_cli(port, &["-3", "--json", "xread", "streams", "s", "1-1"]), "{\"s\":[[\"1-2\",[\"tick\",\"b\"]]]}\n");
+        assert_eq!(
+            redis_cli(port, &["-3", "--json", "xread", "streams", "s", "1-1"]),
+            "{\"s\":[[\"1-2\",[\"tick\",\"b\"]]]}\n"
+        );
         assert_eq!(redis_cli(port, &["--scan"]), "s\n", "{server}");
         let keyspace = redis_cli(port, &["info", "keyspace"]);
         assert!(keyspace.contains("db0:keys=1,expires=0,avg_ttl=0\r\n"), "{server}: {keyspace}");
-        let mut reader = Launch::new("redis-cli").args(["-p", &port.to_string(), "xread", "block", "0", "streams", "s", "$"]).start();
+        let mut reader = Launch::new("redis-cli")
+            .args(["-p", &port.to_string(), "xread", "block", "0", "streams", "s", "$"])
+            .start();
         wait_until("redis-cli to wait", LIMIT, || redis_cli(port, &["info", "clients"]).contains("blocked_clients:1"));
         redis_cli(port, &["xadd", "s", "1-3", "tick", "c"]);
         reader.wait_for_stdout("1-3\ntick\nc\n", LIMIT);

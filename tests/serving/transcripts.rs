@@ -90,7 +90,8 @@ fn command_sequences_are_answered_as_redis_answers_them() {
 /// compares what comes back.
 pub fn assert_sequence_same(redis: &RedisServer, embedded: &Embedded, before: &[&str], sequence: &[&str]) {
     for hello in ["HELLO 2", "HELLO 3"] {
-        let commands = [hello].into_iter().chain(before.iter().copied()).chain(sequence.iter().copied()).chain(["QUIT"]);
+        let commands =
+            [hello].into_iter().chain(before.iter().copied()).chain(sequence.iter().copied()).chain(["QUIT"]);
         let stream: Vec<u8> = commands
             .flat_map(|command| {
                 let words: Vec<String> = command.split(' ').map(unescape).collect();
@@ -127,7 +128,8 @@ fn assert_same(redis: &RedisServer, embedded: &Embedded, stream: &[u8], what: &s
         let [expected, got] = [redis.port, embedded.port].map(|port| transcript(port, stream, *piece));
         let at = expected.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
         let from = at.saturating_sub(200);
-        let shown = |text: &str| text.as_bytes()[from.min(text.len())..(at + 400).min(text.len())].escape_ascii().to_string();
+        let shown =
+            |text: &str| text.as_bytes()[from.min(text.len())..(at + 400).min(text.len())].escape_ascii().to_string();
         assert!(
             expected == got,
             "{what}\n--- redis-server, from byte {from}:\n{}\n--- the broker:\n{}",
@@ -151,8 +153,8 @@ fn transcript(port: u16, stream: &[u8], piece: usize) -> String {
     let text = String::from_utf8_lossy(&wire.rest()).into_owned();
     let mut parts = text.split("$2\r\nid\r\n:");
     let first = parts.next().unwrap_or_default().to_owned();
-    let text =
-        parts.fold(first, |text, part| text + "$2\r\nid\r\n:ID" + part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let text = parts
+        .fold(first, |text, part| text + "$2\r\nid\r\n:ID" + part.trim_start_matches(|c: char| c.is_ascii_digit()));
     without_times(&text)
 }
 

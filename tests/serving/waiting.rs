@@ -43,7 +43,9 @@ impl Stage {
     fn expect_waiting(&mut self, count: usize) {
         let line = format!("blocked_clients:{count}\r\n");
         let port = self.port;
-        wait_until(&format!("{count} clients to wait"), LIMIT, || Wire::connect(port).ask("INFO clients").contains(&line));
+        wait_until(&format!("{count} clients to wait"), LIMIT, || {
+            Wire::connect(port).ask("INFO clients").contains(&line)
+        });
     }
 
     /// The next thing that a client reads.

@@ -98,7 +98,7 @@ fn a_member_that_works_slowly_is_not_robbed() {
     let thief = member(redis.port, "thief", &[]);
     wait_until("the store's tables", LIMIT, || {
         let database = rusqlite::Connection::open(&file).unwrap();
-        database.query_row("SELECT count(*) FROM ticks", [], |row| row.get::<_, u64>(0)).is_ok()
+        database.query_row("SELECT count(*) FROM ticks", [], |row| row.get::<_, i64>(0)).is_ok()
     });
     let lock = rusqlite::Connection::open(&file).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -114,7 +114,8 @@ fn a_member_that_works_slowly_is_not_robbed() {
     drop(thief);
     assert_figures(&stop(slow), &[("received", held), ("duplicates", 0)]);
     let rows = rusqlite::Connection::open(&file).unwrap();
-    assert_eq!(rows.query_row("SELECT count(*) FROM ticks", [], |row| row.get::<_, u64>(0)).unwrap(), held);
+    let count = rows.query_row("SELECT count(*) FROM ticks", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count as u64, held);
 }
 
 #[test]
@@ -157,9 +158,6 @@ fn pending_entries_that_the_stream_gave_up_are_counted() {
     add(&mut connection, "p", 1..=100);
     let ids = take_and_die(&mut connection, 100);
     redis::cmd("XTRIM").arg(STREAM).arg("MINID").arg(&ids[60]).query::<()>(&mut connection).unwrap();
-    // Its own pending entries, from an earlier life, and another's.
-    let mut mine = redis::cmd("XCLAIM");
-    mine.arg(STREAM).arg("g").arg("living").arg(0).arg(&ids[..0]);
     let mut living = member(redis.port, "living", &[]);
     wait_for_ticks(&mut living, 40);
     wait_until("nothing to be pending", LIMIT, || pending(&mut connection) == 0);

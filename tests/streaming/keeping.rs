@@ -12,14 +12,14 @@ fn rows(file: &Path) -> Vec<(String, u64)> {
     let database = rusqlite::Connection::open(file).unwrap();
     let query = "SELECT sources.name, ticks.seq FROM ticks JOIN sources ON sources.id = ticks.source_id";
     let mut statement = database.prepare(query).unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))).unwrap();
     rows.map(Result::unwrap).collect()
 }
 
 fn count(file: &Path) -> u64 {
-    rusqlite::Connection::open(file)
-        .and_then(|database| database.query_row("SELECT count(*) FROM ticks", [], |row| row.get(0)))
-        .unwrap_or(0)
+    let database = rusqlite::Connection::open(file);
+    let count = database.and_then(|database| database.query_row("SELECT count(*) FROM ticks", [], |row| row.get(0)));
+    count.unwrap_or(0_i64) as u64
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tickscope::bus::BrokerLimits;
 
 use super::process::{Launch, Running};
@@ -21,20 +22,30 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct RedisServer {
     port: u16,
     password: Option<String>,
+    /// Where it keeps what it was told, if it does.
+    dir: Option<TempDir>,
     running: Option<Running>,
 }
 
 impl RedisServer {
     /// Without a password.
     pub fn start() -> Self {
-        let mut server = Self { port: free_port(), password: None, running: None };
+        let mut server = Self { port: free_port(), password: None, dir: None, running: None };
+        server.start_again();
+        server
+    }
+
+    /// On disk is what it has confirmed, whatever happens to it.
+    pub fn start_keeping() -> Self {
+        let dir = Some(tempfile::tempdir().unwrap());
+        let mut server = Self { port: free_port(), password: None, dir, running: None };
         server.start_again();
         server
     }
 
     /// With one.
     pub fn start_with_password(password: &str) -> Self {
-        let mut server = Self { port: free_port(), password: Some(password.to_owned()), running: None };
+        let mut server = Self { port: free_port(), password: Some(password.to_owned()), dir: None, running: None };
         server.start_again();
         server
     }
@@ -50,7 +61,12 @@ impl RedisServer {
         if let Some(password) = &self.password {
             args.extend(["--requirepass".to_owned(), password.clone()]);
         }
-        self.running = Some(Launch::new("redis-server").args(args).dir(&std::env::temp_dir()).start());
+        let temporary = std::env::temp_dir();
+        let dir = self.dir.as_ref().map_or(temporary.as_path(), |dir| dir.path());
+        if self.dir.is_some() {
+            args.extend(["--appendonly", "yes", "--appendfsync", "always"].map(str::to_owned));
+        }
+        self.running = Some(Launch::new("redis-server").args(args).dir(dir).start());
         wait_until("redis-server to answer", LIMIT, || {
             let answer =
                 self.client().get_connection().and_then(|mut link| redis::cmd("PING").query::<String>(&mut link));

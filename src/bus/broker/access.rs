@@ -53,7 +53,7 @@ impl Session {
                     self.wait(&mut space, wait);
                 }
                 space.serve_waiting(now_ms);
-                hub.note_stream_bytes(&space);
+                hub.note_room(&space);
             }
             Space::Locked(space) => {
                 if let Outcome::Wait(_) = space.run(verb, args, &mut self.out, now_ms) {

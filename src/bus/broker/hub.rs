@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::time::Instant;
@@ -28,8 +28,8 @@ pub(super) struct Hub {
     /// All streams. Locked by one command at a time, and by EXEC inside its lock of the routes, never the other way
     /// round. A client's outbox is locked inside it.
     pub(super) space: Mutex<Keyspace>,
-    /// Memory that the streams took after the last command on them.
-    stream_bytes: AtomicUsize,
+    /// Whether the streams had no room left after the last command on them.
+    is_full: AtomicBool,
     /// By id, so that lists come in the order of arrival. No other lock is taken inside it.
     clients: Mutex<BTreeMap<u64, Arc<Client>>>,
 }
@@ -52,7 +52,7 @@ impl Hub {
             limits,
             clock,
             space: Mutex::new(Keyspace::new(limits.stream_bytes_max)),
-            stream_bytes: AtomicUsize::new(0),
+            is_full: AtomicBool::new(Keyspace::new(limits.stream_bytes_max).is_full()),
             started: Instant::now(),
             stats: Counters::default(),
             routes: RwLock::default(),
@@ -98,13 +98,13 @@ impl Hub {
         self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn note_stream_bytes(&self, space: &Keyspace) {
-        self.stream_bytes.store(space.bytes(), Ordering::Relaxed);
+    pub(super) fn note_room(&self, space: &Keyspace) {
+        self.is_full.store(space.is_full(), Ordering::Relaxed);
     }
 
     /// Whether streams have all the memory that they may have.
     pub(super) fn is_full(&self) -> bool {
-        self.stream_bytes.load(Ordering::Relaxed) >= self.limits.stream_bytes_max
+        self.is_full.load(Ordering::Relaxed)
     }
 
     fn lock_clients(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {

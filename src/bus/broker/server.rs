@@ -7,7 +7,7 @@ use super::outbox::OutputLimits;
 use super::routes::{RouteTable, Routes};
 use super::session::Session;
 use super::streams::{NODE_BYTES_MAX, NODE_ENTRIES_MAX};
-use super::table::{self, COMMANDS, Spec};
+use super::table::{self, Begin, COMMANDS, KeySpec, Spec};
 use crate::bus::resp::{Args, BULK_BYTES_MAX, COMMAND_BYTES_MAX, strict_integer};
 
 /// The Redis whose behaviour is followed; clients decide by it what they may use.
@@ -288,16 +288,61 @@ impl Session {
         self.out.bulk(spec.name);
         self.out.integer(i64::from(spec.arity));
         self.words(spec.flags);
-        // First key, last key and step: no command here has keys that matter.
-        (0..3).for_each(|_| self.out.integer(0));
+        let keys = spec.key_spec();
+        keys.map_or([0; 3], |keys| keys.positions()).into_iter().for_each(|position| self.out.integer(position));
         self.words(spec.categories);
         let tips = spec.tips().split_whitespace();
         self.out.set(tips.clone().count());
         tips.for_each(|tip| self.out.bulk(tip));
-        self.out.set(0);
+        self.out.set(usize::from(keys.is_some()));
+        if let Some(keys) = keys {
+            self.describe_keys(&keys);
+        }
         self.out.set(spec.subcommands.len());
         for spec in spec.subcommands {
             self.describe_command(spec);
+        }
+    }
+
+    fn describe_keys(&mut self, keys: &KeySpec) {
+        self.out.map(if keys.notes.is_some() { 4 } else { 3 });
+        if let Some(notes) = keys.notes {
+            self.out.bulk("notes");
+            self.out.bulk(notes);
+        }
+        self.out.bulk("flags");
+        self.words(keys.flags);
+        self.out.bulk("begin_search");
+        self.out.map(2);
+        self.out.bulk("type");
+        match keys.begin {
+            Begin::Index(index) => {
+                self.out.bulk("index");
+                self.numbers("spec", &[("index", index)]);
+            }
+            Begin::Keyword(word, start) => {
+                self.out.bulk("keyword");
+                self.out.bulk("spec");
+                self.out.map(2);
+                self.out.bulk("keyword");
+                self.out.bulk(word);
+                self.out.bulk("startfrom");
+                self.out.integer(start);
+            }
+        }
+        self.out.bulk("find_keys");
+        self.out.map(2);
+        self.out.bulk("type");
+        self.out.bulk("range");
+        self.numbers("spec", &[("lastkey", keys.last), ("keystep", 1), ("limit", keys.limit)]);
+    }
+
+    fn numbers(&mut self, name: &str, fields: &[(&str, i64)]) {
+        self.out.bulk(name);
+        self.out.map(fields.len());
+        for (field, value) in fields {
+            self.out.bulk(field);
+            self.out.integer(*value);
         }
     }
 

@@ -230,8 +230,8 @@ impl Session {
         }
         if self.is_subscriber() && !self.out.is_resp3() && !spec.is_for_subscribers() {
             let text = format!(
-                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
-                 context",
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
                 spec.name
             );
             return self.reject(Some(spec), text.as_bytes());
@@ -246,8 +246,10 @@ impl Session {
 
     /// As Redis, which queues nothing for an EXEC that could not run.
     fn is_refused_when_full(&self, spec: &Spec) -> bool {
-        self.transaction.as_ref().is_some_and(|transaction| {
-            if spec.verb == Verb::Exec { transaction.adds_memory() } else { !spec.is_immediate() }
+        self.transaction.as_ref().is_some_and(|transaction| match spec.verb {
+            Verb::Exec => transaction.adds_memory(),
+            Verb::Discard | Verb::Quit | Verb::Reset => false,
+            _ => true,
         })
     }
 

@@ -1,9 +1,9 @@
 //! Redis's streams, in memory: the keys of the broker, what they hold, and the commands on them.
 //!
-//! All keys are streams. They are behind one lock, which a command holds from its first look to its last change, as
-//! Redis runs one command at a time; EXEC holds it for its whole transaction. Who waits for a stream is served under the
-//! same lock, right after the command, or the transaction, that brought the entries, and in the order of arrival. Nothing
-//! here looks at a clock: each command is told the time.
+//! All keys are streams. They are behind one lock, which a command holds from its first look to its last
+//! change, as Redis runs one command at a time; EXEC holds it for its whole transaction. Who waits for a
+//! stream is served under the same lock, right after the command, or the transaction, that brought the
+//! entries, and in the order of arrival. Nothing here looks at a clock: each command is told the time.
 
 mod blocked;
 mod claim;
@@ -34,6 +34,12 @@ pub(super) use self::log::{NODE_BYTES_MAX, NODE_ENTRIES_MAX};
 
 /// What a key costs beside its name and its entries.
 const STREAM_BYTES: usize = 512;
+
+/// The most that a command adds beside its words: a stream with its first node, or a further node.
+const ADDITION_BYTES: usize = 10 * 1024;
+
+/// The most that a word takes beside its bytes once it is in an entry.
+const WORD_BYTES: usize = 16;
 
 /// The answer to what would take more memory than streams may have.
 pub(super) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
@@ -120,7 +126,6 @@ impl Keyspace {
                 Err(refusal) => Err(refusal),
             },
             KeyVerb::Xadd => call.xadd(),
-            KeyVerb::Xlen => call.xlen(),
             KeyVerb::Xrange => call.xrange(false),
             KeyVerb::Xrevrange => call.xrange(true),
             KeyVerb::Xdel => call.xdel(),
@@ -138,12 +143,11 @@ impl Keyspace {
             KeyVerb::XinfoStream => call.xinfo_stream(),
             KeyVerb::XinfoGroups => call.xinfo_groups(),
             KeyVerb::XinfoConsumers => call.xinfo_consumers(),
-            KeyVerb::Del => call.del(),
-            KeyVerb::Exists => call.exists(),
-            KeyVerb::Type => call.type_of(),
-            KeyVerb::Dbsize => call.dbsize(),
-            KeyVerb::Keys => call.keys(),
             KeyVerb::Scan => call.scan(),
+            KeyVerb::Xlen | KeyVerb::Del | KeyVerb::Exists | KeyVerb::Type | KeyVerb::Dbsize | KeyVerb::Keys => {
+                call.run_plain(verb);
+                Ok(())
+            }
             KeyVerb::Flush => call.flush(),
         };
         if let Err(Refusal(text)) = answer {
@@ -155,7 +159,8 @@ impl Keyspace {
     /// Groups have some room of their own, so that consumers can go on reading streams that are full.
     fn has_room(&self, verb: KeyVerb, args: Args<'_>) -> bool {
         if verb.adds_memory() {
-            self.bytes + args.payload_bytes() <= self.bytes_max
+            let words = args.payload_bytes() + args.len() * WORD_BYTES;
+            self.bytes + words + ADDITION_BYTES <= self.bytes_max
         } else {
             !verb.adds_pending() || self.bytes <= self.bytes_max + self.bytes_max / 4
         }
@@ -164,6 +169,11 @@ impl Keyspace {
     /// Keys.
     pub(super) fn len(&self) -> usize {
         self.streams.len()
+    }
+
+    /// Whether not even a small entry can be added.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes + ADDITION_BYTES > self.bytes_max
     }
 
     /// Memory that all streams take.
@@ -194,8 +204,7 @@ impl Keyspace {
         let key = Bytes::copy_from_slice(key);
         self.by_birth.insert(self.births, key.clone());
         self.bytes += STREAM_BYTES + key.len();
-        let stream =
-            Stream { log: Log::default(), groups: BTreeMap::new(), birth: self.births, changed: self.changes };
+        let stream = Stream { log: Log::default(), groups: BTreeMap::new(), birth: self.births, changed: self.changes };
         self.waiting.signal(&key);
         self.streams.insert(key, stream);
     }
@@ -238,6 +247,18 @@ impl Keyspace {
 }
 
 impl Call<'_> {
+    /// The commands that never fail.
+    fn run_plain(&mut self, verb: KeyVerb) {
+        match verb {
+            KeyVerb::Xlen => self.xlen(),
+            KeyVerb::Del => self.del(),
+            KeyVerb::Exists => self.exists(),
+            KeyVerb::Type => self.type_of(),
+            KeyVerb::Keys => self.keys(),
+            _ => self.dbsize(),
+        }
+    }
+
     fn wrong_arity(name: &str) -> Refusal {
         Refusal(Cow::Owned(format!("ERR wrong number of arguments for '{name}' command").into_bytes()))
     }

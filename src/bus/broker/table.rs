@@ -1,6 +1,10 @@
 //! The commands that the broker knows, with what COMMAND tells about them. Arities, flags and categories are those of
 //! Redis 7.0, where an arity counts the command's name and a negative one means "at least".
 
+mod keys;
+
+pub(super) use keys::{Begin, KeySpec};
+
 /// Names a command in `match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -118,17 +122,24 @@ impl Spec {
         find(self.subcommands, name)
     }
 
+    /// Where its keys are, if it has any.
+    pub(super) fn key_spec(&self) -> Option<KeySpec> {
+        match self.verb {
+            Verb::Key(verb) => verb.key_spec(),
+            _ => None,
+        }
+    }
+
     /// Hints for proxies, separated by spaces.
     pub(super) fn tips(&self) -> &'static str {
         match self.verb {
-            Verb::ClientInfo | Verb::ClientList => "nondeterministic_output",
+            Verb::ClientInfo | Verb::ClientList | Verb::Time => "nondeterministic_output",
             Verb::Command | Verb::CommandDocs | Verb::CommandInfo | Verb::CommandList => {
                 "nondeterministic_output_order"
             }
             Verb::ConfigSet => "request_policy:all_nodes response_policy:all_succeeded",
             Verb::Info => "nondeterministic_output request_policy:all_shards response_policy:special",
             Verb::Ping => "request_policy:all_shards response_policy:all_succeeded",
-            Verb::Time => "nondeterministic_output",
             Verb::Key(verb) => verb.tips(),
             _ => "",
         }
@@ -177,12 +188,9 @@ impl KeyVerb {
             Self::Flush => "request_policy:all_shards response_policy:all_succeeded",
             Self::Keys => "request_policy:all_shards nondeterministic_output_order",
             Self::Scan => "nondeterministic_output request_policy:special",
-            Self::Xadd
-            | Self::Xautoclaim
-            | Self::Xclaim
-            | Self::Xpending
-            | Self::Xtrim
-            | Self::XinfoConsumers => "nondeterministic_output",
+            Self::Xadd | Self::Xautoclaim | Self::Xclaim | Self::Xpending | Self::Xtrim | Self::XinfoConsumers => {
+                "nondeterministic_output"
+            }
             _ => "",
         }
     }

@@ -105,7 +105,7 @@ impl Session {
             self.execute(spec, args.as_args(), &mut access);
         }
         space.serve_waiting(hub.clock.now_ms());
-        hub.note_stream_bytes(&space);
+        hub.note_room(&space);
     }
 
     pub(super) fn watch(&mut self, args: Args<'_>, space: &mut Space<'_>) {

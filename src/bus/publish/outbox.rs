@@ -325,7 +325,7 @@ impl Outbox {
     }
 
     /// A batch of the oldest messages, up to `max`, which count as in flight from now on; empty when none wait.
-    pub(super) fn take(&self, max: usize) -> Batch {
+    pub(in crate::bus) fn take(&self, max: usize) -> Batch {
         let mut state = self.state();
         let batch = state.take(max);
         state.in_flight += batch.len();
@@ -344,7 +344,7 @@ impl Outbox {
     }
 
     /// Gives back the memory of a batch that is done with.
-    pub(super) fn recycle(&self, batch: Batch) {
+    pub(in crate::bus) fn recycle(&self, batch: Batch) {
         self.state().recycle(batch);
     }
 
@@ -354,13 +354,13 @@ impl Outbox {
     }
 
     /// Nothing waits, nothing is in flight, and nothing will come.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(in crate::bus) fn is_finished(&self) -> bool {
         let state = self.state();
         state.closed && state.queued() == 0
     }
 
     /// `count` messages in flight were confirmed, the last one by `receivers` subscribers.
-    pub(super) fn confirm(&self, count: usize, receivers: u64) {
+    pub(in crate::bus) fn confirm(&self, count: usize, receivers: u64) {
         let mut state = self.state();
         if state.abandoned {
             // Too late: these are counted as dropped already.
@@ -374,7 +374,7 @@ impl Outbox {
     }
 
     /// The connection was made, or lost.
-    pub(super) fn set_link(&self, live: bool) {
+    pub(in crate::bus) fn set_link(&self, live: bool) {
         let mut state = self.state();
         let was = state.link;
         state.link = match (was, live) {

@@ -164,7 +164,11 @@ mod tests {
             (Encoder::null, "$-1\r\n", "_\r\n"),
             (Encoder::null_array, "*-1\r\n", "_\r\n"),
             (|e| (e.simple("a"), e.integer(1), e.array_from(4, 1)).2, "+a\r\n*1\r\n:1\r\n", "+a\r\n*1\r\n:1\r\n"),
-            (|e| (e.simple("a"), e.integer(1), e.map_of_arrays_from(0, 1)).2, "*1\r\n+a\r\n:1\r\n", "%1\r\n+a\r\n:1\r\n"),
+            (
+                |e| (e.simple("a"), e.integer(1), e.map_of_arrays_from(0, 1)).2,
+                "*1\r\n+a\r\n:1\r\n",
+                "%1\r\n+a\r\n:1\r\n",
+            ),
             (|e| e.raw(b":1\r\n"), ":1\r\n", ":1\r\n"),
             (|e| e.array(10), "*10\r\n", "*10\r\n"),
             (|e| e.map(7), "*14\r\n", "%7\r\n"),

@@ -61,9 +61,9 @@ pub(super) const PRUNE_ROWS: usize = 10_000;
 /// The numbers that stand for a tick's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Numbers {
-    pub(super) symbol_id: i32,
-    pub(super) source_id: Option<i32>,
-    pub(super) stream_id: Option<i32>,
+    pub(super) symbol: i32,
+    pub(super) source: Option<i32>,
+    pub(super) stream: Option<i32>,
 }
 
 /// A tick as the table `ticks` has it, but for time, price and size. Numbers beyond 2^63 are kept as their bits.
@@ -100,7 +100,7 @@ impl RowMaker {
     }
 
     pub(super) fn row(&mut self, tick: &KeptTick, numbers: Numbers, n: i64) -> Row {
-        let Numbers { symbol_id, source_id, stream_id } = numbers;
+        let Numbers { symbol: symbol_id, source: source_id, stream: stream_id } = numbers;
         let id = tick.id.filter(|_| stream_id.is_some());
         self.part = if id.is_some() && id == self.id { self.part.saturating_add(1) } else { 0 };
         self.id = id;
@@ -137,7 +137,7 @@ impl Row {
 mod tests {
     use super::*;
 
-    const BOTH: Numbers = Numbers { symbol_id: 1, source_id: Some(2), stream_id: Some(3) };
+    const BOTH: Numbers = Numbers { symbol: 1, source: Some(2), stream: Some(3) };
 
     fn tick(seq: Option<u64>, id: Option<StreamId>) -> KeptTick {
         KeptTick { symbol: "A".into(), time_ns: 5, price: 1.0, size: None, source: None, seq, id }
@@ -153,7 +153,7 @@ mod tests {
         let entry = rows.row(&tick(None, id), BOTH, 11);
         assert_eq!((entry.origin, entry.major, entry.minor, entry.part), (-3, 7, -1, 1), "the second of its entry");
         assert_eq!((entry.source_and_seq(), entry.stream_entry()), ((Some(2), None), id));
-        let bare = rows.row(&tick(Some(4), id), Numbers { source_id: None, stream_id: None, ..BOTH }, 12);
+        let bare = rows.row(&tick(Some(4), id), Numbers { source: None, stream: None, ..BOTH }, 12);
         assert_eq!((bare.origin, bare.major, bare.part), (0, 12, 0));
         assert_eq!((bare.source_and_seq(), bare.stream_entry()), ((None, Some(4)), None));
     }

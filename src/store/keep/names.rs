@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
-/// Most names remembered of a kind, at some 100 bytes each. Beyond, all are forgotten and asked for again: more are in
-/// use than any market has.
+/// Most names of a kind remembered from one transaction to the next, at some 100 bytes each. Beyond, all are forgotten
+/// and asked for again: no market has as many.
 const NAMES_MAX: usize = 65_536;
 
 /// Numbers already known, so that a row costs no look into the database.
@@ -21,9 +21,6 @@ impl Names {
     }
 
     pub(super) fn put(&mut self, name: &str, number: i32) {
-        if self.known.len() >= NAMES_MAX {
-            self.known.clear();
-        }
         self.known.insert(CompactString::new(name), number);
     }
 }
@@ -34,4 +31,15 @@ pub(super) struct Directory {
     pub(super) symbols: Names,
     pub(super) sources: Names,
     pub(super) streams: Names,
+}
+
+impl Directory {
+    /// Forgets where there is too much to remember. Between transactions only: within one, names stay known.
+    pub(super) fn make_room(&mut self) {
+        for names in [&mut self.symbols, &mut self.sources, &mut self.streams] {
+            if names.known.len() > NAMES_MAX {
+                names.known.clear();
+            }
+        }
+    }
 }

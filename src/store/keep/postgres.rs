@@ -91,16 +91,16 @@ impl PostgresStore {
     ///
     /// Sorted, because two writers that have the same rows in another order would each wait for the other.
     fn entries<'a>(&mut self, batches: &'a [KeptBatch]) -> Result<(Vec<Entry<'a>>, u64), Failure> {
+        self.names.make_room();
         self.learn(batches)?;
         let (mut entries, mut n) = (Vec::new(), 0);
         for batch in batches {
-            let stream_id = batch.stream.as_deref().and_then(|name| self.names.streams.get(name));
+            let stream = batch.stream.as_deref().and_then(|name| self.names.streams.get(name));
             let mut rows = RowMaker::new();
             for tick in &batch.ticks {
-                // All names were learned above.
-                let symbol_id = self.names.symbols.get(&tick.symbol).unwrap_or_default();
-                let source_id = tick.source.as_deref().and_then(|name| self.names.sources.get(name));
-                entries.push((rows.row(tick, Numbers { symbol_id, source_id, stream_id }, n), tick));
+                let symbol = self.names.symbols.get(&tick.symbol).ok_or(Failure::NoNumber)?;
+                let source = tick.source.as_deref().and_then(|name| self.names.sources.get(name));
+                entries.push((rows.row(tick, Numbers { symbol, source, stream }, n), tick));
                 n += 1;
             }
         }

@@ -198,13 +198,9 @@ impl Queue {
         }
     }
 
-    /// The store is open, or is being opened again.
+    /// The store is open, or is being opened again. What the trouble was with is not done yet.
     pub(super) fn set_open(&self, is_open: bool) {
-        let mut state = self.lock();
-        state.is_open = is_open;
-        if is_open {
-            state.trouble = None;
-        }
+        self.lock().is_open = is_open;
     }
 
     pub(super) fn set_trouble(&self, cause: String) {

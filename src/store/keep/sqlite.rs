@@ -23,9 +23,13 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Pages kept in memory, KiB: the ends of the indices of some thousand symbols.
 const CACHE_KIB: i32 = 32 * 1_024;
 
+/// Of a new file. Rows of many symbols go into as many places of the tree, and pages twice as large as usual split half
+/// as often.
+const PAGE_BYTES: i32 = 8_192;
+
 /// Pages of the write-ahead log after which they move into the file: 16 MB, so that a page that many transactions touch
 /// moves once.
-const CHECKPOINT_PAGES: i32 = 4_000;
+const CHECKPOINT_PAGES: i32 = 2_000;
 
 /// Most bytes of the log that stay on disk when it is empty.
 const LOG_BYTES_MAX: i64 = 64 << 20;
@@ -91,6 +95,7 @@ impl SqliteStore {
         let mut connection = Connection::open_with_flags(as_file(path), flags).map_err(failed)?;
         connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
         schema::check(&connection, path)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(failed)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
@@ -101,6 +106,7 @@ impl SqliteStore {
     }
 
     fn try_commit(&mut self, batches: &[KeptBatch]) -> rusqlite::Result<(Tally, i64)> {
+        self.names.make_room();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (mut tally, mut newest_ns) = (Tally::default(), i64::MIN);
         // Other writers wait for this transaction, so nobody else takes the same numbers.
@@ -113,7 +119,7 @@ impl SqliteStore {
             for tick in &batch.ticks {
                 let symbol = number(&transaction, "symbols", &mut self.names.symbols, &tick.symbol)?;
                 let source = find_or_add(&transaction, "sources", &mut self.names.sources, tick.source.as_deref())?;
-                let row = rows.row(tick, Numbers { symbol_id: symbol, source_id: source, stream_id }, n);
+                let row = rows.row(tick, Numbers { symbol, source, stream: stream_id }, n);
                 let written = insert_row(&mut insert, tick, &row)?;
                 n += 1;
                 tally.written += written;

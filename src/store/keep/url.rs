@@ -22,7 +22,7 @@ pub enum StoreUrl {
 /// A database on a PostgreSQL server. Shown, it never tells its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
-    config: Config,
+    config: Box<Config>,
 }
 
 /// Why a text names no store. None of these repeats the text: it may hold a password.
@@ -77,7 +77,7 @@ impl FromStr for PostgresUrl {
             return Err(StoreUrlError::Host);
         }
         config.ssl_mode(SslMode::Disable);
-        Ok(Self { config })
+        Ok(Self { config: Box::new(config) })
     }
 }
 

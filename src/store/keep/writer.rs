@@ -72,6 +72,9 @@ pub(super) fn run(queue: &Queue, config: &KeepConfig, report: &SyncSender<Result
         match opened {
             Ok(mut store) => {
                 queue.set_open(true);
+                if hands.batches.is_empty() && hands.question.is_none() {
+                    queue.clear_trouble();
+                }
                 if first {
                     // `open` waits for this.
                     drop(report.send(Ok(())));

@@ -151,9 +151,7 @@ enum Taken {
 
 impl Claim<'_> {
     /// Claims one entry. The reply to XCLAIM has it if it was taken.
-    fn take(
-        &self, group: &mut Group, log: &Log, id: StreamId, owner: &mut Option<Bytes>, out: &mut Encoder,
-    ) -> Taken {
+    fn take(&self, group: &mut Group, log: &Log, id: StreamId, owner: &mut Option<Bytes>, out: &mut Encoder) -> Taken {
         let Some((_, fields)) = log.range(id, id).next() else {
             return if group.settle(id) { Taken::Gone } else { Taken::No };
         };
@@ -172,13 +170,22 @@ impl Claim<'_> {
         let consumer = owner.get_or_insert_with(|| group.see_consumer(self.consumer, self.now_ms)).clone();
         let deliveries = self.deliveries.unwrap_or(deliveries.wrapping_add(i64::from(!self.is_just_id)));
         group.assign(id, Pending { consumer, delivered_ms: self.delivered_ms, deliveries });
-        if self.is_just_id { id::reply(out, id) } else { entry(out, id, fields) }
+        if self.is_just_id {
+            id::reply(out, id);
+        } else {
+            entry(out, id, fields);
+        }
         Taken::Yes
     }
 
     /// Claims pending entries from `from` on. Returns where to go on, how many were taken, and which are gone.
     fn take_all(
-        &self, group: &mut Group, log: &Log, from: StreamId, count: i64, out: &mut Encoder,
+        &self,
+        group: &mut Group,
+        log: &Log,
+        from: StreamId,
+        count: i64,
+        out: &mut Encoder,
     ) -> (StreamId, usize, Vec<StreamId>) {
         let (mut start, mut owner, mut taken, mut gone) = (Bound::Included(from), None, 0, Vec::new());
         let mut attempts = count.saturating_mul(AUTOCLAIM_ATTEMPTS);

@@ -70,8 +70,7 @@ impl Call<'_> {
     pub(super) fn xgroup_delconsumer(&mut self) -> Answer {
         self.require_group()?;
         let name = self.args.at(4);
-        let pending =
-            self.space.edit_group(self.args.at(2), self.args.at(3), |group, _| group.delete_consumer(name));
+        let pending = self.space.edit_group(self.args.at(2), self.args.at(3), |group, _| group.delete_consumer(name));
         self.out.integer(pending.unwrap_or(0) as i64);
         Ok(())
     }

@@ -95,18 +95,15 @@ pub(super) fn parse_end(text: &[u8]) -> Result<StreamId, Refusal> {
     }
 }
 
-/// A number as Redis's `string2ull` reads it: strictly, and failing that as C's `strtoull`, which takes spaces in front,
-/// a sign and leading zeros, and wraps a negative number around.
+/// A number as Redis's `string2ull` reads it: strictly, and failing that as C's `strtoull`, which takes
+/// spaces in front, a sign and leading zeros, and wraps a negative number around.
 fn unsigned(text: &[u8]) -> Option<u64> {
     if let Some(value) = strict_integer(text) {
         return u64::try_from(value).ok();
     }
     let start = text.iter().position(|byte| !matches!(byte, b' ' | b'\t'..=b'\r'))?;
-    let (is_negative, digits) = match &text[start..] {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
+    let is_negative = text[start] == b'-';
+    let digits = &text[start + usize::from(matches!(text[start], b'-' | b'+'))..];
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -131,7 +128,8 @@ mod tests {
         ] {
             assert_eq!(parse_strict(text, 9).ok(), Some(StreamId { ms, seq }), "{}", text.escape_ascii());
         }
-        for text in [&b""[..], b"-", b"+", b"-5", b"5-", b"5--3", b"a", b"5-x", b"5-*", b"18446744073709551616", b"5 "] {
+        for text in [&b""[..], b"-", b"+", b"-5", b"5-", b"5--3", b"a", b"5-x", b"5-*", b"18446744073709551616", b"5 "]
+        {
             assert!(parse_strict(text, 9).is_err(), "{}", text.escape_ascii());
         }
         assert_eq!(parse(b"+", 0).ok(), Some(LAST));

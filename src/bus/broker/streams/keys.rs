@@ -10,36 +10,31 @@ const SCAN_COUNT: usize = 10;
 
 impl Call<'_> {
     /// DEL and UNLINK.
-    pub(super) fn del(&mut self) -> Answer {
+    pub(super) fn del(&mut self) {
         let deleted = self.args.iter_from(1).filter(|key| self.space.remove(key)).count();
         self.out.integer(deleted as i64);
-        Ok(())
     }
 
-    pub(super) fn exists(&mut self) -> Answer {
+    pub(super) fn exists(&mut self) {
         let found = self.args.iter_from(1).filter(|key| self.space.stream(key).is_some()).count();
         self.out.integer(found as i64);
-        Ok(())
     }
 
-    pub(super) fn type_of(&mut self) -> Answer {
+    pub(super) fn type_of(&mut self) {
         self.out.simple(if self.space.stream(self.args.at(1)).is_some() { "stream" } else { "none" });
-        Ok(())
     }
 
-    pub(super) fn dbsize(&mut self) -> Answer {
+    pub(super) fn dbsize(&mut self) {
         self.out.integer(self.space.len() as i64);
-        Ok(())
     }
 
-    pub(super) fn keys(&mut self) -> Answer {
+    pub(super) fn keys(&mut self) {
         let (pattern, start, mut found) = (self.args.at(1), self.out.len(), 0);
         for key in self.space.streams.keys().filter(|key| glob_matches(pattern, key)) {
             self.out.bulk(key);
             found += 1;
         }
         self.out.array_from(start, found);
-        Ok(())
     }
 
     /// Keys in the order in which they were made, so that a scan meets each key that is there all the while once.

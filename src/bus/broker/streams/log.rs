@@ -1,8 +1,9 @@
 //! The entries of one stream, in the order of their ids.
 //!
-//! They lie in nodes, each with one piece of memory for some hundred entries: an id and an offset an entry, and its fields
-//! as they will be sent. Where a node ends is what Redis shows by `MAXLEN ~`, which trims whole nodes, and by XINFO; so a
-//! node ends here where it would in Redis, by Redis's own measure of its bytes.
+//! They lie in nodes, each with one piece of memory for some hundred entries: an id and an offset an entry,
+//! and its fields as they will be sent. Where a node ends is what Redis shows by `MAXLEN ~`, which trims
+//! whole nodes, and by XINFO; so a node ends here where it would in Redis, by Redis's own measure of its
+//! bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ pub(in crate::bus::broker) const NODE_ENTRIES_MAX: usize = 100;
 /// Redis's `stream-node-max-bytes`.
 pub(in crate::bus::broker) const NODE_BYTES_MAX: usize = 4_096;
 
-/// Memory that a node is given at once: what fits Redis's measure takes little more here. What it does not fill is given
-/// back when the next node begins.
+/// Memory that a node is given at once: what fits Redis's measure takes little more here. What it does not
+/// fill is given back when the next node begins.
 const NODE_RESERVE_BYTES: usize = 5 * 1_024;
 
 /// What an entry and a node cost beside their bytes.
@@ -152,7 +153,9 @@ impl Log {
 
     /// Ids and encoded fields of the entries from `start` to `end`, both included.
     pub(super) fn range(
-        &self, start: StreamId, end: StreamId,
+        &self,
+        start: StreamId,
+        end: StreamId,
     ) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> + Clone {
         let last = self.nodes.partition_point(|node| node.first_id <= end);
         let first = self.nodes.partition_point(|node| node.first_id <= start).saturating_sub(1).min(last);
@@ -161,7 +164,11 @@ impl Log {
 
     /// Id of the last entry that is there.
     pub(super) fn last_live_id(&self) -> Option<StreamId> {
-        self.nodes.iter().rev().find_map(|node| node.slots.iter().rev().find(|slot| !slot.is_deleted)).map(|slot| slot.id)
+        self.nodes
+            .iter()
+            .rev()
+            .find_map(|node| node.slots.iter().rev().find(|slot| !slot.is_deleted))
+            .map(|slot| slot.id)
     }
 
     /// Removes one entry, if it is there.
@@ -341,8 +348,14 @@ mod tests {
         assert!(ids(&log, 5, 4).is_empty() && ids(&log, 251, 300).is_empty() && ids(&log, 0, 0).is_empty());
         assert!(log.delete(StreamId { ms: 101, seq: 0 }) && !log.delete(StreamId { ms: 101, seq: 0 }));
         assert_eq!(ids(&log, 100, 102), [100, 102]);
-        assert_eq!(log.range(StreamId { ms: 100, seq: 0 }, StreamId { ms: 102, seq: 0 }).next_back().unwrap().0.ms, 102);
-        assert_eq!(log.range(StreamId::START, StreamId { ms: 1, seq: 0 }).next().unwrap().1, b"*2\r\n$4\r\ntick\r\n$1\r\nx\r\n");
+        assert_eq!(
+            log.range(StreamId { ms: 100, seq: 0 }, StreamId { ms: 102, seq: 0 }).next_back().unwrap().0.ms,
+            102
+        );
+        assert_eq!(
+            log.range(StreamId::START, StreamId { ms: 1, seq: 0 }).next().unwrap().1,
+            b"*2\r\n$4\r\ntick\r\n$1\r\nx\r\n"
+        );
     }
 
     #[test]

@@ -33,10 +33,9 @@ struct Request<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn xlen(&mut self) -> Answer {
+    pub(super) fn xlen(&mut self) {
         let len = self.space.stream(self.args.at(1)).map_or(0, |stream| stream.log.len());
         self.out.integer(len as i64);
-        Ok(())
     }
 
     pub(super) fn xrange(&mut self, is_reverse: bool) -> Answer {
@@ -61,7 +60,11 @@ impl<'a> Call<'a> {
         }
         let range = stream.log.range(start, end);
         let count = count.unwrap_or(usize::MAX);
-        if is_reverse { entries(self.out, range.rev().take(count)) } else { entries(self.out, range.take(count)) }
+        if is_reverse {
+            entries(self.out, range.rev().take(count));
+        } else {
+            entries(self.out, range.take(count));
+        }
         Ok(())
     }
 
@@ -236,7 +239,13 @@ pub(super) fn read(out: &mut Encoder, log: &Log, after: StreamId, count: usize) 
 
 /// Gives a consumer the entries that no other has been given.
 pub(super) fn give(
-    out: &mut Encoder, log: &Log, group: &mut Group, consumer: &[u8], count: usize, no_ack: bool, now_ms: i64,
+    out: &mut Encoder,
+    log: &Log,
+    group: &mut Group,
+    consumer: &[u8],
+    count: usize,
+    no_ack: bool,
+    now_ms: i64,
 ) {
     let consumer = group.see_consumer(consumer, now_ms);
     let first = id::next(group.last_id).unwrap_or(StreamId::START);
@@ -251,7 +260,13 @@ pub(super) fn give(
 
 /// Repeats what a consumer was given behind `after` and has not acknowledged; nil for what is gone meanwhile.
 fn history(
-    out: &mut Encoder, log: &Log, group: &mut Group, consumer: &[u8], after: StreamId, count: usize, now_ms: i64,
+    out: &mut Encoder,
+    log: &Log,
+    group: &mut Group,
+    consumer: &[u8],
+    after: StreamId,
+    count: usize,
+    now_ms: i64,
 ) {
     let name = group.see_consumer(consumer, now_ms);
     let first = id::next(after).unwrap_or(StreamId::START);

@@ -36,6 +36,8 @@ pub(super) struct Link {
 pub(super) enum Failure {
     Server(Error),
     Silent,
+    /// A name was added, and is not there.
+    NoNumber,
 }
 
 impl Link {
@@ -81,7 +83,11 @@ impl Failure {
 
     /// Safe to show. The server's words name users and tables; the client's never name the password.
     pub(super) fn cause(&self) -> String {
-        let Self::Server(error) = self else { return "the server does not answer".to_owned() };
+        let error = match self {
+            Self::Server(error) => error,
+            Self::Silent => return "the server does not answer".to_owned(),
+            Self::NoNumber => return "rows of the table symbols are hidden from this user".to_owned(),
+        };
         let text = match (error.as_db_error(), error.source()) {
             (Some(error), _) => error.message().to_owned(),
             (None, Some(source)) => format!("{error}: {source}"),
@@ -94,11 +100,11 @@ impl Failure {
     pub(super) fn at_open(self, url: &PostgresUrl) -> OpenError {
         let cause = self.cause();
         let waiting_may_help = match &self {
-            Self::Silent => true,
+            Self::Silent | Self::NoNumber => true,
             Self::Server(error) => match error.code() {
                 // Unknown user, wrong password; no such database, no right, no schema to create in.
                 Some(state) => !(state.code().starts_with("28") || REFUSALS.contains(state)),
-                None => error.is_closed() || error.source().is_some_and(|source| source.is::<io::Error>()),
+                None => error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>),
             },
         };
         if waiting_may_help {

@@ -19,8 +19,8 @@ const APPLICATION_ID: i64 = 0x7469_636b;
 /// One tree holds the rows, knows duplicates and is in the order in which a symbol is read: rows of one symbol lie side
 /// by side, so a range of time is one stretch. Every index more would cost more than the row itself.
 ///
-/// `price` has no type, and so keeps what it is given, a double, to the bit: as REAL, -0 would become 0. `size` has one,
-/// which packs whole numbers into a byte or two.
+/// `price` has no type, and so keeps what it is given, a double, to the bit: as REAL, -0 would become 0. `size`, which
+/// is never negative, has one: it packs whole numbers into a byte or two.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO meta VALUES ('next_n', 1);
