@@ -19,6 +19,7 @@ mod breaking {
     pub mod plan;
     pub mod run;
     pub mod unruly;
+    pub mod verdict;
 }
 
 /// Unless `scripts/chaos` says otherwise.

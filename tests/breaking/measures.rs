@@ -16,7 +16,7 @@ use crate::support::server::RedisServer;
 use crate::support::wait::wait_until;
 
 /// What bounds a failure.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Users are promised 3 s. What this asserts is three times as much: tests run beside builds.
 const NOTICED_BY: Duration = Duration::from_secs(9);
@@ -46,7 +46,6 @@ fn live(network: &Network, server: &RedisServer, kind: &str) -> (Running, Proxy)
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "figures for people; cargo shows them when asked to")]
 fn a_server_that_freezes_is_noticed() {
     let (network, server) = (Network::new(), RedisServer::start());
     for (kind, is_busy) in [
@@ -84,7 +83,7 @@ impl Feed for Watcher {
 
     fn link(&mut self, state: LinkState) {
         // Nobody listens any more at the end of the test.
-        drop(self.told.send((self.id, state == LinkState::Live, Instant::now())));
+        _ = self.told.send((self.id, state == LinkState::Live, Instant::now()));
     }
 }
 
@@ -155,7 +154,6 @@ fn outages(clients: &mut Clients, proxies: &[Proxy], faults: Faults, rng: &mut C
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "figures for people; cargo shows them when asked to")]
 fn clients_are_back_soon_after_the_server_is() {
     const ROUNDS: usize = 5;
     let (network, server) = (Network::new(), RedisServer::start());
@@ -176,7 +174,6 @@ fn clients_are_back_soon_after_the_server_is() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "figures for people; cargo shows them when asked to")]
 fn a_hundred_clients_that_lose_their_server_do_not_storm_it() {
     const CLIENTS: usize = 100;
     const OUTAGE: Duration = Duration::from_secs(6);

@@ -4,16 +4,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use redis::Value as Rest;
-use serde_json::Value;
 
 use super::fleet::{CHANNEL, Fleet, GROUP, STREAM};
-use super::oracle::{Kept, Numbers, Said, account, holes, missing, read_store, read_stream, total};
+use super::oracle::{Kept, Numbers, account, read_store, read_stream, total};
 use super::plan::{Actor, Fault, counts, plan};
-use super::unruly;
+use super::verdict::Verdict;
 use crate::support::wait::poll;
 
 /// Until everybody has everything, on a busy machine.
-const DRAIN: Duration = Duration::from_secs(120);
+const DRAIN: Duration = Duration::from_mins(2);
 
 /// Lines of a program's log that are shown when a run fails.
 const LOG_LINES: usize = 25;
@@ -77,35 +76,6 @@ fn carry_out(fleet: &mut Fleet, faults: &[Fault]) -> Result<(), String> {
     Ok(())
 }
 
-/// What there is to say against the run.
-#[derive(Default)]
-struct Verdict {
-    complaints: Vec<String>,
-    figures: String,
-}
-
-impl Verdict {
-    fn complain(&mut self, complaint: impl Into<String>) {
-        self.complaints.push(complaint.into());
-    }
-
-    fn check(&mut self, holds: bool, complaint: impl FnOnce() -> String) {
-        if !holds {
-            self.complain(complaint());
-        }
-    }
-
-    /// Both hold the same numbers.
-    fn same(&mut self, what: &str, found: &Numbers, expected: &Numbers) {
-        if let Some(lost) = missing(expected, found) {
-            self.complain(format!("{what} has lost{lost}"));
-        }
-        if let Some(more) = missing(found, expected) {
-            self.complain(format!("{what} has, and the stream has not,{more}"));
-        }
-    }
-}
-
 /// Ends everything in order, and holds all accounts against each other.
 fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
     fleet.wait_for_redis();
@@ -125,16 +95,15 @@ fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
             reports.insert(actor, fleet.finish(actor).json());
         }
     }
-    judge_producers(&said, unruly_last, &stream, verdict);
+    verdict.on_producers(&said, unruly_last, &stream);
     for (what, actor) in [("the keeper's store", Actor::Keeper), ("the group's store", Actor::Member(1))] {
-        let (rows, twice) = read_store(&fleet.store(actor));
-        verdict.same(what, &rows, &stream.numbers);
-        verdict.check(twice == 0, || format!("{what} holds {twice} rows twice"));
+        verdict.on_store(what, &read_store(&fleet.store(actor)), &stream);
     }
-    judge_book(&reports[&Actor::Book], &stream, verdict);
+    verdict.on_book(&reports[&Actor::Book], &stream);
     let mut lost = 0;
     for listener in [1, 2].map(Actor::Listener) {
-        lost += judge_listener(listener, fleet, &reports[&listener], &stream, verdict);
+        let heard = read_store(&fleet.store(listener));
+        lost += verdict.on_listener(listener, &heard, &reports[&listener], &stream);
     }
     for (actor, report) in &reports {
         verdict.check(report["trimmed"].is_null(), || format!("{actor} calls entries trimmed: {report}"));
@@ -178,56 +147,4 @@ fn wait_for_all(fleet: &Fleet, stream: &Kept, verdict: &mut Verdict) {
     verdict.check(heard == Some(2), || format!("{heard:?} listeners are there at the end"));
     // What was said last is on its way to them.
     thread::sleep(Duration::from_secs(1));
-}
-
-fn judge_producers(said: &[Said], unruly_last: u64, stream: &Kept, verdict: &mut Verdict) {
-    verdict.check(stream.ambiguous.is_empty(), || format!("numbers with two meanings: {:?}", stream.ambiguous));
-    let [memory, spool] = said else { unreachable!("there are two producers") };
-    let mut expected = Numbers::from([(memory.source.clone(), memory.sent.clone())]);
-    // Whatever earlier lives have made was in the spool before it left, and came out of it.
-    let last_life = spool.made.difference(&spool.sent).collect::<std::collections::BTreeSet<_>>();
-    let spooled = (1..=spool.made.last().copied().unwrap_or(0)).filter(|seq| !last_life.contains(seq));
-    expected.insert(spool.source.clone(), spooled.collect());
-    expected.insert(unruly::SOURCE.to_owned(), (1..=unruly_last).collect());
-    if let Some(lost) = missing(&expected, &stream.numbers) {
-        verdict.complain(format!("the stream has lost{lost}"));
-    }
-    let mut made = expected;
-    made.insert(memory.source.clone(), memory.made.clone());
-    made.get_mut(&spool.source).unwrap().extend(&spool.made);
-    if let Some(more) = missing(&stream.numbers, &made) {
-        verdict.complain(format!("nobody has made what the stream holds:{more}"));
-    }
-}
-
-fn judge_book(report: &Value, stream: &Kept, verdict: &mut Verdict) {
-    let figure = |name: &str| report[name].as_u64().unwrap();
-    let all = total(&stream.numbers);
-    let (kept, lost, rest) = (figure("kept"), figure("lost"), figure("too_late") + figure("evicted"));
-    verdict.check(kept == all && rest == 0, || format!("the book keeps {kept} of {all} ticks: {report}"));
-    verdict.check(figure("received") - figure("duplicates") == all, || format!("the book's sums: {report}"));
-    verdict.check(lost == holes(&stream.numbers), || {
-        format!("the book misses {lost} ticks, and the stream has {} holes", holes(&stream.numbers))
-    });
-    for (symbol, count) in &stream.by_symbol {
-        let found = report["symbols"][symbol]["count"].as_u64();
-        verdict.check(found == Some(*count), || format!("the book has {found:?} of {count} ticks of {symbol}"));
-    }
-}
-
-/// What a listener counts as lost is what lies between the first and the last that it heard of each source, and was not
-/// heard.
-fn judge_listener(actor: Actor, fleet: &Fleet, report: &Value, stream: &Kept, verdict: &mut Verdict) -> u64 {
-    let (heard, twice) = read_store(&fleet.store(actor));
-    let lost = report["lost"].as_u64().unwrap();
-    let (truth, distinct) = (holes(&heard), total(&heard));
-    verdict.check(lost == truth, || format!("{actor} counts {lost} ticks as lost, and {truth} are: {report}"));
-    let counted = report["received"].as_u64().unwrap() - report["duplicates"].as_u64().unwrap();
-    verdict.check(counted == distinct && twice == 0, || {
-        format!("{actor} counts {counted} ticks, keeps {distinct}, and {twice} of them twice: {report}")
-    });
-    if let Some(more) = missing(&heard, &stream.numbers) {
-        verdict.complain(format!("{actor} has heard what is not in the stream:{more}"));
-    }
-    lost
 }

@@ -277,8 +277,8 @@ fn attempts(trace: &[Event]) -> usize {
 fn healed_after(plan: &Plan, trace: &[Event]) -> Duration {
     let mut latest = Duration::ZERO;
     for who in plan.survivors() {
-        let states = trace.iter().filter(|event| event.who == who);
-        let last = states.filter(|event| matches!(event.what, What::Live | What::Down(_))).next_back();
+        let is_state = |event: &&Event| event.who == who && matches!(event.what, What::Live | What::Down(_));
+        let last = trace.iter().rfind(is_state);
         match last {
             Some(Event { at, what: What::Live, .. }) => latest = latest.max(at.saturating_sub(plan.healed)),
             _ => return Duration::MAX,

@@ -171,7 +171,9 @@ impl Proxy {
     /// Ends all connections; how many there were.
     pub fn end_all(&self, how: End) -> usize {
         let open = self.open();
-        open.iter().for_each(|number| self.end(*number, how));
+        for number in &open {
+            self.end(*number, how);
+        }
         open.len()
     }
 
