@@ -9,7 +9,7 @@ mod lanes;
 mod progress;
 mod stats;
 
-pub use args::{Args, UsageError};
+pub use args::{Args, DurableError, UsageError};
 pub use lanes::LaneAccount;
 pub use stats::Report;
 

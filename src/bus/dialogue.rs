@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::bus::cause::Cause;
 use crate::bus::dial::Duplex;
 use crate::bus::push::{FRAME_BYTES_MAX, NotResp, skip_value};
-use crate::bus::reply::{Value, read_value};
+use crate::bus::reply::{Value, has_oversized, read_value};
 use crate::bus::{Endpoint, socket};
 
 /// How long an answer may take that costs the server nothing. A user is promised to see a lost server within 3 s.
@@ -70,9 +70,8 @@ impl Dialogue {
 
     /// Sends one command and waits for its answer, `limit` at most.
     pub(super) async fn ask(&mut self, command: &[u8], limit: Duration) -> Result<Value<'_>, Cause> {
-        let mut answers = self.ask_all(command, 1, limit).await?;
-        // One was asked for.
-        Ok(answers.pop().unwrap_or(Value::Null))
+        self.send(command, 1, limit).await?;
+        self.last_answer()
     }
 
     /// Sends `count` commands at once and waits for all their answers, in order, `limit` at most.
@@ -82,6 +81,12 @@ impl Dialogue {
         count: usize,
         limit: Duration,
     ) -> Result<Vec<Value<'_>>, Cause> {
+        self.send(commands, count, limit).await?;
+        self.answers()
+    }
+
+    /// Sends `count` commands at once and waits until all their answers have come, `limit` at most.
+    pub(super) async fn send(&mut self, commands: &[u8], count: usize, limit: Duration) -> Result<(), Cause> {
         self.forget();
         let end = match timeout(limit, self.exchange(commands, count)).await {
             Err(_) if self.has_answered => return Err(Cause::unanswered(&self.endpoint, limit)),
@@ -89,16 +94,24 @@ impl Dialogue {
             Ok(answered) => answered?,
         };
         (self.taken, self.has_answered) = (end, true);
-        let mut answers = Vec::with_capacity(count);
-        let mut at = 0;
-        while answers.len() < count {
-            // Each was seen to be whole.
-            let read = read_value(&self.buffer[at..end]).map_err(|NotResp| Cause::not_redis(&self.endpoint))?;
-            let Some((value, length)) = read else { break };
-            at += length;
+        Ok(())
+    }
+
+    /// The answers to what was sent last, in order.
+    pub(super) fn answers(&self) -> Result<Vec<Value<'_>>, Cause> {
+        let mut answers = Vec::new();
+        let mut rest = &self.buffer[..self.taken];
+        // Each was seen to be whole.
+        while let Some((value, length)) = read_value(rest).map_err(|NotResp| Cause::not_redis(&self.endpoint))? {
             answers.push(value);
+            rest = &rest[length..];
         }
         Ok(answers)
+    }
+
+    /// The last of them.
+    pub(super) fn last_answer(&self) -> Result<Value<'_>, Cause> {
+        Ok(self.answers()?.pop().unwrap_or(Value::Null))
     }
 
     /// Throws away what was answered before.
@@ -121,7 +134,11 @@ impl Dialogue {
         loop {
             while answered < count {
                 let heard = &self.buffer[end..self.filled];
-                match skip_value(heard, 0, 0).map_err(|NotResp| Cause::not_redis(endpoint))? {
+                let whole = skip_value(heard, 0, 0).map_err(|NotResp| match has_oversized(heard) {
+                    true => Cause::too_long(endpoint),
+                    false => Cause::not_redis(endpoint),
+                });
+                match whole? {
                     Some(length) => (answered, end) = (answered + 1, end + length),
                     None => break,
                 }

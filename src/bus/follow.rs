@@ -154,6 +154,11 @@ impl Connected {
         self.live_since = Some(Instant::now());
     }
 
+    /// After an answer that could be held: there may be more in the next one.
+    fn ask_for_more(&mut self) {
+        self.entries_max = self.entries_max.map(|max| max * 2).filter(|max| *max < ENTRIES_MAX);
+    }
+
     /// After answers that were too long to be held: whether asking for less can help.
     fn ask_for_less(&mut self) -> bool {
         let before = self.entries_max();
@@ -299,6 +304,7 @@ impl<R: Reader> Stream<'_, R> {
             Ok(Value::Error(text)) => return Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
             Ok(answer) => answer,
         };
+        self.link.ask_for_more();
         let mut entries = entry::entries(&answer);
         self.place.tally.read(entries.len() as u64);
         entries.retain(|entry| self.place.note(entry.id));
@@ -364,12 +370,17 @@ impl Asks<'_> {
         command: &redis::Cmd,
         limit: Duration,
     ) -> Result<Value<'d>, Cause> {
+        self.send(dialogue, command, limit).await?;
+        dialogue.last_answer()
+    }
+
+    /// Sends a command and waits until it is answered.
+    async fn send(&self, dialogue: &mut Dialogue, command: &redis::Cmd, limit: Duration) -> Result<(), Cause> {
         if !self.asking {
-            return dialogue.ask(&command.get_packed_command(), limit).await;
+            return dialogue.send(&command.get_packed_command(), 1, limit).await;
         }
         let both = [redis::cmd("ASKING").get_packed_command(), command.get_packed_command()].concat();
-        let mut answers = dialogue.ask_all(&both, 2, limit).await?;
-        Ok(answers.pop().unwrap_or(Value::Null))
+        dialogue.send(&both, 2, limit).await
     }
 
     /// How the stream stands.

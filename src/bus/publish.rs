@@ -10,6 +10,7 @@ mod batch;
 mod connection;
 mod outbox;
 
+pub(in crate::bus) use account::Recovered;
 pub use account::{Account, Span};
 pub use batch::Batch;
 pub(in crate::bus) use outbox::Depot;

@@ -1,6 +1,6 @@
 //! Replies as values: what a server answers to a question, read whole and borrowed from the read buffer.
 
-use crate::bus::push::{NotResp, Walk, read_length, read_line, skip_value};
+use crate::bus::push::{MESSAGE_BYTES_MAX, NotResp, Walk, read_length, read_line, skip_value};
 
 /// A reply, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,22 @@ pub(super) fn read_value(buffer: &[u8]) -> Walk<(Value<'_>, usize)> {
     // The limits on depth, elements and bytes are looked after here, so that what follows meets a whole value.
     let Some(end) = skip_value(buffer, 0, 0)? else { return Ok(None) };
     Ok(Some((parse(buffer, 0)?.0, end)))
+}
+
+/// Whether a string in the beginning of an answer is longer than any that is held. What follows it is not looked at.
+pub(super) fn has_oversized(buffer: &[u8]) -> bool {
+    let mut at = 0;
+    while let Ok(Some((_, next))) = read_line(buffer, at + 1) {
+        at = match buffer.get(at) {
+            Some(b'$' | b'=' | b'!') => match read_length(buffer, at) {
+                Ok(Some((Some(length), _))) if length > MESSAGE_BYTES_MAX => return true,
+                Ok(Some((Some(length), start))) => start + length + 2,
+                _ => next,
+            },
+            _ => next,
+        };
+    }
+    false
 }
 
 /// The value at `at`, and where the next one starts.
@@ -112,6 +128,15 @@ mod tests {
         assert_eq!(read_value(b"-MOVED 1 h:2\r\n"), Ok(Some((Value::Error(b"MOVED 1 h:2"), 14))));
         assert_eq!(read_value(b"=7\r\ntxt:abc\r\n"), Ok(Some((text("abc"), 13))));
         assert_eq!(read_value(b":x\r\n"), Err(NotResp));
+    }
+
+    #[test]
+    fn a_string_that_is_too_long_is_told_from_what_is_no_reply() {
+        let long = b"*2\r\n$3\r\n$99\r\n$16777217\r\nabc";
+        assert_eq!((read_value(long), has_oversized(long)), (Err(NotResp), true));
+        for other in [&b"*1\r\n$16777216\r\nabc"[..], b"HTTP/1.1 400\r\n", b"$x\r\n", b"$16777217", b""] {
+            assert!(!has_oversized(other), "{}", String::from_utf8_lossy(other));
+        }
     }
 
     proptest! {

@@ -24,7 +24,6 @@ impl StreamId {
     pub const START: Self = Self { ms: 0, seq: 0 };
 
     /// The id right before this one; the first one stays.
-    #[must_use]
     pub const fn before(self) -> Self {
         match (self.ms, self.seq) {
             (0, 0) => self,

@@ -197,9 +197,9 @@ impl<'a> Feeder<'a> {
             let is_full = self.parts.get(lane).is_some_and(|part| part.batch.len() >= BATCH_TICKS);
             if is_full || self.waiting >= BATCH_TICKS * self.parts.len() {
                 if is_full {
-                    self.hand_over(lane).await
+                    self.hand_over(lane).await;
                 } else {
-                    self.flush().await
+                    self.flush().await;
                 }
                 if !matches!(self.pace, Pace::Unpaced) {
                     now = start.elapsed();

@@ -48,10 +48,12 @@ pub fn must_arrive(stats: &Value) -> BTreeSet<(String, u64)> {
     let mut must = BTreeSet::new();
     let mut sent = 0;
     for lane in stats["lanes"].as_array().unwrap() {
-        let Some(first) = lane["first"].as_u64() else { continue };
         assert_eq!(lane["dropped_ranges_cut"], false);
+        let made = lane["first"].as_u64().map(|first| (first, lane["last"].as_u64().unwrap()));
+        let own = ranges(&lane["recovered_ranges"]).into_iter().chain(made);
         let not_sent = [ranges(&lane["dropped_ranges"]), ranges(&lane["spooled_ranges"])].concat();
-        let numbers = (first..=lane["last"].as_u64().unwrap())
+        let numbers = own
+            .flat_map(|(first, last)| first..=last)
             .filter(|number| !not_sent.iter().any(|(first, last)| (*first..=*last).contains(number)));
         let source = lane["source"].as_str().unwrap();
         let before = must.len();

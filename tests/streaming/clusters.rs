@@ -15,7 +15,7 @@ use crate::support::wait::wait_until;
 const SYMBOLS: &str = "AAPL,GOOG,MSFT,AMZN,NFLX,TSLA,NVDA,META,IBM,INTC,ORCL,CSCO";
 
 fn slot(cluster: &Cluster, shard: u16) -> u16 {
-    cluster.ask(0, &["CLUSTER", "KEYSLOT", &shard_name(STREAM, shard)]).unwrap()
+    cluster.ask(cluster.living()[0], &["CLUSTER", "KEYSLOT", &shard_name(STREAM, shard)]).unwrap()
 }
 
 /// Source and number of each entry of all shards, as they came.

@@ -127,6 +127,8 @@ fn what_cannot_be_dealt_with_goes_to_the_dead_letters_and_holds_nobody_up() {
     // One that has brought down every member that took it.
     let poison = add_fields(&mut connection, "*", &[("tick", &tick("p", 6))]);
     add(&mut connection, "p", 7..=9);
+    // One that nobody can even hold.
+    add_fields(&mut connection, "*", &[("tick", &"x".repeat(17 << 20))]);
     take_and_die(&mut connection, 100);
     let mut claim = redis::cmd("XCLAIM");
     claim.arg(STREAM).arg("g").arg("dead").arg(0).arg(&poison).arg("RETRYCOUNT").arg(9);
@@ -148,7 +150,7 @@ fn what_cannot_be_dealt_with_goes_to_the_dead_letters_and_holds_nobody_up() {
     );
     assert_eq!((field(poison, "tick"), field(poison, "dead_deliveries").as_str()), (tick("p", 6), "10"));
     let report = stop(living);
-    assert_figures(&report, &[("received", 8), ("dead_letters", 1)]);
+    assert_figures(&report, &[("received", 8), ("dead_letters", 1), ("trimmed", 1)]);
 }
 
 #[test]

@@ -10,8 +10,7 @@ use crate::support::wait::wait_until;
 /// Source and number of each row.
 fn rows(file: &Path) -> Vec<(String, u64)> {
     let database = rusqlite::Connection::open(file).unwrap();
-    let query = "SELECT sources.name, ticks.seq FROM ticks JOIN sources ON sources.id = ticks.source_id";
-    let mut statement = database.prepare(query).unwrap();
+    let mut statement = database.prepare("SELECT source, seq FROM ticks_view").unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))).unwrap();
     rows.map(Result::unwrap).collect()
 }

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use crate::bus::cause::Cause;
 use crate::bus::dialogue::{ANSWER_TIMEOUT, Dialogue};
-use crate::bus::follow::entry::{Entry, of_stream};
+use crate::bus::follow::entry::{Entry, first_id, of_stream};
 use crate::bus::follow::{
     Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Never, Reader, Since, begin, wait_for_room, warn_trimmed,
 };
@@ -78,6 +78,7 @@ pub(super) async fn share(
         work: VecDeque::new(),
         held: HashSet::new(),
         claim_from: StreamId::START,
+        oversized: None,
     };
     keep_up(&mut member, locator, &mut shutdown, rng).await?;
     if timeout(LEAVE_TIMEOUT, member.leave(&mut leaver)).await.is_err() {
@@ -107,6 +108,8 @@ struct Member<'a, R> {
     held: HashSet<StreamId>,
     /// Where the next look for what others have left begins.
     claim_from: StreamId,
+    /// An entry that is too long to be held.
+    oversized: Option<StreamId>,
 }
 
 impl<R: Reader> Session for Member<'_, R> {
@@ -134,6 +137,11 @@ impl<R: Reader> Member<'_, R> {
         locator.confirm();
         self.link.live(&dialogue, &self.following.stream);
         self.reader.link(LinkState::Live);
+        if let Some(id) = self.oversized.take() {
+            self.forget(&asks, &mut dialogue, &[id]).await?;
+            warn!("the entry {id} of {} is too long and was passed over", display_safe(asks.stream));
+            self.reader.trimmed(1);
+        }
         self.take_up(&asks, &mut dialogue).await?;
         let mut looked = Instant::now();
         loop {
@@ -186,8 +194,7 @@ impl<R: Reader> Member<'_, R> {
             let mut command = redis::cmd("XREADGROUP");
             command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
             command.arg("COUNT").arg(self.link.entries_max()).arg("STREAMS").arg(asks.stream).arg(from.to_string());
-            let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await;
-            let answer = self.or_less(answer)?;
+            let answer = self.ask_for_entries(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
             let read: Vec<_> = of_stream(&answer).iter().filter_map(Entry::read).collect();
             let Some((last, _)) = read.last() else { return Ok(()) };
             from = *last;
@@ -208,19 +215,33 @@ impl<R: Reader> Member<'_, R> {
         command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
         command.arg("COUNT").arg(self.link.entries_max()).arg("BLOCK").arg(block.as_millis() as u64);
         command.arg("STREAMS").arg(asks.stream).arg(">");
-        let answer = ask(asks, dialogue, &command, BLOCKED_ANSWER_MAX).await;
-        let answer = self.or_less(answer)?;
+        let answer = self.ask_for_entries(asks, dialogue, &command, BLOCKED_ANSWER_MAX).await?;
         let entries = of_stream(&answer).iter().filter_map(|value| Entry::read(value)?.1).collect();
         let failed = self.hand_on(entries);
         self.bury(asks, dialogue, &failed).await
     }
 
-    /// Notes where an answer was too long: the next session asks for less.
-    fn or_less<T>(&mut self, answer: Result<T, Cause>) -> Result<T, Cause> {
-        if let Err(Cause::TooLong(_)) = answer {
-            self.link.ask_for_less();
+    /// Asks for entries. Where they are too long together, the next session asks for less; where one alone is, it
+    /// passes it over.
+    async fn ask_for_entries<'d>(
+        &mut self,
+        asks: &Asks<'_>,
+        dialogue: &'d mut Dialogue,
+        command: &redis::Cmd,
+        limit: Duration,
+    ) -> Result<Value<'d>, Cause> {
+        let server = dialogue.endpoint().clone();
+        if let Err(cause) = asks.send(dialogue, command, limit).await {
+            if matches!(cause, Cause::TooLong(_)) && !self.link.ask_for_less() {
+                self.oversized = first_id(dialogue.heard(), StreamId::START);
+            }
+            return Err(cause);
         }
-        answer
+        self.link.ask_for_more();
+        match dialogue.last_answer()? {
+            Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
+            answer => Ok(answer),
+        }
     }
 
     /// Hands entries on; what will never be understood comes back, with the reason.
@@ -295,8 +316,7 @@ impl<R: Reader> Member<'_, R> {
         let mut command = self.command("XAUTOCLAIM");
         command.arg(&self.group.member).arg(IDLE_MAX.as_millis() as u64).arg(self.claim_from.to_string());
         command.arg("COUNT").arg(self.link.entries_max().min(IDS_MAX));
-        let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await;
-        let answer = self.or_less(answer)?;
+        let answer = self.ask_for_entries(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
         let [next, claimed, rest @ ..] = answer.list() else { return Ok(()) };
         self.claim_from = next.text().and_then(StreamId::from_bytes).unwrap_or_default();
         let gone = rest.first().map_or(0, |gone| gone.list().len());

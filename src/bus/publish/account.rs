@@ -33,10 +33,9 @@ impl Serialize for Span {
 /// What became of one lane's messages.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Account {
-    /// Numbers of all messages that were this run's business: what an earlier run left in the spool, and what this one
-    /// made.
+    /// The first message that this run made.
     pub first: Option<u64>,
-    /// The highest of them.
+    /// The last one.
     pub last: Option<u64>,
     /// Messages that the server confirmed.
     pub sent: u64,
@@ -48,6 +47,8 @@ pub struct Account {
     pub dropped_ranges_cut: bool,
     /// Messages of an earlier run, found in the spool.
     pub recovered: u64,
+    /// Their numbers.
+    pub recovered_ranges: Vec<Span>,
     /// Messages that are in the spool, for the next run to send.
     pub spooled: u64,
     /// Their numbers.
@@ -97,6 +98,32 @@ fn add(ranges: &mut Vec<Span>, span: Span) -> bool {
     }
 }
 
+/// Messages that the spool holds at the start.
+#[derive(Debug, Clone, Default)]
+pub(in crate::bus) struct Recovered {
+    count: u64,
+    ranges: Vec<Span>,
+}
+
+impl Recovered {
+    /// Adds numbers, if there are any.
+    pub(in crate::bus) fn add(&mut self, first: u64, last: u64) {
+        if first <= last {
+            let span = Span { first, last };
+            self.count += span.count();
+            add(&mut self.ranges, span);
+        }
+    }
+
+    pub(in crate::bus) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn tell(self, account: &mut Account) {
+        (account.recovered, account.recovered_ranges) = (self.count, self.ranges);
+    }
+}
+
 /// Messages under way, in order.
 #[derive(Debug, Default)]
 pub(super) struct Flying {
@@ -130,6 +157,11 @@ impl Flying {
     /// The oldest one's number.
     pub(super) fn first(&self) -> Option<u64> {
         self.spans.front().map(|(span, _)| span.first)
+    }
+
+    /// The youngest one's number.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.spans.back().map(|(span, _)| span.last)
     }
 
     pub(super) fn take_all(&mut self) -> VecDeque<(Span, bool)> {

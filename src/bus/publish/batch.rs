@@ -40,11 +40,6 @@ impl Batch {
         (!self.is_empty()).then(|| Span { first: self.first, last: self.first + self.len() as u64 - 1 })
     }
 
-    /// How many bytes the messages have.
-    pub(in crate::bus) fn bytes(&self) -> usize {
-        self.payloads.len() - self.start()
-    }
-
     /// How many messages there are.
     pub fn len(&self) -> usize {
         self.ends.len() - self.gone
@@ -86,7 +81,7 @@ impl Batch {
     }
 
     /// Moves the `count` oldest messages into a batch of their own, or all.
-    pub(super) fn split(&mut self, count: usize) -> Self {
+    pub(in crate::bus) fn split(&mut self, count: usize) -> Self {
         if count >= self.len() {
             return std::mem::take(self);
         }
@@ -178,7 +173,7 @@ mod tests {
         );
         front.clear();
         front.append(&mut batch);
-        assert_eq!((front.span(), front.bytes()), (Some(Span { first: 13, last: 16 }), 4));
+        assert_eq!((front.span(), front.len()), (Some(Span { first: 13, last: 16 }), 4));
     }
 
     proptest! {

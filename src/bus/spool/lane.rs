@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use crate::bus::Batch;
-use crate::bus::publish::Depot;
-use crate::bus::spool::position::{self, Position};
+use crate::bus::publish::{Depot, Recovered, Span};
+use crate::bus::spool::position::{self, Marks, Position};
 use crate::bus::spool::{SpoolError, record, shown, sync_folder, unusable};
 
 /// A segment that is longer is followed by another: short enough that disk space comes back soon, long enough that
@@ -30,13 +30,13 @@ const SUFFIX: &str = ".ticks";
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-struct Segment {
+pub(super) struct Segment {
     /// The number in its name.
-    first: u64,
+    pub(super) first: u64,
     /// The highest number in it.
-    last: u64,
+    pub(super) last: u64,
     /// As far as it is whole.
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 /// Where the next batch is read.
@@ -46,6 +46,8 @@ struct Reader {
     segment: u64,
     at: u64,
     file: Option<File>,
+    /// What was read and not yet asked for.
+    rest: Batch,
 }
 
 /// A lane's folder.
@@ -57,11 +59,11 @@ pub(super) struct Lane {
     tail: Option<File>,
     reader: Reader,
     position: Position,
-    /// What the file says is done.
-    noted: u64,
+    /// What the file says.
+    noted: Marks,
     noted_at: Instant,
     /// Messages of an earlier run.
-    held: u64,
+    held: Recovered,
     buffer: Vec<u8>,
     /// Held as long as any lane is in use.
     _lock: Arc<File>,
@@ -82,10 +84,10 @@ impl Lane {
             segments: VecDeque::new(),
             tail: None,
             reader: Reader::default(),
-            noted: position.done,
+            noted: position.marks,
             position,
             noted_at: Instant::now(),
-            held: 0,
+            held: Recovered::default(),
             buffer: Vec::new(),
             _lock: Arc::clone(lock),
             folder,
@@ -117,13 +119,13 @@ impl Lane {
             let Some(span) = batch.span().filter(|span| span.first > last) else { break };
             last = span.last;
             at += length;
-            self.held += span.count().min(last.saturating_sub(self.position.done));
+            self.hold(span);
         }
         if at < bytes.len() {
             let torn = bytes.len() - at;
             warn!("the spool's {} ends in {torn} bytes that a crash cut short; they were never sent", shown(&path));
         }
-        if last <= self.position.done {
+        if last <= self.position.marks.done {
             return fs::remove_file(&path).map_err(failed);
         }
         if at < bytes.len() {
@@ -138,25 +140,31 @@ impl Lane {
         Ok(())
     }
 
+    /// Counts what is not done with of messages that were found.
+    fn hold(&mut self, span: Span) {
+        let Marks { done, hole_start, hole_end, .. } = self.position.marks;
+        let first = span.first.max(done + 1);
+        self.held.add(first, span.last.min(hole_start.saturating_sub(1)));
+        self.held.add(first.max(hole_start).max(hole_end), span.last);
+    }
+
     /// Messages of an earlier run that are not done with.
     pub(super) fn held(&self) -> u64 {
-        self.held
+        self.held.count()
     }
 
     /// The number of the next new message.
     pub(super) fn next(&self) -> u64 {
-        self.last().max(self.position.used) + 1
+        self.last().max(self.position.marks.used) + 1
     }
 
     fn last(&self) -> u64 {
-        self.segments.back().map_or(0, |segment| segment.last).max(self.position.done)
+        self.segments.back().map_or(0, |segment| segment.last).max(self.position.marks.done)
     }
 
-    /// For a queue of at most `max` messages: what it holds already, and the first of their numbers.
-    pub(super) fn depot(&self, max: u64) -> (Depot, Option<u64>) {
-        let done = self.position.done;
-        let first = self.segments.front().map(|segment| segment.first.max(done + 1));
-        (Depot::new(max, done, self.last(), self.held), first.filter(|_| self.held > 0))
+    /// For a queue of at most `max` messages: what it holds already.
+    pub(super) fn depot(&self, max: u64) -> (Depot, Recovered) {
+        (Depot::new(max, self.position.marks.done, self.last(), self.held.count()), self.held.clone())
     }
 
     pub(super) fn folder(&self) -> String {
@@ -172,7 +180,9 @@ impl Lane {
         let Some(first) = batches.iter().find_map(Batch::span).map(|span| span.first) else { return Ok(()) };
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
-        batches.iter().for_each(|batch| record::write(batch, &mut buffer));
+        for batch in batches {
+            record::write(batch, &mut buffer);
+        }
         let written = self.write(first, &buffer);
         self.buffer = buffer;
         match written {
@@ -232,7 +242,7 @@ impl Lane {
     pub(super) fn skip_to_end(&mut self) {
         if let Some(segment) = self.segments.back() {
             if self.reader.segment != segment.first {
-                self.reader = Reader { segment: segment.first, at: 0, file: None };
+                self.reader = Reader { segment: segment.first, ..Reader::default() };
             }
             self.reader.at = segment.bytes;
         }
@@ -241,6 +251,9 @@ impl Lane {
     /// The next batch that lies on disk alone; `None` at the end.
     pub(super) fn load(&mut self) -> io::Result<Option<Batch>> {
         loop {
+            if let Some(batch) = self.reader.next_part(&self.position.marks) {
+                return Ok(Some(batch));
+            }
             let at = self.segments.iter().position(|segment| segment.first >= self.reader.segment);
             let Some(segment) = at.and_then(|at| self.segments.get(at)) else { return Ok(None) };
             let path = self.folder.join(name(segment.first));
@@ -251,13 +264,9 @@ impl Lane {
             let mut sound = true;
             if self.reader.at < segment.bytes {
                 match self.reader.next(&path, segment.bytes)? {
-                    Some(mut batch) => {
-                        let first = batch.span().map_or(0, |span| span.first);
-                        batch.skip(usize::try_from((self.position.done + 1).saturating_sub(first)).unwrap_or(0));
-                        if batch.is_empty() {
-                            continue;
-                        }
-                        return Ok(Some(batch));
+                    Some(batch) => {
+                        self.reader.rest = batch;
+                        continue;
                     }
                     None => sound = false,
                 }
@@ -275,52 +284,85 @@ impl Lane {
         }
     }
 
-    /// All up to this number are done with: notes that now and then, and lets segments go.
-    pub(super) fn release(&mut self, done: u64) -> io::Result<()> {
-        self.position.done = self.position.done.max(done);
-        let done = self.position.done;
-        let finished = |segment: &&Segment| segment.last != 0 && segment.last <= done;
-        let count = self.segments.iter().take_while(finished).count();
+    /// All up to `done` are done with, and all within `hole`: notes that now and then, and lets segments go.
+    pub(super) fn release(&mut self, done: u64, hole: Option<Span>) -> io::Result<()> {
+        self.mark(done, hole);
+        let marks = self.position.marks;
         // The one that still grows stays, or each quiet moment would cost a file.
-        let count = if self.tail.is_some() { count.min(self.segments.len().saturating_sub(1)) } else { count };
-        if done == self.noted || (count == 0 && self.noted_at.elapsed() < NOTE_EVERY) {
+        let grown = self.segments.len() - usize::from(self.tail.is_some()).min(self.segments.len());
+        let finished = self.segments.iter().take(grown).filter(|segment| segment.is_done(&marks)).count();
+        if marks == self.noted || (finished == 0 && self.noted_at.elapsed() < NOTE_EVERY) {
             return Ok(());
         }
         self.note()?;
-        for _ in 0..count {
-            let Some(segment) = self.segments.pop_front() else { break };
+        self.let_go(grown)
+    }
+
+    fn mark(&mut self, done: u64, hole: Option<Span>) {
+        let marks = &mut self.position.marks;
+        marks.done = marks.done.max(done);
+        if let Some(hole) = hole {
+            (marks.hole_start, marks.hole_end) = (hole.first, hole.last + 1);
+        }
+    }
+
+    /// Removes those of the `count` oldest segments that are done with.
+    fn let_go(&mut self, count: usize) -> io::Result<()> {
+        let marks = self.position.marks;
+        for segment in self.segments.iter().take(count).filter(|segment| segment.is_done(&marks)) {
             fs::remove_file(self.path(segment.first))?;
         }
+        let mut at = 0;
+        self.segments.retain(|segment| {
+            at += 1;
+            at > count || !segment.is_done(&marks)
+        });
         Ok(())
     }
 
     fn note(&mut self) -> io::Result<()> {
         self.noted_at = Instant::now();
         self.position.save()?;
-        self.noted = self.position.done;
+        self.noted = self.position.marks;
         Ok(())
     }
 
     /// Numbers up to this one go to messages that are not on disk: never again after a restart.
     pub(super) fn note_used(&mut self, used: u64) -> io::Result<()> {
-        self.position.used = self.position.used.max(used);
+        self.position.marks.used = self.position.marks.used.max(used);
         self.note()
     }
 
     /// Leaves the folder as small as it can be.
-    pub(super) fn close(mut self, done: u64, used: u64) -> io::Result<()> {
-        self.position.done = self.position.done.max(done);
-        self.position.used = self.position.used.max(used);
+    pub(super) fn close(mut self, done: u64, hole: Option<Span>, used: u64) -> io::Result<()> {
+        self.mark(done, hole);
+        self.position.marks.used = self.position.marks.used.max(used);
         self.tail = None;
         self.note()?;
-        while let Some(segment) = self.segments.pop_front_if(|segment| segment.last <= self.position.done) {
-            fs::remove_file(self.path(segment.first))?;
-        }
-        Ok(())
+        self.let_go(self.segments.len())
+    }
+}
+
+impl Segment {
+    /// Nothing in it is waited for: all that is not done with lies within the hole.
+    pub(super) fn is_done(&self, marks: &Marks) -> bool {
+        let waited_from = self.first.max(marks.done + 1);
+        let within_hole = waited_from >= marks.hole_start && self.last < marks.hole_end;
+        self.last != 0 && (self.last <= marks.done || within_hole)
     }
 }
 
 impl Reader {
+    /// What is not done with of the record that was read last, up to where there is a hole.
+    fn next_part(&mut self, marks: &Marks) -> Option<Batch> {
+        let span = self.rest.span()?;
+        let numbers = || span.first..=span.last;
+        let skipped = numbers().take_while(|number| marks.covers(*number)).count();
+        let wanted = numbers().skip(skipped).take_while(|number| !marks.covers(*number)).count();
+        self.rest.skip(skipped);
+        (wanted > 0).then(|| self.rest.split(wanted))
+    }
+
     /// Reads the record here, of a segment that is whole up to `end`; `None` if it is not what was written.
     fn next(&mut self, path: &Path, end: u64) -> io::Result<Option<Batch>> {
         let file = match &mut self.file {

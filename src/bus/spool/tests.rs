@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::position::Position;
+use super::lane::Segment;
+use super::position::{Marks, Position};
 use super::*;
 use crate::bus::{Batch, Overflow, Span};
 
@@ -64,17 +65,39 @@ fn what_is_done_with_is_forgotten_and_numbers_go_on() {
     drop(lane);
     let mut lane = open(folder.path());
     assert_eq!((lane.next(), lane.held()), (10, 9));
-    assert_eq!(drain(&mut lane), Vec::from_iter(1..=9));
+    assert_eq!(drain(&mut lane), (1..=9).collect::<Vec<_>>());
     lane.append(&[batch(Span { first: 10, last: 12 })]).unwrap();
-    lane.close(7, 20).unwrap();
+    lane.close(7, None, 20).unwrap();
     let mut lane = open(folder.path());
     assert_eq!((lane.next(), lane.held()), (21, 5));
     assert_eq!(drain(&mut lane), [8, 9, 10, 11, 12]);
-    lane.release(12).unwrap();
-    lane.close(12, 20).unwrap();
+    lane.release(12, None).unwrap();
+    lane.close(12, None, 20).unwrap();
     let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["position"], "segments that are done with are gone");
     assert_eq!((open(folder.path()).next(), open(folder.path()).held()), (21, 0));
+}
+
+#[test]
+fn what_was_given_up_behind_older_ones_is_forgotten_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lane = open(folder.path());
+    lane.append(&[batch(Span { first: 1, last: 20 }), batch(Span { first: 21, last: 30 })]).unwrap();
+    let hole = Some(Span { first: 8, last: 24 });
+    lane.close(3, hole, 30).unwrap();
+    let mut lane = open(folder.path());
+    let expected: Vec<u64> = (4..8).chain(25..=30).collect();
+    assert_eq!((lane.held(), drain(&mut lane), lane.next()), (10, expected, 31));
+    lane.append(&[batch(Span { first: 31, last: 35 })]).unwrap();
+    lane.close(3, Some(Span { first: 8, last: 30 }), 35).unwrap();
+    let mut lane = open(folder.path());
+    assert_eq!(drain(&mut lane), (4..8).chain(31..=35).collect::<Vec<_>>());
+    let marks = Marks { done: 3, hole_start: 31, hole_end: 36, ..Marks::default() };
+    let is_done = |first, last| Segment { first, last, bytes: 0 }.is_done(&marks);
+    assert_eq!(
+        [(1, 3), (1, 4), (31, 35), (30, 35), (31, 36)].map(|(a, b)| is_done(a, b)),
+        [true, false, true, false, false]
+    );
 }
 
 #[test]
@@ -125,7 +148,7 @@ fn one_whole_position_is_enough() {
     let mut lane = open(folder.path());
     lane.append(&[batch(Span { first: 1, last: 5 })]).unwrap();
     lane.note_used(3).unwrap();
-    lane.close(2, 9).unwrap();
+    lane.close(2, None, 9).unwrap();
     let path = folder.path().join(position::NAME);
     let sound = fs::read(&path).unwrap();
     for (damaged, expected) in [(0..512, None), (512..1024, None), (0..1024, Some(()))] {
@@ -169,7 +192,7 @@ async fn an_outage_longer_than_memory_is_kept_on_disk_in_order() {
         outbox.push(&mut batch(Span { first, last: first + 49 }), Overflow::DropOldest).await;
     }
     outbox.set_link(true);
-    assert_eq!(take_all(&outbox, 5_000), Vec::from_iter(1..=5_000));
+    assert_eq!(take_all(&outbox, 5_000), (1..=5_000).collect::<Vec<_>>());
     outbox.close();
     assert!(outbox.is_finished());
     outbox.abandon();
@@ -208,7 +231,8 @@ async fn what_is_left_comes_first_the_next_time() {
     assert_eq!((account.sent, account.dropped, account.spooled), (0, 0, 30), "{account:?}");
     assert_eq!((account.first, account.last), (Some(61), Some(90)));
     let account = run(61, Span { first: 91, last: 95 }, 95).await;
-    assert_eq!((account.recovered, account.first, account.sent, account.spooled), (30, Some(61), 35, 0));
+    assert_eq!((account.recovered, account.first, account.sent, account.spooled), (30, Some(91), 35, 0));
+    assert_eq!(account.recovered_ranges, [Span { first: 61, last: 90 }]);
 }
 
 #[tokio::test]
@@ -229,7 +253,7 @@ async fn beyond_its_bound_the_oldest_are_dropped_and_told() {
     writer.end(LIMIT).await;
     assert_eq!(account.sent + account.dropped, 3_000, "{account:?}");
     assert_eq!(account.dropped_ranges, [Span { first: 1, last: account.dropped }], "the oldest, and in one piece");
-    assert_eq!(taken, Vec::from_iter(account.dropped + 1..=3_000));
+    assert_eq!(taken, (account.dropped + 1..=3_000).collect::<Vec<_>>());
     assert!((150..=300).contains(&account.sent), "{account:?}");
 }
 
@@ -244,10 +268,10 @@ async fn a_disk_that_takes_nothing_costs_no_tick_while_memory_lasts() {
     let obstacle = lane.join("00000000000000000001.ticks");
     fs::create_dir(&obstacle).unwrap();
     outbox.push(&mut batch(Span { first: 1, last: 40 }), Overflow::Wait).await;
-    assert_eq!(take_all(&outbox, 40), Vec::from_iter(1..=40));
+    assert_eq!(take_all(&outbox, 40), (1..=40).collect::<Vec<_>>());
     assert_eq!(outbox.snapshot().unspooled, 40);
     outbox.push(&mut batch(Span { first: 41, last: 50 }), Overflow::Wait).await;
-    assert_eq!(take_all(&outbox, 50), Vec::from_iter(41..=50));
+    assert_eq!(take_all(&outbox, 50), (41..=50).collect::<Vec<_>>());
     outbox.abandon();
     writer.end(LIMIT).await;
     fs::remove_dir(&obstacle).unwrap();
@@ -286,7 +310,7 @@ proptest! {
         prop_assume!(cut >= 8 || noise.is_empty() && cut == 0);
         fs::write(&path, bytes).unwrap();
         let mut position = Position::open(folder.path()).unwrap().unwrap();
-        position.done = done;
+        position.marks.done = done;
         position.save().unwrap();
 
         let mut lane = open(folder.path());
@@ -295,7 +319,7 @@ proptest! {
         let synced = ends.iter().filter(|(end, _)| *end <= cut as u64).map(|(_, last)| *last).max().unwrap_or(0);
         prop_assert_eq!(numbers.len() as u64, lane.held());
         if let Some(last) = numbers.last() {
-            prop_assert_eq!(&numbers, &Vec::from_iter(done + 1..=*last));
+            prop_assert_eq!(&numbers, &(done + 1..=*last).collect::<Vec<_>>());
             prop_assert!(*last >= synced);
             prop_assert_eq!(next, last + 1);
         } else {

@@ -27,8 +27,8 @@ pub struct Writer {
 impl Writer {
     /// Starts the thread, and makes its queue.
     pub(super) fn start(lane: Lane, memory: usize, max: u64) -> io::Result<(Arc<Outbox>, Self)> {
-        let (depot, first) = lane.depot(max);
-        let outbox = Arc::new(Outbox::with_spool(memory, depot, first));
+        let (depot, recovered) = lane.depot(max);
+        let outbox = Arc::new(Outbox::with_spool(memory, depot, recovered));
         let (end, ended) = oneshot::channel();
         let job = Job { lane, outbox: Arc::clone(&outbox), failed_at: None, noticed_at: None };
         thread::Builder::new().name("spool".to_owned()).spawn(move || {
@@ -77,12 +77,12 @@ impl Job {
             let done = match chores.end {
                 Some(used) => {
                     let folder = self.lane.folder();
-                    if let Err(error) = self.lane.close(chores.done, used) {
+                    if let Err(error) = self.lane.close(chores.done, chores.hole, used) {
                         warn!("the spool {folder} cannot be written: {error}; some ticks may be sent twice");
                     }
                     return;
                 }
-                None => self.lane.release(chores.done),
+                None => self.lane.release(chores.done, chores.hole),
             };
             if let Err(error) = done {
                 self.complain("written", &error);

@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::bus::publish::Batch;
-use crate::bus::publish::account::Span;
+use crate::bus::publish::account::{Recovered, Span};
 use crate::bus::publish::outbox::{BATCH_MESSAGES_MAX, Link, Outbox, State};
 
 /// What the spool holds, and what it is about to get.
@@ -30,8 +30,8 @@ pub(in crate::bus) struct Depot {
     failing: bool,
     /// The source cannot wait while the server is away.
     drops: bool,
-    /// Up to this number all were done with at the end.
-    done_at_end: u64,
+    /// Up to this number all were done with at the end, and within this hole.
+    done_at_end: (u64, Option<Span>),
     unspooled: u64,
     /// Gaps up to this number are an earlier run's.
     recovered: u64,
@@ -62,6 +62,8 @@ pub(in crate::bus) struct Chores {
     pub(in crate::bus) load: bool,
     /// Up to this number all are done with.
     pub(in crate::bus) done: u64,
+    /// Beyond that, these are done with as well.
+    pub(in crate::bus) hole: Option<Span>,
     /// This was the last time. The highest number that was given to any message.
     pub(in crate::bus) end: Option<u64>,
 }
@@ -105,8 +107,8 @@ impl State {
         self.depot.as_ref().is_some_and(|depot| depot.stored > 0) && self.waiting <= memory / 2 && !self.abandoned
     }
 
-    /// Up to this number all are done with.
-    pub(super) fn done(&self) -> u64 {
+    /// Up to this number all are done with, and beyond that a span: what was given up while older ones were under way.
+    pub(super) fn done(&self) -> (u64, Option<Span>) {
         if self.abandoned
             && let Some(depot) = &self.depot
         {
@@ -114,7 +116,12 @@ impl State {
         }
         let waiting = self.batches.front().and_then(Batch::span).map(|span| span.first);
         let loaded = self.depot.as_ref().map_or(0, |depot| depot.loaded);
-        self.flying.first().or(waiting).map_or(loaded, |oldest| oldest.saturating_sub(1))
+        let held_from = waiting.unwrap_or(loaded + 1);
+        let (Some(oldest), Some(youngest)) = (self.flying.first(), self.flying.last()) else {
+            return (held_from.saturating_sub(1), None);
+        };
+        let hole = Span { first: youngest + 1, last: held_from.saturating_sub(1) };
+        (oldest.saturating_sub(1), Some(hole).filter(|hole| hole.first <= hole.last))
     }
 
     /// Makes messages ready to leave.
@@ -125,8 +132,24 @@ impl State {
         self.append(&mut batch);
     }
 
+    /// What could not be written leaves from memory as far as there is room; at the end it is given up.
+    fn leave_unwritten(&mut self, memory: usize) {
+        loop {
+            let room = if self.abandoned { usize::MAX } else { memory.saturating_sub(self.waiting) };
+            let Some(depot) = &mut self.depot else { return };
+            let Some(batch) = depot.fresh.pop_front_if(|batch| batch.len() <= room) else { return };
+            depot.fresh_count -= batch.len();
+            depot.unspooled += batch.len() as u64;
+            if self.abandoned {
+                self.drop_all(&batch);
+            } else {
+                self.make_ready(batch);
+            }
+        }
+    }
+
     /// At the end, what is on disk alone stays there.
-    pub(super) fn keep_stored(&mut self, done: u64) {
+    pub(super) fn keep_stored(&mut self, done: (u64, Option<Span>)) {
         let Some(depot) = &mut self.depot else { return };
         depot.done_at_end = done;
         if std::mem::take(&mut depot.stored) > 0 {
@@ -137,14 +160,9 @@ impl State {
 
 impl Outbox {
     /// Holds up to `capacity` messages in memory, and more in the spool that `depot` stands for.
-    pub(in crate::bus) fn with_spool(capacity: usize, depot: Depot, first_recovered: Option<u64>) -> Self {
-        let (recovered, last) = (depot.stored, depot.written);
+    pub(in crate::bus) fn with_spool(capacity: usize, depot: Depot, recovered: Recovered) -> Self {
         let outbox = Self::build(capacity, Some(depot));
-        if let Some(first) = first_recovered {
-            let account = &mut outbox.state().account;
-            account.made(Span { first, last });
-            account.recovered = recovered;
-        }
+        recovered.tell(&mut outbox.state().account);
         outbox
     }
 
@@ -159,7 +177,7 @@ impl Outbox {
             let waited = self.chores.wait_timeout_while(state, limit, |state| !has_work(state));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let (load, done) = (state.wants_more(self.capacity), state.done());
+        let (load, (done, hole)) = (state.wants_more(self.capacity), state.done());
         let end = state.abandoned.then_some(state.account.last.unwrap_or(0));
         let mut fresh = Vec::new();
         if let Some(depot) = &mut state.depot
@@ -168,7 +186,7 @@ impl Outbox {
             fresh.extend(depot.fresh.drain(..));
             depot.writing = std::mem::take(&mut depot.fresh_count);
         }
-        Chores { fresh, load, done, end }
+        Chores { fresh, load, done, hole, end }
     }
 
     /// These are on disk now. True if they stay in memory as well, ready to leave: they need not be read again.
@@ -209,13 +227,8 @@ impl Outbox {
             depot.fresh_count += batch.len();
             depot.fresh.push_front(batch);
         }
-        while direct || abandoned {
-            let room = if abandoned { usize::MAX } else { self.capacity.saturating_sub(state.waiting) };
-            let Some(depot) = &mut state.depot else { break };
-            let Some(batch) = depot.fresh.pop_front_if(|batch| batch.len() <= room) else { break };
-            depot.fresh_count -= batch.len();
-            depot.unspooled += batch.len() as u64;
-            if abandoned { state.drop_all(&batch) } else { state.make_ready(batch) }
+        if direct || abandoned {
+            state.leave_unwritten(self.capacity);
         }
         drop(state);
         self.filled.notify_one();
