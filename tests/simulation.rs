@@ -26,8 +26,8 @@ const TWICE: u64 = 10;
 
 fn seeds() -> u64 {
     let asked = std::env::var("TICKSCOPE_SIMULATIONS").ok().map(|text| text.parse::<u64>().unwrap());
-    // They are shared by three scenarios.
-    asked.map_or(SEEDS, |all| all.div_ceil(3))
+    // They are shared by the scenarios.
+    asked.map_or(SEEDS, |all| all.div_ceil(Scenario::ALL.len() as u64))
 }
 
 #[track_caller]
@@ -86,8 +86,13 @@ fn what_a_subscriber_counts_as_lost_is_what_it_lost() {
 }
 
 #[test]
+fn what_a_server_remembers_is_read_though_it_forgot_what_was_before() {
+    simulate_all(Scenario::Forget);
+}
+
+#[test]
 fn the_same_seed_has_the_same_trace() {
-    for scenario in [Scenario::Follow, Scenario::Share, Scenario::Listen] {
+    for scenario in Scenario::ALL {
         for seed in 0..TWICE {
             let (once, again) = (simulate(scenario, seed).trace, simulate(scenario, seed).trace);
             assert!(once.len() > 20, "{scenario:?}, seed {seed}: nothing happens");

@@ -8,6 +8,9 @@ use rand_chacha::ChaCha8Rng;
 /// The host of the server.
 pub const SERVER: &str = "server";
 
+/// The host of what the server remembers.
+pub const MEMORY: &str = "memory";
+
 /// What is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
@@ -17,14 +20,18 @@ pub enum Scenario {
     Share,
     /// Two publishers, and a subscriber of their channel.
     Listen,
+    /// As with the first, at a server that keeps its streams in memory alone and forgets them at least once.
+    Forget,
 }
 
 impl Scenario {
+    pub const ALL: [Self; 4] = [Self::Follow, Self::Share, Self::Listen, Self::Forget];
+
     pub const PUBLISHERS: [&str; 2] = ["p1", "p2"];
 
     pub fn readers(self) -> &'static [&'static str] {
         match self {
-            Self::Follow => &["follower"],
+            Self::Follow | Self::Forget => &["follower"],
             Self::Share => &["m1", "m2", "m3"],
             Self::Listen => &["listener"],
         }
@@ -44,6 +51,8 @@ impl Scenario {
 pub enum Kind {
     /// The host is gone, with all that is not on disk, and comes back.
     Crash(&'static str),
+    /// The server and all that it remembers are gone, and it comes back with nothing.
+    Forget,
     /// The host is gone for good.
     Die(&'static str),
     /// Whatever is said between the server and this host is lost. Streams of bytes that lose a part never go on.
@@ -94,7 +103,10 @@ impl Plan {
     pub fn new(scenario: Scenario, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let count = rng.random_range(1..=6);
-        let faults: Vec<Fault> = (0..count).map(|_| fault(scenario, &mut rng)).collect();
+        let mut faults: Vec<Fault> = (0..count).map(|_| fault(scenario, &mut rng)).collect();
+        if scenario == Scenario::Forget {
+            faults[0].kind = Kind::Forget;
+        }
         let healed = faults.iter().map(|fault| fault.until).max().unwrap_or_default();
         let messages = rng.random_range(20..=200);
         Self {

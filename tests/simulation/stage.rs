@@ -86,14 +86,25 @@ pub fn target(who: &'static str, trace: &Trace) -> Target {
 
 /// What the server remembers: it outlives a crash, as with a server that writes everything down before it confirms it.
 #[derive(Clone, Default)]
-pub struct Memory(Arc<Mutex<Option<Broker>>>);
+pub struct Memory {
+    broker: Arc<Mutex<Option<Broker>>>,
+    /// The time of day when it began to remember, ms since the Unix epoch.
+    born_ms: Arc<Mutex<u64>>,
+}
 
 impl Memory {
-    /// The host that never crashes.
+    /// Remembers, from now on and nothing from before.
     pub async fn hold(self) -> turmoil::Result {
-        let broker = Broker::detached(BrokerLimits::default(), BrokerClock::simulated(EPOCH_MS));
-        *self.0.lock().unwrap() = Some(broker);
+        let born_ms = EPOCH_MS + turmoil::sim_elapsed().unwrap_or_default().as_millis() as i64;
+        let broker = Broker::detached(BrokerLimits::default(), BrokerClock::simulated(born_ms));
+        *self.broker.lock().unwrap() = Some(broker);
+        *self.born_ms.lock().unwrap() = born_ms.cast_unsigned();
         std::future::pending().await
+    }
+
+    /// Entries with lower ids are forgotten.
+    pub fn born_ms(&self) -> u64 {
+        *self.born_ms.lock().unwrap()
     }
 
     /// The host that may crash, with all connections.
@@ -111,7 +122,7 @@ impl Memory {
 
     fn connect(&self, peer: SocketAddr) -> tokio::io::DuplexStream {
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        let broker = self.0.lock().unwrap();
+        let broker = self.broker.lock().unwrap();
         broker.as_ref().expect("the memory is there before the server").attach(theirs, peer);
         ours
     }

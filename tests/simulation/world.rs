@@ -8,7 +8,7 @@ use tickscope::bus::Account;
 use tokio::sync::watch;
 
 use super::actors::{GROUP, Heard, LAST_AFTER, LAST_MESSAGES, Part, STREAM, Shelf, listener, publisher, stream_reader};
-use super::plan::{Fault, Kind, Plan, SERVER, Scenario};
+use super::plan::{Fault, Kind, MEMORY, Plan, SERVER, Scenario};
 use super::stage::{Event, Memory, Trace, What};
 
 /// Simulated time that passes at a step.
@@ -49,6 +49,7 @@ struct World<'a> {
     /// What the server remembers at the end: entries, and those in the hands of members.
     figures: Arc<Mutex<Option<(u64, u64)>>>,
     stop: watch::Sender<bool>,
+    memory: Memory,
 }
 
 /// Simulates what `scenario` and `seed` say.
@@ -87,7 +88,7 @@ impl World<'_> {
         let (accounts, figures) = (Arc::<Mutex<Vec<Account>>>::default(), Arc::<Mutex<Option<(u64, u64)>>>::default());
         let (held, asked) = (memory.clone(), Arc::clone(&figures));
         let ending = stop.subscribe();
-        sim.host("memory", move || {
+        sim.host(MEMORY, move || {
             let (held, asked, mut ending) = (held.clone(), Arc::clone(&asked), ending.clone());
             async move {
                 tokio::task::spawn_local(held.clone().hold());
@@ -103,7 +104,8 @@ impl World<'_> {
         });
         // The memory is there before the server.
         sim.step().unwrap();
-        sim.host(SERVER, move || memory.clone().serve());
+        let serving = memory.clone();
+        sim.host(SERVER, move || serving.clone().serve());
         let part = |who| Part { who, plan: Arc::clone(&plan), trace: trace.clone(), stop: stop.subscribe() };
         for who in plan.scenario.readers() {
             let (part, shelf, heard) = (part(who), Arc::clone(&shelf), Arc::clone(&heard));
@@ -117,7 +119,7 @@ impl World<'_> {
             let (part, accounts) = (part(who), Arc::clone(&accounts));
             sim.host(who, move || publisher(part.clone(), Arc::clone(&accounts)));
         }
-        Self { sim, plan, trace, shelf, heard, accounts, figures, stop }
+        Self { sim, plan, trace, shelf, heard, accounts, figures, stop, memory }
     }
 
     /// Steps through the faults, until everybody has everything, and to the end.
@@ -133,7 +135,7 @@ impl World<'_> {
             }
             let fault = self.plan.faults[at];
             self.trace.note_at(self.sim.elapsed(), "plan", What::Fault(format!("{begins} {:?}", fault.kind)));
-            if begins { self.begin(&fault) } else { self.lift(&fault) }
+            if begins { self.begin(&fault) } else { self.lift(&fault)? }
         }
         while !self.is_done() && self.sim.elapsed() < DONE_BY {
             self.sim.step()?;
@@ -153,6 +155,10 @@ impl World<'_> {
     fn begin(&mut self, fault: &Fault) {
         match fault.kind {
             Kind::Crash(host) | Kind::Die(host) => self.sim.crash(host),
+            Kind::Forget => {
+                self.sim.crash(SERVER);
+                self.sim.crash(MEMORY);
+            }
             Kind::Cut(host) => self.sim.partition(SERVER, host),
             Kind::Mute(host) => self.sim.partition_oneway(SERVER, host),
             Kind::Deaf(host) => self.sim.partition_oneway(host, SERVER),
@@ -161,9 +167,16 @@ impl World<'_> {
         }
     }
 
-    fn lift(&mut self, fault: &Fault) {
+    fn lift(&mut self, fault: &Fault) -> turmoil::Result {
         match fault.kind {
             Kind::Die(_) => {}
+            Kind::Forget => {
+                self.sim.bounce(MEMORY);
+                self.sim.step()?;
+                self.sim.bounce(SERVER);
+            }
+            // Without its memory it cannot be back.
+            Kind::Crash(SERVER) if !self.sim.is_host_running(MEMORY) => {}
             // It may be back after another crash, or gone for good.
             Kind::Crash(host) if self.sim.is_host_running(host) || self.is_dead(host) => {}
             Kind::Crash(host) => self.sim.bounce(host),
@@ -171,6 +184,7 @@ impl World<'_> {
             Kind::Hold(host) => self.sim.release(SERVER, host),
             Kind::Late(host, _) => self.sim.set_link_max_message_latency(SERVER, host, self.plan.latency),
         }
+        Ok(())
     }
 
     fn is_dead(&self, host: &str) -> bool {
@@ -187,9 +201,13 @@ impl World<'_> {
         if self.accounts.lock().unwrap().len() < Scenario::PUBLISHERS.len() {
             return false;
         }
+        let last = self.plan.messages + LAST_MESSAGES;
         match self.plan.scenario {
+            Scenario::Forget => {
+                let shelf = self.shelf.lock().unwrap();
+                Scenario::PUBLISHERS.iter().all(|p| shelf.rows.contains_key(&((*p).to_owned(), last)))
+            }
             Scenario::Listen => {
-                let last = self.plan.messages + LAST_MESSAGES;
                 let heard = self.heard.lock().unwrap();
                 Scenario::PUBLISHERS.iter().all(|p| heard.numbers.get(*p).is_some_and(|seqs| seqs.contains_key(&last)))
             }
@@ -230,12 +248,14 @@ impl World<'_> {
                 complaints.push(complaint);
             }
         };
-        let (rows, ids) = (shelf.rows.len() as u64, shelf.ids.len() as u64);
-        check(rows == self.all(), format!("{rows} of {} ticks are kept", self.all()));
+        let rows = shelf.rows.len() as u64;
+        let ids = shelf.ids.keys().filter(|id| id.ms >= self.memory.born_ms()).count() as u64;
+        let may_lack = self.plan.scenario == Scenario::Forget;
+        check(rows == self.all() || may_lack, format!("{rows} of {} ticks are kept", self.all()));
         check(ids == entries, format!("{ids} of {entries} entries are kept"));
         check(shelf.trimmed == 0, format!("{} entries were called trimmed", shelf.trimmed));
         check(dead == 0, format!("{dead} entries of {GROUP} are dead letters"));
-        if self.plan.scenario == Scenario::Follow {
+        if self.plan.scenario != Scenario::Share {
             let twice = shelf.ids.values().filter(|times| **times > 1).count();
             check(twice == 0, format!("{twice} entries were committed twice"));
         }
