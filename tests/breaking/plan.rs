@@ -148,7 +148,7 @@ impl fmt::Display for Fault {
 }
 
 /// Between the beginnings of two faults.
-const PAUSE_MS: std::ops::RangeInclusive<u64> = 100..=2_600;
+const PAUSE_MS: std::ops::RangeInclusive<u64> = 100..=1_400;
 
 /// How long a fault lasts.
 const LASTS_MS: std::ops::RangeInclusive<u64> = 300..=4_500;
