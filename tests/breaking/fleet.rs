@@ -20,6 +20,12 @@ pub const GROUP: &str = "keepers";
 /// Ticks a second of each producer: enough that each fault meets some, few enough for a busy machine.
 const RATE: &str = "100";
 
+/// Ticks that a small spool holds: what comes in a second and a half.
+const SPOOL_MAX: &str = "150";
+
+/// Those that give an account.
+pub const PRODUCERS: [Actor; 3] = [Actor::Memory, Actor::Spool, Actor::Bounded];
+
 /// For what takes no time on an idle machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -75,7 +81,7 @@ impl Fleet {
             let live = if matches!(actor, Actor::Listener(_)) { "subscribed at" } else { "reading the stream" };
             program.running.as_mut().unwrap().wait_for_stderr(live, LIMIT);
         }
-        for actor in [Actor::Memory, Actor::Spool] {
+        for actor in PRODUCERS {
             fleet.start_program(actor);
         }
         fleet.unruly = Some(Unruly::start(&fleet.proxies[&Actor::Unruly].url(), STREAM, CHANNEL, seed));
@@ -234,6 +240,9 @@ fn launch(actor: Actor, name: &str, url: &str, store: &Path, dir: &Path) -> Laun
     match actor {
         Actor::Memory => publishing(),
         Actor::Spool => publishing().args(["--spool".as_ref(), dir.join("spool").as_os_str()]),
+        Actor::Bounded => {
+            publishing().args(["--spool".as_ref(), dir.join("bounded").as_os_str()]).args(["--spool-max", SPOOL_MAX])
+        }
         Actor::Listener(_) => reading().args(["--channel", CHANNEL, "--store", &store]),
         Actor::Keeper => reading().args(["--stream", STREAM, "--store", &store]),
         Actor::Book => reading().args(["--stream", STREAM, "--since", "start"]),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis::Value as Rest;
 
-use super::fleet::{CHANNEL, Fleet, GROUP, STREAM};
+use super::fleet::{CHANNEL, Fleet, GROUP, PRODUCERS, STREAM};
 use super::oracle::{Kept, Numbers, account, read_store, read_stream, total};
 use super::plan::{Actor, Fault, counts, plan};
 use super::verdict::Verdict;
@@ -86,12 +86,12 @@ fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
         verdict.check(heard.is_some(), || format!("{listener} hears nothing any more"));
     }
     let unruly_last = fleet.finish_unruly();
-    let said = [Actor::Memory, Actor::Spool].map(|producer| account(&fleet.finish(producer).json()));
+    let said = PRODUCERS.map(|producer| account(&fleet.finish(producer).json()));
     let stream = read_stream(&mut fleet.connection(), STREAM);
     wait_for_all(fleet, &stream, verdict);
     let mut reports = std::collections::BTreeMap::new();
-    for actor in Actor::ALL.into_iter().filter(|actor| !matches!(actor, Actor::Redis)) {
-        if !matches!(actor, Actor::Memory | Actor::Spool | Actor::Unruly) {
+    for actor in Actor::ALL {
+        if !matches!(actor, Actor::Redis | Actor::Unruly) && !PRODUCERS.contains(&actor) {
             reports.insert(actor, fleet.finish(actor).json());
         }
     }

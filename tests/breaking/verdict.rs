@@ -39,8 +39,9 @@ impl Verdict {
     /// The stream holds what producers say they sent, and nothing that nobody made.
     pub fn on_producers(&mut self, said: &[Said], unruly_last: u64, stream: &Kept) {
         self.check(stream.ambiguous.is_empty(), || format!("numbers with two meanings: {:?}", stream.ambiguous));
-        let [memory, spool] = said else { unreachable!("there are two producers") };
-        let mut expected = Numbers::from([(memory.source.clone(), memory.sent.clone())]);
+        let [memory, spool, bounded] = said else { unreachable!("there are three producers") };
+        let sent = [memory, bounded].map(|said| (said.source.clone(), said.sent.clone()));
+        let mut expected = Numbers::from(sent);
         // Whatever earlier lives have made was in the spool before it left, and came out of it.
         let last_life = spool.made.difference(&spool.sent).collect::<BTreeSet<_>>();
         let spooled = (1..=spool.made.last().copied().unwrap_or(0)).filter(|seq| !last_life.contains(seq));
@@ -50,8 +51,9 @@ impl Verdict {
             self.complain(format!("the stream has lost{lost}"));
         }
         let mut made = expected;
-        made.insert(memory.source.clone(), memory.made.clone());
-        made.get_mut(&spool.source).unwrap().extend(&spool.made);
+        for said in said {
+            made.get_mut(&said.source).unwrap().extend(&said.made);
+        }
         if let Some(more) = missing(&stream.numbers, &made) {
             self.complain(format!("nobody has made what the stream holds:{more}"));
         }
@@ -109,7 +111,8 @@ mod tests {
     /// `count` ticks of each source, without those of `but`.
     fn numbers(count: u64, but: &[(&str, u64)]) -> Numbers {
         let of_source = |source: &str| (1..=count).filter(|seq| !but.contains(&(source, *seq))).collect();
-        ["memory", "spool", unruly::SOURCE].into_iter().map(|source| (source.to_owned(), of_source(source))).collect()
+        let sources = ["memory", "spool", "bounded", unruly::SOURCE];
+        sources.into_iter().map(|source| (source.to_owned(), of_source(source))).collect()
     }
 
     fn stream(but: &[(&str, u64)]) -> Kept {
@@ -132,14 +135,16 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_in_the_stream_and_what_is_there_was_made() {
-        let all = [said("memory", &[1, 2, 3, 4, 5], 1..=5), said("spool", &[4, 5], 4..=5)];
+        let bounded = || said("bounded", &[1, 4, 5], 1..=5);
+        let all = [said("memory", &[1, 2, 3, 4, 5], 1..=5), said("spool", &[4, 5], 4..=5), bounded()];
         assert_eq!(count(|v| v.on_producers(&all, 5, &stream(&[]))), 0);
         // The spool's earlier life made 1 to 3.
-        for lost in [("memory", 4), ("spool", 2), ("spool", 5), (unruly::SOURCE, 1)] {
+        assert_eq!(count(|v| v.on_producers(&all, 5, &stream(&[("bounded", 2)]))), 0, "given up, and never came");
+        for lost in [("memory", 4), ("bounded", 4), ("spool", 2), ("spool", 5), (unruly::SOURCE, 1)] {
             assert_eq!(count(|v| v.on_producers(&all, 5, &stream(&[lost]))), 1, "{lost:?}");
         }
         assert_eq!(count(|v| v.on_producers(&all, 4, &stream(&[]))), 1, "one too many");
-        let dropped = [said("memory", &[1, 2, 5], 1..=5), said("spool", &[1, 2, 3, 4, 5], 1..=5)];
+        let dropped = [said("memory", &[1, 2, 5], 1..=5), said("spool", &[1, 2, 3, 4, 5], 1..=5), bounded()];
         assert_eq!(count(|v| v.on_producers(&dropped, 5, &stream(&[("memory", 3)]))), 0, "one of two came");
     }
 
@@ -157,9 +162,9 @@ mod tests {
                 "symbols": { "SPY": { "count": kept } },
             })
         };
-        assert_eq!(count(|v| v.on_book(&book(14, 1), &stream)), 0);
-        assert_eq!(count(|v| v.on_book(&book(14, 0), &stream)), 1);
-        assert_eq!(count(|v| v.on_book(&book(13, 1), &stream)), 3);
+        assert_eq!(count(|v| v.on_book(&book(19, 1), &stream)), 0);
+        assert_eq!(count(|v| v.on_book(&book(19, 0), &stream)), 1);
+        assert_eq!(count(|v| v.on_book(&book(18, 1), &stream)), 3);
     }
 
     #[test]
