@@ -49,6 +49,8 @@ pub struct Fleet {
     proxies: BTreeMap<Actor, Proxy>,
     programs: BTreeMap<Actor, Program>,
     unruly: Option<Unruly>,
+    /// What those had said who have ended.
+    last_words: BTreeMap<Actor, String>,
     /// Faults that met nobody, because the server was away.
     pub missed: usize,
 }
@@ -68,6 +70,7 @@ impl Fleet {
             proxies,
             programs: BTreeMap::new(),
             unruly: None,
+            last_words: BTreeMap::new(),
             missed: 0,
         };
         fleet.start_redis();
@@ -142,7 +145,8 @@ impl Fleet {
 
     /// What a program has said so far.
     pub fn heard_from(&self, actor: Actor) -> String {
-        self.running(actor).map(Running::stderr).unwrap_or_default()
+        let last_words = || self.last_words.get(&actor).cloned();
+        self.running(actor).map(Running::stderr).or_else(last_words).unwrap_or_default()
     }
 
     /// A program that ended by itself.
@@ -213,7 +217,9 @@ impl Fleet {
     /// Ends a program in order.
     pub fn finish(&mut self, actor: Actor) -> Ended {
         let running = self.programs.get_mut(&actor).unwrap().running.take().unwrap();
-        running.stop("TERM", LIMIT).expect_code(0)
+        let ended = running.stop("TERM", LIMIT).expect_code(0);
+        self.last_words.insert(actor, ended.stderr.clone());
+        ended
     }
 }
 

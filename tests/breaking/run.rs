@@ -1,5 +1,6 @@
 //! A whole run: everybody at work, the faults as planned, everything lifted, everything ended, and the judgement.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,14 +83,18 @@ fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
     // The listeners hear something from everybody once more, so that what they lost last has an end to be counted by.
     let before = read_stream(&mut fleet.connection(), STREAM).numbers;
     for listener in [1, 2].map(Actor::Listener) {
-        let heard = poll(DRAIN, || is_beyond(&read_store(&fleet.store(listener)).0, &before).then_some(()));
-        verdict.check(heard.is_some(), || format!("{listener} hears nothing any more"));
+        let mut silent = Vec::new();
+        poll(DRAIN, || {
+            silent = not_beyond(&read_store(&fleet.store(listener)).0, &before);
+            silent.is_empty().then_some(())
+        });
+        verdict.check(silent.is_empty(), || format!("{listener} hears nothing any more of {}", silent.join(", ")));
     }
     let unruly_last = fleet.finish_unruly();
     let said = PRODUCERS.map(|producer| account(&fleet.finish(producer).json()));
     let stream = read_stream(&mut fleet.connection(), STREAM);
     wait_for_all(fleet, &stream, verdict);
-    let mut reports = std::collections::BTreeMap::new();
+    let mut reports = BTreeMap::new();
     for actor in Actor::ALL {
         if !matches!(actor, Actor::Redis | Actor::Unruly) && !PRODUCERS.contains(&actor) {
             reports.insert(actor, fleet.finish(actor).json());
@@ -117,9 +122,10 @@ fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
     );
 }
 
-/// Whether `numbers` reach beyond the highest of each source of `before`.
-fn is_beyond(numbers: &Numbers, before: &Numbers) -> bool {
-    before.iter().all(|(source, seqs)| numbers.get(source).is_some_and(|heard| heard.last() > seqs.last()))
+/// Sources of which `numbers` do not reach beyond what `before` has.
+fn not_beyond(numbers: &Numbers, before: &Numbers) -> Vec<String> {
+    let is_beyond = |source, seqs: &BTreeSet<u64>| numbers.get(source).is_some_and(|heard| heard.last() > seqs.last());
+    before.iter().filter(|(source, seqs)| !is_beyond(*source, *seqs)).map(|(source, _)| source.clone()).collect()
 }
 
 /// Waits until everybody who is to have everything has it, and nothing is left in anybody's hands.
