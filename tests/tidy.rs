@@ -38,6 +38,7 @@ const OTHER_TEXTS: &[&str] = &[
     "scripts/bench",
     "scripts/bench.d/install",
     "scripts/bench.d/requirements.txt",
+    "scripts/chaos",
     "scripts/debian.sh",
     "scripts/test",
     ".ci/run",

@@ -81,7 +81,8 @@ pub(super) fn tls_fault(endpoint: &Endpoint, error: &io::Error) -> Option<BusErr
 /// For a server that hung up before it said a word: whether it did because it expects TLS and was not greeted so.
 pub(super) async fn missing_tls(endpoint: &Endpoint) -> Option<BusError> {
     let ConnectionAddr::Tcp(host, port) = endpoint.connection_info().addr() else { return None };
-    if endpoint.tls().is_some() {
+    // What is reached in another way than over a socket has no TLS.
+    if endpoint.tls().is_some() || endpoint.dial().is_some() {
         return None;
     }
     let probe = within(PROBE_TIMEOUT, async { Ok(tls::speaks_tls(host, open(host, *port).await?).await) });

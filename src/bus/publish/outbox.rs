@@ -371,6 +371,12 @@ impl Outbox {
         state.account.sent += count as u64;
         state.receivers = Some(receivers);
         state.confirmed_at = Some(Instant::now());
+        let makes_room = state.depot.is_some();
+        drop(state);
+        if makes_room {
+            // What is under way has its place in the spool until it is confirmed.
+            self.emptied.notify_one();
+        }
     }
 
     /// The connection was made, or lost.

@@ -1,8 +1,11 @@
 //! The queue: nothing is lost uncounted.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::bus::publish::account::Recovered;
 
 fn messages(range: std::ops::Range<usize>) -> Batch {
     let mut batch = Batch::default();
@@ -44,6 +47,25 @@ async fn a_source_waits_for_a_server_that_is_slow_and_drops_once_it_is_gone() {
     }
     assert_eq!(outbox.snapshot().dropped, 1);
     assert_eq!(numbers(&outbox.take(9)), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_waits_for_a_full_spool_goes_on_once_something_is_confirmed() {
+    let outbox = Outbox::with_spool(100, Depot::new(2, 0, 0, 0), Recovered::default());
+    outbox.set_link(true);
+    let mut batch = messages(1..4);
+    let mut push = std::pin::pin!(outbox.push(&mut batch, Overflow::DropOldest));
+    let mut waits =
+        async || std::future::poll_fn(|context| std::task::Poll::Ready(push.as_mut().poll(context).is_pending())).await;
+    assert!(waits().await, "there is room for two");
+    assert!(outbox.stored(outbox.chores(true, Duration::ZERO).fresh));
+    assert!(waits().await, "they are on disk");
+    assert_eq!(numbers(&outbox.take(9)), [1, 2]);
+    assert!(waits().await, "they are under way");
+    outbox.confirm(1, 0);
+    let went_on = tokio::time::timeout(Duration::from_secs(1), push).await;
+    assert!(went_on.is_ok(), "nobody told the source that there is room");
+    assert_eq!(outbox.snapshot().queued, 2);
 }
 
 #[tokio::test]

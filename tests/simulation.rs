@@ -1,0 +1,104 @@
+//! The sessions, the pauses between attempts and the healing of gaps, simulated: thousands of networks that cut, hold,
+//! delay and lose, with hosts that crash, each drawn from a seed, and each the same whenever it is run again.
+//!
+//! A simulation has no clock, no thread and no chance but the seed's.
+
+#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod simulation {
+    pub mod actors;
+    pub mod plan;
+    pub mod stage;
+    pub mod world;
+}
+
+use std::time::Duration;
+
+use simulation::plan::{Plan, Scenario};
+use simulation::world::{Outcome, simulate};
+
+/// Seeds of each scenario, unless `scripts/chaos --simulations` says otherwise.
+const SEEDS: u64 = 100;
+
+/// Seeds that are simulated twice.
+const TWICE: u64 = 10;
+
+fn seeds() -> u64 {
+    let asked = std::env::var("TICKSCOPE_SIMULATIONS").ok().map(|text| text.parse::<u64>().unwrap());
+    // They are shared by the scenarios.
+    asked.map_or(SEEDS, |all| all.div_ceil(Scenario::ALL.len() as u64))
+}
+
+#[track_caller]
+fn assert_sound(scenario: Scenario, seed: u64, outcome: &Outcome) {
+    if outcome.complaints.is_empty() {
+        return;
+    }
+    let trace: Vec<String> = outcome
+        .trace
+        .iter()
+        .map(|event| format!("{:8.3} {} {:?}", event.at.as_secs_f64(), event.who, event.what))
+        .collect();
+    let complaints = outcome.complaints.join("\n");
+    let plan = Plan::new(scenario, seed);
+    panic!("{scenario:?}, seed {seed}: {complaints}\n{plan:#?}\n{}\n{complaints}", trace.join("\n"));
+}
+
+#[expect(clippy::print_stderr, reason = "a test's own account; cargo shows it when asked to")]
+fn simulate_all(scenario: Scenario) {
+    let (mut healed, mut attempts, mut lost, mut repeated, mut took) = (Vec::new(), 0, 0, 0, Duration::ZERO);
+    for seed in 0..seeds() {
+        let outcome = simulate(scenario, seed);
+        assert_sound(scenario, seed, &outcome);
+        healed.push(outcome.healed_after);
+        attempts = attempts.max(outcome.attempts);
+        lost += outcome.lost;
+        repeated += outcome.repeated;
+        took += outcome.took;
+    }
+    healed.sort_unstable();
+    let quantile = |q: usize| healed[(healed.len() * q / 100).min(healed.len() - 1)].as_secs_f64();
+    eprintln!(
+        "{scenario:?}: {} seeds, {:.0} s simulated; live again after {:.2} s (p50), {:.2} s (p99), {:.2} s (worst); \
+         at most {attempts} attempts a second; {lost} lost and counted, {repeated} handled more than once",
+        healed.len(),
+        took.as_secs_f64(),
+        quantile(50),
+        quantile(99),
+        quantile(100),
+    );
+}
+
+#[test]
+fn a_reader_of_a_stream_gets_every_entry_once_and_in_order() {
+    simulate_all(Scenario::Follow);
+}
+
+#[test]
+fn a_groups_members_handle_every_entry() {
+    simulate_all(Scenario::Share);
+}
+
+#[test]
+fn what_a_subscriber_counts_as_lost_is_what_it_lost() {
+    simulate_all(Scenario::Listen);
+}
+
+#[test]
+fn what_a_server_remembers_is_read_though_it_forgot_what_was_before() {
+    simulate_all(Scenario::Forget);
+}
+
+#[test]
+fn the_same_seed_has_the_same_trace() {
+    for scenario in Scenario::ALL {
+        for seed in 0..TWICE {
+            let (once, again) = (simulate(scenario, seed).trace, simulate(scenario, seed).trace);
+            assert!(once.len() > 20, "{scenario:?}, seed {seed}: nothing happens");
+            let first = once.iter().zip(&again).find(|(one, other)| one != other);
+            assert_eq!((first, once.len()), (None, again.len()), "{scenario:?}, seed {seed}");
+        }
+        assert_ne!(simulate(scenario, 0).trace, simulate(scenario, 1).trace, "{scenario:?}");
+    }
+}

@@ -1,0 +1,347 @@
+//! A TCP proxy between a program and its server that makes the network as bad as a test asks, while both run.
+//!
+//! What it does to a connection is told by [`Faults`], which can be changed at any time: for all connections, or for one
+//! of them. Sizes and places of pieces come from a seed. What TCP itself rules out, it cannot do: bytes neither come
+//! twice nor in another order.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// Read at a time.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// What new connections meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Door {
+    /// They are led to the server.
+    #[default]
+    Open,
+    /// They are accepted, and nothing ever comes of it.
+    Silent,
+    /// They are reset at once.
+    Slammed,
+}
+
+/// What is wrong with the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Faults {
+    /// What new connections meet.
+    pub door: Door,
+    /// Nothing reaches the server; the sockets stay open.
+    pub deaf: bool,
+    /// Nothing reaches the client, not even an end.
+    pub mute: bool,
+    /// Bytes a second, each way.
+    pub bytes_per_s: Option<u32>,
+    /// Each piece is held up for this long.
+    pub latency: Duration,
+    /// Bytes go on in pieces of 1 up to this many, each in a packet of its own.
+    pub slice_bytes: Option<usize>,
+}
+
+impl Faults {
+    /// A good network.
+    pub const NONE: Self = Self {
+        door: Door::Open,
+        deaf: false,
+        mute: false,
+        bytes_per_s: None,
+        latency: Duration::ZERO,
+        slice_bytes: None,
+    };
+
+    /// A peer that is there and does nothing.
+    pub const FROZEN: Self = Self { door: Door::Silent, deaf: true, mute: true, ..Self::NONE };
+
+    fn stops(&self, way: Way) -> bool {
+        match way {
+            Way::ToServer => self.deaf,
+            Way::ToClient => self.mute,
+        }
+    }
+}
+
+/// How a connection is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In order, as by a process that exits (FIN).
+    Closed,
+    /// Without (RST).
+    Reset,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ToServer,
+    ToClient,
+}
+
+/// What one connection is told.
+#[derive(Debug, Clone, Copy, Default)]
+struct Order {
+    /// In place of what holds for all.
+    faults: Option<Faults>,
+    end: Option<End>,
+}
+
+struct Shared {
+    server_port: u16,
+    seed: u64,
+    faults: watch::Sender<Faults>,
+    /// Open connections, by their number from 0.
+    open: Mutex<BTreeMap<u64, watch::Sender<Order>>>,
+    /// When each connection came.
+    came: Mutex<Vec<Instant>>,
+}
+
+/// Many proxies on one thread.
+pub struct Network {
+    runtime: Runtime,
+}
+
+/// One address that leads to a server.
+#[derive(Clone)]
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+impl Network {
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { runtime }
+    }
+
+    /// Leads a free port of this machine to `server_port`.
+    pub fn lead_to(&self, server_port: u16, seed: u64) -> Proxy {
+        let listener = self.runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            server_port,
+            seed,
+            faults: watch::Sender::new(Faults::NONE),
+            open: Mutex::default(),
+            came: Mutex::default(),
+        });
+        self.runtime.spawn(accept(listener, Arc::clone(&shared)));
+        Proxy { port, shared }
+    }
+}
+
+impl Proxy {
+    /// On 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// What holds for all connections from now on, and for those that come.
+    pub fn set(&self, faults: Faults) {
+        self.shared.faults.send_replace(faults);
+    }
+
+    /// What holds for one connection, whatever holds for all; `None` for that again.
+    pub fn set_one(&self, number: u64, faults: Option<Faults>) {
+        self.order(number, |order| order.faults = faults);
+    }
+
+    /// Ends one connection.
+    pub fn end(&self, number: u64, how: End) {
+        self.order(number, |order| order.end = Some(how));
+    }
+
+    /// Ends all connections; how many there were.
+    pub fn end_all(&self, how: End) -> usize {
+        let open = self.open();
+        for number in &open {
+            self.end(*number, how);
+        }
+        open.len()
+    }
+
+    /// Numbers of the connections that are open, the oldest one first.
+    pub fn open(&self) -> Vec<u64> {
+        self.shared.open.lock().unwrap().keys().copied().collect()
+    }
+
+    /// When each connection came, refused ones included.
+    pub fn came(&self) -> Vec<Instant> {
+        self.shared.came.lock().unwrap().clone()
+    }
+
+    fn order(&self, number: u64, change: impl FnOnce(&mut Order)) {
+        if let Some(orders) = self.shared.open.lock().unwrap().get(&number) {
+            orders.send_modify(change);
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let number = {
+            let mut came = shared.came.lock().unwrap();
+            came.push(Instant::now());
+            came.len() as u64 - 1
+        };
+        let orders = watch::Sender::new(Order::default());
+        let control = Control { faults: shared.faults.subscribe(), order: orders.subscribe() };
+        shared.open.lock().unwrap().insert(number, orders);
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            serve(client, &shared, number, control).await;
+            shared.open.lock().unwrap().remove(&number);
+        });
+    }
+}
+
+async fn serve(mut client: TcpStream, shared: &Shared, number: u64, mut control: Control) {
+    match control.faults().door {
+        Door::Open => {}
+        Door::Slammed => return reset(&client),
+        Door::Silent => {
+            let mut heard = [0; 1024];
+            let listening = async { while let Ok(1..) = client.read(&mut heard).await {} };
+            let ended = tokio::select! {
+                () = listening => None,
+                end = control.ended() => Some(end),
+            };
+            if ended == Some(End::Reset) {
+                reset(&client);
+            }
+            return;
+        }
+    }
+    // Where no server listens, a client without a proxy would be refused; a reset is the nearest to that.
+    let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, shared.server_port)).await else {
+        return reset(&client);
+    };
+    for stream in [&client, &server] {
+        stream.set_nodelay(true).unwrap();
+    }
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let rng = |way: u64| ChaCha8Rng::seed_from_u64(shared.seed ^ (number << 1) ^ way);
+    let up = Pump { way: Way::ToServer, control: control.clone(), rng: rng(0) };
+    let down = Pump { way: Way::ToClient, control: control.clone(), rng: rng(1) };
+    let ended = tokio::select! {
+        end = control.ended() => Some(end),
+        carried = async { tokio::try_join!(up.carry(from_client, to_server), down.carry(from_server, to_client)) } => {
+            // One side that breaks off breaks the other off.
+            carried.is_err().then_some(End::Reset)
+        }
+    };
+    if ended == Some(End::Reset) {
+        reset(&client);
+        reset(&server);
+    }
+}
+
+/// Closing will break the connection off.
+fn reset(stream: &TcpStream) {
+    // A connection that is gone already cannot be told, and need not be.
+    drop(SockRef::from(stream).set_linger(Some(Duration::ZERO)));
+}
+
+/// What a connection sees of its orders.
+#[derive(Clone)]
+struct Control {
+    faults: watch::Receiver<Faults>,
+    order: watch::Receiver<Order>,
+}
+
+impl Control {
+    fn faults(&self) -> Faults {
+        self.order.borrow().faults.unwrap_or(*self.faults.borrow())
+    }
+
+    /// Resolves once this way is open.
+    async fn passable(&mut self, way: Way) {
+        while self.faults().stops(way) {
+            let changed = tokio::select! {
+                changed = self.faults.changed() => changed,
+                changed = self.order.changed() => changed,
+            };
+            if changed.is_err() {
+                // The proxy is gone.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Resolves when the connection is to end.
+    async fn ended(&mut self) -> End {
+        let ended = self.order.wait_for(|order| order.end.is_some()).await.map(|order| order.end);
+        match ended {
+            Ok(Some(end)) => end,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// One direction of a connection.
+struct Pump {
+    way: Way,
+    control: Control,
+    rng: ChaCha8Rng,
+}
+
+impl Pump {
+    async fn carry(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::Result<()> {
+        let mut buffer = vec![0; PIECE_BYTES];
+        loop {
+            self.control.passable(self.way).await;
+            let read = from.read(&mut buffer).await?;
+            // What came just before the way was stopped is stopped as well, be it the end.
+            self.control.passable(self.way).await;
+            if read == 0 {
+                return to.shutdown().await;
+            }
+            let mut rest = &buffer[..read];
+            while !rest.is_empty() {
+                self.control.passable(self.way).await;
+                let (piece, pause) = self.piece(rest.len());
+                tokio::time::sleep(pause).await;
+                to.write_all(&rest[..piece]).await?;
+                rest = &rest[piece..];
+            }
+        }
+    }
+
+    /// How many of `count` bytes go on next, and after which pause.
+    fn piece(&mut self, count: usize) -> (usize, Duration) {
+        let faults = self.control.faults();
+        let mut piece = count;
+        if let Some(max) = faults.slice_bytes {
+            piece = self.rng.random_range(1..=max).min(piece);
+        }
+        let mut pause = faults.latency;
+        if let Some(rate) = faults.bytes_per_s {
+            // Twenty pieces a second, so that a slow link is not one with long pauses.
+            piece = piece.min((rate as usize / 20).max(1));
+            pause += Duration::from_secs_f64(piece as f64 / f64::from(rate));
+        }
+        if pause.is_zero() && faults.slice_bytes.is_some() {
+            // Packets that leave at once may be joined on the way.
+            pause = Duration::from_micros(200);
+        }
+        (piece, pause)
+    }
+}
