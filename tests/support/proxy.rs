@@ -1,8 +1,8 @@
 //! A TCP proxy between a program and its server that makes the network as bad as a test asks, while both run.
 //!
-//! What it does to a connection is told by [`Faults`], which can be changed at any time: for all connections, or for one
-//! of them. Sizes and places of pieces come from a seed. What TCP itself rules out, it cannot do: bytes neither come
-//! twice nor in another order.
+//! What it does to a connection is told by [`Faults`], which can be changed at any time: for all connections, or for
+//! one of them. Sizes and places of pieces come from a seed. What TCP itself rules out, it cannot do: bytes neither
+//! come twice nor in another order.
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]

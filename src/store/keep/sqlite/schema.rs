@@ -82,10 +82,12 @@ const VERSION: i64 = STEPS.len() as i64;
 /// Refuses what is not ours, and what a later program made, before anything is changed. The version found.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let failed = |error| open_error(path, &error);
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
+    // All three of one moment: another process may be making the tables just now.
+    let moment = connection.unchecked_transaction().map_err(failed)?;
+    let number = |name| moment.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
     let (version, application_id) = (number("user_version")?, number("application_id")?);
-    let objects: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    let objects: i64 = moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    moment.finish().map_err(failed)?;
     let store = shown_path(path);
     let is_empty = objects == 0 && version == 0;
     if !is_empty && application_id != APPLICATION_ID {
@@ -118,4 +120,31 @@ fn take_step(connection: &mut Connection, from: i64, step: &str) -> rusqlite::Re
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", from + 1)?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::super::SqliteStore;
+
+    #[test]
+    fn many_may_make_the_same_file_at_a_time() {
+        const MAKERS: usize = 4;
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, together) = (folder.path().join("ticks.db"), Barrier::new(MAKERS));
+            thread::scope(|scope| {
+                for _ in 0..MAKERS {
+                    scope.spawn(|| {
+                        together.wait();
+                        let opened = SqliteStore::open(&path);
+                        // What is locked for a moment is tried again by whoever asked.
+                        assert!(!matches!(opened, Err(super::OpenError::Final(_))), "it is taken for something else");
+                    });
+                }
+            });
+        }
+    }
 }
