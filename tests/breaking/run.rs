@@ -125,7 +125,7 @@ fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
 /// Sources of which `numbers` do not reach beyond what `before` has.
 fn not_beyond(numbers: &Numbers, before: &Numbers) -> Vec<String> {
     let is_beyond = |source, seqs: &BTreeSet<u64>| numbers.get(source).is_some_and(|heard| heard.last() > seqs.last());
-    before.iter().filter(|(source, seqs)| !is_beyond(*source, *seqs)).map(|(source, _)| source.clone()).collect()
+    before.iter().filter(|(source, seqs)| !is_beyond(*source, seqs)).map(|(source, _)| source.clone()).collect()
 }
 
 /// Waits until everybody who is to have everything has it, and nothing is left in anybody's hands.
