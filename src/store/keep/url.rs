@@ -200,6 +200,6 @@ mod tests {
         assert_eq!(url.to_string(), "postgres://me@db.example:6432,other:5432/ticks");
         assert_eq!(format!("{url:?}"), url.to_string());
         let url: StoreUrl = "postgres://me@%2Frun%2Fpg/ticks?password=s3cret".parse().unwrap();
-        assert_eq!(url.to_string(), "postgres://me@/run/pg:5432/ticks".replace(":5432", ""));
+        assert_eq!(url.to_string(), "postgres://me@/run/pg:5432/ticks");
     }
 }
