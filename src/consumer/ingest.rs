@@ -35,13 +35,16 @@ pub(super) struct Ingest {
     pub(super) keeping: Option<Arc<Keeping>>,
     /// Ticks on their way there.
     pub(super) to_keep: Vec<KeptTick>,
+    /// Entries from before this moment, ms, are history: how old they are says nothing about how quick the feed is.
+    live_from_ms: u64,
 }
 
 impl Ingest {
     pub(super) fn new(shared: Arc<Shared>, part: usize, decoder: Decoder, keeping: Option<Arc<Keeping>>) -> Self {
         let log = RejectLog { last: None, unlogged: 0, due: None };
         let sampler = Sampler { stride: 1, left: 1, taken: Vec::with_capacity(BATCH_TICKS) };
-        Self { shared, part, decoder, log, sampler, keeping, to_keep: Vec::new() }
+        let live_from_ms = (Timestamp::now().as_nanos() / 1_000_000) as u64;
+        Self { shared, part, decoder, log, sampler, keeping, to_keep: Vec::new(), live_from_ms }
     }
 
     /// Which of the connections this is.
@@ -92,6 +95,7 @@ struct Batch<'a, W> {
     watch: W,
     /// Where ticks are to be kept.
     to_keep: Option<&'a mut Vec<KeptTick>>,
+    live_from_ms: u64,
 }
 
 impl<W: Watch> Batch<'_, W> {
@@ -103,7 +107,9 @@ impl<W: Watch> Batch<'_, W> {
         if let Some(to_keep) = self.to_keep.as_deref_mut().filter(|_| appended != Appended::Ignored) {
             to_keep.push(kept(tick, id));
         }
-        self.sampler.offer(tick.timestamp);
+        if id.is_none_or(|id| id.ms >= self.live_from_ms) {
+            self.sampler.offer(tick.timestamp);
+        }
         self.ticks += 1;
         if self.ticks >= BATCH_TICKS {
             self.close();
@@ -141,9 +147,9 @@ fn kept(tick: &TickView<'_>, id: Option<StreamId>) -> KeptTick {
 impl Ingest {
     /// Takes parcels in. Ids of those in which nothing was a tick go to `hopeless`.
     pub(super) fn take_in<'a>(&mut self, parcels: impl Iterator<Item = Parcel<'a>>, hopeless: &mut Vec<StreamId>) {
-        let Self { shared, decoder, log, sampler, keeping, to_keep, .. } = self;
+        let Self { shared, decoder, log, sampler, keeping, to_keep, live_from_ms, .. } = self;
         let to_keep = keeping.is_some().then_some(to_keep);
-        let parts = Parts { decoder, log, sampler, to_keep, hopeless };
+        let parts = Parts { decoder, log, sampler, to_keep, hopeless, live_from_ms: *live_from_ms };
         if shared.alerting().is_idle() {
             Self::take_watched(shared, parts, parcels, Unwatched);
         } else {
@@ -158,11 +164,11 @@ impl Ingest {
         parcels: impl Iterator<Item = Parcel<'a>>,
         watch: impl Watch,
     ) {
-        let Parts { decoder, log, sampler, to_keep, hopeless } = parts;
+        let Parts { decoder, log, sampler, to_keep, hopeless, live_from_ms } = parts;
         let now = Timestamp::now();
         sampler.set_stride(shared.arrivals().stride());
         let mut rejects = RejectCounts::default();
-        let mut batch = Batch { shared, sampler, arrival: now, book: None, ticks: 0, watch, to_keep };
+        let mut batch = Batch { shared, sampler, arrival: now, book: None, ticks: 0, watch, to_keep, live_from_ms };
         for Parcel { id, incoming } in parcels {
             let mut has_tick = false;
             match incoming {
@@ -206,6 +212,7 @@ struct Parts<'a> {
     sampler: &'a mut Sampler,
     to_keep: Option<&'a mut Vec<KeptTick>>,
     hopeless: &'a mut Vec<StreamId>,
+    live_from_ms: u64,
 }
 
 impl Feed for Ingest {
