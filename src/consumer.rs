@@ -77,10 +77,6 @@ const END_TIMEOUT: Duration = Duration::from_millis(700);
 /// comes from streams is there for the next run.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Ticks of a symbol that are taken from the store at the start, at most: as many as anybody looks at before the first
-/// new tick.
-const RESTORED_MAX: usize = 100_000;
-
 /// Why a run failed.
 #[derive(Debug, Error)]
 pub enum ConsumerError {
@@ -175,7 +171,9 @@ pub fn run(
     let _ = stop.send(true);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
     if let Some(keeping) = shared.keeping() {
-        tell_kept(&keeping.close(if config.stream.is_some() { END_TIMEOUT } else { COMMIT_TIMEOUT }));
+        let of_stream = config.stream.is_some();
+        let status = keeping.close(if of_stream { END_TIMEOUT } else { COMMIT_TIMEOUT }, of_stream);
+        tell_kept(&status, keeping.left());
     }
     if let Some(desk) = desk {
         runtime.block_on(desk.end());
@@ -302,39 +300,19 @@ fn spawn_network(
 ) -> tokio::task::JoinHandle<Result<(), BusError>> {
     let (config, target, shared, stop) = (config.clone(), target.clone(), Arc::clone(shared), Arc::clone(stop));
     runtime.spawn(async move {
-        let mut stopped = stop.subscribe();
-        let restored = tokio::select! {
-            () = restore(&config, &shared) => true,
-            // The sender lives as long as this task, so an error cannot come; it would be an end as well.
-            _ = stopped.wait_for(|stop| *stop) => false,
-        };
-        let outcome = if restored { sources::read(config, target, shared, stopped, rng).await } else { Ok(()) };
+        let outcome = sources::read(config, target, shared, stop.subscribe(), rng).await;
         // Without a subscription there is nothing left to show: the window closes and the error is said.
         let _ = stop.send(true);
         outcome
     })
 }
 
-/// Opens the chart on what the store holds, unless it is filled from further back in the stream anyway.
-async fn restore(config: &Config, shared: &Arc<Shared>) {
-    let Some(store) = &config.store else { return };
-    if config.stream.as_ref().is_some_and(|stream| stream.since.is_some()) {
-        return;
-    }
-    let (url, symbols, shared) = (store.url.clone(), config.symbols.clone(), Arc::clone(shared));
-    let ticks_max = history(config.history).ticks_max.min(RESTORED_MAX);
-    let restored = tokio::task::spawn_blocking(move || keeping::restore(&url, &symbols, ticks_max, &shared)).await;
-    match restored {
-        Ok(Ok(0)) => {}
-        Ok(Ok(count)) => info!("the chart opens on {count} ticks from {}", store.url),
-        Ok(Err(error)) => tracing::warn!("the chart opens empty: {error}"),
-        Err(error) => tracing::error!("a fault of our own while the store was read: {error}"),
-    }
-}
-
 /// Says what the end left unkept.
-fn tell_kept(status: &KeepStatus) {
+fn tell_kept(status: &KeepStatus, left: u64) {
     let KeepStatus { written, duplicates, dropped, .. } = status;
+    if left > 0 {
+        info!("{left} ticks are not in the store yet; the next run goes on there in the stream");
+    }
     if *dropped > 0 {
         tracing::warn!("the store did not take {dropped} ticks; it has {written} new ones");
     } else {

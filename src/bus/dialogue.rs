@@ -74,17 +74,6 @@ impl Dialogue {
         self.last_answer()
     }
 
-    /// Sends `count` commands at once and waits for all their answers, in order, `limit` at most.
-    pub(super) async fn ask_all(
-        &mut self,
-        commands: &[u8],
-        count: usize,
-        limit: Duration,
-    ) -> Result<Vec<Value<'_>>, Cause> {
-        self.send(commands, count, limit).await?;
-        self.answers()
-    }
-
     /// Sends `count` commands at once and waits until all their answers have come, `limit` at most.
     pub(super) async fn send(&mut self, commands: &[u8], count: usize, limit: Duration) -> Result<(), Cause> {
         self.forget();

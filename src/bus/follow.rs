@@ -9,6 +9,7 @@
 
 mod entry;
 mod group;
+mod letter;
 mod tally;
 
 pub use entry::Entry;
@@ -146,7 +147,15 @@ impl Connected {
 
     async fn open(&mut self, locator: &mut Locator) -> Result<Dialogue, Cause> {
         let endpoint = locator.locate().await?;
-        Dialogue::open(&endpoint, CLIENT_NAME, &mut self.asked_for_tls).await
+        let mut dialogue = Dialogue::open(&endpoint, CLIENT_NAME, &mut self.asked_for_tls).await?;
+        if locator.wants_master() {
+            let question = redis::cmd("INFO").arg("replication").get_packed_command();
+            let answer = dialogue.ask(&question, ANSWER_TIMEOUT).await?;
+            if field(answer.text().unwrap_or_default(), "role") == Some("slave") {
+                return Err(Cause::Passing(format!("{endpoint} is not the master any more")));
+            }
+        }
+        Ok(dialogue)
     }
 
     fn live(&mut self, dialogue: &Dialogue, stream: &str) {
@@ -177,12 +186,14 @@ struct Place {
     tally: Tally,
     /// The run of the server that was read from.
     run: Option<String>,
+    /// Something was read, in this run of ours or in one before it.
+    has_read: bool,
 }
 
 impl Place {
     /// Notes an entry; whether it is new.
     fn note(&mut self, id: StreamId) -> bool {
-        self.cursor = Some(id);
+        (self.cursor, self.has_read) = (Some(id), true);
         match self.recent.back() {
             Some(newest) if id <= *newest => {
                 let Err(at) = self.recent.binary_search(&id) else { return false };
@@ -218,7 +229,10 @@ impl Place {
             return 0;
         }
         if state.last < cursor {
-            self.rewind(state);
+            // Where nothing was read yet, the stream has simply been quiet for longer than was asked for.
+            if self.has_read {
+                self.rewind(state);
+            }
             return 0;
         }
         self.tally.look(state, cursor)
@@ -260,10 +274,15 @@ impl<R: Reader> Stream<'_, R> {
         let state = asks.state(&mut dialogue).await?;
         if self.place.cursor.is_none() {
             self.place.cursor = Some(begin(self.following.since, &mut dialogue).await?);
+            self.place.has_read = matches!(self.following.since, Since::After(_));
+            self.tell_unread(&state);
         } else if self.place.run.is_some() && self.place.run != run && state.last != StreamId::START {
             self.place.rewind(&state);
         }
-        self.place.run = run.or(self.place.run.take());
+        if state.last != StreamId::START {
+            self.place.run = run.or(self.place.run.take());
+        }
+        self.try_out(&asks, &mut dialogue).await?;
         locator.confirm();
         self.link.live(&dialogue, &self.following.stream);
         self.reader.link(LinkState::Live);
@@ -280,6 +299,27 @@ impl<R: Reader> Stream<'_, R> {
                 }
             }
             self.read_once(&asks, &mut dialogue).await?;
+        }
+    }
+
+    /// Whether the stream may be read at all; an answer without entries is one.
+    async fn try_out(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(1).arg("STREAMS").arg(asks.stream).arg("$");
+        let server = dialogue.endpoint().clone();
+        match asks.ask(dialogue, &command, ANSWER_TIMEOUT).await? {
+            Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says so where the stream begins behind the place at which reading goes on: how much it gave up in between, while
+    /// nobody read, it does not tell.
+    fn tell_unread(&self, state: &State) {
+        let Since::After(id) = self.following.since else { return };
+        if state.first.is_some_and(|first| first > id) && state.added.is_none_or(|added| added > state.length) {
+            let stream = display_safe(&self.following.stream);
+            warn!("the stream {stream} has been trimmed while nobody read it: entries behind {id} may be gone unread");
         }
     }
 

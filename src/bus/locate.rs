@@ -36,7 +36,9 @@ pub(super) struct Locator {
     found: Endpoint,
     /// The last one was found by an `ASK`.
     asking: bool,
-    /// All nodes that were heard of, to be asked in turns.
+    /// The nodes that were named.
+    seeds: Vec<Endpoint>,
+    /// These, and those that were heard of last, to be asked in turns.
     nodes: Vec<Endpoint>,
     /// Clients ask in different orders, so that not all of them turn to the first node at once.
     turn: usize,
@@ -64,6 +66,7 @@ impl Locator {
             found: target.endpoint(),
             asking: false,
             turn: rng.random_range(0..nodes.len().max(1)),
+            seeds: nodes.clone(),
             nodes,
             asked_for_tls: false,
         }
@@ -97,6 +100,11 @@ impl Locator {
     /// The server that was found last, to be named in messages.
     pub(super) fn found(&self) -> &Endpoint {
         &self.found
+    }
+
+    /// Whether a server that only repeats what a master says is not the one that was meant.
+    pub(super) fn wants_master(&self) -> bool {
+        matches!(self.target, Target::Sentinel(_))
     }
 
     /// Whether each command there has to be announced with `ASKING`.
@@ -211,6 +219,11 @@ impl Locator {
 
     /// Remembers nodes that may be asked when those from the command line are gone.
     fn learn(&mut self, further: Vec<Endpoint>) {
+        if further.is_empty() {
+            return;
+        }
+        // Addresses change where nodes come and go.
+        self.nodes.clone_from(&self.seeds);
         for node in further {
             if self.nodes.len() >= NODES_MAX {
                 return;

@@ -110,6 +110,7 @@ pub async fn publish(
         unconfirmed: VecDeque::new(),
         asked_for_tls: false,
         proven: false,
+        was_connected: false,
     };
     let outcome = tokio::select! {
         biased;
@@ -141,6 +142,8 @@ struct Session<'a> {
     asked_for_tls: bool,
     /// The server has confirmed a message once: from then on no failure is taken for lasting.
     proven: bool,
+    /// A server has let us in once: from then on no failure to connect is taken for lasting.
+    was_connected: bool,
 }
 
 impl Session<'_> {
@@ -150,15 +153,17 @@ impl Session<'_> {
             let sent_before = self.outbox.snapshot().sent;
             // From when the pause is counted: an attempt that took its time has waited already.
             let mut since = Instant::now();
+            let mut is_fatal = !self.was_connected;
             let ended = match self.connect().await {
                 Ok(mut connection) => {
+                    self.was_connected = true;
                     self.announce(down_since.take());
                     self.outbox.set_link(true);
                     let ended = self.deliver(&mut connection).await;
                     // All of it was sent before what was still to be sent again, if anything was.
                     self.flights.append(&mut self.unconfirmed);
                     std::mem::swap(&mut self.flights, &mut self.unconfirmed);
-                    since = Instant::now();
+                    (since, is_fatal) = (Instant::now(), !self.proven);
                     ended
                 }
                 Err(cause) => Ended::Failed(cause),
@@ -173,7 +178,7 @@ impl Session<'_> {
                     }
                     text
                 }
-                Ended::Failed(Cause::Lasting(error)) if !self.proven => return Err(error),
+                Ended::Failed(Cause::Lasting(error)) if is_fatal => return Err(error),
                 Ended::Failed(Cause::Lasting(error)) => error.to_string(),
                 Ended::Failed(Cause::Passing(text) | Cause::TooLong(text)) => text,
             };

@@ -18,7 +18,7 @@ const LINE_BYTES_MAX: usize = 64 << 10;
 const DEPTH_MAX: usize = 8;
 
 /// Most elements of an aggregate; `HELLO` and pushes have fewer than thirty.
-const ELEMENTS_MAX: usize = 1 << 16;
+pub(super) const ELEMENTS_MAX: usize = 1 << 16;
 
 /// What stands at the start of the buffer.
 #[derive(Debug, PartialEq, Eq)]

@@ -47,7 +47,7 @@ pub(super) fn advice(reply: &str) -> Option<&'static str> {
     let advice = match reply.split(' ').next().unwrap_or_default() {
         "NOAUTH" => "Give the password in the URL: redis://:password@host, or in REDIS_URL",
         "WRONGPASS" => "Check user and password in the URL; special characters are written as %40 for @, %3A for :",
-        "NOPERM" if reply.contains("keys") || reply.contains("'xadd'") => {
+        "NOPERM" if reply.contains("keys") || reply.contains(" 'x") => {
             "Ask for an ACL rule that allows this stream: ~stock_ticks*, with +xadd to write, +xread to read, +@stream \
              in a group"
         }
@@ -60,6 +60,9 @@ pub(super) fn advice(reply: &str) -> Option<&'static str> {
         }
         "ERR" if reply.contains("unknown command 'XADD'") => {
             "This server has no streams, which Redis has from version 5 on: leave --stream out, or use another server"
+        }
+        "ERR" if reply.contains("unknown command 'XAUTOCLAIM'") => {
+            "This server cannot take over what a dead member left; Redis can from version 6.2 on: leave --group out"
         }
         "ERR" if reply.contains("unknown command 'SPUBLISH'") => {
             "This server has no sharded channels, which Redis has from version 7 on: leave --cluster out"

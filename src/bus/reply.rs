@@ -1,6 +1,6 @@
 //! Replies as values: what a server answers to a question, read whole and borrowed from the read buffer.
 
-use crate::bus::push::{MESSAGE_BYTES_MAX, NotResp, Walk, read_length, read_line, skip_value};
+use crate::bus::push::{ELEMENTS_MAX, MESSAGE_BYTES_MAX, NotResp, Walk, read_length, read_line, skip_value};
 
 /// A reply, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,8 @@ pub(super) fn read_value(buffer: &[u8]) -> Walk<(Value<'_>, usize)> {
     Ok(Some((parse(buffer, 0)?.0, end)))
 }
 
-/// Whether a string in the beginning of an answer is longer than any that is held. What follows it is not looked at.
+/// Whether a string or a list in the beginning of an answer is longer than any that is held. What follows it is not
+/// looked at.
 pub(super) fn has_oversized(buffer: &[u8]) -> bool {
     let mut at = 0;
     while let Ok(Some((_, next))) = read_line(buffer, at + 1) {
@@ -65,6 +66,10 @@ pub(super) fn has_oversized(buffer: &[u8]) -> bool {
             Some(b'$' | b'=' | b'!') => match read_length(buffer, at) {
                 Ok(Some((Some(length), _))) if length > MESSAGE_BYTES_MAX => return true,
                 Ok(Some((Some(length), start))) => start + length + 2,
+                _ => next,
+            },
+            Some(b'*' | b'%' | b'~' | b'>') => match read_length(buffer, at) {
+                Ok(Some((Some(length), _))) if length > ELEMENTS_MAX => return true,
                 _ => next,
             },
             _ => next,
@@ -134,6 +139,7 @@ mod tests {
     fn a_string_that_is_too_long_is_told_from_what_is_no_reply() {
         let long = b"*2\r\n$3\r\n$99\r\n$16777217\r\nabc";
         assert_eq!((read_value(long), has_oversized(long)), (Err(NotResp), true));
+        assert!(has_oversized(b"*2\r\n$3\r\n1-1\r\n*66000\r\n$1\r\na\r\n"));
         for other in [&b"*1\r\n$16777216\r\nabc"[..], b"HTTP/1.1 400\r\n", b"$x\r\n", b"$16777217", b""] {
             assert!(!has_oversized(other), "{}", String::from_utf8_lossy(other));
         }

@@ -10,7 +10,7 @@ use crate::consumer::alerting::{Unwatched, Watch, Watcher};
 use crate::consumer::keeping::Keeping;
 use crate::consumer::shared::{Continuity, Shared};
 use crate::model::{Decoder, Reject, RejectCounts, StreamId, TickView, Timestamp};
-use crate::series::{Appended, Book};
+use crate::series::Book;
 use crate::store::keep::KeptTick;
 
 /// Ticks taken in under one lock, at most: a tenth of a millisecond, so that a frame is not held up by a message that
@@ -104,7 +104,8 @@ impl<W: Watch> Batch<'_, W> {
         let book = self.book.get_or_insert_with(|| self.shared.book());
         let appended = book.append_view(tick, self.arrival);
         self.watch.saw(tick, appended, book);
-        if let Some(to_keep) = self.to_keep.as_deref_mut().filter(|_| appended != Appended::Ignored) {
+        // Also what is not shown: the place in the stream moves on over it, and another run may want it.
+        if let Some(to_keep) = self.to_keep.as_deref_mut() {
             to_keep.push(kept(tick, id));
         }
         if id.is_none_or(|id| id.ms >= self.live_from_ms) {

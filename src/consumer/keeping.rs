@@ -1,5 +1,6 @@
 //! The way of ticks into the store, and what the store held before.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +9,14 @@ use tracing::{info, warn};
 
 use crate::consumer::args::STORE_FILE;
 use crate::consumer::shared::Shared;
-use crate::model::{Name, Price, StreamId, Symbol, TickView, Timestamp};
+use crate::model::{Name, Price, StreamId, TickView, Timestamp};
 use crate::store::keep::{KeepConfig, KeepError, KeepStatus, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
+
+/// Ticks that are taken from the store at the start, at most, over all symbols: a second or two of reading.
+const RESTORED_MAX: usize = 1_000_000;
+
+/// Of one symbol, at most: as many as anybody looks at before the first new tick.
+const RESTORED_MAX_A_SYMBOL: usize = 100_000;
 
 /// Ticks put into the book under one lock when it is filled from the store.
 const RESTORED_AT_ONCE: usize = 4_096;
@@ -17,6 +24,8 @@ const RESTORED_AT_ONCE: usize = 4_096;
 /// A store, shared by all connections that bring ticks.
 pub(super) struct Keeping {
     keeper: Keeper,
+    /// Rows of streams that the end came before: they are still in the stream.
+    left: AtomicU64,
     /// The ticket that was given out last. Held while a batch is handed over, so that batches wait in the order of
     /// their tickets, whichever connection they come from.
     tickets: Mutex<u64>,
@@ -35,19 +44,22 @@ impl Keeping {
         }
         let keeper = Keeper::open(config.clone())?;
         info!("keeping every tick in {}", config.url);
-        Ok(Arc::new(Self { keeper, tickets: Mutex::new(0) }))
+        Ok(Arc::new(Self { keeper, left: AtomicU64::new(0), tickets: Mutex::new(0) }))
     }
 
     /// Hands over ticks that cannot wait; the store counts those that it has no room for.
-    pub(super) fn offer(&self, ticks: Vec<KeptTick>) {
+    pub(super) fn offer(&self, mut ticks: Vec<KeptTick>) {
+        // Many wait where a store is away.
+        ticks.shrink_to_fit();
         self.hand_over(|ticket| {
             self.keeper.offer(KeptBatch { ticks, ticket, ..KeptBatch::default() });
         });
     }
 
     /// Hands over what was read from a stream; the ticket tells when it is committed.
-    pub(super) fn put(&self, stream: &Arc<str>, ticks: Vec<KeptTick>, checkpoint: Option<StreamId>) -> u64 {
+    pub(super) fn put(&self, stream: &Arc<str>, mut ticks: Vec<KeptTick>, checkpoint: Option<StreamId>) -> u64 {
         let stream = Some(Arc::clone(stream));
+        ticks.shrink_to_fit();
         self.hand_over(|ticket| self.keeper.put(KeptBatch { stream, ticks, checkpoint, ticket }))
     }
 
@@ -73,23 +85,35 @@ impl Keeping {
     }
 
     pub(super) fn status(&self) -> KeepStatus {
-        self.keeper.status()
+        let status = self.keeper.status();
+        KeepStatus { dropped: status.dropped.saturating_sub(self.left()), ..status }
     }
 
-    /// Commits what waits, for at most `limit`.
-    pub(super) fn close(&self, limit: Duration) -> KeepStatus {
-        self.keeper.close(limit)
+    /// Commits what waits, for at most `limit`. What is left of a stream is still there for the next run.
+    pub(super) fn close(&self, limit: Duration, of_stream: bool) -> KeepStatus {
+        let before = self.keeper.status().dropped;
+        let status = self.keeper.close(limit);
+        if of_stream {
+            self.left.store(status.dropped.saturating_sub(before), Ordering::Relaxed);
+        }
+        self.status()
+    }
+
+    /// Rows of streams that were not committed before the end.
+    pub(super) fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
     }
 }
 
-/// Fills the book with the newest ticks that the store holds of each symbol. Blocks until that is done.
-pub(super) fn restore(url: &StoreUrl, symbols: &[Symbol], ticks_max: usize, shared: &Shared) -> Result<u64, KeepError> {
+/// Fills the book with the newest ticks that the store holds of each symbol. Blocks until that is done. Symbols that
+/// are not shown go by as well: their numbers tell what was lost since.
+pub(super) fn restore(url: &StoreUrl, ticks_max: usize, shared: &Shared) -> Result<u64, KeepError> {
     let mut reader = StoreReader::open(url)?;
+    let symbols = reader.symbols()?.len().max(1);
+    let ticks_max = ticks_max.min(RESTORED_MAX_A_SYMBOL).min((RESTORED_MAX / symbols).max(1));
     let mut waiting: Vec<KeptTick> = Vec::with_capacity(RESTORED_AT_ONCE);
     let count = reader.newest_per_symbol(ticks_max, &mut |tick| {
-        if symbols.is_empty() || symbols.iter().any(|symbol| symbol.as_str() == tick.symbol) {
-            waiting.push(tick.clone());
-        }
+        waiting.push(tick.clone());
         if waiting.len() >= RESTORED_AT_ONCE {
             append(shared, &waiting);
             waiting.clear();
@@ -100,6 +124,7 @@ pub(super) fn restore(url: &StoreUrl, symbols: &[Symbol], ticks_max: usize, shar
 }
 
 fn append(shared: &Shared, ticks: &[KeptTick]) {
+    let mut restored = 0;
     let mut book = shared.book();
     for tick in ticks {
         let (Some(symbol), Some(price), Some(timestamp)) =
@@ -110,10 +135,11 @@ fn append(shared: &Shared, ticks: &[KeptTick]) {
         let source = tick.source.as_deref().and_then(Name::new);
         let view = TickView { symbol, price, timestamp, size: tick.size, seq: tick.seq, source };
         // What is old came when it happened: it says nothing about how quick the feed is now.
-        book.append_view(&view, timestamp);
+        book.restore_view(&view, timestamp);
+        restored += 1;
     }
     book.settle();
     drop(book);
-    shared.restored().fetch_add(ticks.len() as u64, std::sync::atomic::Ordering::Relaxed);
+    shared.restored().fetch_add(restored, Ordering::Relaxed);
     shared.touch();
 }

@@ -37,6 +37,8 @@ pub struct StoreReport {
     pub duplicates: u64,
     /// Rows that were given up: more waited than may, or the end came first.
     pub dropped: u64,
+    /// Rows of a stream that the end came before: the next run reads them from there.
+    pub left: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
@@ -47,7 +49,7 @@ fn is_zero(count: &u64) -> bool {
 /// Figures of a whole run; `--stats json` prints them.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Well-formed ticks.
+    /// Well-formed ticks. With those that were restored, what the other figures add up to.
     pub received: u64,
     /// Ticks in memory at the end.
     pub kept: u64,
@@ -146,7 +148,7 @@ impl Report {
             store: shared.keeping().map(|keeping| {
                 let status = keeping.status();
                 let (written, duplicates, dropped) = (status.written, status.duplicates, status.dropped);
-                StoreReport { written, duplicates, dropped }
+                StoreReport { written, duplicates, dropped, left: keeping.left() }
             }),
             elapsed_s,
             latency_ms: meters.latency_report(),

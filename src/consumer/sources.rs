@@ -1,12 +1,16 @@
 //! Where ticks come from: one connection, or one for each shard of a cluster; channels, or streams.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{info, warn};
 
 use crate::bus::{
     BusError, Channel, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
@@ -14,12 +18,15 @@ use crate::bus::{
 };
 use crate::consumer::args::{Config, StreamConfig};
 use crate::consumer::ingest::{Ingest, Parcel};
-use crate::consumer::keeping::Keeping;
+use crate::consumer::keeping::{self, Keeping};
 use crate::consumer::shared::{Continuity, Shared};
-use crate::model::{Decoder, StreamId, write_fields};
+use crate::model::{Decoder, StreamId, Timestamp, write_fields};
 
 /// The field of an entry that holds a tick, or several, as JSON.
 const TICK_FIELD: &[u8] = b"tick";
+
+/// How long the start waits for the store: for where it ends, and for what it holds. The chart does not wait longer.
+const STORE_WAIT: Duration = Duration::from_secs(2);
 
 /// What one connection brings.
 enum Source {
@@ -37,19 +44,36 @@ pub(super) async fn read(
 ) -> Result<(), BusError> {
     let sources = sources(&config, &target);
     shared.expect_parts(sources.len());
+    // First up to where the store reaches, then what it holds: what another program commits in between is read twice
+    // and not passed over.
+    let ended = stopped(stop.clone());
+    let known = tokio::select! {
+        known = places(&sources, &config, &shared) => known,
+        () = ended => return Ok(()),
+    };
+    let ended = stopped(stop.clone());
+    tokio::select! {
+        () = restore(&config, &shared) => {}
+        () = ended => return Ok(()),
+    }
     // All shards belong to one member.
     let member = format!("member-{:08x}", rng.random::<u32>());
     let mut tasks = JoinSet::new();
     for (part, source) in sources.into_iter().enumerate() {
-        let decoder = Decoder::new(config.fields.clone());
-        let ingest = Ingest::new(Arc::clone(&shared), part, decoder, shared.keeping().cloned());
+        let keeping = shared.keeping().cloned();
+        let (config_of_it, shared) = (config.clone(), Arc::clone(&shared));
+        let ingest = move |keeping: Option<Arc<Keeping>>| {
+            Ingest::new(Arc::clone(&shared), part, Decoder::new(config_of_it.fields.clone()), keeping)
+        };
         let (target, stop, rng) = (target.clone(), stop.clone(), ChaCha8Rng::from_rng(&mut rng));
         match (source, config.stream.clone()) {
             (Source::Stream(name), Some(stream)) => {
-                tasks.spawn(read_stream(target, name, stream, member.clone(), ingest, stop, rng));
+                let place = known.as_ref().map_or(Kept::Unknown, |known| known.get(&name).copied().into());
+                let reading = Reading { target, name, config: stream, member: member.clone(), keeping, place };
+                tasks.spawn(read_stream(reading, ingest, stop, rng));
             }
             (Source::Channels(channels), _) => {
-                let mut ingest = ingest;
+                let mut ingest = ingest(keeping);
                 tasks.spawn(async move { subscribe(&target, &channels, &mut ingest, stop, rng).await });
             }
             // Sources are streams only where one is configured.
@@ -92,34 +116,119 @@ fn sources(config: &Config, target: &Target) -> Vec<Source> {
     }
 }
 
-async fn read_stream(
+/// Resolves when it is time to end.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody is left who could ask to stop, which is a stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Up to where the store has each stream; `None` where it is away and cannot say.
+async fn places(sources: &[Source], config: &Config, shared: &Shared) -> Option<HashMap<String, StreamId>> {
+    let in_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
+    let Some(keeping) = shared.keeping().filter(|_| !in_group) else { return Some(HashMap::new()) };
+    let asked = async {
+        let mut known = HashMap::new();
+        for source in sources {
+            if let Source::Stream(name) = source
+                && let Some(id) = keeping.checkpoint(name).await
+            {
+                known.insert(name.clone(), id);
+            }
+        }
+        known
+    };
+    timeout(STORE_WAIT, asked).await.ok()
+}
+
+/// Opens the chart on what the store holds, unless it is filled from further back in the stream anyway.
+async fn restore(config: &Config, shared: &Arc<Shared>) {
+    let Some(store) = &config.store else { return };
+    if config.stream.as_ref().is_some_and(|stream| stream.since.is_some()) {
+        return;
+    }
+    let (url, shared) = (store.url.clone(), Arc::clone(shared));
+    let ticks_max = super::history(config.history).ticks_max;
+    let restoring = tokio::task::spawn_blocking(move || match keeping::restore(&url, ticks_max, &shared) {
+        Ok(0) => {}
+        Ok(count) => info!("the chart opens on {count} ticks from {url}"),
+        Err(error) => warn!("the chart opens without what the store holds: {error}"),
+    });
+    if timeout(STORE_WAIT, restoring).await.is_err() {
+        info!("the store takes its time to read; what it holds will follow");
+    }
+}
+
+/// One stream, or one shard of one.
+struct Reading {
     target: Target,
     name: String,
     config: StreamConfig,
+    /// The member's name, if none was given.
     member: String,
-    ingest: Ingest,
+    keeping: Option<Arc<Keeping>>,
+    /// Up to where the store has it.
+    place: Kept,
+}
+
+/// What the store says of a stream.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    /// It is away and says nothing.
+    Unknown,
+    Nothing,
+    UpTo(StreamId),
+}
+
+impl From<Option<StreamId>> for Kept {
+    fn from(known: Option<StreamId>) -> Self {
+        known.map_or(Self::Nothing, Self::UpTo)
+    }
+}
+
+async fn read_stream(
+    reading: Reading,
+    ingest: impl Fn(Option<Arc<Keeping>>) -> Ingest + Send,
     stop: watch::Receiver<bool>,
-    rng: ChaCha8Rng,
+    mut rng: ChaCha8Rng,
 ) -> Result<(), BusError> {
+    let Reading { target, name, config, member, keeping, mut place } = reading;
     let group = config.group.clone().map(|group| Group {
         dead_letters: format!("{name}:dead"),
         name: group.name,
         member: group.member.unwrap_or(member),
         deliveries_max: group.deliveries_max,
     });
-    let mut since = config.since();
-    if let Some(keeping) = ingest.keeping.as_ref().filter(|_| group.is_none() && config.since.is_none()) {
-        let mut ended = stop.clone();
-        let known = tokio::select! {
-            known = keeping.checkpoint(&name) => known,
-            // Nobody is left who could ask to stop: a stop as well.
-            _ = ended.wait_for(|stop| *stop) => return Ok(()),
+    let mut following = Following { stream: name.clone(), since: config.since(), group };
+    let stream: Arc<str> = name.as_str().into();
+    if let (Kept::Unknown, Some(keeping)) = (place, &keeping) {
+        warn!("the store is away: what is read is shown and not kept until it says up to where it has the stream");
+        let mut viewer = StreamReader::new(ingest(None), Arc::clone(&stream), false);
+        let own_rng = ChaCha8Rng::from_rng(&mut rng);
+        place = tokio::select! {
+            known = keeping.checkpoint(&name) => known.into(),
+            ended = follow(&target, &following, &mut viewer, stop.clone(), own_rng) => return ended,
         };
-        since = known.map_or(since, Since::After);
     }
-    let mut reader = StreamReader::new(ingest, name.as_str().into(), group.is_some());
-    let following = Following { stream: name, since, group };
+    if let Kept::UpTo(id) = place {
+        following.since = not_beyond(config.since, id, Timestamp::now());
+    }
+    let mut reader = StreamReader::new(ingest(keeping), stream, following.group.is_some());
     follow(&target, &following, &mut reader, stop, rng).await
+}
+
+/// Where to begin so that the store, which ends at `id`, gets everything behind it.
+fn not_beyond(asked: Option<Since>, id: StreamId, now: Timestamp) -> Since {
+    let asked_id = match asked {
+        None => return Since::After(id),
+        Some(Since::Start) => return Since::Start,
+        Some(Since::At(at)) => at,
+        Some(Since::After(after)) => after,
+        Some(Since::Ago(time)) => {
+            let now_ms = (now.as_nanos() / 1_000_000) as u64;
+            StreamId { ms: now_ms.saturating_sub(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)), seq: 0 }
+        }
+    };
+    if asked_id <= id { asked.unwrap_or(Since::After(id)) } else { Since::After(id) }
 }
 
 /// Takes the entries of one stream.
@@ -218,4 +327,23 @@ fn payload<'a>(entry: &Entry<'a>, json: &mut Vec<u8>) -> Payload<'a> {
     let start = json.len();
     write_fields(json, &entry.fields);
     Payload::Written(start..json.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_misses_nothing_whatever_was_asked_for() {
+        let id = |ms| StreamId { ms, seq: 0 };
+        let now = Timestamp::from_nanos(100_000_000_000).unwrap();
+        let since = |asked, ms| not_beyond(asked, id(ms), now);
+        assert_eq!(since(None, 50_000), Since::After(id(50_000)));
+        assert_eq!(since(Some(Since::Start), 50_000), Since::Start);
+        let ago = Some(Since::Ago(Duration::from_secs(30)));
+        assert_eq!(since(ago, 50_000), Since::After(id(50_000)), "the store ends earlier");
+        assert_eq!(since(ago, 90_000), Since::Ago(Duration::from_secs(30)));
+        assert_eq!(since(Some(Since::At(id(7))), 6), Since::After(id(6)));
+        assert_eq!(since(Some(Since::At(id(7))), 7), Since::At(id(7)));
+    }
 }

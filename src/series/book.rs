@@ -190,6 +190,15 @@ impl Book {
         kept
     }
 
+    /// Takes in a tick of the past, as [`append_view`](Self::append_view) does, of which others in between may be left
+    /// out: what its number jumps over is no loss. Later ticks are held against its number all the same.
+    pub fn restore_view(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Appended {
+        let is_shared = std::mem::replace(&mut self.is_shared, true);
+        let restored = self.append_view(tick, arrival);
+        self.is_shared = is_shared;
+        restored
+    }
+
     /// Takes in a tick that came at `arrival`, with others as a rule: [`settle`](Self::settle) is to be called behind
     /// the last of them. An open gap ends here.
     #[inline]
@@ -237,10 +246,11 @@ impl Book {
             return false;
         }
         let start_ns = self.newest_ns.unwrap_or(time_ns);
-        let mark = self.gaps.mark_for(start_ns);
+        // A number that was never counted as lost is not to be healed either.
+        let mark = (!self.is_shared).then(|| self.gaps.mark_for(start_ns));
         match self.loss.observe(source, seq, time_ns, mark) {
             Verdict::Fresh { lost: 0 } | Verdict::Late { mark: None } => false,
-            Verdict::Fresh { .. } | Verdict::Late { .. } if self.is_shared => false,
+            Verdict::Fresh { .. } if self.is_shared => false,
             Verdict::Fresh { lost } => {
                 self.add_loss(lost, start_ns, time_ns);
                 false

@@ -41,7 +41,7 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone, Copy)]
 struct Hole {
     last: u64,
-    /// `None` for numbers before the first one heard: to start listening midway is no loss.
+    /// `None` for numbers before the first one heard, and such that others have: neither is a loss.
     mark: Option<u64>,
 }
 
@@ -67,11 +67,11 @@ impl Source {
         Self { name, next: seq.saturating_add(1), holes, oldest_ns: time_ns, newest_ns: time_ns, heard: 0 }
     }
 
-    fn observe(&mut self, seq: u64, time_ns: i64, mark: u64) -> Verdict {
+    fn observe(&mut self, seq: u64, time_ns: i64, mark: Option<u64>) -> Verdict {
         if seq >= self.next && seq - self.next <= JUMP_MAX {
             let lost = seq - self.next;
             if lost > 0 {
-                self.add_hole(self.next, Hole { last: seq - 1, mark: Some(mark) });
+                self.add_hole(self.next, Hole { last: seq - 1, mark });
             }
             self.next = seq.saturating_add(1);
             self.note_time(time_ns);
@@ -150,8 +150,8 @@ impl LossTracker {
         true
     }
 
-    /// Takes note of a tick. `mark` is what a loss found by it is recorded under.
-    pub(super) fn observe(&mut self, source: Name<'_>, seq: u64, time_ns: i64, mark: u64) -> Verdict {
+    /// Takes note of a tick. `mark` is what a loss found by it is recorded under, if it is one.
+    pub(super) fn observe(&mut self, source: Name<'_>, seq: u64, time_ns: i64, mark: Option<u64>) -> Verdict {
         self.heard += 1;
         if let Some(&place) = self.places.get(source.as_bytes()) {
             self.last = place;

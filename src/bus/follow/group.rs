@@ -6,7 +6,7 @@
 //! entry that was handed out too often, or cannot be understood, is moved to the dead letters with the reason, so that
 //! it holds nobody up. What the stream gave up before a member had dealt with it is counted.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -17,10 +17,12 @@ use tracing::{debug, warn};
 use crate::bus::cause::Cause;
 use crate::bus::dialogue::{ANSWER_TIMEOUT, Dialogue};
 use crate::bus::follow::entry::{Entry, first_id, of_stream};
+use crate::bus::follow::letter::DeadLetter;
 use crate::bus::follow::{
     Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Never, Reader, Since, begin, warn_trimmed,
 };
 use crate::bus::locate::Locator;
+use crate::bus::refusal::shown;
 use crate::bus::reply::Value;
 use crate::bus::session::{LinkState, Reached, Session, keep_up};
 use crate::bus::{BusError, Target};
@@ -41,6 +43,9 @@ const IDS_MAX: usize = 1_000;
 
 /// How long the server may hold a reading back while there is something to acknowledge.
 const BLOCK_SHORT: Duration = Duration::from_millis(50);
+
+/// Dead letters between two renewals of what is held: each takes two journeys there and back.
+const LETTERS_A_RENEWAL: usize = 64;
 
 /// How long leaving may take: users are promised an end within a second.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(400);
@@ -135,21 +140,26 @@ impl<R: Reader> Member<'_, R> {
         let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };
         self.join(&asks, &mut dialogue).await?;
         locator.confirm();
-        self.link.live(&dialogue, &self.following.stream);
-        self.reader.link(LinkState::Live);
         if let Some(id) = self.oversized.take() {
             self.forget(&asks, &mut dialogue, &[id]).await?;
             warn!("the entry {id} of {} is too long and was passed over", display_safe(asks.stream));
             self.reader.trimmed(1);
         }
         self.take_up(&asks, &mut dialogue).await?;
+        self.take_over(&asks, &mut dialogue).await?;
+        // Only now: what a member must be allowed to do has been done once.
+        self.link.live(&dialogue, &self.following.stream);
+        self.reader.link(LinkState::Live);
         let mut looked = Instant::now();
         loop {
             self.acknowledge(&asks, &mut dialogue).await?;
             if looked.elapsed() >= LOOK_EVERY {
                 looked = Instant::now();
                 self.renew(&asks, &mut dialogue).await?;
-                self.take_over(&asks, &mut dialogue).await?;
+                let has_room = timeout(Duration::ZERO, self.reader.room()).await.is_ok();
+                if has_room && self.held.len() < OUTSTANDING_MAX {
+                    self.take_over(&asks, &mut dialogue).await?;
+                }
             }
             if self.held.len() >= OUTSTANDING_MAX {
                 // It is no matter whether it was the store that moved or the time that passed.
@@ -187,7 +197,7 @@ impl<R: Reader> Member<'_, R> {
         }
     }
 
-    /// Takes up what was handed to this member in an earlier life, or on a connection that was lost.
+    /// Takes up what this member was handed in an earlier life, or on a connection that was lost.
     async fn take_up(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
         let mut from = StreamId::START;
         loop {
@@ -207,13 +217,13 @@ impl<R: Reader> Member<'_, R> {
             let Some((last, _)) = read.last() else { return Ok(()) };
             from = *last;
             let gone: Vec<StreamId> = read.iter().filter(|(_, entry)| entry.is_none()).map(|(id, _)| *id).collect();
-            let fresh = read.into_iter().filter_map(|(id, entry)| entry.filter(|_| !self.held.contains(&id)));
-            let mine: Vec<DeadLetter> = fresh.map(|entry| DeadLetter::of(&entry, "", 0)).collect();
+            let (held, fresh): (Vec<_>, Vec<_>) = read.into_iter().partition(|(id, _)| self.held.contains(id));
+            let mine: Vec<DeadLetter> =
+                fresh.iter().filter_map(|(_, entry)| Some(DeadLetter::of(entry.as_ref()?, "", 0))).collect();
+            let held: Vec<StreamId> = held.into_iter().map(|(id, _)| id).collect();
+            // To read them counts as handing them out, and nothing is wrong with them.
+            self.hold(asks, dialogue, &held, Some(1)).await?;
             let counts = self.deliveries(asks, dialogue, &mine).await?;
-            // To read one's own once more does not count as a delivery, and it is one: whoever goes down over an entry
-            // and comes back under its name would take it for ever.
-            self.count_delivery(asks, dialogue, &counts).await?;
-            let counts = counts.into_iter().map(|(id, count)| (id, count + 1)).collect();
             self.deal_with(asks, dialogue, &mine, &counts).await?;
             if !gone.is_empty() {
                 self.tell_trimmed(gone.len());
@@ -311,13 +321,27 @@ impl<R: Reader> Member<'_, R> {
             old.extend(&work.ids);
             work.renewed = now;
         }
-        for ids in old.chunks(IDS_MAX) {
+        self.hold(asks, dialogue, &old, None).await
+    }
+
+    /// Holds entries for this member anew; they count as handed out as often as is said, else as before.
+    async fn hold(
+        &mut self,
+        asks: &Asks<'_>,
+        dialogue: &mut Dialogue,
+        ids: &[StreamId],
+        deliveries: Option<u64>,
+    ) -> Result<(), Cause> {
+        for ids in ids.chunks(IDS_MAX) {
             let mut command = self.command("XCLAIM");
             command.arg(&self.group.member).arg(0);
             for id in ids {
                 command.arg(id.to_string());
             }
-            // Without JUSTID each renewal would count as a delivery.
+            if let Some(deliveries) = deliveries {
+                command.arg("RETRYCOUNT").arg(deliveries);
+            }
+            // Without JUSTID this would count as a delivery.
             command.arg("JUSTID");
             ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
         }
@@ -375,26 +399,6 @@ impl<R: Reader> Member<'_, R> {
         self.bury(asks, dialogue, &failed).await
     }
 
-    /// Counts one more delivery of each.
-    async fn count_delivery(
-        &mut self,
-        asks: &Asks<'_>,
-        dialogue: &mut Dialogue,
-        counts: &BTreeMap<StreamId, u64>,
-    ) -> Result<(), Cause> {
-        let distinct: BTreeSet<u64> = counts.values().copied().collect();
-        for count in distinct {
-            let ids: Vec<String> =
-                counts.iter().filter(|(_, own)| **own == count).map(|(id, _)| id.to_string()).collect();
-            for ids in ids.chunks(IDS_MAX) {
-                let mut command = self.command("XCLAIM");
-                command.arg(&self.group.member).arg(0).arg(ids).arg("RETRYCOUNT").arg(count + 1).arg("JUSTID");
-                ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// How often each entry that this member holds between the first and the last of `claimed` was handed out.
     async fn deliveries(
         &mut self,
@@ -418,13 +422,10 @@ impl<R: Reader> Member<'_, R> {
 
     /// Moves entries to the dead letters.
     async fn bury(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue, letters: &[DeadLetter]) -> Result<(), Cause> {
-        for letter in letters {
-            let mut transaction = redis::cmd("MULTI").get_packed_command();
-            let mut count = 1;
-            let mut add = |command: &redis::Cmd| {
-                transaction.extend(command.get_packed_command());
-                count += 1;
-            };
+        for (at, letter) in letters.iter().enumerate() {
+            if at % LETTERS_A_RENEWAL == LETTERS_A_RENEWAL - 1 {
+                self.renew(asks, dialogue).await?;
+            }
             let mut copy = redis::cmd("XADD");
             copy.arg(&self.group.dead_letters).arg("*");
             for (name, value) in &letter.fields {
@@ -432,20 +433,18 @@ impl<R: Reader> Member<'_, R> {
             }
             copy.arg("dead_id").arg(letter.id.to_string()).arg("dead_group").arg(&self.group.name);
             copy.arg("dead_reason").arg(letter.reason).arg("dead_deliveries").arg(letter.deliveries);
-            add(&copy);
-            add(self.command("XACK").arg(letter.id.to_string()));
-            add(&redis::cmd("EXEC"));
-            if asks.asking {
-                transaction = [redis::cmd("ASKING").get_packed_command(), transaction].concat();
-                count += 1;
-            }
-            let server = dialogue.endpoint().clone();
-            let answers = dialogue.ask_all(&transaction, count, ANSWER_TIMEOUT).await?;
-            let is_error = |answer: &&Value<'_>| matches!(answer, Value::Error(_));
-            if let Some(Value::Error(text)) = answers.iter().find(is_error) {
-                return Err(Cause::refused(&server, &String::from_utf8_lossy(text)));
-            }
+            let refusal = match asks.ask(dialogue, &copy, ANSWER_TIMEOUT).await? {
+                Value::Error(text) => Some(shown(&String::from_utf8_lossy(text))),
+                _ => None,
+            };
             let (id, letters) = (letter.id, display_safe(&self.group.dead_letters));
+            if let Some(refusal) = refusal {
+                // It stays pending and is tried again when its time comes; the others need not wait for it.
+                warn!("the entry {id} ({}) cannot be moved to {letters}: {refusal}", letter.reason);
+                continue;
+            }
+            // Only now: who dies in between leaves a second letter, and no entry that nobody has.
+            self.forget(asks, dialogue, &[letter.id]).await?;
             warn!("the entry {id} was moved to {letters}: {}", letter.reason);
         }
         Ok(())
@@ -456,7 +455,7 @@ impl<R: Reader> Member<'_, R> {
         self.reader.trimmed(count as u64);
     }
 
-    /// Acknowledges the last of what is dealt with, and leaves the group if nothing is left.
+    /// Acknowledges the last of what is dealt with.
     async fn leave(&mut self, locator: &mut Locator) -> Result<(), Cause> {
         while self.work.back().is_some_and(|work| work.ticket > self.reader.committed()) {
             self.reader.progress().await;
@@ -464,14 +463,9 @@ impl<R: Reader> Member<'_, R> {
         let mut dialogue = self.link.open(locator).await?;
         let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };
         self.acknowledge(&asks, &mut dialogue).await?;
-        let mut pending = self.command("XPENDING");
-        pending.arg("-").arg("+").arg(1).arg(&self.group.member);
-        if !ask(&asks, &mut dialogue, &pending, ANSWER_TIMEOUT).await?.list().is_empty() {
-            return Ok(());
-        }
-        let mut command = redis::cmd("XGROUP");
-        command.arg("DELCONSUMER").arg(asks.stream).arg(&self.group.name).arg(&self.group.member);
-        ask(&asks, &mut dialogue, &command, ANSWER_TIMEOUT).await.map(|_| ())
+        // The member's name stays in the group: to take it out would take out with it whatever the server has handed to
+        // the last connection before it noticed its end.
+        Ok(())
     }
 }
 
@@ -486,25 +480,5 @@ async fn ask<'d>(
     match asks.ask(dialogue, command, limit).await? {
         Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
         answer => Ok(answer),
-    }
-}
-
-/// An entry on its way to the dead letters.
-#[derive(Debug, Clone)]
-struct DeadLetter {
-    id: StreamId,
-    fields: Vec<(Vec<u8>, Vec<u8>)>,
-    reason: &'static str,
-    deliveries: u64,
-}
-
-impl DeadLetter {
-    fn of(entry: &Entry<'_>, reason: &'static str, deliveries: u64) -> Self {
-        let fields = entry.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-        Self { id: entry.id, fields, reason, deliveries }
-    }
-
-    fn entry(&self) -> Entry<'_> {
-        Entry { id: self.id, fields: self.fields.iter().map(|(name, value)| (&name[..], &value[..])).collect() }
     }
 }

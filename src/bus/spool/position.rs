@@ -70,10 +70,13 @@ impl Position {
 
     /// Notes the marks on disk.
     pub(super) fn save(&mut self) -> io::Result<()> {
-        self.turn += 1;
-        self.file.seek(SeekFrom::Start(self.turn % 2 * SLOT_BYTES as u64))?;
-        self.file.write_all(&slot(self.turn, self.marks))?;
-        self.file.sync_data()
+        // Until the write is known to be whole, the other copy is the good one, and is not written over.
+        let turn = self.turn + 1;
+        self.file.seek(SeekFrom::Start(turn % 2 * SLOT_BYTES as u64))?;
+        self.file.write_all(&slot(turn, self.marks))?;
+        self.file.sync_data()?;
+        self.turn = turn;
+        Ok(())
     }
 }
 

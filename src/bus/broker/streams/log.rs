@@ -260,7 +260,9 @@ impl Node {
     }
 
     fn bytes(&self) -> usize {
-        NODE_COST_BYTES + self.data.capacity() + self.slots.capacity() * SLOT_BYTES
+        // Names are shared with the nodes before; counted at each, for any of them may be the last one to hold them.
+        let names: usize = self.fields.iter().map(|field| size_of::<Box<[u8]>>() + field.len()).sum();
+        NODE_COST_BYTES + names + self.data.capacity() + self.slots.capacity() * SLOT_BYTES
     }
 
     fn has_fields_of(&self, pairs: Pairs<'_>) -> bool {
