@@ -188,6 +188,8 @@ struct Place {
     run: Option<String>,
     /// Something was read, in this run of ours or in one before it.
     has_read: bool,
+    /// There was no such stream at the last look, though there had been one.
+    was_gone: bool,
 }
 
 impl Place {
@@ -224,8 +226,13 @@ impl Place {
     fn look(&mut self, state: &State) -> u64 {
         let Some(cursor) = self.cursor else { return 0 };
         if state.last == StreamId::START {
-            // There is no such stream now.
+            // There is no such stream now. One that takes its place may have lower ids.
             self.tally = Tally::default();
+            self.was_gone = self.has_read;
+            return 0;
+        }
+        if std::mem::take(&mut self.was_gone) {
+            self.rewind(state);
             return 0;
         }
         if state.last < cursor {
@@ -279,9 +286,8 @@ impl<R: Reader> Stream<'_, R> {
         } else if self.place.run.is_some() && self.place.run != run && state.last != StreamId::START {
             self.place.rewind(&state);
         }
-        if state.last != StreamId::START {
-            self.place.run = run.or(self.place.run.take());
-        }
+        self.place.was_gone |= self.place.has_read && state.last == StreamId::START;
+        self.place.run = run.or(self.place.run.take());
         self.try_out(&asks, &mut dialogue).await?;
         locator.confirm();
         self.link.live(&dialogue, &self.following.stream);

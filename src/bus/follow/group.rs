@@ -6,7 +6,7 @@
 //! entry that was handed out too often, or cannot be understood, is moved to the dead letters with the reason, so that
 //! it holds nobody up. What the stream gave up before a member had dealt with it is counted.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use crate::bus::cause::Cause;
 use crate::bus::dialogue::{ANSWER_TIMEOUT, Dialogue};
-use crate::bus::follow::entry::{Entry, first_id, of_stream};
+use crate::bus::follow::entry::{Entry, of_stream};
 use crate::bus::follow::letter::DeadLetter;
 use crate::bus::follow::{
     Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Never, Reader, Since, begin, warn_trimmed,
@@ -197,9 +197,10 @@ impl<R: Reader> Member<'_, R> {
         }
     }
 
-    /// Takes up what this member was handed in an earlier life, or on a connection that was lost.
+    /// Takes up what this member was handed and does not hold: in an earlier life, on a connection that was lost, or
+    /// taken over from another. Looked up entry by entry, because each other way to ask for it counts as handing it out.
     async fn take_up(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
-        let mut from = StreamId::START;
+        let mut from = "-".to_owned();
         loop {
             loop {
                 let has_room = timeout(BLOCK_SHORT, self.reader.room()).await.is_ok();
@@ -209,27 +210,91 @@ impl<R: Reader> Member<'_, R> {
                     break;
                 }
             }
-            let mut command = redis::cmd("XREADGROUP");
-            command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
-            command.arg("COUNT").arg(self.link.entries_max()).arg("STREAMS").arg(asks.stream).arg(from.to_string());
-            let answer = self.ask_for_entries(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
-            let read: Vec<_> = of_stream(&answer).iter().filter_map(Entry::read).collect();
-            let Some((last, _)) = read.last() else { return Ok(()) };
-            from = *last;
-            let gone: Vec<StreamId> = read.iter().filter(|(_, entry)| entry.is_none()).map(|(id, _)| *id).collect();
-            let (held, fresh): (Vec<_>, Vec<_>) = read.into_iter().partition(|(id, _)| self.held.contains(id));
-            let mine: Vec<DeadLetter> =
-                fresh.iter().filter_map(|(_, entry)| Some(DeadLetter::of(entry.as_ref()?, "", 0))).collect();
-            let held: Vec<StreamId> = held.into_iter().map(|(id, _)| id).collect();
-            // To read them counts as handing them out, and nothing is wrong with them.
-            self.hold(asks, dialogue, &held, Some(1)).await?;
-            let counts = self.deliveries(asks, dialogue, &mine).await?;
-            self.deal_with(asks, dialogue, &mine, &counts).await?;
-            if !gone.is_empty() {
-                self.tell_trimmed(gone.len());
-                self.forget(asks, dialogue, &gone).await?;
+            let mut command = self.command("XPENDING");
+            command.arg(&from).arg("+").arg(self.link.entries_max()).arg(&self.group.member);
+            let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
+            let pending = answer.list().iter().filter_map(|pending| {
+                let [id, _, _, deliveries] = pending.list() else { return None };
+                Some((StreamId::from_bytes(id.text()?)?, deliveries.number()?))
+            });
+            let pending: Vec<(StreamId, u64)> = pending.collect();
+            let Some((last, _)) = pending.last() else { return Ok(()) };
+            from = format!("({last}");
+            let mine: BTreeMap<StreamId, u64> =
+                pending.into_iter().filter(|(id, _)| !self.held.contains(id)).map(|(id, n)| (id, n + 1)).collect();
+            if !mine.is_empty() {
+                self.deal_with(asks, dialogue, &mine).await?;
             }
         }
+    }
+
+    /// Hands on those of the entries that were not handed out too often, and buries the rest.
+    async fn deal_with(
+        &mut self,
+        asks: &Asks<'_>,
+        dialogue: &mut Dialogue,
+        deliveries: &BTreeMap<StreamId, u64>,
+    ) -> Result<(), Cause> {
+        let ids: Vec<StreamId> = deliveries.keys().copied().collect();
+        let found = self.look_up(asks, dialogue, &ids).await?;
+        let gone: Vec<StreamId> =
+            ids.iter().filter(|id| !found.iter().any(|letter| letter.id == **id)).copied().collect();
+        if !gone.is_empty() {
+            self.tell_trimmed(gone.len());
+            self.forget(asks, dialogue, &gone).await?;
+        }
+        let count = |id| deliveries.get(&id).copied().unwrap_or(1);
+        for n in deliveries.values().copied().collect::<BTreeSet<u64>>() {
+            let ids: Vec<StreamId> = found.iter().map(|letter| letter.id).filter(|id| count(*id) == n).collect();
+            self.hold(asks, dialogue, &ids, Some(n)).await?;
+        }
+        let (tired, fresh): (Vec<&DeadLetter>, Vec<&DeadLetter>) =
+            found.iter().partition(|letter| count(letter.id) > self.group.deliveries_max);
+        let fresh: Vec<Entry<'_>> = fresh.into_iter().map(DeadLetter::entry).collect();
+        let mut failed = self.hand_on(&fresh);
+        failed.extend(tired.into_iter().map(|letter| {
+            let deliveries = count(letter.id);
+            DeadLetter { reason: "handed out too often", deliveries, ..letter.clone() }
+        }));
+        self.bury(asks, dialogue, &failed).await
+    }
+
+    /// The entries of these ids, as far as the stream still holds them.
+    async fn look_up(
+        &mut self,
+        asks: &Asks<'_>,
+        dialogue: &mut Dialogue,
+        ids: &[StreamId],
+    ) -> Result<Vec<DeadLetter>, Cause> {
+        let mut commands = Vec::new();
+        for id in ids {
+            if asks.asking {
+                commands.extend(redis::cmd("ASKING").get_packed_command());
+            }
+            let mut command = redis::cmd("XRANGE");
+            command.arg(asks.stream).arg(id.to_string()).arg(id.to_string());
+            commands.extend(command.get_packed_command());
+        }
+        let count = if asks.asking { 2 * ids.len() } else { ids.len() };
+        if let Err(cause) = dialogue.send(&commands, count, ANSWER_TIMEOUT).await {
+            if matches!(cause, Cause::TooLong(_)) && !self.link.ask_for_less() {
+                self.oversized = ids.first().copied();
+            }
+            return Err(cause);
+        }
+        self.link.ask_for_more();
+        let server = dialogue.endpoint().clone();
+        let mut found = Vec::new();
+        for answer in dialogue.answers()? {
+            match answer {
+                Value::Error(text) => return Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
+                answer => found.extend(answer.list().iter().filter_map(|value| {
+                    let (_, entry) = Entry::read(value)?;
+                    Some(DeadLetter::of(&entry?, "", 0))
+                })),
+            }
+        }
+        Ok(found)
     }
 
     async fn read_new(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
@@ -238,33 +303,11 @@ impl<R: Reader> Member<'_, R> {
         command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
         command.arg("COUNT").arg(self.link.entries_max()).arg("BLOCK").arg(block.as_millis() as u64);
         command.arg("STREAMS").arg(asks.stream).arg(">");
-        let answer = self.ask_for_entries(asks, dialogue, &command, BLOCKED_ANSWER_MAX).await?;
+        // What is too long to be held together is handed out all the same: the next session takes it up bit by bit.
+        let answer = ask(asks, dialogue, &command, BLOCKED_ANSWER_MAX).await?;
         let entries: Vec<Entry<'_>> = of_stream(&answer).iter().filter_map(|value| Entry::read(value)?.1).collect();
         let failed = self.hand_on(&entries);
         self.bury(asks, dialogue, &failed).await
-    }
-
-    /// Asks for entries. Where they are too long together, the next session asks for less; where one alone is, it
-    /// passes it over.
-    async fn ask_for_entries<'d>(
-        &mut self,
-        asks: &Asks<'_>,
-        dialogue: &'d mut Dialogue,
-        command: &redis::Cmd,
-        limit: Duration,
-    ) -> Result<Value<'d>, Cause> {
-        let server = dialogue.endpoint().clone();
-        if let Err(cause) = asks.send(dialogue, command, limit).await {
-            if matches!(cause, Cause::TooLong(_)) && !self.link.ask_for_less() {
-                self.oversized = first_id(dialogue.heard(), StreamId::START);
-            }
-            return Err(cause);
-        }
-        self.link.ask_for_more();
-        match dialogue.last_answer()? {
-            Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
-            answer => Ok(answer),
-        }
     }
 
     /// Hands entries on; what will never be understood comes back, with the reason.
@@ -352,72 +395,19 @@ impl<R: Reader> Member<'_, R> {
     async fn take_over(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
         let mut command = self.command("XAUTOCLAIM");
         command.arg(&self.group.member).arg(IDLE_MAX.as_millis() as u64).arg(self.claim_from.to_string());
-        command.arg("COUNT").arg(self.link.entries_max().min(IDS_MAX));
-        let answer = self.ask_for_entries(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
+        command.arg("COUNT").arg(IDS_MAX).arg("JUSTID");
+        let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
         let [next, claimed, rest @ ..] = answer.list() else { return Ok(()) };
         self.claim_from = next.text().and_then(StreamId::from_bytes).unwrap_or_default();
-        let gone = rest.first().map_or(0, |gone| gone.list().len());
-        // Before Redis 7 what is gone stands among the claimed, as nothing.
-        let entries: Vec<Entry<'_>> = claimed
-            .list()
-            .iter()
-            .filter_map(|value| Entry::read(value)?.1)
-            .filter(|entry| !self.held.contains(&entry.id))
-            .collect();
-        if entries.is_empty() {
-            if gone > 0 {
-                self.tell_trimmed(gone);
-            }
-            return Ok(());
-        }
-        debug!("took over {} entries that another member had left", entries.len());
-        let owned: Vec<DeadLetter> = entries.iter().map(|entry| DeadLetter::of(entry, "", 0)).collect();
-        let counts = self.deliveries(asks, dialogue, &owned).await?;
+        let (claimed, gone) = (claimed.list().len(), rest.first().map_or(0, |gone| gone.list().len()));
         if gone > 0 {
             self.tell_trimmed(gone);
         }
-        self.deal_with(asks, dialogue, &owned, &counts).await
-    }
-
-    /// Hands on what was not handed out too often, and buries the rest.
-    async fn deal_with(
-        &mut self,
-        asks: &Asks<'_>,
-        dialogue: &mut Dialogue,
-        claimed: &[DeadLetter],
-        counts: &BTreeMap<StreamId, u64>,
-    ) -> Result<(), Cause> {
-        let count = |id| counts.get(&id).copied().unwrap_or(0);
-        let (tired, fresh): (Vec<&DeadLetter>, Vec<&DeadLetter>) =
-            claimed.iter().partition(|letter| count(letter.id) > self.group.deliveries_max);
-        let fresh: Vec<Entry<'_>> = fresh.into_iter().map(DeadLetter::entry).collect();
-        let mut failed = self.hand_on(&fresh);
-        failed.extend(tired.into_iter().map(|letter| {
-            let deliveries = count(letter.id);
-            DeadLetter { reason: "handed out too often", deliveries, ..letter.clone() }
-        }));
-        self.bury(asks, dialogue, &failed).await
-    }
-
-    /// How often each entry that this member holds between the first and the last of `claimed` was handed out.
-    async fn deliveries(
-        &mut self,
-        asks: &Asks<'_>,
-        dialogue: &mut Dialogue,
-        claimed: &[DeadLetter],
-    ) -> Result<BTreeMap<StreamId, u64>, Cause> {
-        let (Some(first), Some(last)) = (claimed.first(), claimed.last()) else { return Ok(BTreeMap::new()) };
-        let mut command = self.command("XPENDING");
-        // All that this member holds between the two is looked at.
-        command.arg(first.id.to_string()).arg(last.id.to_string()).arg(OUTSTANDING_MAX + IDS_MAX);
-        command.arg(&self.group.member);
-        let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
-        let counts = answer.list().iter().filter_map(|pending| {
-            let [id, _, _, deliveries] = pending.list() else { return None };
-            Some((StreamId::from_bytes(id.text()?)?, deliveries.number()?))
-        });
-        let claimed: HashSet<StreamId> = claimed.iter().map(|letter| letter.id).collect();
-        Ok(counts.filter(|(id, _)| claimed.contains(id)).collect())
+        if claimed == 0 {
+            return Ok(());
+        }
+        debug!("took over {claimed} entries that another member had left");
+        self.take_up(asks, dialogue).await
     }
 
     /// Moves entries to the dead letters.
