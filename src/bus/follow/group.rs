@@ -198,7 +198,7 @@ impl<R: Reader> Member<'_, R> {
     }
 
     /// Takes up what this member was handed and does not hold: in an earlier life, on a connection that was lost, or
-    /// taken over from another. Looked up entry by entry, because each other way to ask for it counts as handing it out.
+    /// taken over from another. Looked up entry by entry: each other way to ask counts as handing out.
     async fn take_up(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
         let mut from = "-".to_owned();
         loop {
@@ -237,8 +237,8 @@ impl<R: Reader> Member<'_, R> {
     ) -> Result<(), Cause> {
         let ids: Vec<StreamId> = deliveries.keys().copied().collect();
         let found = self.look_up(asks, dialogue, &ids).await?;
-        let gone: Vec<StreamId> =
-            ids.iter().filter(|id| !found.iter().any(|letter| letter.id == **id)).copied().collect();
+        let there: HashSet<StreamId> = found.iter().map(|letter| letter.id).collect();
+        let gone: Vec<StreamId> = ids.into_iter().filter(|id| !there.contains(id)).collect();
         if !gone.is_empty() {
             self.tell_trimmed(gone.len());
             self.forget(asks, dialogue, &gone).await?;
