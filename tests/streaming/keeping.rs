@@ -77,3 +77,28 @@ fn a_store_that_cannot_be_used_is_said_at_once() {
     let ended = super::bench::reader(&url(redis.port), &["--store", &store]).run(LIMIT).expect_code(2);
     assert!(ended.stderr.contains("letter.txt"), "{ended:?}");
 }
+
+#[test]
+fn what_is_not_shown_is_kept_and_is_no_loss_in_the_next_run() {
+    let redis = RedisServer::start();
+    let mut connection = connect(&url(redis.port));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ticks.db");
+    let store = format!("sqlite:{}", file.display());
+    for round in 0..3 {
+        add(&mut connection, "p", round * 300 + 1..=(round + 1) * 300);
+        let consumer = reading(&url(redis.port), &["--store", &store, "--symbols", "A"]);
+        wait_until("all rows", LIMIT, || count(&file) == (round + 1) * 300);
+        let report = stop(consumer);
+        assert_figures(&report, &[("lost", 0), ("duplicates", 0), ("kept", (round + 1) * 100)]);
+    }
+    // From further back than the store needs: it has nothing twice, and passes nothing over.
+    add(&mut connection, "p", 901..=1_000);
+    let consumer = reading(&url(redis.port), &["--store", &store, "--since", "start"]);
+    wait_until("all rows", LIMIT, || count(&file) == 1_000);
+    let mut consumer = consumer;
+    wait_for_ticks(&mut consumer, 1_000);
+    let report = stop(consumer);
+    assert_figures(&report, &[("lost", 0), ("received", 1_000), ("kept", 1_000)]);
+    assert_figures(&report["store"], &[("written", 100), ("duplicates", 900), ("dropped", 0)]);
+}
