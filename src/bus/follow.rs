@@ -16,6 +16,7 @@ pub use entry::Entry;
 pub use group::Group;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -253,15 +254,9 @@ struct Stream<'a, R> {
     link: Connected,
 }
 
-/// What a session that only ends by a cause comes to otherwise.
-enum Never {}
-
 impl<R: Reader> Session for Stream<'_, R> {
-    async fn run(&mut self, locator: &mut Locator) -> Cause {
-        match self.read(locator).await {
-            Ok(never) => match never {},
-            Err(cause) => cause,
-        }
+    async fn run(&mut self, locator: &mut Locator) -> Result<Infallible, Cause> {
+        self.read(locator).await
     }
 
     fn take_reached(&mut self) -> Reached {
@@ -274,7 +269,7 @@ impl<R: Reader> Session for Stream<'_, R> {
 }
 
 impl<R: Reader> Stream<'_, R> {
-    async fn read(&mut self, locator: &mut Locator) -> Result<Never, Cause> {
+    async fn read(&mut self, locator: &mut Locator) -> Result<Infallible, Cause> {
         let mut dialogue = self.link.open(locator).await?;
         let run = run_of(&mut dialogue).await?;
         let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };

@@ -1,5 +1,6 @@
 //! Coming back: one flat loop around sessions of any kind, each of which ends with a cause.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -43,8 +44,8 @@ pub(super) struct Reached {
 
 /// What is kept up.
 pub(super) trait Session: Send {
-    /// Connects and delivers until something ends it.
-    fn run(&mut self, locator: &mut Locator) -> impl Future<Output = Cause> + Send;
+    /// Connects and delivers until something ends it: there is no end but by a cause.
+    fn run(&mut self, locator: &mut Locator) -> impl Future<Output = Result<Infallible, Cause>> + Send;
 
     /// How far the last [`run`](Self::run) came; forgotten with this.
     fn take_reached(&mut self) -> Reached;
@@ -70,10 +71,10 @@ pub(super) async fn keep_up(
     session.link(LinkState::Connecting);
     let outcome = loop {
         let begun = Instant::now();
-        let cause = tokio::select! {
+        let Err(cause) = tokio::select! {
             biased;
             () = stopped(shutdown) => break Ok(()),
-            cause = session.run(&mut locator) => cause,
+            ended = session.run(&mut locator) => ended,
         };
         let Reached { live_since, has_delivered } = session.take_reached();
         was_live |= live_since.is_some();

@@ -10,6 +10,7 @@ mod delivery;
 pub use channel::Channel;
 pub use delivery::{Delivery, Incoming};
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
@@ -92,24 +93,17 @@ struct Subscription<'a, F> {
 }
 
 impl<F: Feed> Session for Subscription<'_, F> {
-    async fn run(&mut self, locator: &mut Locator) -> Cause {
+    async fn run(&mut self, locator: &mut Locator) -> Result<Infallible, Cause> {
         self.buffer.clear();
-        let ended = async {
-            let endpoint = locator.locate().await?;
-            let mut stream = socket::connect(&endpoint).await.map_err(|error| Cause::unreachable(&endpoint, &error))?;
-            self.enter(&endpoint, &mut *stream).await?;
-            locator.confirm();
-            info!("subscribed at {endpoint}");
-            self.asked_for_tls = true;
-            self.live_since = Some(Instant::now());
-            self.feed.link(LinkState::Live);
-            Err(self.deliver(&endpoint, &mut *stream).await)
-        };
-        let ended: Result<Never, Cause> = ended.await;
-        match ended {
-            Ok(never) => match never {},
-            Err(cause) => cause,
-        }
+        let endpoint = locator.locate().await?;
+        let mut stream = socket::connect(&endpoint).await.map_err(|error| Cause::unreachable(&endpoint, &error))?;
+        self.enter(&endpoint, &mut *stream).await?;
+        locator.confirm();
+        info!("subscribed at {endpoint}");
+        self.asked_for_tls = true;
+        self.live_since = Some(Instant::now());
+        self.feed.link(LinkState::Live);
+        Err(self.deliver(&endpoint, &mut *stream).await)
     }
 
     fn take_reached(&mut self) -> Reached {
@@ -120,9 +114,6 @@ impl<F: Feed> Session for Subscription<'_, F> {
         self.feed.link(state);
     }
 }
-
-/// What a session that only ends by a cause comes to otherwise.
-enum Never {}
 
 impl<F: Feed> Subscription<'_, F> {
     /// Logs in and subscribes.

@@ -7,6 +7,7 @@
 //! it holds nobody up. What the stream gave up before a member had dealt with it is counted.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -18,9 +19,7 @@ use crate::bus::cause::Cause;
 use crate::bus::dialogue::{ANSWER_TIMEOUT, Dialogue};
 use crate::bus::follow::entry::{Entry, of_stream};
 use crate::bus::follow::letter::DeadLetter;
-use crate::bus::follow::{
-    Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Never, Reader, Since, begin, warn_trimmed,
-};
+use crate::bus::follow::{Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Reader, Since, begin, warn_trimmed};
 use crate::bus::locate::Locator;
 use crate::bus::refusal::shown;
 use crate::bus::reply::Value;
@@ -118,11 +117,8 @@ struct Member<'a, R> {
 }
 
 impl<R: Reader> Session for Member<'_, R> {
-    async fn run(&mut self, locator: &mut Locator) -> Cause {
-        match self.read(locator).await {
-            Ok(never) => match never {},
-            Err(cause) => cause,
-        }
+    async fn run(&mut self, locator: &mut Locator) -> Result<Infallible, Cause> {
+        self.read(locator).await
     }
 
     fn take_reached(&mut self) -> Reached {
@@ -135,7 +131,7 @@ impl<R: Reader> Session for Member<'_, R> {
 }
 
 impl<R: Reader> Member<'_, R> {
-    async fn read(&mut self, locator: &mut Locator) -> Result<Never, Cause> {
+    async fn read(&mut self, locator: &mut Locator) -> Result<Infallible, Cause> {
         let mut dialogue = self.link.open(locator).await?;
         let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };
         self.join(&asks, &mut dialogue).await?;

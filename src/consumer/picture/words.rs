@@ -71,7 +71,11 @@ impl Picture {
         }
         figures.push((alarming(counters.lost), format!("lost {}", format::count(counters.lost))));
         figures.push((alarming(rejected), format!("rejected {}", format::count(rejected))));
-        figures.extend(shared.keeping().map(|keeping| store_figure(&keeping.status())));
+        if let Some((tone, store)) = shared.keeping().map(|keeping| store_figure(&keeping.status())) {
+            // What is wrong comes before what is well: a narrow window has no room for all.
+            let at = if tone == Tone::Good { figures.len() } else { 0 };
+            figures.insert(at, (tone, store));
+        }
         let seldom = [
             (shared.trimmed().load(Ordering::Relaxed), "trimmed"),
             (shared.failed().load(Ordering::Relaxed), "dead letters"),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
+use tracing::{info, warn};
 
 use crate::model::StreamId;
 
@@ -204,7 +205,15 @@ impl Queue {
     }
 
     pub(super) fn set_trouble(&self, cause: String) {
-        self.lock().trouble = Some(cause);
+        let mut state = self.lock();
+        let is_news = state.trouble.as_ref() != Some(&cause);
+        let told = if is_news { format!("the store fails: {cause}; ticks wait for it") } else { String::new() };
+        state.trouble = Some(cause);
+        drop(state);
+        if is_news {
+            // Outside the lock: a terminal may take its time.
+            warn!("{told}");
+        }
     }
 
     /// What the store was in trouble with, if it was, is over.
@@ -226,8 +235,11 @@ impl Queue {
         state.tally.written += tally.written;
         state.tally.duplicates += tally.duplicates;
         state.commits += 1;
-        state.trouble = None;
+        let was_in_trouble = state.trouble.take().is_some();
         drop(state);
+        if was_in_trouble {
+            info!("the store keeps ticks again");
+        }
         if let Some(last) = batches.last() {
             self.committed.send_replace(last.ticket);
         }
