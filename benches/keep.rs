@@ -48,6 +48,7 @@ fn batches(symbols: usize) -> Vec<KeptBatch> {
             source: Some("p-4f21a".into()),
             seq: Some(seq),
             id: Some(StreamId { ms: (time_ns / 1_000_000) as u64, seq: seq % 100 }),
+            outlier: false,
         }
     };
     let batch = |ticket| {
@@ -117,7 +118,7 @@ fn copy_text(batches: &[KeptBatch]) -> String {
         let (time_ns, price, size) = (tick.time_ns, tick.price, tick.size.unwrap_or(0.0));
         writeln!(
             text,
-            "{time_ns}\t{seq}\t0\t{price}\t{n}\t{size}\t\\N\t{}\t{}\t{symbol_id}\t1\t0\t\\N\t1",
+            "{time_ns}\t{seq}\t0\t{price}\t{n}\t{size}\t\\N\t{}\t{}\t{symbol_id}\t1\t0\t\\N\t1\t\\N",
             id.ms, id.seq
         )
         .expect("a text grows");

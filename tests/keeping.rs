@@ -12,6 +12,7 @@ mod support {
 mod kept {
     use super::support;
 
+    pub mod cleaning;
     pub mod files;
     pub mod full;
     pub mod killed;

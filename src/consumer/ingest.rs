@@ -142,6 +142,7 @@ fn kept(tick: &TickView<'_>, id: Option<StreamId>) -> KeptTick {
         source: tick.source.map(|source| source.as_str().into()),
         seq: tick.seq,
         id,
+        outlier: false,
     }
 }
 

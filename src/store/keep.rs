@@ -24,7 +24,9 @@
 //! | `streams` | names, and up to where each stream is kept |
 //! | `writers` | PostgreSQL only: each writer's last transaction, to know one whose answer was lost |
 //! | `meta` | the schema's version (in SQLite: `PRAGMA user_version`), and that the tables are ours |
-//! | `ticks_view`, `bars_1m` | views for people: ticks with names and times as text; bars of a minute |
+//! | `ticks_view` | a view for people: ticks with names, and times as text |
+//! | `ticks_late` | a view of the ticks that came after a later one of their symbol, and how much after |
+//! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars (open, high, low, close, volume), without outliers |
 
 mod backend;
 mod names;
@@ -75,6 +77,8 @@ pub struct KeptTick {
     pub seq: Option<u64>,
     /// The entry of the stream that brought it. Ticks of one entry stand side by side in one batch.
     pub id: Option<StreamId>,
+    /// A filter took its price for a slip of the finger. It is kept all the same, and bars are made without it.
+    pub outlier: bool,
 }
 
 /// Ticks that are committed together with the place in the stream up to which they reach.

@@ -48,7 +48,7 @@ fn a_store_of_the_first_version_is_read_as_it_is_and_brought_up_to_date() {
     keeper.offer(heard(&[old, numbered("p", 2, 1, 2.5)]));
     let status = keeper.close(LIMIT);
     assert_eq!((status.written, status.duplicates), (1, 1));
-    assert_eq!(place.sql("PRAGMA user_version"), "2");
+    assert_eq!(place.sql("PRAGMA user_version"), "3");
     assert_eq!(place.sql("SELECT symbol, open, close, count FROM bars_1m"), "AAPL|1.5|2.5|2");
 }
 
@@ -56,11 +56,12 @@ fn a_store_of_the_first_version_is_read_as_it_is_and_brought_up_to_date() {
 fn a_server_store_of_the_first_version_is_brought_up_to_date() {
     let place = Place::server();
     place.keep(vec![heard(&[numbered("p", 1, 0, 1.5)])]);
-    place.sql("DROP VIEW bars_1m, ticks_view");
+    place.sql("DROP VIEW bars_1s, bars_1m, bars_5m, bars_1h, bars_1d, ticks_view, ticks_late");
+    place.sql("ALTER TABLE ticks DROP COLUMN flags");
     place.sql("UPDATE meta SET value = '1' WHERE key = 'tickscope_version'");
     assert_eq!(place.ticks().len(), 1);
     assert_eq!(place.keep(vec![heard(&[numbered("p", 1, 0, 1.5)])]).duplicates, 1);
-    assert_eq!(place.sql("SELECT value FROM meta"), "2");
+    assert_eq!(place.sql("SELECT value FROM meta"), "3");
     assert_eq!(place.sql("SELECT symbol, open, count FROM bars_1m"), "AAPL|1.5|1");
 }
 
@@ -73,8 +74,8 @@ fn a_newer_store_is_refused_with_both_versions_and_left_alone() {
         let config = KeepConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 9 };
         for error in [Keeper::open(config).unwrap_err(), StoreReader::open(&place.url).unwrap_err()] {
             let text = error.to_string();
-            assert!(matches!(error, KeepError::Newer { found: 7, known: 2, .. }), "{text}");
-            assert!(text.contains("version 7") && text.contains("up to 2") && !text.contains("s3cr"), "{text}");
+            assert!(matches!(error, KeepError::Newer { found: 7, known: 3, .. }), "{text}");
+            assert!(text.contains("version 7") && text.contains("up to 3") && !text.contains("s3cr"), "{text}");
         }
         assert_eq!(place.sql("SELECT count(*) FROM ticks"), "1");
     });

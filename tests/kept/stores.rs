@@ -133,7 +133,7 @@ fn sqlite(path: &PathBuf, sql: &str) -> String {
 /// A tick with nothing but what every tick has, `ms` milliseconds after the start.
 pub fn bare(symbol: &str, ms: i64, price: f64) -> KeptTick {
     let time_ns = START_NS + ms * 1_000_000;
-    KeptTick { symbol: symbol.into(), time_ns, price, size: None, source: None, seq: None, id: None }
+    KeptTick { symbol: symbol.into(), time_ns, price, size: None, source: None, seq: None, id: None, outlier: false }
 }
 
 /// The same with a source and a running number.

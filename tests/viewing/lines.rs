@@ -48,6 +48,7 @@ fn lines_lie_where_the_transform_says_and_nothing_leaves_the_plot() {
 #[test]
 fn a_light_window_has_the_palette_for_light_grounds() {
     let mut scope = Scope::open_with(SIZE, &["--theme", "light"]);
+    scope.mouse_away();
     scope.publish(&[("A", 0.0, 100.0), ("A", 40.0, 100.0), ("B", 0.0, 90.0), ("B", 40.0, 90.0)]);
     let view = scope.view(40.0, SPAN_NS, (90.0, 100.0));
     let middle = view.x(at_ns(20.3)) as usize;
@@ -56,12 +57,14 @@ fn a_light_window_has_the_palette_for_light_grounds() {
         let plot = area(Frame::new(SIZE).plot);
         inked(picture, (middle, plot.1, 1, plot.3), colour, LIGHT.ground)
     };
-    let picture = scope.when("both lines", |picture| !rows(0, picture).is_empty() && !rows(1, picture).is_empty());
-    for (index, price) in [(0, 100.0), (1, 90.0)] {
-        for (_, y) in rows(index, &picture) {
-            assert!((y as f64 + 0.5 - view.y(price)).abs() <= 1.5, "row {y}, not {}", view.y(price));
-        }
-    }
+    // A frame may be drawn between the first and the last of these ticks: its only line lies elsewhere.
+    let picture = scope.when("both lines, and nothing else of their colours", |picture| {
+        [(0, 100.0), (1, 90.0)].into_iter().all(|(index, price)| {
+            let ink = rows(index, picture);
+            let is_near = |(_, y): &(usize, usize)| (*y as f64 + 0.5 - view.y(price)).abs() <= 1.5;
+            !ink.is_empty() && ink.iter().all(is_near)
+        })
+    });
     assert_eq!(rgb(picture.at(3, 300)), LIGHT.ground);
     assert_eq!(rgb(picture.at(3, 3)), LIGHT.strip);
     scope.quit();

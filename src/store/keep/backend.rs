@@ -88,6 +88,14 @@ pub(super) struct Row {
     pub(super) id: Option<(i64, i64)>,
 }
 
+/// In `flags`: a filter took the price for a slip of the finger. Where no bit is set, there is no number.
+pub(super) const OUTLIER: i16 = 1;
+
+/// A tick's `flags`.
+pub(super) fn flags(tick: &KeptTick) -> Option<i16> {
+    tick.outlier.then_some(OUTLIER)
+}
+
 /// Makes rows of a batch's ticks, one after another.
 pub(super) struct RowMaker {
     id: Option<StreamId>,
@@ -140,7 +148,7 @@ mod tests {
     const BOTH: Numbers = Numbers { symbol: 1, source: Some(2), stream: Some(3) };
 
     fn tick(seq: Option<u64>, id: Option<StreamId>) -> KeptTick {
-        KeptTick { symbol: "A".into(), time_ns: 5, price: 1.0, size: None, source: None, seq, id }
+        KeptTick { symbol: "A".into(), time_ns: 5, price: 1.0, size: None, source: None, seq, id, outlier: false }
     }
 
     #[test]

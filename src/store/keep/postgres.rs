@@ -18,7 +18,7 @@ use tokio_postgres::{Error, Transaction};
 
 use crate::model::StreamId;
 
-use super::backend::{Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble};
+use super::backend::{Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble, flags};
 use super::names::{Directory, Names};
 use super::url::PostgresUrl;
 use super::{KeptBatch, KeptTick};
@@ -34,9 +34,9 @@ const N_STEP: i64 = 1 << 24;
 
 /// The columns of `ticks` in the order in which they are written.
 const COLUMNS: &str =
-    "time_ns, major, minor, price, n, size, seq, id_ms, id_seq, symbol_id, origin, part, source_id, stream_id";
+    "time_ns, major, minor, price, n, size, seq, id_ms, id_seq, symbol_id, origin, part, source_id, stream_id, flags";
 
-const TYPES: [Type; 14] = [
+const TYPES: [Type; 15] = [
     Type::INT8,
     Type::INT8,
     Type::INT8,
@@ -51,6 +51,7 @@ const TYPES: [Type; 14] = [
     Type::INT4,
     Type::INT4,
     Type::INT4,
+    Type::INT2,
 ];
 
 /// An open connection.
@@ -273,6 +274,7 @@ impl Plan<'_> {
                     &row.part,
                     &row.source_id,
                     &row.stream_id,
+                    &flags(tick),
                 ])
                 .await?;
         }

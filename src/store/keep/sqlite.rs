@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement, T
 
 use crate::model::StreamId;
 
-use super::backend::{Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble};
+use super::backend::{Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble, flags};
 use super::names::{Directory, Names};
 use super::url::shown_path;
 use super::{KeepError, KeptBatch, KeptTick};
@@ -35,8 +35,8 @@ const CHECKPOINT_PAGES: i32 = 2_000;
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
 const INSERT: &str = "INSERT OR IGNORE INTO ticks \
-    (symbol_id, time_ns, origin, major, minor, part, price, n, size, source_id, seq, stream_id, id_ms, id_seq) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    (symbol_id, time_ns, origin, major, minor, part, price, n, size, source_id, seq, stream_id, id_ms, id_seq, flags) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 
 /// An open file.
 pub(super) struct SqliteStore {
@@ -194,6 +194,7 @@ fn insert_row(insert: &mut Statement<'_>, tick: &KeptTick, row: &Row) -> rusqlit
     insert.raw_bind_parameter(12, row.stream_id)?;
     insert.raw_bind_parameter(13, row.id.map(|(ms, _)| ms))?;
     insert.raw_bind_parameter(14, row.id.map(|(_, seq)| seq))?;
+    insert.raw_bind_parameter(15, flags(tick))?;
     Ok(insert.raw_execute()?.min(1) as u64)
 }
 

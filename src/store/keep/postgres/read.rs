@@ -14,8 +14,14 @@ use crate::store::keep::{KeepError, KeptTick};
 use super::link::{Failure, Link, unescape};
 use super::schema;
 
-const BLOCK: &str = "SELECT time_ns, origin, major, price, n, size, source_id, seq, id_ms, id_seq FROM ticks \
-    WHERE symbol_id = $1 AND time_ns BETWEEN $2 AND $3 ORDER BY time_ns LIMIT $4";
+/// A range of a symbol's rows. A store of a version without flags is read without them.
+fn block_sql(version: i64) -> String {
+    let flags = if version < schema::FLAGS_SINCE { "NULL::smallint" } else { "flags" };
+    format!(
+        "SELECT time_ns, origin, major, price, n, size, source_id, seq, id_ms, id_seq, {flags} FROM ticks \
+         WHERE symbol_id = $1 AND time_ns BETWEEN $2 AND $3 ORDER BY time_ns LIMIT $4"
+    )
+}
 
 /// A connection for reading.
 pub(in crate::store::keep) struct PostgresSource {
@@ -41,10 +47,11 @@ impl PostgresSource {
             OpenError::Away(cause) => KeepError::Read { store: url.to_string(), cause },
         };
         let mut link = Link::open(url, "tickscope reader").map_err(failed)?;
-        if schema::check(&mut link, url).map_err(failed)? == 0 {
+        let version = schema::check(&mut link, url).map_err(failed)?;
+        if version == 0 {
             return Err(KeepError::Foreign { store: url.to_string(), cause: "it is empty".to_owned() });
         }
-        let block = link.run(async |client| client.prepare(BLOCK).await);
+        let block = link.run(async |client| client.prepare(&block_sql(version)).await);
         let block = block.map_err(|failure| failed(failure.at_open(url)))?;
         Ok(Self { link, block, sources: HashMap::default() })
     }
@@ -73,18 +80,20 @@ impl PostgresSource {
         ids.sort_unstable();
         ids.dedup();
         self.learn_sources(ids)?;
-        let read = rows.into_iter().map(|(row, time_ns, price, size)| {
+        let read = rows.into_iter().map(|(row, time_ns, price, size, outlier)| {
             let (source_id, seq) = row.source_and_seq();
             let source = source_id.and_then(|id| self.sources.get(&id).cloned());
             let id = row.stream_entry();
-            let tick = KeptTick { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id };
+            let tick =
+                KeptTick { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id, outlier };
             Read { n: row.n, tick }
         });
         Ok(read.collect())
     }
 }
 
-fn parse(row: &Row, symbol_id: i32) -> Result<(backend::Row, i64, f64, Option<f64>), Error> {
+/// The row, and the tick's time, price, size, and whether it is an outlier.
+fn parse(row: &Row, symbol_id: i32) -> Result<(backend::Row, i64, f64, Option<f64>, bool), Error> {
     let (id_ms, id_seq): (Option<i64>, Option<i64>) = (row.try_get(8)?, row.try_get(9)?);
     let key = backend::Row {
         symbol_id,
@@ -98,7 +107,8 @@ fn parse(row: &Row, symbol_id: i32) -> Result<(backend::Row, i64, f64, Option<f6
         stream_id: None,
         id: id_ms.zip(id_seq),
     };
-    Ok((key, row.try_get(0)?, row.try_get(3)?, row.try_get(5)?))
+    let flags = row.try_get::<_, Option<i16>>(10)?.unwrap_or(0);
+    Ok((key, row.try_get(0)?, row.try_get(3)?, row.try_get(5)?, flags & backend::OUTLIER != 0))
 }
 
 impl Source for PostgresSource {

@@ -9,7 +9,7 @@ use crate::store::keep::url::PostgresUrl;
 use super::link::{Failure, Link};
 
 /// What each step adds; the first makes version 1 of an empty database.
-const STEPS: [&str; 2] = [TABLES, VIEWS];
+const STEPS: [&str; 3] = [TABLES, VIEWS, CLEANING];
 
 /// The version of the schema that this program makes.
 const VERSION: i64 = STEPS.len() as i64;
@@ -93,6 +93,72 @@ SELECT symbols.name AS symbol,
 FROM bars JOIN symbols ON symbols.id = bars.symbol_id;
 ";
 
+/// Bars of a length, made of all ticks but outliers. A bar's open and close are the first and the last tick by time,
+/// then by arrival.
+macro_rules! bars {
+    ($name:literal, $length_ns:literal) => {
+        concat!(
+            "
+CREATE VIEW ", $name, " AS
+WITH kept AS (SELECT * FROM ticks WHERE flags IS NULL OR flags & 1 = 0),
+bars AS (
+    SELECT symbol_id, time_ns - time_ns % ", $length_ns, "::bigint AS bar_ns, min(time_ns) AS first_ns,
+        max(time_ns) AS last_ns, max(price) AS high, min(price) AS low, sum(size) AS volume, count(*) AS count
+    FROM kept GROUP BY 1, 2
+)
+SELECT symbols.name AS symbol,
+    to_char(to_timestamp(bar_ns / 1000000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') || 'Z' AS time,
+    bar_ns AS time_ns,
+    (SELECT price FROM kept WHERE kept.symbol_id = bars.symbol_id AND kept.time_ns = first_ns ORDER BY n LIMIT 1)
+        AS open,
+    high, low,
+    (SELECT price FROM kept WHERE kept.symbol_id = bars.symbol_id AND kept.time_ns = last_ns ORDER BY n DESC LIMIT 1)
+        AS close,
+    volume, count
+FROM bars JOIN symbols ON symbols.id = bars.symbol_id;
+"
+        )
+    };
+}
+
+/// Cleaning: outliers have a flag, and stay out of bars; ticks that came after a later one of their symbol have a view.
+const CLEANING: &str = concat!(
+    "
+ALTER TABLE ticks ADD COLUMN flags smallint;
+DROP VIEW ticks_view;
+DROP VIEW bars_1m;
+
+CREATE VIEW ticks_view AS
+SELECT symbols.name AS symbol,
+    to_char(to_timestamp(time_ns / 1000000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') || '.'
+        || lpad((time_ns % 1000000000)::text, 9, '0') || 'Z' AS time,
+    time_ns, price, size, sources.name AS source,
+    CASE WHEN origin > 0 THEN major ELSE seq END AS seq,
+    streams.name AS stream, ticks.id_ms || '-' || ticks.id_seq AS id, n, coalesce(flags & 1 = 1, false) AS outlier
+FROM ticks
+JOIN symbols ON symbols.id = ticks.symbol_id
+LEFT JOIN sources ON sources.id = CASE WHEN origin > 0 THEN origin ELSE source_id END
+LEFT JOIN streams ON streams.id = ticks.stream_id;
+
+CREATE VIEW ticks_late AS
+WITH arrivals AS (
+    SELECT *, max(time_ns) OVER (
+        PARTITION BY symbol_id ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS newest_ns FROM ticks
+)
+SELECT symbols.name AS symbol, time_ns, newest_ns - time_ns AS late_ns, price, size, n
+FROM arrivals JOIN symbols ON symbols.id = arrivals.symbol_id WHERE time_ns < newest_ns;
+",
+    bars!("bars_1s", "1000000000"),
+    bars!("bars_1m", "60000000000"),
+    bars!("bars_5m", "300000000000"),
+    bars!("bars_1h", "3600000000000"),
+    bars!("bars_1d", "86400000000000"),
+);
+
+/// The version that flags came with.
+pub(super) const FLAGS_SINCE: i64 = 3;
+
 /// What a database holds.
 enum Found {
     /// Nothing of ours and nothing in our way.
@@ -138,7 +204,8 @@ async fn look(transaction: &Transaction<'_>) -> Result<Found, Error> {
         }
     }
     let taken = "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() \
-         AND table_name IN ('meta', 'symbols', 'sources', 'streams', 'writers', 'ticks', 'ticks_view', 'bars_1m')";
+         AND table_name IN ('meta', 'symbols', 'sources', 'streams', 'writers', 'ticks', 'ticks_view', 'ticks_late', \
+         'bars_1s', 'bars_1m', 'bars_5m', 'bars_1h', 'bars_1d')";
     let taken: i64 = transaction.query_one(taken, &[]).await?.try_get(0)?;
     Ok(if taken == 0 { Found::Nothing } else { Found::Foreign })
 }

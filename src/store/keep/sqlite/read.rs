@@ -7,19 +7,26 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use crate::store::keep::backend::{OpenError, Row};
+use crate::store::keep::backend::{OUTLIER, OpenError, Row};
 use crate::store::keep::reader::{Read, Source};
 use crate::store::keep::url::shown_path;
 use crate::store::keep::{KeepError, KeptTick};
 
 use super::{BUSY_WAIT, as_file, cause, open_error, schema};
 
-const BLOCK: &str = "SELECT time_ns, origin, major, price, n, size, source_id, seq, id_ms, id_seq FROM ticks \
-    WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3 ORDER BY time_ns LIMIT ?4";
+/// A range of a symbol's rows. A store of a version without flags is read without them.
+fn block_sql(version: i64) -> String {
+    let flags = if version < schema::FLAGS_SINCE { "NULL" } else { "flags" };
+    format!(
+        "SELECT time_ns, origin, major, price, n, size, source_id, seq, id_ms, id_seq, {flags} FROM ticks \
+         WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3 ORDER BY time_ns LIMIT ?4"
+    )
+}
 
 /// A file, opened for reading.
 pub(in crate::store::keep) struct SqliteSource {
     connection: Connection,
+    block: String,
     sources: HashMap<i32, CompactString, RandomState>,
 }
 
@@ -44,10 +51,11 @@ impl SqliteSource {
         let opened = Connection::open_with_flags(as_file(path), flags);
         let connection = opened.map_err(|error| failed(open_error(path, &error)))?;
         connection.busy_timeout(BUSY_WAIT).map_err(|error| failed(open_error(path, &error)))?;
-        if schema::check(&connection, path).map_err(failed)? == 0 {
+        let version = schema::check(&connection, path).map_err(failed)?;
+        if version == 0 {
             return Err(KeepError::Foreign { store, cause: "it is empty".to_owned() });
         }
-        Ok(Self { connection, sources: HashMap::default() })
+        Ok(Self { connection, block: block_sql(version), sources: HashMap::default() })
     }
 
     fn source_name(&mut self, id: i32) -> rusqlite::Result<Option<CompactString>> {
@@ -64,7 +72,7 @@ impl SqliteSource {
     fn try_block(&mut self, symbol: (i32, &str), span: (i64, i64), limit: usize) -> rusqlite::Result<Vec<Read>> {
         let mut rows = Vec::new();
         {
-            let mut find = self.connection.prepare(BLOCK)?;
+            let mut find = self.connection.prepare(&self.block)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let mut found = find.query(params![symbol.0, span.0, span.1, limit])?;
             while let Some(row) = found.next()? {
@@ -81,14 +89,16 @@ impl SqliteSource {
                     stream_id: None,
                     id: id_ms.zip(id_seq),
                 };
-                rows.push((key, row.get(0)?, row.get(3)?, row.get(5)?));
+                let flags: i16 = row.get::<_, Option<i16>>(10)?.unwrap_or(0);
+                rows.push((key, row.get(0)?, row.get(3)?, row.get(5)?, flags & OUTLIER != 0));
             }
         }
-        let read = rows.into_iter().map(|(row, time_ns, price, size)| {
+        let read = rows.into_iter().map(|(row, time_ns, price, size, outlier)| {
             let (source_id, seq) = row.source_and_seq();
             let source = source_id.map(|id| self.source_name(id)).transpose()?.flatten();
             let id = row.stream_entry();
-            let tick = KeptTick { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id };
+            let tick =
+                KeptTick { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id, outlier };
             Ok(Read { n: row.n, tick })
         });
         read.collect()
