@@ -21,4 +21,5 @@ mod kept {
     pub mod queue;
     pub mod reading;
     pub mod stores;
+    pub mod tls;
 }

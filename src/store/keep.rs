@@ -145,6 +145,16 @@ pub enum KeepError {
         /// In the server's words.
         cause: String,
     },
+    /// The way there is not as safe as it has to be.
+    #[error("cannot reach the store {store} by TLS: {cause}; {advice}")]
+    Tls {
+        /// Where, without secrets.
+        store: String,
+        /// Why not; safe to show.
+        cause: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
     /// A query failed, or the server went away.
     #[error("cannot read the store {store}: {cause}")]
     Read {

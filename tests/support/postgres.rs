@@ -31,6 +31,7 @@ const PASSWORD_ESCAPED: &str = "s3cr%3Aet%40%2F";
 pub struct PostgresServer {
     child: Option<Child>,
     port: u16,
+    options: Vec<String>,
     dir: TempDir,
 }
 
@@ -68,6 +69,12 @@ fn run(command: &mut Command) -> String {
 impl PostgresServer {
     /// A new cluster with an empty database `ticks`.
     pub fn start() -> Self {
+        Self::start_with(&[], &[])
+    }
+
+    /// The same with settings, such as `ssl=on`, and with files in its folder, where `server.crt` and `server.key` are
+    /// its certificate.
+    pub fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let password_file = dir.path().join("password");
         fs::write(&password_file, PASSWORD).unwrap();
@@ -80,7 +87,16 @@ impl PostgresServer {
         initdb.args(["--no-sync", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--username", USER]);
         initdb.arg("--pwfile").arg(&password_file).arg("--pgdata").arg(dir.path().join("data"));
         run(initdb.current_dir("/"));
-        let mut server = Self { child: None, port: free_port(), dir };
+        for (name, text) in files {
+            let path = dir.path().join("data").join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            if is_root() {
+                run(Command::new("chown").arg("postgres:postgres").arg(&path));
+            }
+        }
+        let options = settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect();
+        let mut server = Self { child: None, port: free_port(), options, dir };
         server.start_again();
         server.psql("postgres", "CREATE DATABASE ticks");
         server
@@ -91,7 +107,9 @@ impl PostgresServer {
         let mut postgres = command(&find_programs().join("postgres"));
         postgres.arg("-D").arg(self.dir.path().join("data")).args(["-p", &self.port.to_string()]);
         // Small as tests are; whatever promises that a commit lasts stays as it is.
-        postgres.args(["-h", "127.0.0.1", "-k", "", "-c", "max_wal_size=4GB", "-c", "shared_buffers=256MB"]);
+        postgres
+            .args(["-h", "127.0.0.1", "-k", "", "-c", "max_wal_size=4GB", "-c", "shared_buffers=256MB"])
+            .args(&self.options);
         let child = postgres.current_dir("/").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.child = Some(child);
         wait_until("PostgreSQL to answer", LIMIT, || {

@@ -7,6 +7,7 @@
 mod link;
 mod read;
 mod schema;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::pin::pin;

@@ -1,14 +1,16 @@
 //! Where a store is, as a user writes it.
 
+mod postgres;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
-use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
 
 use crate::model::display_safe;
+pub use postgres::PostgresUrl;
+pub(super) use postgres::{Encryption, Strictness};
 
 /// Where a store is. Shown, it never tells a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,12 +19,6 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// A server: `postgres://user:password@host:5432/database`.
     Postgres(PostgresUrl),
-}
-
-/// A database on a PostgreSQL server. Shown, it never tells its password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUrl {
-    config: Box<Config>,
 }
 
 /// Why a text names no store. None of these repeats the text: it may hold a password.
@@ -46,39 +42,21 @@ pub enum StoreUrlError {
     /// `postgres://` without a host.
     #[error("the address of the PostgreSQL database names no host, such as postgres://USER@localhost/DATABASE")]
     Host,
-    /// `sslmode=require` and stricter.
+    /// A word that is no mode.
+    #[error("sslmode is one of disable, prefer, require, verify-ca and verify-full")]
+    SslMode,
+    /// An authority, and nothing that it is asked for.
     #[error(
-        "PostgreSQL is spoken to without TLS only, and the address demands it; take out sslmode, and reach a distant \
-         server through a tunnel, such as ssh -L"
+        "sslrootcert names whom to trust, and with sslmode=disable or prefer nobody asks; take out sslmode, or write \
+         sslmode=verify-full"
     )]
-    Tls,
-}
-
-impl PostgresUrl {
-    /// What the client needs, password included.
-    pub(super) fn config(&self) -> &Config {
-        &self.config
-    }
-}
-
-impl FromStr for PostgresUrl {
-    type Err = StoreUrlError;
-
-    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
-        // The client knows none of the stricter modes, and would call them unknown values.
-        if text.contains("sslmode=verify") {
-            return Err(StoreUrlError::Tls);
-        }
-        let mut config = Config::from_str(text).map_err(|_| StoreUrlError::Postgres)?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(StoreUrlError::Tls);
-        }
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(StoreUrlError::Host);
-        }
-        config.ssl_mode(SslMode::Disable);
-        Ok(Self { config: Box::new(config) })
-    }
+    SslRoot,
+    /// One without the other.
+    #[error("sslcert and sslkey belong together: the certificate to show to the server, and its private key")]
+    SslIdentity,
+    /// Encryption from the first byte on, or none at all.
+    #[error("sslnegotiation=direct goes with sslmode=require, verify-ca or verify-full only")]
+    SslDirect,
 }
 
 impl FromStr for StoreUrl {
@@ -99,41 +77,6 @@ impl FromStr for StoreUrl {
         }
         let is_mongo = text.starts_with("mongodb:") || text.starts_with("mongodb+srv:");
         Err(if is_mongo { StoreUrlError::Mongo } else { StoreUrlError::Scheme })
-    }
-}
-
-impl fmt::Display for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config } = self;
-        f.write_str("postgres://")?;
-        if let Some(user) = config.get_user() {
-            write!(f, "{}@", display_safe(user))?;
-        }
-        let ports = config.get_ports();
-        let hosts = config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => display_safe(name).into_owned(),
-            #[cfg(unix)]
-            Host::Unix(path) => shown_path(path),
-        });
-        let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
-        let places: Vec<String> = if config.get_hosts().is_empty() { addresses.collect() } else { hosts.collect() };
-        for (number, place) in places.iter().enumerate() {
-            f.write_str(if number > 0 { "," } else { "" })?;
-            f.write_str(place)?;
-            if let Some(port) = ports.get(number).or(ports.first()) {
-                write!(f, ":{port}")?;
-            }
-        }
-        match config.get_dbname() {
-            Some(name) => write!(f, "/{}", display_safe(name)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Debug for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 
@@ -185,8 +128,8 @@ mod tests {
             ("sqlite::memory:", StoreUrlError::SqliteFile),
             ("postgres://u:secret@h:port/d", StoreUrlError::Postgres),
             ("postgres:///d?user=secret", StoreUrlError::Host),
-            ("postgres://u:secret@h/d?sslmode=require", StoreUrlError::Tls),
-            ("postgresql://u:secret@h/d?sslmode=verify-full", StoreUrlError::Tls),
+            ("postgres://u:secret@h/d?sslmode=secret", StoreUrlError::SslMode),
+            ("postgresql://u:secret@h/d?sslcert=c.pem", StoreUrlError::SslIdentity),
         ] {
             assert_eq!(text.parse::<StoreUrl>(), Err(error), "{text}");
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
