@@ -29,6 +29,8 @@
 //! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars (open, high, low, close, volume), without outliers |
 
 mod backend;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod names;
 mod postgres;
 mod queue;
@@ -50,6 +52,8 @@ use tokio::sync::watch;
 use crate::model::StreamId;
 use queue::{Question, Queue};
 pub use reader::StoreReader;
+#[cfg(feature = "mongodb")]
+pub use url::MongoUrl;
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};
 
 /// Rows that go into one transaction where as many wait: past some thousands, what a commit costs is spread so thin

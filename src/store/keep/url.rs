@@ -1,5 +1,7 @@
 //! Where a store is, as a user writes it.
 
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod postgres;
 
 use std::fmt;
@@ -9,6 +11,8 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::model::display_safe;
+#[cfg(feature = "mongodb")]
+pub use mongodb::MongoUrl;
 pub use postgres::PostgresUrl;
 pub(super) use postgres::{Encryption, Strictness};
 
@@ -19,17 +23,40 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// A server: `postgres://user:password@host:5432/database`.
     Postgres(PostgresUrl),
+    /// A server: `mongodb://user:password@host:27017/database`.
+    #[cfg(feature = "mongodb")]
+    Mongo(MongoUrl),
 }
 
 /// Why a text names no store. None of these repeats the text: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum StoreUrlError {
     /// A scheme that is not served.
-    #[error("stores are written as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    #[error(
+        "stores are written as sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE or mongodb://HOST/DATABASE"
+    )]
     Scheme,
-    /// `mongodb://`.
-    #[error("there is no store in MongoDB; there are sqlite:FILE and postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    /// `mongodb://`, in a program that was built without it.
+    #[error(
+        "this program was built without MongoDB; build it with `cargo build --release --features mongodb`, or keep \
+         ticks in sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+    )]
     Mongo,
+    /// `mongodb://` that does not parse.
+    #[error(
+        "this is no address of a MongoDB database; write mongodb://USER:PASSWORD@HOST:PORT/DATABASE, with the signs \
+         @ : / ? # % in user and password as %40 %3A %2F %3F %23 %25"
+    )]
+    MongoAddress,
+    /// `mongodb://` without a database.
+    #[error("the address names no database; write mongodb://HOST/DATABASE, with ?authSource=admin for users of admin")]
+    MongoDatabase,
+    /// `mongodb+srv://`.
+    #[error(
+        "mongodb+srv:// would have to be looked up; write the servers out: \
+         mongodb://USER:PASSWORD@HOST1,HOST2/DATABASE?tls=true&replicaSet=NAME&authSource=admin"
+    )]
+    MongoSrv,
     /// `sqlite:` and nothing behind it, or memory.
     #[error("sqlite: needs the name of a file, such as sqlite:ticks.db")]
     SqliteFile,
@@ -75,8 +102,13 @@ impl FromStr for StoreUrl {
                 Ok(Self::Sqlite(PathBuf::from(path)))
             };
         }
-        let is_mongo = text.starts_with("mongodb:") || text.starts_with("mongodb+srv:");
-        Err(if is_mongo { StoreUrlError::Mongo } else { StoreUrlError::Scheme })
+        if text.starts_with("mongodb:") || text.starts_with("mongodb+srv:") {
+            #[cfg(feature = "mongodb")]
+            return text.parse().map(Self::Mongo);
+            #[cfg(not(feature = "mongodb"))]
+            return Err(StoreUrlError::Mongo);
+        }
+        Err(StoreUrlError::Scheme)
     }
 }
 
@@ -89,6 +121,8 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", shown_path(path)),
             Self::Postgres(url) => url.fmt(f),
+            #[cfg(feature = "mongodb")]
+            Self::Mongo(url) => url.fmt(f),
         }
     }
 }
@@ -122,8 +156,6 @@ mod tests {
             ("", StoreUrlError::Scheme),
             ("ticks.db", StoreUrlError::Scheme),
             ("mysql://u:secret@h/d", StoreUrlError::Scheme),
-            ("mongodb://u:secret@h/d", StoreUrlError::Mongo),
-            ("mongodb+srv://u:secret@h/d", StoreUrlError::Mongo),
             ("sqlite:", StoreUrlError::SqliteFile),
             ("sqlite::memory:", StoreUrlError::SqliteFile),
             ("postgres://u:secret@h:port/d", StoreUrlError::Postgres),
@@ -134,7 +166,16 @@ mod tests {
             assert_eq!(text.parse::<StoreUrl>(), Err(error), "{text}");
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }
-        assert!(StoreUrlError::Mongo.to_string().contains("sqlite:FILE"), "{}", StoreUrlError::Mongo);
+    }
+
+    #[cfg(not(feature = "mongodb"))]
+    #[test]
+    fn without_mongodb_it_is_said_how_to_get_it() {
+        for text in ["mongodb://u:secret@h/d", "mongodb+srv://u:secret@h/d"] {
+            let error = text.parse::<StoreUrl>().unwrap_err();
+            assert_eq!(error, StoreUrlError::Mongo);
+            assert!(error.to_string().contains("cargo build --release --features mongodb"), "{error}");
+        }
     }
 
     #[test]
