@@ -81,6 +81,11 @@ fn a_tick_is_kept_once_by_whatever_way_it_comes(place: &Place) {
     // A source that starts over within one second of its clock: other prices are other ticks.
     let status = place.keep(vec![heard(&[numbered("p", 1, 0, 1.5), numbered("p", 1, 9, 1.0)])]);
     assert_eq!((status.written, status.duplicates), (2, 0));
+    // Names that run together are still two.
+    let ab = |symbol: &str, source: &str| KeptTick { symbol: symbol.into(), ..numbered(source, 1, 0, 1.0) };
+    assert_eq!(place.keep(vec![heard(&[ab("a", "b"), ab("ab", ""), ab("", "ab")])]).written, 3);
+    // Both zeros are one price.
+    assert_eq!(place.keep(vec![heard(&[numbered("z", 1, 0, 0.0), numbered("z", 1, 0, -0.0)])]).written, 1);
     // Entries without numbers, equal ticks in one of them.
     let array = bare("AAPL", 0, 1.0);
     let entries = [
@@ -96,7 +101,7 @@ fn a_tick_is_kept_once_by_whatever_way_it_comes(place: &Place) {
     let mut other = streamed(&entries, "2-0");
     other.stream = Some("other\u{0}".into());
     assert_eq!(place.keep(vec![other]).written, 4, "other streams have ids of their own");
-    assert_eq!(place.count("ticks"), 3 + 1 + 1 + 2 + 4 + 4);
+    assert_eq!(place.count("ticks"), 3 + 1 + 1 + 2 + 3 + 1 + 4 + 4);
 }
 
 fn what_nothing_tells_apart_is_kept_each_time(place: &Place) {

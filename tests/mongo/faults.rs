@@ -7,7 +7,9 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
-use tickscope::store::keep::{KeepConfig, KeepError, KeepState, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::store::keep::{
+    KeepConfig, KeepError, KeepState, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl, StoreUrlError,
+};
 
 use super::places::{LIMIT, Place, bare, keeper, numbered, wait_committed};
 use super::support::mongo::{Fault, Kind, MongoServer};
@@ -142,6 +144,23 @@ fn a_server_that_refuses_is_told_at_once_and_no_password_with_it() {
     server.fail("listCollections", &[Fault::Refuse(13, "not authorized on ticks to execute command")]);
     let error = StoreReader::open(&place.url).unwrap_err();
     assert!(matches!(&error, KeepError::Refused { cause, .. } if cause.contains("not authorized")), "{error}");
+}
+
+#[test]
+fn an_address_is_shown_without_its_password_and_names_a_database() {
+    let url: StoreUrl = "mongodb://me:s3cret%40@a.example,b.example:27018/ticks?replicaSet=r".parse().unwrap();
+    assert_eq!(url.to_string(), "mongodb://me@a.example:27017,b.example:27018/ticks");
+    assert_eq!(format!("{url:?}"), url.to_string());
+    for (text, error) in [
+        ("mongodb://u:secret@h", StoreUrlError::MongoDatabase),
+        ("mongodb://u:secret@h/?tls=true", StoreUrlError::MongoDatabase),
+        ("mongodb://u:se@cret@h/d", StoreUrlError::MongoAddress),
+        ("mongodb:secret", StoreUrlError::MongoAddress),
+        ("mongodb+srv://u:secret@h/d", StoreUrlError::MongoSrv),
+    ] {
+        assert_eq!(text.parse::<StoreUrl>(), Err(error), "{text}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    }
 }
 
 #[test]

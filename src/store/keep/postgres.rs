@@ -63,7 +63,7 @@ pub(super) struct PostgresStore {
     newest_ns: Option<i64>,
     careful: u32,
     has_staging: bool,
-    /// With `TimescaleDB`: the number of the first chunk that may hold rows which are still wanted.
+    /// With TimescaleDB: the number of the first chunk that may hold rows which are still wanted.
     first_chunk: Option<i64>,
 }
 

@@ -57,7 +57,7 @@ CREATE TABLE ticks (
 CREATE UNIQUE INDEX ticks_key ON ticks (symbol_id, time_ns, origin, major, minor, part, price);
 ";
 
-/// With `TimescaleDB`, `ticks` is cut into chunks of a day.
+/// With TimescaleDB, `ticks` is cut into chunks of a day.
 const HYPERTABLE: &str = "SELECT create_hypertable('ticks', 'time_ns', chunk_time_interval => 86400000000000::bigint, \
     create_default_indexes => false)";
 

@@ -56,26 +56,3 @@ impl fmt::Debug for MongoUrl {
         fmt::Display::fmt(self, f)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::keep::StoreUrl;
-
-    #[test]
-    fn an_address_is_shown_without_its_password_and_names_a_database() {
-        let url: StoreUrl = "mongodb://me:s3cret%40@a.example,b.example:27018/ticks?replicaSet=r".parse().unwrap();
-        assert_eq!(url.to_string(), "mongodb://me@a.example:27017,b.example:27018/ticks");
-        assert_eq!(format!("{url:?}"), url.to_string());
-        for (text, error) in [
-            ("mongodb://u:secret@h", StoreUrlError::MongoDatabase),
-            ("mongodb://u:secret@h/?tls=true", StoreUrlError::MongoDatabase),
-            ("mongodb://u:se@cret@h/d", StoreUrlError::MongoAddress),
-            ("mongodb:secret", StoreUrlError::MongoAddress),
-            ("mongodb+srv://u:secret@h/d", StoreUrlError::MongoSrv),
-        ] {
-            assert_eq!(text.parse::<StoreUrl>(), Err(error), "{text}");
-            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
-        }
-    }
-}
