@@ -35,6 +35,8 @@ pub(super) struct Shown {
     pub(super) runs: Vec<Vec<Sample>>,
     /// The bars, where these are drawn instead.
     pub(super) candles: Vec<Candle>,
+    /// Ticks in view that were set apart: of each pixel column the first, lowest, highest and last.
+    pub(super) outliers: Vec<Sample>,
 }
 
 impl Shown {
@@ -216,6 +218,7 @@ pub(super) fn gather(
         one.drawn = plan.is_drawn(slot);
         if one.drawn {
             interval = take.line_or_bars(series, columns, bars, &mut one).or(interval);
+            one.outliers = book.outliers(slot).map(|outliers| take.outliers(outliers)).unwrap_or_default();
         } else {
             (*columns, *bars) = (ColumnCache::default(), BarCache::default());
         }
@@ -293,6 +296,7 @@ impl Take<'_> {
             range: None,
             runs: Vec::new(),
             candles: Vec::new(),
+            outliers: Vec::new(),
         }
     }
 
@@ -309,6 +313,13 @@ impl Take<'_> {
             None => series.at_or_before(self.span.start).or_else(|| series.at_or_after(self.span.start)),
         };
         base.filter(|tick| tick.time_ns <= self.until_ns).map(|tick| tick.price)
+    }
+
+    fn outliers(&self, series: &Series) -> Vec<Sample> {
+        let mut outliers = Vec::new();
+        series.extract(self.span, self.columns, &mut outliers);
+        outliers.retain(|sample| self.span.contains(sample.time_ns) && sample.time_ns <= self.until_ns);
+        outliers
     }
 
     /// Fills in what is drawn; returns how long the bars are, if there are any.

@@ -60,6 +60,13 @@ pub use url::{PostgresUrl, StoreUrl, StoreUrlError};
 /// that more rows gain nothing, and a lock is held for longer. A single batch that is larger goes whole.
 pub const COMMIT_ROWS_MAX: usize = 10_000;
 
+/// Rows that go into one transaction where the store is behind. Where there are thousands of symbols, a transaction
+/// touches a page or more of each, whether one row or twenty go there: larger ones are what catches up.
+pub const COMMIT_ROWS_BEHIND_MAX: usize = 100_000;
+
+/// With so many rows waiting, the store is behind: four transactions are not the jitter of one.
+const BEHIND_ROWS: usize = 4 * COMMIT_ROWS_MAX;
+
 /// Longest that rows wait for others to share their transaction with: what a crash of this process takes from a
 /// pub/sub subscriber, and five commits a second on a quiet feed.
 pub const COMMIT_WAIT: Duration = Duration::from_millis(200);
