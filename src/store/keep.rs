@@ -22,11 +22,15 @@
 //! | `ticks` | a row a tick; `n` grows in order of arrival |
 //! | `symbols`, `sources` | names, and the numbers that stand for them in `ticks` |
 //! | `streams` | names, and up to where each stream is kept |
-//! | `writers` | PostgreSQL only: each writer's last transaction, to know one whose answer was lost |
+//! | `writers` | on servers only: each writer's last transaction, to know one whose answer was lost |
 //! | `meta` | the schema's version (in SQLite: `PRAGMA user_version`), and that the tables are ours |
 //! | `ticks_view` | a view for people: ticks with names, and times as text |
 //! | `ticks_late` | a view of the ticks that came after a later one of their symbol, and how much after |
 //! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars (open, high, low, close, volume), without outliers |
+//!
+//! In MongoDB, where it is built in, these are collections; rows hold names in place of numbers, and of the views there
+//! are `ticks_view` and `bars_1m`. A MongoDB server that stands alone has no transactions: there the rows go first, the
+//! checkpoint behind them, and the keys see to it that what is brought again is there once.
 
 mod backend;
 #[cfg(feature = "mongodb")]
