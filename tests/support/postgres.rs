@@ -27,7 +27,7 @@ pub const PASSWORD: &str = "s3cr:et@/";
 /// The same as it stands in an address.
 const PASSWORD_ESCAPED: &str = "s3cr%3Aet%40%2F";
 
-/// Set to anything, it makes every database of the tests one of TimescaleDB, which has to be installed then.
+/// Set to anything, it gives the databases of all tests but those of TLS the extension, which has to be installed then.
 const TIMESCALE: &str = "TICKSCOPE_TEST_TIMESCALEDB";
 
 /// Loads the extension, and sends nothing to its makers.
@@ -76,13 +76,13 @@ fn run(command: &mut Command) -> String {
 impl PostgresServer {
     /// A new cluster with an empty database `ticks`.
     pub fn start() -> Self {
-        Self::start_with(&[], &[])
+        Self::start_as(std::env::var_os(TIMESCALE).is_some(), &[], &[])
     }
 
     /// The same with settings, such as `ssl=on`, and with files in its folder, where `server.crt` and `server.key` are
     /// its certificate.
     pub fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Self {
-        Self::start_as(std::env::var_os(TIMESCALE).is_some(), settings, files)
+        Self::start_as(false, settings, files)
     }
 
     /// A new cluster whose databases have TimescaleDB; `None` where that is not installed.

@@ -57,7 +57,7 @@ pub fn answer(state: &Mutex<State>, kind: Kind, port: u16, name: &str, command: 
             return error(20, "Transaction numbers are only allowed on a replica set member or mongos", &[]);
         }
         if is(command, "autocommit", false) {
-            return in_transaction(&mut lock(state), name, command, session, number);
+            return in_transaction(&mut lock(state), name, command, &session, number);
         }
         let place = (session, number);
         if let Some(first) = lock(state).answered.get(&place) {
@@ -111,17 +111,17 @@ fn alone(state: &Mutex<State>, name: &str, command: &Document) -> Document {
     }
 }
 
-fn in_transaction(state: &mut State, name: &str, command: &Document, session: Key, number: i64) -> Document {
+fn in_transaction(state: &mut State, name: &str, command: &Document, session: &Key, number: i64) -> Document {
     state.sweep();
-    let known = state.transactions.get(&session).filter(|it| it.number == number).map(|it| it.phase);
+    let known = state.transactions.get(session).filter(|it| it.number == number).map(|it| it.phase);
     match (name, known) {
         ("commitTransaction", Some(Phase::Committed)) => return doc! { "ok": 1.0 },
         ("commitTransaction", Some(Phase::Open)) => {
-            state.commit(&session);
+            state.commit(session);
             return doc! { "ok": 1.0 };
         }
         ("abortTransaction", Some(Phase::Open)) => {
-            state.abort(&session);
+            state.abort(session);
             return doc! { "ok": 1.0 };
         }
         ("commitTransaction" | "abortTransaction", _) => {
@@ -138,12 +138,12 @@ fn in_transaction(state: &mut State, name: &str, command: &Document, session: Ke
             return error(72, "this server is asked for snapshots only", &[]);
         }
         state.begin(session.clone(), number);
-    } else if !state.open(&session, number) {
+    } else if !state.open(session, number) {
         return error(251, "Transaction has been aborted.", TRANSIENT);
     }
-    let answer = act(state, name, command, Some(&session)).unwrap_or_else(|Refusal(error)| error);
+    let answer = act(state, name, command, Some(session)).unwrap_or_else(|Refusal(error)| error);
     if !is(&answer, "ok", 1.0) || answer.contains_key("writeErrors") {
-        state.abort(&session);
+        state.abort(session);
     }
     answer
 }
