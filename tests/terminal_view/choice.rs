@@ -6,6 +6,7 @@ use super::scope::Scope;
 use super::support::process::consumer;
 use super::support::server::free_port;
 use super::support::tmux::Terminal;
+use super::support::wait::wait_for;
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -59,8 +60,9 @@ fn colours_are_those_that_the_terminal_shows() {
         let program = env!("CARGO_BIN_EXE_consumer");
         terminal.run(&format!("clear; {variable} {program} --demo --local-port {}; echo status $?", free_port()));
         terminal.when("trades of the demo", |shot| shot.0[0].contains(" LIVE ") && shot.has("SPY"));
-        let screen = terminal.coloured();
-        assert!(screen.contains(wanted) && !screen.contains(unwanted), "{variable}: {screen:?}");
+        // This is another look at the screen, of which part may be just being drawn.
+        let screen = wait_for(wanted, LIMIT, || Some(terminal.coloured()).filter(|screen| screen.contains(wanted)));
+        assert!(!screen.contains(unwanted), "{variable}: {screen:?}");
         terminal.key("C-c");
         terminal.when("status 0", |shot| shot.has("status 0"));
     }
