@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use tickscope::plot::Frame;
 
-use super::scope::{DARK, LIMIT, Rgb, SIZE, SPAN_NS, SPAN_S, Scope, area, at_ns, badge_is, inked, line, rgb, slot};
+use super::scope::{
+    DARK, LIMIT, Rgb, SIZE, SPAN_NS, SPAN_S, Scope, area, at_ns, badge_has_feed, badge_is, inked, line, rgb, slot,
+};
 use super::support::server::RedisServer;
 use super::support::xvfb::Picture;
 
@@ -44,7 +46,7 @@ fn a_lost_server_is_shown_and_the_gap_stays_open_after_it_is_back() {
     scope.serve(redis);
     scope.mouse_away();
     scope.publish(&[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 20.0, 110.0), ("B", 20.0, 90.0)]);
-    scope.when("the feed", |picture| badge_is(picture, DARK.good));
+    scope.when("the feed", badge_has_feed);
 
     scope.stop_server();
     let lost = Instant::now();
@@ -59,12 +61,12 @@ fn a_lost_server_is_shown_and_the_gap_stays_open_after_it_is_back() {
         ink.iter().filter(|(x, _)| (column(from)..column(to)).contains(x)).count()
     };
     // The badge may turn a frame before the ticks are there.
-    let healed = scope.when("the green badge, and lines on both sides of the gap", |picture| {
+    let healed = scope.when("the badge of a feed, and lines on both sides of the gap", |picture| {
         let both_sides = |symbol| {
             let ink = line(picture, SIZE, symbol);
             within(&ink, 1.0, 19.0) > 100 && within(&ink, 41.0, 49.0) > 50
         };
-        badge_is(picture, DARK.good) && both_sides(0) && both_sides(1)
+        badge_has_feed(picture) && both_sides(0) && both_sides(1)
     });
 
     for symbol in 0..2 {
@@ -117,7 +119,7 @@ fn a_server_that_is_not_there_is_waited_for() {
     scope.when("the connection", |picture| badge_is(picture, DARK.info));
     scope.publish(&[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 5.0, 110.0), ("B", 5.0, 90.0)]);
     let both = |picture: &Picture| (0..2).all(|index| line(picture, SIZE, index).len() > 50);
-    let picture = scope.when("both lines", |picture| both(picture) && badge_is(picture, DARK.good));
+    let picture = scope.when("both lines", |picture| both(picture) && badge_has_feed(picture));
     assert_eq!(inked(&picture, plot, DARK.bad, DARK.ground), [], "the notice is gone, and its colour with it");
     assert_ne!(slot(0), DARK.bad);
     scope.quit();
