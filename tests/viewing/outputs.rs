@@ -83,7 +83,7 @@ fn the_interval_is_the_least_time_between_redraws() {
         last = now;
     }
     let most = begun.elapsed().as_secs_f64() / 0.5;
-    // Now and then a picture is caught half drawn and counts twice.
+    // Should the feed stall or come back, this is drawn at once.
     assert!(f64::from(changes) <= most * 1.5 + 1.0, "{changes} redraws in {:?}", begun.elapsed());
     assert!(changes >= 3, "{changes} redraws in {:?}", begun.elapsed());
     assert!(producer.is_running());
