@@ -27,10 +27,11 @@ fn without_a_display_the_terminal_shows_live_ticks() {
 #[test]
 fn without_display_and_terminal_it_runs_on_and_says_how_it_goes() {
     let port = free_port().to_string();
-    let args = ["--demo", "--local-port", &port, "--for", "3s", "--stats", "json", "-v"];
-    let ended = consumer().args(args).run(LIMIT).expect_code(0);
+    let args = ["--demo", "--local-port", &port, "--stats", "json", "-v"];
+    let mut running = consumer().args(args).start();
+    running.wait_for_stderr("running received=", LIMIT);
+    let ended = running.stop("TERM", LIMIT).expect_code(0);
     assert!(ended.stderr.contains("running without a view"), "{ended:?}");
-    assert!(ended.stderr.contains("running received="), "{ended:?}");
     assert!(ended.json()["received"].as_u64().unwrap() > 0, "{ended:?}");
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'), "{ended:?}");
 }
