@@ -57,7 +57,7 @@ fn a_light_window_has_the_palette_for_light_grounds() {
         let plot = area(Frame::new(SIZE).plot);
         inked(picture, (middle, plot.1, 1, plot.3), colour, LIGHT.ground)
     };
-    // A frame may be drawn between the first and the last of these ticks: its only line lies elsewhere.
+    // The notice that was there before has a colour of the lines, and may have been between them in what was looked at.
     let picture = scope.when("both lines, and nothing else of their colours", |picture| {
         [(0, 100.0), (1, 90.0)].into_iter().all(|(index, price)| {
             let ink = rows(index, picture);
