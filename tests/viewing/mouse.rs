@@ -74,13 +74,22 @@ fn the_wheel_zooms_about_the_instant_under_the_mouse() {
     let at = (column as i32, view.y(110.0) as i32);
     let anchor = view.time_at(f64::from(at.0));
     let mut time = view.viewport.time;
-    let mut closer = before.clone();
-    // A notch at a time: of those that come within one frame, the window system hands on the last.
-    for _ in 0..3 {
-        scope.display.wheel(scope.window, at, 1);
+    // A notch at a time: of those that come within one frame, the window system hands on the last. And where the mouse
+    // is when a notch is seen, of which there are two halves, is where it turned: so the mouse stays until B begins
+    // where it will, or as far to the left of that as the dot of the read-out reaches.
+    let turned = |notches: i32, to: Transform| {
+        scope.display.wheel(scope.window, at, notches);
+        scope.when("B begun elsewhere", |picture| {
+            let first = line(picture, SIZE, 1).iter().map(|(x, _)| *x).min();
+            first.is_some_and(|x| (x as f64 - to.x(at_ns(0.0))).abs() <= 6.0)
+        });
         scope.mouse_away();
+        scope.when("the needles where the wheel has put them", shows_needles(to))
+    };
+    let mut closer = before.clone();
+    for _ in 0..3 {
         time = time.zoomed(anchor, ZOOM_STEP);
-        closer = scope.when("the closer view", shows_needles(on(time, &view)));
+        closer = turned(1, on(time, &view));
     }
     assert!(needles(&closer)[0].abs_diff(column) <= 1, "the needle under the mouse keeps its column");
     let header = area(Frame::new(SIZE).header);
@@ -89,10 +98,8 @@ fn the_wheel_zooms_about_the_instant_under_the_mouse() {
 
     let mut back = closer;
     for _ in 0..3 {
-        scope.display.wheel(scope.window, at, -1);
-        scope.mouse_away();
         time = time.zoomed(anchor, 1.0 / ZOOM_STEP);
-        back = scope.when("the wider view", shows_needles(on(time, &view)));
+        back = turned(-1, on(time, &view));
     }
     assert!(shows_needles(view)(&back), "the view is as it was");
     assert!(needles(&back)[0].abs_diff(column) <= 1);
