@@ -196,6 +196,9 @@ impl Book {
         let is_shared = std::mem::replace(&mut self.is_shared, true);
         let restored = self.append_view(tick, arrival);
         self.is_shared = is_shared;
+        if let Some(entry) = self.id(tick.symbol.as_str()).and_then(|id| self.entries.get_mut(id.index())) {
+            entry.series.note_restored(tick.timestamp.as_nanos());
+        }
         restored
     }
 

@@ -157,12 +157,12 @@ impl ColumnCache {
 }
 
 /// Samples in order, cut into runs.
-struct Runs<'a> {
-    out: &'a mut Vec<Vec<Sample>>,
+pub(super) struct Runs<'a> {
+    pub(super) out: &'a mut Vec<Vec<Sample>>,
     /// Sorted; those before the next sample's time are done with.
-    cuts: &'a [i64],
+    pub(super) cuts: &'a [i64],
     /// Room for a run.
-    capacity: usize,
+    pub(super) capacity: usize,
 }
 
 impl Extend<Sample> for Runs<'_> {
