@@ -88,7 +88,12 @@ impl Picture {
     /// Collects everything that a frame shows.
     pub(super) fn view(&mut self, shared: &Shared, controls: &mut Controls, surface: Surface, now: Instant) -> View {
         let session = self.session.clone();
-        let mut gathered = gather(&shared.book(), &mut self.caches, controls, surface, &session, Timestamp::now());
+        let recalled = shared.history().map(|history| history.recalled());
+        let mut gathered =
+            gather(&shared.book(), recalled, &mut self.caches, controls, surface, &session, Timestamp::now());
+        if let Some((history, wish)) = shared.history().zip(gathered.wish.take()) {
+            history.wish(wish);
+        }
         let link = shared.link().clone();
         let rejected = shared.rejects().total();
         let stale = shared.arrivals().stale_for(now);

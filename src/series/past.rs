@@ -130,8 +130,8 @@ pub(super) struct Lane {
     pub(super) pages: VecDeque<(Arc<Page>, usize)>,
     /// The last tick before the past begins; the inner `None` where there is none, the outer where that is unknown.
     pub(super) before: Option<Option<TickRef>>,
-    /// The first one behind its end, as far as known.
-    pub(super) after: Option<TickRef>,
+    /// The same of the first one behind its end.
+    pub(super) after: Option<Option<TickRef>>,
 }
 
 impl Lane {
@@ -228,13 +228,13 @@ impl Past {
     /// Notes a symbol's last tick before the past begins, and its first one behind the end.
     pub fn note_beyond(&mut self, lane: usize, before: Option<TickRef>, after: Option<TickRef>) {
         if let Some(lane) = self.lanes.get_mut(lane) {
-            (lane.before, lane.after) = (Some(before), after);
+            (lane.before, lane.after) = (Some(before), Some(after));
         }
     }
 
-    /// Whether what lies just before the past and just behind it is known.
-    pub fn knows_beyond(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.before.is_some())
+    /// Whether each symbol's last tick before the past is known, and whether its first one behind the past is.
+    pub fn knows_beyond(&self) -> (bool, bool) {
+        (self.lanes.iter().all(|lane| lane.before.is_some()), self.lanes.iter().all(|lane| lane.after.is_some()))
     }
 
     /// Gives up the earliest page.

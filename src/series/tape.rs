@@ -113,7 +113,7 @@ impl<'a> Tape<'a> {
         let read = known.lane.pieces().find_map(|piece| piece.at_or_after(time_ns));
         let read = read.filter(|tick| tick.time_ns < known.seam_ns);
         let behind = || {
-            if known.has_hole() { known.lane.after } else { self.live.at_or_after(known.seam_ns) }
+            if known.has_hole() { known.lane.after.flatten() } else { self.live.at_or_after(known.seam_ns) }
         };
         read.or_else(behind)
     }

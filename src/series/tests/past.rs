@@ -288,7 +288,7 @@ fn what_came_since_is_told_by_its_earliest_time() {
     let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
     let mark = series.mark();
     assert_eq!(series.earliest_since(&mark), None);
-    [10, 20, 30].map(|ns| push(&mut series, tick(ns)));
+    [10, 20, 30].into_iter().for_each(|ns| drop(push(&mut series, tick(ns))));
     assert_eq!(series.earliest_since(&mark), Some(10));
     let mark = series.mark();
     assert_eq!(series.earliest_since(&mark), None);
