@@ -237,4 +237,3 @@ impl Recalled {
         stretches.into_iter().filter(|(start, end)| start < end && *start < span.end && *end > span.start).collect()
     }
 }
-

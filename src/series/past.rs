@@ -151,6 +151,7 @@ pub struct Past {
     /// Covers all that is earlier, too.
     is_first: bool,
     ticks: usize,
+    revision: u64,
 }
 
 impl Past {
@@ -167,6 +168,15 @@ impl Past {
     /// Ticks, outliers included.
     pub fn ticks(&self) -> usize {
         self.ticks
+    }
+
+    /// Which of several pasts it is: none that is shown has the number of another one, and none has 0.
+    pub fn set_revision(&mut self, revision: u64) {
+        self.revision = revision;
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The interval of which everything is here; `None` where that is nothing. It starts at [`i64::MIN`] where there is

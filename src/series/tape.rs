@@ -10,7 +10,7 @@ use std::iter;
 
 use crate::view::TimeSpan;
 
-use super::cache::Runs;
+use super::cache::{Before, Column, Runs};
 use super::past::Lane;
 use super::pyramid::{Bounds, Mark, Place};
 use super::reader::Reader;
@@ -28,6 +28,7 @@ pub struct Tape<'a> {
 struct Known<'a> {
     lane: &'a Lane,
     covered: TimeSpan,
+    revision: u64,
     /// Ticks from here on are memory's.
     seam_ns: i64,
 }
@@ -60,7 +61,7 @@ impl<'a> Tape<'a> {
             let (lane, covered) = (past.lane(slot)?, past.covered()?);
             // Of a symbol that never came, there is nothing but the past.
             let seam_ns = live.whole_from_ns().unwrap_or(covered.end);
-            Some(Known { lane, covered, seam_ns })
+            Some(Known { lane, covered, revision: past.revision(), seam_ns })
         };
         Self { live, past: known() }
     }
@@ -156,40 +157,88 @@ impl<'a> Tape<'a> {
         cache: &mut ColumnCache,
         out: &mut Vec<Vec<Sample>>,
     ) {
-        match self.past.filter(|_| !self.is_live_enough(span)) {
-            Some(known) => self.extract(&known, span, columns.max(1), cuts, out),
-            None => self.live.extract_cached(span, columns, cuts, cache, out),
-        }
-    }
-
-    fn extract(&self, known: &Known<'_>, span: TimeSpan, columns: u32, cuts: &[i64], out: &mut Vec<Vec<Sample>>) {
-        out.clear();
+        let Some(known) = self.past.filter(|_| !self.is_live_enough(span)) else {
+            return self.live.extract_cached(span, columns, cuts, cache, out);
+        };
         let mut all_cuts = cuts.to_vec();
         if known.has_hole()
             && let Err(at) = all_cuts.binary_search(&known.seam_ns)
         {
             all_cuts.insert(at, known.seam_ns);
         }
-        let cuts = &all_cuts[..];
+        if span.is_aligned(columns) {
+            let past = Before { revision: known.revision, is_whole: !known.has_hole() };
+            cache.move_to(span, columns, self.live, Some(past));
+            self.fill(cache, span);
+            self.put_together(span, columns, &all_cuts, Some(cache), out);
+        } else {
+            self.put_together(span, columns.max(1), &all_cuts, None, out);
+        }
+    }
+
+    /// Takes what is not known.
+    fn fill(&self, cache: &mut ColumnCache, span: TimeSpan) {
+        let (first, width_ns) = (cache.first, cache.width_ns);
+        let mut walk = None;
+        for (column, number) in cache.columns.iter_mut().zip(first..) {
+            if column.known {
+                walk = None;
+                continue;
+            }
+            let start_ns = number.saturating_mul(width_ns);
+            let walk = walk.get_or_insert_with(|| Walk::new(self.parts(start_ns, span.end), start_ns));
+            *column = Column::UNKNOWN;
+            column.known = true;
+            if let Some(four) = walk.take_until(start_ns.saturating_add(width_ns)) {
+                four.emit(column);
+            }
+        }
+    }
+
+    fn put_together(
+        &self,
+        span: TimeSpan,
+        columns: u32,
+        cuts: &[i64],
+        cache: Option<&ColumnCache>,
+        out: &mut Vec<Vec<Sample>>,
+    ) {
+        out.clear();
         let mut runs = Runs { out, cuts, capacity: 2 * columns as usize };
         let before = span.start.checked_sub(1).and_then(|before_ns| self.at_or_before(before_ns));
-        if let Some(before) = before {
-            runs.cuts = &cuts[cuts.partition_point(|&cut| cut <= before.time_ns)..];
-            runs.extend([before.sample()]);
-        } else {
-            runs.cuts = &cuts[cuts.partition_point(|&cut| cut <= span.start)..];
-        }
-        let mut walk = Walk::new(self.parts(span.start, span.end), span.start);
-        while let Some(time_ns) = walk.next_ns().filter(|time_ns| *time_ns < span.end) {
-            let column_end_ns = span.column_start(span.column(time_ns, columns) + 1, columns);
-            let next_cut = cuts.get(cuts.partition_point(|&cut| cut <= time_ns));
-            let end_ns = next_cut.map_or(column_end_ns, |&cut| cut.min(column_end_ns)).min(span.end);
-            if let Some(four) = walk.take_until(end_ns) {
-                four.emit(&mut runs);
+        let begin_ns = before.map_or(span.start, |before| before.time_ns);
+        runs.cuts = &cuts[cuts.partition_point(|&cut| cut <= begin_ns)..];
+        runs.extend(before.map(|before| before.sample()));
+        match cache {
+            None => self.walk(span, (span, columns), cuts, &mut runs),
+            Some(cache) => {
+                for (column, start_ns) in cache.columns.iter().zip((span.start..).step_by(cache.width_ns as usize)) {
+                    let end_ns = start_ns.saturating_add(cache.width_ns);
+                    // A cut within the column, behind its first instant, parts its ticks.
+                    let first_cut = cuts.get(cuts.partition_point(|&cut| cut <= start_ns));
+                    if first_cut.is_some_and(|&cut| cut < end_ns) {
+                        self.walk(TimeSpan { start: start_ns, end: end_ns }, (span, columns), cuts, &mut runs);
+                    } else {
+                        runs.extend(column.samples().iter().copied());
+                    }
+                }
             }
         }
         runs.extend(self.at_or_after(span.end).map(|tick| tick.sample()));
         out.retain(|run| !matches!(run[..], [only] if !span.contains(only.time_ns)));
+    }
+
+    /// Takes a part of a span, anew, column by column.
+    fn walk(&self, part: TimeSpan, (span, columns): (TimeSpan, u32), cuts: &[i64], runs: &mut Runs<'_>) {
+        let mut walk = Walk::new(self.parts(part.start, part.end), part.start);
+        while let Some(time_ns) = walk.next_ns().filter(|time_ns| *time_ns < part.end) {
+            let column_end_ns = span.column_start(span.column(time_ns, columns) + 1, columns);
+            let next_cut = cuts.get(cuts.partition_point(|&cut| cut <= time_ns));
+            let end_ns = next_cut.map_or(column_end_ns, |&cut| cut.min(column_end_ns)).min(part.end);
+            if let Some(four) = walk.take_until(end_ns) {
+                four.emit(runs);
+            }
+        }
     }
 }
 

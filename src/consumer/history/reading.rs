@@ -84,6 +84,8 @@ pub(super) struct Reading {
     pause: Duration,
     /// Failures since the last success.
     failures: u32,
+    /// How often something was shown.
+    shown: u64,
     /// When the store was asked where it begins.
     asked: Option<Instant>,
 }
@@ -105,6 +107,7 @@ impl Reading {
             step_ns: 0,
             pause: PAUSES.0,
             failures: 0,
+            shown: 0,
             asked: None,
         }
     }
@@ -153,7 +156,9 @@ impl Reading {
         }
     }
 
-    fn show(&self) {
+    fn show(&mut self) {
+        self.shown += 1;
+        self.past.set_revision(self.shown);
         let marks = self.settled.as_ref().map(|settled| settled.marks.clone()).unwrap_or_default();
         let (past, oldest_ns, state) = (self.past.clone(), self.oldest_ns, self.state.clone());
         self.history.show(Recalled { past, marks, oldest_ns, state });
@@ -287,10 +292,8 @@ impl Reading {
         let (view, width_ns) = (wish.span, wish.span.len_ns());
         let oldest_ns = self.oldest_ns.unwrap_or(i64::MIN);
         let view_end = view.end.min(reach_ns);
-        let (start, end) = (
-            view.start.saturating_sub(width_ns).max(oldest_ns),
-            view.end.saturating_add(width_ns).min(reach_ns),
-        );
+        let (start, end) =
+            (view.start.saturating_sub(width_ns).max(oldest_ns), view.end.saturating_add(width_ns).min(reach_ns));
         if end <= start {
             return Ok(false);
         }
@@ -325,9 +328,8 @@ impl Reading {
     /// Reads a stretch that ends at `to_ns` and begins at `least_ns` at the earliest. What begins at `end_ns` or later
     /// is not wished and gives way.
     fn read_before(&mut self, to_ns: i64, least_ns: i64, end_ns: i64) -> Result<bool, KeepError> {
-        let drop_unwanted = |past: &mut Past| {
-            past.ends().is_some_and(|(_, last)| last.span().start >= end_ns) && past.drop_last()
-        };
+        let drop_unwanted =
+            |past: &mut Past| past.ends().is_some_and(|(_, last)| last.span().start >= end_ns) && past.drop_last();
         if !self.make_room(drop_unwanted) {
             self.set_state(State::Full);
             return Ok(false);

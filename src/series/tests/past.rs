@@ -45,11 +45,18 @@ struct Rig {
     store: Store,
     past: Past,
     mark: Mark,
+    revision: u64,
 }
 
 impl Rig {
     fn new(history: History) -> Self {
-        Self { live: Series::new(history), store: Store::new(), past: Past::new(vec![7]), mark: Mark::default() }
+        Self {
+            live: Series::new(history),
+            store: Store::new(),
+            past: Past::new(vec![7]),
+            mark: Mark::default(),
+            revision: 0,
+        }
     }
 
     fn push(&mut self, tick: TickRef) {
@@ -74,6 +81,8 @@ impl Rig {
             from_ns = end_ns;
         }
         self.past.begin_there();
+        self.revision += 1;
+        self.past.set_revision(self.revision);
     }
 }
 
@@ -81,9 +90,16 @@ fn runs(runs: &[Vec<crate::series::Sample>]) -> Vec<Vec<(i64, u64)>> {
     runs.iter().map(|run| bits(run)).collect()
 }
 
-fn assert_same_line(tape: Tape<'_>, whole: &Series, span: TimeSpan, columns: u32, cuts: &[i64]) {
+fn assert_same_line(
+    tape: Tape<'_>,
+    whole: &Series,
+    span: TimeSpan,
+    columns: u32,
+    cuts: &[i64],
+    cache: &mut ColumnCache,
+) {
     let (mut found, mut expected) = (Vec::new(), Vec::new());
-    tape.extract_cached(span, columns, cuts, &mut ColumnCache::default(), &mut found);
+    tape.extract_cached(span, columns, cuts, cache, &mut found);
     whole.extract_runs(span, columns, cuts, &mut expected);
     assert_eq!(runs(&found), runs(&expected), "{span:?} {columns} {cuts:?}");
 }
@@ -107,9 +123,8 @@ fn assert_same_tick_bars(tape: Tape<'_>, whole: &Series, span: TimeSpan, until_n
 }
 
 fn span_of(ticks: &[TickRef], at: f64, share: f64) -> TimeSpan {
-    let (first, last) = ticks.iter().fold((i64::MAX, 0), |(first, last), tick| {
-        (tick.time_ns.min(first), tick.time_ns.max(last))
-    });
+    let (first, last) =
+        ticks.iter().fold((i64::MAX, 0), |(first, last), tick| (tick.time_ns.min(first), tick.time_ns.max(last)));
     let reach = (last - first.min(last) + 40) as f64;
     let start = first.min(last) - 20 + (at * reach) as i64;
     TimeSpan { start, end: start + 1 + (share * share * reach) as i64 }
@@ -133,6 +148,7 @@ proptest! {
         let mut rig = Rig::new(History { ticks_max, age_ns_max });
         let ticks = make_ticks(shape, counts.iter().sum(), lateness_ns, seed);
         let mut coming = ticks.iter().copied();
+        let mut caches: Vec<ColumnCache> = views.iter().map(|_| ColumnCache::default()).collect();
         for count in counts {
             coming.by_ref().take(count).for_each(|tick| rig.push(tick));
             let Some(seam_ns) = rig.live.whole_from_ns() else { continue };
@@ -146,15 +162,17 @@ proptest! {
                 rig.read_until(to_ns.max(known).max(1), page_ns);
             }
             let (tape, whole) = (rig.tape(), &rig.store.all);
-            for &(at, share, columns, until) in &views {
+            // Each view has its cache, and scrolls with the ticks where its length allows.
+            for (&(at, share, columns, until), cache) in views.iter().zip(&mut caches) {
                 let span = span_of(&rig.store.ticks, at, share);
+                let span = if seed % 2 == 0 { span } else { TimeSpan { end: span.start + 4_000, ..span } };
                 let cut = span.start + span.len_ns() / 3;
                 for cuts in [vec![], vec![cut], vec![seam_ns - 1, cut + 1, newest_ns]] {
                     let mut cuts = cuts;
                     cuts.sort_unstable();
                     cuts.dedup();
-                    assert_same_line(tape, whole, span, columns, &cuts);
-                    assert_same_line(tape, whole, span.aligned(columns), columns, &cuts);
+                    assert_same_line(tape, whole, span, columns, &cuts, cache);
+                    assert_same_line(tape, whole, span.aligned(columns), columns, &cuts, cache);
                 }
                 let until_ns = if until > 1.0 { i64::MAX } else { span_of(&rig.store.ticks, until, 0.1).start };
                 assert_same_bars(tape, whole, span, until_ns);
@@ -254,7 +272,8 @@ fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
     assert_eq!((past.covered(), past.ticks()), (Some(TimeSpan { start: 90, end: 120 }), 30), "pages must join");
     past.append(page(120), 20);
     assert_eq!((past.ends().unwrap().1.span(), past.ticks()), (TimeSpan { start: 110, end: 130 }, 40), "joined");
-    let outliers = |past: &Past| past.outliers(5, TimeSpan { start: 94, end: 124 }).map(|t| t.time_ns).collect::<Vec<_>>();
+    let outliers =
+        |past: &Past| past.outliers(5, TimeSpan { start: 94, end: 124 }).map(|t| t.time_ns).collect::<Vec<_>>();
     assert_eq!(outliers(&past), [94, 104, 114]);
     let live = Series::new(EVERYTHING);
     assert_eq!(Tape::new(&live, Some(&past), 5).at_or_before(104).map(|tick| tick.time_ns), Some(103));
@@ -279,7 +298,14 @@ fn a_symbol_that_aged_away_goes_on_in_its_past() {
     assert_eq!((rig.live.len(), rig.live.whole_from_ns()), (0, Some(900)));
     rig.read_until(900, 50);
     assert_eq!(rig.tape().last().map(|tick| tick.time_ns), Some(90));
-    assert_same_line(rig.tape(), &rig.store.all, TimeSpan { start: 15, end: 1_200 }, 20, &[]);
+    assert_same_line(
+        rig.tape(),
+        &rig.store.all,
+        TimeSpan { start: 15, end: 1_200 },
+        20,
+        &[],
+        &mut ColumnCache::default(),
+    );
 }
 
 #[test]
@@ -288,7 +314,9 @@ fn what_came_since_is_told_by_its_earliest_time() {
     let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
     let mark = series.mark();
     assert_eq!(series.earliest_since(&mark), None);
-    [10, 20, 30].into_iter().for_each(|ns| drop(push(&mut series, tick(ns))));
+    for ns in [10, 20, 30] {
+        push(&mut series, tick(ns));
+    }
     assert_eq!(series.earliest_since(&mark), Some(10));
     let mark = series.mark();
     assert_eq!(series.earliest_since(&mark), None);

@@ -182,7 +182,8 @@ impl StoreReader {
         let read = |cause| KeepError::Read { store: self.store.clone(), cause };
         let rows = (ROWS_HELD / lanes.len().max(1)).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
         // Who wants a few is not made to wait for thousands; the last time of a block is read once more.
-        let rows = rows.min(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(BLOCK_ROWS.0));
+        let rows =
+            rows.min(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(BLOCK_ROWS.0));
         let mut heads = BinaryHeap::with_capacity(lanes.len());
         let mut given = 0;
         for (place, lane) in lanes.iter_mut().enumerate() {
