@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::consumer::args::{AxisChoice, Config, KindChoice, LayoutChoice, parse_size};
 use crate::consumer::controls::Controls;
-use crate::consumer::history::{Recalled, Wish};
+use crate::consumer::history::{Need, Recalled};
 use crate::consumer::shared::Shared;
 use crate::model::{Timestamp, display_safe};
 use crate::plot::{Arrangement, Frame, Scale, Size};
@@ -78,8 +78,8 @@ pub(super) struct Gathered {
     pub(super) oldest_ns: Option<i64>,
     /// What was read back, if anything is.
     pub(super) recalled: Option<Arc<Recalled>>,
-    /// What else is to be read; `None` if this is to go on as it is.
-    pub(super) wish: Option<Option<Wish>>,
+    /// What else is to be read.
+    pub(super) need: Need,
     /// Stretches of the time before memory that are not known.
     pub(super) unknown: Vec<(i64, i64)>,
     /// Start, end and loss of each gap; an open one ends at the live edge.
@@ -215,7 +215,7 @@ pub(super) fn gather(
     step_by_bars(controls, &shown);
     let (newest_ns, counters) = (book.newest_ns(), book.counters());
     let Plan { frame, drawn, page } = plan;
-    let (wish, unknown) = tapes.wish_and_unknown(controls, &drawn, span);
+    let (need, unknown) = tapes.need_and_unknown(controls, &drawn, span);
     let oldest_ns = recalled.as_ref().and_then(|recalled| recalled.oldest_ns).into_iter().chain(oldest_ns).min();
     Gathered {
         frame,
@@ -228,7 +228,7 @@ pub(super) fn gather(
         newest_ns,
         oldest_ns,
         recalled,
-        wish,
+        need,
         unknown,
         gaps,
         counters,
@@ -247,19 +247,11 @@ impl<'a> Tapes<'a> {
     }
 
     /// What else is to be read of the symbols that are switched on, and what is not known of those in the picture.
-    fn wish_and_unknown(
-        &self,
-        controls: &Controls,
-        drawn: &[usize],
-        span: TimeSpan,
-    ) -> (Option<Option<Wish>>, Vec<(i64, i64)>) {
-        let Some(recalled) = self.recalled else { return (None, Vec::new()) };
+    fn need_and_unknown(&self, controls: &Controls, drawn: &[usize], span: TimeSpan) -> (Need, Vec<(i64, i64)>) {
+        let Some(recalled) = self.recalled else { return (Need::NoMore, Vec::new()) };
         let visible: Vec<usize> = (0..self.book.symbols_len()).filter(|slot| controls.sight.shows(*slot)).collect();
-        let wish = match recalled.wish(self.book, &visible, span, controls.follows()) {
-            None => Some(None),
-            Some(wish) => wish.map(Some),
-        };
-        (wish, recalled.unknown(self.book, drawn, span))
+        let need = recalled.need(self.book, &visible, span, controls.follows());
+        (need, recalled.unknown(self.book, drawn, span))
     }
 }
 

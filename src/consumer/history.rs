@@ -32,8 +32,18 @@ pub(super) struct Wish {
     pub(super) slots: Vec<usize>,
     /// Where their memory begins to be whole, the latest of all.
     seam_ns: i64,
-    /// Ticks came that belong into what was read.
-    is_stale: bool,
+    /// Ticks came that belong into what was read: the number of that reading.
+    stale: Option<u64>,
+}
+
+/// What a picture needs from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Memory has it all.
+    Nothing,
+    /// What was read does, or the store is not asked at all.
+    NoMore,
+    Read(Wish),
 }
 
 /// How the reading goes.
@@ -56,6 +66,8 @@ pub(super) struct Recalled {
     pub(super) past: Past,
     /// How far each symbol had come when the store was known to have all of it.
     marks: Vec<Mark>,
+    /// Grows with everything that was read.
+    number: u64,
     /// Time of the oldest tick in the store; `None` while unknown.
     pub(super) oldest_ns: Option<i64>,
     pub(super) state: State,
@@ -89,7 +101,13 @@ impl History {
     }
 
     /// From now on this is wished, and nothing else.
-    pub(super) fn wish(&self, wish: Option<Wish>) {
+    pub(super) fn wish(&self, need: Need) {
+        let wish = match need {
+            Need::Nothing => None,
+            // Who is reading ahead may go on.
+            Need::NoMore => return,
+            Need::Read(wish) => Some(wish),
+        };
         let mut slot = lock(&self.slot);
         if slot.wish != wish {
             slot.wish = wish;
@@ -190,25 +208,25 @@ fn seam(book: &Book, slots: &[usize]) -> Option<(i64, i64)> {
 }
 
 impl Recalled {
-    /// What a picture of `span` with these symbols (sorted) needs from the store; `None` where memory has it all, and
-    /// `Some(None)` where nothing more is needed than what was read.
-    pub(super) fn wish(&self, book: &Book, slots: &[usize], span: TimeSpan, follows: bool) -> Option<Option<Wish>> {
-        let (seam_ns, margin_ns) = seam(book, slots)?;
+    /// What a picture of `span` with these symbols (sorted) needs from the store.
+    pub(super) fn need(&self, book: &Book, slots: &[usize], span: TimeSpan, follows: bool) -> Need {
+        let Some((seam_ns, margin_ns)) = seam(book, slots) else { return Need::Nothing };
         // Who looks back is likely to go on; a view that follows the live edge stays where it is.
         let ahead_ns = if follows { 0 } else { span.len_ns() };
         let is_enough = self.oldest_ns.is_some_and(|oldest_ns| oldest_ns >= seam_ns);
         if is_enough || span.start.saturating_sub(ahead_ns) >= seam_ns {
-            return None;
+            return Need::Nothing;
         }
         let is_stale = self.is_stale(book);
-        let wish = Wish { span, slots: slots.to_vec(), seam_ns, is_stale };
+        let wish = Wish { span, slots: slots.to_vec(), seam_ns, stale: is_stale.then_some(self.number) };
         let half_ns = span.len_ns() / 2;
         let (from_ns, to_ns) = (span.start.saturating_sub(half_ns), span.end.saturating_add(half_ns));
         let to_ns = to_ns.min(seam_ns.saturating_add(margin_ns / 2));
         let from_ns = from_ns.max(self.oldest_ns.unwrap_or(i64::MIN));
         let is_read = self.past.covered().is_some_and(|covered| covered.start <= from_ns && covered.end >= to_ns);
         let has_all = slots.iter().all(|slot| self.past.slots().binary_search(slot).is_ok());
-        Some(Some(wish).filter(|_| is_stale || !has_all || !is_read || self.state != State::Reading))
+        let is_wanting = is_stale || !has_all || !is_read || self.state != State::Reading;
+        if is_wanting { Need::Read(wish) } else { Need::NoMore }
     }
 
     /// Whether ticks came that belong into what was read.
@@ -237,3 +255,6 @@ impl Recalled {
         stretches.into_iter().filter(|(start, end)| start < end && *start < span.end && *end > span.start).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

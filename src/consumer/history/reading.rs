@@ -161,7 +161,7 @@ impl Reading {
         self.past.set_revision(self.shown);
         let marks = self.settled.as_ref().map(|settled| settled.marks.clone()).unwrap_or_default();
         let (past, oldest_ns, state) = (self.past.clone(), self.oldest_ns, self.state.clone());
-        self.history.show(Recalled { past, marks, oldest_ns, state });
+        self.history.show(Recalled { past, marks, number: self.shown, oldest_ns, state });
         self.shared.touch();
     }
 
@@ -199,8 +199,11 @@ impl Reading {
         };
         // What came with the newest time itself is there; what comes with it now is seen to come.
         let reach_ns = seam_ns.saturating_add(margin_ns).min(settled.newest_ns.saturating_add(1));
-        if self.oldest_ns.is_none_or(|oldest_ns| oldest_ns >= seam_ns) {
-            return Ok(Next::Done);
+        match self.oldest_ns {
+            // The first ticks are still to be committed.
+            None => return Ok(Next::After(ASKED_EVERY / 10)),
+            Some(oldest_ns) if oldest_ns >= seam_ns => return Ok(Next::Done),
+            Some(_) => {}
         }
         if self.read_next(wish, reach_ns)? {
             return Ok(Next::On);
