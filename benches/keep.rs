@@ -59,9 +59,13 @@ fn batches(symbols: usize) -> Vec<KeptBatch> {
     (1..=(ROWS / COMMIT_ROWS_MAX) as u64).map(batch).collect()
 }
 
+/// Rows that wait at most: so few that no transaction has more than 10,000; and so many that the store is behind, and
+/// takes up to 100,000.
+const WAITING: [usize; 2] = [4 * COMMIT_ROWS_MAX, 20 * COMMIT_ROWS_MAX];
+
 /// Keeps all batches in an empty store; the time from the first one to the last commit.
-fn keep(url: &StoreUrl, batches: Vec<KeptBatch>) -> Duration {
-    let config = KeepConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 20 * COMMIT_ROWS_MAX };
+fn keep(url: &StoreUrl, batches: Vec<KeptBatch>, rows_waiting_max: usize) -> Duration {
+    let config = KeepConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max };
     let keeper = Keeper::open(config).expect("an empty store opens");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
     let (mut committed, last) = (keeper.committed(), batches.len() as u64);
@@ -90,20 +94,21 @@ fn rates(times: &mut [Duration]) -> String {
 }
 
 fn bench_sqlite() {
-    for symbols in SYMBOLS {
+    for (symbols, waiting) in SYMBOLS.into_iter().flat_map(|symbols| WAITING.map(|waiting| (symbols, waiting))) {
         let batches = batches(symbols);
         let mut bytes = 0;
         let mut times: Vec<Duration> = (0..RUNS)
             .map(|_| {
                 let dir = tempfile::tempdir().expect("there is room");
                 let path = dir.path().join("ticks.db");
-                let time = keep(&StoreUrl::Sqlite(path.clone()), batches.clone());
+                let time = keep(&StoreUrl::Sqlite(path.clone()), batches.clone(), waiting);
                 bytes = path.metadata().map_or(0, |file| file.len());
                 time
             })
             .collect();
         let size = bytes as f64 / ROWS as f64;
-        say(&format!("sqlite, {symbols:>5} symbols: {}; {size:.0} bytes a row", rates(&mut times)));
+        let way = if waiting == WAITING[0] { "" } else { ", behind" };
+        say(&format!("sqlite, {symbols:>5} symbols{way}: {}; {size:.0} bytes a row", rates(&mut times)));
     }
 }
 
@@ -137,7 +142,7 @@ fn bench_postgres() {
         for run in 0..RUNS {
             let database = format!("kept_{symbols}_{run}");
             let url = server.create(&database).parse().expect("the address is good");
-            kept.push(keep(&url, batches.clone()));
+            kept.push(keep(&url, batches.clone(), WAITING[0]));
             // The same table with the same index, empty, in a database of its own.
             let database = format!("copied_{symbols}_{run}");
             let url = server.create(&database).parse().expect("the address is good");

@@ -1,11 +1,13 @@
-//! What is told from ticks as they come, at a constant cost a tick: rules, and when they fire.
+//! What is told from ticks as they come, at a constant cost a tick: rules, and when they fire; prices that are a slip.
 //!
 //! Pure: event time comes with the ticks, and the clock that tells of silence enters as a value.
 
 mod alerts;
 mod moves;
+mod outliers;
 mod rule;
 
 pub use alerts::{Alerts, WATCHED_MAX};
 pub use moves::{EXTREMES_MAX, JUMP_TICKS};
+pub use outliers::{FILTERED_MAX, OutlierLimit, OutlierLimitError, Outliers};
 pub use rule::{Condition, Relation, Rule, RuleError, Scope, Size};

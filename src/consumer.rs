@@ -34,8 +34,9 @@ use tracing::{debug, info};
 
 pub use alerting::{AlertError, HooksReport};
 pub use args::{
-    Args, ArgsError, AxisChoice, Config, DurableArgs, DurableError, ExportFormat, GroupConfig, Kept, KindChoice,
-    LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat, StreamConfig, TerminalConfig, ThemeChoice, ViewChoice,
+    Args, ArgsError, AxisChoice, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, GroupConfig, Kept,
+    KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat, StreamConfig, TerminalConfig, ThemeChoice,
+    ViewChoice,
 };
 pub use meters::{FramesReport, LatencyReport};
 pub use remembered::{RememberError, Remembered};

@@ -32,6 +32,7 @@ mod look;
 mod margin;
 mod marks;
 mod notice;
+mod outliers;
 mod overlay;
 mod pen;
 mod raster;

@@ -18,8 +18,8 @@ mod strips;
 
 pub use color::{Colors, Rgb};
 pub use frame::{
-    Bars, Candle, Chart, Crosshair, Frame, Gap, Line, Look, Mark, Message, Notice, Reading, Ruler, Search, Tag,
-    Watched, Word,
+    Bars, Candle, Chart, Crosshair, Frame, Gap, Line, Look, Mark, Message, Notice, Outlier, Reading, Ruler, Search,
+    Tag, Watched, Word,
 };
 pub use layout::{COLUMNS_MIN, DOT_COLUMNS, DOT_ROWS, Layout, ROWS_MIN};
 pub use paint::lines_of;

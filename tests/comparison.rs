@@ -18,8 +18,11 @@ use support::process::Launch;
 /// The peers may have to be built first, beside other tests on a busy machine; this only bounds a failure.
 const LIMIT: Duration = Duration::from_mins(15);
 
-/// Of our own, so that it does not matter what else listens.
-const FIRST_PORT: &str = "19400";
+/// The first of our own, so that it does not matter what else listens: below all that other tests take, and others
+/// than those of the same test in another folder.
+fn first_port() -> String {
+    (12_000 + std::process::id() % 400 * 20).to_string()
+}
 
 fn bench(args: &[&str]) -> Launch {
     Launch::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/bench")).args(args)
@@ -44,7 +47,8 @@ fn help_names_every_part_and_a_wrong_one_is_refused() {
 #[test]
 fn a_small_comparison_has_every_row_and_loses_nothing() {
     // 6,400 messages are a whole number of redis-benchmark's pipelines and fit into every queue on the way.
-    let plan = ["--messages", "6400", "--rounds", "1", "--profile", "dev", "--no-install", "--port", FIRST_PORT];
+    let port = first_port();
+    let plan = ["--messages", "6400", "--rounds", "1", "--profile", "dev", "--no-install", "--port", &port];
     let ended = bench(&[&["ingest", "publish"][..], &plan].concat()).run(LIMIT).expect_code(0);
     let rows = rows(&ended.stdout);
     let floods = ["ingest", "ingest, patient server", "ingest, producer"];

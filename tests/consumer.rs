@@ -24,6 +24,7 @@ mod consuming {
     mod local;
     mod loss;
     mod options;
+    mod outliers;
     mod refused;
     mod tls;
 }

@@ -41,7 +41,8 @@ pictures! {
     bars: candles_light candles_dark ohlc_light sticks_dark doji_dark bars_and_line_light scale_1_5_light;
     crowds: symbols_2_light symbols_200_dark symbols_200_focus_light grid_2_dark grid_4_light grid_9_crosshair_dark
         grid_30_dark grid_180_light grid_narrow_dark grid_scale_1_5_dark;
-    tools: ruler_dark ruler_falling_light selection_dark selection_light marks_dark marks_light search_dark
+    tools: ruler_dark ruler_falling_light selection_dark selection_light marks_dark marks_light outliers_dark
+        outliers_light search_dark
         search_nothing_light search_narrow_dark help_dark toast_light view_badge_light;
     states: connecting_light waiting_dark waiting_light disconnected_dark disconnected_light error_light
         nothing_in_view_dark;

@@ -21,4 +21,6 @@ mod kept {
     pub mod queue;
     pub mod reading;
     pub mod stores;
+    pub mod timescale;
+    pub mod tls;
 }

@@ -73,6 +73,7 @@ fn sample(flag: &str) -> Option<&'static str> {
         "since" => "start",
         "store" => "sqlite:x.db",
         "keep" => "30d",
+        "outliers" => "5%",
         "help" | "version" | "config" | "print-config" => return None,
         other => panic!("--{other} is new: give it a value here"),
     })

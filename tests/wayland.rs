@@ -32,6 +32,7 @@ const SIZE: Size = Size { width: 640, height: 400 };
 
 const GROUND_DARK: u32 = 0x000e_1217;
 const GROUND_LIGHT: u32 = 0x00ff_ffff;
+const STRIP_DARK: u32 = 0x0014_1a21;
 
 fn plot() -> Area {
     area(Frame::new(SIZE).plot)
@@ -44,6 +45,13 @@ fn area(rect: Rect) -> Area {
 fn has_ground(picture: &Picture, ground: u32) -> bool {
     // A notice in the middle covers about half of it.
     picture.count(plot(), |pixel| pixel == ground) > plot().2 * plot().3 / 3
+}
+
+/// Whether a dark window has all of the screen: the shell gives it its size, and pictures come before that.
+fn fills(picture: &Picture) -> bool {
+    let frame = Frame::new(SIZE);
+    picture.at(2, frame.header.top as usize) == STRIP_DARK
+        && picture.at(2, frame.footer.bottom as usize - 1) == STRIP_DARK
 }
 
 /// Whether a symbol's line is there, by its place in the legend.
@@ -95,7 +103,7 @@ fn the_window_opens_draws_takes_keys_and_closes() {
     // Between header and plot the mouse hides nothing.
     let away = (Frame::new(SIZE).header.right - 3, Frame::new(SIZE).header.bottom + 2);
     weston.move_mouse(away);
-    let lines = |picture: &Picture| (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
+    let lines = |picture: &Picture| fills(picture) && (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
     let shown = weston.picture_when("two lines", LIMIT, lines);
 
     weston.key(code::KEY_T);
@@ -121,7 +129,7 @@ fn what_is_shown_is_what_was_drawn_and_a_signal_ends_it() {
     let (consumer, mut wire) = open(&weston, dir.path(), &redis);
     publish_zigzag(&mut wire);
     weston.move_mouse((Frame::new(SIZE).header.right - 3, Frame::new(SIZE).header.bottom + 2));
-    let lines = |picture: &Picture| (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
+    let lines = |picture: &Picture| fills(picture) && (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
     let shown = weston.picture_when("two lines", LIMIT, lines);
     consumer.stop("TERM", LIMIT).expect_code(0);
     let drawn = decode(&dir.path().join("end.png"));

@@ -1,6 +1,7 @@
 //! The consumer's command line, and the checked configuration it turns into.
 
 mod choices;
+mod cleaning;
 mod durable;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
-use crate::analysis::Rule;
+use crate::analysis::{OutlierLimit, Rule};
 use crate::bus::{Channel, EndpointError, Target, TlsFiles};
 use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
 use crate::consumer::alerting::{AlertError, parse_rules};
@@ -23,6 +24,7 @@ use crate::terminal::Colors;
 use crate::view::{BarInterval, BarIntervalError};
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
 use choices::{parse_export, parse_snapshot};
+pub use cleaning::CleaningArgs;
 pub(super) use durable::STORE_FILE;
 pub use durable::{DurableArgs, DurableError, GroupConfig, StreamConfig};
 
@@ -83,6 +85,9 @@ pub struct Args {
     /// Streams, groups, clusters, stores.
     #[command(flatten)]
     pub durable: DurableArgs,
+    /// Outliers.
+    #[command(flatten)]
+    pub cleaning: CleaningArgs,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
     #[arg(long, value_name = "PORT", default_value_t = LOCAL_PORT, value_parser = parse_port)]
     #[arg(allow_negative_numbers = true)]
@@ -215,6 +220,8 @@ pub struct Config {
     pub shards: u16,
     /// Where ticks are kept.
     pub store: Option<KeepConfig>,
+    /// Ticks further off than this are set apart.
+    pub outliers: Option<OutlierLimit>,
     /// Visible span; `None` grows with the data.
     pub window: Option<Duration>,
     /// Bound per symbol.
@@ -437,6 +444,7 @@ impl Args {
             stream,
             shards: self.durable.shards,
             store,
+            outliers: self.cleaning.outliers,
             window: self.window,
             history: self.history.as_deref().map_or(Ok(Kept::Ticks(HISTORY_TICKS)), parse_history)?,
             symbols_max: self.max_symbols,

@@ -38,6 +38,8 @@ pub(super) struct Shown {
     pub(super) runs: Vec<Vec<Sample>>,
     /// The bars, where these are drawn instead.
     pub(super) candles: Vec<Candle>,
+    /// Ticks in view that were set apart: of each pixel column the first, lowest, highest and last.
+    pub(super) outliers: Vec<Sample>,
 }
 
 impl Shown {
@@ -207,6 +209,7 @@ pub(super) fn gather(
         one.drawn = plan.is_drawn(slot);
         if one.drawn {
             interval = take.line_or_bars(tape, columns, bars, &mut one).or(interval);
+            one.outliers = book.outliers(slot).map(|outliers| take.outliers(outliers)).unwrap_or_default();
         } else {
             (*columns, *bars) = (ColumnCache::default(), BarCache::default());
         }

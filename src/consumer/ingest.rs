@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use crate::analysis::Outliers;
 use crate::bus::{Delivery, Feed, Incoming, LinkState};
 use crate::consumer::alerting::{Unwatched, Watch, Watcher};
 use crate::consumer::keeping::Keeping;
@@ -29,6 +30,8 @@ pub(super) struct Ingest {
     /// Which of the connections this is.
     part: usize,
     decoder: Decoder,
+    /// The filter, where there is one.
+    outliers: Option<Outliers>,
     log: RejectLog,
     sampler: Sampler,
     /// Where ticks are kept, if they are.
@@ -40,11 +43,17 @@ pub(super) struct Ingest {
 }
 
 impl Ingest {
-    pub(super) fn new(shared: Arc<Shared>, part: usize, decoder: Decoder, keeping: Option<Arc<Keeping>>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        part: usize,
+        decoder: Decoder,
+        outliers: Option<Outliers>,
+        keeping: Option<Arc<Keeping>>,
+    ) -> Self {
         let log = RejectLog { last: None, unlogged: 0, due: None };
         let sampler = Sampler { stride: 1, left: 1, taken: Vec::with_capacity(BATCH_TICKS) };
         let live_from_ms = (Timestamp::now().as_nanos() / 1_000_000) as u64;
-        Self { shared, part, decoder, log, sampler, keeping, to_keep: Vec::new(), live_from_ms }
+        Self { shared, part, decoder, outliers, log, sampler, keeping, to_keep: Vec::new(), live_from_ms }
     }
 
     /// Which of the connections this is.
@@ -93,6 +102,7 @@ struct Batch<'a, W> {
     book: Option<MutexGuard<'a, Book>>,
     ticks: usize,
     watch: W,
+    outliers: Option<&'a mut Outliers>,
     /// Where ticks are to be kept.
     to_keep: Option<&'a mut Vec<KeptTick>>,
     live_from_ms: u64,
@@ -102,11 +112,17 @@ impl<W: Watch> Batch<'_, W> {
     #[inline]
     fn append(&mut self, tick: &TickView<'_>, id: Option<StreamId>) {
         let book = self.book.get_or_insert_with(|| self.shared.book());
-        let appended = book.append_view(tick, self.arrival);
-        self.watch.saw(tick, appended, book);
+        let is_outlier = self.outliers.as_deref_mut().is_some_and(|filter| filter.judge(tick));
+        if is_outlier {
+            // A price that is taken for a slip is no reason for an alarm.
+            book.append_outlier(tick, self.arrival);
+        } else {
+            let appended = book.append_view(tick, self.arrival);
+            self.watch.saw(tick, appended, book);
+        }
         // Also what is not shown: the place in the stream moves on over it, and another run may want it.
         if let Some(to_keep) = self.to_keep.as_deref_mut() {
-            to_keep.push(kept(tick, id));
+            to_keep.push(kept(tick, id, is_outlier));
         }
         if id.is_none_or(|id| id.ms >= self.live_from_ms) {
             self.sampler.offer(tick.timestamp);
@@ -133,7 +149,7 @@ impl<W: Watch> Batch<'_, W> {
     }
 }
 
-fn kept(tick: &TickView<'_>, id: Option<StreamId>) -> KeptTick {
+fn kept(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> KeptTick {
     KeptTick {
         symbol: tick.symbol.as_str().into(),
         time_ns: tick.timestamp.as_nanos(),
@@ -142,16 +158,17 @@ fn kept(tick: &TickView<'_>, id: Option<StreamId>) -> KeptTick {
         source: tick.source.map(|source| source.as_str().into()),
         seq: tick.seq,
         id,
-        outlier: false,
+        outlier,
     }
 }
 
 impl Ingest {
     /// Takes parcels in. Ids of those in which nothing was a tick go to `hopeless`.
     pub(super) fn take_in<'a>(&mut self, parcels: impl Iterator<Item = Parcel<'a>>, hopeless: &mut Vec<StreamId>) {
-        let Self { shared, decoder, log, sampler, keeping, to_keep, live_from_ms, .. } = self;
+        let Self { shared, decoder, outliers, log, sampler, keeping, to_keep, live_from_ms, .. } = self;
+        let outliers = outliers.as_mut();
         let to_keep = keeping.is_some().then_some(to_keep);
-        let parts = Parts { decoder, log, sampler, to_keep, hopeless, live_from_ms: *live_from_ms };
+        let parts = Parts { decoder, outliers, log, sampler, to_keep, hopeless, live_from_ms: *live_from_ms };
         if shared.alerting().is_idle() {
             Self::take_watched(shared, parts, parcels, Unwatched);
         } else {
@@ -166,11 +183,12 @@ impl Ingest {
         parcels: impl Iterator<Item = Parcel<'a>>,
         watch: impl Watch,
     ) {
-        let Parts { decoder, log, sampler, to_keep, hopeless, live_from_ms } = parts;
+        let Parts { decoder, outliers, log, sampler, to_keep, hopeless, live_from_ms } = parts;
         let now = Timestamp::now();
         sampler.set_stride(shared.arrivals().stride());
         let mut rejects = RejectCounts::default();
-        let mut batch = Batch { shared, sampler, arrival: now, book: None, ticks: 0, watch, to_keep, live_from_ms };
+        let mut batch =
+            Batch { shared, sampler, arrival: now, book: None, ticks: 0, watch, outliers, to_keep, live_from_ms };
         for Parcel { id, incoming } in parcels {
             let mut has_tick = false;
             match incoming {
@@ -210,6 +228,7 @@ impl Ingest {
 /// What parcels are taken in with.
 struct Parts<'a> {
     decoder: &'a mut Decoder,
+    outliers: Option<&'a mut Outliers>,
     log: &'a mut RejectLog,
     sampler: &'a mut Sampler,
     to_keep: Option<&'a mut Vec<KeptTick>>,

@@ -154,7 +154,7 @@ fn append(shared: &Shared, ticks: &[KeptTick]) {
         let source = tick.source.as_deref().and_then(Name::new);
         let view = TickView { symbol, price, timestamp, size: tick.size, seq: tick.seq, source };
         // What is old came when it happened: it says nothing about how quick the feed is now.
-        book.restore_view(&view, timestamp);
+        book.restore_view(&view, timestamp, tick.outlier);
         restored += 1;
     }
     book.settle();

@@ -61,6 +61,9 @@ pub struct Report {
     pub lost: u64,
     /// Ticks that came twice.
     pub duplicates: u64,
+    /// Ticks that the filter set apart.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub outliers: u64,
     /// Ticks that came too late to be placed.
     pub too_late: u64,
     /// Ticks of symbols that were not asked for.
@@ -137,6 +140,7 @@ impl Report {
             rejected,
             lost: counters.lost,
             duplicates: counters.duplicates,
+            outliers: counters.outliers,
             too_late: counters.too_late,
             ignored: counters.ignored,
             over_max_symbols: counters.over_symbols_max,

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::analysis::Outliers;
 use crate::bus::{
     BusError, Channel, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
     shard_name, shard_of, subscribe,
@@ -63,7 +64,10 @@ pub(super) async fn read(
         let keeping = shared.keeping().cloned();
         let (config_of_it, shared) = (config.clone(), Arc::clone(&shared));
         let ingest = move |keeping: Option<Arc<Keeping>>| {
-            Ingest::new(Arc::clone(&shared), part, Decoder::new(config_of_it.fields.clone()), keeping)
+            let decoder = Decoder::new(config_of_it.fields.clone());
+            // A symbol's ticks all come through one connection.
+            let outliers = config_of_it.outliers.map(Outliers::new);
+            Ingest::new(Arc::clone(&shared), part, decoder, outliers, keeping)
         };
         let (target, stop, rng) = (target.clone(), stop.clone(), ChaCha8Rng::from_rng(&mut rng));
         match (source, config.stream.clone()) {

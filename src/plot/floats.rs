@@ -4,7 +4,7 @@ use plotters_backend::DrawingBackend;
 
 use super::frame::{Frame, Hits};
 use super::pen::{Area, Pen};
-use super::{Chart, PlotError, Scene, cross, marks, notice, overlay, ruler, search, title};
+use super::{Chart, PlotError, Scene, cross, marks, notice, outliers, overlay, ruler, search, title};
 
 /// Panes lower than this show gaps, but have no room to name them.
 const GAP_LABEL_PX: i32 = 120;
@@ -30,6 +30,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         if !frame.is_grid() || pane.plot.height() >= GAP_LABEL_PX {
             cross::gap_labels(pen, chart, common, &pane, &mut taken)?;
         }
+        outliers::draw(pen, chart, &pane)?;
         marks::draw(pen, chart, &pane, &mut taken)?;
         if let Some(measured) = &chart.ruler {
             ruler::draw(pen, measured, chart, &pane)?;

@@ -117,6 +117,7 @@ impl StalePane {
 fn floats_differ(was: &Chart, is: &Chart) -> bool {
     was.notice != is.notice
         || was.marks != is.marks
+        || was.outliers != is.outliers
         || was.ruler != is.ruler
         || was.selection != is.selection
         || was.crosshair != is.crosshair

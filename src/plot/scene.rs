@@ -241,6 +241,17 @@ pub struct Mark {
     pub text: String,
 }
 
+/// A tick that a filter set apart, as a price that nobody can have meant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outlier {
+    /// When, ns.
+    pub time_ns: i64,
+    /// Where on the value axis, also far beyond its ends.
+    pub value: f64,
+    /// Which colour of the palette.
+    pub slot: usize,
+}
+
 /// A measurement between two places.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ruler {
@@ -291,6 +302,8 @@ pub struct Chart {
     pub tags: Vec<Tag>,
     /// Alerts.
     pub marks: Vec<Mark>,
+    /// In no order.
+    pub outliers: Vec<Outlier>,
     /// Under the mouse, if it is over the plot.
     pub crosshair: Option<Crosshair>,
     /// Being measured, or measured last. In a grid it belongs to the pane whose values it measures.
@@ -317,6 +330,7 @@ impl Chart {
             gaps: Vec::new(),
             tags: Vec::new(),
             marks: Vec::new(),
+            outliers: Vec::new(),
             crosshair: None,
             ruler: None,
             selection: None,

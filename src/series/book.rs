@@ -57,7 +57,8 @@ pub enum Appended {
     OverSymbolsMax,
 }
 
-/// Ticks, counted. `received == kept + evicted + too_late + duplicates + ignored + over_symbols_max` at any time.
+/// Ticks, counted. At any time `received == kept + evicted + too_late + duplicates + ignored + over_symbols_max +
+/// outliers`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Well-formed ticks that came.
@@ -76,6 +77,8 @@ pub struct Counters {
     pub over_symbols_max: u64,
     /// Came late and were put in their place; these are among `kept` and `evicted`.
     pub reordered: u64,
+    /// Set apart from the others, and kept beside them.
+    pub outliers: u64,
     /// Never came, by the running numbers of their producers, whatever their symbols.
     pub lost: u64,
 }
@@ -119,6 +122,8 @@ impl Default for Recent {
 struct Entry {
     symbol: Symbol,
     series: Series,
+    /// Ticks that were set apart; `None` before the first.
+    outliers: Option<Box<Series>>,
 }
 
 /// Every symbol's series, with what is known about the feed as a whole.
@@ -192,9 +197,9 @@ impl Book {
 
     /// Takes in a tick of the past, as [`append_view`](Self::append_view) does, of which others in between may be left
     /// out: what its number jumps over is no loss. Later ticks are held against its number all the same.
-    pub fn restore_view(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Appended {
+    pub fn restore_view(&mut self, tick: &TickView<'_>, arrival: Timestamp, is_outlier: bool) -> Appended {
         let is_shared = std::mem::replace(&mut self.is_shared, true);
-        let restored = self.append_view(tick, arrival);
+        let restored = if is_outlier { self.append_outlier(tick, arrival) } else { self.append_view(tick, arrival) };
         self.is_shared = is_shared;
         if let Some(entry) = self.id(tick.symbol.as_str()).and_then(|id| self.entries.get_mut(id.index())) {
             entry.series.note_restored(tick.timestamp.as_nanos());
@@ -206,18 +211,8 @@ impl Book {
     /// the last of them. An open gap ends here.
     #[inline]
     pub fn append_view(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Appended {
-        self.counters.received += 1;
-        self.last_arrival = self.last_arrival.max(Some(arrival));
         let time_ns = tick.timestamp.as_nanos();
-        let is_duplicate = self.track_loss(tick, time_ns);
-        if self.gaps.close(time_ns) {
-            self.revision += 1;
-        }
-        if is_duplicate {
-            self.counters.duplicates += 1;
-            return Appended::Duplicate;
-        }
-        let id = match self.find_or_intern(tick.symbol) {
+        let id = match self.receive(tick, arrival) {
             Ok(id) => id,
             Err(refused) => return refused,
         };
@@ -238,6 +233,43 @@ impl Book {
             return Appended::Reordered;
         }
         Appended::InOrder
+    }
+
+    /// As [`append_view`](Self::append_view) for a tick that a filter took for an outlier: it is kept beside the symbol's
+    /// series, so that no line, bar or figure is made of it.
+    pub fn append_outlier(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Appended {
+        let id = match self.receive(tick, arrival) {
+            Ok(id) => id,
+            Err(refused) => return refused,
+        };
+        let history = self.config.history;
+        let outliers = self.entries[id.index()].outliers.get_or_insert_with(|| Box::new(Series::new(history)));
+        let placed = outliers.push(tick.timestamp, tick.price, tick.size);
+        self.counters.outliers += 1;
+        self.revision += 1;
+        self.newest_ns = self.newest_ns.max(Some(tick.timestamp.as_nanos()));
+        match placed {
+            Placed::InOrder => Appended::InOrder,
+            Placed::Reordered => Appended::Reordered,
+            Placed::TooLate => Appended::TooLate,
+        }
+    }
+
+    /// What is done with every tick, whatever series it goes to.
+    #[inline]
+    fn receive(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Result<SymbolId, Appended> {
+        self.counters.received += 1;
+        self.last_arrival = self.last_arrival.max(Some(arrival));
+        let time_ns = tick.timestamp.as_nanos();
+        let is_duplicate = self.track_loss(tick, time_ns);
+        if self.gaps.close(time_ns) {
+            self.revision += 1;
+        }
+        if is_duplicate {
+            self.counters.duplicates += 1;
+            return Err(Appended::Duplicate);
+        }
+        self.find_or_intern(tick.symbol)
     }
 
     /// Notes the tick's running number; whether it had come before. Only ticks with both a source and a number count:
@@ -295,7 +327,7 @@ impl Book {
     fn intern(&mut self, symbol: Symbol) -> SymbolId {
         let id = SymbolId(self.entries.len() as u32);
         self.ids.insert(symbol.as_str().as_bytes().into(), id);
-        self.entries.push(Entry { symbol, series: Series::new(self.config.history) });
+        self.entries.push(Entry { symbol, series: Series::new(self.config.history), outliers: None });
         id
     }
 
@@ -312,6 +344,9 @@ impl Book {
             let evicted = entry.series.evicted() - evicted_before;
             self.counters.kept -= evicted;
             self.counters.evicted += evicted;
+            if let Some(outliers) = &mut entry.outliers {
+                outliers.expire(newest_ns);
+            }
         }
     }
 
@@ -383,6 +418,11 @@ impl Book {
         self.entries.get(index).map(|entry| (&entry.symbol, &entry.series))
     }
 
+    /// The ticks that were set apart from the series at a place; `None` where there are none.
+    pub fn outliers(&self, index: usize) -> Option<&Series> {
+        self.entries.get(index)?.outliers.as_deref()
+    }
+
     /// Ticks, counted.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -405,6 +445,7 @@ impl Book {
 
     /// Bytes of memory in use by the series. Walks all chunks: meant for statistics, not for every frame.
     pub fn bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.series.bytes()).sum()
+        let outliers = |entry: &Entry| entry.outliers.as_ref().map_or(0, |outliers| outliers.bytes());
+        self.entries.iter().map(|entry| entry.series.bytes() + outliers(entry)).sum()
     }
 }

@@ -22,13 +22,19 @@
 //! | `ticks` | a row a tick; `n` grows in order of arrival |
 //! | `symbols`, `sources` | names, and the numbers that stand for them in `ticks` |
 //! | `streams` | names, and up to where each stream is kept |
-//! | `writers` | PostgreSQL only: each writer's last transaction, to know one whose answer was lost |
+//! | `writers` | on servers only: each writer's last transaction, to know one whose answer was lost |
 //! | `meta` | the schema's version (in SQLite: `PRAGMA user_version`), and that the tables are ours |
 //! | `ticks_view` | a view for people: ticks with names, and times as text |
 //! | `ticks_late` | a view of the ticks that came after a later one of their symbol, and how much after |
 //! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars (open, high, low, close, volume), without outliers |
+//!
+//! In MongoDB, where it is built in, these are collections; rows hold names in place of numbers, and of the views there
+//! are `ticks_view` and `bars_1m`. A MongoDB server that stands alone has no transactions: there the rows go first, the
+//! checkpoint behind them, and the keys see to it that what is brought again is there once.
 
 mod backend;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod names;
 mod postgres;
 mod queue;
@@ -50,11 +56,20 @@ use tokio::sync::watch;
 use crate::model::StreamId;
 use queue::{Question, Queue};
 pub use reader::StoreReader;
+#[cfg(feature = "mongodb")]
+pub use url::MongoUrl;
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};
 
 /// Rows that go into one transaction where as many wait: past some thousands, what a commit costs is spread so thin
 /// that more rows gain nothing, and a lock is held for longer. A single batch that is larger goes whole.
 pub const COMMIT_ROWS_MAX: usize = 10_000;
+
+/// Rows that go into one transaction where the store is behind. Where there are thousands of symbols, a transaction
+/// touches a page or more of each, whether one row or twenty go there: larger ones are what catches up.
+pub const COMMIT_ROWS_BEHIND_MAX: usize = 100_000;
+
+/// With so many rows waiting, the store is behind: four transactions are not the jitter of one.
+const BEHIND_ROWS: usize = 4 * COMMIT_ROWS_MAX;
 
 /// Longest that rows wait for others to share their transaction with: what a crash of this process takes from a
 /// pub/sub subscriber, and five commits a second on a quiet feed.
@@ -144,6 +159,16 @@ pub enum KeepError {
         store: String,
         /// In the server's words.
         cause: String,
+    },
+    /// The way there is not as safe as it has to be.
+    #[error("cannot reach the store {store} by TLS: {cause}; {advice}")]
+    Tls {
+        /// Where, without secrets.
+        store: String,
+        /// Why not; safe to show.
+        cause: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// A query failed, or the server went away.
     #[error("cannot read the store {store}: {cause}")]

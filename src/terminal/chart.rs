@@ -5,7 +5,7 @@ use ratatui::style::Style;
 
 use super::color::mixed;
 use super::dots::Dots;
-use super::frame::{Bars, Candle, Chart};
+use super::frame::{Bars, Candle, Chart, Outlier};
 use super::layout::{DOT_COLUMNS, DOT_ROWS, Layout};
 use super::paint::{Sheet, width};
 use super::{Colors, Rgb};
@@ -48,6 +48,9 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
         Some(bars) => draw_bars(sheet, layout, chart, bars),
         None => lines(sheet, layout, chart),
     }
+    for outlier in &chart.outliers {
+        outside_or_in(sheet, layout, chart, outlier);
+    }
     for mark in &chart.marks {
         let row = mark.value.map_or(Some(layout.plot.y), |value| row_of(layout, chart, value));
         if let Some((x, y)) = column_of(layout, chart, mark.time_ns).zip(row) {
@@ -61,6 +64,19 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
             }
         }
     }
+}
+
+/// A cross at an outlier, or an arrow at the edge that it lies beyond.
+fn outside_or_in(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, outlier: &Outlier) {
+    let Some(x) = column_of(layout, chart, outlier.time_ns) else { return };
+    let value = chart.viewport.value;
+    let bottom = (layout.plot.y + layout.plot.height).saturating_sub(1);
+    let (y, sign) = match row_of(layout, chart, outlier.value) {
+        Some(y) => (y, '\u{d7}'),
+        None if outlier.value > value.hi => (layout.plot.y, '\u{25b2}'),
+        None => (bottom, '\u{25bc}'),
+    };
+    put(sheet, (x, y), sign, outlier.color);
 }
 
 /// Sets a character; what is behind it stays.

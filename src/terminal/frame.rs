@@ -116,6 +116,17 @@ pub struct Mark {
     pub color: Rgb,
 }
 
+/// A tick that a filter set apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outlier {
+    /// When, ns.
+    pub time_ns: i64,
+    /// Where on the value axis, also far beyond its ends.
+    pub value: f64,
+    /// Its colour.
+    pub color: Rgb,
+}
+
 /// A row of the read-out at the mouse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
@@ -201,6 +212,8 @@ pub struct Chart {
     pub tags: Vec<Tag>,
     /// Alerts.
     pub marks: Vec<Mark>,
+    /// Ticks that a filter set apart.
+    pub outliers: Vec<Outlier>,
     /// Labels of the value axis.
     pub value_ticks: Vec<(f64, String)>,
     /// Labels of the time axis.

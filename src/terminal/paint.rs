@@ -135,6 +135,7 @@ mod tests {
             gaps: Vec::new(),
             tags: Vec::new(),
             marks: Vec::new(),
+            outliers: Vec::new(),
             value_ticks: vec![(5.0, "5.00".to_owned())],
             time_ticks: vec![(500, "12:00".to_owned())],
             crosshair: None,

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::proxy::{Door, End, Faults, Network, Proxy};
+use crate::support::server::free_port;
 use crate::support::wait::wait_until;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -117,6 +118,8 @@ fn a_door_is_silent_or_slammed() {
     let proxy = network.lead_to(echo(), 1);
     proxy.set(Faults { door: Door::Silent, ..Faults::NONE });
     let mut silent = connect(&proxy);
+    // A client is connected before the proxy has looked at it, and what it meets is how the door stands then.
+    wait_until("the proxy to meet it", LIMIT, || proxy.came().len() == 1);
     silent.write_all(b"hello").unwrap();
     assert_silent(&mut silent);
     proxy.set(Faults { door: Door::Slammed, ..Faults::NONE });
@@ -133,11 +136,7 @@ fn a_door_is_silent_or_slammed() {
 #[test]
 fn where_no_server_listens_a_client_is_reset() {
     let network = Network::new();
-    let port = {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.local_addr().unwrap().port()
-    };
-    let proxy = network.lead_to(port, 1);
+    let proxy = network.lead_to(free_port(), 1);
     let kind = connect(&proxy).read(&mut [0; 1]).unwrap_err().kind();
     assert_eq!(kind, ErrorKind::ConnectionReset);
 }

@@ -15,6 +15,9 @@ use crate::support::wait::poll;
 /// Until everybody has everything, on a busy machine.
 const DRAIN: Duration = Duration::from_mins(2);
 
+/// No tick: who listens rejects it, and says so.
+const END: &str = "the end, and no tick";
+
 /// Lines of a program's log that are shown when a run fails.
 const LOG_LINES: usize = 25;
 
@@ -149,8 +152,16 @@ fn wait_for_all(fleet: &Fleet, stream: &Kept, verdict: &mut Verdict) {
     verdict.check(pending == Some(0), || format!("{pending:?} entries are still in the hands of members"));
     let dead: Option<u64> = fleet.ask_aside(redis::cmd("XLEN").arg(format!("{STREAM}:dead")));
     verdict.check(dead == Some(0), || format!("{dead:?} entries are dead letters"));
-    let heard: Option<u64> = fleet.ask_aside(redis::cmd("PUBLISH").arg(CHANNEL).arg("the end, and no tick"));
+    let say_end = || -> Option<u64> { fleet.ask_aside(redis::cmd("PUBLISH").arg(CHANNEL).arg(END)) };
+    let heard = say_end();
     verdict.check(heard == Some(2), || format!("{heard:?} listeners are there at the end"));
-    // What was said last is on its way to them.
-    thread::sleep(Duration::from_secs(1));
+    // What was said last is on its way to them. They have it when they complain of what was said behind it; as they do
+    // not complain of everything, it is said until then.
+    for listener in [1, 2].map(Actor::Listener) {
+        let complained = poll(DRAIN, || {
+            say_end();
+            fleet.heard_from(listener).contains(END).then_some(())
+        });
+        verdict.check(complained.is_some(), || format!("{listener} never heard the end"));
+    }
 }

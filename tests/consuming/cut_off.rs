@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tickscope::bus::BrokerLimits;
 
-use super::bench::{LIMIT, Publisher, finish, listen, numbered, subscribed, url, wait_for_counts};
+use super::bench::{LIMIT, Publisher, listen, numbered, report, subscribed, url, wait_for_counts};
 use crate::support::process::{Running, consumer};
 use crate::support::server::{Embedded, RedisServer};
 use crate::support::wait::wait_until;
@@ -48,10 +48,16 @@ fn stop_flood_and_wake(consumer: &mut Running, publisher: &mut Publisher, more: 
     seq + more
 }
 
-/// Ends the consumer once all that was published before is in its book.
-fn finish_after(consumer: Running, publisher: &mut Publisher) -> Value {
+/// Returns once all that was published before is in the consumer's book.
+fn wait_for_end(consumer: &mut Running, publisher: &mut Publisher) {
     publisher.publish_all(CHANNEL, ["the end, and no tick"]);
-    finish(consumer, 1_000, 1)
+    wait_for_counts(consumer, 1_000, 1);
+}
+
+/// Ends the consumer then.
+fn finish_after(mut consumer: Running, publisher: &mut Publisher) -> Value {
+    wait_for_end(&mut consumer, publisher);
+    report(&consumer.stop("TERM", LIMIT).expect_code(0))
 }
 
 #[test]
@@ -60,10 +66,12 @@ fn a_reader_that_was_stopped_and_cut_off_says_so_and_counts_every_tick() {
         let mut consumer = listen(port, &[]);
         let mut publisher = Publisher::connect(port);
         let sent = stop_flood_and_wake(&mut consumer, &mut publisher, 500);
-        let stderr = consumer.stderr();
-        let told = stderr.matches("had cut this reader off because it fell too far behind").count();
-        assert_eq!(told, 1, "{stderr} over {name}");
-        let report = finish_after(consumer, &mut publisher);
+        let needle = "had cut this reader off because it fell too far behind";
+        consumer.wait_for_stderr(needle, LIMIT);
+        wait_for_end(&mut consumer, &mut publisher);
+        let ended = consumer.stop("TERM", LIMIT).expect_code(0);
+        assert_eq!(ended.stderr.matches(needle).count(), 1, "{ended:?} over {name}");
+        let report = report(&ended);
         let figure = |name: &str| report[name].as_u64().unwrap();
         assert_eq!(figure("received") + figure("lost"), sent, "{report} over {name}");
         assert!(figure("lost") > 0 && figure("received") >= 1_501, "{report} over {name}");
@@ -102,7 +110,7 @@ fn a_reader_that_may_not_ask_says_that_it_may_have_been_cut_off() {
     let mut consumer = subscribed(consumer().args(["--headless", "--stats", "json", "-v"]).env("REDIS_URL", &login));
     let mut publisher = Publisher::connect(server.port);
     let sent = stop_flood_and_wake(&mut consumer, &mut publisher, 1);
-    assert!(consumer.stderr().contains("may have cut this reader off"), "{consumer:?}");
+    consumer.wait_for_stderr("may have cut this reader off", LIMIT);
     let report = finish_after(consumer, &mut publisher);
     assert_eq!(report["received"].as_u64().unwrap() + report["lost"].as_u64().unwrap(), sent, "{report}");
     assert_eq!((&report["cut_off"], &report["reconnects"]), (&json!(0), &json!(1)), "{report}");

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::bench::{LIMIT, Publisher, START_S, assert_clean, figures, finish, headless, listen, report, tick};
+use super::bench::{
+    LIMIT, Publisher, START_S, assert_clean, figures, finish, headless, listen, report, subscribed, tick,
+};
 use crate::support::process::{Ended, Launch, Running, consumer, producer};
 use crate::support::server::{RedisServer, free_port, on_both};
 
@@ -119,10 +121,10 @@ fn it_ends_by_itself_when_its_time_is_up() {
 #[test]
 fn nothing_but_the_figures_is_on_standard_output() {
     let redis = RedisServer::start();
-    let arguments = ["--headless", "--for", "0.3s", "--redis", &super::bench::url(redis.port)];
-    let plain = consumer().args(arguments).run(LIMIT).expect_code(0);
+    let url = super::bench::url(redis.port);
+    let plain = subscribed(consumer().args(["--headless", "--redis", &url])).stop("TERM", LIMIT).expect_code(0);
     assert_eq!(plain.stdout, "");
-    assert!(plain.stderr.contains("subscribed at"), "{plain:?}");
+    let arguments = ["--headless", "--for", "0.3s", "--redis", &url];
     let figures = consumer().args(arguments).args(["--stats", "json", "--quiet"]).run(LIMIT).expect_code(0);
     assert_eq!((figures.stdout.lines().count(), figures.stderr.as_str()), (1, ""));
     assert_eq!(report(&figures)["symbols"], json!({}));

@@ -1,7 +1,7 @@
 //! What the user does over the chart.
 
 use tickscope::plot::{
-    AxisKind, Badge, BarStyle, LegendEntry, Mark, Point, Ruler, Search, Selection, Size, Theme, Tone,
+    AxisKind, Badge, BarStyle, LegendEntry, Mark, Outlier, Point, Ruler, Search, Selection, Size, Theme, Tone,
 };
 
 use super::bars::candles;
@@ -80,6 +80,29 @@ pub fn marks_dark() -> View {
 
 pub fn marks_light() -> View {
     marked(Theme::Light)
+}
+
+/// Crosses where outliers are, arrows at the edges that some lie beyond.
+fn set_apart(theme: Theme) -> View {
+    let mut scene = market::lines(theme, AxisKind::Percent, &[0, 1]);
+    let outlier = |second: i64, value: f64, slot: usize| Outlier { time_ns: at_second(second), value, slot };
+    scene.chart.outliers = vec![
+        outlier(600, 0.4, 0),
+        outlier(900, 900.0, 0),
+        outlier(1_500, -99.0, 1),
+        outlier(1_800, -0.1, 1),
+        outlier(2_400, f64::NEG_INFINITY, 0),
+        outlier(-500, 0.25, 0),
+    ];
+    view(scene)
+}
+
+pub fn outliers_dark() -> View {
+    set_apart(Theme::Dark)
+}
+
+pub fn outliers_light() -> View {
+    set_apart(Theme::Light)
 }
 
 fn found(symbols: &[&str]) -> Vec<LegendEntry> {

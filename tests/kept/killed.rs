@@ -121,9 +121,14 @@ fn a_server_holds_exactly_what_its_checkpoint_says_whenever_the_writer_is_killed
 
 #[test]
 fn a_server_killed_in_mid_load_loses_and_doubles_nothing() {
-    let mut server = PostgresServer::start();
-    let url: StoreUrl = server.url("ticks").parse().unwrap();
-    let keeper = keeper(&url, None);
+    let server = PostgresServer::start();
+    let url = server.url("ticks").parse().unwrap();
+    kill_server_in_mid_load(server, &url);
+}
+
+/// Writes into the database `ticks` at `url` while `server`, whose it is, is killed again and again.
+pub fn kill_server_in_mid_load(mut server: PostgresServer, url: &StoreUrl) {
+    let keeper = keeper(url, None);
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let (mut next, mut bare_rows) = (1, 0);
     for _ in 0..SERVER_KILLS {
@@ -156,7 +161,7 @@ fn a_server_killed_in_mid_load_loses_and_doubles_nothing() {
                  count(DISTINCT id), max(price) FROM ticks_view";
     let all = next - 1;
     assert_eq!(server.psql("ticks", count), format!("{bare_rows}|{all}|{all}|{all}"));
-    assert_eq!(keeper_checkpoint(&url), all);
+    assert_eq!(keeper_checkpoint(url), all);
 }
 
 fn keeper_checkpoint(url: &StoreUrl) -> u64 {

@@ -108,6 +108,13 @@ fn a_frozen_server_is_noticed_within_three_seconds() {
     assert_figures(&stop(consumer), &[("received", 20), ("lost", 0), ("duplicates", 0)]);
 }
 
+/// How often the server was asked how a stream stands.
+fn questions(connection: &mut redis::Connection) -> u64 {
+    let stats: String = redis::cmd("INFO").arg("commandstats").query(connection).unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_xinfo|stream:calls="));
+    line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+}
+
 #[test]
 fn what_a_stream_gave_up_before_it_was_read_is_counted() {
     let redis = RedisServer::start();
@@ -115,8 +122,9 @@ fn what_a_stream_gave_up_before_it_was_read_is_counted() {
     let mut consumer = reading(&url(redis.port), &["--since", "start"]);
     add(&mut connection, "p", 1..=100);
     wait_for_ticks(&mut consumer, 100);
-    // It has to have stood at the end once, or it could not know how many there were.
-    std::thread::sleep(Duration::from_millis(2_500));
+    // It has to have stood at the end when it asked how the stream stands, or it could not know how many there were.
+    let before = questions(&mut connection);
+    wait_until("the reader to ask at the end", LIMIT, || questions(&mut connection) > before);
     consumer.signal("STOP");
     add(&mut connection, "p", 101..=400);
     // The answer to what it asked before it was stopped holds the first of these.

@@ -27,10 +27,18 @@ pub const PASSWORD: &str = "s3cr:et@/";
 /// The same as it stands in an address.
 const PASSWORD_ESCAPED: &str = "s3cr%3Aet%40%2F";
 
+/// Set to anything, it gives the databases of all tests but those of TLS the extension, which has to be installed then.
+const TIMESCALE: &str = "TICKSCOPE_TEST_TIMESCALEDB";
+
+/// Loads the extension, and sends nothing to its makers.
+const TIMESCALE_SETTINGS: [&str; 2] = ["shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off"];
+
 /// A server; killed when dropped.
 pub struct PostgresServer {
     child: Option<Child>,
     port: u16,
+    options: Vec<String>,
+    timescale: bool,
     dir: TempDir,
 }
 
@@ -68,6 +76,28 @@ fn run(command: &mut Command) -> String {
 impl PostgresServer {
     /// A new cluster with an empty database `ticks`.
     pub fn start() -> Self {
+        Self::start_as(std::env::var_os(TIMESCALE).is_some(), &[], &[])
+    }
+
+    /// The same with settings, such as `ssl=on`, and with files in its folder, where `server.crt` and `server.key` are
+    /// its certificate.
+    pub fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Self {
+        Self::start_as(false, settings, files)
+    }
+
+    /// A new cluster whose databases have TimescaleDB; `None` where that is not installed.
+    pub fn start_timescale() -> Option<Self> {
+        let folder = find_programs();
+        let asked = Command::new(folder.join("pg_config")).arg("--sharedir").output();
+        let shared = asked.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default();
+        // Debian has pg_config with its programs only where extensions are built.
+        let version = folder.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        let shared = [shared, format!("/usr/share/postgresql/{version}")];
+        let control = |shared: &String| Path::new(shared).join("extension/timescaledb.control");
+        shared.iter().any(|shared| control(shared).exists()).then(|| Self::start_as(true, &[], &[]))
+    }
+
+    fn start_as(timescale: bool, settings: &[&str], files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let password_file = dir.path().join("password");
         fs::write(&password_file, PASSWORD).unwrap();
@@ -80,9 +110,19 @@ impl PostgresServer {
         initdb.args(["--no-sync", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--username", USER]);
         initdb.arg("--pwfile").arg(&password_file).arg("--pgdata").arg(dir.path().join("data"));
         run(initdb.current_dir("/"));
-        let mut server = Self { child: None, port: free_port(), dir };
+        for (name, text) in files {
+            let path = dir.path().join("data").join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            if is_root() {
+                run(Command::new("chown").arg("postgres:postgres").arg(&path));
+            }
+        }
+        let settings = settings.iter().chain(TIMESCALE_SETTINGS.iter().filter(|_| timescale));
+        let options = settings.flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect();
+        let mut server = Self { child: None, port: free_port(), options, timescale, dir };
         server.start_again();
-        server.psql("postgres", "CREATE DATABASE ticks");
+        server.create("ticks");
         server
     }
 
@@ -91,7 +131,9 @@ impl PostgresServer {
         let mut postgres = command(&find_programs().join("postgres"));
         postgres.arg("-D").arg(self.dir.path().join("data")).args(["-p", &self.port.to_string()]);
         // Small as tests are; whatever promises that a commit lasts stays as it is.
-        postgres.args(["-h", "127.0.0.1", "-k", "", "-c", "max_wal_size=4GB", "-c", "shared_buffers=256MB"]);
+        postgres
+            .args(["-h", "127.0.0.1", "-k", "", "-c", "max_wal_size=4GB", "-c", "shared_buffers=256MB"])
+            .args(&self.options);
         let child = postgres.current_dir("/").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.child = Some(child);
         wait_until("PostgreSQL to answer", LIMIT, || {
@@ -149,6 +191,9 @@ impl PostgresServer {
     /// A new, empty database.
     pub fn create(&self, database: &str) -> String {
         self.psql("postgres", &format!("CREATE DATABASE {database}"));
+        if self.timescale {
+            self.psql(database, "CREATE EXTENSION timescaledb");
+        }
         self.url(database)
     }
 }

@@ -196,6 +196,8 @@ impl Proxy {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
+        // Before it counts as one that came.
+        let door = shared.faults.borrow().door;
         let number = {
             let mut came = shared.came.lock().unwrap();
             came.push(Instant::now());
@@ -206,14 +208,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         shared.open.lock().unwrap().insert(number, orders);
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            serve(client, &shared, number, control).await;
+            serve(client, &shared, (number, door), control).await;
             shared.open.lock().unwrap().remove(&number);
         });
     }
 }
 
-async fn serve(mut client: TcpStream, shared: &Shared, number: u64, mut control: Control) {
-    match control.faults().door {
+async fn serve(mut client: TcpStream, shared: &Shared, (number, door): (u64, Door), mut control: Control) {
+    match door {
         Door::Open => {}
         Door::Slammed => return reset(&client),
         Door::Silent => {

@@ -5,9 +5,10 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -105,16 +106,23 @@ pub fn on_both(test: impl Fn(&str, u16)) {
     test("the embedded broker", embedded.port);
 }
 
-/// A port that nothing listens on. It lies below those that the system gives to outgoing connections, so none of these
-/// takes it meanwhile; a counter keeps the tests of one program apart, the process id those of two.
+/// A port that nothing listens on, and that no other test is given while this program runs. It lies below those that
+/// the system gives to outgoing connections, so none of these takes it meanwhile. Between this and the start of the
+/// server that is to listen there, and between two lives of such a server, nothing listens: what keeps the tests of
+/// other programs away then is a socket of another kind (UDP) on the same number, which is held to the end.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    // So that programs that start at the same time seldom ask for the same one.
     let start = (std::process::id() % 600) as u16 * 20;
     poll(LIMIT, || {
         let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok().then_some(port)
+        let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        HELD.lock().unwrap_or_else(PoisonError::into_inner).push(held);
+        Some(port)
     })
     .expect("some port is free")
 }

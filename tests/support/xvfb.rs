@@ -13,8 +13,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use super::wait::{poll, wait_for, wait_until};
 use super::x11::Connection;
 
@@ -36,13 +34,12 @@ const TYPE_DELAY_MS: &str = "30";
 const WHEEL_DELAY_MS: &str = "50";
 
 /// How long xdotool and the display may take for what they do at once on an idle machine.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// A virtual display; ended when dropped.
 pub struct Xvfb {
     server: Child,
     number: u32,
-    frame_buffer: TempDir,
 }
 
 /// A window of a display, by its X id.
@@ -78,14 +75,15 @@ pub struct Picture {
 }
 
 impl Xvfb {
-    /// Starts a display of one screen, `width` x `height` pixels, 24 bits deep, without a mouse pointer.
+    /// Starts a display of one screen, `width` x `height` pixels, 24 bits deep, without a mouse pointer to be seen.
+    ///
+    /// The mouse lies in the last pixel, where it is over no window that leaves a margin. A new display has it in the
+    /// middle, where it would be over whatever opens there, and a crosshair with its read-out in the first pictures.
     pub fn start(width: u32, height: u32) -> Self {
-        let frame_buffer = tempfile::tempdir().unwrap();
         let mut server = Command::new("Xvfb")
             // The server picks a free number and tells it when it is ready to be used.
             .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-noreset", "-nocursor"])
-            .args(["-nolisten", "tcp", "-fbdir"])
-            .arg(frame_buffer.path())
+            .args(["-nolisten", "tcp"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -97,7 +95,9 @@ impl Xvfb {
             drop(server.kill());
             panic!("Xvfb ended without a display: {:?}", server.wait());
         };
-        Self { server, number, frame_buffer }
+        let display = Self { server, number };
+        display.answer(&["mousemove", &(width - 1).to_string(), &(height - 1).to_string()]);
+        display
     }
 
     /// For the environment variable `DISPLAY`.
@@ -248,10 +248,14 @@ impl Xvfb {
         Connection::open(self.number)
     }
 
-    /// What the display shows now. A program that is drawing may be caught in the middle of it.
+    /// What the display shows now, all of it at one moment: a frame that a program hands over is in it as a whole or
+    /// not at all. The file in which Xvfb can keep its screen (`-fbdir`) has no such moment: read while the server
+    /// writes, it is part of one frame and part of the next.
     pub fn picture(&self) -> Picture {
-        let file = self.frame_buffer.path().join("Xvfb_screen0");
-        Picture::from_xwd(&std::fs::read(&file).expect("Xvfb keeps its screen in a file"))
+        let (width, height, bytes) = self.connect().screen();
+        let pixel = |four: &[u8]| u32::from_le_bytes(four.try_into().unwrap()) & 0x00ff_ffff;
+        let pixels = bytes.chunks_exact(4).map(pixel).collect();
+        Picture { width: width.into(), height: height.into(), pixels }
     }
 
     /// What a window that lies wholly on the display shows now; its pixel (0, 0) is the window's own.
@@ -345,17 +349,6 @@ fn escape_pattern(title: &str) -> String {
 }
 
 impl Picture {
-    /// Reads an X window dump (XWD version 7, `ZPixmap`, 32 bits a pixel, little endian): what Xvfb's files hold.
-    fn from_xwd(bytes: &[u8]) -> Self {
-        let field = |i: usize| u32::from_be_bytes(bytes[4 * i..4 * i + 4].try_into().unwrap()) as usize;
-        let (header_len, width, height, line_len, colours) = (field(0), field(4), field(5), field(12), field(19));
-        assert_eq!((field(1), field(7), field(11)), (7, 0, 32), "an unknown form of window dump");
-        let data = &bytes[header_len + colours * 12..];
-        let pixel = |four: &[u8]| u32::from_le_bytes(four.try_into().unwrap()) & 0x00ff_ffff;
-        let row = |y: usize| data[y * line_len..][..width * 4].chunks_exact(4).map(pixel);
-        Self { width, height, pixels: (0..height).flat_map(row).collect() }
-    }
-
     /// The colour of a pixel, `0xRRGGBB`.
     pub fn at(&self, x: usize, y: usize) -> u32 {
         assert!(x < self.width && y < self.height, "({x}, {y}) lies outside {} x {}", self.width, self.height);

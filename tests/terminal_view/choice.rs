@@ -6,6 +6,7 @@ use super::scope::Scope;
 use super::support::process::consumer;
 use super::support::server::free_port;
 use super::support::tmux::Terminal;
+use super::support::wait::wait_for;
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -26,10 +27,11 @@ fn without_a_display_the_terminal_shows_live_ticks() {
 #[test]
 fn without_display_and_terminal_it_runs_on_and_says_how_it_goes() {
     let port = free_port().to_string();
-    let args = ["--demo", "--local-port", &port, "--for", "3s", "--stats", "json", "-v"];
-    let ended = consumer().args(args).run(LIMIT).expect_code(0);
+    let args = ["--demo", "--local-port", &port, "--stats", "json", "-v"];
+    let mut running = consumer().args(args).start();
+    running.wait_for_stderr("running received=", LIMIT);
+    let ended = running.stop("TERM", LIMIT).expect_code(0);
     assert!(ended.stderr.contains("running without a view"), "{ended:?}");
-    assert!(ended.stderr.contains("running received="), "{ended:?}");
     assert!(ended.json()["received"].as_u64().unwrap() > 0, "{ended:?}");
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'), "{ended:?}");
 }
@@ -59,8 +61,9 @@ fn colours_are_those_that_the_terminal_shows() {
         let program = env!("CARGO_BIN_EXE_consumer");
         terminal.run(&format!("clear; {variable} {program} --demo --local-port {}; echo status $?", free_port()));
         terminal.when("trades of the demo", |shot| shot.0[0].contains(" LIVE ") && shot.has("SPY"));
-        let screen = terminal.coloured();
-        assert!(screen.contains(wanted) && !screen.contains(unwanted), "{variable}: {screen:?}");
+        // This is another look at the screen, of which part may be just being drawn.
+        let screen = wait_for(wanted, LIMIT, || Some(terminal.coloured()).filter(|screen| screen.contains(wanted)));
+        assert!(!screen.contains(unwanted), "{variable}: {screen:?}");
         terminal.key("C-c");
         terminal.when("status 0", |shot| shot.has("status 0"));
     }

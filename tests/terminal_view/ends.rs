@@ -3,6 +3,8 @@
 use std::process::Command;
 
 use super::scope::{SPAN_S, Scope};
+use super::support::server::LIMIT;
+use super::support::wait::wait_until;
 
 const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 
@@ -16,8 +18,13 @@ fn open() -> Scope {
     let mut scope = Scope::open(100, 30);
     scope.publish(&[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 40.0, 110.0), ("B", 40.0, 90.0)]);
     scope.terminal.when("the values", |shot| shot.has("110.00"));
-    assert_eq!(scope.terminal.modes(), (true, false, true), "the terminal is taken");
+    wait_until_taken(&scope);
     scope
+}
+
+/// The program has the alternate screen, no cursor, and the mouse. Not all of it comes before the first picture.
+fn wait_until_taken(scope: &Scope) {
+    wait_until("the terminal to be taken", LIMIT, || scope.terminal.modes() == (true, false, true));
 }
 
 /// The shell is there, with what was typed before, and echoes what is typed now.
@@ -97,7 +104,7 @@ fn it_can_be_put_aside_and_taken_up_again() {
     let mut scope = open();
     scope.terminal.key("C-z");
     scope.terminal.wait_until_given_back();
-    scope.terminal.when("the shell", |shot| shot.has("Stopped"));
+    scope.terminal.when("the shell", |shot| shot.has("Stopped") && shot.has("status 148"));
     scope.terminal.run("fg");
     let view = scope.view(40.0, SPAN_NS, (90.0, 110.0));
     let shows = |scope: &Scope| {
@@ -106,7 +113,7 @@ fn it_can_be_put_aside_and_taken_up_again() {
             .when("the chart again", |shot| shot.has("? help") && scope.has_line(shot, &view, 110.0, (0.5, 40.0)));
     };
     shows(&scope);
-    assert_eq!(scope.terminal.modes(), (true, false, true));
+    wait_until_taken(&scope);
     scope.publish(&[("A", 40.5, 111.0)]);
     scope.terminal.when("a tick that came later", |shot| shot.has("111.00"));
     // The shell has told a status already: that of the stop.

@@ -78,10 +78,12 @@ fn the_mouse_reads_values() {
     let view = scope.view(40.0, SPAN_NS, (90.0, 110.0));
     let (column, row) = scope.cell(view.x(super::scope::at_ns(20.0)), 50.0);
     scope.terminal.mouse(35, (column, row), true);
-    let shot = scope.terminal.when("the crosshair", |shot| shot.at(column, row) == '\u{253c}');
-    assert_eq!(shot.at(column, row + 1), '\u{2502}', "{shot}");
-    assert!(shot.0.iter().any(|line| line.contains("\u{25a0} A 110.00") && line.contains("0.00%")), "{shot}");
-    assert!(shot.0[34].contains(" 22:13:39.") || shot.0[34].contains(" 22:13:40."), "{shot}");
+    // Its parts are drawn from the top row to the last one, and may be looked at meanwhile.
+    scope.terminal.when("the crosshair with values and time", |shot| {
+        let cross = shot.at(column, row) == '\u{253c}' && shot.at(column, row + 1) == '\u{2502}';
+        let values = shot.0.iter().any(|line| line.contains("\u{25a0} A 110.00") && line.contains("0.00%"));
+        cross && values && (shot.0[34].contains(" 22:13:39.") || shot.0[34].contains(" 22:13:40."))
+    });
     scope.quit();
 }
 
@@ -117,8 +119,9 @@ fn a_symbol_is_found_by_its_name_and_takes_the_focus() {
     let scope = open();
     scope.terminal.key("/");
     scope.terminal.text("b");
-    let shot = scope.terminal.when("the box", |shot| shot.has("/b\u{258f}"));
-    assert!(shot.0.iter().any(|line| line.contains("\u{2502} \u{25a0} B")), "the finding\n{shot}");
+    scope.terminal.when("the box, and below it what was found", |shot| {
+        shot.has("/b\u{258f}") && shot.0.iter().any(|line| line.contains("\u{2502} \u{25a0} B"))
+    });
     scope.terminal.key("Enter");
     scope.terminal.when("no box", |shot| !shot.has("/b\u{258f}"));
     // Keys are about the focused one now.

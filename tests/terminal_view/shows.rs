@@ -1,6 +1,7 @@
 //! What the cells say: values, lines in their place, gaps, states, and text off the wire that can do no harm.
 
 use super::scope::{SPAN_S, Scope, at_ns};
+use super::support::tmux::Shot;
 
 const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 
@@ -10,12 +11,13 @@ fn lines_lie_where_the_ticks_are_and_the_watchlist_has_their_values() {
         let mut scope = Scope::open(size.0, size.1);
         scope.publish(&[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 40.0, 110.0), ("B", 40.0, 90.0)]);
         let view = scope.view(40.0, SPAN_NS, (90.0, 110.0));
-        let shot = scope.terminal.when("both lines", |shot| {
-            [110.0, 90.0].iter().all(|price| scope.has_line(shot, &view, *price, (0.5, 40.0)))
+        // A terminal may be looked at while it is drawn: what belongs together is waited for together.
+        scope.terminal.when("both lines, their values, and what they are of", |shot| {
+            let lines = [110.0, 90.0].iter().all(|price| scope.has_line(shot, &view, *price, (0.5, 40.0)));
+            let values = ["A", "110.00", "90.00", "0.00%"].iter().all(|text| shot.has(text));
+            let channel = shot.0[0].contains("stock_prices") || size.0 == 40;
+            lines && values && channel && shot.0[0].ends_with("1 min")
         });
-        assert!(shot.has("A") && shot.has("110.00") && shot.has("90.00") && shot.has("0.00%"), "{shot}");
-        assert!(shot.0[0].contains("stock_prices") || size.0 == 40, "{shot}");
-        assert!(shot.0[0].ends_with("1 min"), "{shot}");
         scope.quit();
     }
 }
@@ -44,13 +46,14 @@ fn a_loss_is_a_shaded_gap_with_its_length() {
     scope.publish_text(&format!("[{},{}]", tick(1, 0), tick(2, 10)));
     scope.publish_text(&format!("[{},{}]", tick(9, 30), tick(10, 40)));
     let view = scope.view(40.0, SPAN_NS, (100.0, 100.0));
-    let shot = scope.terminal.when("the gap", |shot| shot.has("6 lost"));
-    let middle = scope.cell(view.x(at_ns(20.0)), 40.0);
-    assert_eq!(shot.at(middle.0, middle.1), '\u{2591}', "{shot}");
-    for at_s in [5.0, 35.0] {
+    let is_shaded = |shot: &Shot, at_s: f64| {
         let (column, row) = scope.cell(view.x(at_ns(at_s)), 40.0);
-        assert_ne!(shot.at(column, row), '\u{2591}', "at {at_s} s\n{shot}");
-    }
+        shot.at(column, row) == '\u{2591}'
+    };
+    // Its length stands above its shade, and is drawn before it.
+    scope.terminal.when("the gap with its length, in its place alone", |shot| {
+        shot.has("6 lost") && is_shaded(shot, 20.0) && !is_shaded(shot, 5.0) && !is_shaded(shot, 35.0)
+    });
     scope.quit();
 }
 
@@ -91,8 +94,9 @@ fn two_hundred_symbols_are_listed_as_far_as_there_is_room() {
             .flat_map(|(n, name)| [(name.as_str(), 0.0, 50.0 + n as f64), (name.as_str(), 40.0, 50.5 + n as f64)])
             .collect();
         scope.publish(&ticks);
-        let shot = scope.terminal.when("the list", |shot| shot.has(more));
-        assert!(shot.has("S000") && shot.has(shown) && scope.has_dots(&shot), "{shot}");
+        scope.terminal.when("the list, and lines", |shot| {
+            [more, "S000", shown].iter().all(|text| shot.has(text)) && scope.has_dots(shot)
+        });
         scope.quit();
     }
 }

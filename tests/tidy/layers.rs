@@ -36,6 +36,9 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("toml", &["cli", "consumer"]),
     ("rusqlite", &["store"]),
     ("tokio_postgres", &["store"]),
+    ("tokio_postgres_rustls", &["store"]),
+    ("mongodb", &["store"]),
+    ("bson", &["store"]),
     ("clap", &["bin", "cli", "producer/args*", "consumer/args*"]),
     ("anyhow", &["bin", "cli"]),
 ];

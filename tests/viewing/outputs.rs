@@ -46,15 +46,21 @@ fn the_demo_shows_four_lines_and_ends_cleanly() {
 #[test]
 fn snapshots_need_no_display() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["chart.png", "chart.svg"] {
-        let port = free_port().to_string();
-        let args = ["--demo", "--local-port", &port, "--for", "5s", "--headless", "--size", "900x600"];
+    let drawn = |name: &str, time_s: u64| {
+        let (port, time) = (free_port().to_string(), format!("{time_s}s"));
+        let args = ["--demo", "--local-port", &port, "--for", &time, "--headless", "--size", "900x600"];
         let ended = process::consumer().args(args).args(["--snapshot", name]).dir(dir.path()).run(LIMIT).expect_code(0);
-        assert!(ended.elapsed >= Duration::from_secs(5));
-    }
-    let picture = decode(&dir.path().join("chart.png"));
-    assert_eq!((picture.width, picture.height), (900, 600));
-    assert_eq!(demo_lines(&picture, Size { width: 900, height: 600 }, 100), 4);
+        assert!(ended.elapsed >= Duration::from_secs(time_s));
+    };
+    let has_lines = |time_s: u64| {
+        drawn("chart.png", time_s);
+        let picture = decode(&dir.path().join("chart.png"));
+        assert_eq!((picture.width, picture.height), (900, 600));
+        demo_lines(&picture, Size { width: 900, height: 600 }, 100) == 4
+    };
+    // A busy machine may need longer until there is something to draw.
+    let time_s = [5, 25].into_iter().find(|time_s| has_lines(*time_s)).expect("four lines");
+    drawn("chart.svg", time_s);
     let document = std::fs::read_to_string(dir.path().join("chart.svg")).unwrap();
     assert!(document.contains(r#"width="900""#) && document.contains(r#"height="600""#), "{}", &document[..200]);
     for symbol in ["AIG", "BAC", "IBM", "SPY"] {
@@ -83,7 +89,7 @@ fn the_interval_is_the_least_time_between_redraws() {
         last = now;
     }
     let most = begun.elapsed().as_secs_f64() / 0.5;
-    // Now and then a picture is caught half drawn and counts twice.
+    // Should the feed stall or come back, this is drawn at once.
     assert!(f64::from(changes) <= most * 1.5 + 1.0, "{changes} redraws in {:?}", begun.elapsed());
     assert!(changes >= 3, "{changes} redraws in {:?}", begun.elapsed());
     assert!(producer.is_running());

@@ -240,6 +240,12 @@ pub fn rgb(pixel: u32) -> Rgb {
     ((pixel >> 16) as u8, (pixel >> 8) as u8, pixel as u8)
 }
 
+/// Whether the badge says that ticks come, or came: it is green for two and a half seconds after the last of them, and
+/// amber from then on. Who wants to see the green must go on publishing, or may look too late.
+pub fn badge_has_feed(picture: &Picture) -> bool {
+    badge_is(picture, DARK.good) || badge_is(picture, DARK.warn)
+}
+
 /// Whether the badge has this colour.
 pub fn badge_is(picture: &Picture, colour: Rgb) -> bool {
     rgb(picture.at(BADGE_DOT.0, BADGE_DOT.1)) == colour

@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use crate::consumer::format;
 use crate::plot::{self, AxisKind, BarStyle, Hits, LegendEntry, Scene, Theme, Tone, palette, time_ticks, value_ticks};
 use crate::terminal::{
-    self, Bars, Candle, Crosshair, DOT_COLUMNS, DOT_ROWS, Gap, Layout, Line, Look, Mark, Message, Notice, Reading,
-    Ruler, Search, Tag, Watched, Word,
+    self, Bars, Candle, Crosshair, DOT_COLUMNS, DOT_ROWS, Gap, Layout, Line, Look, Mark, Message, Notice, Outlier,
+    Reading, Ruler, Search, Tag, Watched, Word,
 };
 use crate::view::{Input, TimeSpan};
 
@@ -169,6 +169,7 @@ impl Tones {
         let tag = |tag: &plot::Tag| Tag { value: tag.value, text: tag.text.clone(), color: self.slot(tag.slot) };
         let gap = |gap: &plot::GapBand| Gap { span: (gap.start_ns, gap.end_ns), label: gap.label.clone() };
         let mark = |mark: &plot::Mark| Mark { time_ns: mark.time_ns, value: mark.value, color: self.slot(mark.slot) };
+        let outlier = |it: &plot::Outlier| Outlier { time_ns: it.time_ns, value: it.value, color: self.slot(it.slot) };
         // The focused line is drawn last, because a cell has the colour of whoever comes last.
         let (focused, others): (Vec<_>, Vec<_>) = chart.lines.iter().partition(|line| Some(line.slot) == chart.focus);
         terminal::Chart {
@@ -179,6 +180,7 @@ impl Tones {
             gaps: chart.gaps.iter().map(gap).collect(),
             tags: chart.tags.iter().map(tag).collect(),
             marks: chart.marks.iter().map(mark).collect(),
+            outliers: chart.outliers.iter().map(outlier).collect(),
             value_ticks: value_ticks(viewport.value, value_axis_px(rows), chart.axis, chart.decimals),
             time_ticks: time_ticks(viewport.time, &chart.zone, f64::from(columns), 1.0),
             crosshair: chart.crosshair.as_ref().map(|cross| self.crosshair(cross, chart)),

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::consumer::bars;
 use crate::consumer::controls::Controls;
-use crate::series::{BarCache, ColumnCache, Sample, Tape};
+use crate::series::{BarCache, ColumnCache, Sample, Series, Tape};
 use crate::view::{BarInterval, TimeSpan};
 
 use super::Shown;
@@ -37,6 +37,7 @@ impl Take<'_> {
             range: None,
             runs: Vec::new(),
             candles: Vec::new(),
+            outliers: Vec::new(),
         }
     }
 
@@ -53,6 +54,13 @@ impl Take<'_> {
             None => tape.at_or_before(self.span.start).or_else(|| tape.first_known_from(self.span.start)),
         };
         base.filter(|tick| tick.time_ns <= self.until_ns).map(|tick| tick.price)
+    }
+
+    pub(super) fn outliers(&self, series: &Series) -> Vec<Sample> {
+        let mut outliers = Vec::new();
+        series.extract(self.span, self.columns, &mut outliers);
+        outliers.retain(|sample| self.span.contains(sample.time_ns) && sample.time_ns <= self.until_ns);
+        outliers
     }
 
     /// Fills in what is drawn; returns how long the bars are, if there are any.

@@ -6,7 +6,7 @@ use crate::consumer::format;
 use crate::consumer::gather::{Gathered, Shown};
 use crate::consumer::picture::Picture;
 use crate::consumer::picture::words::gap_bands;
-use crate::plot::{AxisKind, Bar, BarStyle, Bars, Chart, Line, Point, Tag, Title};
+use crate::plot::{AxisKind, Bar, BarStyle, Bars, Chart, Line, Outlier, Point, Tag, Title};
 use crate::series::Candle;
 use crate::view::{ValueSpan, Viewport};
 
@@ -78,6 +78,7 @@ impl Picture {
             title,
             // Those of a grid are common to its panes.
             gaps: if gathered.is_grid() { Vec::new() } else { gap_bands(gathered) },
+            outliers: shown.iter().flat_map(|shown| outliers(shown, axis)).collect(),
             tags: shown.iter().filter_map(|one| self.tag(one, axis, shown.len() >= NAMED_FROM)).collect(),
             ..Chart::empty(viewport, axis, self.session.zone.clone())
         }
@@ -160,6 +161,15 @@ fn line(shown: &Shown, axis: AxisKind) -> Line {
         }
     }
     Line { slot: shown.slot, runs }
+}
+
+/// On a logarithmic axis, a price that is not positive lies below all others.
+fn outliers(shown: &Shown, axis: AxisKind) -> impl Iterator<Item = Outlier> {
+    let lowest = (axis == AxisKind::Log).then_some(f64::NEG_INFINITY);
+    shown.outliers.iter().filter_map(move |sample| {
+        let value = axis_value(axis, shown, sample.price).or(lowest)?;
+        Some(Outlier { time_ns: sample.time_ns, value, slot: shown.slot })
+    })
 }
 
 fn bar(shown: &Shown, axis: AxisKind, candle: &Candle) -> Option<Bar> {

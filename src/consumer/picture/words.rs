@@ -88,6 +88,7 @@ impl Picture {
             (link.cut_off, "cut off"),
             (counters.too_late, "too late"),
             (counters.duplicates, "duplicates"),
+            (counters.outliers, "outliers"),
             (counters.over_symbols_max, "beyond --max-symbols"),
             (self.unmarked, "alerts unmarked"),
         ];

@@ -38,9 +38,10 @@ fn append(book: &mut Book, tick: &Tick) -> Appended {
 }
 
 fn assert_sums(book: &Book) {
-    let Counters { received, kept, evicted, too_late, duplicates, ignored, over_symbols_max, reordered, .. } =
-        book.counters();
-    assert_eq!(received, kept + evicted + too_late + duplicates + ignored + over_symbols_max);
+    let Counters {
+        received, kept, evicted, too_late, duplicates, ignored, over_symbols_max, outliers, reordered, ..
+    } = book.counters();
+    assert_eq!(received, kept + evicted + too_late + duplicates + ignored + over_symbols_max + outliers);
     let sum = |count: fn(&Series) -> u64| book.iter().map(|(_, _, series)| count(series)).sum::<u64>();
     assert_eq!(kept, sum(|series| series.len() as u64));
     assert_eq!((evicted, too_late, reordered), (sum(Series::evicted), sum(Series::too_late), sum(Series::reordered)));
@@ -56,6 +57,28 @@ fn listed_symbols_have_their_place_before_they_come_and_others_are_ignored() {
     assert_eq!((book.id("AAPL").unwrap().index(), book.id("X")), (1, None));
     assert_eq!((book.counters().ignored, book.newest_ns(), book.revision()), (1, Some(1), 1));
     assert_eq!(book.get(1).unwrap().1.len(), 1);
+}
+
+#[test]
+fn an_outlier_is_kept_beside_the_series_and_is_no_figure_of_it() {
+    let mut book = book(&[], 1, EVERYTHING);
+    append(&mut book, &numbered("p", 1, 10));
+    let outlier = |book: &mut Book, tick: &Tick| {
+        let appended = book.append_outlier(&tick.view(), tick.timestamp);
+        assert_sums(book);
+        appended
+    };
+    let slip = Tick { price: Price::new(9e9).unwrap(), ..numbered("p", 2, 20) };
+    assert_eq!(outlier(&mut book, &slip), Appended::InOrder);
+    assert_eq!(outlier(&mut book, &slip), Appended::Duplicate, "its number counts like any other's");
+    assert_eq!(outlier(&mut book, &tick("X", 21)), Appended::OverSymbolsMax);
+    append(&mut book, &numbered("p", 3, 30));
+    let (_, series) = book.get(0).unwrap();
+    assert_eq!((series.len(), series.statistics().unwrap().max), (2, 30.0));
+    let apart: Vec<f64> = book.outliers(0).unwrap().iter().map(|tick| tick.price).collect();
+    assert_eq!((apart, book.outliers(1).is_none()), (vec![9e9], true));
+    let Counters { outliers, kept, lost, .. } = book.counters();
+    assert_eq!((outliers, kept, lost, book.newest_ns()), (1, 2, 0, Some(30)));
 }
 
 #[test]

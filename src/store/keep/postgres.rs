@@ -7,6 +7,7 @@
 mod link;
 mod read;
 mod schema;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -62,6 +63,8 @@ pub(super) struct PostgresStore {
     newest_ns: Option<i64>,
     careful: u32,
     has_staging: bool,
+    /// With TimescaleDB: the number of the first chunk that may hold rows which are still wanted.
+    first_chunk: Option<i64>,
 }
 
 /// A tick and its row, to be sorted.
@@ -81,11 +84,12 @@ impl PostgresStore {
             client.batch_execute("DELETE FROM writers WHERE changed < now() - interval '30 days'").await?;
             let add =
                 "INSERT INTO writers (name, number, written, duplicates) VALUES ($1, 0, 0, 0) ON CONFLICT DO NOTHING";
-            client.execute(add, &[&writer]).await.map(drop)
+            client.execute(add, &[&writer]).await?;
+            schema::is_hypertable(client).await
         });
-        started.map_err(|failure| failure.at_open(url))?;
-        let writer = writer.to_owned();
-        Ok(Self { link, writer, names: Directory::default(), newest_ns: None, careful: 0, has_staging: false })
+        let first_chunk = started.map_err(|failure| failure.at_open(url))?.then_some(0);
+        let (writer, names) = (writer.to_owned(), Directory::default());
+        Ok(Self { link, writer, names, newest_ns: None, careful: 0, has_staging: false, first_chunk })
     }
 
     /// Rows for all ticks, sorted by their key, each key once; and how many came twice.
@@ -156,6 +160,13 @@ impl PostgresStore {
         let Some(before_ns) = self.newest_ns.and_then(|newest_ns| newest_ns.checked_sub(keep_age_ns)) else {
             return Ok(false);
         };
+        let chunk = before_ns.div_euclid(schema::CHUNK_NS);
+        if self.first_chunk.is_some_and(|first| first < chunk) {
+            // Whole days go at once, at the cost of a file's removal, and leave no empty chunks to look through.
+            let drop_old = "SELECT drop_chunks('ticks', older_than => $1::bigint)";
+            self.link.run(async |client| client.query(drop_old, &[&before_ns]).await)?;
+            self.first_chunk = Some(chunk);
+        }
         self.link.run(async |client| {
             let old = "SELECT id FROM symbols WHERE EXISTS (SELECT 1 FROM ticks WHERE symbol_id = id AND time_ns < $1)";
             let delete = "DELETE FROM ticks WHERE symbol_id = $1 AND time_ns <= (SELECT max(time_ns) FROM \

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use crate::model::StreamId;
 
 use super::backend::Tally;
-use super::{COMMIT_ROWS_MAX, COMMIT_WAIT, KeepState, KeepStatus, KeptBatch};
+use super::{BEHIND_ROWS, COMMIT_ROWS_BEHIND_MAX, COMMIT_ROWS_MAX, COMMIT_WAIT, KeepState, KeepStatus, KeptBatch};
 
 /// Longest that the writer sleeps with nothing to do, so that old rows are deleted on a quiet feed too.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
@@ -162,7 +162,8 @@ impl Queue {
             let due = state.batches.front().map(|(since, _)| *since + COMMIT_WAIT);
             match due {
                 Some(due) if state.closing || state.load >= COMMIT_ROWS_MAX || due <= now => {
-                    return Work::Commit(take_batches(&mut state.batches));
+                    let rows_max = if state.load > BEHIND_ROWS { COMMIT_ROWS_BEHIND_MAX } else { COMMIT_ROWS_MAX };
+                    return Work::Commit(take_batches(&mut state.batches, rows_max));
                 }
                 None if state.closing => return Work::End,
                 None if idle_at <= now => return Work::Idle,
@@ -309,11 +310,11 @@ impl Queue {
     }
 }
 
-/// As many whole batches as fit into a transaction, and at least one.
-fn take_batches(batches: &mut VecDeque<(Instant, KeptBatch)>) -> Vec<KeptBatch> {
+/// As many whole batches as fit into a transaction of so many rows, and at least one.
+fn take_batches(batches: &mut VecDeque<(Instant, KeptBatch)>, rows_max: usize) -> Vec<KeptBatch> {
     let (mut taken, mut rows) = (Vec::new(), 0);
     while let Some((_, next)) = batches.front() {
-        if !taken.is_empty() && rows + load(next) > COMMIT_ROWS_MAX {
+        if !taken.is_empty() && rows + load(next) > rows_max {
             break;
         }
         rows += load(next);

@@ -8,6 +8,8 @@ use compact_str::CompactString;
 
 use crate::model::Symbol;
 
+#[cfg(feature = "mongodb")]
+use super::mongodb::MongoSource;
 use super::postgres::PostgresSource;
 use super::sqlite::SqliteSource;
 use super::{KeepError, KeptTick, StoreUrl};
@@ -71,6 +73,8 @@ impl StoreReader {
         let source: Box<dyn Source + Send> = match url {
             StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path)?),
             StoreUrl::Postgres(url) => Box::new(PostgresSource::open(url)?),
+            #[cfg(feature = "mongodb")]
+            StoreUrl::Mongo(url) => Box::new(MongoSource::open(url)?),
         };
         Ok(Self { store: url.to_string(), source })
     }

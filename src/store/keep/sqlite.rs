@@ -111,7 +111,7 @@ impl SqliteStore {
         let (mut tally, mut newest_ns) = (Tally::default(), i64::MIN);
         // Other writers wait for this transaction, so nobody else takes the same numbers.
         let mut n: i64 = transaction.query_row("SELECT value FROM meta WHERE key = 'next_n'", [], |row| row.get(0))?;
-        let mut insert = transaction.prepare(INSERT)?;
+        let mut entries = Vec::with_capacity(batches.iter().map(|batch| batch.ticks.len()).sum());
         for batch in batches {
             let stream = batch.stream.as_deref();
             let stream_id = find_or_add(&transaction, "streams", &mut self.names.streams, stream)?;
@@ -119,18 +119,16 @@ impl SqliteStore {
             for tick in &batch.ticks {
                 let symbol = number(&transaction, "symbols", &mut self.names.symbols, &tick.symbol)?;
                 let source = find_or_add(&transaction, "sources", &mut self.names.sources, tick.source.as_deref())?;
-                let row = rows.row(tick, Numbers { symbol, source, stream: stream_id }, n);
-                let written = insert_row(&mut insert, tick, &row)?;
+                entries.push((rows.row(tick, Numbers { symbol, source, stream: stream_id }, n), tick));
                 n += 1;
-                tally.written += written;
-                tally.duplicates += 1 - written;
                 newest_ns = newest_ns.max(tick.time_ns);
             }
             if let (Some(stream_id), Some(reached)) = (stream_id, batch.checkpoint) {
                 move_checkpoint(&transaction, stream_id, reached)?;
             }
         }
-        drop(insert);
+        tally.written = insert_all(&transaction, &entries)?;
+        tally.duplicates = entries.len() as u64 - tally.written;
         transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'next_n'", [n])?;
         transaction.commit()?;
         Ok((tally, newest_ns))
@@ -176,6 +174,21 @@ impl SqliteStore {
         transaction.commit()?;
         Ok(deleted >= PRUNE_ROWS)
     }
+}
+
+/// Inserts rows in the order of the table, so that those which share a page come one after the other; how many are new.
+fn insert_all(connection: &Connection, entries: &[(Row, &KeptTick)]) -> rusqlite::Result<u64> {
+    // Of rows that are the same, the first to arrive stays.
+    let mut order: Vec<(i32, i64, usize)> =
+        entries.iter().enumerate().map(|(at, (row, tick))| (row.symbol_id, tick.time_ns, at)).collect();
+    order.sort_unstable();
+    let mut insert = connection.prepare(INSERT)?;
+    let mut written = 0;
+    for (_, _, at) in order {
+        let (row, tick) = &entries[at];
+        written += insert_row(&mut insert, tick, row)?;
+    }
+    Ok(written)
 }
 
 /// How many rows are new: one or none.

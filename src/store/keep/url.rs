@@ -1,14 +1,20 @@
 //! Where a store is, as a user writes it.
 
+#[cfg(feature = "mongodb")]
+mod mongodb;
+mod postgres;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
-use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
 
 use crate::model::display_safe;
+#[cfg(feature = "mongodb")]
+pub use mongodb::MongoUrl;
+pub use postgres::PostgresUrl;
+pub(super) use postgres::{Encryption, Strictness};
 
 /// Where a store is. Shown, it never tells a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,23 +23,40 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// A server: `postgres://user:password@host:5432/database`.
     Postgres(PostgresUrl),
-}
-
-/// A database on a PostgreSQL server. Shown, it never tells its password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUrl {
-    config: Box<Config>,
+    /// A server: `mongodb://user:password@host:27017/database`.
+    #[cfg(feature = "mongodb")]
+    Mongo(MongoUrl),
 }
 
 /// Why a text names no store. None of these repeats the text: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum StoreUrlError {
     /// A scheme that is not served.
-    #[error("stores are written as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    #[error(
+        "stores are written as sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE or mongodb://HOST/DATABASE"
+    )]
     Scheme,
-    /// `mongodb://`.
-    #[error("there is no store in MongoDB; there are sqlite:FILE and postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    /// `mongodb://`, in a program that was built without it.
+    #[error(
+        "this program was built without MongoDB; build it with `cargo build --release --features mongodb`, or keep \
+         ticks in sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+    )]
     Mongo,
+    /// `mongodb://` that does not parse.
+    #[error(
+        "this is no address of a MongoDB database; write mongodb://USER:PASSWORD@HOST:PORT/DATABASE, with the signs \
+         @ : / ? # % in user and password as %40 %3A %2F %3F %23 %25"
+    )]
+    MongoAddress,
+    /// `mongodb://` without a database.
+    #[error("the address names no database; write mongodb://HOST/DATABASE, with ?authSource=admin for users of admin")]
+    MongoDatabase,
+    /// `mongodb+srv://`.
+    #[error(
+        "mongodb+srv:// would have to be looked up; write the servers out: \
+         mongodb://USER:PASSWORD@HOST1,HOST2/DATABASE?tls=true&replicaSet=NAME&authSource=admin"
+    )]
+    MongoSrv,
     /// `sqlite:` and nothing behind it, or memory.
     #[error("sqlite: needs the name of a file, such as sqlite:ticks.db")]
     SqliteFile,
@@ -46,39 +69,21 @@ pub enum StoreUrlError {
     /// `postgres://` without a host.
     #[error("the address of the PostgreSQL database names no host, such as postgres://USER@localhost/DATABASE")]
     Host,
-    /// `sslmode=require` and stricter.
+    /// A word that is no mode.
+    #[error("sslmode is one of disable, prefer, require, verify-ca and verify-full")]
+    SslMode,
+    /// An authority, and nothing that it is asked for.
     #[error(
-        "PostgreSQL is spoken to without TLS only, and the address demands it; take out sslmode, and reach a distant \
-         server through a tunnel, such as ssh -L"
+        "sslrootcert names whom to trust, and with sslmode=disable or prefer nobody asks; take out sslmode, or write \
+         sslmode=verify-full"
     )]
-    Tls,
-}
-
-impl PostgresUrl {
-    /// What the client needs, password included.
-    pub(super) fn config(&self) -> &Config {
-        &self.config
-    }
-}
-
-impl FromStr for PostgresUrl {
-    type Err = StoreUrlError;
-
-    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
-        // The client knows none of the stricter modes, and would call them unknown values.
-        if text.contains("sslmode=verify") {
-            return Err(StoreUrlError::Tls);
-        }
-        let mut config = Config::from_str(text).map_err(|_| StoreUrlError::Postgres)?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(StoreUrlError::Tls);
-        }
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(StoreUrlError::Host);
-        }
-        config.ssl_mode(SslMode::Disable);
-        Ok(Self { config: Box::new(config) })
-    }
+    SslRoot,
+    /// One without the other.
+    #[error("sslcert and sslkey belong together: the certificate to show to the server, and its private key")]
+    SslIdentity,
+    /// Encryption from the first byte on, or none at all.
+    #[error("sslnegotiation=direct goes with sslmode=require, verify-ca or verify-full only")]
+    SslDirect,
 }
 
 impl FromStr for StoreUrl {
@@ -97,43 +102,13 @@ impl FromStr for StoreUrl {
                 Ok(Self::Sqlite(PathBuf::from(path)))
             };
         }
-        let is_mongo = text.starts_with("mongodb:") || text.starts_with("mongodb+srv:");
-        Err(if is_mongo { StoreUrlError::Mongo } else { StoreUrlError::Scheme })
-    }
-}
-
-impl fmt::Display for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config } = self;
-        f.write_str("postgres://")?;
-        if let Some(user) = config.get_user() {
-            write!(f, "{}@", display_safe(user))?;
+        if text.starts_with("mongodb:") || text.starts_with("mongodb+srv:") {
+            #[cfg(feature = "mongodb")]
+            return text.parse().map(Self::Mongo);
+            #[cfg(not(feature = "mongodb"))]
+            return Err(StoreUrlError::Mongo);
         }
-        let ports = config.get_ports();
-        let hosts = config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => display_safe(name).into_owned(),
-            #[cfg(unix)]
-            Host::Unix(path) => shown_path(path),
-        });
-        let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
-        let places: Vec<String> = if config.get_hosts().is_empty() { addresses.collect() } else { hosts.collect() };
-        for (number, place) in places.iter().enumerate() {
-            f.write_str(if number > 0 { "," } else { "" })?;
-            f.write_str(place)?;
-            if let Some(port) = ports.get(number).or(ports.first()) {
-                write!(f, ":{port}")?;
-            }
-        }
-        match config.get_dbname() {
-            Some(name) => write!(f, "/{}", display_safe(name)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Debug for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        Err(StoreUrlError::Scheme)
     }
 }
 
@@ -146,6 +121,8 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", shown_path(path)),
             Self::Postgres(url) => url.fmt(f),
+            #[cfg(feature = "mongodb")]
+            Self::Mongo(url) => url.fmt(f),
         }
     }
 }
@@ -179,19 +156,26 @@ mod tests {
             ("", StoreUrlError::Scheme),
             ("ticks.db", StoreUrlError::Scheme),
             ("mysql://u:secret@h/d", StoreUrlError::Scheme),
-            ("mongodb://u:secret@h/d", StoreUrlError::Mongo),
-            ("mongodb+srv://u:secret@h/d", StoreUrlError::Mongo),
             ("sqlite:", StoreUrlError::SqliteFile),
             ("sqlite::memory:", StoreUrlError::SqliteFile),
             ("postgres://u:secret@h:port/d", StoreUrlError::Postgres),
             ("postgres:///d?user=secret", StoreUrlError::Host),
-            ("postgres://u:secret@h/d?sslmode=require", StoreUrlError::Tls),
-            ("postgresql://u:secret@h/d?sslmode=verify-full", StoreUrlError::Tls),
+            ("postgres://u:secret@h/d?sslmode=secret", StoreUrlError::SslMode),
+            ("postgresql://u:secret@h/d?sslcert=c.pem", StoreUrlError::SslIdentity),
         ] {
             assert_eq!(text.parse::<StoreUrl>(), Err(error), "{text}");
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }
-        assert!(StoreUrlError::Mongo.to_string().contains("sqlite:FILE"), "{}", StoreUrlError::Mongo);
+    }
+
+    #[cfg(not(feature = "mongodb"))]
+    #[test]
+    fn without_mongodb_it_is_said_how_to_get_it() {
+        for text in ["mongodb://u:secret@h/d", "mongodb+srv://u:secret@h/d"] {
+            let error = text.parse::<StoreUrl>().unwrap_err();
+            assert_eq!(error, StoreUrlError::Mongo);
+            assert!(error.to_string().contains("cargo build --release --features mongodb"), "{error}");
+        }
     }
 
     #[test]

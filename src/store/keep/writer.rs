@@ -4,6 +4,8 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use super::backend::{Backend, OpenError, Remedy, Trouble};
+#[cfg(feature = "mongodb")]
+use super::mongodb::MongoStore;
 use super::postgres::PostgresStore;
 use super::queue::{Question, Queue, Work};
 use super::sqlite::SqliteStore;
@@ -67,6 +69,8 @@ pub(super) fn run(queue: &Queue, config: &KeepConfig, report: &SyncSender<Result
             StoreUrl::Postgres(url) => {
                 PostgresStore::open(url, &writer).map(|store| Box::new(store) as Box<dyn Backend>)
             }
+            #[cfg(feature = "mongodb")]
+            StoreUrl::Mongo(url) => MongoStore::open(url, &writer).map(|store| Box::new(store) as Box<dyn Backend>),
         };
         let first = std::mem::take(&mut is_first);
         match opened {

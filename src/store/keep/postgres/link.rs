@@ -6,13 +6,17 @@ use std::io;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error, NoTls, Row};
+use tokio_postgres::{Client, Config, Error, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::model::{StreamId, display_safe};
 use crate::store::keep::KeepError;
 use crate::store::keep::backend::OpenError;
 use crate::store::keep::url::PostgresUrl;
+
+use super::tls;
 
 /// Longest that a connection may take to stand.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -47,18 +51,13 @@ impl Link {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(away)?;
         let mut config = url.config().clone();
         config.application_name(name).keepalives_idle(KEEPALIVE).tcp_user_timeout(ANSWER_LIMIT);
-        let connected = runtime.block_on(async {
-            let connecting = async {
-                let (client, connection) = config.connect(NoTls).await?;
-                // Its end shows in whatever is asked next.
-                drop(tokio::spawn(connection));
-                Ok(client)
-            };
-            match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
-                Ok(connected) => connected.map_err(Failure::Server),
-                Err(_) => Err(Failure::Silent),
-            }
-        });
+        let connector = tls::connector(url).map_err(OpenError::Final)?;
+        let mut connected = runtime.block_on(connect(&config, connector.clone()));
+        if config.get_ssl_mode() == SslMode::Prefer && connected.as_ref().is_err_and(Failure::may_be_encryption) {
+            // That encryption is preferred means that the way in clear serves as well.
+            config.ssl_mode(SslMode::Disable);
+            connected = runtime.block_on(connect(&config, connector)).or(connected);
+        }
         let client = connected.map_err(|failure| failure.at_open(url))?;
         Ok(Self { client, runtime })
     }
@@ -75,7 +74,26 @@ impl Link {
     }
 }
 
+async fn connect(config: &Config, connector: MakeRustlsConnect) -> Result<Client, Failure> {
+    let connecting = async {
+        let (client, connection) = config.connect(connector).await?;
+        // Its end shows in whatever is asked next.
+        drop(tokio::spawn(connection));
+        Ok(client)
+    };
+    match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
+        Ok(connected) => connected.map_err(Failure::Server),
+        Err(_) => Err(Failure::Silent),
+    }
+}
+
 impl Failure {
+    /// Whether encryption failed, or is not allowed to this user.
+    fn may_be_encryption(&self) -> bool {
+        let Self::Server(error) = self else { return false };
+        error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) || tls::is_reason(error)
+    }
+
     /// Whether it is this one of the server's errors.
     pub(super) fn is(&self, state: &SqlState) -> bool {
         matches!(self, Self::Server(error) if error.code() == Some(state))
@@ -98,6 +116,11 @@ impl Failure {
 
     /// What it means for a store that is being opened.
     pub(super) fn at_open(self, url: &PostgresUrl) -> OpenError {
+        if let Self::Server(error) = &self
+            && let Some((cause, advice)) = tls::explanation(error)
+        {
+            return OpenError::Final(KeepError::Tls { store: url.to_string(), cause, advice });
+        }
         let cause = self.cause();
         let waiting_may_help = match &self {
             Self::Silent | Self::NoNumber => true,

@@ -1,6 +1,6 @@
 //! The tables on a server, and the steps that lead from each version to the next.
 
-use tokio_postgres::{Error, Transaction};
+use tokio_postgres::{Client, Error, Transaction};
 
 use crate::store::keep::KeepError;
 use crate::store::keep::backend::OpenError;
@@ -57,9 +57,12 @@ CREATE TABLE ticks (
 CREATE UNIQUE INDEX ticks_key ON ticks (symbol_id, time_ns, origin, major, minor, part, price);
 ";
 
-/// With `TimescaleDB`, `ticks` is cut into chunks of a day.
+/// With TimescaleDB, `ticks` is cut into chunks of a day.
 const HYPERTABLE: &str = "SELECT create_hypertable('ticks', 'time_ns', chunk_time_interval => 86400000000000::bigint, \
     create_default_indexes => false)";
+
+/// How much of the time a chunk has.
+pub(super) const CHUNK_NS: i64 = 86_400_000_000_000;
 
 /// A bar's open and close are the first and the last tick by time, then by arrival.
 const VIEWS: &str = "
@@ -208,6 +211,17 @@ async fn look(transaction: &Transaction<'_>) -> Result<Found, Error> {
          'bars_1s', 'bars_1m', 'bars_5m', 'bars_1h', 'bars_1d')";
     let taken: i64 = transaction.query_one(taken, &[]).await?.try_get(0)?;
     Ok(if taken == 0 { Found::Nothing } else { Found::Foreign })
+}
+
+/// Whether `ticks` is cut into chunks.
+pub(super) async fn is_hypertable(client: &Client) -> Result<bool, Error> {
+    let known = "SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL";
+    if !client.query_one(known, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(false);
+    }
+    let find = "SELECT 1 FROM timescaledb_information.hypertables \
+         WHERE hypertable_schema = current_schema() AND hypertable_name = 'ticks'";
+    Ok(client.query_opt(find, &[]).await?.is_some())
 }
 
 /// Refuses what is no store, or one of a later program.

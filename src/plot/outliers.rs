@@ -1,0 +1,108 @@
+//! Ticks that a filter set apart: a cross where each one is, and an arrow at the edge that it lies beyond.
+
+use plotters_backend::DrawingBackend;
+
+use super::axes::{time_share, value_share};
+use super::frame::Frame;
+use super::pen::{Area, Paint, Pen};
+use super::{Chart, Outlier, PlotError};
+
+/// Half a cross across, px.
+const HALF_PX: f64 = 4.0;
+
+/// Width of a stroke, px; what lies below is covered by that much more on either side.
+const STROKE_PX: f64 = 1.6;
+
+/// Height of an arrow, px.
+const ARROW_PX: f64 = 7.0;
+
+/// Where an outlier is drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    Cross(f64, f64),
+    /// Column; beyond the top.
+    Above(f64),
+    /// Column; beyond the bottom.
+    Below(f64),
+}
+
+fn place(chart: &Chart, plot: &Area, outlier: &Outlier) -> Option<Place> {
+    let viewport = chart.viewport;
+    if !viewport.time.contains(outlier.time_ns) {
+        return None;
+    }
+    let x = plot.left + time_share(viewport.time, outlier.time_ns) * plot.width();
+    let y = plot.bottom - value_share(viewport.value, outlier.value) * plot.height();
+    Some(match y {
+        _ if y < plot.top => Place::Above(x),
+        _ if y > plot.bottom => Place::Below(x),
+        _ => Place::Cross(x, y),
+    })
+}
+
+/// Draws the outliers of a plot. Of those whose marks would cover each other wholly one is drawn.
+pub(super) fn draw<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: &Frame) -> Result<(), PlotError> {
+    let plot = Area::from(frame.plot);
+    if plot.width() < 4.0 * HALF_PX || plot.height() < 3.0 * ARROW_PX {
+        return Ok(());
+    }
+    let mut last = None;
+    for outlier in &chart.outliers {
+        let Some(place) = place(chart, &plot, outlier) else { continue };
+        if last.replace((place, outlier.slot)) == Some((place, outlier.slot)) {
+            continue;
+        }
+        let color = pen.look.slot(outlier.slot);
+        match place {
+            Place::Cross(x, y) => {
+                // Inside the plot as a whole.
+                let x = x.clamp(plot.left + HALF_PX, plot.right - HALF_PX);
+                let y = y.clamp(plot.top + HALF_PX, plot.bottom - HALF_PX);
+                for (width, paint) in [(STROKE_PX + 2.0, Paint::from(pen.look.ground)), (STROKE_PX, color.into())] {
+                    for slope in [1.0, -1.0] {
+                        let end = |side: f64| (x + side * HALF_PX, y + side * slope * HALF_PX);
+                        pen.path([end(-1.0), end(1.0)], width, paint)?;
+                    }
+                }
+            }
+            Place::Above(x) => arrow(pen, (x, plot.top + 1.0), 1.0, outlier.slot)?,
+            Place::Below(x) => arrow(pen, (x, plot.bottom - 1.0), -1.0, outlier.slot)?,
+        }
+    }
+    Ok(())
+}
+
+/// A triangle with its tip at `tip`, its base on the side that `down` says.
+fn arrow<DB: DrawingBackend>(pen: &Pen<'_, DB>, (x, y): (f64, f64), down: f64, slot: usize) -> Result<(), PlotError> {
+    let shape = |grown: f64| {
+        [
+            (x, y - down * grown),
+            (x - HALF_PX - grown, y + down * (ARROW_PX + grown)),
+            (x + HALF_PX + grown, y + down * (ARROW_PX + grown)),
+        ]
+    };
+    pen.polygon(shape(1.0), pen.look.ground)?;
+    pen.polygon(shape(0.0), pen.look.slot(slot))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::plot::{AxisKind, Size};
+    use crate::view::{TimeSpan, ValueSpan, Viewport};
+
+    #[test]
+    fn an_outlier_beyond_the_axis_is_told_at_its_edge() {
+        let viewport = Viewport { time: TimeSpan { start: 0, end: 100 }, value: ValueSpan { lo: 10.0, hi: 20.0 } };
+        let chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
+        let plot = Area::from(Frame::new(Size { width: 640, height: 400 }).plot);
+        let of = |time_ns: i64, value: f64| place(&chart, &plot, &Outlier { time_ns, value, slot: 0 });
+        let middle = ((plot.left + plot.right) / 2.0, (plot.top + plot.bottom) / 2.0);
+        assert_eq!(of(50, 15.0), Some(Place::Cross(middle.0, middle.1)));
+        assert_eq!(of(50, 20.5), Some(Place::Above(middle.0)));
+        assert_eq!(of(50, -1.0e300), Some(Place::Below(middle.0)));
+        assert_eq!((of(-1, 15.0), of(100, 15.0)), (None, None));
+    }
+}
