@@ -154,6 +154,55 @@ impl StoreReader {
         self.merge(lanes, i64::MAX, None, &mut never_ending(visit))
     }
 
+    /// The latest tick of a symbol before an instant, outliers left out. A search by halves: some sixty looks at most.
+    pub fn latest_before(&mut self, symbol: &Symbol, before_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+        let Some((id, name)) = self.known()?.into_iter().find(|(_, name)| symbol.as_str() == *name) else {
+            return Ok(None);
+        };
+        let store = self.store.clone();
+        let mut block = |from_ns: i64, to_ns: i64, limit: usize| {
+            let read = self.source.block((id, &name), from_ns, to_ns, limit);
+            read.map_err(|cause| KeepError::Read { store: store.clone(), cause })
+        };
+        let mut end_ns = before_ns;
+        while let Some(mut high) = end_ns.checked_sub(1) {
+            // Rows have no time below zero.
+            let Some(mut low) = block(0, high, 1)?.first().map(|row| row.tick.time_ns) else { break };
+            while low < high {
+                let middle = high - (high - low) / 2;
+                match block(middle, high, 1)?.first() {
+                    Some(row) => low = row.tick.time_ns,
+                    None => high = middle - 1,
+                }
+            }
+            if let Some(tick) = last_of(block(low, low, usize::MAX)?) {
+                return Ok(Some(tick));
+            }
+            end_ns = low;
+        }
+        Ok(None)
+    }
+
+    /// The earliest tick of a symbol from an instant on, outliers left out.
+    pub fn earliest_from(&mut self, symbol: &Symbol, from_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+        let mut next_ns = Some(from_ns);
+        while let Some(from_ns) = next_ns {
+            let (mut found, mut last_ns) = (None, None);
+            let mut visit = |tick: &KeptTick| {
+                last_ns = Some(tick.time_ns);
+                if !tick.outlier && found.is_none() {
+                    found = Some(tick.clone());
+                }
+            };
+            self.read(std::slice::from_ref(symbol), from_ns, i64::MAX, Some(BLOCK_ROWS.0 as u64), &mut visit)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            next_ns = last_ns.and_then(|last_ns| last_ns.checked_add(1));
+        }
+        Ok(None)
+    }
+
     fn known(&mut self) -> Result<Vec<(i32, CompactString)>, KeepError> {
         self.source.symbols().map_err(|cause| KeepError::Read { store: self.store.clone(), cause })
     }
@@ -167,6 +216,9 @@ impl StoreReader {
     ) -> Result<u64, KeepError> {
         let read = |cause| KeepError::Read { store: self.store.clone(), cause };
         let rows = (ROWS_HELD / lanes.len().max(1)).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
+        // Who wants a few is not made to wait for thousands; the last time of a block is read once more.
+        let rows =
+            rows.min(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(BLOCK_ROWS.0));
         let mut heads = BinaryHeap::with_capacity(lanes.len());
         let mut given = 0;
         for (place, lane) in lanes.iter_mut().enumerate() {
@@ -198,6 +250,11 @@ fn never_ending(visit: &mut impl FnMut(&KeptTick)) -> impl FnMut(&KeptTick) -> C
         visit(tick);
         ControlFlow::Continue(())
     }
+}
+
+/// The last one by arrival that is no outlier.
+fn last_of(rows: Vec<Read>) -> Option<KeptTick> {
+    rows.into_iter().filter(|row| !row.tick.outlier).max_by_key(|row| row.n).map(|row| row.tick)
 }
 
 fn lane(symbol_id: i32, symbol: CompactString, from_ns: i64) -> Lane {
