@@ -88,13 +88,7 @@ impl Picture {
 
     /// Collects everything that a frame shows.
     pub(super) fn view(&mut self, shared: &Shared, controls: &mut Controls, surface: Surface, now: Instant) -> View {
-        let session = self.session.clone();
-        let recalled = shared.history().map(|history| history.recalled());
-        let mut gathered =
-            gather(&shared.book(), recalled, &mut self.caches, controls, surface, &session, Timestamp::now());
-        if let Some(history) = shared.history() {
-            history.wish(std::mem::replace(&mut gathered.need, Need::NoMore));
-        }
+        let mut gathered = self.gather(shared, controls, surface);
         let link = shared.link().clone();
         let rejected = shared.rejects().total();
         let stale = shared.arrivals().stale_for(now);
@@ -160,6 +154,18 @@ impl Picture {
         let scene = Scene { theme: controls.theme, header, chart, grid, footer, help, search, toast };
         let seeing = Seeing { in_view: in_view(&scene, controls.until()), ..seeing };
         View { scene, frame: gathered.frame, seeing }
+    }
+
+    /// Takes from memory and from what was read back, and says what else is to be read.
+    fn gather(&mut self, shared: &Shared, controls: &mut Controls, surface: Surface) -> Gathered {
+        let session = self.session.clone();
+        let recalled = shared.history().map(|history| history.recalled());
+        let mut gathered =
+            gather(&shared.book(), recalled, &mut self.caches, controls, surface, &session, Timestamp::now());
+        if let Some(history) = shared.history() {
+            history.wish(std::mem::replace(&mut gathered.need, Need::NoMore));
+        }
+        gathered
     }
 
     fn note_decimals(&mut self, gathered: &Gathered) {

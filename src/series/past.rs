@@ -123,15 +123,37 @@ impl Series {
     }
 }
 
+/// What is known of the next tick outside the past.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) enum Beyond {
+    #[default]
+    Unknown,
+    /// It, or that there is none.
+    Known(Option<TickRef>),
+}
+
+impl Beyond {
+    pub(super) fn tick(self) -> Option<TickRef> {
+        match self {
+            Self::Unknown => None,
+            Self::Known(tick) => tick,
+        }
+    }
+
+    fn is_known(self) -> bool {
+        self != Self::Unknown
+    }
+}
+
 /// One symbol's part of a past.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lane {
     /// Pages in which it has ticks.
     pub(super) pages: VecDeque<(Arc<Page>, usize)>,
-    /// The last tick before the past begins; the inner `None` where there is none, the outer where that is unknown.
-    pub(super) before: Option<Option<TickRef>>,
-    /// The same of the first one behind its end.
-    pub(super) after: Option<Option<TickRef>>,
+    /// The last tick before the past begins.
+    pub(super) before: Beyond,
+    /// The first one behind its end.
+    pub(super) after: Beyond,
 }
 
 impl Lane {
@@ -195,7 +217,7 @@ impl Past {
         self.is_first = false;
         self.ticks += page.ticks;
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            lane.before = None;
+            lane.before = Beyond::Unknown;
             if page.lanes.get(index).is_some_and(|(series, outliers)| !series.is_empty() || !outliers.is_empty()) {
                 lane.pages.push_front((Arc::clone(&page), index));
             }
@@ -211,7 +233,7 @@ impl Past {
         }
         if self.pages.is_empty() {
             self.is_first = false;
-            self.lanes.iter_mut().for_each(|lane| lane.before = None);
+            self.lanes.iter_mut().for_each(|lane| lane.before = Beyond::Unknown);
         }
         let small = self.pages.back().filter(|last| last.ticks + page.ticks <= joined_max);
         let small = small.map(|last| last.joined(&page));
@@ -221,7 +243,7 @@ impl Past {
         let page = Arc::new(small.unwrap_or(page));
         self.ticks += page.ticks;
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            lane.after = None;
+            lane.after = Beyond::Unknown;
             if page.lanes.get(index).is_some_and(|(series, outliers)| !series.is_empty() || !outliers.is_empty()) {
                 lane.pages.push_back((Arc::clone(&page), index));
             }
@@ -232,19 +254,19 @@ impl Past {
     /// Before the first page there is nothing.
     pub fn begin_there(&mut self) {
         self.is_first = true;
-        self.lanes.iter_mut().for_each(|lane| lane.before = Some(None));
+        self.lanes.iter_mut().for_each(|lane| lane.before = Beyond::Known(None));
     }
 
     /// Notes a symbol's last tick before the past begins, and its first one behind the end.
     pub fn note_beyond(&mut self, lane: usize, before: Option<TickRef>, after: Option<TickRef>) {
         if let Some(lane) = self.lanes.get_mut(lane) {
-            (lane.before, lane.after) = (Some(before), Some(after));
+            (lane.before, lane.after) = (Beyond::Known(before), Beyond::Known(after));
         }
     }
 
     /// Whether each symbol's last tick before the past is known, and whether its first one behind the past is.
     pub fn knows_beyond(&self) -> (bool, bool) {
-        (self.lanes.iter().all(|lane| lane.before.is_some()), self.lanes.iter().all(|lane| lane.after.is_some()))
+        (self.lanes.iter().all(|lane| lane.before.is_known()), self.lanes.iter().all(|lane| lane.after.is_known()))
     }
 
     /// Gives up the earliest page.
@@ -253,7 +275,7 @@ impl Past {
         self.is_first = false;
         self.ticks -= page.ticks;
         for lane in &mut self.lanes {
-            lane.before = None;
+            lane.before = Beyond::Unknown;
             lane.pages.pop_front_if(|(first, _)| Arc::ptr_eq(first, &page));
         }
         true
@@ -264,7 +286,7 @@ impl Past {
         let Some(page) = self.pages.pop_back() else { return false };
         self.ticks -= page.ticks;
         for lane in &mut self.lanes {
-            lane.after = None;
+            lane.after = Beyond::Unknown;
             lane.pages.pop_back_if(|(last, _)| Arc::ptr_eq(last, &page));
         }
         true

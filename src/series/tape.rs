@@ -87,7 +87,7 @@ impl<'a> Tape<'a> {
         }
         let last_ns = time_ns.min(known.seam_ns.saturating_sub(1));
         let read = known.lane.pieces().rev().find_map(|piece| piece.at_or_before(last_ns));
-        read.or_else(|| known.lane.before.flatten())
+        read.or_else(|| known.lane.before.tick())
     }
 
     /// The earliest tick that is not before `time_ns`; `None` also where that is not known.
@@ -114,7 +114,7 @@ impl<'a> Tape<'a> {
         let read = known.lane.pieces().find_map(|piece| piece.at_or_after(time_ns));
         let read = read.filter(|tick| tick.time_ns < known.seam_ns);
         let behind = || {
-            if known.has_hole() { known.lane.after.flatten() } else { self.live.at_or_after(known.seam_ns) }
+            if known.has_hole() { known.lane.after.tick() } else { self.live.at_or_after(known.seam_ns) }
         };
         read.or_else(behind)
     }
@@ -306,7 +306,7 @@ impl<'a, I: Iterator<Item = Part<'a>>> Walk<'a, I> {
         self.pass_until(end_ns, |number, reader, _, (from, to)| {
             let four = Four::of(number, reader, from, to);
             match &mut found {
-                Some(found) => found.merge(four),
+                Some(found) => found.merge(&four),
                 None => found = Some(four),
             }
         });
@@ -327,7 +327,7 @@ impl Four {
         Self { first, last: end, min: stop(&min), max: stop(&max) }
     }
 
-    fn merge(&mut self, later: Self) {
+    fn merge(&mut self, later: &Self) {
         self.last = later.last;
         if later.min.2.price < self.min.2.price {
             self.min = later.min;

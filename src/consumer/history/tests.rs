@@ -9,7 +9,7 @@ use crate::series::{BookConfig, ColumnCache, Tape};
 use crate::store::keep::{KeepConfig, KeptTick};
 
 /// Nothing here takes long: this only bounds a failure.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 const START_NS: i64 = 1_700_000_000_000_000_000;
 const STEP_NS: i64 = 10_000_000;
@@ -37,7 +37,7 @@ impl Rig {
         let shared = Arc::new(Shared::new(book(ticks_max)));
         let config = KeepConfig { url: url(folder.path()), keep_age_ns: None, rows_waiting_max: 1_000_000 };
         shared.keep_in(Keeping::open(&config).unwrap());
-        Self { shared, whole: book(usize::MAX), fed: 0, folder: folder }
+        Self { shared, whole: book(usize::MAX), fed: 0, folder }
     }
 
     /// Ticks of A come, and now and then one of B, and one of A that is late.

@@ -201,7 +201,9 @@ proptest! {
     ) {
         let mut rig = Rig::new(History { ticks_max, age_ns_max: None });
         let ticks = make_ticks(shape, 5_000, 0, seed);
-        ticks.iter().for_each(|&tick| rig.push(tick));
+        for &tick in &ticks {
+            rig.push(tick);
+        }
         let (first_ns, seam_ns) = (ticks[0].time_ns, rig.live.whole_from_ns().unwrap());
         let at = |share: f64| first_ns + ((seam_ns - first_ns) as f64 * share) as i64;
         let (from_ns, to_ns) = (at(from), at((from + reach).min(1.0)));
@@ -220,7 +222,9 @@ proptest! {
         let mut here: Vec<TickRef> = lone(before).into_iter().collect();
         here.extend(ticks.iter().filter(|tick| (from_ns..to_ns).contains(&tick.time_ns) || tick.time_ns >= seam_ns));
         here.sort_by_key(|tick| tick.time_ns);
-        here.into_iter().for_each(|tick| { push(&mut known, tick); });
+        for tick in here {
+            push(&mut known, tick);
+        }
         let tape = rig.tape();
         for &(at, share, columns) in &views {
             let span = span_of(&ticks, at, share);
