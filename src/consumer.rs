@@ -9,6 +9,7 @@ mod demo;
 mod export;
 mod format;
 mod gather;
+mod history;
 mod ingest;
 mod keeping;
 mod meters;
@@ -33,10 +34,11 @@ use tracing::{debug, info};
 
 pub use alerting::{AlertError, HooksReport};
 pub use args::{
-    Args, ArgsError, AxisChoice, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, GroupConfig, Kept,
-    KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat, StreamConfig, TerminalConfig, ThemeChoice,
-    ViewChoice,
+    Args, ArgsError, AxisChoice, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, ExportingArgs,
+    ExportingError, GroupConfig, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat,
+    StoredExport, StreamConfig, TerminalConfig, ThemeChoice, ViewChoice,
 };
+pub use export::{StoredExportError, export_stored};
 pub use meters::{FramesReport, LatencyReport};
 pub use remembered::{RememberError, Remembered};
 pub use report::{Report, SymbolReport};
@@ -59,6 +61,7 @@ use console::Console;
 use controls::Controls;
 use demo::DemoError;
 use gather::Surface;
+use history::Historian;
 use keeping::Keeping;
 use meters::SETTLE_EVERY;
 use picture::{Picture, View};
@@ -154,6 +157,8 @@ pub fn run(
     let before = controls.remembered();
     let mut picture = Picture::new(config, &target);
     let is_seen = !matches!(front, Front::Nowhere);
+    let store = config.store.as_ref().filter(|_| is_seen);
+    let historian = store.map(|store| Historian::start(store.url.clone(), &shared));
     let surface = match front {
         Front::Window(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
         Front::Terminal(console) => {
@@ -170,6 +175,7 @@ pub fn run(
     let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
+    drop(historian);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
     if let Some(keeping) = shared.keeping() {
         let of_stream = config.stream.is_some();

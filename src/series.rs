@@ -11,10 +11,13 @@ mod columns;
 mod extract;
 mod front;
 mod gaps;
+mod lateness;
 mod loss;
 mod pack;
+mod past;
 mod pyramid;
 mod reader;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -25,6 +28,8 @@ pub use cache::ColumnCache;
 pub use extract::Summary;
 pub use gaps::{GAPS_MAX, Gap, GapCause};
 pub use loss::{HOLES_MAX, JUMP_MAX, SOURCES_MAX};
+pub use past::{Mark, Page, Past};
+pub use tape::Tape;
 
 use std::collections::VecDeque;
 
@@ -33,6 +38,7 @@ use cache::{LATE_TIMES, Seen};
 use chunk::{CHUNK_TICKS, Chunk};
 use columns::Columns;
 use front::Front;
+use lateness::Lateness;
 use pyramid::{Chunks, Place, Pyramid};
 
 /// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
@@ -122,6 +128,10 @@ pub struct Series {
     expired_ns: i64,
     /// Times of the latest ticks that were put among earlier ones, at most [`LATE_TIMES`], the newest last.
     late_times: VecDeque<i64>,
+    /// How far back those that came late, or too late, reached.
+    lateness: Lateness,
+    /// Of a restored series: what stands before its first restored tick came late, and is not all there is.
+    restored_ns: Option<i64>,
     statistics: Option<Statistics>,
 }
 
@@ -145,6 +155,8 @@ impl Series {
             evicted_ns: None,
             expired_ns: i64::MIN,
             late_times: VecDeque::new(),
+            lateness: Lateness::default(),
+            restored_ns: None,
             statistics: None,
         }
     }
@@ -161,6 +173,7 @@ impl Series {
             self.evict();
             return Placed::InOrder;
         }
+        self.lateness.note(self.received, time_ns);
         let Some(at) = self.late_chunk(time_ns, newest_ns) else {
             self.too_late += 1;
             return Placed::TooLate;
@@ -265,6 +278,21 @@ impl Series {
             return self.evicted_ns;
         }
         Some(self.time(Place { chunk: self.chunks.first, at: self.head - 1 }))
+    }
+
+    /// The instant from which on every tick that came is kept; what is before it may be somewhere else, and not all of
+    /// it is here. `None` before the first tick.
+    pub fn whole_from_ns(&self) -> Option<i64> {
+        let evicted_ns = self.evicted_ns();
+        // Of ticks that are equally old, some may be gone and some not.
+        let behind_ns = evicted_ns.map(|ns| ns.saturating_add(1)).max(evicted_ns.and(Some(self.expired_ns)));
+        let oldest_ns = self.oldest_ns().or(behind_ns)?;
+        Some(oldest_ns.max(behind_ns.unwrap_or(i64::MIN)).max(self.restored_ns.unwrap_or(i64::MIN)))
+    }
+
+    /// The tick is one of the past, of which earlier ones may have been left out.
+    fn note_restored(&mut self, time_ns: i64) {
+        self.restored_ns.get_or_insert(time_ns);
     }
 
     /// Bytes of memory in use. Walks all chunks: meant for statistics, not for every frame.

@@ -22,6 +22,7 @@ mod viewing {
     pub mod link;
     pub mod mouse;
     pub mod outputs;
+    pub mod past;
     pub mod scope;
     pub mod sizes;
 }

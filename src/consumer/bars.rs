@@ -2,16 +2,16 @@
 
 use jiff::tz::TimeZone;
 
-use crate::series::{BarCache, Candle, Series};
+use crate::series::{BarCache, Candle, Tape};
 use crate::view::{BarInterval, TimeSpan};
 
 /// The bars of a span that is `columns` pixels wide, and the interval that they are of: `asked`, or what suits the view
 /// where that is `None`, and a longer one where the bars would stand closer than three pixels. Bars of time are aligned
 /// to the calendar of `zone`. Ticks later than `until_ns` are left out. The book is locked while this runs.
 ///
-/// `cache` belongs to the series: another symbol needs another one.
+/// `cache` belongs to the symbol: another symbol needs another one.
 pub(super) fn candles(
-    series: &Series,
+    tape: Tape<'_>,
     asked: Option<BarInterval>,
     span: TimeSpan,
     columns: u32,
@@ -22,15 +22,15 @@ pub(super) fn candles(
     let asked = asked.unwrap_or_else(|| BarInterval::suited(span, columns));
     let used = match asked {
         BarInterval::Seconds(_) => asked.fits(span, columns),
-        BarInterval::Ticks(_) => asked.fits_ticks(series.count(span, until_ns), columns),
+        BarInterval::Ticks(_) => asked.fits_ticks(tape.count(span, until_ns), columns),
     };
     let mut candles = Vec::new();
     match used {
-        BarInterval::Seconds(_) => series.bars(&used.edges(span, zone), until_ns, cache, &mut candles),
+        BarInterval::Seconds(_) => tape.bars(&used.edges(span, zone), until_ns, cache, &mut candles),
         BarInterval::Ticks(ticks) => {
             // A third of the columns and one that reaches over each end, as the interval was chosen.
             let bars_max = columns as usize / 3 + 3;
-            series.tick_bars(ticks, span, until_ns, bars_max, &mut candles);
+            tape.tick_bars(ticks, span, until_ns, bars_max, &mut candles);
         }
     }
     (used, candles)
@@ -40,7 +40,7 @@ pub(super) fn candles(
 mod tests {
     use super::*;
     use crate::model::{Price, Timestamp};
-    use crate::series::History;
+    use crate::series::{History, Series};
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -57,7 +57,7 @@ mod tests {
     fn bars(asked: Option<&str>, columns: u32, until_ns: i64) -> (String, Vec<Candle>) {
         let (span, asked) = (TimeSpan { start: 0, end: 3_600 * SECOND }, asked.map(|text| text.parse().unwrap()));
         let mut cache = BarCache::default();
-        let (used, bars) = candles(&series(), asked, span, columns, &TimeZone::UTC, until_ns, &mut cache);
+        let (used, bars) = candles(Tape::live(&series()), asked, span, columns, &TimeZone::UTC, until_ns, &mut cache);
         (used.to_string(), bars)
     }
 

@@ -28,7 +28,15 @@ pub(super) struct Keeping {
     left: AtomicU64,
     /// The ticket that was given out last. Held while a batch is handed over, so that batches wait in the order of
     /// their tickets, whichever connection they come from.
-    tickets: Mutex<u64>,
+    tickets: Mutex<Handed>,
+}
+
+/// What was handed over to the store so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Handed {
+    /// The last ticket.
+    pub(super) ticket: u64,
+    pub(super) ticks: u64,
 }
 
 impl Keeping {
@@ -44,14 +52,14 @@ impl Keeping {
         }
         let keeper = Keeper::open(config.clone())?;
         info!("keeping every tick in {}", config.url);
-        Ok(Arc::new(Self { keeper, left: AtomicU64::new(0), tickets: Mutex::new(0) }))
+        Ok(Arc::new(Self { keeper, left: AtomicU64::new(0), tickets: Mutex::default() }))
     }
 
     /// Hands over ticks that cannot wait; the store counts those that it has no room for.
     pub(super) fn offer(&self, mut ticks: Vec<KeptTick>) {
         // Many wait where a store is away.
         ticks.shrink_to_fit();
-        self.hand_over(|ticket| {
+        self.hand_over(ticks.len(), |ticket| {
             self.keeper.offer(KeptBatch { ticks, ticket, ..KeptBatch::default() });
         });
     }
@@ -60,15 +68,26 @@ impl Keeping {
     pub(super) fn put(&self, stream: &Arc<str>, mut ticks: Vec<KeptTick>, checkpoint: Option<StreamId>) -> u64 {
         let stream = Some(Arc::clone(stream));
         ticks.shrink_to_fit();
-        self.hand_over(|ticket| self.keeper.put(KeptBatch { stream, ticks, checkpoint, ticket }))
+        self.hand_over(ticks.len(), |ticket| self.keeper.put(KeptBatch { stream, ticks, checkpoint, ticket }))
     }
 
-    fn hand_over(&self, hand: impl FnOnce(u64)) -> u64 {
+    fn hand_over(&self, ticks: usize, hand: impl FnOnce(u64)) -> u64 {
         // A number is sound even after a panic.
         let mut last = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        *last += 1;
-        hand(*last);
-        *last
+        last.ticket += 1;
+        last.ticks += ticks as u64;
+        hand(last.ticket);
+        last.ticket
+    }
+
+    /// What was handed over so far.
+    pub(super) fn handed(&self) -> Handed {
+        *self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the store has all that came up to a ticket, or will never have it.
+    pub(super) fn is_settled(&self, ticket: u64) -> bool {
+        *self.keeper.committed().borrow() >= ticket || self.keeper.status().waiting == 0
     }
 
     /// Up to where `stream` is kept. A store that is away is waited for.

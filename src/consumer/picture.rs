@@ -14,6 +14,7 @@ use crate::consumer::controls::{Controls, HELP, PlotId, Seeing, find};
 use crate::consumer::export::in_view;
 use crate::consumer::format;
 use crate::consumer::gather::{Caches, Gathered, Session, Shown, Surface, gather};
+use crate::consumer::history::Need;
 use crate::consumer::meters::Meters;
 use crate::consumer::shared::Shared;
 use crate::model::{Timestamp, display_safe};
@@ -88,7 +89,12 @@ impl Picture {
     /// Collects everything that a frame shows.
     pub(super) fn view(&mut self, shared: &Shared, controls: &mut Controls, surface: Surface, now: Instant) -> View {
         let session = self.session.clone();
-        let mut gathered = gather(&shared.book(), &mut self.caches, controls, surface, &session, Timestamp::now());
+        let recalled = shared.history().map(|history| history.recalled());
+        let mut gathered =
+            gather(&shared.book(), recalled, &mut self.caches, controls, surface, &session, Timestamp::now());
+        if let Some(history) = shared.history() {
+            history.wish(std::mem::replace(&mut gathered.need, Need::NoMore));
+        }
         let link = shared.link().clone();
         let rejected = shared.rejects().total();
         let stale = shared.arrivals().stale_for(now);

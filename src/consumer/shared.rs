@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::bus::LinkState;
 use crate::consumer::alerting::{Alerting, Fires};
+use crate::consumer::history::History;
 use crate::consumer::keeping::Keeping;
 use crate::model::{RejectCounts, Timestamp};
 use crate::series::Book;
@@ -145,6 +146,7 @@ pub(super) struct Shared {
     failed: AtomicU64,
     restored: AtomicU64,
     keeping: OnceLock<Arc<Keeping>>,
+    history: OnceLock<Arc<History>>,
     /// The drawing thread, woken from its idle wait by whatever changes the picture.
     drawer: OnceLock<Thread>,
 }
@@ -176,6 +178,7 @@ impl Shared {
             failed: AtomicU64::new(0),
             restored: AtomicU64::new(0),
             keeping: OnceLock::new(),
+            history: OnceLock::new(),
         }
     }
 
@@ -243,6 +246,17 @@ impl Shared {
     pub(super) fn keep_in(&self, keeping: Arc<Keeping>) {
         // There is one store a process, named before the first tick comes.
         let _ = self.keeping.set(keeping);
+    }
+
+    /// What memory does not keep, read back, if it is.
+    pub(super) fn history(&self) -> Option<&Arc<History>> {
+        self.history.get()
+    }
+
+    /// From now on what memory does not keep is read back.
+    pub(super) fn remember_with(&self, history: Arc<History>) {
+        // One view a process.
+        let _ = self.history.set(history);
     }
 
     /// With rules that ticks are held against.

@@ -217,12 +217,12 @@ impl Series {
     }
 
     /// How many ticks were kept before the one at a place, evicted ones included.
-    fn ordinal(&self, place: Place) -> u64 {
+    pub(super) fn ordinal(&self, place: Place) -> u64 {
         self.evicted + self.pyramid.count_before(&self.chunks, place) - self.head as u64
     }
 
     /// Place of the tick that has so many before it, evicted ones included; the first one kept if that is evicted.
-    fn at_ordinal(&self, ordinal: u64) -> Place {
+    pub(super) fn at_ordinal(&self, ordinal: u64) -> Place {
         self.pyramid.locate(&self.chunks, ordinal.saturating_sub(self.evicted) + self.head as u64)
     }
 }

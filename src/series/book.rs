@@ -201,6 +201,9 @@ impl Book {
         let is_shared = std::mem::replace(&mut self.is_shared, true);
         let restored = if is_outlier { self.append_outlier(tick, arrival) } else { self.append_view(tick, arrival) };
         self.is_shared = is_shared;
+        if let Some(entry) = self.id(tick.symbol.as_str()).and_then(|id| self.entries.get_mut(id.index())) {
+            entry.series.note_restored(tick.timestamp.as_nanos());
+        }
         restored
     }
 

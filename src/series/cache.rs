@@ -21,17 +21,18 @@ pub(super) const LATE_TIMES: usize = 64;
 
 /// What one column of pixels needs.
 #[derive(Debug, Clone, Copy)]
-struct Column {
+pub(super) struct Column {
     samples: [Sample; SAMPLES_MAX],
     len: u8,
     /// Up to date.
-    known: bool,
+    pub(super) known: bool,
 }
 
 impl Column {
-    const UNKNOWN: Self = Self { samples: [Sample { time_ns: 0, price: 0.0 }; SAMPLES_MAX], len: 0, known: false };
+    pub(super) const UNKNOWN: Self =
+        Self { samples: [Sample { time_ns: 0, price: 0.0 }; SAMPLES_MAX], len: 0, known: false };
 
-    fn samples(&self) -> &[Sample] {
+    pub(super) fn samples(&self) -> &[Sample] {
         &self.samples[..usize::from(self.len).min(SAMPLES_MAX)]
     }
 }
@@ -61,11 +62,22 @@ pub(super) struct Seen {
 #[derive(Debug, Default)]
 pub struct ColumnCache {
     /// Width of a column, ns.
-    width_ns: i64,
+    pub(super) width_ns: i64,
     /// Number of the first column: how many widths after the Unix epoch it starts.
-    first: i64,
-    columns: VecDeque<Column>,
+    pub(super) first: i64,
+    pub(super) columns: VecDeque<Column>,
     seen: Option<Seen>,
+    /// Which past they were taken from, besides the series; 0 for none.
+    past: u64,
+}
+
+/// A past that goes before a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Before {
+    /// Grows with every change.
+    pub(super) revision: u64,
+    /// It has whatever the series gives up.
+    pub(super) is_whole: bool,
 }
 
 impl ColumnCache {
@@ -75,7 +87,7 @@ impl ColumnCache {
     }
 
     /// Makes the columns those of `span`, keeping what is in both, and forgets those that have changed.
-    fn move_to(&mut self, span: TimeSpan, columns: u32, series: &Series) {
+    pub(super) fn move_to(&mut self, span: TimeSpan, columns: u32, series: &Series, past: Option<Before>) {
         let (width_ns, count) = (span.len_ns() / i64::from(columns), columns as usize);
         let first = span.start.div_euclid(width_ns);
         let shift = first.saturating_sub(self.first);
@@ -93,10 +105,21 @@ impl ColumnCache {
         let seen = series.seen();
         match (self.seen, seen) {
             (Some(before), Some(now)) if before == now => {}
-            (Some(before), Some(now)) => self.forget_changes(before, now, series),
+            (Some(before), Some(now)) => {
+                let keeps = past.is_some_and(|past| past.is_whole);
+                self.forget_changes(
+                    before,
+                    Seen { evicted: if keeps { before.evicted } else { now.evicted }, ..now },
+                    series,
+                );
+            }
             _ => self.forget(0, i64::MAX),
         }
-        self.seen = seen;
+        let revision = past.map_or(0, |past| past.revision);
+        if revision != self.past {
+            self.forget(0, i64::MAX);
+        }
+        (self.seen, self.past) = (seen, revision);
     }
 
     fn forget_changes(&mut self, before: Seen, now: Seen, series: &Series) {
@@ -132,7 +155,7 @@ impl ColumnCache {
     /// How many columns would be taken anew.
     #[cfg(test)]
     pub(super) fn unknown_after(&mut self, series: &Series, span: TimeSpan, columns: u32) -> usize {
-        self.move_to(span, columns, series);
+        self.move_to(span, columns, series, None);
         self.columns.iter().filter(|column| !column.known).count()
     }
 
@@ -157,12 +180,12 @@ impl ColumnCache {
 }
 
 /// Samples in order, cut into runs.
-struct Runs<'a> {
-    out: &'a mut Vec<Vec<Sample>>,
+pub(super) struct Runs<'a> {
+    pub(super) out: &'a mut Vec<Vec<Sample>>,
     /// Sorted; those before the next sample's time are done with.
-    cuts: &'a [i64],
+    pub(super) cuts: &'a [i64],
     /// Room for a run.
-    capacity: usize,
+    pub(super) capacity: usize,
 }
 
 impl Extend<Sample> for Runs<'_> {
@@ -195,7 +218,7 @@ impl Series {
             return self.extract_runs(span, columns, cuts, out);
         }
         out.clear();
-        cache.move_to(span, columns, self);
+        cache.move_to(span, columns, self, None);
         let mut reader = Reader::new(self);
         cache.fill(&mut reader);
         let (from, to) = (reader.seek(span.start), reader.seek(span.end));

@@ -11,6 +11,7 @@ mod bars;
 mod book;
 mod cached;
 mod oracle;
+mod past;
 mod pixels;
 mod real_day;
 

@@ -39,6 +39,7 @@ mod names;
 mod postgres;
 mod queue;
 mod reader;
+mod selected;
 mod sqlite;
 mod url;
 mod writer;
@@ -56,6 +57,7 @@ use tokio::sync::watch;
 use crate::model::StreamId;
 use queue::{Question, Queue};
 pub use reader::StoreReader;
+pub use selected::SelectedError;
 #[cfg(feature = "mongodb")]
 pub use url::MongoUrl;
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};
@@ -130,6 +132,12 @@ pub enum KeepError {
         store: String,
         /// Why not.
         cause: String,
+    },
+    /// Nothing to read: nobody has made it.
+    #[error("there is no store {store}; name one that `consumer --store` has made")]
+    Missing {
+        /// Where, without secrets.
+        store: String,
     },
     /// A file of something else.
     #[error("{store} is no store of ticks: {cause}; choose another name, or move that file away")]

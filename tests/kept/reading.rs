@@ -69,7 +69,7 @@ fn the_newest_of_each_symbol_come_in_order_of_time() {
 fn an_empty_store_is_read_as_empty_and_none_as_an_error() {
     on_both(|place| {
         let missing = StoreReader::open(&place.url).unwrap_err();
-        assert!(matches!(missing, KeepError::Open { .. } | KeepError::Foreign { .. }), "{missing}");
+        assert!(matches!(missing, KeepError::Missing { .. } | KeepError::Foreign { .. }), "{missing}");
         place.keep(Vec::new());
         let mut reader = StoreReader::open(&place.url).unwrap();
         assert_eq!((reader.span().unwrap(), reader.symbols().unwrap()), (None, Vec::new()));
@@ -87,5 +87,30 @@ fn a_reader_sees_what_is_committed_while_it_is_open() {
         let mut sources = Vec::new();
         let count = reader.read(&[], 0, i64::MAX, None, &mut |tick| sources.push(tick.source.clone())).unwrap();
         assert_eq!((count, sources[1].as_deref(), sources[2].as_deref()), (3, Some("new"), None));
+    });
+}
+
+#[test]
+fn the_neighbours_of_an_instant_are_found_outliers_left_out() {
+    on_both(|place| {
+        let mut ticks: Vec<KeptTick> = (0..3_000).map(|n| bare("A", 10 + n / 100 * 1_000, n as f64)).collect();
+        ticks.extend([bare("B", 5, 1.0), bare("B", 7, 2.0), bare("B", 7, 3.0), bare("B", 900, 4.0)]);
+        ticks.iter_mut().filter(|tick| tick.price.rem_euclid(100.0) > 97.5).for_each(|tick| tick.outlier = true);
+        ticks.last_mut().unwrap().outlier = true;
+        place.keep(ticks.chunks(1_000).map(heard).collect());
+        let mut reader = StoreReader::open(&place.url).unwrap();
+        let at = |ms: i64| START_NS + ms * 1_000_000;
+        let mut near = |name: &str, ms: i64| {
+            let symbol = Symbol::new(name).unwrap();
+            let before = reader.latest_before(&symbol, at(ms)).unwrap().map(|tick| tick.price);
+            (before, reader.earliest_from(&symbol, at(ms)).unwrap().map(|tick| tick.price))
+        };
+        assert_eq!(near("A", 10), (None, Some(0.0)));
+        assert_eq!(near("A", 11), (Some(97.0), Some(100.0)), "the last that is no outlier");
+        assert_eq!(near("A", 5_010), (Some(497.0), Some(500.0)));
+        assert_eq!(near("A", 1_000_000), (Some(2_997.0), None));
+        assert_eq!(near("B", 7), (Some(1.0), Some(2.0)));
+        assert_eq!(near("B", 8), (Some(3.0), None));
+        assert_eq!(near("none", 8), (None, None));
     });
 }

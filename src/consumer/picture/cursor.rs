@@ -2,12 +2,12 @@
 
 use crate::consumer::controls::{Controls, Cursor, Measure, Plot};
 use crate::consumer::format;
-use crate::consumer::gather::{Gathered, Shown};
+use crate::consumer::gather::{Gathered, Shown, tape};
 use crate::consumer::picture::Picture;
 use crate::consumer::picture::plots::{axis_value, members};
 use crate::consumer::shared::Shared;
 use crate::plot::{AxisKind, Chart, Crosshair, Point, Readout, Ruler, Selection};
-use crate::series::{Book, Sample};
+use crate::series::Sample;
 use crate::view::{Transform, Viewport};
 
 /// So near to a tick the crosshair sits on it, px.
@@ -141,8 +141,9 @@ impl Picture {
             let here = pane == at.cursor.pane;
             let column = if here { at.x } else { map.x(at.cursor.time_ns) };
             let row = |shown: &Shown| {
-                let sample = tick_at(&book, shown.slot, at.cursor.time_ns.min(until_ns))?;
-                self.readout(shown, sample, axis)
+                let tape = tape(&book, gathered.recalled.as_deref(), shown.slot)?;
+                let tick = tape.at_or_before(at.cursor.time_ns.min(until_ns))?;
+                self.readout(shown, tick.sample(), axis)
             };
             let is_shown = !has_bars && !gathered.is_gap(at.cursor.time_ns);
             let rows = members(gathered, plot.id).filter(|_| is_shown).filter_map(row).collect();
@@ -220,9 +221,4 @@ fn price_change(from: f64, to: f64, decimals: usize) -> Vec<String> {
         lines.push(format::percent(percent));
     }
     lines
-}
-
-fn tick_at(book: &Book, slot: usize, at_ns: i64) -> Option<Sample> {
-    let (_, series) = book.get(slot)?;
-    series.at_or_before(at_ns).map(|tick| tick.sample())
 }

@@ -8,6 +8,7 @@ use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
 use crate::consumer::controls::Controls;
 use crate::consumer::format;
 use crate::consumer::gather::{Gathered, Shown};
+use crate::consumer::history::State;
 use crate::consumer::picture::Picture;
 use crate::consumer::shared::{Link, Shared};
 use crate::model::display_safe;
@@ -24,7 +25,11 @@ impl Picture {
             if gathered.visible().next().is_none() {
                 return notice(Tone::Info, "All symbols are hidden", &["`0` shows them again"]);
             }
+            // What is still to be read has a band of its own.
             let empty = gathered.drawn().all(Shown::is_empty);
+            if empty && !gathered.unknown.is_empty() {
+                return None;
+            }
             let none_positive = axis == AxisKind::Log && gathered.drawn().all(|shown| !shown.has_positive());
             return if !empty && none_positive {
                 notice(
@@ -149,7 +154,15 @@ pub(super) fn gap_bands(gathered: &Gathered) -> Vec<GapBand> {
         };
         GapBand { start_ns, end_ns, label }
     };
-    gathered.gaps.iter().filter(visible).map(band).collect()
+    let gaps = gathered.gaps.iter().filter(visible).map(band);
+    let label = gathered.recalled.as_ref().map_or_else(String::new, |recalled| match &recalled.state {
+        State::Reading => "reading older ticks".to_owned(),
+        State::Behind => "the store is behind".to_owned(),
+        State::Full => "older ticks: zoom in".to_owned(),
+        State::Failing(cause) => format!("the store fails: {cause}"),
+    });
+    let unknown = gathered.unknown.iter().map(|&(start_ns, end_ns)| GapBand { start_ns, end_ns, label: label.clone() });
+    gaps.chain(unknown).collect()
 }
 
 pub(super) fn link_badge(link: &Link, gathered: &Gathered, stale_s: Option<u64>, now: Instant) -> Badge {

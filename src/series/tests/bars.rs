@@ -57,7 +57,7 @@ fn tick_bars(oracle: &Oracle, ticks: usize, span: TimeSpan, until_ns: i64, bars_
 }
 
 /// Equal to the bit: `==` would take -0.0 for 0.0.
-fn bits(bars: &[Candle]) -> Vec<(i64, i64, [u64; 5], u64, bool)> {
+pub(super) fn bits(bars: &[Candle]) -> Vec<(i64, i64, [u64; 5], u64, bool)> {
     let one = |bar: &Candle| {
         let numbers = [bar.open, bar.high, bar.low, bar.close, bar.volume].map(f64::to_bits);
         (bar.start_ns, bar.end_ns, numbers, bar.count, bar.complete)

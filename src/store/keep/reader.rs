@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
+use std::ops::ControlFlow;
 
 use compact_str::CompactString;
 
@@ -68,8 +69,17 @@ struct Lane {
 }
 
 impl StoreReader {
+    /// Whether there is such a store, as far as that is known without a connection.
+    pub fn check(url: &StoreUrl) -> Result<(), KeepError> {
+        match url {
+            StoreUrl::Sqlite(path) if !path.exists() => Err(KeepError::Missing { store: url.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens a store that exists, of any version; nothing in it is changed.
     pub fn open(url: &StoreUrl) -> Result<Self, KeepError> {
+        Self::check(url)?;
         let source: Box<dyn Source + Send> = match url {
             StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path)?),
             StoreUrl::Postgres(url) => Box::new(PostgresSource::open(url)?),
@@ -77,6 +87,11 @@ impl StoreReader {
             StoreUrl::Mongo(url) => Box::new(MongoSource::open(url)?),
         };
         Ok(Self { store: url.to_string(), source })
+    }
+
+    /// Which store it is, without secrets.
+    pub(super) fn name(&self) -> &str {
+        &self.store
     }
 
     /// All symbols that the store knows, in order of their names.
@@ -103,10 +118,26 @@ impl StoreReader {
         limit: Option<u64>,
         visit: &mut impl FnMut(&KeptTick),
     ) -> Result<u64, KeepError> {
-        let lanes = self.known()?.into_iter();
-        let wanted = lanes.filter(|(_, name)| symbols.is_empty() || symbols.iter().any(|it| it.as_str() == *name));
-        let lanes = wanted.map(|(symbol_id, symbol)| lane(symbol_id, symbol, from_ns)).collect();
-        self.merge(lanes, to_ns, limit, visit)
+        let is_wanted = |name: &str| symbols.is_empty() || symbols.iter().any(|it| it.as_str() == name);
+        let lanes = self.lanes(is_wanted, from_ns)?;
+        self.merge(lanes, to_ns, limit, &mut never_ending(visit))
+    }
+
+    /// As [`read`](Self::read), of the symbols that are wanted by their names, until `visit` breaks off.
+    pub(super) fn read_until(
+        &mut self,
+        is_wanted: impl Fn(&str) -> bool,
+        from_ns: i64,
+        to_ns: i64,
+        visit: &mut impl FnMut(&KeptTick) -> ControlFlow<()>,
+    ) -> Result<u64, KeepError> {
+        let lanes = self.lanes(is_wanted, from_ns)?;
+        self.merge(lanes, to_ns, None, visit)
+    }
+
+    fn lanes(&mut self, is_wanted: impl Fn(&str) -> bool, from_ns: i64) -> Result<Vec<Lane>, KeepError> {
+        let wanted = self.known()?.into_iter().filter(|(_, name)| is_wanted(name));
+        Ok(wanted.map(|(symbol_id, symbol)| lane(symbol_id, symbol, from_ns)).collect())
     }
 
     /// Gives out the newest ticks of each symbol in order of time, all symbols together: `count` of each, and what has
@@ -120,7 +151,56 @@ impl StoreReader {
                 lanes.extend(from_ns.map(|from_ns| lane(symbol_id, symbol, from_ns)));
             }
         }
-        self.merge(lanes, i64::MAX, None, visit)
+        self.merge(lanes, i64::MAX, None, &mut never_ending(visit))
+    }
+
+    /// The latest tick of a symbol before an instant, outliers left out. A search by halves: some sixty looks at most.
+    pub fn latest_before(&mut self, symbol: &Symbol, before_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+        let Some((id, name)) = self.known()?.into_iter().find(|(_, name)| symbol.as_str() == *name) else {
+            return Ok(None);
+        };
+        let store = self.store.clone();
+        let mut block = |from_ns: i64, to_ns: i64, limit: usize| {
+            let read = self.source.block((id, &name), from_ns, to_ns, limit);
+            read.map_err(|cause| KeepError::Read { store: store.clone(), cause })
+        };
+        let mut end_ns = before_ns;
+        while let Some(mut high) = end_ns.checked_sub(1) {
+            // Rows have no time below zero.
+            let Some(mut low) = block(0, high, 1)?.first().map(|row| row.tick.time_ns) else { break };
+            while low < high {
+                let middle = high - (high - low) / 2;
+                match block(middle, high, 1)?.first() {
+                    Some(row) => low = row.tick.time_ns,
+                    None => high = middle - 1,
+                }
+            }
+            if let Some(tick) = last_of(block(low, low, usize::MAX)?) {
+                return Ok(Some(tick));
+            }
+            end_ns = low;
+        }
+        Ok(None)
+    }
+
+    /// The earliest tick of a symbol from an instant on, outliers left out.
+    pub fn earliest_from(&mut self, symbol: &Symbol, from_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+        let mut next_ns = Some(from_ns);
+        while let Some(from_ns) = next_ns {
+            let (mut found, mut last_ns) = (None, None);
+            let mut visit = |tick: &KeptTick| {
+                last_ns = Some(tick.time_ns);
+                if !tick.outlier && found.is_none() {
+                    found = Some(tick.clone());
+                }
+            };
+            self.read(std::slice::from_ref(symbol), from_ns, i64::MAX, Some(BLOCK_ROWS.0 as u64), &mut visit)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            next_ns = last_ns.and_then(|last_ns| last_ns.checked_add(1));
+        }
+        Ok(None)
     }
 
     fn known(&mut self) -> Result<Vec<(i32, CompactString)>, KeepError> {
@@ -132,10 +212,13 @@ impl StoreReader {
         mut lanes: Vec<Lane>,
         to_ns: i64,
         limit: Option<u64>,
-        visit: &mut impl FnMut(&KeptTick),
+        visit: &mut impl FnMut(&KeptTick) -> ControlFlow<()>,
     ) -> Result<u64, KeepError> {
         let read = |cause| KeepError::Read { store: self.store.clone(), cause };
         let rows = (ROWS_HELD / lanes.len().max(1)).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
+        // Who wants a few is not made to wait for thousands; the last time of a block is read once more.
+        let rows =
+            rows.min(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(BLOCK_ROWS.0));
         let mut heads = BinaryHeap::with_capacity(lanes.len());
         let mut given = 0;
         for (place, lane) in lanes.iter_mut().enumerate() {
@@ -148,8 +231,10 @@ impl StoreReader {
             }
             let lane = &mut lanes[place];
             if let Some(row) = lane.rows.pop_front() {
-                visit(&row.tick);
                 given += 1;
+                if visit(&row.tick).is_break() {
+                    break;
+                }
             }
             if lane.rows.is_empty() {
                 fill(self.source.as_mut(), lane, to_ns, rows).map_err(read)?;
@@ -158,6 +243,18 @@ impl StoreReader {
         }
         Ok(given)
     }
+}
+
+fn never_ending(visit: &mut impl FnMut(&KeptTick)) -> impl FnMut(&KeptTick) -> ControlFlow<()> {
+    |tick| {
+        visit(tick);
+        ControlFlow::Continue(())
+    }
+}
+
+/// The last one by arrival that is no outlier.
+fn last_of(rows: Vec<Read>) -> Option<KeptTick> {
+    rows.into_iter().filter(|row| !row.tick.outlier).max_by_key(|row| row.n).map(|row| row.tick)
 }
 
 fn lane(symbol_id: i32, symbol: CompactString, from_ns: i64) -> Lane {
