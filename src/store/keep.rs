@@ -26,7 +26,7 @@
 //! | `meta` | the schema's version (in SQLite: `PRAGMA user_version`), and that the tables are ours |
 //! | `ticks_view` | a view for people: ticks with names, and times as text |
 //! | `ticks_late` | a view of the ticks that came after a later one of their symbol, and how much after |
-//! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars (open, high, low, close, volume), without outliers |
+//! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars of that length, made without outliers |
 //!
 //! In MongoDB, where it is built in, these are collections; rows hold names in place of numbers, and of the views there
 //! are `ticks_view` and `bars_1m`. A MongoDB server that stands alone has no transactions: there the rows go first, the
