@@ -19,7 +19,7 @@ pub(super) struct PlayArgs {
     #[arg(
         long,
         help = "Play a recording: CSV or NDJSON, also gzip-compressed, or Parquet; or what a store holds: sqlite:FILE, \
-                postgres://..."
+                postgres://... or mongodb://..."
     )]
     #[arg(value_name = "FILE|STORE", conflicts_with = "stdin")]
     pub(super) replay: Option<PathBuf>,
