@@ -75,7 +75,7 @@ impl Take<'_> {
         let columns = read.chunk_by(|one, other| {
             self.span.column(one.time_ns, self.columns) == self.span.column(other.time_ns, self.columns)
         });
-        outliers.extend(columns.flat_map(|column| extremes(column)));
+        outliers.extend(columns.flat_map(extremes));
         outliers.retain(|sample| self.span.contains(sample.time_ns) && sample.time_ns <= self.until_ns);
         outliers
     }
