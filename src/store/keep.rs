@@ -66,8 +66,9 @@ pub use url::{PostgresUrl, StoreUrl, StoreUrlError};
 /// that more rows gain nothing, and a lock is held for longer. A single batch that is larger goes whole.
 pub const COMMIT_ROWS_MAX: usize = 10_000;
 
-/// Rows that go into one transaction where the store is behind. Where there are thousands of symbols, a transaction
-/// touches a page or more of each, whether one row or twenty go there: larger ones are what catches up.
+/// Most rows that go into one transaction where the store is behind. Where there are thousands of symbols, a
+/// transaction touches a page or more of each, whether one row or twenty go there: larger ones are what catches up. It
+/// comes to that in steps, each twice the one before, as long as they are quick.
 pub const COMMIT_ROWS_BEHIND_MAX: usize = 100_000;
 
 /// With so many rows waiting, the store is behind: four transactions are not the jitter of one.

@@ -74,12 +74,13 @@ impl PostgresStore {
     /// Opens for a writer, whose name no other one has: what an earlier connection of it left undone is undone.
     pub(super) fn open(url: &PostgresUrl, writer: &str) -> Result<Self, OpenError> {
         let mut link = Link::open(url, &format!("tickscope {writer}"))?;
+        // A transaction of ours that the server still holds open would keep its locks until the server notices.
+        let end_former = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+             AND application_name = current_setting('application_name') AND usename = current_user";
+        let ended = link.run(async |client| client.batch_execute(end_former).await);
+        ended.map_err(|failure| failure.at_open(url))?;
         schema::migrate(&mut link, url)?;
         let started = link.run(async |client| {
-            // A transaction of ours that the server still holds open would keep its locks until the server notices.
-            let end_former = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
-                 AND application_name = current_setting('application_name') AND usename = current_user";
-            client.batch_execute(end_former).await?;
             // Names of writers that are long gone serve nobody.
             client.batch_execute("DELETE FROM writers WHERE changed < now() - interval '30 days'").await?;
             let add =
@@ -163,8 +164,17 @@ impl PostgresStore {
         let chunk = before_ns.div_euclid(schema::CHUNK_NS);
         if self.first_chunk.is_some_and(|first| first < chunk) {
             // Whole days go at once, at the cost of a file's removal, and leave no empty chunks to look through.
-            let drop_old = "SELECT drop_chunks('ticks', older_than => $1::bigint)";
-            self.link.run(async |client| client.query(drop_old, &[&before_ns]).await)?;
+            let dropped = self.link.run(async |client| {
+                let transaction = client.transaction().await?;
+                // It waits for those who read the old days, and the next commit would wait for it.
+                transaction.batch_execute("SET LOCAL lock_timeout = '500ms'").await?;
+                transaction.query("SELECT drop_chunks('ticks', older_than => $1::bigint)", &[&before_ns]).await?;
+                transaction.commit().await
+            });
+            match dropped {
+                Err(failure) if failure.is(&SqlState::LOCK_NOT_AVAILABLE) => return Ok(false),
+                dropped => dropped?,
+            }
             self.first_chunk = Some(chunk);
         }
         self.link.run(async |client| {

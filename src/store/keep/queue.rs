@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use crate::model::StreamId;
 
 use super::backend::Tally;
-use super::{BEHIND_ROWS, COMMIT_ROWS_BEHIND_MAX, COMMIT_ROWS_MAX, COMMIT_WAIT, KeepState, KeepStatus, KeptBatch};
+use super::{BEHIND_ROWS, COMMIT_ROWS_MAX, COMMIT_WAIT, KeepState, KeepStatus, KeptBatch};
 
 /// Longest that the writer sleeps with nothing to do, so that old rows are deleted on a quiet feed too.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
@@ -148,7 +148,9 @@ impl Queue {
     }
 
     /// Waits for what is to be done next.
-    pub(super) fn next(&self) -> Work {
+    ///
+    /// Where the store is behind, a transaction has up to `rows_behind`.
+    pub(super) fn next(&self, rows_behind: usize) -> Work {
         let mut state = self.lock();
         let idle_at = Instant::now() + IDLE_WAIT;
         loop {
@@ -162,7 +164,9 @@ impl Queue {
             let due = state.batches.front().map(|(since, _)| *since + COMMIT_WAIT);
             match due {
                 Some(due) if state.closing || state.load >= COMMIT_ROWS_MAX || due <= now => {
-                    let rows_max = if state.load > BEHIND_ROWS { COMMIT_ROWS_BEHIND_MAX } else { COMMIT_ROWS_MAX };
+                    // With an end in sight, what fits before it is not left out for what does not.
+                    let is_behind = state.load > BEHIND_ROWS && state.close_by.is_none();
+                    let rows_max = if is_behind { rows_behind } else { COMMIT_ROWS_MAX };
                     return Work::Commit(take_batches(&mut state.batches, rows_max));
                 }
                 None if state.closing => return Work::End,

@@ -9,7 +9,7 @@ use super::mongodb::MongoStore;
 use super::postgres::PostgresStore;
 use super::queue::{Question, Queue, Work};
 use super::sqlite::SqliteStore;
-use super::{KeepConfig, KeepError, KeptBatch, StoreUrl};
+use super::{COMMIT_ROWS_BEHIND_MAX, COMMIT_ROWS_MAX, KeepConfig, KeepError, KeptBatch, StoreUrl};
 
 /// After the first failure; each further one doubles it. Short, because most troubles pass at once.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -20,6 +20,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How often a conflict with other writers is tried anew at once; the one that is undone is picked anew each time, so a
 /// longer series means that something else is wrong.
 const AGAIN_MAX: u32 = 10;
+
+/// A transaction this quick may be followed by one twice as large: that one stays far below what anybody waits for an
+/// answer.
+const QUICK_COMMIT: Duration = Duration::from_secs(1);
 
 /// Between two looks for old rows when the last one found no more.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,6 +55,8 @@ struct Hands {
     /// How many transactions were begun; the batches keep their number until they are committed.
     number: u64,
     question: Option<Question>,
+    /// Most rows of a transaction where the store is behind; 0 for as many as usual.
+    rows_behind: usize,
     /// When old rows are looked for again; `None` for at once.
     prune_at: Option<Instant>,
 }
@@ -151,14 +157,20 @@ fn step(queue: &Queue, config: &KeepConfig, store: &mut dyn Backend, hands: &mut
         return Ok(true);
     }
     if !hands.batches.is_empty() {
+        let begun = Instant::now();
+        // Whatever goes wrong, the next ones are small again.
+        let rows_behind = std::mem::take(&mut hands.rows_behind).max(COMMIT_ROWS_MAX);
         let tally = store.commit(hands.number, &hands.batches)?;
+        if begun.elapsed() < QUICK_COMMIT {
+            hands.rows_behind = (2 * rows_behind).min(COMMIT_ROWS_BEHIND_MAX);
+        }
         queue.settle(&hands.batches, tally);
         hands.batches.clear();
         // The rows are kept, whatever becomes of the old ones: those are looked for again.
         prune(config, store, hands)?;
         return Ok(true);
     }
-    match queue.next() {
+    match queue.next(hands.rows_behind.max(COMMIT_ROWS_MAX)) {
         Work::Answer(question) => hands.question = Some(question),
         Work::Commit(batches) => {
             hands.batches = batches;

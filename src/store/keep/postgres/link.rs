@@ -106,6 +106,9 @@ impl Failure {
             Self::Silent => return "the server does not answer".to_owned(),
             Self::NoNumber => return "rows of the table symbols are hidden from this user".to_owned(),
         };
+        if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+            return "another session holds the table ticks".to_owned();
+        }
         let text = match (error.as_db_error(), error.source()) {
             (Some(error), _) => error.message().to_owned(),
             (None, Some(source)) => format!("{error}: {source}"),

@@ -11,11 +11,18 @@ use super::link::{Failure, Link};
 /// What each step adds; the first makes version 1 of an empty database.
 const STEPS: [&str; 3] = [TABLES, VIEWS, CLEANING];
 
+/// What each step after the first makes anew.
+const STEP_NAMES: [&[&str]; 3] =
+    [&[], &["ticks_view", "bars_1m"], &["ticks_late", "bars_1s", "bars_5m", "bars_1h", "bars_1d"]];
+
 /// The version of the schema that this program makes.
 const VERSION: i64 = STEPS.len() as i64;
 
 /// Whoever changes the schema holds this lock of the database: `tick` in ASCII.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1953063787)";
+
+/// Shorter than the limit for an answer, so that it is the server that ends the wait.
+const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '10s'";
 
 /// What tells our `meta` from another program's.
 const VERSION_KEY: &str = "tickscope_version";
@@ -102,8 +109,8 @@ macro_rules! bars {
     ($name:literal, $length_ns:literal) => {
         concat!(
             "
-CREATE VIEW ", $name, " AS
-WITH kept AS (SELECT * FROM ticks WHERE flags IS NULL OR flags & 1 = 0),
+CREATE OR REPLACE VIEW ", $name, " AS
+WITH kept AS NOT MATERIALIZED (SELECT * FROM ticks WHERE flags IS NULL OR flags & 1 = 0),
 bars AS (
     SELECT symbol_id, time_ns - time_ns % ", $length_ns, "::bigint AS bar_ns, min(time_ns) AS first_ns,
         max(time_ns) AS last_ns, max(price) AS high, min(price) AS low, sum(size) AS volume, count(*) AS count
@@ -125,13 +132,12 @@ FROM bars JOIN symbols ON symbols.id = bars.symbol_id;
 }
 
 /// Cleaning: outliers have a flag, and stay out of bars; ticks that came after a later one of their symbol have a view.
+/// The views of before are replaced and not dropped: others may depend on them, and rights are granted on them.
 const CLEANING: &str = concat!(
     "
 ALTER TABLE ticks ADD COLUMN flags smallint;
-DROP VIEW ticks_view;
-DROP VIEW bars_1m;
 
-CREATE VIEW ticks_view AS
+CREATE OR REPLACE VIEW ticks_view AS
 SELECT symbols.name AS symbol,
     to_char(to_timestamp(time_ns / 1000000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') || '.'
         || lpad((time_ns % 1000000000)::text, 9, '0') || 'Z' AS time,
@@ -213,6 +219,17 @@ async fn look(transaction: &Transaction<'_>) -> Result<Found, Error> {
     Ok(if taken == 0 { Found::Nothing } else { Found::Foreign })
 }
 
+/// Tables and views, separated by commas, whose names the steps from a version on need.
+fn in_our_way(link: &mut Link, from: i64) -> Result<Option<String>, Failure> {
+    let names = STEP_NAMES.iter().skip(usize::try_from(from).unwrap_or(0)).flat_map(|names| *names);
+    let names: Vec<&str> = names.copied().collect();
+    link.run(async |client| {
+        let find = "SELECT string_agg(table_name, ', ') FROM information_schema.tables \
+             WHERE table_schema = current_schema() AND table_name = ANY($1)";
+        client.query_one(find, &[&names]).await?.try_get(0)
+    })
+}
+
 /// Whether `ticks` is cut into chunks.
 pub(super) async fn is_hypertable(client: &Client) -> Result<bool, Error> {
     let known = "SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL";
@@ -237,8 +254,18 @@ pub(super) fn migrate(link: &mut Link, url: &PostgresUrl) -> Result<(), OpenErro
     if from == VERSION {
         return Ok(());
     }
+    if from > 0
+        && let Some(names) = in_our_way(link, from).map_err(|failure| failure.at_open(url))?
+        // Another process may have taken the steps meanwhile.
+        && check(link, url)? == from
+    {
+        let cause = format!("it has {names} of somebody's own, under names that this version needs; rename them");
+        return Err(OpenError::Final(KeepError::Foreign { store: url.to_string(), cause }));
+    }
     let done = link.run(async |client| {
         let transaction = client.transaction().await?;
+        // Whoever reads for long holds the table: those who come later must not queue behind this for as long.
+        transaction.batch_execute(LOCK_WAIT).await?;
         transaction.batch_execute(LOCK).await?;
         // Another process may have taken the steps while this one waited.
         let version = match look(&transaction).await? {

@@ -83,7 +83,7 @@ macro_rules! bars {
         concat!(
             "
 CREATE VIEW ", $name, " AS
-WITH kept AS (SELECT * FROM ticks WHERE flags IS NULL OR flags & 1 = 0),
+WITH kept AS NOT MATERIALIZED (SELECT * FROM ticks WHERE flags IS NULL OR flags & 1 = 0),
 bars AS (
     SELECT symbol_id, time_ns - time_ns % ", $length_ns, " AS bar_ns, min(time_ns) AS first_ns,
         max(time_ns) AS last_ns, max(price) AS high, min(price) AS low, sum(size) AS volume, count(*) AS count
@@ -140,6 +140,10 @@ FROM arrivals JOIN symbols ON symbols.id = arrivals.symbol_id WHERE time_ns < ne
 /// The version that flags came with.
 pub(super) const FLAGS_SINCE: i64 = 3;
 
+/// What each step after the first makes anew.
+const STEP_NAMES: [&[&str]; 3] =
+    [&[], &["ticks_view", "bars_1m"], &["ticks_late", "bars_1s", "bars_5m", "bars_1h", "bars_1d"]];
+
 /// The version of the schema that this program makes.
 const VERSION: i64 = STEPS.len() as i64;
 
@@ -168,9 +172,30 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, OpenErr
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     loop {
         let version = check(connection, path)?;
-        let Some(step) = STEPS.get(usize::try_from(version).unwrap_or(0)) else { return Ok(()) };
+        let at = usize::try_from(version).unwrap_or(0);
+        let Some((step, names)) = STEPS.get(at).zip(STEP_NAMES.get(at)) else { return Ok(()) };
+        if let Some(names) = in_our_way(connection, names).map_err(|error| open_error(path, &error))? {
+            // Another process may have taken the step meanwhile.
+            if check(connection, path)? > version {
+                continue;
+            }
+            let cause = format!("it has {names} of somebody's own, under names that this version needs; rename them");
+            return Err(OpenError::Final(KeepError::Foreign { store: shown_path(path), cause }));
+        }
         take_step(connection, version, step).map_err(|error| open_error(path, &error))?;
     }
+}
+
+/// Tables and views, separated by commas, that have one of these names.
+fn in_our_way(connection: &Connection, names: &[&str]) -> rusqlite::Result<Option<String>> {
+    let mut find = connection.prepare("SELECT count(*) FROM sqlite_schema WHERE name = ?1")?;
+    let mut taken = Vec::new();
+    for name in names {
+        if find.query_row([name], |row| row.get::<_, i64>(0))? > 0 {
+            taken.push(*name);
+        }
+    }
+    Ok(if taken.is_empty() { None } else { Some(taken.join(", ")) })
 }
 
 fn take_step(connection: &mut Connection, from: i64, step: &str) -> rusqlite::Result<()> {
