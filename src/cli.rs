@@ -5,6 +5,7 @@
 mod logging;
 mod settings;
 mod surroundings;
+mod when;
 
 use std::io;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::model::display_safe;
 pub use logging::{Console, LogLine, Logging, init_logging, print_stdout};
 pub use settings::{Origin, Placed, Settings, SettingsError, variable};
 pub use surroundings::Surroundings;
+pub use when::{TimeError, parse_time};
 
 /// Exit status after a failure while running: Redis refused the password, a file broke off.
 pub const EXIT_FAILURE: u8 = 1;

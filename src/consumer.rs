@@ -34,10 +34,11 @@ use tracing::{debug, info};
 
 pub use alerting::{AlertError, HooksReport};
 pub use args::{
-    Args, ArgsError, AxisChoice, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, GroupConfig, Kept,
-    KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat, StreamConfig, TerminalConfig, ThemeChoice,
-    ViewChoice,
+    Args, ArgsError, AxisChoice, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, ExportingArgs,
+    ExportingError, GroupConfig, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat,
+    StoredExport, StreamConfig, TerminalConfig, ThemeChoice, ViewChoice,
 };
+pub use export::{StoredExportError, export_stored};
 pub use meters::{FramesReport, LatencyReport};
 pub use remembered::{RememberError, Remembered};
 pub use report::{Report, SymbolReport};

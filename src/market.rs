@@ -8,6 +8,7 @@ mod random;
 mod recording;
 mod schedule;
 
+pub use columns::{Places, is_future};
 pub use random::{Generator, Model};
 pub use recording::{Format, Recording, RecordingError, Rejections, Selection};
 pub use schedule::{Playback, Rate, RateError, Schedule, Speed, SpeedError};

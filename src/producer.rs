@@ -1,4 +1,4 @@
-//! The producer: ticks from a market or a recording, at an exact pace, published through a bounded queue.
+//! The producer: ticks from a market, a recording or a store, at an exact pace, published through a bounded queue.
 //!
 //! [`run`] is the whole program without its command line; it knows no signals, and whoever calls it says when to end.
 
@@ -10,9 +10,11 @@ mod progress;
 mod stats;
 
 pub use args::{Args, DurableError, UsageError};
+pub use input::InputError;
 pub use lanes::LaneAccount;
 pub use stats::Report;
 
+use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use crate::producer::feeder::{Ended, Fed, Feeder, Lag};
 use crate::producer::input::InputReport;
 use crate::producer::lanes::{Lanes, Plan, Publishers};
 use crate::producer::progress::Watcher;
+use crate::store::keep::StoreUrl;
 
 /// Ticks that wait while the server is away, when their source keeps its pace: a minute at a thousand a second, in
 /// about 15 MB.
@@ -63,6 +66,22 @@ pub enum Source {
         /// Whether an input without a single line is an error.
         must_hold_ticks: bool,
     },
+    /// A file, whose first bytes tell whether it is a text or a table. Read as a recording is.
+    File {
+        /// Opened by the caller.
+        file: File,
+        /// What it is called in messages; safe for a terminal.
+        name: String,
+        /// Which of its ticks are published.
+        selection: Selection,
+    },
+    /// What a store holds, in order of time, then of arrival. Read as a recording is; nothing in it is changed.
+    Store {
+        /// Where it is.
+        url: StoreUrl,
+        /// Which of its ticks are published.
+        selection: Selection,
+    },
 }
 
 /// When ticks are published.
@@ -70,7 +89,7 @@ pub enum Source {
 pub enum Pace {
     /// At moments that are known beforehand.
     Even(Schedule),
-    /// With the distances in which they were recorded, at some speed. Only for recordings.
+    /// With the distances in which they were recorded, at some speed. For all but a market.
     Recorded(Speed),
     /// As fast as the server takes them, or as they come.
     Unpaced,
@@ -94,7 +113,7 @@ pub struct Config {
     pub duration: Option<Duration>,
     /// How timestamps are written.
     pub timestamps: TimestampFormat,
-    /// Ticks of a recording keep the time at which they were recorded; else they carry the time at which they leave.
+    /// Recorded ticks keep the time at which they were recorded; else they carry the time at which they leave.
     pub keep_timestamps: bool,
     /// The `source` that every tick carries beside its `seq`; `None` leaves both out.
     pub id: Option<CompactString>,

@@ -1,9 +1,7 @@
 //! Ticks that outlive the program: in databases ([`keep`]), and in files for programs that read tables. The only module
 //! that knows the formats.
 //!
-//! A file of ticks:
-//!
-//! One row a tick, in these columns:
+//! A file of ticks has one row a tick, in these columns:
 //!
 //! | column | CSV | Parquet |
 //! |---|---|---|
@@ -12,17 +10,31 @@
 //! | `time_ns` | whole nanoseconds since the Unix epoch | none: `time` is as exact |
 //! | `price` | the shortest decimal that reads back to the same bits | double |
 //! | `size` | likewise; empty where a tick came without | double, null where a tick came without |
+//! | `outlier` | `true` where a filter took the price for a slip of the finger, else `false` | boolean |
+//!
+//! What is written out of a database has three more, of which memory knows nothing:
+//!
+//! | column | CSV | Parquet |
+//! |---|---|---|
+//! | `source` | text; empty where a tick came without | string, null where a tick came without |
+//! | `seq` | a whole number; likewise | unsigned, 64 bits, or null |
+//! | `id` | the stream's entry, such as `1732000000000-0`; likewise | string, or null |
 //!
 //! A file holds data and not a spreadsheet: text is written as it came over the wire, also where it begins with `=`,
 //! as symbols do (`=F`, `-X`). Nothing is put before it that a program would have to take away again; who opens a
 //! stranger's ticks in a spreadsheet imports the column as text. For the same reason `NA` and `null` stay symbols: in
 //! pandas, `read_csv(..., keep_default_na=False, na_values={"size": [""]}, float_precision="round_trip")` reads back
-//! exactly what was written.
+//! exactly what was written. Where some ticks came without `seq`, pandas makes doubles of the others unless told
+//! otherwise, which are exact up to 2^53: `dtype={"seq": "UInt64"}` keeps them, and of Parquet
+//! `dtype_backend="numpy_nullable"`.
+//!
+//! Read back is [Parquet](TickTable), this program's own and that of others; text is `market`'s.
 
 mod csv;
 pub mod keep;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod table;
 mod whole;
 
 use std::io;
@@ -30,10 +42,11 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::model::display_safe;
+use crate::model::{StreamId, display_safe};
+pub use table::{PARQUET_MAGIC, TableError, TickTable};
 pub use whole::WholeFile;
 
-/// Whether this build writes Parquet.
+/// Whether this build reads and writes Parquet.
 pub const HAS_PARQUET: bool = cfg!(feature = "parquet");
 
 /// Form of a file of ticks.
@@ -56,6 +69,30 @@ pub struct Row<'a> {
     pub price: f64,
     /// Traded volume, if it came with one; finite.
     pub size: Option<f64>,
+    /// A filter took its price for a slip of the finger.
+    pub outlier: bool,
+    /// Where it came from, for files that tell.
+    pub origin: Origin<'a>,
+}
+
+/// Where a tick came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Origin<'a> {
+    /// The producer's id.
+    pub source: Option<&'a str>,
+    /// The producer's running number.
+    pub seq: Option<u64>,
+    /// The entry of the stream that brought it.
+    pub id: Option<StreamId>,
+}
+
+/// Which columns a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TickColumns {
+    /// The tick alone.
+    Bare,
+    /// And its origin.
+    WithOrigin,
 }
 
 /// Why a file was not written.
@@ -101,13 +138,13 @@ pub struct TickFile {
 
 impl TickFile {
     /// Begins a file.
-    pub fn create(path: &Path, format: TickFormat) -> Result<Self, StoreError> {
+    pub fn create(path: &Path, format: TickFormat, columns: TickColumns) -> Result<Self, StoreError> {
         let written = |source| StoreError::Write { path: path.to_owned(), source };
         let encoder = match format {
-            TickFormat::Csv => csv::Csv::begin(WholeFile::create(path).map_err(written)?).map(Encoder::Csv),
+            TickFormat::Csv => csv::Csv::begin(WholeFile::create(path).map_err(written)?, columns).map(Encoder::Csv),
             #[cfg(feature = "parquet")]
             TickFormat::Parquet => {
-                let begun = parquet::Parquet::begin(WholeFile::create(path).map_err(written)?);
+                let begun = parquet::Parquet::begin(WholeFile::create(path).map_err(written)?, columns);
                 begun.map(|encoder| Encoder::Parquet(Box::new(encoder)))
             }
             #[cfg(not(feature = "parquet"))]

@@ -88,7 +88,8 @@ fn every_flag_of_both_programs_has_its_variable() {
         for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
             let Some(value) = sample(flag) else { continue };
             let extra = match flag {
-                "speed" | "from" | "to" | "keep-timestamps" => &["--replay", "x"][..],
+                "from" | "to" if command.get_name() == "consumer" => &["--export", "x.csv"][..],
+                "speed" | "from" | "to" | "keep-timestamps" => &["--replay", "x"],
                 "since" | "group" => &["--stream", "x"],
                 "member" | "max-deliveries" => &["--stream", "x", "--group", "x"],
                 "keep" => &["--store", "sqlite:x.db"],

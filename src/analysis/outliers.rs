@@ -246,7 +246,7 @@ mod tests {
         }
 
         #[test]
-        fn ticks_within_the_limit_of_each_other_are_never_flagged(prices in prop::collection::vec(100.0..104.0_f64, 1..80)) {
+        fn ticks_near_each_other_are_never_flagged(prices in prop::collection::vec(100.0..104.0_f64, 1..80)) {
             prop_assert_eq!(flagged("5%", &prices), Vec::<usize>::new());
         }
     }

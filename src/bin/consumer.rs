@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     };
     let console = cli::init_logging(&surroundings.logging(start.args.verbose, start.args.quiet));
     start.tell();
-    match run(start, terminal(&surroundings, &console)) {
+    match run(start, &console, terminal(&surroundings, &console)) {
         Ok(()) => ExitCode::SUCCESS,
         Err((error, code)) => {
             console.print_stderr(&format!("error: {}", cli::error_line(&error)));
@@ -37,7 +37,11 @@ fn terminal(surroundings: &Surroundings, console: &Console) -> Option<TerminalCo
     surroundings.can_draw().then_some(TerminalConfig { colors, console })
 }
 
-fn run(start: Start, terminal: Option<TerminalConfig>) -> Result<(), (anyhow::Error, u8)> {
+fn run(start: Start, console: &Console, terminal: Option<TerminalConfig>) -> Result<(), (anyhow::Error, u8)> {
+    if let Some(export) = start.stored_export().map_err(|error| (error.into(), EXIT_USAGE))? {
+        let exported = consumer::export_stored(&export, console, !start.args.quiet, shutdown());
+        return exported.map_err(|error| (error.exit_code(), error)).map_err(|(code, error)| (error.into(), code));
+    }
     let stats = start.args.stats;
     let mut config = start.into_config().map_err(|error| (error.into(), EXIT_USAGE))?;
     config.terminal = terminal;

@@ -114,11 +114,14 @@ impl Settings {
         let mut words = surroundings.args.iter().cloned();
         let program = words.next().unwrap_or_default();
         let given: Vec<OsString> = words.collect();
-        let matches = match A::command().try_get_matches_from(surroundings.args.iter()) {
-            Ok(matches) => matches,
-            Err(error) => return Err(say(&error)),
+        let command = A::command();
+        let (matches, settled) = match command.clone().try_get_matches_from(surroundings.args.iter()) {
+            Ok(matches) => (matches, Vec::new()),
+            Err(error) => match lent(&command, &error, surroundings) {
+                Some((matches, setting)) => (matches, vec![setting]),
+                None => return Err(say(&error)),
+            },
         };
-        let (command, settled) = (A::command(), Vec::new());
         let mut settings = Self { command, program, given, matches, settled, notes: Vec::new() };
         settings.complete(surroundings).map_err(|error| refuse(&error))?;
         Ok(settings)
@@ -282,6 +285,24 @@ impl Settings {
         let line = std::iter::once(&self.program).chain(added).chain(&self.given);
         self.command.clone().try_get_matches_from(line)
     }
+}
+
+/// The variable without which the command line is not complete, as a password's place is the environment, and what clap
+/// makes of both.
+fn lent(command: &Command, error: &clap::Error, surroundings: &Surroundings) -> Option<(ArgMatches, Setting)> {
+    if error.kind() != ErrorKind::MissingRequiredArgument {
+        return None;
+    }
+    let mut words = surroundings.args.iter().cloned();
+    let (program, given): (OsString, Vec<OsString>) = (words.next().unwrap_or_default(), words.collect());
+    command.get_arguments().find_map(|arg| {
+        let flag = arg.get_long()?;
+        let name = variable(flag);
+        let words = words_of_text(arg, flag, surroundings.variable(&name)?).ok()?;
+        let line = std::iter::once(&program).chain(&words).chain(&given);
+        let matches = command.clone().try_get_matches_from(line).ok()?;
+        Some((matches, Setting { flag: flag.to_owned(), origin: Origin::Environment, place: name, words }))
+    })
 }
 
 /// `--flag=value`.

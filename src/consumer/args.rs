@@ -3,6 +3,7 @@
 mod choices;
 mod cleaning;
 mod durable;
+mod exporting;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,10 +24,11 @@ use crate::store::keep::KeepConfig;
 use crate::terminal::Colors;
 use crate::view::{BarInterval, BarIntervalError};
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
-use choices::{parse_export, parse_snapshot};
+use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
 pub(super) use durable::STORE_FILE;
 pub use durable::{DurableArgs, DurableError, GroupConfig, StreamConfig};
+pub use exporting::{ExportingArgs, ExportingError, StoredExport};
 
 /// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 3 MB.
 pub(super) const HISTORY_TICKS: usize = 1_000_000;
@@ -151,6 +153,9 @@ pub struct Args {
     /// Write the ticks in view to this .csv or .parquet file at exit
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
+    /// An export out of a store.
+    #[command(flatten)]
+    pub exporting: ExportingArgs,
     /// Tell when this happens; repeatable: 'AAPL > 190', 'AAPL moves 2% in 1m', 'SPY stale 10s'
     #[arg(long, value_name = "RULE")]
     pub alert: Vec<String>,
@@ -345,6 +350,9 @@ pub enum ArgsError {
     /// Streams, groups, clusters, stores.
     #[error(transparent)]
     Durable(#[from] DurableError),
+    /// An export out of a store.
+    #[error(transparent)]
+    Exporting(#[from] ExportingError),
 }
 
 /// A configuration for tests.
@@ -364,14 +372,6 @@ type BarsChoice = Option<BarInterval>;
 
 fn parse_bars(text: &str) -> Result<BarsChoice, BarIntervalError> {
     if text.trim() == "auto" { Ok(None) } else { text.parse().map(Some) }
-}
-
-fn parse_zone(text: &str) -> Result<TimeZone, String> {
-    TimeZone::get(text.trim()).map_err(|_| "a time zone has a name such as UTC or America/New_York".to_owned())
-}
-
-fn parse_session(text: &str) -> Result<Time, String> {
-    Time::strptime("%H:%M", text.trim()).map_err(|_| "a time of day has hours and minutes, such as 09:30".to_owned())
 }
 
 /// Reads `1280x720`.

@@ -1,7 +1,8 @@
 //! The ticks in view, in a file: every one of them, not what a line of so many pixels needs.
 //!
 //! The file is in order of time; ticks of equal time are in the order of the legend, those of one symbol in order of
-//! arrival. This is what a tape is, and what programs that join tables by time ask for.
+//! arrival, with those behind the others that a filter took for slips of the finger. This is what a tape is, and what
+//! programs that join tables by time ask for.
 //!
 //! The book is never copied and never held for long: each symbol's next few thousand ticks are taken under a lock of
 //! their own, and encoded and written outside of it, while the feed goes on. So the file is not the book at one
@@ -9,6 +10,7 @@
 //! not if it was not yet read. At the exit nothing moves any more.
 
 mod background;
+mod stored;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -23,10 +25,11 @@ use crate::consumer::controls::Until;
 use crate::consumer::shared::Shared;
 use crate::model::{Symbol, display_safe};
 use crate::plot::Scene;
-use crate::series::{Book, TickRef};
-use crate::store::{Row, StoreError, TickFile, TickFormat};
+use crate::series::{Book, Series, TickRef};
+use crate::store::{Origin, Row, StoreError, TickColumns, TickFile, TickFormat};
 use crate::view::TimeSpan;
 pub(super) use background::Background;
+pub use stored::{StoredExportError, export_stored};
 
 /// Ticks that wait to be written, of all symbols together: 1.5 MB.
 const WAITING_TICKS: usize = 65_536;
@@ -74,13 +77,11 @@ fn write_until(
     format: ExportFormat,
     stop: &AtomicBool,
 ) -> Result<Option<u64>, StoreError> {
-    let format = match format {
-        ExportFormat::Csv => TickFormat::Csv,
-        ExportFormat::Parquet => TickFormat::Parquet,
-    };
-    let mut file = TickFile::create(path, format)?;
+    let mut file = TickFile::create(path, format.into(), TickColumns::Bare)?;
     let at_once = (WAITING_TICKS / symbols.len().max(1)).clamp(AT_ONCE_MIN, AT_ONCE_MAX);
-    let mut lanes: Vec<Lane> = symbols.iter().filter_map(|&place| Lane::open(&shared.book(), place, span)).collect();
+    let kinds = |&place: &usize| [(place, false), (place, true)];
+    let lanes = symbols.iter().flat_map(kinds).filter_map(|kind| Lane::open(&shared.book(), kind, span));
+    let mut lanes: Vec<Lane> = lanes.collect();
     // The lanes by the time of their next tick, then in the order of the legend.
     let mut order: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::with_capacity(lanes.len());
     for (number, lane) in lanes.iter_mut().enumerate() {
@@ -102,10 +103,20 @@ fn write_until(
     file.finish().map(Some)
 }
 
-/// One symbol's ticks on their way into the file.
+impl From<ExportFormat> for TickFormat {
+    fn from(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::Csv => Self::Csv,
+            ExportFormat::Parquet => Self::Parquet,
+        }
+    }
+}
+
+/// One symbol's ticks, or its outliers, on their way into the file.
 struct Lane {
     /// Its place in the book.
     place: usize,
+    outlier: bool,
     symbol: Symbol,
     /// Taken from the book and not yet written, from `at` on.
     ticks: Vec<TickRef>,
@@ -119,9 +130,11 @@ struct Lane {
 }
 
 impl Lane {
-    fn open(book: &Book, place: usize, span: TimeSpan) -> Option<Self> {
+    fn open(book: &Book, (place, outlier): (usize, bool), span: TimeSpan) -> Option<Self> {
         let (symbol, _) = book.get(place)?;
-        Some(Self { place, symbol: symbol.clone(), ticks: Vec::new(), at: 0, rest: span, taken: 0, first: 0 })
+        series(book, place, outlier)?;
+        let symbol = symbol.clone();
+        Some(Self { place, outlier, symbol, ticks: Vec::new(), at: 0, rest: span, taken: 0, first: 0 })
     }
 
     /// Time of the next tick; `None` behind the last one.
@@ -135,13 +148,20 @@ impl Lane {
     fn take(&mut self) -> Option<Row<'_>> {
         let TickRef { time_ns, price, size } = *self.ticks.get(self.at)?;
         self.at += 1;
-        Some(Row { symbol: self.symbol.as_str(), time_ns, price, size })
+        Some(Row {
+            symbol: self.symbol.as_str(),
+            time_ns,
+            price,
+            size,
+            outlier: self.outlier,
+            origin: Origin::default(),
+        })
     }
 
     fn refill(&mut self, book: &Book, at_once: usize) {
         self.at = 0;
         self.ticks.clear();
-        let Some((_, series)) = book.get(self.place) else { return };
+        let Some(series) = series(book, self.place, self.outlier) else { return };
         let given_way = match series.oldest_ns() {
             Some(oldest_ns) if oldest_ns > self.rest.start => u64::MAX,
             Some(oldest_ns) if oldest_ns == self.rest.start => series.evicted().saturating_sub(self.first),
@@ -156,6 +176,10 @@ impl Lane {
         let before = series.range(TimeSpan { start: i64::MIN, end: last.time_ns });
         self.first = series.evicted() + before.map_or(0, |before| before.count);
     }
+}
+
+fn series(book: &Book, place: usize, outlier: bool) -> Option<&Series> {
+    if outlier { book.outliers(place) } else { book.get(place).map(|(_, series)| series) }
 }
 
 #[cfg(test)]

@@ -209,7 +209,7 @@ pub(super) fn gather(
         one.drawn = plan.is_drawn(slot);
         if one.drawn {
             interval = take.line_or_bars(tape, columns, bars, &mut one).or(interval);
-            one.outliers = book.outliers(slot).map(|outliers| take.outliers(outliers)).unwrap_or_default();
+            one.outliers = take.outliers(book.outliers(slot), recalled.as_deref().map(|recalled| &recalled.past), slot);
         } else {
             (*columns, *bars) = (ColumnCache::default(), BarCache::default());
         }

@@ -1,5 +1,6 @@
 //! From messages to the book: decode, validate, append, one lock a read of the socket.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -135,6 +136,9 @@ impl<W: Watch> Batch<'_, W> {
 
     fn close(&mut self) {
         let Some(mut book) = self.book.take() else { return };
+        if self.to_keep.is_none() {
+            self.shared.unkept().fetch_add(self.ticks as u64, Ordering::Relaxed);
+        }
         book.settle();
         drop(book);
         self.watch.let_go();

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use crate::cli::{Placed, Settings, Surroundings};
 use crate::consumer::alerting::FIRED_RULE;
-use crate::consumer::args::{Args, Config, ViewChoice};
+use crate::consumer::args::{Args, Config, StoredExport, ViewChoice};
 use crate::consumer::remembered::{RememberError, Remembered};
-use crate::model::display_safe;
+use crate::model::{Timestamp, display_safe};
 
 /// Below the platform's own place for what programs remember.
 const STATE: &str = "tickscope/view.toml";
@@ -66,6 +66,13 @@ impl Start {
             tracing::warn!("{}", display_safe(warning));
         }
         self.settings.tell();
+    }
+
+    /// The export out of a store that is all that was asked for, if it is. An error says where the setting stands that
+    /// is wrong.
+    pub fn stored_export(&self) -> Result<Option<StoredExport>, Placed> {
+        let asked = self.args.stored_export(self.data_dir.as_deref(), Timestamp::now());
+        asked.map_err(|error| self.settings.placed(error))
     }
 
     /// Checks what clap cannot. An error says where the setting stands that is wrong.

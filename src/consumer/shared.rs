@@ -145,6 +145,7 @@ pub(super) struct Shared {
     trimmed: AtomicU64,
     failed: AtomicU64,
     restored: AtomicU64,
+    unkept: AtomicU64,
     keeping: OnceLock<Arc<Keeping>>,
     history: OnceLock<Arc<History>>,
     /// The drawing thread, woken from its idle wait by whatever changes the picture.
@@ -177,6 +178,7 @@ impl Shared {
             trimmed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             restored: AtomicU64::new(0),
+            unkept: AtomicU64::new(0),
             keeping: OnceLock::new(),
             history: OnceLock::new(),
         }
@@ -230,6 +232,11 @@ impl Shared {
     /// Entries that went to the dead letters, so far.
     pub(super) fn failed(&self) -> &AtomicU64 {
         &self.failed
+    }
+
+    /// Ticks that were shown and not handed to any store.
+    pub(super) fn unkept(&self) -> &AtomicU64 {
+        &self.unkept
     }
 
     /// Ticks that came from the store at the start.

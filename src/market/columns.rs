@@ -19,6 +19,36 @@ const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// How much of a header that does not fit is repeated in the error, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
 
+/// Where the parts of a tick stand in each row of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// The time's column, from 0.
+    pub timestamp: usize,
+    /// The symbol's.
+    pub symbol: usize,
+    /// The price's.
+    pub price: usize,
+    /// The size's, if there is one.
+    pub size: Option<usize>,
+}
+
+impl Places {
+    /// Finds the columns by their names, in any case and any order; else tells which parts have none.
+    pub fn find(names: &[impl AsRef<str>]) -> Result<Self, Vec<&'static str>> {
+        let names: Vec<String> = names.iter().map(|name| name.as_ref().trim().to_ascii_lowercase()).collect();
+        let find = |aliases: &[&str]| aliases.iter().find_map(|alias| names.iter().position(|name| name == alias));
+        match (find(&TIMESTAMP_NAMES), find(&SYMBOL_NAMES), find(&PRICE_NAMES)) {
+            (Some(timestamp), Some(symbol), Some(price)) => {
+                Ok(Self { timestamp, symbol, price, size: find(&SIZE_NAMES) })
+            }
+            (timestamp, symbol, price) => {
+                let needed = [("timestamp", timestamp), ("symbol", symbol), ("price", price)];
+                Err(needed.into_iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name).collect())
+            }
+        }
+    }
+}
+
 /// A header that does not name what is needed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HeaderError {
@@ -31,10 +61,7 @@ pub(super) struct HeaderError {
 /// Reads rows by the places that the header gave.
 pub(super) struct Columns {
     fields: Fields,
-    timestamp: usize,
-    symbol: usize,
-    price: usize,
-    size: Option<usize>,
+    places: Places,
 }
 
 impl Columns {
@@ -46,16 +73,10 @@ impl Columns {
             DELIMITERS.into_iter().reduce(|best, other| if count(other) > count(best) { other } else { best });
         let mut fields = Fields::new(delimiter.unwrap_or(b','));
         fields.split(line);
-        let names: Vec<String> = (0..fields.count).filter_map(|i| fields.get(i)).map(str::to_ascii_lowercase).collect();
-        let find = |aliases: &[&str]| aliases.iter().find_map(|alias| names.iter().position(|name| name == alias));
-        match (find(&TIMESTAMP_NAMES), find(&SYMBOL_NAMES), find(&PRICE_NAMES)) {
-            (Some(timestamp), Some(symbol), Some(price)) => {
-                Ok(Self { fields, timestamp, symbol, price, size: find(&SIZE_NAMES) })
-            }
-            (timestamp, symbol, price) => {
-                let needed = [("timestamp", timestamp), ("symbol", symbol), ("price", price)];
-                let missing: Vec<&str> =
-                    needed.into_iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name).collect();
+        let names: Vec<&str> = (0..fields.count).map(|i| fields.get(i).unwrap_or_default()).collect();
+        match Places::find(&names) {
+            Ok(places) => Ok(Self { fields, places }),
+            Err(missing) => {
                 let found: String = String::from_utf8_lossy(line).chars().take(SHOWN_CHARS_MAX).collect();
                 Err(HeaderError { missing: missing.join(", "), found: display_safe(&found).into_owned() })
             }
@@ -73,10 +94,10 @@ impl Columns {
             None if column < self.fields.count => Err(Reject::NotUtf8),
             None => Err(Reject::Missing),
         };
-        let timestamp = parse_timestamp(needed(self.timestamp)?)?;
-        let symbol = Symbol::new(needed(self.symbol)?).ok_or(Reject::Symbol)?;
-        let price = parse_price(needed(self.price)?)?;
-        let size = match self.size.and_then(|column| self.fields.get(column)) {
+        let timestamp = parse_timestamp(needed(self.places.timestamp)?)?;
+        let symbol = Symbol::new(needed(self.places.symbol)?).ok_or(Reject::Symbol)?;
+        let price = parse_price(needed(self.places.price)?)?;
+        let size = match self.places.size.and_then(|column| self.fields.get(column)) {
             None | Some("") => None,
             Some(text) => Some(read_size(text)?),
         };
@@ -137,8 +158,8 @@ impl Fields {
     }
 }
 
-/// Instants that a file's reader has no business with are told apart by the caller, who knows the clock.
-pub(super) fn is_future(timestamp: Timestamp, now: Timestamp) -> bool {
+/// Whether an instant lies further ahead of the reader's clock than any clock goes wrong.
+pub fn is_future(timestamp: Timestamp, now: Timestamp) -> bool {
     timestamp.as_nanos() > now.as_nanos().saturating_add(crate::model::FUTURE_NS_MAX)
 }
 

@@ -86,15 +86,29 @@ impl Selection {
 }
 
 /// Rows that were no ticks: how many by cause, and where each cause was met first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Rejections {
     counts: RejectCounts,
     first: Vec<(Reject, u64)>,
+    /// What is numbered.
+    unit: &'static str,
+}
+
+impl Default for Rejections {
+    /// Of a text: by lines.
+    fn default() -> Self {
+        Self { counts: RejectCounts::default(), first: Vec::new(), unit: "line" }
+    }
 }
 
 impl Rejections {
-    /// Counts one more. True when it is the first of its cause.
-    fn add(&mut self, cause: Reject, line: u64) -> bool {
+    /// Of a table: by rows.
+    pub fn of_rows() -> Self {
+        Self { unit: "row", ..Self::default() }
+    }
+
+    /// Counts one more, with its line or row from 1. True when it is the first of its cause.
+    pub fn add(&mut self, cause: Reject, line: u64) -> bool {
         self.counts.add(cause);
         let new = self.first.iter().all(|(known, _)| *known != cause);
         if new {
@@ -115,7 +129,7 @@ impl Rejections {
             let count = self.counts.iter().find(|(name, _)| *name == cause.name()).map_or(0, |(_, count)| count);
             let comma = if text.is_empty() { "" } else { ", " };
             // Writing to a string cannot fail.
-            let _ = write!(text, "{comma}{cause} {count} (first in line {line})");
+            let _ = write!(text, "{comma}{cause} {count} (first in {} {line})", self.unit);
         }
         text
     }

@@ -99,7 +99,7 @@ mod tests {
         let chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
         let plot = Area::from(Frame::new(Size { width: 640, height: 400 }).plot);
         let of = |time_ns: i64, value: f64| place(&chart, &plot, &Outlier { time_ns, value, slot: 0 });
-        let middle = ((plot.left + plot.right) / 2.0, (plot.top + plot.bottom) / 2.0);
+        let middle = (f64::midpoint(plot.left, plot.right), plot.middle());
         assert_eq!(of(50, 15.0), Some(Place::Cross(middle.0, middle.1)));
         assert_eq!(of(50, 20.5), Some(Place::Above(middle.0)));
         assert_eq!(of(50, -1.0e300), Some(Place::Below(middle.0)));

@@ -1,13 +1,12 @@
 //! The producer's command line, and what it means.
 
 mod durable;
+mod playing;
 
 pub use durable::DurableError;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -15,13 +14,13 @@ use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
 use crate::bus::{EndpointError, Target, TlsFiles};
-use crate::cli::{ConfigArgs, Console, TlsArgs, parse_duration, parse_port};
-use crate::market::{Format, Generator, Model, Rate, Schedule, Selection, Speed, SpeedError};
-use crate::model::{
-    SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe, parse_timestamp,
-};
+use crate::cli::{ConfigArgs, Console, TimeError, TlsArgs, parse_duration, parse_port};
+use crate::market::{Format, Generator, Model, Rate, Schedule, Selection};
+use crate::model::{SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe};
 use crate::producer::args::durable::DurableArgs;
+use crate::producer::args::playing::PlayArgs;
 use crate::producer::{Config, Display, Pace, Source};
+use crate::store::keep::{KeepError, StoreUrlError};
 
 /// What is published unless told otherwise.
 const DEFAULT_SYMBOLS: [&str; 3] = ["AAPL", "GOOG", "MSFT"];
@@ -40,6 +39,7 @@ Examples:
   producer                                        three random walks, a tick each a second
   producer --symbols SPY,QQQ --rate 5000 --duration 1m
   producer --replay data/us-trades-2013-10-07.csv.gz --speed 60
+  producer --replay sqlite:ticks.db --from 2013-10-07T13:30:00Z --speed max --keep-timestamps
   my-feed | producer --stdin --channel ticks.live
   producer --stream stock_ticks --spool /var/lib/ticks      nothing is lost, whatever crashes
   producer --redis redis+cluster://host:7000 --stream stock_ticks
@@ -48,7 +48,8 @@ Input of --replay and --stdin: one JSON object (or array of them) a line, such a
   {\"symbol\": \"AAPL\", \"price\": 187.2, \"timestamp\": 1732000000}
 or, for --replay, CSV with a header that names timestamp (or time, ts, datetime, date),
 symbol (ticker, sym), price (px, last) and, if there is one, size (volume, qty, quantity).
-Gzip is unpacked.
+Gzip is unpacked. Parquet has columns of the same names. Of a store, a password is safer in
+TICKSCOPE_REPLAY, where no list of processes shows it.
 
 Without --redis and REDIS_URL, the Redis on this machine is used; a small one is served where
 none runs.
@@ -59,7 +60,6 @@ Exit status: 0 done, 1 failed while running, 2 wrong usage or unreadable input."
 
 /// Publishes stock ticks as JSON to a Redis channel.
 #[derive(Debug, Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 #[command(name = "producer", version, about, after_help = EXAMPLES)]
 pub struct Args {
     /// Symbols, separated by commas [default: AAPL,GOOG,MSFT]; with --replay or --stdin: publish only these
@@ -92,25 +92,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = ModelArg::Walk, conflicts_with_all = ["replay", "stdin"])]
     model: ModelArg,
 
-    /// Play a recording: CSV or NDJSON, also gzip-compressed
-    #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
-    replay: Option<PathBuf>,
-
-    /// Seconds of the recording that pass in one second, or max [default: 1]
-    #[arg(long, value_name = "FACTOR", requires = "replay", conflicts_with = "rate", allow_negative_numbers = true)]
-    speed: Option<SpeedArg>,
-
-    /// Play only what was recorded at or after this time (RFC 3339 or Unix time)
-    #[arg(long, value_name = "TIME", requires = "replay")]
-    from: Option<String>,
-
-    /// Play only what was recorded before this time
-    #[arg(long, value_name = "TIME", requires = "replay")]
-    to: Option<String>,
-
-    /// Publish the recorded timestamps instead of the time at which each tick leaves
-    #[arg(long, requires = "replay")]
-    keep_timestamps: bool,
+    #[command(flatten)]
+    playing: PlayArgs,
 
     /// Publish ticks that another program writes to standard input, one JSON object a line
     #[arg(long)]
@@ -208,20 +191,6 @@ enum StatsArg {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SpeedArg {
-    Max,
-    Times(Speed),
-}
-
-impl std::str::FromStr for SpeedArg {
-    type Err = SpeedError;
-
-    fn from_str(text: &str) -> Result<Self, SpeedError> {
-        if text == "max" { Ok(Self::Max) } else { text.parse().map(Self::Times) }
-    }
-}
-
 /// Why the command line cannot be carried out.
 #[derive(Debug, Error)]
 pub enum UsageError {
@@ -247,16 +216,17 @@ pub enum UsageError {
     )]
     SourceId,
     /// A time that cannot be read.
-    #[error("{flag} {text}: a time is RFC 3339 text such as 2013-10-07T13:30:00Z, or Unix time")]
-    Time {
-        /// The flag.
-        flag: &'static str,
-        /// Its value, safe to show.
-        text: String,
-    },
+    #[error(transparent)]
+    Time(#[from] TimeError),
     /// A span without length.
     #[error("--from must lie before --to")]
     Span,
+    /// The address of a store that is none; its text is not repeated.
+    #[error("--replay: {0}")]
+    StoreUrl(StoreUrlError),
+    /// A store that is not there.
+    #[error("--replay: {0}")]
+    Store(KeepError),
     /// The recording cannot be opened.
     #[error("cannot read {path}")]
     Unreadable {
@@ -296,8 +266,8 @@ impl Args {
         let id = self.id(entropy, &target)?;
         let (source, pace) = if self.stdin {
             (self.standard_input()?, Pace::Unpaced)
-        } else if let Some(path) = &self.replay {
-            (self.recording(path)?, self.replay_pace())
+        } else if let Some(path) = &self.playing.replay {
+            (playing::source(path, self.selection()?)?, self.playing.pace(self.rate))
         } else {
             self.market(entropy)?
         };
@@ -311,7 +281,7 @@ impl Args {
             id,
             durable,
             display: Display { console, ticks, progress: !self.quiet && !ticks },
-            keep_timestamps: self.keep_timestamps || self.stdin,
+            keep_timestamps: self.playing.keep_timestamps || self.stdin,
             timestamps: self.timestamps.into(),
             count: self.count,
             duration: self.duration,
@@ -368,26 +338,6 @@ impl Args {
         Ok((Source::Market(generator), pace))
     }
 
-    fn replay_pace(&self) -> Pace {
-        match (self.rate, self.speed) {
-            (Some(rate), _) => Pace::Even(Schedule::rate(rate)),
-            (None, None) => Pace::Recorded(Speed::ONE),
-            (None, Some(SpeedArg::Times(speed))) => Pace::Recorded(speed),
-            (None, Some(SpeedArg::Max)) => Pace::Unpaced,
-        }
-    }
-
-    fn recording(&self, path: &Path) -> Result<Source, UsageError> {
-        let name = display_safe(&path.display().to_string()).into_owned();
-        let open = || match File::open(path) {
-            Ok(file) if file.metadata()?.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
-            opened => opened,
-        };
-        let file = open().map_err(|source| UsageError::Unreadable { path: name.clone(), source })?;
-        let selection = self.selection()?;
-        Ok(Source::Recording { input: Box::new(file), name, format: Format::Detect, selection, must_hold_ticks: true })
-    }
-
     fn standard_input(&self) -> Result<Source, UsageError> {
         Ok(Source::Recording {
             input: Box::new(io::stdin()),
@@ -399,22 +349,8 @@ impl Args {
     }
 
     fn selection(&self) -> Result<Selection, UsageError> {
-        let (from, to) = (time("--from", self.from.as_deref())?, time("--to", self.to.as_deref())?);
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
-            return Err(UsageError::Span);
-        }
-        let list = symbols(&self.symbols)?;
-        Ok(Selection { from, to, symbols: (!list.is_empty()).then(|| BTreeSet::from_iter(list)) })
+        self.playing.selection(symbols(&self.symbols)?, Timestamp::now())
     }
-}
-
-fn time(flag: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, UsageError> {
-    let read = |text: &str| {
-        parse_timestamp(text).map_err(|_| UsageError::Time { flag, text: display_safe(text).into_owned() })
-    };
-    text.map(str::trim).map(read).transpose()
 }
 
 fn parse_count(text: &str) -> Result<u64, &'static str> {

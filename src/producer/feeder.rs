@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::bus::{Batch, Overflow, shard_of};
 use crate::market::{Generator, Playback};
 use crate::model::{Timestamp, TimestampFormat, write_tick};
-use crate::producer::input::{Input, InputReport, Job};
+use crate::producer::input::{Input, InputReport};
 use crate::producer::lanes::{Lane, Lanes};
 use crate::producer::{Config, Pace, Source, progress};
 
@@ -25,16 +25,33 @@ const STAMP_TICKS: usize = 16;
 /// not scheduled for a moment still sends exactly what was asked. More than that is overload, and shown as such.
 const CATCH_UP_MAX: Duration = Duration::from_millis(250);
 
-/// How far the ticks are behind their pace.
+/// Parts of a replay that are told apart: hundredths of a percent.
+const SHARE_PARTS: f64 = 10_000.0;
+
+/// How far the ticks are behind their pace, and how far a replay has come.
 #[derive(Debug, Default)]
 pub(super) struct Lag {
     behind_ms: AtomicU64,
+    /// In [`SHARE_PARTS`], and one more; 0 while it is not known.
+    share: AtomicU64,
 }
 
 impl Lag {
     /// Time between the moment at which the last tick was due and the moment at which it was handed over.
     pub(super) fn behind(&self) -> Duration {
         Duration::from_millis(self.behind_ms.load(Ordering::Relaxed))
+    }
+
+    /// How much of a replay is behind, from 0 to 1, where that is known.
+    pub(super) fn share(&self) -> Option<f64> {
+        let parts = self.share.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(parts as f64 / SHARE_PARTS)
+    }
+
+    fn set_share(&self, share: Option<f64>) {
+        if let Some(share) = share {
+            self.share.store((share * SHARE_PARTS) as u64 + 1, Ordering::Relaxed);
+        }
     }
 
     fn set(&self, behind: Duration) {
@@ -106,7 +123,7 @@ impl<'a> Feeder<'a> {
         let (ticks, keep_timestamps) = match config.source {
             // A market has no time of its own to keep.
             Source::Market(generator) => (Ticks::Market(generator), false),
-            source @ Source::Recording { .. } => (Ticks::Input(Input::start(Job { source })?), config.keep_timestamps),
+            source => (Ticks::Input(Input::start(source)?), config.keep_timestamps),
         };
         let part = |lane: &Lane| Part { batch: Batch::default(), source: lane.source.clone(), next: lane.next };
         Ok(Self {
@@ -185,6 +202,7 @@ impl<'a> Feeder<'a> {
             let over = self.duration.filter(|duration| due >= *duration);
             if due > now || over.is_some() {
                 self.lag.set(Duration::ZERO);
+                self.tell_share();
                 self.flush().await;
                 sleep_until(start + over.unwrap_or(due)).await;
                 if over.is_some() {
@@ -231,7 +249,17 @@ impl<'a> Feeder<'a> {
     async fn refill(&mut self) -> bool {
         match &mut self.ticks {
             Ticks::Market(_) => true,
-            Ticks::Input(input) => input.refill().await,
+            Ticks::Input(input) => {
+                let more = input.refill().await;
+                self.tell_share();
+                more
+            }
+        }
+    }
+
+    fn tell_share(&self) {
+        if let Ticks::Input(input) = &self.ticks {
+            self.lag.set_share(input.share());
         }
     }
 

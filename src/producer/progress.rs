@@ -97,10 +97,10 @@ impl<'a> Watcher<'a> {
             self.tell_receivers(&snapshot);
             self.tell_lag(now, rate);
             if let Some(bar) = &self.bar {
-                bar.set_message(status(&snapshot, rate));
+                bar.set_message(status(&snapshot, rate, self.lag.share()));
             } else if self.logs_status && now - self.status_at >= STATUS_EVERY {
                 self.status_at = now;
-                info!("{}", status(&snapshot, rate));
+                info!("{}", status(&snapshot, rate, self.lag.share()));
             }
         }
     }
@@ -159,7 +159,7 @@ impl Drop for Watcher<'_> {
     }
 }
 
-fn status(snapshot: &Snapshot, rate: f64) -> String {
+fn status(snapshot: &Snapshot, rate: f64, share: Option<f64>) -> String {
     let Snapshot { sent, dropped, queued, receivers, link, .. } = *snapshot;
     let receivers = receivers.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let lost = if dropped > 0 { format!(", dropped {}", HumanCount(dropped)) } else { String::new() };
@@ -169,7 +169,9 @@ fn status(snapshot: &Snapshot, rate: f64) -> String {
         Link::Down => "Redis is away: ",
     };
     let (sent, rate, queued) = (HumanCount(sent), Rate(rate), HumanCount(queued));
-    format!("{link}sent {sent}, {rate}, receivers {receivers}, queue {queued}{lost}")
+    // Down, because a hundred means that nothing is left.
+    let share = share.map(|share| format!("{:.0}% played, ", (share * 100.0).floor())).unwrap_or_default();
+    format!("{link}{share}sent {sent}, {rate}, receivers {receivers}, queue {queued}{lost}")
 }
 
 #[cfg(test)]
@@ -190,9 +192,14 @@ mod tests {
             connected_at: None,
             confirmed_at: None,
         };
-        assert_eq!(status(&quiet, 98_765.4), "sent 1,234,567, 98,765/s, receivers 2, queue 12");
+        assert_eq!(status(&quiet, 98_765.4, None), "sent 1,234,567, 98,765/s, receivers 2, queue 12");
         let away = Snapshot { link: Link::Down, dropped: 5_000, receivers: None, ..quiet };
-        assert_eq!(status(&away, 0.0), "Redis is away: sent 1,234,567, 0.0/s, receivers ?, queue 12, dropped 5,000");
+        assert_eq!(
+            status(&away, 0.0, None),
+            "Redis is away: sent 1,234,567, 0.0/s, receivers ?, queue 12, dropped 5,000"
+        );
+        let played = status(&quiet, 1.0, Some(0.4299));
+        assert_eq!(played, "42% played, sent 1,234,567, 1.0/s, receivers 2, queue 12");
     }
 
     use crate::model::{Price, Symbol, Timestamp};

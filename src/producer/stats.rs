@@ -9,8 +9,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::market::RecordingError;
-use crate::producer::input::InputReport;
+use crate::producer::input::{InputError, InputReport};
 use crate::producer::lanes::{LaneAccount, Lanes};
 
 /// The outcome of a run.
@@ -43,7 +42,7 @@ pub struct Report {
     pub lanes: Vec<LaneAccount>,
     /// The input could not be played, or not to its end.
     #[serde(skip)]
-    pub input_error: Option<RecordingError>,
+    pub input_error: Option<InputError>,
     /// Where each cause of rejection was met first.
     #[serde(skip)]
     rejections: String,

@@ -235,8 +235,8 @@ impl Book {
         Appended::InOrder
     }
 
-    /// As [`append_view`](Self::append_view) for a tick that a filter took for an outlier: it is kept beside the symbol's
-    /// series, so that no line, bar or figure is made of it.
+    /// As [`append_view`](Self::append_view) for a tick that a filter took for an outlier: it is kept beside the
+    /// symbol's series, so that no line, bar or figure is made of it.
     pub fn append_outlier(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Appended {
         let id = match self.receive(tick, arrival) {
             Ok(id) => id,

@@ -5,10 +5,13 @@ use std::io::{self, BufWriter, Write};
 use csv_core::{WriteResult, Writer};
 use jiff::Timestamp;
 
-use super::{Row, WholeFile};
+use super::{Row, TickColumns, WholeFile};
 
 /// The first line.
-const HEADER: &[u8] = b"symbol,time,time_ns,price,size\n";
+const HEADER: &str = "symbol,time,time_ns,price,size,outlier";
+
+/// What follows there in a file that tells where ticks came from.
+const ORIGIN_HEADER: &str = ",source,seq,id";
 
 /// Most bytes of a symbol in quotes, each of them a quote itself; the writer asks for more room if that were not so.
 const QUOTED_BYTES: usize = 2 * crate::model::SYMBOL_BYTES_MAX + 2;
@@ -17,13 +20,15 @@ const QUOTED_BYTES: usize = 2 * crate::model::SYMBOL_BYTES_MAX + 2;
 pub(super) struct Csv {
     out: BufWriter<WholeFile>,
     line: Vec<u8>,
+    columns: TickColumns,
 }
 
 impl Csv {
-    pub(super) fn begin(file: WholeFile) -> io::Result<Self> {
+    pub(super) fn begin(file: WholeFile, columns: TickColumns) -> io::Result<Self> {
         let mut out = BufWriter::new(file);
-        out.write_all(HEADER)?;
-        Ok(Self { out, line: Vec::new() })
+        let more = if columns == TickColumns::WithOrigin { ORIGIN_HEADER } else { "" };
+        writeln!(out, "{HEADER}{more}")?;
+        Ok(Self { out, line: Vec::new(), columns })
     }
 
     pub(super) fn write(&mut self, row: &Row<'_>) -> io::Result<()> {
@@ -36,6 +41,21 @@ impl Csv {
         self.line.push(b',');
         if let Some(size) = row.size {
             serde_json::to_writer(&mut self.line, &size)?;
+        }
+        write!(self.line, ",{}", row.outlier)?;
+        if self.columns == TickColumns::WithOrigin {
+            self.line.push(b',');
+            if let Some(source) = row.origin.source {
+                push_text(source, &mut self.line);
+            }
+            self.line.push(b',');
+            if let Some(seq) = row.origin.seq {
+                write!(self.line, "{seq}")?;
+            }
+            self.line.push(b',');
+            if let Some(id) = row.origin.id {
+                write!(self.line, "{id}")?;
+            }
         }
         self.line.push(b'\n');
         self.out.write_all(&self.line)

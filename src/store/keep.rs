@@ -26,7 +26,7 @@
 //! | `meta` | the schema's version (in SQLite: `PRAGMA user_version`), and that the tables are ours |
 //! | `ticks_view` | a view for people: ticks with names, and times as text |
 //! | `ticks_late` | a view of the ticks that came after a later one of their symbol, and how much after |
-//! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars (open, high, low, close, volume), without outliers |
+//! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars of that length, made without outliers |
 //!
 //! In MongoDB, where it is built in, these are collections; rows hold names in place of numbers, and of the views there
 //! are `ticks_view` and `bars_1m`. A MongoDB server that stands alone has no transactions: there the rows go first, the
@@ -39,6 +39,7 @@ mod names;
 mod postgres;
 mod queue;
 mod reader;
+mod selected;
 mod sqlite;
 mod url;
 mod writer;
@@ -56,6 +57,7 @@ use tokio::sync::watch;
 use crate::model::StreamId;
 use queue::{Question, Queue};
 pub use reader::StoreReader;
+pub use selected::SelectedError;
 #[cfg(feature = "mongodb")]
 pub use url::MongoUrl;
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};
@@ -130,6 +132,12 @@ pub enum KeepError {
         store: String,
         /// Why not.
         cause: String,
+    },
+    /// Nothing to read: nobody has made it.
+    #[error("there is no store {store}; name one that `consumer --store` has made")]
+    Missing {
+        /// Where, without secrets.
+        store: String,
     },
     /// A file of something else.
     #[error("{store} is no store of ticks: {cause}; choose another name, or move that file away")]

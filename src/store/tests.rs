@@ -2,16 +2,25 @@
 
 use super::*;
 
+const fn row(symbol: &str, time_ns: i64, price: f64, size: Option<f64>) -> Row<'_> {
+    let origin = Origin { source: None, seq: None, id: None };
+    Row { symbol, time_ns, price, size, outlier: false, origin }
+}
+
 const ROWS: [Row<'static>; 5] = [
-    Row { symbol: "SPY", time_ns: 1_381_152_600_123_456_789, price: 168.5, size: Some(100.0) },
-    Row { symbol: "A,\"B\"\n", time_ns: 1_381_152_600_123_456_789, price: -0.0, size: None },
-    Row { symbol: "=1+1", time_ns: 0, price: 1e300, size: Some(0.1) },
-    Row { symbol: " sp ", time_ns: i64::MAX, price: 5e-324, size: Some(0.0) },
-    Row { symbol: "\r", time_ns: 1, price: 0.1 + 0.2, size: None },
+    row("SPY", 1_381_152_600_123_456_789, 168.5, Some(100.0)),
+    Row { outlier: true, ..row("A,\"B\"\n", 1_381_152_600_123_456_789, -0.0, None) },
+    row("=1+1", 0, 1e300, Some(0.1)),
+    row(" sp ", i64::MAX, 5e-324, Some(0.0)),
+    row("\r", 1, 0.1 + 0.2, None),
 ];
 
 fn write(path: &Path, format: TickFormat, rows: &[Row<'_>]) -> Result<u64, StoreError> {
-    let mut file = TickFile::create(path, format)?;
+    write_with(path, format, TickColumns::Bare, rows)
+}
+
+fn write_with(path: &Path, format: TickFormat, columns: TickColumns, rows: &[Row<'_>]) -> Result<u64, StoreError> {
+    let mut file = TickFile::create(path, format, columns)?;
     for row in rows {
         file.write(row)?;
     }
@@ -23,12 +32,25 @@ fn a_csv_file_quotes_what_must_be_quoted_and_keeps_every_digit() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ticks.csv");
     assert_eq!(write(&path, TickFormat::Csv, &ROWS).unwrap(), 5);
-    let expected = "symbol,time,time_ns,price,size\n\
-                    SPY,2013-10-07T13:30:00.123456789Z,1381152600123456789,168.5,100.0\n\
-                    \"A,\"\"B\"\"\n\",2013-10-07T13:30:00.123456789Z,1381152600123456789,-0.0,\n\
-                    =1+1,1970-01-01T00:00:00.000000000Z,0,1e+300,0.1\n \
-                    sp ,2262-04-11T23:47:16.854775807Z,9223372036854775807,5e-324,0.0\n\
-                    \"\r\",1970-01-01T00:00:00.000000001Z,1,0.30000000000000004,\n";
+    let expected = "symbol,time,time_ns,price,size,outlier\n\
+                    SPY,2013-10-07T13:30:00.123456789Z,1381152600123456789,168.5,100.0,false\n\
+                    \"A,\"\"B\"\"\n\",2013-10-07T13:30:00.123456789Z,1381152600123456789,-0.0,,true\n\
+                    =1+1,1970-01-01T00:00:00.000000000Z,0,1e+300,0.1,false\n \
+                    sp ,2262-04-11T23:47:16.854775807Z,9223372036854775807,5e-324,0.0,false\n\
+                    \"\r\",1970-01-01T00:00:00.000000001Z,1,0.30000000000000004,,false\n";
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+}
+
+#[test]
+fn a_file_with_origins_tells_them_behind_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ticks.csv");
+    let origin = Origin { source: Some("p,1"), seq: Some(u64::MAX), id: Some(StreamId { ms: 7, seq: 1 }) };
+    write_with(&path, TickFormat::Csv, TickColumns::WithOrigin, &[Row { origin, ..ROWS[0] }, ROWS[2]]).unwrap();
+    let expected = "symbol,time,time_ns,price,size,outlier,source,seq,id\n\
+                    SPY,2013-10-07T13:30:00.123456789Z,1381152600123456789,168.5,100.0,false,\"p,1\",\
+                    18446744073709551615,7-1\n\
+                    =1+1,1970-01-01T00:00:00.000000000Z,0,1e+300,0.1,false,,,\n";
     assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
 }
 
@@ -56,7 +78,7 @@ fn a_file_is_whole_or_not_there() {
     for &format in forms {
         let path = dir.path().join("ticks");
         std::fs::write(&path, "an older one").unwrap();
-        let mut file = TickFile::create(&path, format).unwrap();
+        let mut file = TickFile::create(&path, format, TickColumns::Bare).unwrap();
         file.write(&ROWS[0]).unwrap();
         let partial = format!("ticks.{}.partial", std::process::id());
         assert_eq!(names(), ["ticks", partial.as_str()]);

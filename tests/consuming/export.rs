@@ -84,9 +84,9 @@ fn every_tick_in_view_comes_back_to_the_bit_and_no_other() {
             assert_eq!(found["rows"], ROWS.iter().map(row).collect::<Value>(), "{form} over {name}");
             let types = match form {
                 "csv" => json!({"symbol": "str", "time": "str", "time_ns": "int64", "price": "float64",
-                                "size": "float64"}),
+                                "size": "float64", "outlier": "bool"}),
                 _ => json!({"symbol": "string not null", "time": "timestamp[ns, tz=UTC] not null",
-                            "price": "double not null", "size": "double"}),
+                            "price": "double not null", "size": "double", "outlier": "bool not null"}),
             };
             assert_eq!(found["types"], types);
         }

@@ -69,7 +69,7 @@ fn the_newest_of_each_symbol_come_in_order_of_time() {
 fn an_empty_store_is_read_as_empty_and_none_as_an_error() {
     on_both(|place| {
         let missing = StoreReader::open(&place.url).unwrap_err();
-        assert!(matches!(missing, KeepError::Open { .. } | KeepError::Foreign { .. }), "{missing}");
+        assert!(matches!(missing, KeepError::Missing { .. } | KeepError::Foreign { .. }), "{missing}");
         place.keep(Vec::new());
         let mut reader = StoreReader::open(&place.url).unwrap();
         assert_eq!((reader.span().unwrap(), reader.symbols().unwrap()), (None, Vec::new()));

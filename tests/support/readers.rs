@@ -1,4 +1,5 @@
-//! Programs of other people that read our files: pandas and pyarrow, in a virtual environment of the tests' own.
+//! Programs of other people that read our files, and write some: pandas, pyarrow and polars, in a virtual environment
+//! of the tests' own.
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -7,15 +8,20 @@ use std::path::Path;
 
 use super::process::Launch;
 
-/// A script of `tests/support/python`, run by the Python that `scripts/test install` gave pandas and pyarrow.
+/// A script of `tests/support/python`, run by [`python`].
 pub fn reader(script: &str) -> Launch {
+    python().args([Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/python").join(script)])
+}
+
+/// The Python that `scripts/test install` gave pandas, pyarrow and polars.
+pub fn python() -> Launch {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let named = std::env::var("TICKSCOPE_TEST_READERS").ok();
     let python = named.unwrap_or_else(|| root.join("target/test-readers/bin/python").display().to_string());
     assert!(
         Path::new(&python).exists(),
-        "there is no {python}: run `scripts/test install`, or set TICKSCOPE_TEST_READERS to a Python that has pandas \
-         and pyarrow"
+        "there is no {python}: run `scripts/test install`, or set TICKSCOPE_TEST_READERS to a Python that has pandas, \
+         pyarrow and polars"
     );
-    Launch::new(python).args([root.join("tests/support/python").join(script)])
+    Launch::new(python)
 }

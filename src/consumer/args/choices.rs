@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 
 use super::{ArgsError, ExportFormat, SnapshotFormat};
 use crate::plot::Scale;
@@ -104,6 +106,16 @@ impl ScaleChoice {
 pub enum StatsFormat {
     /// One JSON object on stdout.
     Json,
+}
+
+/// A zone by its name.
+pub(super) fn parse_zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text.trim()).map_err(|_| "a time zone has a name such as UTC or America/New_York".to_owned())
+}
+
+/// A time of day.
+pub(super) fn parse_session(text: &str) -> Result<Time, String> {
+    Time::strptime("%H:%M", text.trim()).map_err(|_| "a time of day has hours and minutes, such as 09:30".to_owned())
 }
 
 /// The file of a snapshot, and its form.

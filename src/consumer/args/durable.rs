@@ -48,7 +48,7 @@ pub struct DurableArgs {
     #[arg(long, value_name = "N", default_value_t = SHARDS)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(SHARDS_MAX)))]
     pub shards: u16,
-    /// Keep every tick in a database: sqlite:FILE or postgres://...; alone, in a file of this user's
+    /// Keep every tick in a database: sqlite:FILE, postgres://... or mongodb://...; alone, in a file of this user's
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     pub store: Option<String>,
     /// Delete ticks from the store that are older than the newest one by this, such as 30d

@@ -1,7 +1,7 @@
 //! What is written, against a sorted list of everything; with ticks that come and go meanwhile.
 
 use super::*;
-use crate::model::{Price, Tick, Timestamp};
+use crate::model::{Name, Price, Tick, TickView, Timestamp};
 use crate::series::{BookConfig, History};
 
 fn shared(ticks_max: usize) -> Shared {
@@ -65,6 +65,24 @@ fn rows_are_in_order_of_time_then_of_the_legend_then_of_arrival() {
 }
 
 #[test]
+fn outliers_are_there_and_flagged() {
+    let shared = shared(1_000);
+    for (time_ns, price, is_outlier) in [(10, 1.0, false), (20, 99.0, true), (20, 2.0, false), (30, 3.0, false)] {
+        let (symbol, price) = (Name::new("A").unwrap(), Price::new(price).unwrap());
+        let timestamp = Timestamp::from_nanos(time_ns).unwrap();
+        let tick = TickView { symbol, price, timestamp, size: None, seq: None, source: None };
+        shared.book().restore_view(&tick, timestamp, is_outlier);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.csv");
+    let span = TimeSpan { start: 15, end: 40 };
+    assert_eq!(write(&shared, &[0], span, &path, ExportFormat::Csv).unwrap(), 3);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let rows: Vec<&str> = text.lines().skip(1).filter_map(|line| Some(line.split_once("Z,")?.1)).collect();
+    assert_eq!(rows, ["20,2.0,,false", "20,99.0,,true", "30,3.0,,false"]);
+}
+
+#[test]
 fn the_feed_goes_on_meanwhile_and_no_tick_is_written_twice() {
     const COUNT: i64 = 300_000;
     let shared = shared(COUNT as usize);
@@ -92,7 +110,7 @@ fn what_gives_way_meanwhile_takes_nothing_else_with_it() {
         (0..1_000).for_each(|i| push(&shared, "A", 1_000 + i / per_instant, i as f64));
         let span = TimeSpan { start: 0, end: 5_000 };
         for evicted in [0, 1, 9, 10, 11, 500] {
-            let mut lane = Lane::open(&shared.book(), 0, span).unwrap();
+            let mut lane = Lane::open(&shared.book(), (0, false), span).unwrap();
             let oldest = shared.book().get(0).unwrap().1.first().unwrap().price;
             lane.refill(&shared.book(), 10);
             assert_eq!((lane.ticks[0].price, lane.ticks.len()), (oldest, 10));

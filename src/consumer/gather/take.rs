@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::consumer::bars;
 use crate::consumer::controls::Controls;
-use crate::series::{BarCache, ColumnCache, Sample, Series, Tape};
+use crate::series::{BarCache, ColumnCache, Past, Sample, Series, Tape};
 use crate::view::{BarInterval, TimeSpan};
 
 use super::Shown;
@@ -56,9 +56,26 @@ impl Take<'_> {
         base.filter(|tick| tick.time_ns <= self.until_ns).map(|tick| tick.price)
     }
 
-    pub(super) fn outliers(&self, series: &Series) -> Vec<Sample> {
+    /// Ticks in view that were set apart, of memory and of the past: of each pixel column the first, lowest, highest
+    /// and last of either.
+    pub(super) fn outliers(&self, live: Option<&Series>, past: Option<&Past>, slot: usize) -> Vec<Sample> {
         let mut outliers = Vec::new();
-        series.extract(self.span, self.columns, &mut outliers);
+        if let Some(live) = live {
+            live.extract(self.span, self.columns, &mut outliers);
+        }
+        // Where memory has any it has all: those of the past end where these begin.
+        let past_span = TimeSpan {
+            end: live.and_then(Series::oldest_ns).map_or(self.span.end, |oldest_ns| oldest_ns.min(self.span.end)),
+            ..self.span
+        };
+        let read: Vec<Sample> = past
+            .filter(|_| past_span.start < past_span.end)
+            .map(|past| past.outliers(slot, past_span).map(|tick| tick.sample()).collect())
+            .unwrap_or_default();
+        let columns = read.chunk_by(|one, other| {
+            self.span.column(one.time_ns, self.columns) == self.span.column(other.time_ns, self.columns)
+        });
+        outliers.extend(columns.flat_map(extremes));
         outliers.retain(|sample| self.span.contains(sample.time_ns) && sample.time_ns <= self.until_ns);
         outliers
     }
@@ -89,6 +106,14 @@ impl Take<'_> {
         }
         None
     }
+}
+
+/// Its first, lowest, highest and last sample; as they are where there are no more than four.
+fn extremes(column: &[Sample]) -> impl Iterator<Item = Sample> {
+    let by_price = |one: &&Sample, other: &&Sample| one.price.total_cmp(&other.price);
+    let (few, many) = if column.len() <= 4 { (column, &column[..0]) } else { (&column[..0], column) };
+    let four = [many.first(), many.iter().min_by(by_price), many.iter().max_by(by_price), many.last()];
+    few.iter().chain(four.into_iter().flatten()).copied()
 }
 
 /// The range widened by where the line crosses the edges of the view: its ends lie outside, and between two ticks that

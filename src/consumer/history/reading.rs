@@ -283,8 +283,9 @@ impl Reading {
         let all = || self.past.slots().iter().filter_map(|slot| Some(book.get(*slot)?.1));
         let newest_ns = book.newest_ns()?;
         let marks = all().map(Series::mark).collect();
-        let restored = self.shared.restored().load(Ordering::Relaxed);
-        let received = book.counters().received.saturating_sub(restored);
+        // What the store has to do with: not what came from it, nor what was shown while nobody knew where it ends.
+        let others = [self.shared.restored(), self.shared.unkept()].map(|count| count.load(Ordering::Relaxed));
+        let received = book.counters().received.saturating_sub(others.iter().sum());
         Some(Moment { at: Instant::now(), received, ticket: None, marks, newest_ns, since_ns: self.since(&book) })
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::bus::SHARDS;
+use crate::market::Speed;
 
 fn config(args: &[&str]) -> Result<Config, String> {
     let args =
@@ -76,7 +77,7 @@ fn a_server_is_taken_from_the_flag_and_an_empty_one_counts_as_none() {
 fn lists_of_symbols_are_checked() {
     let count = |list: &str| match config(&["--symbols", list]).unwrap().source {
         Source::Market(generator) => generator.symbols(),
-        Source::Recording { .. } => 0,
+        _ => 0,
     };
     assert_eq!(count("BRK.B, ES=F ,BTC/USD,^GSPC,é"), 5);
     let many: Vec<String> = (0..=SYMBOLS_MAX).map(|n| n.to_string()).collect();
@@ -121,6 +122,9 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         (&["--keep-timestamps"], "--replay"),
         (&["--replay", "/nowhere/at/all"], "cannot read /nowhere/at/all: No such file"),
         (&["--replay", env!("CARGO_MANIFEST_DIR")], "directory"),
+        (&["--replay", "sqlite:/nowhere/ticks.db"], "--replay: there is no store sqlite:/nowhere/ticks.db; name one"),
+        (&["--replay", "sqlite:"], "sqlite: needs the name of a file"),
+        (&["--replay", data, "--to", "1h", "--from", "30m"], "--from must lie before --to"),
         (&["--channel", ""], "needs a name"),
         (&["--source", ""], "1 to 64 bytes"),
         (&["--source", "a\u{7}"], "1 to 64 bytes"),
@@ -145,6 +149,19 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
     ] {
         let error = error(args);
         assert!(error.contains(reason), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_replay_names_a_file_or_a_store_and_no_password_is_repeated() {
+    let source = |what: &str| config(&["--replay", what]).unwrap().source;
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
+    assert!(matches!(source(data), Source::File { name, .. } if name == data));
+    let Source::Store { url, .. } = source("postgres://me:s3cret@h/d") else { panic!("no store") };
+    assert_eq!(url.to_string(), "postgres://me@h:5432/d");
+    for what in ["postgres://me:s3cret@h:port/d", "mysql://me:s3cret@h/d", "postgres://me:s3cret@"] {
+        let error = error(&["--replay", what]);
+        assert!(error.starts_with("--replay: ") && !error.contains("s3cret"), "{error}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
+use std::ops::ControlFlow;
 
 use compact_str::CompactString;
 
@@ -68,8 +69,17 @@ struct Lane {
 }
 
 impl StoreReader {
+    /// Whether there is such a store, as far as that is known without a connection.
+    pub fn check(url: &StoreUrl) -> Result<(), KeepError> {
+        match url {
+            StoreUrl::Sqlite(path) if !path.exists() => Err(KeepError::Missing { store: url.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens a store that exists, of any version; nothing in it is changed.
     pub fn open(url: &StoreUrl) -> Result<Self, KeepError> {
+        Self::check(url)?;
         let source: Box<dyn Source + Send> = match url {
             StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path)?),
             StoreUrl::Postgres(url) => Box::new(PostgresSource::open(url)?),
@@ -77,6 +87,11 @@ impl StoreReader {
             StoreUrl::Mongo(url) => Box::new(MongoSource::open(url)?),
         };
         Ok(Self { store: url.to_string(), source })
+    }
+
+    /// Which store it is, without secrets.
+    pub(super) fn name(&self) -> &str {
+        &self.store
     }
 
     /// All symbols that the store knows, in order of their names.
@@ -103,10 +118,26 @@ impl StoreReader {
         limit: Option<u64>,
         visit: &mut impl FnMut(&KeptTick),
     ) -> Result<u64, KeepError> {
-        let lanes = self.known()?.into_iter();
-        let wanted = lanes.filter(|(_, name)| symbols.is_empty() || symbols.iter().any(|it| it.as_str() == *name));
-        let lanes = wanted.map(|(symbol_id, symbol)| lane(symbol_id, symbol, from_ns)).collect();
-        self.merge(lanes, to_ns, limit, visit)
+        let is_wanted = |name: &str| symbols.is_empty() || symbols.iter().any(|it| it.as_str() == name);
+        let lanes = self.lanes(is_wanted, from_ns)?;
+        self.merge(lanes, to_ns, limit, &mut never_ending(visit))
+    }
+
+    /// As [`read`](Self::read), of the symbols that are wanted by their names, until `visit` breaks off.
+    pub(super) fn read_until(
+        &mut self,
+        is_wanted: impl Fn(&str) -> bool,
+        from_ns: i64,
+        to_ns: i64,
+        visit: &mut impl FnMut(&KeptTick) -> ControlFlow<()>,
+    ) -> Result<u64, KeepError> {
+        let lanes = self.lanes(is_wanted, from_ns)?;
+        self.merge(lanes, to_ns, None, visit)
+    }
+
+    fn lanes(&mut self, is_wanted: impl Fn(&str) -> bool, from_ns: i64) -> Result<Vec<Lane>, KeepError> {
+        let wanted = self.known()?.into_iter().filter(|(_, name)| is_wanted(name));
+        Ok(wanted.map(|(symbol_id, symbol)| lane(symbol_id, symbol, from_ns)).collect())
     }
 
     /// Gives out the newest ticks of each symbol in order of time, all symbols together: `count` of each, and what has
@@ -120,7 +151,7 @@ impl StoreReader {
                 lanes.extend(from_ns.map(|from_ns| lane(symbol_id, symbol, from_ns)));
             }
         }
-        self.merge(lanes, i64::MAX, None, visit)
+        self.merge(lanes, i64::MAX, None, &mut never_ending(visit))
     }
 
     /// The latest tick of a symbol before an instant, outliers left out. A search by halves: some sixty looks at most.
@@ -181,7 +212,7 @@ impl StoreReader {
         mut lanes: Vec<Lane>,
         to_ns: i64,
         limit: Option<u64>,
-        visit: &mut impl FnMut(&KeptTick),
+        visit: &mut impl FnMut(&KeptTick) -> ControlFlow<()>,
     ) -> Result<u64, KeepError> {
         let read = |cause| KeepError::Read { store: self.store.clone(), cause };
         let rows = (ROWS_HELD / lanes.len().max(1)).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
@@ -200,8 +231,10 @@ impl StoreReader {
             }
             let lane = &mut lanes[place];
             if let Some(row) = lane.rows.pop_front() {
-                visit(&row.tick);
                 given += 1;
+                if visit(&row.tick).is_break() {
+                    break;
+                }
             }
             if lane.rows.is_empty() {
                 fill(self.source.as_mut(), lane, to_ns, rows).map_err(read)?;
@@ -209,6 +242,13 @@ impl StoreReader {
             heads.extend(lane.rows.front().map(|row| Reverse((row.tick.time_ns, row.n, place))));
         }
         Ok(given)
+    }
+}
+
+fn never_ending(visit: &mut impl FnMut(&KeptTick)) -> impl FnMut(&KeptTick) -> ControlFlow<()> {
+    |tick| {
+        visit(tick);
+        ControlFlow::Continue(())
     }
 }
 

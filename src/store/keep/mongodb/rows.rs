@@ -18,6 +18,9 @@ use super::link::Failure;
 /// A transaction's number, times this, is the first `n` of its rows. More rows than a batch can hold.
 pub(super) const N_STEP: i64 = 1 << 24;
 
+/// Rows that are looked up at once: some MB of keys, where a request may have 16.
+const LOOK_ROWS: usize = 10_000;
+
 /// A document of `ticks`, and its `_id` for itself.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
@@ -135,12 +138,14 @@ pub(super) async fn known(
     rows: &[Row],
 ) -> Result<HashMap<Vec<u8>, i64, RandomState>, Error> {
     let mut known = HashMap::default();
-    let ids: Vec<Bson> = rows.iter().map(|row| Bson::Binary(binary(&row.id))).collect();
-    let found = ticks.find(doc! { "_id": { "$in": ids } }).projection(doc! { "n": 1 }).session(&mut *session);
-    let mut found = found.await?;
-    while found.advance(session).await? {
-        let row = found.current();
-        known.insert(row.get_binary("_id")?.bytes.to_vec(), row.get_i64("n")?);
+    for rows in rows.chunks(LOOK_ROWS) {
+        let ids: Vec<Bson> = rows.iter().map(|row| Bson::Binary(binary(&row.id))).collect();
+        let found = ticks.find(doc! { "_id": { "$in": ids } }).projection(doc! { "n": 1 }).session(&mut *session);
+        let mut found = found.await?;
+        while found.advance(session).await? {
+            let row = found.current();
+            known.insert(row.get_binary("_id")?.bytes.to_vec(), row.get_i64("n")?);
+        }
     }
     Ok(known)
 }

@@ -1,0 +1,136 @@
+//! Flags about an export out of a store: some time of it, and no chart.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::choices::parse_export;
+use super::{Args, ArgsError, ExportFormat, parse_symbols};
+use crate::cli::{TimeError, parse_time};
+use crate::market::Selection;
+use crate::model::Timestamp;
+use crate::store::keep::StoreUrl;
+
+/// What only a run with a feed, or a chart, has a use for.
+const OF_A_CHART: [&str; 12] = [
+    "demo", "channel", "stream", "redis", "cluster", "fields", "snapshot", "alert", "on_alert", "run_for", "keep",
+    "stats",
+];
+
+/// See the module.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ExportingArgs {
+    /// With --export and --store: write what the store holds from this time on (RFC 3339, Unix time, a time back such
+    /// as 1h, or start), and end
+    #[arg(long, value_name = "TIME", requires = "export", conflicts_with_all = OF_A_CHART)]
+    pub from: Option<String>,
+    /// With --export and --store: write what the store holds before this time, and end
+    #[arg(long, value_name = "TIME", requires = "export", conflicts_with_all = OF_A_CHART)]
+    pub to: Option<String>,
+}
+
+/// An export out of a store.
+#[derive(Debug, Clone)]
+pub struct StoredExport {
+    /// The store. Nothing in it is changed.
+    pub url: StoreUrl,
+    /// What of it.
+    pub selection: Selection,
+    /// Where to.
+    pub path: PathBuf,
+    /// In which form.
+    pub format: ExportFormat,
+}
+
+/// Why these flags make no sense.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ExportingError {
+    /// No instant.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// A span without length.
+    #[error("--from must lie before --to")]
+    Span,
+    /// Memory has no more than what is in view.
+    #[error("--from and --to choose from a store: add --store URL, or --store alone for this user's own")]
+    NoStore,
+}
+
+impl Args {
+    /// The export out of a store that was asked for, if one was; flags that have no part in it are not looked at.
+    /// `data_dir` is where this platform keeps a user's data, `now` what a time back is counted from.
+    pub fn stored_export(&self, data_dir: Option<&Path>, now: Timestamp) -> Result<Option<StoredExport>, ArgsError> {
+        let ExportingArgs { from, to } = &self.exporting;
+        let Some(path) = self.export.clone().filter(|_| from.is_some() || to.is_some()) else { return Ok(None) };
+        let time = |flag, text: &Option<String>| {
+            text.as_deref().map(|text| parse_time(flag, text, now)).transpose().map_err(ExportingError::Time)
+        };
+        let (from, to) = (time("--from", from)?, time("--to", to)?);
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            return Err(ExportingError::Span.into());
+        }
+        let (path, format) = parse_export(path)?;
+        let symbols = parse_symbols(&self.symbols)?;
+        let symbols = (!symbols.is_empty()).then(|| BTreeSet::from_iter(symbols));
+        let store = self.durable.store(data_dir)?.ok_or(ExportingError::NoStore)?;
+        Ok(Some(StoredExport { url: store.url, selection: Selection { from, to, symbols }, path, format }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NS_PER_S, Symbol};
+    use clap::Parser;
+
+    fn export(words: &[&str]) -> Result<Option<StoredExport>, String> {
+        let args = Args::try_parse_from([&["consumer"], words].concat()).map_err(|error| error.to_string())?;
+        let now = Timestamp::from_nanos(1_700_000_000 * NS_PER_S).unwrap();
+        args.stored_export(Some(Path::new("/data")), now).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_span_of_a_store_is_asked_for() {
+        let words = ["--export", "t.csv", "--store", "sqlite:t.db", "--from", "1h", "--to", "2023-11-14T22:00:00Z"];
+        let asked = export(&[&words[..], &["--symbols", "B,A", "--headless"]].concat()).unwrap().unwrap();
+        assert_eq!((asked.url, asked.format), ("sqlite:t.db".parse().unwrap(), ExportFormat::Csv));
+        let Selection { from, to, symbols } = asked.selection;
+        let at = |seconds: i64| Timestamp::from_nanos(seconds * NS_PER_S);
+        assert_eq!((from, to), (at(1_700_000_000 - 3_600), at(1_699_999_200)));
+        assert_eq!(symbols.unwrap().into_iter().collect::<Vec<_>>(), ["A", "B"].map(|name| Symbol::new(name).unwrap()));
+        let all = export(&["--export", "t.csv", "--store", "--from", "start"]).unwrap().unwrap();
+        assert_eq!(all.url, StoreUrl::Sqlite("/data/tickscope/ticks.db".into()));
+        assert_eq!((all.selection.from, all.selection.to, all.selection.symbols), (at(0), None, None));
+    }
+
+    #[test]
+    fn without_a_span_it_is_the_export_of_what_is_in_view() {
+        assert!(export(&["--export", "t.csv", "--store", "sqlite:t.db"]).unwrap().is_none());
+        assert!(export(&["--store", "sqlite:t.db"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_said() {
+        let file = ["--export", "t.csv", "--from", "1h"];
+        let stored = ["--export", "t.csv", "--store", "sqlite:t.db"];
+        for (words, reason) in [
+            (&["--from", "1h"][..], "--export"),
+            (&file, "add --store URL"),
+            (&[&stored[..], &["--from", "noon"]].concat(), "--from noon: a time is RFC 3339"),
+            (&[&stored[..], &["--to", "1h", "--from", "30m"]].concat(), "--from must lie before --to"),
+            (&[&file[..], &["--store", "oracle://h"]].concat(), "--store: stores are written as"),
+            (&[&file[..], &["--store", "--demo"]].concat(), "--demo"),
+            (&[&file[..], &["--store", "--redis", "redis://h"]].concat(), "--redis"),
+            (&[&file[..], &["--store", "--stream", "s"]].concat(), "--stream"),
+            (&[&file[..], &["--store", "--for", "1s"]].concat(), "--for"),
+            (&[&file[..], &["--store", "--symbols", "A,A"]].concat(), "stands there twice"),
+            (&["--export", "t.xlsx", "--from", "1h", "--store"], ".csv or .parquet"),
+        ] {
+            let error = export(words).unwrap_err();
+            assert!(error.contains(reason), "{words:?}: {error}");
+        }
+    }
+}
