@@ -117,7 +117,7 @@ impl Reading {
             let next = match &wish {
                 Some(wish) => self.serve(number, wish),
                 // How far back one can go is known before anybody wants to.
-                None if self.asked.is_none() => self.open().map(|()| Next::Done),
+                None if self.oldest_ns.is_none() => self.open().map(|()| self.after_open()),
                 None => Ok(Next::Done),
             };
             match next {
@@ -132,6 +132,11 @@ impl Reading {
                 Err(error) => self.fail(&error),
             }
         }
+    }
+
+    /// A store that is empty is made just now: it is looked into again.
+    fn after_open(&self) -> Next {
+        self.oldest_ns.map_or(Next::After(ASKED_EVERY / 10), |_| Next::Done)
     }
 
     fn fail(&mut self, error: &KeepError) {
