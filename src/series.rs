@@ -17,6 +17,7 @@ mod pack;
 mod past;
 mod pyramid;
 mod reader;
+mod seam;
 mod tape;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use columns::Columns;
 use front::Front;
 use lateness::Lateness;
 use pyramid::{Chunks, Place, Pyramid};
+use seam::Restoring;
 
 /// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
 /// was cut in two keeps half. Beyond, a later tick is dropped and counted.
@@ -124,14 +126,16 @@ pub struct Series {
     too_late: u64,
     /// Time of the last tick of the last chunk that was evicted whole.
     evicted_ns: Option<i64>,
+    /// Time of the latest tick that came too late.
+    too_late_ns: Option<i64>,
     /// Ticks before this instant have expired, as far as [`Series::expire`] was told.
     expired_ns: i64,
     /// Times of the latest ticks that were put among earlier ones, at most [`LATE_TIMES`], the newest last.
     late_times: VecDeque<i64>,
     /// How far back those that came late, or too late, reached.
     lateness: Lateness,
-    /// Of a restored series: what stands before its first restored tick came late, and is not all there is.
-    restored_ns: Option<i64>,
+    /// What came from a store.
+    restoring: Restoring,
     statistics: Option<Statistics>,
 }
 
@@ -153,10 +157,11 @@ impl Series {
             reordered: 0,
             too_late: 0,
             evicted_ns: None,
+            too_late_ns: None,
             expired_ns: i64::MIN,
             late_times: VecDeque::new(),
             lateness: Lateness::default(),
-            restored_ns: None,
+            restoring: Restoring::default(),
             statistics: None,
         }
     }
@@ -168,14 +173,19 @@ impl Series {
         self.received += 1;
         self.record(Sample { time_ns, price });
         let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
+        // Where all has aged away, what comes late is the newest that is kept.
+        let is_late = time_ns < newest_ns || self.statistics.is_some_and(|known| time_ns < known.last.time_ns);
+        if is_late && !self.restoring.is_at_it {
+            self.lateness.note(self.received, time_ns);
+        }
         if time_ns >= newest_ns {
             self.append(time_ns, price, size);
             self.evict();
             return Placed::InOrder;
         }
-        self.lateness.note(self.received, time_ns);
         let Some(at) = self.late_chunk(time_ns, newest_ns) else {
             self.too_late += 1;
+            self.too_late_ns = self.too_late_ns.max(Some(time_ns));
             return Placed::TooLate;
         };
         self.insert(at, time_ns, price, size);
@@ -270,29 +280,6 @@ impl Series {
     /// Time of the earliest tick kept, ns.
     pub fn oldest_ns(&self) -> Option<i64> {
         (self.len > 0).then(|| self.time(self.begin()))
-    }
-
-    /// Time of the latest tick that was evicted, ns.
-    fn evicted_ns(&self) -> Option<i64> {
-        if self.head == 0 {
-            return self.evicted_ns;
-        }
-        Some(self.time(Place { chunk: self.chunks.first, at: self.head - 1 }))
-    }
-
-    /// The instant from which on every tick that came is kept; what is before it may be somewhere else, and not all of
-    /// it is here. `None` before the first tick.
-    pub fn whole_from_ns(&self) -> Option<i64> {
-        let evicted_ns = self.evicted_ns();
-        // Of ticks that are equally old, some may be gone and some not.
-        let behind_ns = evicted_ns.map(|ns| ns.saturating_add(1)).max(evicted_ns.and(Some(self.expired_ns)));
-        let oldest_ns = self.oldest_ns().or(behind_ns)?;
-        Some(oldest_ns.max(behind_ns.unwrap_or(i64::MIN)).max(self.restored_ns.unwrap_or(i64::MIN)))
-    }
-
-    /// The tick is one of the past, of which earlier ones may have been left out.
-    fn note_restored(&mut self, time_ns: i64) {
-        self.restored_ns.get_or_insert(time_ns);
     }
 
     /// Bytes of memory in use. Walks all chunks: meant for statistics, not for every frame.

@@ -249,11 +249,10 @@ impl<'a> Tapes<'a> {
         tape(self.book, self.recalled, slot)
     }
 
-    /// What else is to be read of the symbols that are switched on, and what is not known of those in the picture.
+    /// What else is to be read of the symbols in the picture, and what is not known of them.
     fn need_and_unknown(&self, controls: &Controls, drawn: &[usize], span: TimeSpan) -> (Need, Vec<(i64, i64)>) {
         let Some(recalled) = self.recalled else { return (Need::NoMore, Vec::new()) };
-        let visible: Vec<usize> = (0..self.book.symbols_len()).filter(|slot| controls.sight.shows(*slot)).collect();
-        let need = recalled.need(self.book, &visible, span, controls.follows());
+        let need = recalled.need(self.book, drawn, span, controls.follows());
         (need, recalled.unknown(self.book, drawn, span))
     }
 }

@@ -16,7 +16,7 @@ use crate::consumer::shared::Shared;
 use crate::series::{Book, Mark, Past, Series};
 use crate::store::keep::StoreUrl;
 use crate::view::TimeSpan;
-use reading::Reading;
+use reading::{PAGE_TICKS, PAST_TICKS_MAX, Reading};
 
 /// How long the end waits for a page that is being read. Whoever still reads then holds nothing that matters.
 const END_WAIT: Duration = Duration::from_millis(300);
@@ -71,6 +71,23 @@ pub(super) struct Recalled {
     /// Time of the oldest tick in the store; `None` while unknown.
     pub(super) oldest_ns: Option<i64>,
     pub(super) state: State,
+    /// What was wished when no more ticks fitted.
+    full: Option<Full>,
+}
+
+/// A view of which not all ticks fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Full {
+    slots: Vec<usize>,
+    span: TimeSpan,
+}
+
+impl Full {
+    /// Whether it is no use to try again: about the same stretch of the same symbols.
+    fn is_like(&self, slots: &[usize], span: TimeSpan) -> bool {
+        let moved_ns = self.span.start.abs_diff(span.start).max(self.span.end.abs_diff(span.end));
+        self.slots == slots && moved_ns <= self.span.len_ns().unsigned_abs() / 8
+    }
 }
 
 #[derive(Debug, Default)]
@@ -219,13 +236,22 @@ impl Recalled {
         }
         let is_stale = self.is_stale(book);
         let wish = Wish { span, slots: slots.to_vec(), seam_ns, stale: is_stale.then_some(self.number) };
-        let half_ns = span.len_ns() / 2;
+        // What is read ahead is all that fits.
+        let has_room = self.past.ticks() + PAGE_TICKS <= PAST_TICKS_MAX;
+        let half_ns = if has_room { span.len_ns() / 2 } else { 0 };
         let (from_ns, to_ns) = (span.start.saturating_sub(half_ns), span.end.saturating_add(half_ns));
         let to_ns = to_ns.min(seam_ns.saturating_add(margin_ns / 2));
         let from_ns = from_ns.max(self.oldest_ns.unwrap_or(i64::MIN));
-        let is_read = self.past.covered().is_some_and(|covered| covered.start <= from_ns && covered.end >= to_ns);
-        let has_all = slots.iter().all(|slot| self.past.slots().binary_search(slot).is_ok());
-        let is_wanting = is_stale || !has_all || !is_read || self.state != State::Reading;
+        let is_read = match (&self.state, self.past.covered()) {
+            (State::Reading, Some(covered)) => covered.start <= from_ns && covered.end >= to_ns,
+            (State::Full, Some(covered)) => {
+                let is_tried = self.full.as_ref().is_some_and(|full| full.is_like(slots, span));
+                is_tried && covered.end >= span.end.min(seam_ns)
+            }
+            _ => false,
+        };
+        let has_all = slots.iter().all(|slot| self.has(*slot));
+        let is_wanting = is_stale || !has_all || !is_read;
         if is_wanting { Need::Read(wish) } else { Need::NoMore }
     }
 
@@ -238,21 +264,38 @@ impl Recalled {
         since.min().is_some_and(|since_ns| since_ns < covered.end)
     }
 
+    /// Whether a symbol's past is read.
+    fn has(&self, slot: usize) -> bool {
+        self.past.slots().binary_search(&slot).is_ok()
+    }
+
     /// The stretches of a span that are not known, where these symbols are shown.
     pub(super) fn unknown(&self, book: &Book, slots: &[usize], span: TimeSpan) -> Vec<(i64, i64)> {
-        let Some((seam_ns, _)) = seam(book, slots).filter(|(seam_ns, _)| *seam_ns > span.start) else {
-            return Vec::new();
-        };
+        let (read, unread): (Vec<usize>, Vec<usize>) = slots.iter().partition(|slot| self.has(**slot));
+        let seam_of = |slots: &[usize]| seam(book, slots).map(|(seam_ns, _)| seam_ns).filter(|ns| *ns > span.start);
+        let (read_ns, unread_ns) = (seam_of(&read), seam_of(&unread));
         // Before the store is known there is nothing to say, unless that it cannot be.
         let is_failing = matches!(self.state, State::Failing(_));
         let Some(oldest_ns) = self.oldest_ns.or(is_failing.then_some(span.start)) else { return Vec::new() };
-        let has_all = slots.iter().all(|slot| self.past.slots().binary_search(slot).is_ok());
         let first_ns = oldest_ns.max(span.start);
-        let stretches = match self.past.covered().filter(|_| has_all) {
-            None => [(first_ns, seam_ns), (0, 0)],
-            Some(covered) => [(first_ns, covered.start.min(seam_ns)), (covered.end.max(first_ns), seam_ns)],
-        };
-        stretches.into_iter().filter(|(start, end)| start < end && *start < span.end && *end > span.start).collect()
+        let mut stretches: Vec<(i64, i64)> = unread_ns.map(|seam_ns| (first_ns, seam_ns)).into_iter().collect();
+        match (read_ns, self.past.covered()) {
+            (None, _) => {}
+            (Some(seam_ns), None) => stretches.push((first_ns, seam_ns)),
+            (Some(seam_ns), Some(covered)) => {
+                stretches.extend([(first_ns, covered.start.min(seam_ns)), (covered.end.max(first_ns), seam_ns)]);
+            }
+        }
+        stretches.retain(|(start, end)| start < end && *start < span.end && *end > span.start);
+        stretches.sort_unstable();
+        stretches.dedup_by(|later, earlier| {
+            let joins = later.0 <= earlier.1;
+            if joins {
+                earlier.1 = earlier.1.max(later.1);
+            }
+            joins
+        });
+        stretches
     }
 }
 

@@ -1,15 +1,19 @@
 //! The way of ticks into the store, and what the store held before.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use compact_str::CompactString;
+use foldhash::fast::RandomState;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::consumer::args::STORE_FILE;
 use crate::consumer::shared::Shared;
 use crate::model::{Name, Price, StreamId, TickView, Timestamp};
+use crate::series::Appended;
 use crate::store::keep::{KeepConfig, KeepError, KeepStatus, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
 
 /// Ticks that are taken from the store at the start, at most, over all symbols: a second or two of reading.
@@ -124,41 +128,73 @@ impl Keeping {
     }
 }
 
+/// What was brought of a symbol.
+#[derive(Debug, Clone, Copy)]
+struct Brought {
+    rows: usize,
+    /// All of them were placed.
+    is_placed: bool,
+    /// The book does not take the symbol.
+    is_refused: bool,
+}
+
+/// What was brought, symbol by symbol.
+type AllBrought = HashMap<CompactString, Brought, RandomState>;
+
 /// Fills the book with the newest ticks that the store holds of each symbol. Blocks until that is done. Symbols that
 /// are not shown go by as well: their numbers tell what was lost since.
-pub(super) fn restore(url: &StoreUrl, ticks_max: usize, shared: &Shared) -> Result<u64, KeepError> {
+///
+/// If `alone`, nobody else brings ticks into the store: a symbol of which everything was brought, or nothing was there,
+/// has no other past than memory's.
+pub(super) fn restore(url: &StoreUrl, ticks_max: usize, alone: bool, shared: &Shared) -> Result<u64, KeepError> {
     let mut reader = StoreReader::open(url)?;
     let symbols = reader.symbols()?.len().max(1);
     let ticks_max = ticks_max.min(RESTORED_MAX_A_SYMBOL).min((RESTORED_MAX / symbols).max(1));
     let mut waiting: Vec<KeptTick> = Vec::with_capacity(RESTORED_AT_ONCE);
+    let mut brought = AllBrought::default();
     let count = reader.newest_per_symbol(ticks_max, &mut |tick| {
         waiting.push(tick.clone());
         if waiting.len() >= RESTORED_AT_ONCE {
-            append(shared, &waiting);
+            append(shared, &waiting, &mut brought);
             waiting.clear();
         }
     })?;
-    append(shared, &waiting);
+    append(shared, &waiting, &mut brought);
+    let mut book = shared.book();
+    // Who has a place later, but was there already, is not known to have come whole.
+    let is_known = |(name, it): (&CompactString, &Brought)| it.is_refused || book.id(name).is_some();
+    let later = alone && brought.iter().all(is_known);
+    let is_whole = |it: &Brought| it.is_placed && it.rows < ticks_max;
+    book.end_restoring(|name| alone && brought.get(name).is_none_or(is_whole), later);
+    drop(book);
+    shared.touch();
     Ok(count)
 }
 
-fn append(shared: &Shared, ticks: &[KeptTick]) {
+fn append(shared: &Shared, ticks: &[KeptTick], brought: &mut AllBrought) {
     let mut restored = 0;
     let mut book = shared.book();
     for tick in ticks {
+        let begun = Brought { rows: 0, is_placed: true, is_refused: true };
+        let known = brought.entry(tick.symbol.clone()).or_insert(begun);
+        known.rows += 1;
         let (Some(symbol), Some(price), Some(timestamp)) =
             (Name::new(&tick.symbol), Price::new(tick.price), Timestamp::from_nanos(tick.time_ns))
         else {
+            known.is_placed = false;
             continue;
         };
         let source = tick.source.as_deref().and_then(Name::new);
         let view = TickView { symbol, price, timestamp, size: tick.size, seq: tick.seq, source };
         // What is old came when it happened: it says nothing about how quick the feed is now.
-        book.restore_view(&view, timestamp, tick.outlier);
+        let became = book.restore_view(&view, timestamp, tick.outlier);
+        known.is_placed &= matches!(became, Appended::InOrder | Appended::Reordered);
+        known.is_refused &= matches!(became, Appended::Ignored | Appended::OverSymbolsMax);
         restored += 1;
     }
     book.settle();
-    drop(book);
+    // Who counts what came by itself must not see the one without the other.
     shared.restored().fetch_add(restored, Ordering::Relaxed);
+    drop(book);
     shared.touch();
 }

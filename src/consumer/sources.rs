@@ -152,7 +152,9 @@ async fn restore(config: &Config, shared: &Arc<Shared>) {
     }
     let (url, shared) = (store.url.clone(), Arc::clone(shared));
     let ticks_max = super::history(config.history).ticks_max;
-    let restoring = tokio::task::spawn_blocking(move || match keeping::restore(&url, ticks_max, &shared) {
+    // The members of a group bring different ticks into one store.
+    let alone = config.stream.as_ref().is_none_or(|stream| stream.group.is_none());
+    let restoring = tokio::task::spawn_blocking(move || match keeping::restore(&url, ticks_max, alone, &shared) {
         Ok(0) => {}
         Ok(count) => info!("the chart opens on {count} ticks from {url}"),
         Err(error) => warn!("the chart opens without what the store holds: {error}"),

@@ -143,6 +143,10 @@ pub struct Book {
     last_arrival: Option<Timestamp>,
     /// Other readers take the rest of what the producers send.
     is_shared: bool,
+    /// The past is being taken in while ticks come.
+    is_restoring: bool,
+    /// Of symbols that come for the first time, there is nothing older elsewhere.
+    begins_whole: bool,
 }
 
 impl Book {
@@ -162,6 +166,8 @@ impl Book {
             swept_ns: i64::MIN,
             last_arrival: None,
             is_shared: false,
+            is_restoring: false,
+            begins_whole: false,
         };
         for symbol in symbols {
             if !book.ids.contains_key(symbol.as_str().as_bytes()) {
@@ -198,13 +204,30 @@ impl Book {
     /// Takes in a tick of the past, as [`append_view`](Self::append_view) does, of which others in between may be left
     /// out: what its number jumps over is no loss. Later ticks are held against its number all the same.
     pub fn restore_view(&mut self, tick: &TickView<'_>, arrival: Timestamp, is_outlier: bool) -> Appended {
+        let received = self.series_mut(tick.symbol).map_or(0, Series::begin_restored);
         let is_shared = std::mem::replace(&mut self.is_shared, true);
+        self.is_restoring = false;
         let restored = if is_outlier { self.append_outlier(tick, arrival) } else { self.append_view(tick, arrival) };
-        self.is_shared = is_shared;
-        if let Some(entry) = self.id(tick.symbol.as_str()).and_then(|id| self.entries.get_mut(id.index())) {
-            entry.series.note_restored(tick.timestamp.as_nanos());
+        (self.is_shared, self.is_restoring) = (is_shared, true);
+        if let Some(series) = self.series_mut(tick.symbol) {
+            series.end_restored(received, tick.timestamp.as_nanos());
         }
         restored
+    }
+
+    /// The past is taken in. Of symbols for which `has_all` says so there is nothing older elsewhere, and, if `later`,
+    /// neither of those that come from now on: of these, memory has everything until it gives something up.
+    pub fn end_restoring(&mut self, has_all: impl Fn(&str) -> bool, later: bool) {
+        (self.is_restoring, self.begins_whole) = (false, later);
+        for entry in &mut self.entries {
+            entry.series.has_restored(has_all(entry.symbol.as_str()));
+        }
+        self.revision += 1;
+    }
+
+    fn series_mut(&mut self, symbol: Name<'_>) -> Option<&mut Series> {
+        let id = *self.ids.get(symbol.as_bytes())?;
+        self.entries.get_mut(id.index()).map(|entry| &mut entry.series)
     }
 
     /// Takes in a tick that came at `arrival`, with others as a rule: [`settle`](Self::settle) is to be called behind
@@ -219,6 +242,9 @@ impl Book {
         let series = &mut self.entries[id.index()].series;
         let kept_before = series.len() as u64;
         let evicted_before = series.evicted();
+        if self.is_restoring {
+            series.note_live(time_ns);
+        }
         let placed = series.push(tick.timestamp, tick.price, tick.size);
         self.counters.kept = self.counters.kept + series.len() as u64 - kept_before;
         self.counters.evicted += series.evicted() - evicted_before;
@@ -327,7 +353,11 @@ impl Book {
     fn intern(&mut self, symbol: Symbol) -> SymbolId {
         let id = SymbolId(self.entries.len() as u32);
         self.ids.insert(symbol.as_str().as_bytes().into(), id);
-        self.entries.push(Entry { symbol, series: Series::new(self.config.history), outliers: None });
+        let mut series = Series::new(self.config.history);
+        if self.begins_whole {
+            series.has_restored(true);
+        }
+        self.entries.push(Entry { symbol, series, outliers: None });
         id
     }
 

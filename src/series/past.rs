@@ -85,6 +85,8 @@ impl Page {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mark {
     received: u64,
+    /// Of those, the ones that a store brought.
+    restored: u64,
     /// Time of its latest tick, and how many had that.
     newest: Option<(i64, u64)>,
 }
@@ -93,7 +95,7 @@ impl Series {
     /// How far it has come.
     pub fn mark(&self) -> Mark {
         let newest = self.statistics.map(|known| (known.last.time_ns, self.count_at(known.last.time_ns)));
-        Mark { received: self.received, newest }
+        Mark { received: self.received, restored: self.restoring.count, newest }
     }
 
     /// Ticks at an instant.
@@ -101,9 +103,12 @@ impl Series {
         self.count(TimeSpan { start: time_ns, end: time_ns.saturating_add(1) }, i64::MAX)
     }
 
-    /// The earliest time of all ticks that came since, kept or not, or one before it; `None` where none came.
+    /// The earliest time of all ticks that came since, kept or not, or one before it; `None` where none came. What a
+    /// store brought is none of them: it is there.
     pub fn earliest_since(&self, mark: &Mark) -> Option<i64> {
-        if self.received <= mark.received {
+        let restored = self.restoring.count - mark.restored.min(self.restoring.count);
+        let came = (self.received - restored).saturating_sub(mark.received);
+        if came == 0 {
             return None;
         }
         let late_ns = self.lateness.since(mark.received);
@@ -111,9 +116,13 @@ impl Series {
             None => self.statistics.map(|known| known.first.time_ns),
             // What came at the same time can only be counted while nothing of it is gone.
             Some((newest_ns, count)) => {
-                let is_known = self.evicted_ns().is_none_or(|evicted_ns| evicted_ns < newest_ns);
-                if is_known && self.count_at(newest_ns) == count {
-                    self.at_or_after(newest_ns.saturating_add(1)).map(|tick| tick.time_ns)
+                let is_known = self.gone_ns().is_none_or(|gone_ns| gone_ns < newest_ns);
+                let behind_ns = newest_ns.saturating_add(1);
+                // All that is later has come since; where that is as many, nothing else came.
+                let is_all =
+                    || restored == 0 && self.count(TimeSpan { start: behind_ns, end: i64::MAX }, i64::MAX) == came;
+                if (is_known && self.count_at(newest_ns) == count) || is_all() {
+                    self.at_or_after(behind_ns).map(|tick| tick.time_ns)
                 } else {
                     Some(newest_ns)
                 }
@@ -264,9 +273,9 @@ impl Past {
         }
     }
 
-    /// Whether each symbol's last tick before the past is known, and whether its first one behind the past is.
-    pub fn knows_beyond(&self) -> (bool, bool) {
-        (self.lanes.iter().all(|lane| lane.before.is_known()), self.lanes.iter().all(|lane| lane.after.is_known()))
+    /// Whether a symbol's last tick before the past is known, and whether its first one behind the past is.
+    pub fn knows_beyond(&self, lane: usize) -> (bool, bool) {
+        self.lanes.get(lane).map_or((true, true), |lane| (lane.before.is_known(), lane.after.is_known()))
     }
 
     /// Gives up the earliest page.

@@ -61,6 +61,10 @@ impl<'a> Tape<'a> {
             let (lane, covered) = (past.lane(slot)?, past.covered()?);
             // Of a symbol that never came, there is nothing but the past.
             let seam_ns = live.whole_from_ns().unwrap_or(covered.end);
+            // Where memory has everything, nothing is before it.
+            if seam_ns == i64::MIN {
+                return None;
+            }
             Some(Known { lane, covered, revision: past.revision(), seam_ns })
         };
         Self { live, past: known() }

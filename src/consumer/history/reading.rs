@@ -1,8 +1,10 @@
 //! The thread that reads the past, a page at a time.
 
-use std::collections::{HashMap, VecDeque};
+mod settling;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
@@ -11,46 +13,38 @@ use tracing::{debug, warn};
 
 use crate::consumer::shared::Shared;
 use crate::model::{Price, Symbol, Timestamp};
-use crate::series::{Book, Mark, Page, Past, Series, TickRef};
+use crate::series::{Mark, Page, Past, TickRef};
 use crate::store::keep::{KeepError, KeptTick, StoreReader, StoreUrl};
 use crate::view::TimeSpan;
 
-use super::{History, Recalled, State, Wish, seam};
+use settling::Moment;
+
+use super::{Full, History, Recalled, State, Wish, seam};
 
 /// Most ticks of the past in memory, over all symbols: some 25 MB as trades come, and more than a screen has pixels.
 pub(super) const PAST_TICKS_MAX: usize = 8_000_000;
 
 /// Most ticks in a page: what a file gives in about a tenth of a second, so that a new wish is not kept waiting.
-const PAGE_TICKS: usize = 65_536;
+pub(super) const PAGE_TICKS: usize = 65_536;
 
 /// As many as one reading should bring: the stretch of time that is asked for grows and shrinks with that.
 const WANTED_TICKS: usize = 32_768;
 
-/// Between two looks whether the store has committed what came.
-const COMMIT_POLL: Duration = Duration::from_millis(20);
-
-/// A store that has not committed for so long is said to be behind.
-const BEHIND_AFTER: Duration = Duration::from_secs(1);
-
 /// Where the store begins is asked this often while it is read: old ticks may be deleted.
 const ASKED_EVERY: Duration = Duration::from_secs(10);
+
+/// Where each of so many symbols begins in the store is asked; of more, where the store does.
+const OLDEST_OF_MAX: usize = 64;
 
 /// A store that fails is tried again after this, and then after twice as long, up to the second value.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
-/// How far the feed had come at a moment.
-#[derive(Debug, Clone)]
-struct Moment {
-    at: Instant,
-    /// Ticks that came by way of the network.
-    received: u64,
-    /// The ticket behind which the store has all of them, once that is known.
-    ticket: Option<u64>,
-    marks: Vec<Mark>,
-    /// Of all symbols.
-    newest_ns: i64,
-    /// What came since the moment before reaches back to here.
-    since_ns: Option<i64>,
+/// How far behind the seam the past may reach, and how far is enough: it is read on in larger pieces than memory gives
+/// up.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    most_ns: i64,
+    enough_ns: i64,
 }
 
 /// What comes next.
@@ -86,8 +80,14 @@ pub(super) struct Reading {
     failures: u32,
     /// How often something was shown.
     shown: u64,
-    /// When the store was asked where it begins.
-    asked: Option<Instant>,
+    /// When the store was asked where it begins, and of how many symbols.
+    asked: Option<(Instant, usize)>,
+    /// A past of fewer symbols, and its marks: shown until there is as much of the new one as is in view.
+    replaced: Option<(Past, Vec<Mark>)>,
+    /// What is looked at.
+    view: TimeSpan,
+    /// That of which not all fits.
+    full: Option<Full>,
 }
 
 impl Reading {
@@ -109,6 +109,9 @@ impl Reading {
             failures: 0,
             shown: 0,
             asked: None,
+            replaced: None,
+            view: TimeSpan { start: 0, end: 0 },
+            full: None,
         }
     }
 
@@ -135,7 +138,8 @@ impl Reading {
     }
 
     /// A store that is empty is made just now: it is looked into again.
-    fn after_open(&self) -> Next {
+    fn after_open(&mut self) -> Next {
+        self.recover();
         self.oldest_ns.map_or(Next::After(ASKED_EVERY / 10), |_| Next::Done)
     }
 
@@ -143,15 +147,23 @@ impl Reading {
         self.failures += 1;
         // At the very start the store may not have been made yet.
         if self.failures > 1 || self.reader.is_some() {
-            if !matches!(self.state, State::Failing(_)) {
+            let state = State::Failing(cause(error));
+            if self.state != state {
                 warn!("what memory does not keep cannot be read: {error}");
             }
-            self.set_state(State::Failing(cause(error)));
+            self.set_state(state);
         }
         // A new connection may do.
         (self.reader, self.asked) = (None, None);
         self.history.pause(self.pause);
         self.pause = (self.pause * 2).min(PAUSES.1);
+    }
+
+    /// There is nothing that hinders.
+    fn recover(&mut self) {
+        if matches!(self.state, State::Behind | State::Failing(_)) {
+            self.set_state(State::Reading);
+        }
     }
 
     fn set_state(&mut self, state: State) {
@@ -163,31 +175,46 @@ impl Reading {
 
     fn show(&mut self) {
         self.shown += 1;
-        self.past.set_revision(self.shown);
-        let marks = self.settled.as_ref().map(|settled| settled.marks.clone()).unwrap_or_default();
-        let (past, oldest_ns, state) = (self.past.clone(), self.oldest_ns, self.state.clone());
-        self.history.show(Recalled { past, marks, number: self.shown, oldest_ns, state });
+        let view = self.view;
+        let is_seen = |past: &Past| past.covered().is_some_and(|it| it.start < view.end && it.end > view.start);
+        let (mut past, marks) = match &self.replaced {
+            Some((past, marks)) if is_seen(past) => (past.clone(), marks.clone()),
+            _ => (self.past.clone(), self.settled.as_ref().map(|settled| settled.marks.clone()).unwrap_or_default()),
+        };
+        past.set_revision(self.shown);
+        let (oldest_ns, state, full) = (self.oldest_ns, self.state.clone(), self.full.clone());
+        self.history.show(Recalled { past, marks, number: self.shown, oldest_ns, state, full });
         self.shared.touch();
     }
 
-    /// Opens the store, and looks where it begins, now and then.
+    /// There is as much of the new past as is needed for now.
+    fn show_new(&mut self) {
+        if self.replaced.take().is_some() {
+            self.show();
+        }
+    }
+
+    /// Opens the store, and looks where it begins, now and then and when there are more symbols.
     fn open(&mut self) -> Result<(), KeepError> {
         let patience = if self.oldest_ns.is_some() { ASKED_EVERY } else { ASKED_EVERY / 10 };
-        if self.reader.is_some() && self.asked.is_some_and(|asked| asked.elapsed() < patience) {
+        let count = self.shared.book().symbols_len().min(OLDEST_OF_MAX + 1);
+        let is_asked = self.asked.is_some_and(|(asked, of)| of == count && asked.elapsed() < patience);
+        if self.reader.is_some() && is_asked {
             return Ok(());
         }
         if self.reader.is_none() {
             self.reader = Some(StoreReader::open(&self.url)?);
         }
         let Some(reader) = &mut self.reader else { return Ok(()) };
-        let oldest_ns = reader.span()?.map(|(oldest_ns, _)| oldest_ns);
-        self.asked = Some(Instant::now());
-        let has_failed = matches!(self.state, State::Failing(_));
-        if oldest_ns != self.oldest_ns || has_failed {
+        let oldest_ns = if (1..=OLDEST_OF_MAX).contains(&count) {
+            let symbols: Vec<Symbol> = self.shared.book().iter().map(|(_, symbol, _)| symbol.clone()).collect();
+            reader.oldest_of(&symbols)?
+        } else {
+            reader.span()?.map(|(oldest_ns, _)| oldest_ns)
+        };
+        self.asked = Some((Instant::now(), count));
+        if oldest_ns != self.oldest_ns {
             self.oldest_ns = oldest_ns;
-            if has_failed {
-                self.state = State::Reading;
-            }
             self.show();
         }
         Ok(())
@@ -195,6 +222,7 @@ impl Reading {
 
     /// A part of what a wish needs.
     fn serve(&mut self, number: u64, wish: &Wish) -> Result<Next, KeepError> {
+        self.view = wish.span;
         self.open()?;
         self.take_symbols(wish);
         let is_settled = self.settle(wish);
@@ -203,23 +231,37 @@ impl Reading {
             return Ok(if is_settled { Next::Done } else { self.wait_for_commit() });
         };
         // What came with the newest time itself is there; what comes with it now is seen to come.
-        let reach_ns = seam_ns.saturating_add(margin_ns).min(settled.newest_ns.saturating_add(1));
-        match self.oldest_ns {
-            // The first ticks are still to be committed.
-            None => return Ok(Next::After(ASKED_EVERY / 10)),
-            Some(oldest_ns) if oldest_ns >= seam_ns => return Ok(Next::Done),
-            Some(_) => {}
+        let up_to = |ns: i64| seam_ns.saturating_add(ns).min(settled.newest_ns.saturating_add(1));
+        let reach = Reach { most_ns: up_to(margin_ns), enough_ns: up_to(margin_ns / 2) };
+        if self.oldest_ns.is_none_or(|oldest_ns| oldest_ns >= seam_ns) {
+            self.recover();
+            self.show_new();
+            // The first ticks may still be to be committed.
+            return Ok(self.oldest_ns.map_or(Next::After(ASKED_EVERY / 10), |_| Next::Done));
         }
-        if self.read_next(wish, reach_ns)? {
+        let mut is_full = false;
+        if self.read_next(wish, reach, &mut is_full)? {
             return Ok(Next::On);
         }
+        self.note_full(wish, is_full);
+        self.show_new();
         if !is_settled {
             return Ok(self.wait_for_commit());
         }
-        if self.state == State::Behind {
+        self.recover();
+        self.look_beyond(number, seam_ns)
+    }
+
+    /// All that fits is read, which is not all that is in view if it is full.
+    fn note_full(&mut self, wish: &Wish, is_full: bool) {
+        let full = is_full.then(|| Full { slots: wish.slots.clone(), span: wish.span });
+        if is_full && (self.state != State::Full || self.full != full) {
+            (self.state, self.full) = (State::Full, full);
+            self.show();
+        } else if !is_full && self.state == State::Full {
+            self.full = None;
             self.set_state(State::Reading);
         }
-        self.look_beyond(number, seam_ns)
     }
 
     /// The past is about the wished symbols, or about more.
@@ -234,75 +276,20 @@ impl Reading {
         drop(book);
         let names = symbols.iter().enumerate();
         self.lanes = names.map(|(lane, symbol)| (CompactString::from(symbol.as_str()), lane)).collect();
-        (self.past, self.symbols) = (Past::new(slots), symbols);
-        (self.settled, self.coming) = (None, None);
-    }
-
-    /// Sees to it that the store is known to have all that came up to a moment, as late as is needed. Whether it is.
-    fn settle(&mut self, wish: &Wish) -> bool {
-        if self.coming.is_none() && self.needs_later(wish) {
-            self.coming = self.moment();
+        let (past, settled) = (std::mem::replace(&mut self.past, Past::new(slots)), self.settled.take());
+        if self.replaced.is_none() && past.covered().is_some() {
+            self.replaced = Some((past, settled.map(|settled| settled.marks).unwrap_or_default()));
         }
-        let Some(coming) = &mut self.coming else { return self.settled.is_some() };
-        let Some(keeping) = self.shared.keeping() else { return false };
-        if coming.ticket.is_none() {
-            // What is in the book is handed over a little later.
-            let handed = keeping.handed();
-            coming.ticket = Some(handed.ticket).filter(|_| handed.ticks >= coming.received);
-        }
-        if !coming.ticket.is_some_and(|ticket| keeping.is_settled(ticket)) {
-            return false;
-        }
-        let Some(moment) = self.coming.take() else { return false };
-        if let Some(since_ns) = moment.since_ns {
-            self.past.drop_from(since_ns);
-        }
-        self.settled = Some(moment);
-        true
+        (self.symbols, self.coming) = (symbols, None);
     }
 
-    /// Whether what is known to be in the store does not do for the wish.
-    fn needs_later(&self, wish: &Wish) -> bool {
-        let Some(settled) = &self.settled else { return true };
-        let book = self.shared.book();
-        let is_short = seam(&book, &wish.slots).is_some_and(|(seam_ns, margin_ns)| {
-            wish.span.end > settled.newest_ns && seam_ns.saturating_add(margin_ns) > settled.newest_ns.saturating_add(1)
-        });
-        is_short || self.since(&book).zip(self.past.covered()).is_some_and(|(since_ns, covered)| since_ns < covered.end)
-    }
-
-    /// How far back that reaches which came since the settled moment.
-    fn since(&self, book: &Book) -> Option<i64> {
-        let marks = &self.settled.as_ref()?.marks;
-        let series = self.past.slots().iter().zip(marks).filter_map(|(slot, mark)| Some((book.get(*slot)?.1, mark)));
-        series.filter_map(|(series, mark)| series.earliest_since(mark)).min()
-    }
-
-    fn moment(&self) -> Option<Moment> {
-        let book = self.shared.book();
-        let all = || self.past.slots().iter().filter_map(|slot| Some(book.get(*slot)?.1));
-        let newest_ns = book.newest_ns()?;
-        let marks = all().map(Series::mark).collect();
-        // What the store has to do with: not what came from it, nor what was shown while nobody knew where it ends.
-        let others = [self.shared.restored(), self.shared.unkept()].map(|count| count.load(Ordering::Relaxed));
-        let received = book.counters().received.saturating_sub(others.iter().sum());
-        Some(Moment { at: Instant::now(), received, ticket: None, marks, newest_ns, since_ns: self.since(&book) })
-    }
-
-    fn wait_for_commit(&mut self) -> Next {
-        if self.coming.as_ref().is_some_and(|coming| coming.at.elapsed() >= BEHIND_AFTER) {
-            self.set_state(State::Behind);
-        }
-        Next::After(COMMIT_POLL)
-    }
-
-    /// Reads the next stretch that the wish needs, as far as `reach_ns`; whether there was one.
-    fn read_next(&mut self, wish: &Wish, reach_ns: i64) -> Result<bool, KeepError> {
+    /// Reads the next stretch that the wish needs; whether there was one. It is full where what is in view does not fit.
+    fn read_next(&mut self, wish: &Wish, reach: Reach, is_full: &mut bool) -> Result<bool, KeepError> {
         let (view, width_ns) = (wish.span, wish.span.len_ns());
         let oldest_ns = self.oldest_ns.unwrap_or(i64::MIN);
-        let view_end = view.end.min(reach_ns);
-        let (start, end) =
-            (view.start.saturating_sub(width_ns).max(oldest_ns), view.end.saturating_add(width_ns).min(reach_ns));
+        let (view_start, view_end) = (view.start.max(oldest_ns), view.end.min(reach.most_ns));
+        let (start, ahead_ns) = (view.start.saturating_sub(width_ns).max(oldest_ns), view.end.saturating_add(width_ns));
+        let end = ahead_ns.min(reach.most_ns);
         if end <= start {
             return Ok(false);
         }
@@ -321,62 +308,70 @@ impl Reading {
                 return self.read_before(begin, start, end);
             }
         };
-        if covered.end < view_end {
-            self.read_behind(covered.end, view_end)
-        } else if covered.start > view.start.max(start) {
-            self.read_before(covered.start, view.start.max(start), end)
-        } else if covered.start > start {
-            self.read_before(covered.start, start, end)
-        } else if covered.end < end {
-            self.read_behind(covered.end, end)
-        } else {
-            Ok(false)
+        if covered.end < view.end.min(reach.enough_ns) {
+            return self.read_behind(covered.end, view_end, i64::MAX);
         }
+        if covered.start > view_start {
+            *is_full = !self.read_before(covered.start, view_start, end)?;
+            return Ok(!*is_full);
+        }
+        self.show_new();
+        if covered.start > start && self.read_before(covered.start, start, end)? {
+            return Ok(true);
+        }
+        let is_short = covered.end < ahead_ns.min(reach.enough_ns);
+        Ok(is_short && self.read_behind(covered.end, end, view.start)?)
     }
 
-    /// Reads a stretch that ends at `to_ns` and begins at `least_ns` at the earliest. What begins at `end_ns` or later
-    /// is not wished and gives way.
+    /// Reads a stretch that ends at `to_ns` and begins at `least_ns` at the earliest, if there is room for it. What
+    /// begins at `end_ns` or later is not wished and gives way.
     fn read_before(&mut self, to_ns: i64, least_ns: i64, end_ns: i64) -> Result<bool, KeepError> {
         let drop_unwanted =
             |past: &mut Past| past.ends().is_some_and(|(_, last)| last.span().start >= end_ns) && past.drop_last();
         if !self.make_room(drop_unwanted) {
-            self.set_state(State::Full);
             return Ok(false);
         }
         let from_ns = to_ns.saturating_sub(self.step_ns).max(least_ns);
-        let (mut pages, mut ticks, mut at_ns) = (VecDeque::new(), 0, from_ns);
-        while at_ns < to_ns {
-            let Some(page) = self.read_page(at_ns, to_ns)? else { return Ok(true) };
-            at_ns = page.span().end;
-            ticks += page.ticks();
-            pages.push_back(page);
-            while self.past.ticks() + ticks > PAST_TICKS_MAX && pages.len() > 1 {
-                ticks -= pages.pop_front().map_or(0, |page: Page| page.ticks());
-            }
+        let Some(page) = self.read_page(from_ns, to_ns)? else { return Ok(true) };
+        if page.span().end < to_ns {
+            // Too much at once: what is next to the past comes first. A single instant is always read as a whole.
+            let (asked_ns, read_ns) = (to_ns.saturating_sub(from_ns), page.span().end.saturating_sub(from_ns));
+            self.step_ns = (asked_ns / 2).min(read_ns).max(1);
+            return Ok(true);
         }
-        self.adapt(ticks);
-        pages.into_iter().rev().for_each(|page| self.past.prepend(page));
+        self.adapt(page.ticks());
+        self.past.prepend(page);
         if self.oldest_ns.is_some_and(|oldest_ns| self.past.covered().is_some_and(|it| it.start <= oldest_ns)) {
             self.past.begin_there();
         }
-        self.state = State::Reading;
-        self.show();
+        self.show_more();
         Ok(true)
     }
 
-    /// Reads a stretch that begins at `from_ns` and ends at `most_ns` at the latest.
-    fn read_behind(&mut self, from_ns: i64, most_ns: i64) -> Result<bool, KeepError> {
-        // What is newer is worth more.
-        self.make_room(Past::drop_first);
+    /// Reads a stretch that begins at `from_ns` and ends at `most_ns` at the latest, if there is room for it. Pages
+    /// that end at `until_ns` or earlier give way: what is newer is worth more.
+    fn read_behind(&mut self, from_ns: i64, most_ns: i64, until_ns: i64) -> Result<bool, KeepError> {
+        let drop_unwanted =
+            |past: &mut Past| past.ends().is_some_and(|(first, _)| first.span().end <= until_ns) && past.drop_first();
+        if !self.make_room(drop_unwanted) {
+            return Ok(false);
+        }
         let to_ns = from_ns.saturating_add(self.step_ns).min(most_ns);
         let Some(page) = self.read_page(from_ns, to_ns)? else { return Ok(true) };
         if page.span().end == to_ns {
             self.adapt(page.ticks());
         }
         self.past.append(page, PAGE_TICKS);
-        self.state = State::Reading;
-        self.show();
+        self.show_more();
         Ok(true)
+    }
+
+    /// Something was read. Whether all fits shows later.
+    fn show_more(&mut self) {
+        if self.state != State::Full {
+            self.state = State::Reading;
+        }
+        self.show();
     }
 
     /// Lets go of pages until there is room for another; whether there is.
@@ -435,25 +430,34 @@ impl Reading {
         Ok(Some(page.until(end_ns)))
     }
 
-    /// Looks up what stands next to the past, symbol by symbol.
+    /// Looks up what stands next to the past, symbol by symbol. What was found stays where another wish comes.
     fn look_beyond(&mut self, number: u64, seam_ns: i64) -> Result<Next, KeepError> {
         let Some(covered) = self.past.covered() else { return Ok(Next::Done) };
-        let (knows_before, knows_after) = self.past.knows_beyond();
         let has_hole = covered.end < seam_ns;
-        if knows_before && (knows_after || !has_hole) {
+        let is_wanted = |lane: &usize| {
+            let (knows_before, knows_after) = self.past.knows_beyond(*lane);
+            !knows_before || (has_hole && !knows_after)
+        };
+        let lanes: Vec<usize> = (0..self.symbols.len()).filter(is_wanted).collect();
+        if lanes.is_empty() {
             return Ok(Next::Done);
         }
         let Some(reader) = &mut self.reader else { return Ok(Next::On) };
         let as_tick =
             |tick: Option<KeptTick>| tick.map(|KeptTick { time_ns, price, size, .. }| TickRef { time_ns, price, size });
-        for (lane, symbol) in self.symbols.iter().enumerate() {
-            if self.history.wished().is_none_or(|(latest, _)| latest != number) {
-                return Ok(Next::On);
+        let symbols: Vec<&Symbol> = lanes.iter().filter_map(|lane| self.symbols.get(*lane)).collect();
+        let (before_ns, from_ns) = ((covered.start != i64::MIN).then_some(covered.start), Some(covered.end));
+        let (past, history) = (&mut self.past, &self.history);
+        let mut left = lanes.iter();
+        reader.neighbours(&symbols, before_ns, from_ns.filter(|_| has_hole), &mut |before, after| {
+            if let Some(lane) = left.next() {
+                past.note_beyond(*lane, as_tick(before), as_tick(after));
             }
-            let before =
-                if covered.start == i64::MIN { None } else { as_tick(reader.latest_before(symbol, covered.start)?) };
-            let after = if has_hole { as_tick(reader.earliest_from(symbol, covered.end)?) } else { None };
-            self.past.note_beyond(lane, before, after);
+            let is_same = history.wished().is_some_and(|(latest, _)| latest == number);
+            if is_same { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        if left.len() > 0 {
+            return Ok(Next::On);
         }
         debug!(ticks = self.past.ticks(), bytes = self.past.bytes(), "the past is read");
         self.show();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::consumer::keeping::Keeping;
+use crate::consumer::keeping::{self, Keeping};
 use crate::model::{Price, TickView, Timestamp};
 use crate::series::{BookConfig, ColumnCache, Tape};
 use crate::store::keep::{KeepConfig, KeptTick};
@@ -134,6 +134,8 @@ fn what_memory_gave_up_comes_back_to_the_sample_also_while_it_gives_up_more() {
 #[test]
 fn a_memory_that_has_all_asks_for_nothing() {
     let mut rig = Rig::new(100_000);
+    // Nothing is there, and B comes long after A.
+    keeping::restore(&url(rig.folder.path()), 100_000, true, &rig.shared).unwrap();
     let _historian = rig.historian();
     rig.feed(1_000);
     let span = TimeSpan { start: START_NS - 1_000 * STEP_NS, end: rig.now_ns() };
@@ -141,13 +143,13 @@ fn a_memory_that_has_all_asks_for_nothing() {
     let history = rig.shared.history().unwrap();
     let begun = Instant::now();
     while history.recalled().oldest_ns.is_none() {
-        history.wish(history.recalled().need(&rig.shared.book(), &[0], span, true));
+        history.wish(history.recalled().need(&rig.shared.book(), &[0, 1], span, true));
         assert!(begun.elapsed() < LIMIT);
         thread::sleep(Duration::from_millis(5));
     }
     let recalled = history.recalled();
-    assert_eq!(recalled.need(&rig.shared.book(), &[0], span, true), Need::Nothing);
-    assert_eq!((recalled.past.ticks(), recalled.unknown(&rig.shared.book(), &[0], span)), (0, Vec::new()));
+    assert_eq!(recalled.need(&rig.shared.book(), &[0, 1], span, true), Need::Nothing);
+    assert_eq!((recalled.past.ticks(), recalled.unknown(&rig.shared.book(), &[0, 1], span)), (0, Vec::new()));
 }
 
 #[test]
@@ -174,4 +176,59 @@ fn a_store_that_cannot_be_read_is_said_to_be_so_and_holds_nobody_up() {
     }
     drop(historian);
     assert!(history.wished().is_none());
+}
+
+#[test]
+fn a_memory_that_gives_up_tick_by_tick_does_not_have_the_store_read_each_time() {
+    let mut rig = Rig::new(500);
+    let _historian = rig.historian();
+    rig.feed(10_000);
+    let span = |rig: &Rig| TimeSpan { start: rig.now_ns() - 4_000 * STEP_NS, end: rig.now_ns() };
+    rig.look(span(&rig), true);
+    let history = Arc::clone(rig.shared.history().unwrap());
+    let before = history.recalled().number;
+    for _ in 0..60 {
+        rig.feed(1);
+        history.wish(history.recalled().need(&rig.shared.book(), &[0, 1], span(&rig), true));
+        thread::sleep(Duration::from_millis(5));
+    }
+    let read = history.recalled().number - before;
+    assert!(read < 30, "{read} times");
+    rig.look(span(&rig), true);
+}
+
+#[test]
+fn what_is_known_of_some_symbols_stays_where_others_are_not_read() {
+    let mut rig = Rig::new(500);
+    rig.feed(2_000);
+    let book = rig.shared.book();
+    let seams: Vec<i64> = (0..2).map(|slot| book.get(slot).unwrap().1.whole_from_ns().unwrap()).collect();
+    let mut past = Past::new(vec![0]);
+    let at = |share: i64| START_NS + (seams[0] - START_NS) * share / 4;
+    past.append(crate::series::Page::new(at(1), 1).until(at(2)), 0);
+    let recalled = Recalled { past, oldest_ns: Some(START_NS), ..Recalled::default() };
+    let span = TimeSpan { start: START_NS, end: rig.now_ns() };
+    assert_eq!(recalled.unknown(&book, &[0], span), [(at(0), at(1)), (at(2), at(4))]);
+    assert_eq!(recalled.unknown(&book, &[1], span), [(START_NS, seams[1])]);
+    assert_eq!(recalled.unknown(&book, &[0, 1], span), [(at(0), at(1)), (at(2), at(4))], "B's is part of A's");
+}
+
+#[test]
+fn a_view_that_is_too_much_is_asked_for_again_when_it_is_another_one() {
+    let mut rig = Rig::new(500);
+    rig.feed(2_000);
+    let book = rig.shared.book();
+    let seam_ns = seam(&book, &[0]).unwrap().0;
+    let mut past = Past::new(vec![0]);
+    past.append(crate::series::Page::new(seam_ns - 100, 1).until(seam_ns + 100), 0);
+    let span = TimeSpan { start: START_NS, end: rig.now_ns() };
+    let full = Some(Full { slots: vec![0], span });
+    let recalled = Recalled { past, oldest_ns: Some(START_NS), state: State::Full, full, ..Recalled::default() };
+    let need = |slots: &[usize], span: TimeSpan| recalled.need(&book, slots, span, true);
+    let moved = |ns: i64| TimeSpan { start: span.start + ns, end: span.end + ns };
+    assert_eq!(need(&[0], span), Need::NoMore);
+    assert_eq!(need(&[0], moved(span.len_ns() / 9)), Need::NoMore, "it follows");
+    assert!(matches!(need(&[0], moved(span.len_ns() / 3)), Need::Read(_)));
+    assert!(matches!(need(&[0], TimeSpan { end: span.start + span.len_ns() / 2, ..span }), Need::Read(_)), "zoomed");
+    assert!(matches!(need(&[0, 1], span), Need::Read(_)));
 }

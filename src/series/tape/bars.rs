@@ -85,7 +85,8 @@ impl Tape<'_> {
 
     /// As [`Series::tick_bars`] over all that is known, counted from the first tick that memory ever kept, and
     /// backwards before that: a bar has the same ticks whether memory still keeps them or they were read back. Where
-    /// something between is not known, what is before is counted backwards from there.
+    /// something between is not known, what is before is counted backwards from there. A tick that came too late for
+    /// memory and was read back moves those before it by one place.
     pub fn tick_bars(&self, ticks: u32, span: TimeSpan, until_ns: i64, bars_max: usize, out: &mut Vec<Candle>) {
         let known = match self.past {
             Some(known) if !self.begins_behind_seam(&known, ticks, span) => known,
@@ -94,7 +95,8 @@ impl Tape<'_> {
         out.clear();
         let parts: Vec<Part<'_>> = self.parts(i64::MIN, i64::MAX).collect();
         let (read, live): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| !std::ptr::eq(part.series, self.live));
-        let live_end = live.first().map_or(0, |part| part.series.ordinal(part.to) as i64);
+        // Also where none of memory's ticks counts, because all are as old as one that is gone.
+        let live_end = (self.live.evicted() + self.live.len() as u64) as i64;
         let asked = Asked { ticks: i64::from(ticks.max(1)), span, until_ns, is_first: known.covered.start == i64::MIN };
         if known.has_hole() {
             asked.bars(&read, 0, out);

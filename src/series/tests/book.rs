@@ -316,3 +316,46 @@ fn one_of_several_readers_misses_nothing_that_another_one_has() {
     }
     assert_eq!((book.counters().lost, book.gaps().count()), (0, 0));
 }
+
+#[test]
+fn while_the_past_comes_memory_is_whole_from_what_came_by_itself_and_then_from_the_past() {
+    let mut book = book(&[], 10, EVERYTHING);
+    let restore = |book: &mut Book, name: &str, time_ns: i64| {
+        let tick = tick(name, time_ns);
+        book.restore_view(&tick.view(), tick.timestamp, false)
+    };
+    let whole = |book: &Book, name: &str| book.get(book.id(name).unwrap().index()).unwrap().1.whole_from_ns();
+    let since = |book: &Book, mark: &crate::series::Mark| book.get(0).unwrap().1.earliest_since(mark);
+    append(&mut book, &tick("A", 1_000));
+    let mark = book.get(0).unwrap().1.mark();
+    assert_eq!(restore(&mut book, "A", 100), Appended::Reordered);
+    restore(&mut book, "B", 110);
+    restore(&mut book, "A", 200);
+    assert_eq!((whole(&book, "A"), since(&book, &mark)), (Some(1_000), None));
+    append(&mut book, &tick("B", 1_001));
+    append(&mut book, &tick("C", 1_002));
+    restore(&mut book, "B", 210);
+    assert_eq!((whole(&book, "B"), whole(&book, "C")), (Some(1_001), Some(1_002)));
+    append(&mut book, &tick("A", 1_003));
+    assert_eq!(since(&book, &mark), Some(1_003));
+    book.end_restoring(|name| name != "A", true);
+    append(&mut book, &tick("D", 2_000));
+    let all = ["A", "B", "C", "D"].map(|name| whole(&book, name));
+    assert_eq!(all, [Some(100), Some(i64::MIN), Some(i64::MIN), Some(i64::MIN)]);
+    // With `later` unset, nothing is known of who comes.
+    book.end_restoring(|_| false, false);
+    append(&mut book, &tick("E", 3_000));
+    assert_eq!(whole(&book, "E"), Some(3_000));
+}
+
+#[test]
+fn memory_that_had_everything_begins_behind_what_it_gave_up() {
+    let mut book = book(&[], 10, History { ticks_max: 2, age_ns_max: None });
+    book.end_restoring(|_| true, true);
+    for time_ns in [10, 20] {
+        append(&mut book, &tick("A", time_ns));
+    }
+    assert_eq!(book.get(0).unwrap().1.whole_from_ns(), Some(i64::MIN));
+    append(&mut book, &tick("A", 30));
+    assert_eq!(book.get(0).unwrap().1.whole_from_ns(), Some(11));
+}

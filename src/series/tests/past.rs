@@ -335,3 +335,67 @@ fn what_came_since_is_told_by_its_earliest_time() {
     push(&mut series, tick(5));
     assert_eq!((series.too_late(), series.earliest_since(&mark)), (1, Some(5)), "also what is not kept");
 }
+
+#[test]
+fn what_came_since_a_symbol_fell_silent_reaches_no_further_back_than_that() {
+    let mut series = Series::new(History { ticks_max: usize::MAX, age_ns_max: Some(100) });
+    let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
+    push(&mut series, tick(10));
+    let mark = series.mark();
+    series.expire(5_000);
+    push(&mut series, tick(5_000));
+    assert_eq!((series.len(), series.earliest_since(&mark)), (1, Some(5_000)));
+    push(&mut series, tick(5_101));
+    assert_eq!((series.len(), series.earliest_since(&mark)), (1, Some(10)), "of what is gone nothing is known");
+    let mark = series.mark();
+    series.expire(9_000);
+    push(&mut series, tick(4_000));
+    assert_eq!(series.earliest_since(&mark), Some(4_000), "late, while nothing is kept");
+}
+
+#[test]
+fn memory_is_whole_behind_what_is_gone_whether_or_not_a_tick_stands_there() {
+    let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
+    let mut aging = Series::new(History { ticks_max: usize::MAX, age_ns_max: Some(100) });
+    for ns in [10, 900] {
+        push(&mut aging, tick(ns));
+    }
+    assert_eq!((aging.oldest_ns(), aging.whole_from_ns()), (Some(900), Some(800)));
+    let mut full = Series::new(History { ticks_max: 2, age_ns_max: None });
+    for ns in [10, 50, 90] {
+        push(&mut full, tick(ns));
+    }
+    assert_eq!(full.whole_from_ns(), Some(11));
+    push(&mut full, tick(30));
+    assert_eq!((full.too_late(), full.whole_from_ns()), (1, Some(31)), "what came too late is somewhere else");
+}
+
+/// All that memory keeps is as old as what it gave up last: it begins behind its last tick, and its bars are counted
+/// all the same.
+#[test]
+fn bars_of_ticks_keep_their_places_where_no_tick_of_memory_counts() {
+    let mut rig = Rig::new(History { ticks_max: 3, age_ns_max: None });
+    for n in 0..25 {
+        rig.push(TickRef { time_ns: n.min(20), price: n as f64, size: Some(1.0) });
+    }
+    assert_eq!(rig.live.whole_from_ns(), Some(21));
+    rig.read_until(21, 8);
+    assert_same_tick_bars(rig.tape(), &rig.store.all, TimeSpan { start: -5, end: 30 }, i64::MAX);
+    assert_same_tick_bars(rig.tape(), &rig.store.all, TimeSpan { start: 3, end: 18 }, 14);
+}
+
+/// A tick that came too late is in the store alone. The bars before it are counted as if memory had it, those of
+/// memory as if it had never come.
+#[test]
+fn a_tick_that_came_too_late_moves_the_bars_before_it_by_one_place() {
+    let mut rig = Rig::new(History { ticks_max: 10, age_ns_max: None });
+    let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
+    (0..30).for_each(|n| rig.push(tick(n * 10)));
+    rig.push(tick(155));
+    assert_eq!(rig.live.too_late(), 1);
+    rig.read_until(rig.live.whole_from_ns().unwrap(), 1_000);
+    let mut bars = Vec::new();
+    rig.tape().tick_bars(7, TimeSpan { start: 0, end: 300 }, i64::MAX, 200, &mut bars);
+    let found: Vec<(i64, u64)> = bars.iter().map(|bar| (bar.start_ns, bar.count)).collect();
+    assert_eq!(found, [(0, 1), (10, 7), (80, 7), (150, 7), (210, 7), (280, 2)]);
+}

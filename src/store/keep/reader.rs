@@ -1,11 +1,12 @@
 //! Reading back: ticks in order of time, block by block, from either kind of store.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
 
 use compact_str::CompactString;
+use foldhash::fast::RandomState;
 
 use crate::model::Symbol;
 
@@ -118,7 +119,8 @@ impl StoreReader {
         limit: Option<u64>,
         visit: &mut impl FnMut(&KeptTick),
     ) -> Result<u64, KeepError> {
-        let is_wanted = |name: &str| symbols.is_empty() || symbols.iter().any(|it| it.as_str() == name);
+        let names: HashSet<&str, RandomState> = symbols.iter().map(Symbol::as_str).collect();
+        let is_wanted = |name: &str| names.is_empty() || names.contains(name);
         let lanes = self.lanes(is_wanted, from_ns)?;
         self.merge(lanes, to_ns, limit, &mut never_ending(visit))
     }
@@ -154,28 +156,68 @@ impl StoreReader {
         self.merge(lanes, i64::MAX, None, &mut never_ending(visit))
     }
 
+    /// The time of the oldest tick of these symbols, in nanoseconds; `None` where there is none. One look a symbol.
+    pub fn oldest_of(&mut self, symbols: &[Symbol]) -> Result<Option<i64>, KeepError> {
+        let known = self.numbers()?;
+        let mut oldest_ns: Option<i64> = None;
+        for symbol in symbols {
+            let Some(id) = known.get(symbol.as_str()) else { continue };
+            let first_ns = self.block((*id, symbol.as_str()), 0, i64::MAX, 1)?.first().map(|row| row.tick.time_ns);
+            oldest_ns = first_ns.into_iter().chain(oldest_ns).min();
+        }
+        Ok(oldest_ns)
+    }
+
     /// The latest tick of a symbol before an instant, outliers left out. A search by halves: some sixty looks at most.
     pub fn latest_before(&mut self, symbol: &Symbol, before_ns: i64) -> Result<Option<KeptTick>, KeepError> {
-        let Some((id, name)) = self.known()?.into_iter().find(|(_, name)| symbol.as_str() == *name) else {
-            return Ok(None);
-        };
-        let store = self.store.clone();
-        let mut block = |from_ns: i64, to_ns: i64, limit: usize| {
-            let read = self.source.block((id, &name), from_ns, to_ns, limit);
-            read.map_err(|cause| KeepError::Read { store: store.clone(), cause })
-        };
+        let id = self.numbers()?.get(symbol.as_str()).copied();
+        id.map_or(Ok(None), |id| self.latest((id, symbol.as_str()), before_ns))
+    }
+
+    /// The earliest tick of a symbol from an instant on, outliers left out.
+    pub fn earliest_from(&mut self, symbol: &Symbol, from_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+        let id = self.numbers()?.get(symbol.as_str()).copied();
+        id.map_or(Ok(None), |id| self.earliest((id, symbol.as_str()), from_ns))
+    }
+
+    /// Gives out, symbol by symbol, the [latest tick before](Self::latest_before) one instant
+    /// and the [earliest from](Self::earliest_from) another one on, or none where that is not asked, until `visit`
+    /// breaks off.
+    pub fn neighbours(
+        &mut self,
+        symbols: &[&Symbol],
+        before_ns: Option<i64>,
+        from_ns: Option<i64>,
+        visit: &mut impl FnMut(Option<KeptTick>, Option<KeptTick>) -> ControlFlow<()>,
+    ) -> Result<(), KeepError> {
+        let known = self.numbers()?;
+        for symbol in symbols {
+            let (mut before, mut after) = (None, None);
+            if let Some(id) = known.get(symbol.as_str()) {
+                let symbol = (*id, symbol.as_str());
+                before = before_ns.map_or(Ok(None), |before_ns| self.latest(symbol, before_ns))?;
+                after = from_ns.map_or(Ok(None), |from_ns| self.earliest(symbol, from_ns))?;
+            }
+            if visit(before, after).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn latest(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<KeptTick>, KeepError> {
         let mut end_ns = before_ns;
         while let Some(mut high) = end_ns.checked_sub(1) {
             // Rows have no time below zero.
-            let Some(mut low) = block(0, high, 1)?.first().map(|row| row.tick.time_ns) else { break };
+            let Some(mut low) = self.block(symbol, 0, high, 1)?.first().map(|row| row.tick.time_ns) else { break };
             while low < high {
                 let middle = high - (high - low) / 2;
-                match block(middle, high, 1)?.first() {
+                match self.block(symbol, middle, high, 1)?.first() {
                     Some(row) => low = row.tick.time_ns,
                     None => high = middle - 1,
                 }
             }
-            if let Some(tick) = last_of(block(low, low, usize::MAX)?) {
+            if let Some(tick) = last_of(self.block(symbol, low, low, usize::MAX)?) {
                 return Ok(Some(tick));
             }
             end_ns = low;
@@ -183,8 +225,7 @@ impl StoreReader {
         Ok(None)
     }
 
-    /// The earliest tick of a symbol from an instant on, outliers left out.
-    pub fn earliest_from(&mut self, symbol: &Symbol, from_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+    fn earliest(&mut self, (id, name): (i32, &str), from_ns: i64) -> Result<Option<KeptTick>, KeepError> {
         let mut next_ns = Some(from_ns);
         while let Some(from_ns) = next_ns {
             let (mut found, mut last_ns) = (None, None);
@@ -194,13 +235,24 @@ impl StoreReader {
                     found = Some(tick.clone());
                 }
             };
-            self.read(std::slice::from_ref(symbol), from_ns, i64::MAX, Some(BLOCK_ROWS.0 as u64), &mut visit)?;
+            let lanes = vec![lane(id, name.into(), from_ns)];
+            self.merge(lanes, i64::MAX, Some(BLOCK_ROWS.0 as u64), &mut never_ending(&mut visit))?;
             if found.is_some() {
                 return Ok(found);
             }
             next_ns = last_ns.and_then(|last_ns| last_ns.checked_add(1));
         }
         Ok(None)
+    }
+
+    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<Read>, KeepError> {
+        let read = self.source.block(symbol, from_ns, to_ns, limit);
+        read.map_err(|cause| KeepError::Read { store: self.store.clone(), cause })
+    }
+
+    /// The symbols' numbers by their names.
+    fn numbers(&mut self) -> Result<HashMap<CompactString, i32, RandomState>, KeepError> {
+        Ok(self.known()?.into_iter().map(|(id, name)| (name, id)).collect())
     }
 
     fn known(&mut self) -> Result<Vec<(i32, CompactString)>, KeepError> {
