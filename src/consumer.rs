@@ -175,8 +175,9 @@ pub fn run(
     let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
-    drop(historian);
+    historian.iter().for_each(Historian::end);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
+    drop(historian);
     if let Some(keeping) = shared.keeping() {
         let of_stream = config.stream.is_some();
         let status = keeping.close(if of_stream { END_TIMEOUT } else { COMMIT_TIMEOUT }, of_stream);

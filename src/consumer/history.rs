@@ -134,7 +134,9 @@ impl History {
     }
 
     fn show(&self, recalled: Recalled) {
-        *lock(&self.recalled) = Arc::new(recalled);
+        let before = std::mem::replace(&mut *lock(&self.recalled), Arc::new(recalled));
+        // Millions of ticks may go with it: whoever draws does not wait for that.
+        drop(before);
     }
 
     /// The wish and its number; `None` at the end.
@@ -191,9 +193,16 @@ impl Historian {
     }
 }
 
+impl Historian {
+    /// It is time to end: nothing more is read. Does not wait.
+    pub(super) fn end(&self) {
+        self.history.end();
+    }
+}
+
 impl Drop for Historian {
     fn drop(&mut self) {
-        self.history.end();
+        self.end();
         let Some(thread) = self.thread.take() else { return };
         let begun = Instant::now();
         while !thread.is_finished() && begun.elapsed() < END_WAIT {
