@@ -49,8 +49,8 @@ pub enum DurationError {
     TooShort,
 }
 
-/// What the names of parameters hold whose values nobody is to see.
-const SECRET_NAMES: [&str; 3] = ["password", "passwd", "secret"];
+/// What the names of parameters hold whose values nobody is to see: password, passwd, the pass of a Redis socket.
+const SECRET_NAMES: [&str; 2] = ["pass", "secret"];
 
 /// `text` with user, password and such parameters cut out of whatever looks like a URL.
 fn redacted(text: &str) -> String {
@@ -307,6 +307,7 @@ mod tests {
                 "mongodb://h/d?tls=true&tlsCertificateKeyFilePassword=s3cret&x=%",
                 "mongodb://h/d?tls=true&tlsCertificateKeyFilePassword=***&x=%",
             ),
+            ("unix:///run/redis.sock?db=1&pass=s3cret", "unix:///run/redis.sock?db=1&pass=***"),
             ("http://h/?client_secret=s3cret&db_passwd=s3cret", "http://h/?client_secret=***&db_passwd=***"),
             ("http://h/?a=b?c=d&%\u{fc}=1", "http://h/?a=b?c=d&%\u{fc}=1"),
         ] {
