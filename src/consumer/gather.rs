@@ -212,7 +212,6 @@ pub(super) fn gather(
         shown.push(one);
     }
     step_by_bars(controls, &shown);
-    let (newest_ns, counters) = (book.newest_ns(), book.counters());
     let Plan { frame, drawn, page } = plan;
     let (need, unknown) = tapes.need_and_unknown(controls, &drawn, span);
     let oldest_ns = recalled.as_ref().and_then(|recalled| recalled.oldest_ns).into_iter().chain(oldest_ns).min();
@@ -224,13 +223,13 @@ pub(super) fn gather(
         interval,
         span,
         edge_ns,
-        newest_ns,
+        newest_ns: book.newest_ns(),
         oldest_ns,
         recalled,
         need,
         unknown,
         gaps,
-        counters,
+        counters: book.counters(),
     }
 }
 
