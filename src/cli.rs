@@ -49,25 +49,51 @@ pub enum DurationError {
     TooShort,
 }
 
-/// `text` with user and password cut out of whatever looks like a URL.
+/// What the names of parameters hold whose values nobody is to see: password, passwd, the pass of a Redis socket.
+const SECRET_NAMES: [&str; 2] = ["pass", "secret"];
+
+/// `text` with user, password and such parameters cut out of whatever looks like a URL.
 fn redacted(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        clean.push_str(before);
-        clean.push_str("://");
-        // A password may hold any character, so everything up to the line's last @ is taken for credentials.
-        let line_end = after.find('\n').unwrap_or(after.len());
-        rest = match after[..line_end].rfind('@') {
-            Some(at) => {
-                clean.push_str("***");
-                &after[at..]
-            }
-            None => after,
-        };
+    let lines: Vec<String> = text.split('\n').map(redacted_line).collect();
+    lines.join("\n")
+}
+
+fn redacted_line(line: &str) -> String {
+    let Some((before, rest)) = line.split_once("://") else { return line.to_owned() };
+    // A password may hold any character, so everything up to the line's last @ is taken for credentials.
+    let (hidden, mut shown) = rest.split_at(rest.rfind('@').unwrap_or(0));
+    let mut clean = format!("{before}://{}", if hidden.is_empty() { "" } else { "***" });
+    let last_hidden = hidden.split_once('?').and_then(|(_, query)| query.rsplit('&').next());
+    let is_cut = last_hidden.and_then(|pair| pair.split_once('=')).is_some_and(|(name, _)| is_secret(name));
+    if is_cut {
+        // That @ was one of a secret value, which goes on behind it.
+        clean.push_str("@***");
+        shown = shown.find('&').map_or("", |end| &shown[end..]);
     }
-    clean.push_str(rest);
+    let query_at = shown.find(if is_cut { '&' } else { '?' }).unwrap_or(shown.len());
+    clean.push_str(&shown[..query_at]);
+    for pair in shown[query_at..].split_inclusive('&') {
+        match pair.split_once('=') {
+            Some((name, value)) if is_secret(name) => {
+                clean.push_str(name);
+                clean.push_str(if value.ends_with('&') { "=***&" } else { "=***" });
+            }
+            _ => clean.push_str(pair),
+        }
+    }
     clean
+}
+
+/// Whether the value of a parameter of that name is a secret. `%70` and the like may stand for letters.
+fn is_secret(name: &str) -> bool {
+    let mut plain = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        let code = rest.strip_prefix('%').and_then(|rest| u8::from_str_radix(rest.get(..2)?, 16).ok());
+        plain.push(code.map_or(first, char::from).to_ascii_lowercase());
+        rest = &rest[if code.is_some() { 3 } else { first.len_utf8() }..];
+    }
+    SECRET_NAMES.iter().any(|secret| plain.contains(secret))
 }
 
 /// Where settings come from, and a look at them.
@@ -271,6 +297,19 @@ mod tests {
             ),
             ("redis://h:1 and\na://:x@b", "redis://h:1 and\na://***@b"),
             ("redis://u:a://b@h", "redis://***@h"),
+            ("postgres://me:pw@h/d?sslmode=require&password=s3cret", "postgres://***@h/d?sslmode=require&password=***"),
+            ("postgres://h/d?user=me&password=s3cret", "postgres://h/d?user=me&password=***"),
+            ("postgres://h/d?PassWord=s3cret&user=me\nx", "postgres://h/d?PassWord=***&user=me\nx"),
+            ("postgres://h/d?%70ass%77ord=s3?cret&user=me", "postgres://h/d?%70ass%77ord=***&user=me"),
+            ("postgres://h/d?password=s3@cret&user=me", "postgres://***@***&user=me"),
+            ("postgres://h/d?password=s3@cret", "postgres://***@***"),
+            (
+                "mongodb://h/d?tls=true&tlsCertificateKeyFilePassword=s3cret&x=%",
+                "mongodb://h/d?tls=true&tlsCertificateKeyFilePassword=***&x=%",
+            ),
+            ("unix:///run/redis.sock?db=1&pass=s3cret", "unix:///run/redis.sock?db=1&pass=***"),
+            ("http://h/?client_secret=s3cret&db_passwd=s3cret", "http://h/?client_secret=***&db_passwd=***"),
+            ("http://h/?a=b?c=d&%\u{fc}=1", "http://h/?a=b?c=d&%\u{fc}=1"),
         ] {
             assert_eq!(redacted(text), clean);
         }

@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::model::{StreamId, display_safe};
-pub use table::{PARQUET_MAGIC, TableError, TickTable};
+pub use table::{PARQUET_MAGIC, TableError, TickTable, silence_caught_panics};
 pub use whole::WholeFile;
 
 /// Whether this build reads and writes Parquet.

@@ -105,6 +105,29 @@ fn every_flag_of_both_programs_has_its_variable() {
 }
 
 #[test]
+fn what_a_flag_needs_may_stand_elsewhere() {
+    let variables = |launch: Launch| launch.env("TICKSCOPE_STREAM", "s").env("TICKSCOPE_STORE", "sqlite:x");
+    let set = printed(variables(consumer()).args(["--group", "g", "--keep", "1d"]));
+    let of = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
+    assert_eq!((&set["stream"], &set["store"]), (&of("\"s\"", "environment"), &of("\"sqlite:x\"", "environment")));
+    assert_eq!((&set["group"], &set["keep"]), (&of("\"g\"", "command line"), &of("\"1d\"", "command line")));
+    // One that needs another: a member has a group, and a group a stream.
+    let home = home_with("[consumer]\nexport = \"x.csv\"\nstream = \"f\"\ngroup = \"g\"\n");
+    let set = printed(consumer().home(home.path()).env("TICKSCOPE_STREAM", "s").args(["--member", "m"]));
+    assert_eq!((&set["stream"], &set["group"]), (&of("\"s\"", "environment"), &of("\"g\"", "file")));
+
+    let span = ["--from", "1h", "--store", "sqlite:x"];
+    let home = home_with("[consumer]\nexport = \"x.csv\"\n");
+    let set = printed(consumer().home(home.path()).args(span));
+    assert_eq!((&set["export"], &set["from"]), (&of("\"x.csv\"", "file"), &of("\"1h\"", "command line")));
+    let named = home.path().join("config/tickscope/tickscope.toml");
+    let set = printed(consumer().args(span).args(["--config", named.to_str().unwrap()]));
+    assert_eq!(set["export"], of("\"x.csv\"", "file"));
+    let refused = consumer().args(["--from", "1h", "--print-config"]).run(LIMIT).expect_code(2);
+    assert!(refused.stderr.contains("--export"), "{refused:?}");
+}
+
+#[test]
 fn the_file_is_found_where_it_lives_and_by_name() {
     let home = home_with("[consumer]\ntheme = \"light\"\nsize = \"640x400\"\n[producer]\nrate = 5\n");
     let own = printed(consumer().home(home.path()).env("TICKSCOPE_SIZE", "800x600"));

@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use thiserror::Error;
 
@@ -117,10 +118,7 @@ impl Settings {
         let command = A::command();
         let (matches, settled) = match command.clone().try_get_matches_from(surroundings.args.iter()) {
             Ok(matches) => (matches, Vec::new()),
-            Err(error) => match lent(&command, &error, surroundings) {
-                Some((matches, setting)) => (matches, vec![setting]),
-                None => return Err(say(&error)),
-            },
+            Err(error) => lent(&command, &error, surroundings)?,
         };
         let mut settings = Self { command, program, given, matches, settled, notes: Vec::new() };
         settings.complete(surroundings).map_err(|error| refuse(&error))?;
@@ -129,7 +127,7 @@ impl Settings {
 
     fn complete(&mut self, surroundings: &Surroundings) -> Result<(), SettingsError> {
         self.adopt(self.of_environment(surroundings)?)?;
-        let named = self.matches.try_get_one::<std::path::PathBuf>("config").ok().flatten().cloned();
+        let named = self.matches.try_get_one::<PathBuf>("config").ok().flatten().cloned();
         let found = file::read(named.as_deref(), surroundings.config_dir.as_deref(), &self.command)?;
         let is_open = |setting: &Setting| !self.is_set(&setting.flag);
         self.adopt(found.into_iter().filter(is_open).collect())
@@ -224,7 +222,7 @@ impl Settings {
     fn of_environment(&self, surroundings: &Surroundings) -> Result<Vec<Setting>, SettingsError> {
         let mut found = Vec::new();
         for arg in self.command.get_arguments() {
-            let Some(flag) = arg.get_long().filter(|flag| !self.is_given(flag)) else { continue };
+            let Some(flag) = arg.get_long().filter(|flag| !self.is_set(flag)) else { continue };
             let name = variable(flag);
             let Some(value) = surroundings.variable(&name) else { continue };
             let refused = |why: &str| SettingsError::new(&format!("{name}: {why}"));
@@ -287,22 +285,67 @@ impl Settings {
     }
 }
 
-/// The variable without which the command line is not complete, as a password's place is the environment, and what clap
-/// makes of both.
-fn lent(command: &Command, error: &clap::Error, surroundings: &Surroundings) -> Option<(ArgMatches, Setting)> {
-    if error.kind() != ErrorKind::MissingRequiredArgument {
-        return None;
+/// The settings without which the command line is not complete, as a password's place is the environment, and what clap
+/// makes of all. One of them may need another.
+fn lent(
+    command: &Command,
+    error: &clap::Error,
+    surroundings: &Surroundings,
+) -> Result<(ArgMatches, Vec<Setting>), ExitCode> {
+    let mut wanted = missing(error);
+    if wanted.is_empty() {
+        return Err(say(error));
     }
-    let mut words = surroundings.args.iter().cloned();
-    let (program, given): (OsString, Vec<OsString>) = (words.next().unwrap_or_default(), words.collect());
-    command.get_arguments().find_map(|arg| {
-        let flag = arg.get_long()?;
+    let offered = offered(command, surroundings).map_err(|error| refuse(&error))?;
+    let mut words = surroundings.args.iter();
+    let (program, given): (_, Vec<&OsString>) = (words.next(), words.collect());
+    let mut settled: Vec<Setting> = Vec::new();
+    loop {
+        let is_open = |flag: &String| settled.iter().all(|setting| setting.flag != *flag);
+        let flags = wanted.iter().filter(|flag| is_open(flag));
+        let found: Vec<_> = flags.filter_map(|flag| offered.get(flag)).cloned().collect();
+        if found.is_empty() {
+            return Err(say(error));
+        }
+        settled.extend(found);
+        let added = settled.iter().flat_map(|setting| &setting.words);
+        let line = program.into_iter().chain(added).chain(given.iter().copied());
+        match command.clone().try_get_matches_from(line) {
+            Ok(matches) => return Ok((matches, settled)),
+            Err(error) => wanted = missing(&error),
+        }
+    }
+}
+
+/// The flags that clap misses.
+fn missing(error: &clap::Error) -> Vec<String> {
+    let named = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(named)) if error.kind() == ErrorKind::MissingRequiredArgument => named.as_slice(),
+        _ => &[],
+    };
+    // As `--flag <VALUE>`.
+    let end = |c: char| !c.is_ascii_lowercase() && c != '-';
+    let flags = named.iter().filter_map(|named| named.strip_prefix("--")?.split(end).next());
+    flags.map(str::to_owned).collect()
+}
+
+/// What the environment or else the file sets, by flag; of the command line only --config is looked at.
+fn offered(command: &Command, surroundings: &Surroundings) -> Result<BTreeMap<String, Setting>, SettingsError> {
+    let given = command.clone().ignore_errors(true).try_get_matches_from(surroundings.args.iter()).ok();
+    let named = given.and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
+    let named = named.or_else(|| surroundings.variable(&variable("config")).map(PathBuf::from));
+    let found = file::read(named.as_deref(), surroundings.config_dir.as_deref(), command)?;
+    let mut offered: BTreeMap<_, _> = found.into_iter().map(|setting| (setting.flag.clone(), setting)).collect();
+    for arg in command.get_arguments() {
+        let Some(flag) = arg.get_long() else { continue };
         let name = variable(flag);
-        let words = words_of_text(arg, flag, surroundings.variable(&name)?).ok()?;
-        let line = std::iter::once(&program).chain(&words).chain(&given);
-        let matches = command.clone().try_get_matches_from(line).ok()?;
-        Some((matches, Setting { flag: flag.to_owned(), origin: Origin::Environment, place: name, words }))
-    })
+        let words = surroundings.variable(&name).and_then(|value| words_of_text(arg, flag, value).ok());
+        if let Some(words) = words {
+            let setting = Setting { flag: flag.to_owned(), origin: Origin::Environment, place: name, words };
+            offered.insert(flag.to_owned(), setting);
+        }
+    }
+    Ok(offered)
 }
 
 /// `--flag=value`.

@@ -4,6 +4,9 @@
 //! arrival, with those behind the others that a filter took for slips of the finger. This is what a tape is, and what
 //! programs that join tables by time ask for.
 //!
+//! What memory has given up, and was read back from a store in order to be shown, is in it as well. What a picture marks
+//! as not read is not: whoever asked is told.
+//!
 //! The book is never copied and never held for long: each symbol's next few thousand ticks are taken under a lock of
 //! their own, and encoded and written outside of it, while the feed goes on. So the file is not the book at one
 //! instant: a tick that comes late is in it if its place was not yet written, and one that gives way to newer ticks is
@@ -16,16 +19,18 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::consumer::args::{Config, ExportFormat};
 use crate::consumer::controls::Until;
+use crate::consumer::history::Recalled;
 use crate::consumer::shared::Shared;
 use crate::model::{Symbol, display_safe};
 use crate::plot::Scene;
-use crate::series::{Book, Series, TickRef};
+use crate::series::{Book, Series, Tape, TickRef};
 use crate::store::{Origin, Row, StoreError, TickColumns, TickFile, TickFormat};
 use crate::view::TimeSpan;
 pub(super) use background::Background;
@@ -52,19 +57,33 @@ pub(super) fn in_view(scene: &Scene, until: Until) -> (Vec<usize>, TimeSpan) {
 pub(super) fn write_asked(config: &Config, shared: &Shared, scene: &Scene, until: Until) -> Result<(), StoreError> {
     let Some((path, format)) = &config.export else { return Ok(()) };
     let (symbols, span) = in_view(scene, until);
-    let count = write(shared, &symbols, span, path, *format)?;
-    info!("saved {count} ticks to {}", display_safe(&path.display().to_string()));
+    let saved = write(shared, &symbols, span, path, *format)?;
+    info!("saved {} ticks to {}", saved.rows, display_safe(&path.display().to_string()));
+    if !saved.is_whole {
+        warn!(
+            "older ticks in view had not been read from the store and are not in the file; --from and --to write them"
+        );
+    }
     Ok(())
 }
 
-/// Writes every tick that these symbols, by their places in the book, have within `span`; how many they are.
+/// What a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Saved {
+    /// How many ticks.
+    pub(super) rows: u64,
+    /// All that was in view; not so where a part had yet to be read from the store.
+    pub(super) is_whole: bool,
+}
+
+/// Writes every tick that these symbols, by their places in the book, have within `span`.
 pub(super) fn write(
     shared: &Shared,
     symbols: &[usize],
     span: TimeSpan,
     path: &Path,
     format: ExportFormat,
-) -> Result<u64, StoreError> {
+) -> Result<Saved, StoreError> {
     write_until(shared, symbols, span, path, format, &AtomicBool::new(false)).map(Option::unwrap_or_default)
 }
 
@@ -76,12 +95,16 @@ fn write_until(
     path: &Path,
     format: ExportFormat,
     stop: &AtomicBool,
-) -> Result<Option<u64>, StoreError> {
+) -> Result<Option<Saved>, StoreError> {
     let mut file = TickFile::create(path, format.into(), TickColumns::Bare)?;
-    let at_once = (WAITING_TICKS / symbols.len().max(1)).clamp(AT_ONCE_MIN, AT_ONCE_MAX);
+    // Two lanes a symbol.
+    let at_once = (WAITING_TICKS / symbols.len().max(1) / 2).clamp(AT_ONCE_MIN, AT_ONCE_MAX);
+    // What was read stays for as long as it is held here, also where the user looks elsewhere meanwhile.
+    let recalled = shared.history().map(|history| history.recalled());
+    let is_whole = recalled.as_ref().is_none_or(|recalled| recalled.unknown(&shared.book(), symbols, span).is_empty());
     let kinds = |&place: &usize| [(place, false), (place, true)];
-    let lanes = symbols.iter().flat_map(kinds).filter_map(|kind| Lane::open(&shared.book(), kind, span));
-    let mut lanes: Vec<Lane> = lanes.collect();
+    let open = |kind| Lane::open(&shared.book(), recalled.as_ref(), kind, span);
+    let mut lanes: Vec<Lane> = symbols.iter().flat_map(kinds).filter_map(open).collect();
     // The lanes by the time of their next tick, then in the order of the legend.
     let mut order: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::with_capacity(lanes.len());
     for (number, lane) in lanes.iter_mut().enumerate() {
@@ -100,7 +123,7 @@ fn write_until(
             None => drop(PeekMut::pop(next)),
         }
     }
-    file.finish().map(Some)
+    file.finish().map(|rows| Some(Saved { rows, is_whole }))
 }
 
 impl From<ExportFormat> for TickFormat {
@@ -116,6 +139,8 @@ impl From<ExportFormat> for TickFormat {
 struct Lane {
     /// Its place in the book.
     place: usize,
+    /// What was read of older ones, until all of that is taken.
+    past: Option<Arc<Recalled>>,
     outlier: bool,
     symbol: Symbol,
     /// Taken from the book and not yet written, from `at` on.
@@ -130,11 +155,22 @@ struct Lane {
 }
 
 impl Lane {
-    fn open(book: &Book, (place, outlier): (usize, bool), span: TimeSpan) -> Option<Self> {
-        let (symbol, _) = book.get(place)?;
-        series(book, place, outlier)?;
-        let symbol = symbol.clone();
-        Some(Self { place, outlier, symbol, ticks: Vec::new(), at: 0, rest: span, taken: 0, first: 0 })
+    fn open(
+        book: &Book,
+        recalled: Option<&Arc<Recalled>>,
+        (place, outlier): (usize, bool),
+        span: TimeSpan,
+    ) -> Option<Self> {
+        let symbol = book.get(place)?.0.clone();
+        let mut ticks = Vec::new();
+        let mut past = recalled.cloned();
+        if outlier {
+            // They are few. Where memory has any it has all: those that were read end where its own begin.
+            let end_ns = series(book, place, true).and_then(Series::oldest_ns).unwrap_or(i64::MAX);
+            let before = TimeSpan { end: span.end.min(end_ns), ..span };
+            ticks.extend(past.take().iter().flat_map(|recalled| recalled.past.outliers(place, before)));
+        }
+        Some(Self { place, past, outlier, symbol, ticks, at: 0, rest: span, taken: 0, first: 0 })
     }
 
     /// Time of the next tick; `None` behind the last one.
@@ -162,6 +198,17 @@ impl Lane {
         self.at = 0;
         self.ticks.clear();
         let Some(series) = series(book, self.place, self.outlier) else { return };
+        if let Some(recalled) = self.past.take() {
+            let tape = Tape::new(series, Some(&recalled.past), self.place);
+            self.ticks.extend(tape.ticks_before_seam(self.rest, self.taken).take(at_once));
+            if self.note_taken() {
+                self.past = Some(recalled);
+                return;
+            }
+            // From here on it is memory's, of which nothing is taken yet.
+            let seam_ns = tape.seam_ns().unwrap_or(self.rest.start);
+            (self.rest.start, self.taken) = (self.rest.start.max(seam_ns), 0);
+        }
         let given_way = match series.oldest_ns() {
             Some(oldest_ns) if oldest_ns > self.rest.start => u64::MAX,
             Some(oldest_ns) if oldest_ns == self.rest.start => series.evicted().saturating_sub(self.first),
@@ -169,12 +216,19 @@ impl Lane {
         };
         self.taken = self.taken.saturating_sub(usize::try_from(given_way).unwrap_or(usize::MAX));
         self.ticks.extend(series.iter_range_from(self.rest, self.taken).take(at_once));
-        let Some(last) = self.ticks.last() else { return };
+        if self.note_taken() {
+            let before = series.range(TimeSpan { start: i64::MIN, end: self.rest.start });
+            self.first = series.evicted() + before.map_or(0, |before| before.count);
+        }
+    }
+
+    /// The rest begins at the last instant that ticks were taken of. Whether any were.
+    fn note_taken(&mut self) -> bool {
+        let Some(last) = self.ticks.last() else { return false };
         let of_last = self.ticks.iter().rev().take_while(|tick| tick.time_ns == last.time_ns).count();
         self.taken = if last.time_ns == self.rest.start { self.taken + of_last } else { of_last };
         self.rest.start = last.time_ns;
-        let before = series.range(TimeSpan { start: i64::MIN, end: last.time_ns });
-        self.first = series.evicted() + before.map_or(0, |before| before.count);
+        true
     }
 }
 

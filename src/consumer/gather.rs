@@ -182,11 +182,7 @@ pub(super) fn gather(
     let until = controls.until();
     let plan = Plan::new(&tapes, controls, surface);
     let span = controls.span().aligned(plan.frame.columns());
-    let gaps: Vec<_> = book
-        .gaps()
-        .filter(|gap| gap.start_ns < until.edge_ns)
-        .map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until.edge_ns), gap.lost))
-        .collect();
+    let gaps = gaps_until(book, until.edge_ns, edge_ns);
     let take = Take {
         span,
         columns: plan.frame.columns(),
@@ -216,7 +212,6 @@ pub(super) fn gather(
         shown.push(one);
     }
     step_by_bars(controls, &shown);
-    let (newest_ns, counters) = (book.newest_ns(), book.counters());
     let Plan { frame, drawn, page } = plan;
     let (need, unknown) = tapes.need_and_unknown(controls, &drawn, span);
     let oldest_ns = recalled.as_ref().and_then(|recalled| recalled.oldest_ns).into_iter().chain(oldest_ns).min();
@@ -228,14 +223,20 @@ pub(super) fn gather(
         interval,
         span,
         edge_ns,
-        newest_ns,
+        newest_ns: book.newest_ns(),
         oldest_ns,
         recalled,
         need,
         unknown,
         gaps,
-        counters,
+        counters: book.counters(),
     }
+}
+
+/// The gaps that begin before an instant, as far as that; an open one ends at the live edge.
+fn gaps_until(book: &Book, until_ns: i64, edge_ns: Option<i64>) -> Vec<(i64, i64, u64)> {
+    let gaps = book.gaps().filter(|gap| gap.start_ns < until_ns);
+    gaps.map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until_ns), gap.lost)).collect()
 }
 
 /// Memory and what was read back, symbol by symbol.

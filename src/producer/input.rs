@@ -247,20 +247,29 @@ fn play_store(url: &StoreUrl, selection: &Selection, out: &mut Out) -> Result<()
     let mut reader = StoreReader::open(url).map_err(SelectedError::from)?;
     let (first_ns, last_ns) = reader.locate(selection)?;
     out.tell_span(first_ns, last_ns);
-    let (name, mut rejections, mut row) = (url.to_string(), Rejections::of_rows(), 0);
+    let (name, mut rejections, mut row, mut played) = (url.to_string(), Rejections::of_rows(), 0, 0_u64);
     let read = reader.read_selected(selection, &mut |kept| {
         row += 1;
         match tick_of(kept) {
-            Ok(tick) => out.ticks.push(tick),
+            Ok(tick) => {
+                played += 1;
+                out.ticks.push(tick);
+            }
             Err(cause) => note(&mut rejections, &name, row, cause),
         }
-        let goes_on = out.ticks.len() < CHUNK_TICKS || out.hand_over();
-        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if out.ticks.len() < CHUNK_TICKS {
+            return ControlFlow::Continue(());
+        }
+        out.tell(&rejections);
+        if out.hand_over() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     out.tell(&rejections);
     out.hand_over();
     read?;
-    Ok(())
+    match (played, rejections.counts().total()) {
+        (0, 1..) => Err(RecordingError::NoTick(rejections.summary()).into()),
+        _ => Ok(()),
+    }
 }
 
 /// The tick as it is published again. Stores hold what was checked, unless somebody wrote into them.

@@ -5,6 +5,7 @@
 //! none.
 
 mod bars;
+mod rows;
 
 use std::iter;
 

@@ -15,7 +15,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type};
 
 use super::{Row, TickColumns, WholeFile};
-pub(super) use read::Reader;
+pub(super) use read::{Reader, silence_caught_panics};
 
 /// Rows of a group, which are held until it is full: some 15 MB, and twice as much with their origins. Readers skip
 /// whole groups by their lowest and highest values, so they must not be few and huge, and each has its own dictionary,

@@ -115,5 +115,12 @@ impl TickTable {
     }
 }
 
+/// For the binaries: keeps panics off the terminal that reading a damaged table turns into errors. The library that
+/// decodes takes some kinds of damage for a defect of its own, and the process would tell of it before it is caught.
+pub fn silence_caught_panics() {
+    #[cfg(feature = "parquet")]
+    super::parquet::silence_caught_panics();
+}
+
 #[cfg(test)]
 mod tests;

@@ -132,6 +132,17 @@ fn places_where_no_file_can_be_are_refused() {
 }
 
 #[test]
+fn a_store_that_another_program_holds_is_not_for_lack_of_a_folder() {
+    let place = Place::file();
+    let StoreUrl::Sqlite(path) = &place.url else { panic!("a file") };
+    place.keep(vec![heard(&[bare("A", 1, 1.0)])]);
+    let holder = rusqlite::Connection::open(path).unwrap();
+    holder.execute_batch("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").unwrap();
+    let error = StoreReader::open(&place.url).unwrap_err();
+    assert!(matches!(&error, KeepError::Read { cause, .. } if cause == "another program holds the file"), "{error}");
+}
+
+#[test]
 fn a_truncated_store_is_told_and_never_taken_for_a_good_one() {
     let place = Place::file();
     let StoreUrl::Sqlite(path) = &place.url else { panic!("a file") };

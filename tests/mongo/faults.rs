@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use mongodb::bson::{Document, doc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
@@ -194,4 +195,41 @@ fn duplicates_are_looked_for_only_after_some_were_met() {
     let (after, aborted) = keep(15..25, 3);
     assert!(after > finds + 2 && aborted == aborts + 1, "{after} {aborted}");
     assert_eq!(place.count("ticks"), 25);
+}
+
+#[test]
+fn a_conflict_hides_no_duplicate_behind_it() {
+    let (server, place) = start(Kind::ReplicaSet);
+    let keeper = place.keeper();
+    let keep = |seqs: std::ops::Range<u64>, ticket| {
+        let ticks: Vec<_> = seqs.map(|seq| numbered("p", seq, seq as i64, 1.0)).collect();
+        keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket });
+        wait_committed(&keeper, ticket);
+        server.count("find")
+    };
+    let finds = keep(0..10, 1);
+    server.fail("insert", &[Fault::Conflict]);
+    let after = keep(5..15, 2);
+    assert!(after >= finds + 3, "a look at the note for each attempt, and one for duplicates: {after} of {finds}");
+    assert_eq!(server.count("insert"), 3, "what is known by then is left out at once");
+    assert_eq!(place.count("ticks"), 15);
+}
+
+#[test]
+fn a_note_that_somebody_deleted_is_made_again() {
+    for kind in [Kind::Alone, Kind::ReplicaSet] {
+        let (_server, place) = start(kind);
+        let keeper = place.keeper();
+        for ticket in 1..=3 {
+            let ticks = vec![numbered("p", ticket, ticket as i64, 1.0)];
+            keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket });
+            wait_committed(&keeper, ticket);
+            place.ask(async |database| {
+                database.collection::<Document>("writers").delete_many(doc! {}).await.unwrap();
+            });
+        }
+        let status = keeper.close(LIMIT);
+        assert_eq!((status.written, status.dropped), (3, 0), "{kind:?} {status:?}");
+        assert_eq!(place.count("ticks"), 3);
+    }
 }

@@ -48,6 +48,8 @@ pub enum Fault {
     CutAfter,
     /// It is refused with a code and words.
     Refuse(i32, &'static str),
+    /// It meets another transaction, and gives way.
+    Conflict,
 }
 
 /// A server; gone when dropped.
@@ -141,6 +143,7 @@ fn serve(mut client: &TcpStream, shared: &Shared, port: u16) {
         let answer = match fault {
             Some(Fault::CutBefore) => break,
             Some(Fault::Refuse(code, words)) => answer::error(code, words, &[]),
+            Some(Fault::Conflict) => answer::error(112, "WriteConflict error", &["TransientTransactionError"]),
             Some(Fault::CutAfter) | None => answer::answer(&shared.state, shared.kind, port, &name, &command),
         };
         if fault == Some(Fault::CutAfter) {

@@ -112,6 +112,28 @@ fn a_store_is_replayed_in_order_of_time_then_of_arrival() {
 }
 
 #[test]
+fn rows_of_a_store_that_are_no_ticks_are_counted_and_nothing_else_is_nothing_to_play() {
+    let redis = RedisServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ticks.db");
+    let store = format!("sqlite:{}", path.display());
+    keep(&store, &ticks(20));
+    let spoil = |from: i64| {
+        let spoilt = rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute("UPDATE ticks SET price = 9e999 WHERE seq >= ?1 OR ?1 = 0", [from]);
+        spoilt.unwrap() as i64
+    };
+    let bad = spoil((1 << 60) + 10);
+    let (ended, found) = heard(&redis, &store, &WHOLE);
+    assert_eq!(found.as_array().unwrap().len() as i64, 20 - bad);
+    assert_eq!(ended.json()["rejected"], json!({"not_finite": bad}));
+    assert_eq!(spoil(0), 20);
+    let ended = producer().args(["--redis", &redis.url(), "--replay", &store]).run(LIMIT).expect_code(1);
+    assert!(ended.stderr.contains("none of its rows is a tick: not_finite 20 (first in row 1)"), "{ended:?}");
+}
+
+#[test]
 fn a_store_in_the_environment_keeps_its_password_to_itself() {
     let redis = RedisServer::start();
     let server = PostgresServer::start();

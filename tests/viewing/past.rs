@@ -30,7 +30,12 @@ fn ticks(from_s: i64, to_s: i64) -> Vec<Tick> {
 
 /// A window with a memory of 500 ticks a symbol, and a store that has the whole recording.
 fn open() -> Scope {
-    let mut scope = Scope::open_with(SIZE, &["--store", "sqlite:ticks.db", "--history", "500"]);
+    open_with(&[])
+}
+
+fn open_with(more: &[&str]) -> Scope {
+    let args = [&["--store", "sqlite:ticks.db", "--history", "500"], more].concat();
+    let mut scope = Scope::open_with(SIZE, &args);
     scope.mouse_away();
     for from_s in (0..LENGTH_S).step_by(100) {
         scope.publish(&ticks(from_s, from_s + 100));
@@ -114,8 +119,10 @@ fn home_leads_to_the_first_tick_of_the_store_and_end_back_to_a_live_chart() {
 }
 
 #[test]
-fn zooming_out_shows_all_that_the_store_holds() {
-    let scope = open();
+fn zooming_out_shows_all_that_the_store_holds_and_an_export_has_it() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("all.csv");
+    let scope = open_with(&["--export", file.to_str().unwrap()]);
     let newest_s = LENGTH_S as f64 - 0.2;
     let mut span_ns = SPAN_NS as f64;
     while span_ns < 640e9 {
@@ -129,6 +136,16 @@ fn zooming_out_shows_all_that_the_store_holds() {
     assert!(ink.iter().min().unwrap().abs_diff(first) <= 2 && ink.iter().max().unwrap().abs_diff(last) <= 3);
     assert!((first + 1..last).all(|x| ink.contains(&x)), "no column of A is empty");
     scope.quit();
+    let text = std::fs::read_to_string(file).unwrap();
+    let rows = text.lines().skip(1).map(|line| {
+        let cells: Vec<&str> = line.split(',').collect();
+        (cells[2].parse::<i64>().unwrap(), cells[0].to_owned(), cells[3].parse::<f64>().unwrap())
+    });
+    let rows: Vec<_> = rows.collect();
+    let expected = ticks(0, LENGTH_S).into_iter().map(|(symbol, at_s, price)| (at_ns(at_s), symbol.to_owned(), price));
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(rows.len(), expected.len());
+    assert!(rows == expected, "the file has each tick once, in order of time, then of the legend");
 }
 
 #[test]

@@ -13,9 +13,9 @@ use crate::model::Timestamp;
 use crate::store::keep::StoreUrl;
 
 /// What only a run with a feed, or a chart, has a use for.
-const OF_A_CHART: [&str; 12] = [
+const OF_A_CHART: [&str; 15] = [
     "demo", "channel", "stream", "redis", "cluster", "fields", "snapshot", "alert", "on_alert", "run_for", "keep",
-    "stats",
+    "stats", "outliers", "window", "history",
 ];
 
 /// See the module.
@@ -126,6 +126,9 @@ mod tests {
             (&[&file[..], &["--store", "--redis", "redis://h"]].concat(), "--redis"),
             (&[&file[..], &["--store", "--stream", "s"]].concat(), "--stream"),
             (&[&file[..], &["--store", "--for", "1s"]].concat(), "--for"),
+            (&[&file[..], &["--store", "--outliers", "5%"]].concat(), "--outliers"),
+            (&[&file[..], &["--store", "--window", "5m"]].concat(), "--window"),
+            (&[&file[..], &["--store", "--history", "2h"]].concat(), "--history"),
             (&[&file[..], &["--store", "--symbols", "A,A"]].concat(), "stands there twice"),
             (&["--export", "t.xlsx", "--from", "1h", "--store"], ".csv or .parquet"),
         ] {

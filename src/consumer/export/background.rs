@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use crate::consumer::args::ExportFormat;
-use crate::consumer::export;
+use crate::consumer::export::{self, Saved};
 use crate::consumer::format;
 use crate::consumer::shared::Shared;
 use crate::plot::{Badge, Tone};
@@ -21,7 +21,7 @@ pub(in crate::consumer) struct Background {
 
 #[derive(Debug)]
 struct Running {
-    thread: JoinHandle<Result<Option<u64>, StoreError>>,
+    thread: JoinHandle<Result<Option<Saved>, StoreError>>,
     name: String,
     stop: Arc<AtomicBool>,
 }
@@ -57,8 +57,12 @@ impl Background {
     pub(in crate::consumer) fn ended(&mut self) -> Option<Badge> {
         let Running { thread, name, .. } = self.running.take_if(|running| running.thread.is_finished())?;
         Some(match thread.join() {
-            Ok(Ok(Some(count))) => {
-                Badge { tone: Tone::Good, text: format!("saved {} ticks to {name}", format::count(count)) }
+            Ok(Ok(Some(Saved { rows, is_whole: true }))) => {
+                Badge { tone: Tone::Good, text: format!("saved {} ticks to {name}", format::count(rows)) }
+            }
+            Ok(Ok(Some(Saved { rows, is_whole: false }))) => {
+                let text = format!("saved {} ticks to {name}, without those not read yet", format::count(rows));
+                Badge { tone: Tone::Warn, text }
             }
             Ok(Err(error)) => Badge { tone: Tone::Bad, text: error.to_string() },
             Ok(Ok(None)) | Err(_) => Badge { tone: Tone::Bad, text: format!("the export to {name} broke off") },

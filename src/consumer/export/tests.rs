@@ -26,14 +26,15 @@ fn export(shared: &Shared, symbols: &[usize], span: (i64, i64)) -> Vec<(String, 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.csv");
     let span = TimeSpan { start: span.0, end: span.1 };
-    let count = write(shared, symbols, span, &path, ExportFormat::Csv).unwrap();
+    let saved = write(shared, symbols, span, &path, ExportFormat::Csv).unwrap();
+    assert!(saved.is_whole);
     let text = std::fs::read_to_string(&path).unwrap();
     let rows = text.lines().skip(1).map(|line| {
         let cells: Vec<&str> = line.split(',').collect();
         (cells[0].to_owned(), cells[2].parse().unwrap(), cells[3].parse().unwrap())
     });
     let rows: Vec<_> = rows.collect();
-    assert_eq!(rows.len() as u64, count);
+    assert_eq!(rows.len() as u64, saved.rows);
     rows
 }
 
@@ -76,7 +77,7 @@ fn outliers_are_there_and_flagged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.csv");
     let span = TimeSpan { start: 15, end: 40 };
-    assert_eq!(write(&shared, &[0], span, &path, ExportFormat::Csv).unwrap(), 3);
+    assert_eq!(write(&shared, &[0], span, &path, ExportFormat::Csv).unwrap().rows, 3);
     let text = std::fs::read_to_string(&path).unwrap();
     let rows: Vec<&str> = text.lines().skip(1).filter_map(|line| Some(line.split_once("Z,")?.1)).collect();
     assert_eq!(rows, ["20,2.0,,false", "20,99.0,,true", "30,3.0,,false"]);
@@ -110,7 +111,7 @@ fn what_gives_way_meanwhile_takes_nothing_else_with_it() {
         (0..1_000).for_each(|i| push(&shared, "A", 1_000 + i / per_instant, i as f64));
         let span = TimeSpan { start: 0, end: 5_000 };
         for evicted in [0, 1, 9, 10, 11, 500] {
-            let mut lane = Lane::open(&shared.book(), (0, false), span).unwrap();
+            let mut lane = Lane::open(&shared.book(), None, (0, false), span).unwrap();
             let oldest = shared.book().get(0).unwrap().1.first().unwrap().price;
             lane.refill(&shared.book(), 10);
             assert_eq!((lane.ticks[0].price, lane.ticks.len()), (oldest, 10));

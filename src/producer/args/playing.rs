@@ -12,6 +12,10 @@ use crate::model::{Symbol, Timestamp, display_safe};
 use crate::producer::{Pace, Source};
 use crate::store::keep::{StoreReader, StoreUrl, StoreUrlError};
 
+/// How an address of a store begins. No file is looked for under such a name: its text may hold a password, and what
+/// is said of a file repeats its name.
+const SCHEMES: [&str; 5] = ["postgres:", "postgresql:", "mongodb:", "mongodb+srv:", "sqlite:"];
+
 /// What is asked of a replay.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlayArgs {
@@ -102,6 +106,7 @@ fn store(path: &Path) -> Result<Option<StoreUrl>, StoreUrlError> {
     match text.parse() {
         Ok(url) => Ok(Some(url)),
         // Of an address that is none of a store nothing is repeated: it may hold a password.
+        Err(error) if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) => Err(error),
         Err(StoreUrlError::Scheme) if !text.contains("://") || path.exists() => Ok(None),
         Err(error) => Err(error),
     }

@@ -159,7 +159,15 @@ fn a_replay_names_a_file_or_a_store_and_no_password_is_repeated() {
     assert!(matches!(source(data), Source::File { name, .. } if name == data));
     let Source::Store { url, .. } = source("postgres://me:s3cret@h/d") else { panic!("no store") };
     assert_eq!(url.to_string(), "postgres://me@h:5432/d");
-    for what in ["postgres://me:s3cret@h:port/d", "mysql://me:s3cret@h/d", "postgres://me:s3cret@"] {
+    for what in [
+        "postgres://me:s3cret@h:port/d",
+        "mysql://me:s3cret@h/d",
+        "postgres://me:s3cret@",
+        "postgres:/u:s3cret@h/d",
+        "postgresql:u:s3cret@h/d",
+        "mongodb:/u:s3cret@h/d",
+        "mongodb+srv:u:s3cret@h/d",
+    ] {
         let error = error(&["--replay", what]);
         assert!(error.starts_with("--replay: ") && !error.contains("s3cret"), "{error}");
     }

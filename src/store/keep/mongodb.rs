@@ -72,9 +72,7 @@ impl MongoStore {
             let now = DateTime::now();
             let old = DateTime::from_millis(now.timestamp_millis() - WRITERS_KEPT_MS);
             writers.delete_many(doc! { "changed": { "$lt": old } }).await?;
-            let first = doc! { "number": 0_i64, "n": 0_i64, "done": true, "written": 0_i64, "duplicates": 0_i64,
-            "changed": now };
-            writers.update_one(doc! { "_id": writer }, doc! { "$setOnInsert": first }).upsert(true).await.map(drop)
+            begin(database, writer).await
         });
         started.map_err(|failure| failure.at_open(url))?;
         Ok(Self { link, writer: writer.to_owned(), newest_ns: None, careful: 0 })
@@ -85,7 +83,11 @@ impl MongoStore {
         let found = link.run(async |database| {
             database.collection::<RawDocumentBuf>("writers").find_one(doc! { "_id": &**writer }).await
         })?;
-        let Some(found) = found else { return Ok(Note::default()) };
+        let Some(found) = found else {
+            // Another writer took this one for long gone. A transaction needs a note to change.
+            link.run(async |database| begin(database, writer).await)?;
+            return Ok(Note::default());
+        };
         let number = |name: &str| found.get_i64(name).unwrap_or_default();
         let tally =
             Tally { written: number("written").cast_unsigned(), duplicates: number("duplicates").cast_unsigned() };
@@ -127,8 +129,16 @@ impl MongoStore {
         }
         if self.careful == 0 {
             match self.link.run(async |database| plan.commit_at_once(database, false).await) {
-                Err(failure) if failure.is_duplicate() => self.careful = CAREFUL_COMMITS,
-                done => return done?.ok_or(Failure::Raced),
+                Ok(done) => return done.ok_or(Failure::Raced),
+                Err(failure) => {
+                    // A conflict that is met first hides the duplicates behind it: the same again would meet it again.
+                    if failure.is_of_commands() {
+                        self.careful = CAREFUL_COMMITS;
+                    }
+                    if !failure.is_duplicate() {
+                        return Err(failure);
+                    }
+                }
             }
         }
         let tally = self.link.run(async |database| plan.commit_at_once(database, true).await)?;
@@ -154,6 +164,20 @@ impl MongoStore {
             Ok(last_ns.is_some())
         })
     }
+}
+
+/// The first note of a writer, unless it has one.
+async fn begin(database: &Database, writer: &str) -> Result<(), Error> {
+    let first = doc! {
+        "number": 0_i64,
+        "n": 0_i64,
+        "done": true,
+        "written": 0_i64,
+        "duplicates": 0_i64,
+        "changed": DateTime::now(),
+    };
+    let writers = database.collection::<RawDocumentBuf>("writers");
+    writers.update_one(doc! { "_id": writer }, doc! { "$setOnInsert": first }).upsert(true).await.map(drop)
 }
 
 /// What one transaction is to do.

@@ -78,6 +78,12 @@ pub enum StoreUrlError {
          sslmode=verify-full"
     )]
     SslRoot,
+    /// Authorities that sign for everybody, and nobody who looks at the name.
+    #[error(
+        "this machine's authorities sign for everybody, so sslmode=verify-ca and require with sslrootcert=system keep \
+         nobody out; add sslrootcert=FILE with the server's own authority, or use sslmode=verify-full"
+    )]
+    SslAuthority,
     /// One without the other.
     #[error("sslcert and sslkey belong together: the certificate to show to the server, and its private key")]
     SslIdentity,

@@ -110,6 +110,11 @@ fn meaning(column: &ColumnDescriptor) -> Option<Meaning> {
     }
 }
 
+/// Whether a column is of the type that has no values, as pandas and pyarrow write one of nothing but `None`.
+pub(super) fn is_empty(column: &ColumnDescriptor) -> bool {
+    matches!(column.logical_type_ref(), Some(LogicalType::Unknown))
+}
+
 fn described(column: &ColumnDescriptor) -> String {
     match column.logical_type_ref() {
         Some(logical) => format!("{logical:?}"),

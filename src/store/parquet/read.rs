@@ -1,8 +1,12 @@
 //! Parquet read back, a batch of rows at a time: no more than a page of each column and the batch are in memory.
+//!
+//! A page is as long as its own header says, and the library's codecs ask for that much memory before they unpack it:
+//! a damaged header may ask for up to 2 GiB. What the table of contents says is checked before.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
@@ -10,13 +14,17 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
-use super::cells::{Column, Meaning, Wanted};
+use super::cells::{self, Column, Meaning, Wanted};
 use crate::market::{Places, Selection, is_future};
 use crate::model::{Reject, Symbol, Tick, Timestamp, display_safe};
 use crate::store::TableError;
 
 /// Rows decoded at once: enough that a call costs nothing beside its rows, in some 200 KB.
 const BATCH_ROWS: usize = 4_096;
+
+/// Longest part of a column in one group of rows, packed or not, in bytes: ten times what pandas and polars write for
+/// their largest groups. What says to be longer is damaged.
+const CHUNK_BYTES_MAX: i64 = 1 << 30;
 
 /// How much of the columns' names is repeated in an error, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -78,7 +86,7 @@ impl Reader {
         let mut span: Option<(i64, i64)> = None;
         let mut all_told = true;
         for (index, group) in metadata.row_groups().iter().enumerate() {
-            check_codecs(group, &columns)?;
+            check_chunks(group, &columns)?;
             let rows = u64::try_from(group.num_rows()).map_err(|_| damaged("a group of fewer rows than none"))?;
             let told = told_span(group, columns.timestamp);
             if told.is_some_and(|told| !may_hold(selection, told)) {
@@ -183,18 +191,26 @@ fn choose(file: &SerializedFileReader<File>) -> Result<Chosen<Field>, TableError
         let leaf = leaves[place];
         Meaning::of(&schema.column(leaf), wanted).map(|meaning| Field { leaf, meaning })
     };
+    // Sizes that are all missing are no sizes.
+    let size = places.size.filter(|&place| !cells::is_empty(&schema.column(leaves[place])));
     Ok(Chosen {
         timestamp: field(places.timestamp, Wanted::Time)?,
         symbol: field(places.symbol, Wanted::Text)?,
         price: field(places.price, Wanted::Number)?,
-        size: places.size.map(|place| field(place, Wanted::Number)).transpose()?,
+        size: size.map(|place| field(place, Wanted::Number)).transpose()?,
     })
 }
 
-fn check_codecs(group: &RowGroupMetaData, columns: &Chosen<Field>) -> Result<(), TableError> {
+/// Finds out, before it is tried, whether the columns of a group can be unpacked.
+fn check_chunks(group: &RowGroupMetaData, columns: &Chosen<Field>) -> Result<(), TableError> {
     let Chosen { timestamp, symbol, price, size } = *columns;
     for field in [timestamp, symbol, price].into_iter().chain(size) {
         let column = group.columns().get(field.leaf).ok_or_else(|| damaged("a group lacks a column"))?;
+        let bytes = [column.compressed_size(), column.uncompressed_size()];
+        if let Some(bytes) = bytes.into_iter().find(|bytes| !(0..=CHUNK_BYTES_MAX).contains(bytes)) {
+            let limit = "no more than 1 GiB of a column and a group of rows is read";
+            return Err(damaged(&format!("a column of {bytes} bytes, where {limit}")));
+        }
         match column.compression() {
             Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
             Compression::GZIP(_) => return Err(TableError::Codec("gzip".to_owned())),
@@ -222,11 +238,29 @@ fn may_hold(selection: &Selection, (lowest_ns, highest_ns): (i64, i64)) -> bool 
         && selection.to.is_none_or(|to| lowest_ns < to.as_nanos())
 }
 
+thread_local! {
+    /// Whether this thread is inside of [`guarded`].
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on the process says nothing of panics that become errors here; of all others it says what it did before.
+pub(in crate::store) fn silence_caught_panics() {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        // A thread that is past its last breath decodes nothing.
+        if !IS_GUARDED.try_with(Cell::get).unwrap_or(false) {
+            before(info);
+        }
+    }));
+}
+
 /// Runs what decodes a file. The library takes some kinds of damage for a defect of its own and panics; to whoever has
 /// the file it is damage like any other.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
     // What a panic leaves half done goes with the error: a group that failed is not entered again.
+    IS_GUARDED.set(true);
     let decoded = catch_unwind(AssertUnwindSafe(decode));
+    IS_GUARDED.set(false);
     decoded.unwrap_or_else(|_| Err(damaged("what it says about itself is not true")))
 }
 
@@ -245,4 +279,60 @@ fn explained(error: ParquetError) -> TableError {
         other => other.to_string(),
     };
     TableError::Damaged(display_safe(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use parquet::file::metadata::ColumnChunkMetaData;
+    use parquet::schema::parser::parse_message_type;
+    use parquet::schema::types::SchemaDescriptor;
+
+    /// A group whose price says to have so many bytes, packed and unpacked.
+    fn group(compressed: i64, uncompressed: i64) -> RowGroupMetaData {
+        let text = "message m { REQUIRED INT64 time; REQUIRED BYTE_ARRAY symbol; REQUIRED DOUBLE price; }";
+        let schema = Arc::new(SchemaDescriptor::new(Arc::new(parse_message_type(text).unwrap())));
+        let chunks = (0..3).map(|leaf| {
+            let (compressed, uncompressed) = if leaf == 2 { (compressed, uncompressed) } else { (10, 20) };
+            let chunk = ColumnChunkMetaData::builder(schema.column(leaf));
+            chunk.set_total_compressed_size(compressed).set_total_uncompressed_size(uncompressed).build().unwrap()
+        });
+        let chunks = chunks.collect();
+        RowGroupMetaData::builder(schema).set_column_metadata(chunks).build().unwrap()
+    }
+
+    #[test]
+    fn a_column_of_a_size_that_cannot_be_is_refused() {
+        let field = |leaf| Field { leaf, meaning: Meaning::Plain };
+        let columns = Chosen { timestamp: field(0), symbol: field(1), price: field(2), size: None };
+        let check = |compressed, uncompressed| check_chunks(&group(compressed, uncompressed), &columns);
+        assert!(check(0, 0).is_ok() && check(CHUNK_BYTES_MAX, CHUNK_BYTES_MAX).is_ok());
+        for (compressed, uncompressed) in [(10, -1), (-1, 10), (10, CHUNK_BYTES_MAX + 1), (i64::MAX, 10)] {
+            let error = check(compressed, uncompressed).unwrap_err();
+            assert!(matches!(&error, TableError::Damaged(cause) if cause.contains("1 GiB")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_panic_that_becomes_an_error_is_silent_and_others_are_not() {
+        static HEARD: AtomicU32 = AtomicU32::new(0);
+        let (me, before) = (thread::current().id(), panic::take_hook());
+        panic::set_hook(Box::new(move |info| {
+            if thread::current().id() == me {
+                HEARD.fetch_add(1, Ordering::SeqCst);
+            } else {
+                before(info);
+            }
+        }));
+        silence_caught_panics();
+        let error = guarded(|| -> Result<(), TableError> { panic!("damage") }).unwrap_err();
+        assert!(matches!(error, TableError::Damaged(_)), "{error}");
+        assert_eq!(HEARD.load(Ordering::SeqCst), 0);
+        assert!(catch_unwind(|| panic!("a defect")).is_err());
+        assert_eq!(HEARD.load(Ordering::SeqCst), 1);
+    }
 }

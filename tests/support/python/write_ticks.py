@@ -50,6 +50,7 @@ def main(folder):
     frame.assign(time=times_ms).to_parquet(add("pandas_integers"), row_group_size=1_234)
     frame.assign(time=[f"{t // 1000}.{t % 1000:03d}" for t in times_ms]).to_parquet(add("pandas_texts"))
     frame.assign(time=[t / 1000 for t in times_ms]).to_parquet(add("pandas_seconds"), compression=None)
+    frame.assign(size=None).to_parquet(add("pandas_no_sizes", [(s, t, p, None) for s, t, p, _ in ticks]))
     table = pyarrow.Table.from_pandas(frame.assign(time=frame["time"].astype("datetime64[ns, UTC]")))
     pyarrow.parquet.write_table(table, add("arrow_int96"), use_deprecated_int96_timestamps=True)
     pyarrow.parquet.write_table(table, add("arrow_plain"), use_dictionary=False, data_page_version="2.0")

@@ -117,6 +117,12 @@ impl Failure {
         }
     }
 
+    /// Whether the server was reached and did not do what it was asked.
+    pub(super) fn is_of_commands(&self) -> bool {
+        let Self::Server(error) = self else { return false };
+        matches!(*error.kind, ErrorKind::Command(_) | ErrorKind::InsertMany(_) | ErrorKind::Write(_))
+    }
+
     /// Safe to show. The server's words name users and collections; nobody's name the password.
     pub(super) fn cause(&self) -> String {
         let text = match self {

@@ -45,7 +45,8 @@ impl SqliteSource {
         let store = shown_path(path);
         let failed = |error| match error {
             OpenError::Final(error) => error,
-            OpenError::Away(cause) => KeepError::Open { store: store.clone(), cause },
+            // Another program holds it, or the disk fails: a file elsewhere would not help.
+            OpenError::Away(cause) => KeepError::Read { store: store.clone(), cause },
         };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Connection::open_with_flags(as_file(path), flags);

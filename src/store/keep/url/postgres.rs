@@ -4,13 +4,15 @@
 //! |---|---|---|
 //! | `disable` | in clear | |
 //! | `prefer` (as long as nothing is said) | encrypted where the server can, else in clear | is looked at by nobody |
-//! | `require` | encrypted | is looked at by nobody; with `sslrootcert` as for `verify-ca` |
-//! | `verify-ca` | encrypted | comes from an authority that is trusted, for whatever name |
-//! | `verify-full` (with `sslrootcert` and nothing else said) | encrypted | the same, and for the name in the address |
+//! | `require` | encrypted | is looked at by nobody; with `sslrootcert=FILE` as for `verify-ca` |
+//! | `verify-ca`, with `sslrootcert=FILE` | encrypted | comes from an authority in that file, for whatever name |
+//! | `verify-full` (with `sslrootcert` and nothing else said) | encrypted | is trusted, for the name in the address |
 //!
 //! That is libpq's meaning, with three exceptions for the better: without `sslrootcert` the authorities of this machine
 //! are trusted, and not those of a file in a hidden folder; an authority that is named is never named in vain, so that
-//! `prefer` and `disable` refuse one; and files and settings of libpq's own are not looked at.
+//! `prefer` and `disable` refuse one; and files and settings of libpq's own are not looked at. As in libpq, this
+//! machine's authorities go with `verify-full` alone: they sign for everybody, so whoever does not look at the name
+//! takes any server for the right one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -90,6 +92,9 @@ impl Own {
             (Some(said), _) => said,
         };
         let authorities = self.authorities.filter(|path| path != SYSTEM).map(PathBuf::from);
+        if strictness == Strictness::VerifyCa && authorities.is_none() {
+            return Err(StoreUrlError::SslAuthority);
+        }
         let identity = match (self.certificate, self.key) {
             (None, None) => None,
             (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
@@ -230,7 +235,8 @@ mod tests {
             ("?sslmode=prefer", Prefer, SslMode::Prefer, None),
             ("?connect_timeout=3&sslmode=require", Require, SslMode::Require, None),
             ("?sslmode=require&sslrootcert=ca.pem", VerifyCa, SslMode::Require, Some("ca.pem")),
-            ("?sslmode=verify-ca&connect_timeout=3", VerifyCa, SslMode::Require, None),
+            ("?sslmode=verify-ca&connect_timeout=3&sslrootcert=ca.pem", VerifyCa, SslMode::Require, Some("ca.pem")),
+            ("?sslmode=verify-full&sslrootcert=system", VerifyFull, SslMode::Require, None),
             ("?sslmode=verify-full&sslnegotiation=direct", VerifyFull, SslMode::Require, None),
             ("?%73slrootcert=%2Fmy%20ca%.pem", VerifyFull, SslMode::Require, Some("/my ca%.pem")),
             ("?sslrootcert=system", VerifyFull, SslMode::Require, None),
@@ -251,6 +257,9 @@ mod tests {
             ("?sslmode=always", StoreUrlError::SslMode),
             ("?sslmode=prefer&sslrootcert=ca.pem", StoreUrlError::SslRoot),
             ("?sslrootcert=ca.pem&sslmode=disable", StoreUrlError::SslRoot),
+            ("?sslmode=verify-ca", StoreUrlError::SslAuthority),
+            ("?sslmode=verify-ca&sslrootcert=system", StoreUrlError::SslAuthority),
+            ("?sslmode=require&sslrootcert=system", StoreUrlError::SslAuthority),
             ("?sslcert=c.pem", StoreUrlError::SslIdentity),
             ("?sslkey=k.pem", StoreUrlError::SslIdentity),
             ("?sslnegotiation=direct", StoreUrlError::SslDirect),
