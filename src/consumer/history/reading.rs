@@ -283,7 +283,8 @@ impl Reading {
         (self.symbols, self.coming) = (symbols, None);
     }
 
-    /// Reads the next stretch that the wish needs; whether there was one. It is full where what is in view does not fit.
+    /// Reads the next stretch that the wish needs; whether there was one. It is full where not all that is in view
+    /// fits.
     fn read_next(&mut self, wish: &Wish, reach: Reach, is_full: &mut bool) -> Result<bool, KeepError> {
         let (view, width_ns) = (wish.span, wish.span.len_ns());
         let oldest_ns = self.oldest_ns.unwrap_or(i64::MIN);
