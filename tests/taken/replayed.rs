@@ -121,10 +121,11 @@ fn rows_of_a_store_that_are_no_ticks_are_counted_and_nothing_else_is_nothing_to_
     let spoil = |from: i64| {
         let spoilt = rusqlite::Connection::open(&path)
             .unwrap()
-            .execute("UPDATE ticks SET price = 9e999 WHERE seq >= ?1 OR ?1 = 0", [from]);
+            .execute("UPDATE ticks SET price = 9e999 WHERE major >= ?1 OR ?1 = 0", [from]);
         spoilt.unwrap() as i64
     };
     let bad = spoil((1 << 60) + 10);
+    assert!((1..20).contains(&bad), "some are spoilt: {bad}");
     let (ended, found) = heard(&redis, &store, &WHOLE);
     assert_eq!(found.as_array().unwrap().len() as i64, 20 - bad);
     assert_eq!(ended.json()["rejected"], json!({"not_finite": bad}));
