@@ -4,8 +4,8 @@
 //! arrival, with those behind the others that a filter took for slips of the finger. This is what a tape is, and what
 //! programs that join tables by time ask for.
 //!
-//! What memory has given up, and was read back from a store in order to be shown, is in it as well. What a picture marks
-//! as not read is not: whoever asked is told.
+//! What memory has given up, and was read back from a store in order to be shown, is in it as well. What a picture
+//! marks as not read is not: whoever asked is told.
 //!
 //! The book is never copied and never held for long: each symbol's next few thousand ticks are taken under a lock of
 //! their own, and encoded and written outside of it, while the feed goes on. So the file is not the book at one
