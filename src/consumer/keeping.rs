@@ -186,8 +186,7 @@ fn append(shared: &Shared, ticks: &[KeptTick], brought: &mut AllBrought) {
         };
         let source = tick.source.as_deref().and_then(Name::new);
         let view = TickView { symbol, price, timestamp, size: tick.size, seq: tick.seq, source };
-        // What is old came when it happened: it says nothing about how quick the feed is now.
-        let became = book.restore_view(&view, timestamp, tick.outlier);
+        let became = book.restore_view(&view, tick.outlier);
         known.is_placed &= matches!(became, Appended::InOrder | Appended::Reordered);
         known.is_refused &= matches!(became, Appended::Ignored | Appended::OverSymbolsMax);
         restored += 1;

@@ -319,7 +319,8 @@ impl Shared {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Where the chart is live: now, if the newest tick's clock agrees with ours, else the newest tick's own time.
+    /// Where the chart is live: now, if the newest tick's clock agrees with ours, else the newest tick's own time; so
+    /// too as long as all there is came from a store, however old.
     /// `None` before the first one.
     pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<i64> {
         let newest = book.newest_ns()?;

@@ -202,13 +202,16 @@ impl Book {
     }
 
     /// Takes in a tick of the past, as [`append_view`](Self::append_view) does, of which others in between may be left
-    /// out: what its number jumps over is no loss. Later ticks are held against its number all the same.
-    pub fn restore_view(&mut self, tick: &TickView<'_>, arrival: Timestamp, is_outlier: bool) -> Appended {
+    /// out: what its number jumps over is no loss. Later ticks are held against its number all the same. It says nothing
+    /// about when the feed last brought something.
+    pub fn restore_view(&mut self, tick: &TickView<'_>, is_outlier: bool) -> Appended {
+        let (arrival, last_arrival) = (tick.timestamp, self.last_arrival);
         let received = self.series_mut(tick.symbol).map_or(0, Series::begin_restored);
         let is_shared = std::mem::replace(&mut self.is_shared, true);
         self.is_restoring = false;
         let restored = if is_outlier { self.append_outlier(tick, arrival) } else { self.append_view(tick, arrival) };
         (self.is_shared, self.is_restoring) = (is_shared, true);
+        self.last_arrival = last_arrival;
         if let Some(series) = self.series_mut(tick.symbol) {
             series.end_restored(received, tick.timestamp.as_nanos());
         }

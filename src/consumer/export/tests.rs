@@ -72,7 +72,7 @@ fn outliers_are_there_and_flagged() {
         let (symbol, price) = (Name::new("A").unwrap(), Price::new(price).unwrap());
         let timestamp = Timestamp::from_nanos(time_ns).unwrap();
         let tick = TickView { symbol, price, timestamp, size: None, seq: None, source: None };
-        shared.book().restore_view(&tick, timestamp, is_outlier);
+        shared.book().restore_view(&tick, is_outlier);
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.csv");

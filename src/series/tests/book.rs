@@ -318,11 +318,21 @@ fn one_of_several_readers_misses_nothing_that_another_one_has() {
 }
 
 #[test]
+fn what_is_restored_says_nothing_about_when_the_feed_brought_something() {
+    let mut book = book(&[], 10, EVERYTHING);
+    book.restore_view(&tick("A", 100).view(), false);
+    book.restore_view(&tick("A", 200).view(), true);
+    assert_eq!((book.last_arrival(), book.newest_ns()), (None, Some(200)));
+    append(&mut book, &tick("A", 300));
+    assert_eq!(book.last_arrival(), Timestamp::from_nanos(300));
+}
+
+#[test]
 fn while_the_past_comes_memory_is_whole_from_what_came_by_itself_and_then_from_the_past() {
     let mut book = book(&[], 10, EVERYTHING);
     let restore = |book: &mut Book, name: &str, time_ns: i64| {
         let tick = tick(name, time_ns);
-        book.restore_view(&tick.view(), tick.timestamp, false)
+        book.restore_view(&tick.view(), false)
     };
     let whole = |book: &Book, name: &str| book.get(book.id(name).unwrap().index()).unwrap().1.whole_from_ns();
     let since = |book: &Book, mark: &crate::series::Mark| book.get(0).unwrap().1.earliest_since(mark);
