@@ -202,8 +202,8 @@ impl Book {
     }
 
     /// Takes in a tick of the past, as [`append_view`](Self::append_view) does, of which others in between may be left
-    /// out: what its number jumps over is no loss. Later ticks are held against its number all the same. It says nothing
-    /// about when the feed last brought something.
+    /// out: what its number jumps over is no loss. Later ticks are held against its number all the same. It says
+    /// nothing about when the feed last brought something.
     pub fn restore_view(&mut self, tick: &TickView<'_>, is_outlier: bool) -> Appended {
         let (arrival, last_arrival) = (tick.timestamp, self.last_arrival);
         let received = self.series_mut(tick.symbol).map_or(0, Series::begin_restored);
