@@ -343,7 +343,7 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
             _ = stopped.wait_for(|stop| *stop) => return,
             _ = settle.tick() => {
                 let received = shared.book().counters().received;
-                picture.meters.settle(Instant::now(), received);
+                picture.meters.settle(Instant::now(), shared.brought(received));
             }
             _ = status.tick() => {
                 let counters = shared.book().counters();

@@ -92,7 +92,7 @@ impl Picture {
         let link = shared.link().clone();
         let rejected = shared.rejects().total();
         let stale = shared.arrivals().stale_for(now);
-        self.meters.settle(now, gathered.counters.received);
+        self.meters.settle(now, shared.brought(gathered.counters.received));
         self.note_decimals(&gathered);
         let axis = self.choose_axis(controls.sight.axis, &gathered);
         if axis == AxisKind::Percent {

@@ -239,6 +239,11 @@ impl Shared {
         &self.unkept
     }
 
+    /// How many of the ticks that the book received the feed has brought.
+    pub(super) fn brought(&self, received: u64) -> u64 {
+        received.saturating_sub(self.restored.load(Ordering::Relaxed))
+    }
+
     /// Ticks that came from the store at the start.
     pub(super) fn restored(&self) -> &AtomicU64 {
         &self.restored
