@@ -26,7 +26,7 @@ const LEVEL_TICKS: usize = 5;
 /// After a pause as long as this in event time, such as a night, old prices say nothing about the new one.
 const STALE_NS: i64 = 15 * 60 * NS_PER_S;
 
-/// Symbols that are watched at most, at some 300 bytes each; ticks of further ones are not judged.
+/// Symbols that are watched at most, at some 600 bytes each; ticks of further ones are not judged.
 pub const FILTERED_MAX: usize = 65_536;
 
 /// How far from the median a price may lie: a share of it, such as 0.05.

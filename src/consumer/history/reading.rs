@@ -21,7 +21,8 @@ use settling::Moment;
 
 use super::{Full, History, Recalled, State, Wish, seam};
 
-/// Most ticks of the past in memory, over all symbols: some 25 MB as trades come, and more than a screen has pixels.
+/// Most ticks of the past in memory, over all symbols: some 42 MB as trades of a few symbols come (5.3 bytes each
+/// measured), more where there are thousands, and more than a screen has pixels.
 pub(super) const PAST_TICKS_MAX: usize = 8_000_000;
 
 /// Most ticks in a page: what a file gives in about a tenth of a second, so that a new wish is not kept waiting.
