@@ -24,9 +24,9 @@
 //! as symbols do (`=F`, `-X`). Nothing is put before it that a program would have to take away again; who opens a
 //! stranger's ticks in a spreadsheet imports the column as text. For the same reason `NA` and `null` stay symbols: in
 //! pandas, `read_csv(..., keep_default_na=False, na_values={"size": [""]}, float_precision="round_trip")` reads back
-//! exactly what was written; of a file out of a database, `na_values` has `source`, `seq` and `id` too. Where some ticks came without `seq`, pandas makes doubles of the others unless told
-//! otherwise, which are exact up to 2^53: `dtype={"seq": "UInt64"}` keeps them, and of Parquet
-//! `dtype_backend="numpy_nullable"`.
+//! exactly what was written; of a file out of a database, `na_values` has `source`, `seq` and `id` too. Where some
+//! ticks came without `seq`, pandas makes doubles of the others unless told otherwise, which are exact up to 2^53:
+//! `dtype={"seq": "UInt64"}` keeps them, and of Parquet `dtype_backend="numpy_nullable"`.
 //!
 //! Read back is [Parquet](TickTable), this program's own and that of others; text is `market`'s.
 
