@@ -58,7 +58,8 @@ pub enum WindowError {
 /// What came from the keyboard.
 #[derive(Debug, Clone, Copy)]
 enum Stroke {
-    Key(Key, bool),
+    /// The key, whether it repeats, and what was held when it went down: by the time of the poll it may be held no more.
+    Key(Key, bool, Modifiers),
     Text(char),
 }
 
@@ -72,6 +73,11 @@ struct Keys {
 }
 
 impl Keys {
+    fn key(&self, key: Key, repeat: bool) {
+        let down = |keys: [minifb::Key; 2]| keys.iter().any(|key| self.held.contains(key));
+        self.push(Stroke::Key(key, repeat, modifiers(down)));
+    }
+
     fn push(&self, stroke: Stroke) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.len() < KEYS_QUEUED_MAX {
@@ -85,9 +91,9 @@ impl InputCallback for Keys {
         let Some(c) = char::from_u32(code).filter(|c| !c.is_control()) else { return };
         // Where these characters sit differs between keyboards, so they are taken as text and not as keys.
         match c {
-            '+' | '=' => self.push(Stroke::Key(Key::Plus, false)),
-            '-' | '_' => self.push(Stroke::Key(Key::Minus, false)),
-            '/' | '[' | ']' | ',' | '.' | '?' => self.push(Stroke::Key(Key::Mark(c), false)),
+            '+' | '=' => self.key(Key::Plus, false),
+            '-' | '_' => self.key(Key::Minus, false),
+            '/' | '[' | ']' | ',' | '.' | '?' => self.key(Key::Mark(c), false),
             _ => {}
         }
         self.push(Stroke::Text(c));
@@ -103,8 +109,16 @@ impl InputCallback for Keys {
             self.held.push(key);
         }
         if let Some(key) = translate(key) {
-            self.push(Stroke::Key(key, repeat));
+            self.key(key, repeat);
         }
+    }
+}
+
+/// Which of the keys that change others are down.
+fn modifiers(down: impl Fn([minifb::Key; 2]) -> bool) -> Modifiers {
+    Modifiers {
+        shift: down([minifb::Key::LeftShift, minifb::Key::RightShift]),
+        ctrl: down([minifb::Key::LeftCtrl, minifb::Key::RightCtrl]),
     }
 }
 
@@ -259,22 +273,17 @@ impl Window {
             each(Input::Resized { width: size.0 as u32, height: size.1 as u32 });
         }
         self.collect_mouse(each);
-        let (held, strokes) =
-            (self.held(), std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner)));
+        let strokes = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
         for stroke in strokes {
             each(match stroke {
-                Stroke::Key(key, repeat) => Input::Key { key, repeat, held },
+                Stroke::Key(key, repeat, held) => Input::Key { key, repeat, held },
                 Stroke::Text(c) => Input::Text(c),
             });
         }
     }
 
     fn held(&self) -> Modifiers {
-        let down = |keys: [minifb::Key; 2]| keys.into_iter().any(|key| self.inner.is_key_down(key));
-        Modifiers {
-            shift: down([minifb::Key::LeftShift, minifb::Key::RightShift]),
-            ctrl: down([minifb::Key::LeftCtrl, minifb::Key::RightCtrl]),
-        }
+        modifiers(|keys| keys.into_iter().any(|key| self.inner.is_key_down(key)))
     }
 
     /// Where the mouse is, as far as is known; outside the frame where it is not.

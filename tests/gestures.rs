@@ -6,6 +6,7 @@
 mod support {
     pub mod inputs;
     pub mod process;
+    pub mod pulse;
     pub mod wait;
     pub mod x11;
     pub mod xvfb;
@@ -13,7 +14,7 @@ mod support {
 
 use std::time::Duration;
 
-use support::inputs::{SIZE, TITLE, WindowProgram, be_the_window, is_the_window, key, pressed, released};
+use support::inputs::{SIZE, TITLE, WindowProgram, be_the_window, is_the_window, key, pressed, released, said};
 use support::process::Launch;
 use support::xvfb::{Button as Hand, Xvfb};
 use tickscope::view::{Button, Input, Key, Modifiers};
@@ -27,11 +28,12 @@ fn the_hand_reaches_the_window() {
     if is_the_window() {
         return be_the_window();
     }
-    let display = Xvfb::start(SIZE.0 + 40, SIZE.1 + 40);
+    let mut display = Xvfb::start(SIZE.0 + 40, SIZE.1 + 40);
     let itself = Launch::new(std::env::current_exe().unwrap()).env("DISPLAY", &display.display());
     let mut program = WindowProgram::start(itself, "the_hand_reaches_the_window");
     let window = display.find_window(TITLE, LIMIT);
     display.focus(window);
+    display.watch(program.pulse());
     let (here, there) = ((120, 80), (180, 140));
     display.move_mouse(window, here);
     program.wait_for_mouse();
@@ -65,10 +67,18 @@ fn the_hand_reaches_the_window() {
 
     display.click_with(window, Hand::Right, here);
     program.expect(&[pressed(here, Button::Right, Modifiers::NONE, 1), released(here, Button::Right)]);
-    display.double_click(window, there);
     let down = |clicks| pressed(there, Button::Left, Modifiers::NONE, clicks);
     let up = released(there, Button::Left);
-    program.expect(&[down(1), up, down(2), up]);
+    // Where a program is held up between the presses, they are no double-click: then once more.
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        display.double_click(window, there);
+        told = program.told_when(|lines| !lines.is_empty());
+        if told == said(&[down(1), up, down(2), up]) {
+            break;
+        }
+    }
+    assert_eq!(told, said(&[down(1), up, down(2), up]));
     for _ in 0..2 {
         display.click(window, here);
         program.expect(&[pressed(here, Button::Left, Modifiers::NONE, 1), released(here, Button::Left)]);

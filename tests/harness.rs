@@ -4,6 +4,7 @@
 
 mod support {
     pub mod process;
+    pub mod pulse;
     pub mod wait;
     pub mod x11;
     pub mod xvfb;
@@ -70,6 +71,25 @@ fn a_display_shows_windows_and_passes_on_keys_clicks_and_the_wish_to_close() {
     drop(client);
     display.picture_when("the window to be gone", LIMIT, |picture| *picture == empty);
     assert!(display.picture_at_rest(Duration::from_millis(50), LIMIT) == empty);
+}
+
+#[test]
+fn a_picture_waits_for_the_rest_of_a_frame() {
+    let display = Xvfb::start(200, 120);
+    let mut client = display.connect();
+    let id = client.create_window("in two parts", (10, 10), (100, 60), RED);
+    let window = display.find_window("in two parts", LIMIT);
+    // From one colour to the other, the lower part later than the upper one: no picture has both.
+    let (blue, green) = (0x20_40ff, 0x40_ff20);
+    std::thread::scope(|threads| {
+        client.put_rows(id, 0, (100, 60), blue);
+        client.put_rows(id, 0, (100, 40), green);
+        let waiting = threads.spawn(|| display.picture_of(window));
+        std::thread::sleep(Duration::from_millis(200));
+        client.put_rows(id, 40, (100, 20), green);
+        let seen = waiting.join().unwrap();
+        assert_eq!(seen.count(seen.area(), |rgb| rgb == green), 100 * 60);
+    });
 }
 
 #[test]

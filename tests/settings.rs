@@ -6,6 +6,7 @@
 
 mod support {
     pub mod process;
+    pub mod pulse;
     pub mod wait;
     pub mod x11;
     pub mod xvfb;

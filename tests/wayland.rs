@@ -6,6 +6,7 @@
 mod support {
     pub mod inputs;
     pub mod process;
+    pub mod pulse;
     pub mod server;
     pub mod wait;
     pub mod weston;
@@ -174,8 +175,15 @@ fn the_hand_reaches_the_window() {
         window.expect_wheel(here, up, Modifiers::NONE);
     }
     for (button, told) in [(code::BUTTON_LEFT, Button::Left), (code::BUTTON_RIGHT, Button::Right)] {
-        weston.drag(button, here, there);
-        window.expect(&[pressed(here, told, Modifiers::NONE, 1), released(there, told)]);
+        // Each step only after the one before it was seen: a window polls, and knows nothing of what was in between.
+        weston.move_mouse(here);
+        window.wait_for_place(here);
+        weston.press(button);
+        window.expect(&[pressed(here, told, Modifiers::NONE, 1)]);
+        weston.move_mouse(there);
+        window.wait_for_place(there);
+        weston.release(button);
+        window.expect(&[released(there, told)]);
     }
     window.stop();
 }

@@ -5,6 +5,7 @@
 
 mod support {
     pub mod process;
+    pub mod pulse;
     pub mod server;
     pub mod wait;
     pub mod x11;

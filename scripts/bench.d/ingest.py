@@ -116,6 +116,7 @@ def take(subject: Subject, flood: Flood, count: int, ports: Ports) -> Taken:
         cpu_before, started = program.cpu(), time.monotonic()
         flood(redis, count)
         flooded = time.monotonic()
+        redis.wait_read(FLOOD_S)
         ended = max(program.wait_idle(FLOOD_S), flooded)
         # The looks before the end overlap the flood's own end; a reader that kept up was done with it.
         cpu, peak_mb = program.cpu() - cpu_before, program.peak_mb()

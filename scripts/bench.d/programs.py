@@ -255,8 +255,24 @@ class Redis:
 
     def subscriber_id(self) -> str:
         """Of the one subscriber; empty when there is none, other than before when it had to come back."""
-        listed = str(self.ask("CLIENT", "LIST", "TYPE", "pubsub")).split()
-        return next((word for word in listed if word.startswith("id=")), "")
+        return self._subscriber().get("id", "")
+
+    def _subscriber(self) -> dict[str, str]:
+        listed = str(self.ask("CLIENT", "LIST", "TYPE", "pubsub")).splitlines()
+        return dict(word.split("=", 1) for word in listed[0].split()) if listed else {}
+
+    def wait_read(self, limit_s: float) -> None:
+        """Waits until the one subscriber, if there is one, has read what it was sent. One that spends no time at all
+        may have nothing to do, or may not have been let."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            known = self._subscriber()
+            buffered = known and (known["obl"], known["oll"]) != ("0", "0")
+            if not known or not (buffered or unread(int(known["addr"].rsplit(":", 1)[1]))):
+                return
+            if time.monotonic() > deadline:
+                raise BenchError(f"the subscriber has not read everything after {limit_s:.0f} s")
+            time.sleep(LOOK_S)
 
     def wait_subscribed(self, channel: str, program: Program) -> None:
         deadline = time.monotonic() + ANSWER_S
@@ -302,3 +318,14 @@ class Xvfb:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+
+
+def unread(port: int) -> bool:
+    """Whether bytes wait in the kernel for, or at, the local TCP socket of this port (proc(5), net/tcp)."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        to_send, to_read = (int(queue, 16) for queue in queues.split(":"))
+        ends = [int(address.rsplit(":", 1)[1], 16) for address in (local, remote)]
+        if (ends[0] == port and to_read) or (ends[1] == port and to_send):
+            return True
+    return False

@@ -118,6 +118,11 @@ impl Publisher {
         self.try_publish(channel, payload.as_ref()).unwrap()
     }
 
+    /// Has the server do a command, which must succeed.
+    pub fn ask(&mut self, command: &[&str]) {
+        redis::cmd(command[0]).arg(&command[1..]).exec(&mut self.connection).unwrap();
+    }
+
     pub fn try_publish(&mut self, channel: &str, payload: &[u8]) -> redis::RedisResult<u64> {
         redis::cmd("PUBLISH").arg(channel).arg(payload).query(&mut self.connection)
     }

@@ -13,6 +13,7 @@ use tickscope::view::{Button, Input, Key, Modifiers};
 use tickscope::window::Window;
 
 use super::process::{Launch, Running};
+use super::pulse::Pulse;
 use super::wait::{poll, wait_until};
 
 /// Its title.
@@ -48,6 +49,8 @@ pub fn be_the_window() {
 /// The process that has the window.
 pub struct WindowProgram {
     program: Running,
+    /// Of the test that is the window, and so of the thread that polls.
+    test: String,
     /// Bytes of its output that were looked at.
     read: usize,
 }
@@ -56,13 +59,28 @@ impl WindowProgram {
     /// Starts this test program again, as `itself` has it, with the test of this name.
     pub fn start(itself: Launch, test: &str) -> Self {
         let program = itself.args(["--exact", test, "--nocapture"]).env(ROLE, "1").start();
-        Self { program, read: 0 }
+        Self { program, test: test.to_owned(), read: 0 }
+    }
+
+    /// Of its polling.
+    pub fn pulse(&self) -> Pulse {
+        Pulse::of_thread(self.program.id(), &self.test)
     }
 
     /// Returns when the window has told of the mouse; forgets everything until then, such as the test runner's lines.
     pub fn wait_for_mouse(&mut self) {
         wait_until("the window to see the mouse", LIMIT, || self.program.stdout().contains("Moved"));
         self.told_when(|_| true);
+    }
+
+    /// Returns when the window has seen the mouse at a place.
+    #[track_caller]
+    pub fn wait_for_place(&mut self, (x, y): (i32, i32)) {
+        let moved = format!("{:?}", Input::Moved { x: x.into(), y: y.into() });
+        wait_until("the mouse in its place", LIMIT, || {
+            let told = self.program.stdout();
+            told.lines().rfind(|line| line.starts_with("Moved")) == Some(&moved)
+        });
     }
 
     /// What has been told since the last call, mere moves of the mouse and new sizes aside, once `enough` says so of
@@ -87,14 +105,14 @@ impl WindowProgram {
     #[track_caller]
     pub fn expect(&mut self, inputs: &[Input]) {
         let told = self.told_when(|lines| lines.len() >= inputs.len());
-        assert_eq!(told, inputs.iter().map(|input| format!("{input:?}")).collect::<Vec<_>>());
+        assert_eq!(told, said(inputs));
     }
 
     /// These inputs come, in any order, and no others but moves.
     #[track_caller]
     pub fn expect_all(&mut self, inputs: &[Input]) {
         let mut told = self.told_when(|lines| lines.len() >= inputs.len());
-        let mut expected: Vec<_> = inputs.iter().map(|input| format!("{input:?}")).collect();
+        let mut expected = said(inputs);
         told.sort();
         expected.sort();
         assert_eq!(told, expected);
@@ -125,6 +143,11 @@ impl WindowProgram {
     pub fn stop(self) {
         self.program.stop("TERM", LIMIT);
     }
+}
+
+/// What the window's process says of these.
+pub fn said(inputs: &[Input]) -> Vec<String> {
+    inputs.iter().map(|input| format!("{input:?}")).collect()
 }
 
 /// A key went down.

@@ -321,8 +321,12 @@ impl Pipe {
         let sink = Arc::clone(&bytes);
         let thread = thread::spawn(move || {
             let mut chunk = [0; 8192];
-            while let Ok(count @ 1..) = source.read(&mut chunk) {
-                sink.lock().unwrap().extend_from_slice(&chunk[..count]);
+            loop {
+                match source.read(&mut chunk) {
+                    Ok(count @ 1..) => sink.lock().unwrap().extend_from_slice(&chunk[..count]),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Ok(0) | Err(_) => break,
+                }
             }
         });
         Self { bytes, thread: Some(thread) }

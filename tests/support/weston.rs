@@ -123,21 +123,14 @@ impl Weston {
         thread::sleep(HOLD);
     }
 
-    /// Presses and releases a button at a pixel.
-    pub fn click(&self, button: u32, at: (i32, i32)) {
-        self.drag(button, at, at);
+    /// Presses a button where the mouse is.
+    pub fn press(&self, button: u32) {
+        self.order(&format!("button {button} 1"));
     }
 
-    /// Drags with a button from one pixel to another.
-    pub fn drag(&self, button: u32, from: (i32, i32), to: (i32, i32)) {
-        self.move_mouse(from);
-        self.order(&format!("button {button} 1"));
-        thread::sleep(HOLD);
-        if from != to {
-            self.move_mouse(to);
-        }
+    /// Lets go of a button.
+    pub fn release(&self, button: u32) {
         self.order(&format!("button {button} 0"));
-        thread::sleep(HOLD);
     }
 
     /// Turns the wheel by a notch at a pixel, away from the user or towards them.

@@ -1,7 +1,8 @@
 //! The few requests of the X11 protocol that xdotool has no command for, spoken over the display's socket: closing a
 //! window as its frame's button would, a plain window for the tests of the harness itself, and what the screen shows.
 //!
-//! Source: "X Window System Protocol", X Consortium Standard, Version 11, Appendix B (encoding); ICCCM 4.2.8.1.
+//! Sources: "X Window System Protocol", X Consortium Standard, Version 11, Appendix B (encoding); ICCCM 4.2.8.1; "The
+//! DAMAGE Extension", Protocol Version 1.1.
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -15,11 +16,18 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 const CREATE_WINDOW: u8 = 1;
 const MAP_WINDOW: u8 = 8;
+const GET_GEOMETRY: u8 = 14;
+const QUERY_TREE: u8 = 15;
 const INTERN_ATOM: u8 = 16;
 const CHANGE_PROPERTY: u8 = 18;
 const SEND_EVENT: u8 = 25;
 const GET_INPUT_FOCUS: u8 = 43;
+const PUT_IMAGE: u8 = 72;
 const GET_IMAGE: u8 = 73;
+const QUERY_EXTENSION: u8 = 98;
+
+/// The form of a picture: whole pixels.
+const Z_PIXMAP: u8 = 2;
 
 const ATOM_STRING: u32 = 31;
 const ATOM_WM_NAME: u32 = 39;
@@ -37,13 +45,21 @@ pub enum Event {
     Other(u8),
 }
 
+/// A rectangle of the screen: left, top, width, height.
+type Rectangle = (i32, i32, i32, i32);
+
 /// A client of one display.
 pub struct Connection {
     socket: UnixStream,
     root: u32,
-    /// Of the screen, pixels.
+    /// Of the screen, bits and pixels.
+    depth: u8,
     size: (u16, u16),
     id_base: u32,
+    /// The code of the event that tells of what is drawn, once that was asked for.
+    damage_event: Option<u8>,
+    /// What was drawn last of all that the server has told about.
+    drawn: Option<Rectangle>,
 }
 
 impl Connection {
@@ -63,7 +79,8 @@ impl Connection {
         let formats_len = usize::from(setup[21]) * 8;
         let screen = &setup[32 + vendor_len + formats_len..];
         let size = (u16_at(screen, 20), u16_at(screen, 22));
-        Self { socket, root: u32_at(screen, 0), size, id_base: u32_at(&setup, 4) }
+        let (root, depth, id_base) = (u32_at(screen, 0), screen[38], u32_at(&setup, 4));
+        Self { socket, root, depth, size, id_base, damage_event: None, drawn: None }
     }
 
     /// Shows a window of one colour (`0xRRGGBB`) that listens to keys and mouse buttons. Returns its id.
@@ -109,11 +126,31 @@ impl Connection {
         self.sync();
     }
 
+    /// Asks to be told of each rectangle that anybody draws from now on.
+    pub fn watch_drawing(&mut self) {
+        const QUERY_VERSION: u8 = 0;
+        const CREATE: u8 = 1;
+        const EACH_RECTANGLE: u32 = 0;
+        let name = b"DAMAGE";
+        let mut body = (name.len() as u32).to_le_bytes().to_vec();
+        body.extend(name);
+        self.request(QUERY_EXTENSION, 0, &body);
+        let told = self.reply();
+        let (present, opcode, event) = (told[8] == 1, told[9], told[10]);
+        assert!(present, "the display has no DAMAGE extension");
+        let version = [1_u32, 1].map(u32::to_le_bytes).concat();
+        self.request(opcode, QUERY_VERSION, &version);
+        self.reply();
+        let body = [self.id_base | 2, self.root, EACH_RECTANGLE].map(u32::to_le_bytes).concat();
+        self.request(opcode, CREATE, &body);
+        self.damage_event = Some(event);
+        self.sync();
+    }
+
     /// What the screen shows: its width and height, and four bytes a pixel (blue, green, red, and one of no meaning),
-    /// row by row from the top. The server does one request after the other, so this is never half of a picture that a
-    /// program is just handing over.
-    pub fn screen(&mut self) -> (u16, u16, Vec<u8>) {
-        const Z_PIXMAP: u8 = 2;
+    /// row by row from the top. `None` while a frame is part of it only: Xlib hands over a large picture in several
+    /// requests, from the top down, and the server may answer others in between. Known since [`Self::watch_drawing`].
+    pub fn screen(&mut self) -> Option<(u16, u16, Vec<u8>)> {
         let (width, height) = self.size;
         let mut body = self.root.to_le_bytes().to_vec();
         for value in [0, 0, width, height] {
@@ -126,7 +163,54 @@ impl Connection {
         let mut bytes = vec![0; u32_at(&head, 4) as usize * 4];
         self.socket.read_exact(&mut bytes).expect("the display answers");
         assert_eq!(bytes.len(), usize::from(width) * usize::from(height) * 4, "an unknown form of picture");
-        (width, height, bytes)
+        // What was told before the answer had been drawn before it.
+        let drawn = self.drawn;
+        drawn.is_none_or(|rectangle| self.ends_a_frame(rectangle)).then_some((width, height, bytes))
+    }
+
+    /// Whether what was drawn reaches the lower edge of the window that it lies in; or lies in none.
+    fn ends_a_frame(&mut self, (left, top, width, height): Rectangle) -> bool {
+        let bottom = i32::from(self.size.1);
+        self.windows().into_iter().all(|(x, y, w, h)| {
+            let lies_within = left >= x && left + width <= x + w && top >= y && top + height <= y + h;
+            !lies_within || top + height >= bottom.min(y + h)
+        })
+    }
+
+    /// Where the windows of the screen lie.
+    fn windows(&mut self) -> Vec<Rectangle> {
+        self.request(QUERY_TREE, 0, &self.root.to_le_bytes());
+        let head = self.reply();
+        let mut ids = vec![0; u32_at(&head, 4) as usize * 4];
+        self.socket.read_exact(&mut ids).expect("the display answers");
+        let ids: Vec<u32> = ids.chunks_exact(4).map(|id| u32_at(id, 0)).collect();
+        let mut found = Vec::new();
+        for id in ids {
+            self.request(GET_GEOMETRY, 0, &id.to_le_bytes());
+            // A window may have gone in the meantime.
+            if let Some(told) = self.reply_or_error() {
+                found.push(rectangle_at(&told, 12));
+            }
+        }
+        found
+    }
+
+    /// Puts rows of one colour into a window, from row `top` on.
+    pub fn put_rows(&mut self, window: u32, top: u16, (width, height): (u16, u16), rgb: u32) {
+        const CREATE_GC: u8 = 55;
+        const FREE_GC: u8 = 60;
+        let context = self.id_base | 3;
+        let no_values = 0;
+        self.request(CREATE_GC, 0, &[context, window, no_values].map(u32::to_le_bytes).concat());
+        let mut body = [window, context].map(u32::to_le_bytes).concat();
+        for value in [width, height, 0, top] {
+            body.extend(value.to_le_bytes());
+        }
+        body.extend([0, self.depth, 0, 0]);
+        body.extend(rgb.to_le_bytes().repeat(usize::from(width) * usize::from(height)));
+        self.request(PUT_IMAGE, Z_PIXMAP, &body);
+        self.request(FREE_GC, 0, &context.to_le_bytes());
+        self.sync();
     }
 
     /// The next event; waits for it.
@@ -165,20 +249,40 @@ impl Connection {
 
     /// The next reply; events before it are of no interest to whoever asks.
     fn reply(&mut self) -> [u8; 32] {
+        self.reply_or_error().unwrap_or_else(|| panic!("the display reports an error"))
+    }
+
+    fn reply_or_error(&mut self) -> Option<[u8; 32]> {
         loop {
-            let message = self.message();
-            if message[0] == 1 {
-                return message;
+            let message = self.message_or_error();
+            match message[0] {
+                0 => return None,
+                1 => return Some(message),
+                _ => {}
             }
         }
     }
 
     fn message(&mut self) -> [u8; 32] {
-        let mut message = [0; 32];
-        self.socket.read_exact(&mut message).expect("the display answers");
+        let message = self.message_or_error();
         assert_ne!(message[0], 0, "the display reports error {}", message[1]);
         message
     }
+
+    fn message_or_error(&mut self) -> [u8; 32] {
+        let mut message = [0; 32];
+        self.socket.read_exact(&mut message).expect("the display answers");
+        if self.damage_event == Some(message[0]) {
+            self.drawn = Some(rectangle_at(&message, 16));
+        }
+        message
+    }
+}
+
+/// Left and top, signed, width and height.
+fn rectangle_at(bytes: &[u8], at: usize) -> Rectangle {
+    let signed = |at: usize| i32::from(u16_at(bytes, at) as i16);
+    (signed(at), signed(at + 2), i32::from(u16_at(bytes, at + 4)), i32::from(u16_at(bytes, at + 6)))
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -1,8 +1,8 @@
 //! A display of a test's own: Xvfb on a free number, a hand on its keyboard and mouse (xdotool), and an eye on
 //! its pixels.
 //!
-//! There is no window manager. Windows are found by title, focused by hand, and keys and buttons are held for
-//! [`HOLD_S`], because minifb polls them.
+//! There is no window manager. Windows are found by title, focused by hand, and what a hand does to the mouse stays done
+//! until the program has seen it ([`Xvfb::watch`]), because minifb polls it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -11,27 +11,25 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::pulse::Pulse;
 use super::wait::{poll, wait_for, wait_until};
 use super::x11::Connection;
 
-/// How long a key stays down, and the mouse in its place, in seconds: several frames of a program that polls.
-const HOLD_S: &str = "0.1";
-
-/// How long a button stays down, in seconds. What goes down and up between two polls is not seen at all, so there is
-/// room for a machine that is busy with other tests.
-const BUTTON_HOLD_S: &str = "0.3";
+/// How long the hand rests for a program that is not watched.
+const REST: Duration = Duration::from_millis(100);
 
 /// How long a button stays down and up within a double-click, in seconds: long enough to be polled while the window is
 /// awake, and short enough that the second press comes well within the time that makes it a double-click.
 const DOUBLE_HOLD_S: &str = "0.1";
 
+/// After a click, so that the next one is not taken for the second half of a double-click.
+const APART: Duration = Duration::from_millis(450);
+
 /// Between two characters that are typed, in ms: nobody types faster, and a window need not queue more.
 const TYPE_DELAY_MS: &str = "30";
-
-/// Between two notches of the wheel, in ms: minifb keeps only the last notch of a frame.
-const WHEEL_DELAY_MS: &str = "50";
 
 /// How long xdotool and the display may take for what they do at once on an idle machine.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -40,6 +38,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 pub struct Xvfb {
     server: Child,
     number: u32,
+    /// Told of all that is drawn since the beginning, and so knows when a frame is whole.
+    eye: Mutex<Connection>,
+    pulse: Option<Pulse>,
 }
 
 /// A window of a display, by its X id.
@@ -83,7 +84,8 @@ impl Xvfb {
         let mut server = Command::new("Xvfb")
             // The server picks a free number and tells it when it is ready to be used.
             .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-noreset", "-nocursor"])
-            .args(["-nolisten", "tcp"])
+            // No key repeats: one that a busy machine holds down for longer was pressed once all the same.
+            .args(["-nolisten", "tcp", "-r"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -95,7 +97,9 @@ impl Xvfb {
             drop(server.kill());
             panic!("Xvfb ended without a display: {:?}", server.wait());
         };
-        let display = Self { server, number };
+        let mut eye = Connection::open(number);
+        eye.watch_drawing();
+        let display = Self { server, number, eye: Mutex::new(eye), pulse: None };
         display.answer(&["mousemove", &(width - 1).to_string(), &(height - 1).to_string()]);
         display
     }
@@ -136,9 +140,23 @@ impl Xvfb {
         });
     }
 
+    /// Makes the hand wait for this thread: between what it does, the thread has polled.
+    pub fn watch(&mut self, pulse: Pulse) {
+        self.pulse = Some(pulse);
+    }
+
+    /// Returns when what the hand did has been seen.
+    fn rest(&self) {
+        match &self.pulse {
+            Some(pulse) => pulse.wait(),
+            None => std::thread::sleep(REST),
+        }
+    }
+
     /// Presses and releases a key of the focused window: an X key name such as `space`, `q`, `Left`, `plus`.
     pub fn key(&self, name: &str) {
-        self.answer(&["keydown", name, "sleep", HOLD_S, "keyup", name]);
+        self.tap(name, 1);
+        self.rest();
     }
 
     /// Presses and releases a key as fast as the display takes it, and again as often as `times` says.
@@ -156,12 +174,14 @@ impl Xvfb {
     /// Does something while keys (`shift`, `ctrl`) are held.
     pub fn hold<T>(&self, held: &[&str], act: impl FnOnce() -> T) -> T {
         for name in held {
-            self.answer(&["keydown", name, "sleep", HOLD_S]);
+            self.answer(&["keydown", name]);
         }
+        self.rest();
         let done = act();
         for name in held.iter().rev() {
-            self.answer(&["keyup", name, "sleep", HOLD_S]);
+            self.answer(&["keyup", name]);
         }
+        self.rest();
         done
     }
 
@@ -184,26 +204,38 @@ impl Xvfb {
     pub fn click_with(&self, window: Window, button: Button, at: (i32, i32)) {
         let button = button.name();
         self.move_mouse(window, at);
-        self.answer(&["sleep", HOLD_S, "mousedown", &button, "sleep", BUTTON_HOLD_S]);
-        self.answer(&["mouseup", &button, "sleep", HOLD_S]);
+        for action in ["mousedown", "mouseup"] {
+            self.rest();
+            self.answer(&[action, &button]);
+        }
+        self.rest();
+        std::thread::sleep(APART);
     }
 
-    /// Presses and releases the left button twice in quick succession at a pixel of a window.
+    /// Presses and releases the left button twice in quick succession at a pixel of a window. The window sees one
+    /// double-click if nothing is held up meanwhile, and two clicks or one otherwise: who needs it must look.
     pub fn double_click(&self, window: Window, at: (i32, i32)) {
         // A window at rest looks at the mouse a few times a second only; one in which it has moved does so at once.
         self.move_mouse(window, (at.0 + 1, at.1));
-        self.answer(&["sleep", HOLD_S]);
+        self.rest();
         self.move_mouse(window, at);
+        self.rest();
         // One process does it all: to start another one in between may take longer than the time that is left.
         let press = ["mousedown", "1", "sleep", DOUBLE_HOLD_S, "mouseup", "1", "sleep", DOUBLE_HOLD_S];
-        self.answer(&[&["sleep", HOLD_S], &press[..], &press[..]].concat());
+        self.answer(&[press, press].concat());
+        self.rest();
+        std::thread::sleep(APART);
     }
 
-    /// Turns the wheel at a pixel of a window: `notches` away from the user, or towards them when negative.
+    /// Turns the wheel at a pixel of a window: `notches` away from the user, or towards them when negative. One after
+    /// the other: minifb keeps only the last notch of a frame.
     pub fn wheel(&self, window: Window, at: (i32, i32), notches: i32) {
         self.move_mouse(window, at);
-        let (count, button) = (notches.unsigned_abs().to_string(), if notches > 0 { "4" } else { "5" });
-        self.answer(&["sleep", HOLD_S, "click", "--repeat", &count, "--delay", WHEEL_DELAY_MS, button]);
+        for _ in 0..notches.unsigned_abs() {
+            self.rest();
+            self.answer(&["click", if notches > 0 { "4" } else { "5" }]);
+        }
+        self.rest();
     }
 
     /// Drags with the left button from one pixel of a window to another, by way of their middle.
@@ -215,12 +247,15 @@ impl Xvfb {
     pub fn drag_with(&self, window: Window, button: Button, from: (i32, i32), to: (i32, i32)) {
         let (middle, button) = ((i32::midpoint(from.0, to.0), i32::midpoint(from.1, to.1)), button.name());
         self.move_mouse(window, from);
-        self.answer(&["sleep", HOLD_S, "mousedown", &button, "sleep", HOLD_S]);
+        self.rest();
+        self.answer(&["mousedown", &button]);
         for at in [middle, to] {
+            self.rest();
             self.move_mouse(window, at);
-            self.answer(&["sleep", HOLD_S]);
         }
-        self.answer(&["mouseup", &button, "sleep", HOLD_S]);
+        self.rest();
+        self.answer(&["mouseup", &button]);
+        self.rest();
     }
 
     /// Where on the display a window lies. minifb puts it into the middle.
@@ -252,7 +287,8 @@ impl Xvfb {
     /// not at all. The file in which Xvfb can keep its screen (`-fbdir`) has no such moment: read while the server
     /// writes, it is part of one frame and part of the next.
     pub fn picture(&self) -> Picture {
-        let (width, height, bytes) = self.connect().screen();
+        let mut eye = self.eye.lock().unwrap_or_else(PoisonError::into_inner);
+        let (width, height, bytes) = wait_for("the last rows of a frame", ANSWER_MAX, || eye.screen());
         let pixel = |four: &[u8]| u32::from_le_bytes(four.try_into().unwrap()) & 0x00ff_ffff;
         let pixels = bytes.chunks_exact(4).map(pixel).collect();
         Picture { width: width.into(), height: height.into(), pixels }
@@ -278,6 +314,16 @@ impl Xvfb {
         wanted: impl FnMut(&Picture) -> bool,
     ) -> Picture {
         self.first_picture(what, limit, || self.picture_of(window), wanted)
+    }
+
+    /// The same, `None` when `limit` passes without one.
+    pub fn window_within(
+        &self,
+        window: Window,
+        limit: Duration,
+        mut wanted: impl FnMut(&Picture) -> bool,
+    ) -> Option<Picture> {
+        poll(limit, || Some(self.picture_of(window)).filter(&mut wanted))
     }
 
     fn first_picture(

@@ -83,8 +83,7 @@ fn shift_and_the_wheel_zoom_the_price_and_a_double_click_on_the_axis_fits_it() {
         });
         when_at_rest(&scope, "more prices in the same time", wider);
     }
-    scope.display.double_click(scope.window, (axis.left + 60, axis.top + 30));
-    when_at_rest(&scope, "the axis as it was", view);
+    scope.double_click((axis.left + 60, axis.top + 30), "the axis as it was", shows(view));
     // The same by keys, around the middle.
     scope.display.key_with(&["shift"], "Down");
     let wider = view.viewport.value.zoomed(view.viewport.value.value_at(0.5), 1.0 / ZOOM_STEP);
@@ -204,12 +203,8 @@ fn symbols_are_shown_alone_hidden_and_found_again() {
     let alone = |index: usize| {
         move |picture: &Picture| !line(picture, SIZE, index).is_empty() && line(picture, SIZE, 1 - index).is_empty()
     };
-    scope.display.double_click(scope.window, b);
-    scope.when("B alone", alone(1));
-    // A little aside: at the same place, and soon, it would go on counting the clicks of the first one.
-    scope.display.double_click(scope.window, (b.0 + 12, b.1));
-    scope.mouse_away();
-    scope.when("both again", shows(view));
+    scope.double_click(b, "B alone", alone(1));
+    scope.double_click(b, "both again", shows(view));
     scope.display.click_with(scope.window, Button::Right, a);
     scope.key("o");
     scope.when("A alone, the focused one", alone(0));

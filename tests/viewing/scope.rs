@@ -12,6 +12,7 @@ use tickscope::plot::{Frame, Size, Theme, palette};
 use tickscope::view::{LEAD_SHARE, Rect, TimeSpan, Transform, ValueSpan, Viewport};
 
 use super::support::process::{self, Ended, Launch, Running};
+use super::support::pulse::Pulse;
 use super::support::server::{RedisServer, Wire};
 use super::support::wait::wait_until;
 use super::support::xvfb::{Area, Picture, Window, Xvfb};
@@ -130,7 +131,7 @@ impl Scope {
 
     /// The same with a display for a window of `size`, whatever the arguments ask for.
     fn start_at(url: &str, size: Size, args: &[&str]) -> Self {
-        let display = Xvfb::start(size.width + MARGIN_PX, size.height + MARGIN_PX);
+        let mut display = Xvfb::start(size.width + MARGIN_PX, size.height + MARGIN_PX);
         let dir = tempfile::tempdir().unwrap();
         let consumer = process::consumer()
             .args(["--redis", url, "--stats", "json"])
@@ -140,6 +141,7 @@ impl Scope {
             .start();
         let window = display.find_window("tickscope", LIMIT);
         display.focus(window);
+        display.watch(Pulse::of(consumer.id()));
         Self { consumer, window, wire: None, redis: None, display, dir, size }
     }
 
@@ -208,6 +210,18 @@ impl Scope {
 
     pub fn key(&self, name: &str) {
         self.display.key(name);
+    }
+
+    /// A double-click, the mouse taken away, and the first picture that `wanted` accepts. Where a program is held up
+    /// between its presses they are two clicks, which leave everything as it was; then it is done again.
+    pub fn double_click(&self, at: (i32, i32), what: &str, wanted: impl Fn(&Picture) -> bool) -> Picture {
+        const TRIES: u32 = 5;
+        let click = || {
+            self.display.double_click(self.window, at);
+            self.mouse_away();
+            self.display.window_within(self.window, LIMIT / TRIES, &wanted)
+        };
+        (0..TRIES).find_map(|_| click()).unwrap_or_else(|| self.when(what, &wanted))
     }
 
     /// Puts the mouse where it hides nothing and means nothing: between header and plot, far from the legend.

@@ -1,0 +1,65 @@
+//! Whether a program that polls has polled: what a test waits for that holds a key or button for it.
+//!
+//! Each round of such a loop ends in a sleep, and the kernel counts the sleeps of each thread. A time would not do: a
+//! machine that is busy elsewhere may give the program none of it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::wait::{poll, wait_for};
+
+/// Sleeps after which a loop has gone round twice, and so polled once from its beginning to its end. A round has one of
+/// its own, one or two in which the display is asked, and up to some nine in which it takes a picture.
+const SLEEPS: u64 = 24;
+
+/// How long a loop may take for that: on an idle machine a quarter of a second.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest name of a thread that Linux keeps.
+const NAME_MAX: usize = 15;
+
+/// The thread that polls.
+#[derive(Debug)]
+pub struct Pulse {
+    status: PathBuf,
+}
+
+impl Pulse {
+    /// The main thread of a process.
+    pub fn of(process: u32) -> Self {
+        Self { status: format!("/proc/{process}/task/{process}/status").into() }
+    }
+
+    /// The thread of this name of a process; waits for it.
+    pub fn of_thread(process: u32, name: &str) -> Self {
+        let name = &name[..name.len().min(NAME_MAX)];
+        let is_it = |task: &Path| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+        let task = wait_for("the thread that polls", LIMIT, || {
+            let tasks = fs::read_dir(format!("/proc/{process}/task")).ok()?;
+            // The main thread has the program's name.
+            tasks.flatten().map(|entry| entry.path()).find(|task| is_it(task))
+        });
+        Self { status: task.join("status") }
+    }
+
+    /// Returns when it has polled all that there was, or has ended.
+    pub fn wait(&self) {
+        let Some(begun) = self.sleeps() else { return };
+        let polled = poll(LIMIT, || self.sleeps().is_none_or(|now| now >= begun + SLEEPS).then_some(()));
+        assert!(polled.is_some(), "no polling within {LIMIT:?}: {}", self.status.display());
+    }
+
+    /// How often it has gone to sleep; `None` when it has ended, whether somebody has asked for its end or not yet.
+    fn sleeps(&self) -> Option<u64> {
+        let status = fs::read_to_string(&self.status).ok()?;
+        if status.lines().any(|line| line.starts_with("State:\tZ")) {
+            return None;
+        }
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        line.trim().parse().ok()
+    }
+}
