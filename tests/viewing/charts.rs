@@ -128,10 +128,14 @@ fn a_grid_has_each_symbol_in_a_pane_of_its_own() {
     let middle = (plots[1].left + plots[1].width() / 2, plots[1].top + plots[1].height() / 3);
     let whole = Frame::new(SIZE).plot;
     let large = view(&Frame::new(SIZE), whole, (4_000.0, 5_000.0));
-    scope.double_click(middle, "B alone", |picture| {
-        let (x, y) = (large.x(at_ns(20.0)) as usize, large.y(4_500.0) as usize);
-        !inked(picture, (x - 1, y - 2, 3, 5), slot(1), DARK.ground).is_empty()
-    });
+    scope.double_click(
+        || middle,
+        "B alone",
+        |picture| {
+            let (x, y) = (large.x(at_ns(20.0)) as usize, large.y(4_500.0) as usize);
+            !inked(picture, (x - 1, y - 2, 3, 5), slot(1), DARK.ground).is_empty()
+        },
+    );
     scope.key("z");
     scope.when("the grid again", |picture| runs(picture, 0, (10.0, 20.0)) && runs(picture, 1, (5_000.0, 4_000.0)));
     scope.key("g");

@@ -3,9 +3,7 @@
 use tickscope::plot::Frame;
 use tickscope::view::{TimeSpan, Transform, ValueSpan, Viewport};
 
-use super::scope::{
-    DARK, SIZE, SPAN_NS, Scope, Tick, ZOOM_STEP, area, at_ns, badge_is, inked, line, plot, rgb, swatch,
-};
+use super::scope::{DARK, SIZE, SPAN_NS, Scope, Tick, ZOOM_STEP, area, at_ns, badge_is, inked, line, plot, rgb};
 use super::support::xvfb::{Button, Picture};
 
 /// Two flat lines, and in A a needle at 30 s.
@@ -83,7 +81,7 @@ fn shift_and_the_wheel_zoom_the_price_and_a_double_click_on_the_axis_fits_it() {
         });
         when_at_rest(&scope, "more prices in the same time", wider);
     }
-    scope.double_click((axis.left + 60, axis.top + 30), "the axis as it was", shows(view));
+    scope.double_click(|| (axis.left + 60, axis.top + 30), "the axis as it was", shows(view));
     // The same by keys, around the middle.
     scope.display.key_with(&["shift"], "Down");
     let wider = view.viewport.value.zoomed(view.viewport.value.value_at(0.5), 1.0 / ZOOM_STEP);
@@ -199,13 +197,14 @@ fn the_crosshair_sits_on_the_nearest_tick_unless_told_not_to() {
 #[test]
 fn symbols_are_shown_alone_hidden_and_found_again() {
     let (scope, view, before) = open();
-    let (a, b) = (swatch(&before, SIZE, 0).unwrap(), swatch(&before, SIZE, 1).unwrap());
+    let b = scope.swatch(1).unwrap();
+    let place = || scope.swatch(1).unwrap_or(b);
     let alone = |index: usize| {
         move |picture: &Picture| !line(picture, SIZE, index).is_empty() && line(picture, SIZE, 1 - index).is_empty()
     };
-    scope.double_click(b, "B alone", alone(1));
-    scope.double_click(b, "both again", shows(view));
-    scope.display.click_with(scope.window, Button::Right, a);
+    scope.double_click(place, "B alone", alone(1));
+    scope.double_click(place, "both again", shows(view));
+    scope.display.click_with(scope.window, Button::Right, scope.swatch(0).unwrap());
     scope.key("o");
     scope.when("A alone, the focused one", alone(0));
     scope.key("Tab");

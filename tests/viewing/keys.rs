@@ -40,8 +40,8 @@ fn open_flat() -> (Scope, Picture) {
 
 #[test]
 fn the_legend_and_the_digits_switch_symbols_off_and_on() {
-    let (scope, both) = open_flat();
-    let (a, b) = (swatch(&both, SIZE, 0).unwrap(), swatch(&both, SIZE, 1).unwrap());
+    let (scope, _) = open_flat();
+    let a = scope.swatch(0).unwrap();
     scope.display.click(scope.window, a);
     let without = scope.when("A to be hidden", |picture| drawn(picture) == [false, true]);
     assert_eq!(line(&without, SIZE, 0), [], "no trace of A is left in the plot");
@@ -55,7 +55,7 @@ fn the_legend_and_the_digits_switch_symbols_off_and_on() {
     scope.key("1");
     scope.when("A to be back by its digit", |picture| drawn(picture) == [true, true]);
 
-    scope.display.click(scope.window, b);
+    scope.display.click(scope.window, scope.swatch(1).unwrap());
     scope.when("B to be hidden", |picture| drawn(picture) == [true, false]);
     scope.key("1");
     // The notice that says so has the colour of A.

@@ -212,16 +212,26 @@ impl Scope {
         self.display.key(name);
     }
 
-    /// A double-click, the mouse taken away, and the first picture that `wanted` accepts. Where a program is held up
-    /// between its presses they are two clicks, which leave everything as it was; then it is done again.
-    pub fn double_click(&self, at: (i32, i32), what: &str, wanted: impl Fn(&Picture) -> bool) -> Picture {
+    /// A double-click at a place, the mouse taken away, and the first picture that `wanted` accepts. Where a program is
+    /// held up between its presses they are two clicks, which leave everything as it was; then it is done again.
+    pub fn double_click(
+        &self,
+        place: impl Fn() -> (i32, i32),
+        what: &str,
+        wanted: impl Fn(&Picture) -> bool,
+    ) -> Picture {
         const TRIES: u32 = 5;
         let click = || {
-            self.display.double_click(self.window, at);
+            self.display.double_click(self.window, place());
             self.mouse_away();
             self.display.window_within(self.window, LIMIT / TRIES, &wanted)
         };
         (0..TRIES).find_map(|_| click()).unwrap_or_else(|| self.when(what, &wanted))
+    }
+
+    /// The middle of a symbol's square in the legend as it is now: it moves as the words of the badge grow.
+    pub fn swatch(&self, index: usize) -> Option<(i32, i32)> {
+        swatch(&self.display.picture_of(self.window), self.size, index)
     }
 
     /// Puts the mouse where it hides nothing and means nothing: between header and plot, far from the legend.
