@@ -58,7 +58,7 @@ pub enum WindowError {
 /// What came from the keyboard.
 #[derive(Debug, Clone, Copy)]
 enum Stroke {
-    /// The key, whether it repeats, and what was held when it went down: by the time of the poll it may be held no more.
+    /// The key, whether it repeats, and what was held when it went down: at the next poll it may be held no more.
     Key(Key, bool, Modifiers),
     Text(char),
 }

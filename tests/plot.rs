@@ -5,8 +5,8 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use tickscope::plot::{
-    AxisKind, Badge, Chart, Crosshair, Footer, Frame, GapBand, Header, Hits, LegendEntry, Line, Notice, Painter,
-    PlotError, Point, Readout, Scene, Size, Tag, Theme, Tone, palette, png,
+    Absence, AxisKind, Badge, Chart, Crosshair, Footer, Frame, GapBand, Header, Hits, LegendEntry, Line, Notice,
+    Painter, PlotError, Point, Readout, Scene, Size, Tag, Theme, Tone, palette, png,
 };
 use tickscope::view::{Rect, TimeSpan, ValueSpan, Viewport};
 
@@ -183,6 +183,7 @@ fn a_gap_has_a_band_and_a_label() {
     let gap = |from: i64, to: i64| GapBand {
         start_ns: START + from * SECOND,
         end_ns: START + to * SECOND,
+        absence: Absence::Missing,
         label: "gap 2 min · 1,204 lost".to_owned(),
     };
     gapped.chart.gaps = vec![gap(200, 240)];
@@ -200,6 +201,19 @@ fn a_gap_has_a_band_and_a_label() {
     let both = Picture::of(&gapped, SIZE);
     let more: Vec<i32> = both.changes(&with).iter().map(|(x, _)| x - rect.left).collect();
     assert!(more.contains(&255) && more.iter().all(|column| (250..260).contains(column)), "{more:?}");
+
+    // What is only not read has no warning's colour: neither its band, nor its label.
+    let mut unread = gapped.clone();
+    unread.chart.gaps = vec![GapBand { absence: Absence::Unread, ..gap(200, 240) }];
+    let calm = Picture::of(&unread, SIZE);
+    let warmth = |picture: &Picture, x: i32, y: i32| {
+        let (r, _, b) = picture.pixel(x, y);
+        i32::from(r) - i32::from(b)
+    };
+    let (x, y) = (rect.left + 220, rect.bottom - 25);
+    assert!(warmth(&with, x, y) > warmth(&calm, x, y) + 10, "the band");
+    let warmest = |picture: &Picture| (rect.left..rect.left + 300).map(|x| warmth(picture, x, rect.top + 13)).max();
+    assert!(warmest(&with) > Some(60) && warmest(&calm) < Some(20), "the label");
 }
 
 #[test]
@@ -376,7 +390,12 @@ fn busy(size: Size) -> Scene {
     }
     let (x, y) = (i32::midpoint(rect.left, rect.right), i32::midpoint(rect.top, rect.bottom));
     busy.chart.crosshair = Some(Crosshair { x, y, time_ns: START, value: 1.0, rows, snapped: false });
-    busy.chart.gaps = vec![GapBand { start_ns: i64::MIN, end_ns: START + 60 * SECOND, label: "gap".to_owned() }];
+    busy.chart.gaps = vec![GapBand {
+        start_ns: i64::MIN,
+        end_ns: START + 60 * SECOND,
+        absence: Absence::Missing,
+        label: "gap".to_owned(),
+    }];
     busy.header.view_badge = Some(Badge { tone: Tone::Info, text: "12 min back".to_owned() });
     busy
 }

@@ -39,16 +39,16 @@ pub(super) fn gap_labels<DB: DrawingBackend>(
     let plot = Area::from(frame.plot);
     let column = |time_ns: i64| plot.left + time_share(chart.viewport.time, time_ns) * plot.width();
     let own = chart.gaps.iter().filter(|gap| !common.contains(gap));
-    let mut bands: Vec<(f64, f64, &str)> = common
+    let mut bands: Vec<(f64, f64, &GapBand)> = common
         .iter()
         .chain(own)
-        .map(|gap| (column(gap.start_ns).max(plot.left), column(gap.end_ns).min(plot.right), gap.label.as_str()))
-        .filter(|(left, right, label)| left < right && !label.is_empty())
+        .map(|gap| (column(gap.start_ns).max(plot.left), column(gap.end_ns).min(plot.right), gap))
+        .filter(|(left, right, gap)| left < right && !gap.label.is_empty())
         .collect();
     bands.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)));
     let rows = taken.len() + 1;
-    for (left, right, label) in bands {
-        let width = pen.width(label, GAP_LABEL) + 12.0;
+    for (left, right, gap) in bands {
+        let width = pen.width(&gap.label, GAP_LABEL) + 12.0;
         if width > plot.width() {
             continue;
         }
@@ -60,7 +60,8 @@ pub(super) fn gap_labels<DB: DrawingBackend>(
         let fits = |row: &usize| plot.height() >= 24.0 + *row as f64 * GAP_ROW_PX;
         let Some(area) = (0..rows).filter(fits).map(place).find(free) else { continue };
         pen.rounded(area, 3.0, Paint(pen.look.ground, 0.72))?;
-        pen.text(label, GAP_LABEL, (area.left + 6.0, area.middle()), HPos::Left, pen.look.warn)?;
+        let color = pen.look.absence(gap.absence);
+        pen.text(&gap.label, GAP_LABEL, (area.left + 6.0, area.middle()), HPos::Left, color)?;
         taken.push(area);
     }
     Ok(())

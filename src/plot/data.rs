@@ -88,7 +88,7 @@ pub(super) fn bands<DB: DrawingBackend>(
     let own = chart.gaps.iter().filter(|gap| !common.contains(gap));
     for gap in common.iter().chain(own).filter(|gap| gap.start_ns < gap.end_ns) {
         let corners = [(gap.start_ns, value.hi), (gap.end_ns, value.lo)];
-        plane.draw(&Rectangle::new(corners, Paint(pen.look.warn, 0.09).color().filled()))?;
+        plane.draw(&Rectangle::new(corners, Paint(pen.look.absence(gap.absence), 0.09).color().filled()))?;
     }
     Ok(())
 }

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::plot::font::Fonts;
     use crate::plot::look::Look;
-    use crate::plot::{AxisKind, GapBand, Mark, Scale, Size, Theme, Title};
+    use crate::plot::{Absence, AxisKind, GapBand, Mark, Scale, Size, Theme, Title};
     use crate::view::{TimeSpan, ValueSpan, Viewport};
     use jiff::tz::TimeZone;
     use plotters::backend::SVGBackend;
@@ -81,8 +81,9 @@ mod tests {
             let viewport =
                 Viewport { time: TimeSpan { start: 0, end: 1_000 }, value: ValueSpan { lo: 0.0, hi: 100.0 } };
             let mut chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
+            let absence = Absence::Missing;
             chart.gaps = gaps.into_iter()
-                .map(|(start_ns, len, label)| GapBand { start_ns, end_ns: start_ns + len, label }).collect();
+                .map(|(start_ns, len, label)| GapBand { start_ns, end_ns: start_ns + len, absence, label }).collect();
             chart.marks =
                 marks.into_iter().map(|(time_ns, value, text)| Mark { time_ns, value, slot: 1, text }).collect();
             let figures = vec![("O".to_owned(), "183.08".to_owned()); figures];

@@ -1,6 +1,6 @@
 //! Colours and type sizes.
 
-use super::{Theme, Tone};
+use super::{Absence, Theme, Tone};
 
 /// Red, green, blue.
 pub(super) type Rgb = (u8, u8, u8);
@@ -101,6 +101,13 @@ impl Look {
         match theme {
             Theme::Dark => &DARK,
             Theme::Light => &LIGHT,
+        }
+    }
+
+    pub(super) fn absence(&self, absence: Absence) -> Rgb {
+        match absence {
+            Absence::Missing => self.warn,
+            Absence::Unread => self.dim,
         }
     }
 

@@ -109,13 +109,24 @@ pub struct Line {
     pub runs: Vec<Vec<Point>>,
 }
 
-/// A span in which data is missing, drawn as a band with its label on top.
+/// Why a span has no data to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// None came, or it was lost: a warning.
+    Missing,
+    /// It is kept somewhere, and not read from there.
+    Unread,
+}
+
+/// A span without data, drawn as a band with its label on top.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GapBand {
     /// First instant without data, ns.
     pub start_ns: i64,
     /// Where data comes again, ns; the live edge while it does not.
     pub end_ns: i64,
+    /// Which colour it has.
+    pub absence: Absence,
     /// `gap 2 min · 1,204 lost`.
     pub label: String,
 }

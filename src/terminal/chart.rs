@@ -5,13 +5,13 @@ use ratatui::style::Style;
 
 use super::color::mixed;
 use super::dots::Dots;
-use super::frame::{Bars, Candle, Chart, Outlier};
+use super::frame::{Bars, Candle, Chart, Gap, Outlier};
 use super::layout::{DOT_COLUMNS, DOT_ROWS, Layout};
 use super::paint::{Sheet, width};
 use super::{Colors, Rgb};
 use crate::view::Transform;
 
-/// How much of the warning's colour a gap has.
+/// How much of its colour a gap has.
 const GAP_TINT: f64 = 0.14;
 
 /// How much of the accent a box zoom has.
@@ -40,7 +40,7 @@ pub(super) fn row_of(layout: &Layout, chart: &Chart, value: f64) -> Option<u16> 
 pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
     grid(sheet, layout, chart);
     for gap in &chart.gaps {
-        gap_band(sheet, layout, chart, gap.span, &gap.label);
+        gap_band(sheet, layout, chart, gap);
     }
     selection(sheet, layout, chart);
     crosshair(sheet, layout, chart);
@@ -116,15 +116,15 @@ fn columns_between(layout: &Layout, chart: &Chart, (from, to): (i64, i64)) -> Op
     (left < right).then_some((left, right))
 }
 
-fn gap_band(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, span: (i64, i64), label: &str) {
-    let Some((left, right)) = columns_between(layout, chart, span) else { return };
+fn gap_band(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, gap: &Gap) {
+    let Some((left, right)) = columns_between(layout, chart, gap.span) else { return };
     let (look, colors) = (sheet.look, sheet.colors);
-    let ground = mixed(look.ground, look.warn, GAP_TINT);
+    let ground = mixed(look.ground, gap.color, GAP_TINT);
     for y in layout.plot.top()..layout.plot.bottom() {
         for x in left..right {
             match colors {
                 // A tint as light as this is no colour of its own where there are only 256.
-                Colors::Plain | Colors::Indexed => put(sheet, (x, y), '\u{2591}', mixed(look.ground, look.warn, 0.4)),
+                Colors::Plain | Colors::Indexed => put(sheet, (x, y), '\u{2591}', mixed(look.ground, gap.color, 0.4)),
                 Colors::True => {
                     if let Some(cell) = sheet.cells.cell_mut((x, y)) {
                         cell.set_bg(colors.color(ground));
@@ -135,11 +135,12 @@ fn gap_band(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, span: (i64, i
     }
     let columns = right - left;
     // The whole label, or else its first part: how long it was.
+    let label = gap.label.as_str();
     let short = label.split(" \u{b7} ").next().unwrap_or_default();
     if let Some(label) = [label, short].into_iter().find(|label| width(label) <= columns) {
         let x = left + (columns - width(label)) / 2;
-        let style = if colors == Colors::True { colors.style(look.warn, ground) } else { Style::new() };
-        sheet.text(x, layout.plot.y, label, columns, style.fg(colors.color(look.warn)));
+        let style = if colors == Colors::True { colors.style(gap.color, ground) } else { Style::new() };
+        sheet.text(x, layout.plot.y, label, columns, style.fg(colors.color(gap.color)));
     }
 }
 

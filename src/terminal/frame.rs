@@ -92,6 +92,8 @@ pub struct Gap {
     pub span: (i64, i64),
     /// Shown where there is room for it.
     pub label: String,
+    /// That of its label, and of its tint.
+    pub color: Rgb,
 }
 
 /// A value of a symbol, on the axis.

@@ -1,7 +1,8 @@
 //! Few symbols, many symbols, grids of them.
 
 use tickscope::plot::{
-    Arrangement, AxisKind, Chart, Crosshair, Frame, LegendEntry, Line, Readout, Scale, Scene, Size, Tag, Theme, Title,
+    Absence, Arrangement, AxisKind, Chart, Crosshair, Frame, GapBand, LegendEntry, Line, Readout, Scale, Scene, Size,
+    Tag, Theme, Title,
 };
 use tickscope::view::Transform;
 
@@ -121,7 +122,8 @@ pub fn grid_9_crosshair_dark() -> View {
 
 pub fn grid_30_dark() -> View {
     let mut view = grid(Theme::Dark, 30, WINDOW, Scale::One);
-    let gap = |start_ns, end_ns| tickscope::plot::GapBand { start_ns, end_ns, label: "gap 2 min".to_owned() };
+    let (absence, label) = (Absence::Missing, "gap 2 min");
+    let gap = |start_ns, end_ns| GapBand { start_ns, end_ns, absence, label: label.to_owned() };
     view.scene.chart.gaps = vec![gap(NOW - 900_000_000_000, NOW - 780_000_000_000)];
     view
 }

@@ -1,7 +1,7 @@
 //! Lines, axes, crosshair.
 
 use tickscope::plot::{
-    Arrangement, AxisKind, Crosshair, Frame, GapBand, Line, Point, Readout, Scale, Scene, Size, Theme,
+    Absence, Arrangement, AxisKind, Crosshair, Frame, GapBand, Line, Point, Readout, Scale, Scene, Size, Theme,
 };
 use tickscope::view::{Transform, ValueSpan};
 
@@ -16,7 +16,8 @@ fn with_gap(scene: &mut Scene) {
         let (before, rest): (Vec<Point>, Vec<Point>) = run.into_iter().partition(|point| point.time_ns < start_ns);
         line.runs = vec![before, rest.into_iter().filter(|point| point.time_ns >= end_ns).collect()];
     }
-    scene.chart.gaps = vec![GapBand { start_ns, end_ns, label: "gap 2 min · 1,204 lost".to_owned() }];
+    scene.chart.gaps =
+        vec![GapBand { start_ns, end_ns, absence: Absence::Missing, label: "gap 2 min · 1,204 lost".to_owned() }];
 }
 
 /// A crosshair over `view` at so many shares of its plot, with all lines in the read-out.

@@ -1,8 +1,8 @@
 //! A display of a test's own: Xvfb on a free number, a hand on its keyboard and mouse (xdotool), and an eye on
 //! its pixels.
 //!
-//! There is no window manager. Windows are found by title, focused by hand, and what a hand does to the mouse stays done
-//! until the program has seen it ([`Xvfb::watch`]), because minifb polls it.
+//! There is no window manager. Windows are found by title, focused by hand, and what a hand does to the mouse stays
+//! done until the program has seen it ([`Xvfb::watch`]), because minifb polls it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -167,7 +167,14 @@ impl Tones {
             runs: line.runs.iter().map(|run| run.iter().map(|point| (point.time_ns, point.value)).collect()).collect(),
         };
         let tag = |tag: &plot::Tag| Tag { value: tag.value, text: tag.text.clone(), color: self.slot(tag.slot) };
-        let gap = |gap: &plot::GapBand| Gap { span: (gap.start_ns, gap.end_ns), label: gap.label.clone() };
+        let gap = |gap: &plot::GapBand| Gap {
+            span: (gap.start_ns, gap.end_ns),
+            label: gap.label.clone(),
+            color: match gap.absence {
+                plot::Absence::Missing => self.look.warn,
+                plot::Absence::Unread => self.look.dim,
+            },
+        };
         let mark = |mark: &plot::Mark| Mark { time_ns: mark.time_ns, value: mark.value, color: self.slot(mark.slot) };
         let outlier = |it: &plot::Outlier| Outlier { time_ns: it.time_ns, value: it.value, color: self.slot(it.slot) };
         // The focused line is drawn last, because a cell has the colour of whoever comes last.

@@ -12,7 +12,7 @@ use crate::consumer::history::State;
 use crate::consumer::picture::Picture;
 use crate::consumer::shared::{Link, Shared};
 use crate::model::display_safe;
-use crate::plot::{AxisKind, Badge, GapBand, Notice, Tone};
+use crate::plot::{Absence, AxisKind, Badge, GapBand, Notice, Tone};
 use crate::store::keep::{KeepState, KeepStatus};
 
 impl Picture {
@@ -152,7 +152,7 @@ pub(super) fn gap_bands(gathered: &Gathered) -> Vec<GapBand> {
         } else {
             format!("gap {length}")
         };
-        GapBand { start_ns, end_ns, label }
+        GapBand { start_ns, end_ns, absence: Absence::Missing, label }
     };
     let gaps = gathered.gaps.iter().filter(visible).map(band);
     let label = gathered.recalled.as_ref().map_or_else(String::new, |recalled| match &recalled.state {
@@ -161,7 +161,12 @@ pub(super) fn gap_bands(gathered: &Gathered) -> Vec<GapBand> {
         State::Full => "older ticks: zoom in".to_owned(),
         State::Failing(cause) => format!("the store fails: {cause}"),
     });
-    let unknown = gathered.unknown.iter().map(|&(start_ns, end_ns)| GapBand { start_ns, end_ns, label: label.clone() });
+    let absence = match gathered.recalled.as_ref().map(|recalled| &recalled.state) {
+        Some(State::Failing(_)) => Absence::Missing,
+        _ => Absence::Unread,
+    };
+    let band = |&(start_ns, end_ns): &(i64, i64)| GapBand { start_ns, end_ns, absence, label: label.clone() };
+    let unknown = gathered.unknown.iter().map(band);
     gaps.chain(unknown).collect()
 }
 
