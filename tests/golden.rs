@@ -36,8 +36,8 @@ macro_rules! pictures {
 }
 
 pictures! {
-    lines: lines_dark lines_light percent_light log_narrow_dark log_wide_light gap_light focus_dark hover_shapes_light
-        crosshair_snapped_dark narrow_dark scale_2_dark;
+    lines: lines_dark lines_light percent_light log_narrow_dark log_wide_light gap_light unread_dark focus_dark
+        hover_shapes_light crosshair_snapped_dark narrow_dark scale_2_dark;
     bars: candles_light candles_dark ohlc_light sticks_dark doji_dark bars_and_line_light scale_1_5_light;
     crowds: symbols_2_light symbols_200_dark symbols_200_focus_light grid_2_dark grid_4_light grid_9_crosshair_dark
         grid_30_dark grid_180_light grid_narrow_dark grid_scale_1_5_dark;

@@ -76,6 +76,20 @@ pub fn gap_light() -> View {
     view(scene)
 }
 
+/// A gap, and beside it what a store has and nobody has read from it yet.
+pub fn unread_dark() -> View {
+    let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 3]);
+    with_gap(&mut scene);
+    let first = scene.chart.lines.iter().flat_map(|line| line.runs.iter().flatten()).map(|point| point.time_ns).min();
+    let (start_ns, end_ns) = (first.unwrap(), START + 15 * MINUTE);
+    for line in &mut scene.chart.lines {
+        line.runs[0].retain(|point| point.time_ns >= end_ns);
+    }
+    let label = "reading older ticks".to_owned();
+    scene.chart.gaps.push(GapBand { start_ns, end_ns, absence: Absence::Unread, label });
+    view(scene)
+}
+
 pub fn focus_dark() -> View {
     let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 2, 3]);
     scene.chart.focus = Some(1);
