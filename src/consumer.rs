@@ -74,6 +74,10 @@ const SPAN_DEFAULT: Duration = Duration::from_mins(5);
 /// Threads for the network: one reads, one runs timers and signals, and the demo's broker and producer share both.
 const WORKERS: usize = 2;
 
+/// How long a run without a view may read from the store, at its end, what its picture or export wants: the most that
+/// is held of the past takes a few seconds.
+const READ_BACK_MAX: Duration = Duration::from_secs(20);
+
 /// How long the network side may take to end. Users are promised a clean end within a second.
 const END_TIMEOUT: Duration = Duration::from_millis(700);
 
@@ -157,7 +161,9 @@ pub fn run(
     let before = controls.remembered();
     let mut picture = Picture::new(config, &target);
     let is_seen = !matches!(front, Front::Nowhere);
-    let store = config.store.as_ref().filter(|_| is_seen);
+    // Without a view only what is written at the end can want something of the past.
+    let has_past = is_seen || config.snapshot.is_some() || config.export.is_some();
+    let store = config.store.as_ref().filter(|_| has_past);
     let historian = store.map(|store| Historian::start(store.url.clone(), &shared));
     let surface = match front {
         Front::Window(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
@@ -172,7 +178,8 @@ pub fn run(
     };
     // Collected while the connection still stands, so that the picture says how it was.
     let now = surface.as_ref().ok().map(|surface| Remembered { size: surface.size_flag(), ..controls.remembered() });
-    let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture));
+    let patience = if is_seen { Duration::ZERO } else { READ_BACK_MAX };
+    let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture, patience));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
     historian.iter().for_each(Historian::end);
@@ -348,9 +355,10 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
             _ = status.tick() => {
                 let counters = shared.book().counters();
                 let rejected = shared.rejects().total();
-                let figures = (counters.received, rejected);
+                let received = shared.brought(counters.received);
+                let figures = (received, rejected);
                 if !is_verbose || figures != told {
-                    let (received, kept, lost) = (counters.received, counters.kept, counters.lost);
+                    let (kept, lost) = (counters.kept, counters.lost);
                     info!(received, kept, lost, rejected, "running");
                 }
                 told = figures;
@@ -366,11 +374,31 @@ fn write_snapshot(config: &Config, view: &View) -> Result<(), SnapshotError> {
     Ok(())
 }
 
-/// What a snapshot shows: the chart as it stands, without what belongs to a hand at the mouse.
-fn last_view(surface: Surface, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> View {
+/// What a snapshot shows: the chart as it stands, without what belongs to a hand at the mouse. What it wants from the
+/// store is waited for as long as `patience` says.
+fn last_view(
+    surface: Surface,
+    shared: &Shared,
+    controls: &mut Controls,
+    picture: &mut Picture,
+    patience: Duration,
+) -> View {
+    const LOOK_EVERY: Duration = Duration::from_millis(20);
     picture.toast = None;
     controls.let_go();
-    let mut view = picture.view(shared, controls, surface, Instant::now());
+    let begun = Instant::now();
+    let mut view = picture.view(shared, controls, surface, begun);
+    while picture.is_wanting && begun.elapsed() < patience {
+        std::thread::sleep(LOOK_EVERY);
+        view = picture.view(shared, controls, surface, Instant::now());
+    }
+    if picture.is_wanting && !patience.is_zero() {
+        tracing::warn!(
+            "the store has more of what is in view, and it could not be read within {} s: it is marked in the picture, \
+             and no export of the view has it",
+            patience.as_secs()
+        );
+    }
     // An alert that was never told is no part of the picture.
     view.scene.toast = None;
     view

@@ -172,7 +172,8 @@ pub enum Error {
 
 /// Publishes until the source ends, the count or duration is reached, or `shutdown` resolves.
 ///
-/// The clock starts with the first connection. What still waits at the end is published if that takes less than a
+/// The clock starts with the first connection, and so do the ticks; but what another program writes is put into the
+/// spool, if there is one, from the start. What still waits at the end is published if that takes less than a
 /// second; after a source that simply ended, as long as it takes. With a spool, the rest stays there.
 pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Result<Report, Error> {
     let spool = config.durable.spool.take();

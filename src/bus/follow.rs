@@ -7,6 +7,7 @@
 //!
 //! With a [`Group`] the stream is shared: see [`group`].
 
+mod asks;
 mod entry;
 mod group;
 mod letter;
@@ -32,7 +33,8 @@ use crate::bus::reply::Value;
 use crate::bus::session::{LinkState, Reached, Session, keep_up};
 use crate::bus::{BusError, Target};
 use crate::model::{StreamId, display_safe};
-use tally::{State, Tally};
+use asks::Asks;
+use tally::{Loss, State, Tally};
 
 /// Entries asked for at a time: a few hundred kB as ticks come, so that neither the journey nor the buffer weighs.
 const ENTRIES_MAX: usize = 2_048;
@@ -46,6 +48,9 @@ const BLOCKED_ANSWER_MAX: Duration = Duration::from_millis(2_500);
 
 /// How often the stream's own figures are held against what was read.
 const TALLY_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a stream is not asked how it stands after its answer was too long: whoever reads on comes back for it.
+const QUIET: Duration = Duration::from_mins(1);
 
 /// Ids that are remembered, 1 MB: what is read again after a master died is told from what is new by them.
 const RECENT_MAX: usize = 65_536;
@@ -94,6 +99,9 @@ pub trait Reader: Send {
     /// So many entries were given up by the stream before they were read.
     fn trimmed(&mut self, count: u64);
 
+    /// So many entries were moved to the dead letters.
+    fn buried(&mut self, count: u64);
+
     /// The connection's state has changed. A stream that is live again has no gap.
     fn link(&mut self, state: LinkState);
 
@@ -134,6 +142,8 @@ struct Connected {
     has_delivered: bool,
     /// Entries asked for at a time, if less than [`ENTRIES_MAX`]: they were too long together.
     entries_max: Option<usize>,
+    /// Until then the stream is not asked how it stands.
+    quiet_until: Option<Instant>,
 }
 
 impl Connected {
@@ -157,6 +167,28 @@ impl Connected {
             }
         }
         Ok(dialogue)
+    }
+
+    /// How the stream stands, as far as it may be asked.
+    async fn state(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<State, Cause> {
+        if !self.may_ask() {
+            return Ok(State::UNKNOWN);
+        }
+        let told = asks.state(dialogue).await;
+        self.note_answer(&told);
+        told
+    }
+
+    fn may_ask(&self) -> bool {
+        self.quiet_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// A stream tells its first and its last entry with how it stands: where these are too long to be held, it cannot
+    /// be asked for a while.
+    fn note_answer<T>(&mut self, answer: &Result<T, Cause>) {
+        if matches!(answer, Err(Cause::TooLong(_))) {
+            self.quiet_until = Some(Instant::now() + QUIET);
+        }
     }
 
     fn live(&mut self, dialogue: &Dialogue, stream: &str) {
@@ -223,25 +255,25 @@ impl Place {
         };
     }
 
-    /// Takes note of how the stream stands; how many entries it has given up unread.
-    fn look(&mut self, state: &State) -> u64 {
-        let Some(cursor) = self.cursor else { return 0 };
+    /// Takes note of how the stream stands; what it has given up unread.
+    fn look(&mut self, state: &State) -> Option<Loss> {
+        let cursor = self.cursor?;
         if state.last == StreamId::START {
             // There is no such stream now. One that takes its place may have lower ids.
             self.tally = Tally::default();
             self.was_gone = self.has_read;
-            return 0;
+            return None;
         }
         if std::mem::take(&mut self.was_gone) {
             self.rewind(state);
-            return 0;
+            return None;
         }
         if state.last < cursor {
             // Where nothing was read yet, the stream has simply been quiet for longer than was asked for.
             if self.has_read {
                 self.rewind(state);
             }
-            return 0;
+            return None;
         }
         self.tally.look(state, cursor)
     }
@@ -273,7 +305,7 @@ impl<R: Reader> Stream<'_, R> {
         let mut dialogue = self.link.open(locator).await?;
         let run = run_of(&mut dialogue).await?;
         let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };
-        let state = asks.state(&mut dialogue).await?;
+        let state = self.link.state(&asks, &mut dialogue).await?;
         if self.place.cursor.is_none() {
             self.place.cursor = Some(begin(self.following.since, &mut dialogue).await?);
             self.place.has_read = matches!(self.following.since, Since::After(_));
@@ -283,6 +315,7 @@ impl<R: Reader> Stream<'_, R> {
         }
         self.place.was_gone |= self.place.has_read && state.last == StreamId::START;
         self.place.run = run.or(self.place.run.take());
+        self.judge(&state);
         self.try_out(&asks, &mut dialogue).await?;
         locator.confirm();
         self.link.live(&dialogue, &self.following.stream);
@@ -290,17 +323,29 @@ impl<R: Reader> Stream<'_, R> {
         let mut looked: Option<Instant> = None;
         loop {
             wait_for_room(self.reader, &mut dialogue).await?;
-            if looked.is_none_or(|at| at.elapsed() >= TALLY_EVERY) {
+            let looks = self.link.may_ask() && looked.is_none_or(|at| at.elapsed() >= TALLY_EVERY);
+            if looks {
                 looked = Some(Instant::now());
-                let state = asks.state(&mut dialogue).await?;
-                let trimmed = self.place.look(&state);
-                if trimmed > 0 {
-                    warn_trimmed(&self.following.stream, trimmed);
-                    self.reader.trimmed(trimmed);
-                }
             }
-            self.read_once(&asks, &mut dialogue).await?;
+            self.read_once(&asks, &mut dialogue, looks).await?;
         }
+    }
+
+    /// Holds the stream's figures against what was read, and tells what is missing.
+    fn judge(&mut self, state: &State) {
+        let Some(Loss { entries, exact }) = self.place.look(state) else { return };
+        if exact {
+            warn_trimmed(&self.following.stream, entries);
+        } else {
+            let stream = display_safe(&self.following.stream);
+            let gone =
+                if entries > 0 { format!("at least {entries} entries are") } else { "entries may be".to_owned() };
+            warn!(
+                "the stream {stream} was trimmed to behind what was read last: {gone} gone unread; a larger --maxlen \
+                 keeps them longer"
+            );
+        }
+        self.reader.trimmed(entries);
     }
 
     /// Whether the stream may be read at all; an answer without entries is one.
@@ -324,34 +369,52 @@ impl<R: Reader> Stream<'_, R> {
         }
     }
 
-    async fn read_once(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+    /// Reads what there is. With a look, the stream tells in the same breath how it stands: a reader that is at its end
+    /// then knows it, however fast the stream grows.
+    async fn read_once(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue, looks: bool) -> Result<(), Cause> {
         let cursor = self.place.cursor.unwrap_or_default();
         let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(self.link.entries_max()).arg("BLOCK").arg(BLOCK.as_millis() as u64);
+        command.arg("COUNT").arg(self.link.entries_max());
+        if !looks {
+            command.arg("BLOCK").arg(BLOCK.as_millis() as u64);
+        }
         command.arg("STREAMS").arg(asks.stream).arg(cursor.to_string());
+        let commands = if looks { vec![command, asks.question()] } else { vec![command] };
         let server = dialogue.endpoint().clone();
-        let answer = match asks.ask(dialogue, &command, BLOCKED_ANSWER_MAX).await {
+        let answers = match asks.ask_all(dialogue, &commands, BLOCKED_ANSWER_MAX).await {
+            // Which of the answers it was is not asked: alone, the entries will tell.
+            Err(Cause::TooLong(text)) if looks => {
+                self.link.quiet_until = Some(Instant::now() + QUIET);
+                return Err(Cause::TooLong(text));
+            }
             Err(Cause::TooLong(text)) => {
                 if !self.link.ask_for_less()
                     && let Some(id) = entry::first_id(dialogue.heard(), cursor)
                 {
                     warn!("the entry {id} of {} is too long and was passed over", display_safe(asks.stream));
                     self.place.note(id);
+                    self.place.tally.read(1);
                     self.reader.trimmed(1);
                 }
                 return Err(Cause::TooLong(text));
             }
             Err(cause) => return Err(cause),
-            Ok(Value::Error(text)) => return Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
-            Ok(answer) => answer,
+            Ok(answers) => answers,
         };
+        let answer = answers.first().unwrap_or(&Value::Null);
+        if let Value::Error(text) = answer {
+            return Err(Cause::refused(&server, &String::from_utf8_lossy(text)));
+        }
         self.link.ask_for_more();
-        let mut entries = entry::entries(&answer);
+        let mut entries = entry::entries(answer);
         self.place.tally.read(entries.len() as u64);
         entries.retain(|entry| self.place.note(entry.id));
         if !entries.is_empty() {
             self.link.has_delivered = true;
             self.reader.take(&entries);
+        }
+        if let Some(told) = answers.get(1) {
+            self.judge(&State::told(&server, told)?);
         }
         Ok(())
     }
@@ -395,46 +458,4 @@ async fn begin(since: Since, dialogue: &mut Dialogue) -> Result<StreamId, Cause>
             StreamId { ms: ms.saturating_sub(ago_ms), seq: 0 }.before()
         }
     })
-}
-
-/// How a stream is asked: its key, and whether its slot is on its way to the node that is asked.
-#[derive(Debug, Clone, Copy)]
-struct Asks<'a> {
-    stream: &'a str,
-    asking: bool,
-}
-
-impl Asks<'_> {
-    async fn ask<'d>(
-        &self,
-        dialogue: &'d mut Dialogue,
-        command: &redis::Cmd,
-        limit: Duration,
-    ) -> Result<Value<'d>, Cause> {
-        self.send(dialogue, command, limit).await?;
-        dialogue.last_answer()
-    }
-
-    /// Sends a command and waits until it is answered.
-    async fn send(&self, dialogue: &mut Dialogue, command: &redis::Cmd, limit: Duration) -> Result<(), Cause> {
-        if !self.asking {
-            return dialogue.send(&command.get_packed_command(), 1, limit).await;
-        }
-        let both = [redis::cmd("ASKING").get_packed_command(), command.get_packed_command()].concat();
-        dialogue.send(&both, 2, limit).await
-    }
-
-    /// How the stream stands.
-    async fn state(&self, dialogue: &mut Dialogue) -> Result<State, Cause> {
-        let server = dialogue.endpoint().clone();
-        let mut command = redis::cmd("XINFO");
-        command.arg("STREAM").arg(self.stream);
-        match self.ask(dialogue, &command, ANSWER_TIMEOUT).await? {
-            Value::Error(text) if text.starts_with(b"ERR no such key") => Ok(State::default()),
-            // It may be read, but not asked about: then its figures are not known.
-            Value::Error(text) if text.starts_with(b"NOPERM") => Ok(State::UNKNOWN),
-            Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
-            answer => Ok(State::read(&answer)),
-        }
-    }
 }

@@ -10,6 +10,7 @@ use tracing::debug;
 use crate::bus::cause::Cause;
 use crate::bus::dialogue::{ANSWER_TIMEOUT, Dialogue};
 use crate::bus::redirect::{Redirect, slot};
+use crate::bus::refusal::is_unknown;
 use crate::bus::reply::Value;
 use crate::bus::target::Sentinel;
 use crate::bus::{BusError, Endpoint, Local, Target};
@@ -22,6 +23,11 @@ const NODES_MAX: usize = 1_024;
 
 /// Redirections that are followed in a row before the cluster is asked as a whole: it may be in two minds.
 const HOPS_MAX: u32 = 5;
+
+/// A wrong password is, and no node can mend it; that one address is no sentinel's says nothing about the others.
+fn is_the_same_everywhere(cause: &Cause) -> bool {
+    matches!(cause, Cause::Lasting(BusError::Refused { reply, .. }) if !is_unknown(reply, "SENTINEL"))
+}
 
 /// Knows the way to the server of one key.
 pub(super) struct Locator {
@@ -199,8 +205,7 @@ impl Locator {
                     self.learn(further);
                     return Ok(found);
                 }
-                // A wrong password is the same everywhere, and what no node can mend.
-                Err(cause @ Cause::Lasting(BusError::Refused { .. })) => return Err(cause),
+                Err(cause) if is_the_same_everywhere(&cause) => return Err(cause),
                 Err(cause) => last = Some(cause),
             }
         }

@@ -28,6 +28,7 @@ use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
 pub(super) use durable::STORE_FILE;
 pub use durable::{DurableArgs, DurableError, GroupConfig, StreamConfig};
+use exporting::check_apart;
 pub use exporting::{ExportingArgs, ExportingError, StoredExport};
 
 /// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 3 MB.
@@ -435,6 +436,10 @@ impl Args {
         }
         let (stream, store) = (self.durable.stream()?, self.durable.store(data_dir)?);
         let target = self.target()?;
+        let export = self.export.map(parse_export).transpose()?;
+        if let (Some(store), Some((path, _))) = (&store, &export) {
+            check_apart(&store.url, path)?;
+        }
         Ok(Config {
             demo: self.demo,
             symbols,
@@ -466,7 +471,7 @@ impl Args {
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,
-            export: self.export.map(parse_export).transpose()?,
+            export,
             alerts,
             on_alert: self.on_alert.filter(|command| !command.trim().is_empty()),
             remembered: Remembered::default(),

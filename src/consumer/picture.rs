@@ -58,6 +58,8 @@ pub(super) struct Picture {
     told: Option<Instant>,
     /// Alerts that were too many to be marked.
     unmarked: u64,
+    /// More is to be read from the store for what was collected last.
+    pub(super) is_wanting: bool,
 }
 
 /// A picture as data, how it is laid out, and what inputs need to know of it.
@@ -83,6 +85,7 @@ impl Picture {
             caches: Caches::default(),
             told: None,
             unmarked: 0,
+            is_wanting: false,
         }
     }
 
@@ -162,6 +165,7 @@ impl Picture {
         let recalled = shared.history().map(|history| history.recalled());
         let mut gathered =
             gather(&shared.book(), recalled, &mut self.caches, controls, surface, &session, Timestamp::now());
+        self.is_wanting = matches!(gathered.need, Need::Read(_));
         if let Some(history) = shared.history() {
             history.wish(std::mem::replace(&mut gathered.need, Need::NoMore));
         }

@@ -291,12 +291,16 @@ impl Reader for StreamReader {
         if !self.in_group {
             hopeless.clear();
         }
-        self.ingest.shared.failed().fetch_add(hopeless.len() as u64, Ordering::Relaxed);
         Handled { ticket, failed: hopeless.into_iter().map(|id| (id, "it holds no tick")).collect() }
     }
 
     fn trimmed(&mut self, count: u64) {
         self.ingest.shared.trimmed().fetch_add(count, Ordering::Relaxed);
+        self.ingest.shared.touch();
+    }
+
+    fn buried(&mut self, count: u64) {
+        self.ingest.shared.failed().fetch_add(count, Ordering::Relaxed);
         self.ingest.shared.touch();
     }
 

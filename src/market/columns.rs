@@ -88,6 +88,10 @@ impl Columns {
         if !self.fields.split(line) {
             return Err(Reject::TooLong);
         }
+        // A line break within quotes parts a row in two lines, of which each lacks something.
+        if !has_whole_quotes(line, self.fields.delimiter) {
+            return Err(Reject::Missing);
+        }
         let needed = |column| match self.fields.get(column) {
             Some("") => Err(Reject::Missing),
             Some(text) => Ok(text),
@@ -110,9 +114,46 @@ fn read_size(text: &str) -> Result<f64, Reject> {
     if size >= 0.0 { Ok(size) } else { Err(Reject::Size) }
 }
 
+/// Whether each quote opens or closes a field, or is one of a pair in between. Where not, the line is the beginning or
+/// the end of a longer row, and what stands in its places may belong elsewhere.
+fn has_whole_quotes(line: &[u8], delimiter: u8) -> bool {
+    if memchr::memchr(b'"', line).is_none() {
+        return true;
+    }
+    let mut rest = line;
+    loop {
+        if let Some(inside) = rest.strip_prefix(b"\"") {
+            let Some(behind) = behind_quotes(inside) else { return false };
+            rest = behind;
+        }
+        let end = memchr::memchr(delimiter, rest);
+        if memchr::memchr(b'"', &rest[..end.unwrap_or(rest.len())]).is_some() {
+            return false;
+        }
+        match end {
+            Some(end) => rest = &rest[end + 1..],
+            None => return true,
+        }
+    }
+}
+
+/// What follows on the quote that closes a field, out of what follows on the one that opened it.
+fn behind_quotes(mut inside: &[u8]) -> Option<&[u8]> {
+    loop {
+        let at = memchr::memchr(b'"', inside)?;
+        let behind = &inside[at + 1..];
+        match behind.strip_prefix(b"\"") {
+            // A pair is one quote of the text.
+            Some(text) => inside = text,
+            None => return Some(behind),
+        }
+    }
+}
+
 /// The fields of one line, quotes removed; the buffers are used again for the next.
 struct Fields {
     reader: Reader,
+    delimiter: u8,
     text: Vec<u8>,
     ends: Vec<usize>,
     count: usize,
@@ -121,7 +162,7 @@ struct Fields {
 impl Fields {
     fn new(delimiter: u8) -> Self {
         let reader = ReaderBuilder::new().delimiter(delimiter).build();
-        Self { reader, text: Vec::new(), ends: vec![0; COLUMNS_MAX], count: 0 }
+        Self { reader, delimiter, text: Vec::new(), ends: vec![0; COLUMNS_MAX], count: 0 }
     }
 
     /// False when there are more than [`COLUMNS_MAX`] fields.
@@ -211,6 +252,35 @@ mod tests {
         assert_eq!(columns.read(b"1381132800464,\xff,1"), Err(Reject::NotUtf8));
         assert_eq!(columns.read(&b",".repeat(COLUMNS_MAX + 1)), Err(Reject::TooLong));
         assert!(columns.read(b"1381132800464,SPY,1,1").is_ok(), "a bad row leaves nothing behind");
+    }
+
+    #[test]
+    fn a_piece_of_a_row_that_a_line_break_in_quotes_parted_is_no_tick() {
+        let header = "symbol,timestamp,price,size,note";
+        for (row, symbol) in [
+            (r#""a,b",1381132800464,1,2"#, "a,b"),
+            (r#""say ""x""",1381132800464,1,2"#, r#"say "x""#),
+            (r#""""",1381132800464,"1","2""#, "\""),
+            (r#"A,1381132800464,1,2,"it is ""so"", and more""#, "A"),
+            (r#"A,1381132800464,1,2,"""#, "A"),
+        ] {
+            assert_eq!(read(header, row).unwrap().symbol.as_str(), symbol, "{row}");
+        }
+        for row in [
+            r#""x"#,
+            r#"x",1381132800464,1,2"#,
+            r#"",1381132800464,1,2"#,
+            r#"""",1381132800464,1,2"#,
+            r#"""x",1381132800464,1,2"#,
+            r#"x"",1381132800464,1,2"#,
+            r#"",1381132800464,1,2,"n""#,
+            r#"x,1381132800464,1,2,"n"#,
+            r#"x,1381132800464,1,2,6" pipe"#,
+            r#"x, "1381132800464",1,2"#,
+        ] {
+            assert!(read(header, row).is_err(), "{row}");
+        }
+        assert_eq!(read("symbol;timestamp;price", r#"x";1381132800464;1"#), Err(Reject::Missing));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Ticks that somebody recorded: CSV, or NDJSON, one tick or an array of ticks a line; either may be gzip-compressed.
 //!
 //! A recording is read as a stream: memory stays the same however long it is. A row that is no tick is counted by its
-//! cause and passed over; only a recording without any tick is an error.
+//! cause and passed over; only a recording without any tick is an error. A row of CSV ends with its line: of one that
+//! goes on within quotes, both lines are rejected, so that a quote too many costs a line or two and not the file.
 
 use std::fmt::Write as _;
 use std::io::{self, Read};

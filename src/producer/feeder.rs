@@ -105,6 +105,8 @@ pub(super) struct Feeder<'a> {
     timestamps: TimestampFormat,
     keep_timestamps: bool,
     with_lines: bool,
+    /// The first tick may be taken before there is a connection.
+    begins_at_once: bool,
     lanes: &'a Lanes,
     lag: &'a Lag,
     /// One for each lane.
@@ -120,6 +122,12 @@ pub(super) struct Feeder<'a> {
 impl<'a> Feeder<'a> {
     /// Starts to read the input, if there is one.
     pub(super) fn new(config: Config, lanes: &'a Lanes, lag: &'a Lag) -> io::Result<Self> {
+        // What a program writes to us is lost if nobody takes it, and the disk can. Whatever can be played again waits:
+        // in the spool it would come twice, if a run without a server is begun anew. A duration begins with the
+        // connection.
+        let is_fed = matches!(config.source, Source::Recording { must_hold_ticks: false, .. });
+        let begins_at_once =
+            is_fed && matches!(config.pace, Pace::Unpaced) && config.duration.is_none() && lanes.are_spooled();
         let (ticks, keep_timestamps) = match config.source {
             // A market has no time of its own to keep.
             Source::Market(generator) => (Ticks::Market(generator), false),
@@ -135,6 +143,7 @@ impl<'a> Feeder<'a> {
             timestamps: config.timestamps,
             keep_timestamps,
             with_lines: config.display.ticks,
+            begins_at_once,
             parts: lanes.as_slice().iter().map(part).collect(),
             lanes,
             lag,
@@ -144,9 +153,12 @@ impl<'a> Feeder<'a> {
         })
     }
 
-    /// Feeds the lanes from the first connection on, until the source, the count or the duration ends.
+    /// Feeds the lanes, from the first connection on unless that need not be waited for, until the source, the count
+    /// or the duration ends.
     pub(super) async fn run(&mut self) -> Fed {
-        self.lanes.connected().await;
+        if !self.begins_at_once {
+            self.lanes.connected().await;
+        }
         let start = Instant::now();
         let Some(duration) = self.duration else {
             self.feed(start).await;

@@ -95,6 +95,11 @@ impl Lanes {
         .await;
     }
 
+    /// Whether ticks are on disk before they leave.
+    pub(super) fn are_spooled(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.writer.is_some())
+    }
+
     /// Says that no more ticks come.
     pub(super) fn close(&self) {
         self.lanes.iter().for_each(|lane| lane.outbox.close());

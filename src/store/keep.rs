@@ -117,7 +117,8 @@ pub struct KeptBatch {
 pub struct KeepConfig {
     /// Where.
     pub url: StoreUrl,
-    /// Ticks older than the newest one by more than this are deleted, in nanoseconds; `None` keeps all.
+    /// Ticks older than the newest one by more than this are deleted, in nanoseconds; `None` keeps all. A newest one
+    /// that lies ahead of this machine's clock counts as of now.
     pub keep_age_ns: Option<i64>,
     /// Most rows that wait to be committed. A batch without rows counts as one.
     pub rows_waiting_max: usize,

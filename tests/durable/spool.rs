@@ -112,6 +112,30 @@ fn what_an_outage_left_is_sent_first_and_a_torn_end_is_cut_off() {
 }
 
 #[test]
+fn what_another_program_writes_is_taken_before_there_is_a_server() {
+    let mut server = RedisServer::start_keeping();
+    server.kill();
+    let folder = tempfile::tempdir().unwrap();
+    // More than fits into memory.
+    let input = "{\"symbol\":\"A\",\"price\":1.5,\"timestamp\":1381132800}\n".repeat(20_000);
+    let mut running = spooled(&server, folder.path()).args(["--stdin"]).stdin(input).start();
+    let size =
+        || segments(folder.path()).iter().map(|path| fs::metadata(path).map_or(0, |meta| meta.len())).sum::<u64>();
+    wait_until("the spool to grow", LIMIT, || size() > 500_000);
+    assert!(running.is_running(), "it waits for the server");
+    let stats = running.stop("TERM", LIMIT).expect_code(0).json();
+    let left = stats["spooled"].as_u64().unwrap();
+    assert!(left > 4_096, "{stats}");
+    assert_eq!((&stats["sent"], &stats["dropped"], &stats["lanes"][0]["last"]), (&0.into(), &0.into(), &left.into()));
+    server.start_again();
+    let again = spooled(&server, folder.path()).args(["--stdin"]).run(LIMIT).expect_code(0).json();
+    assert_eq!((&again["recovered"], &again["sent"]), (&left.into(), &left.into()), "{again}");
+    let found = in_stream(&server);
+    assert_all_there(&again, &found);
+    assert_without_gap(&found);
+}
+
+#[test]
 fn a_bound_that_is_reached_is_counted() {
     let mut server = RedisServer::start_keeping();
     let folder = tempfile::tempdir().unwrap();

@@ -165,6 +165,36 @@ fn a_truncated_store_is_told_and_never_taken_for_a_good_one() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_store_that_is_moved_or_removed_while_it_is_open_is_begun_anew() {
+    let place = Place::file();
+    let StoreUrl::Sqlite(path) = &place.url else { panic!("a file") };
+    let ticks = [bare("A", 0, 1.0), bare("B", 1, 2.0), bare("C", 2, 3.0), bare("D", 3, 4.0)];
+    let keeper = place.keeper();
+    let keep = |at: usize| {
+        keeper.offer(heard(&ticks[at..=at]));
+        wait_until("the tick", LIMIT, || keeper.status().written == at as u64 + 1);
+    };
+    keep(0);
+    let moved = path.with_extension("moved");
+    fs::rename(path, &moved).unwrap();
+    keep(1);
+    assert_eq!(place.ticks(), &ticks[1..2], "a new file");
+    let first = Connection::open(&moved).unwrap();
+    let count: i64 = first.query_row("SELECT count(*) FROM ticks", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1, "the moved file is whole, without its log");
+    drop(first);
+    fs::remove_file(path).unwrap();
+    keep(2);
+    assert_eq!(place.ticks(), &ticks[2..3], "another new file");
+    fs::rename(&moved, path).unwrap();
+    keep(3);
+    let status = keeper.close(LIMIT);
+    assert_eq!((status.written, status.dropped), (4, 0), "{status:?}");
+    assert_eq!(place.ticks(), [ticks[0].clone(), ticks[3].clone()], "the first file again, in place of the third");
+}
+
 #[test]
 fn names_that_sqlite_gives_another_meaning_are_files_too() {
     let dir = tempfile::tempdir().unwrap();

@@ -190,6 +190,10 @@ impl Reader for StreamReader {
         self.shelf.lock().unwrap().trimmed += count;
     }
 
+    fn buried(&mut self, count: u64) {
+        self.shelf.lock().unwrap().faults.push(format!("{} has buried {count} entries", self.who));
+    }
+
     fn link(&mut self, state: LinkState) {
         note_link(self.who, &self.trace, state);
     }

@@ -108,6 +108,30 @@ fn a_frozen_server_is_noticed_within_three_seconds() {
     assert_figures(&stop(consumer), &[("received", 20), ("lost", 0), ("duplicates", 0)]);
 }
 
+#[test]
+fn who_begins_in_the_midst_counts_what_was_given_up_too() {
+    let redis = RedisServer::start();
+    let mut connection = super::bench::connect(&url(redis.port));
+    let add = |connection: &mut redis::Connection, count: u64| -> Vec<String> {
+        // Without numbers: nothing but the stream itself tells what is missing.
+        let fields = [("symbol", "X"), ("price", "1"), ("timestamp", "1700000000")];
+        (0..count).map(|_| add_fields(connection, "*", &fields)).collect()
+    };
+    let ids = add(&mut connection, 30);
+    let mut consumer = reading(&url(redis.port), &["--since", &ids[20]]);
+    wait_for_ticks(&mut consumer, 10);
+    consumer.signal("STOP");
+    add(&mut connection, 300);
+    redis::cmd("XTRIM").arg(STREAM).arg("MAXLEN").arg(50).query::<()>(&mut connection).unwrap();
+    consumer.signal("CONT");
+    // The answer to what it asked before it was stopped holds the first of these.
+    wait_until("the rest", LIMIT, || super::bench::received(&consumer) >= 60);
+    consumer.wait_for_stderr("gave up", LIMIT);
+    let report = stop(consumer);
+    let figure = |name: &str| report[name].as_u64().unwrap();
+    assert_eq!(figure("received") + figure("trimmed"), 310, "{report}");
+}
+
 /// How often the server was asked how a stream stands.
 fn questions(connection: &mut redis::Connection) -> u64 {
     let stats: String = redis::cmd("INFO").arg("commandstats").query(connection).unwrap();

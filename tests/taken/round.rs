@@ -48,6 +48,14 @@ fn a_whole_day_comes_out_again_as_it_went_in() {
         assert_eq!((&found["same"], &found["count"]), (&json!(true), &json!(DAY_TICKS)), "{form}");
         assert_eq!(found["pandas"]["time"], "datetime64[ns, UTC]", "{form}");
     }
+    // What is in view, without a view, though memory keeps little of it.
+    let seen = dir.path().join("seen.csv");
+    let see = ["--headless", "--redis", &redis.url(), "--stream", "none", "--store", &store, "--history", "2000"];
+    let file = seen.display().to_string();
+    consumer().args(see).args(["--window", "24h", "--for", "1s", "--export", &file]).run(LIMIT).expect_code(0);
+    let lines = std::fs::read_to_string(&seen).unwrap().lines().count();
+    assert_eq!(lines, DAY_TICKS + 1);
+
     let bare = |ticks: &[KeptTick]| -> Vec<(String, i64, u64, Option<u64>)> {
         let bits = |tick: &KeptTick| (tick.price.to_bits(), tick.size.map(f64::to_bits));
         ticks.iter().map(|tick| (tick.symbol.to_string(), tick.time_ns, bits(tick).0, bits(tick).1)).collect()

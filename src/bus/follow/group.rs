@@ -6,6 +6,8 @@
 //! entry that was handed out too often, or cannot be understood, is moved to the dead letters with the reason, so that
 //! it holds nobody up. What the stream gave up before a member had dealt with it is counted.
 
+mod joining;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -19,7 +21,8 @@ use crate::bus::cause::Cause;
 use crate::bus::dialogue::{ANSWER_TIMEOUT, Dialogue};
 use crate::bus::follow::entry::{Entry, of_stream};
 use crate::bus::follow::letter::DeadLetter;
-use crate::bus::follow::{Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Reader, Since, begin, warn_trimmed};
+use crate::bus::follow::tally::GroupTally;
+use crate::bus::follow::{Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Reader, warn_trimmed};
 use crate::bus::locate::Locator;
 use crate::bus::refusal::shown;
 use crate::bus::reply::Value;
@@ -83,6 +86,8 @@ pub(super) async fn share(
         held: HashSet::new(),
         claim_from: StreamId::START,
         oversized: None,
+        handed: None,
+        tally: GroupTally::default(),
     };
     keep_up(&mut member, locator, &mut shutdown, rng).await?;
     if timeout(LEAVE_TIMEOUT, member.leave(&mut leaver)).await.is_err() {
@@ -114,6 +119,9 @@ struct Member<'a, R> {
     claim_from: StreamId,
     /// An entry that is too long to be held.
     oversized: Option<StreamId>,
+    /// The highest entry that this member was handed.
+    handed: Option<StreamId>,
+    tally: GroupTally,
 }
 
 impl<R: Reader> Session for Member<'_, R> {
@@ -147,6 +155,7 @@ impl<R: Reader> Member<'_, R> {
         self.link.live(&dialogue, &self.following.stream);
         self.reader.link(LinkState::Live);
         let mut looked = Instant::now();
+        let mut tallied: Option<Instant> = None;
         loop {
             self.acknowledge(&asks, &mut dialogue).await?;
             if looked.elapsed() >= LOOK_EVERY {
@@ -166,7 +175,11 @@ impl<R: Reader> Member<'_, R> {
             if timeout(BLOCK_SHORT, self.reader.room()).await.is_err() {
                 continue;
             }
-            self.read_new(&asks, &mut dialogue).await?;
+            let looks = self.link.may_ask() && tallied.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+            if looks {
+                tallied = Some(Instant::now());
+            }
+            self.read_new(&asks, &mut dialogue, looks).await?;
         }
     }
 
@@ -175,22 +188,6 @@ impl<R: Reader> Member<'_, R> {
         let mut command = redis::cmd(verb);
         command.arg(&self.following.stream).arg(&self.group.name);
         command
-    }
-
-    /// Makes the group, if there is none yet.
-    async fn join(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
-        let from = match self.following.since {
-            Since::Start => StreamId::START,
-            since => begin(since, dialogue).await?,
-        };
-        let mut command = redis::cmd("XGROUP");
-        command.arg("CREATE").arg(asks.stream).arg(&self.group.name).arg(from.to_string()).arg("MKSTREAM");
-        let server = dialogue.endpoint().clone();
-        match asks.ask(dialogue, &command, ANSWER_TIMEOUT).await? {
-            Value::Error(text) if text.starts_with(b"BUSYGROUP") => Ok(()),
-            Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
-            _ => Ok(()),
-        }
     }
 
     /// Takes up what this member was handed and does not hold: in an earlier life, on a connection that was lost, or
@@ -293,15 +290,28 @@ impl<R: Reader> Member<'_, R> {
         Ok(found)
     }
 
-    async fn read_new(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+    /// Reads what no member was handed. With a look, stream and group tell in the same breath how they stand, before
+    /// and after: see [`GroupTally`].
+    async fn read_new(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue, looks: bool) -> Result<(), Cause> {
         let block = if self.held.is_empty() { BLOCK } else { BLOCK_SHORT };
         let mut command = redis::cmd("XREADGROUP");
         command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
-        command.arg("COUNT").arg(self.link.entries_max()).arg("BLOCK").arg(block.as_millis() as u64);
+        command.arg("COUNT").arg(self.link.entries_max());
+        if !looks {
+            command.arg("BLOCK").arg(block.as_millis() as u64);
+        }
         command.arg("STREAMS").arg(asks.stream).arg(">");
+        let commands = if looks { joining::with_questions(asks, command) } else { vec![command] };
+        let server = dialogue.endpoint().clone();
         // What is too long to be held together is handed out all the same: the next session takes it up bit by bit.
-        let answer = ask(asks, dialogue, &command, BLOCKED_ANSWER_MAX).await?;
-        let entries: Vec<Entry<'_>> = of_stream(&answer).iter().filter_map(|value| Entry::read(value)?.1).collect();
+        let answers = asks.ask_all(dialogue, &commands, BLOCKED_ANSWER_MAX).await;
+        self.link.note_answer(&answers);
+        let answers = answers?;
+        let answer = if looks { self.judge(&answers) } else { answers.first() }.unwrap_or(&Value::Null);
+        if let Value::Error(text) = answer {
+            return Err(Cause::refused(&server, &String::from_utf8_lossy(text)));
+        }
+        let entries: Vec<Entry<'_>> = of_stream(answer).iter().filter_map(|value| Entry::read(value)?.1).collect();
         let failed = self.hand_on(&entries);
         self.bury(asks, dialogue, &failed).await
     }
@@ -312,6 +322,7 @@ impl<R: Reader> Member<'_, R> {
             return Vec::new();
         }
         self.link.has_delivered = true;
+        self.handed = self.handed.max(entries.iter().map(|entry| entry.id).max());
         let handled = self.reader.take(entries);
         let why = |id: StreamId| handled.failed.iter().find(|(failed, _)| *failed == id).map(|(_, why)| *why);
         let (failed, ids): (Vec<_>, Vec<_>) = if handled.failed.is_empty() {
@@ -431,6 +442,7 @@ impl<R: Reader> Member<'_, R> {
             }
             // Only now: who dies in between leaves a second letter, and no entry that nobody has.
             self.forget(asks, dialogue, &[letter.id]).await?;
+            self.reader.buried(1);
             warn!("the entry {id} was moved to {letters}: {}", letter.reason);
         }
         Ok(())

@@ -55,6 +55,37 @@ pub enum ExportingError {
     /// Memory has no more than what is in view.
     #[error("--from and --to choose from a store: add --store URL, or --store alone for this user's own")]
     NoStore,
+    /// The store would be gone.
+    #[error("--export: {0:?} is a file of the store itself, which the export would replace; choose another name")]
+    IsStore(PathBuf),
+}
+
+/// What SQLite puts behind a store's name for the files beside it.
+const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Refuses an export that would take the place of the store that it comes from, however the two are written.
+pub(super) fn check_apart(store: &StoreUrl, export: &Path) -> Result<(), ExportingError> {
+    let StoreUrl::Sqlite(file) = store else { return Ok(()) };
+    let (file, export_place) = (place_of(file), place_of(export));
+    let is_store = BESIDE.iter().any(|behind| {
+        let mut name = file.clone().into_os_string();
+        name.push(behind);
+        export_place.as_os_str() == name
+    });
+    if is_store { Err(ExportingError::IsStore(export.to_owned())) } else { Ok(()) }
+}
+
+/// Where a path leads. A file that is yet to be made has its place in its folder, and where that is not there either,
+/// nothing can be written.
+fn place_of(path: &Path) -> PathBuf {
+    if let Ok(place) = path.canonicalize() {
+        return place;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 impl Args {
@@ -76,6 +107,7 @@ impl Args {
         let symbols = parse_symbols(&self.symbols)?;
         let symbols = (!symbols.is_empty()).then(|| BTreeSet::from_iter(symbols));
         let store = self.durable.store(data_dir)?.ok_or(ExportingError::NoStore)?;
+        check_apart(&store.url, &path)?;
         Ok(Some(StoredExport { url: store.url, selection: Selection { from, to, symbols }, path, format }))
     }
 }
@@ -110,6 +142,50 @@ mod tests {
     fn without_a_span_it_is_the_export_of_what_is_in_view() {
         assert!(export(&["--export", "t.csv", "--store", "sqlite:t.db"]).unwrap().is_none());
         assert!(export(&["--store", "sqlite:t.db"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_export_never_takes_the_place_of_its_store() {
+        let in_view = |words: &[&str]| {
+            let args = Args::try_parse_from([&["consumer"], words].concat()).map_err(|error| error.to_string())?;
+            args.into_config().map(drop).map_err(|error| error.to_string())
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().join("there.csv");
+        std::fs::write(&there, "").unwrap();
+        let (there, new) = (there.to_str().unwrap(), dir.path().join("new.csv"));
+        let detour = dir.path().join("./x/../there.csv");
+        std::fs::create_dir(dir.path().join("x")).unwrap();
+        for (store, path, is_same) in [
+            ("t.csv", "./t.csv", true),
+            ("./t.csv", "t.csv", true),
+            (there, detour.to_str().unwrap(), true),
+            (new.to_str().unwrap(), dir.path().join("x/../new.csv").to_str().unwrap(), true),
+            (there, new.to_str().unwrap(), false),
+            ("t.csv", "t2.csv", false),
+        ] {
+            let store = format!("sqlite:{store}");
+            let words = ["--export", path, "--store", &store];
+            for refused in [export(&[&words[..], &["--from", "1h"]].concat()).map(drop), in_view(&words)] {
+                assert_eq!(refused.is_err(), is_same, "{words:?}");
+                assert!(refused.err().is_none_or(|error| error.contains("is a file of the store itself")), "{words:?}");
+            }
+        }
+        let store = StoreUrl::Sqlite("t.db".into());
+        for (path, is_same) in [("./t.db-wal", true), ("t.db-shm", true), ("t.db", true), ("t.dbx", false)] {
+            assert_eq!(check_apart(&store, Path::new(path)).is_err(), is_same, "{path}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_the_store_is_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("t.db"), dir.path().join("t.csv"));
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let error = check_apart(&StoreUrl::Sqlite(file), &link);
+        assert_eq!(error, Err(ExportingError::IsStore(link)));
     }
 
     #[test]

@@ -72,6 +72,14 @@ fn bad_rows_are_counted_by_cause_with_the_first_line_and_cost_no_good_one() {
 }
 
 #[test]
+fn a_row_over_two_lines_costs_these_and_no_other() {
+    let rows = "symbol,timestamp,price\nA,1381132800,1\n\"x\ny\",1381132801,2\nB,1381132802,3\n";
+    let (ticks, recording) = play(open(rows.as_bytes(), Format::Detect).unwrap());
+    assert_eq!(ticks.iter().map(|tick| tick.symbol.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(recording.rejections().summary(), "missing_field 2 (first in line 3)");
+}
+
+#[test]
 fn ndjson_by_order_rejects_a_first_line_that_is_garbage_and_goes_on() {
     let bytes = format!("garbage\n{NDJSON}\n{{\"symbol\":\n");
     let (ticks, recording) = play(open(bytes.as_bytes(), Format::Ndjson).unwrap());

@@ -1,6 +1,6 @@
 //! What a kind of database has to do for the writing thread.
 
-use crate::model::StreamId;
+use crate::model::{StreamId, Timestamp};
 
 use super::{KeepError, KeptBatch, KeptTick};
 
@@ -13,7 +13,7 @@ pub(super) trait Backend {
     /// Up to where a stream is kept.
     fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, Trouble>;
 
-    /// Deletes some rows that are older than the newest by more than `keep_age_ns`. Whether there may be more.
+    /// Deletes some rows that are [too old](old_before) for `keep_age_ns`. Whether there may be more.
     fn prune(&mut self, keep_age_ns: i64) -> Result<bool, Trouble>;
 }
 
@@ -57,6 +57,12 @@ pub(super) enum OpenError {
 
 /// Most rows that one step of a retention deletes: some 20 ms of work between two commits.
 pub(super) const PRUNE_ROWS: usize = 10_000;
+
+/// Rows before this instant are older than the newest by more than `keep_age_ns`; `None` where there are none. A newest
+/// row that lies ahead of the clock counts as of `now`: one wrong time must not make all that is right old.
+pub(super) fn old_before(newest_ns: Option<i64>, keep_age_ns: i64, now: Timestamp) -> Option<i64> {
+    newest_ns?.min(now.as_nanos()).checked_sub(keep_age_ns)
+}
 
 /// The numbers that stand for a tick's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +155,16 @@ mod tests {
 
     fn tick(seq: Option<u64>, id: Option<StreamId>) -> KeptTick {
         KeptTick { symbol: "A".into(), time_ns: 5, price: 1.0, size: None, source: None, seq, id, outlier: false }
+    }
+
+    #[test]
+    fn the_newest_row_decides_what_is_old_unless_it_lies_ahead_of_the_clock() {
+        let now = Timestamp::from_nanos(1_000).unwrap();
+        assert_eq!(old_before(Some(400), 100, now), Some(300), "a day of long ago");
+        assert_eq!(old_before(Some(1_000), 100, now), Some(900));
+        assert_eq!(old_before(Some(i64::MAX), 100, now), Some(900));
+        assert_eq!(old_before(None, 100, now), None);
+        assert_eq!(old_before(Some(i64::MIN), 100, now), None);
     }
 
     #[test]

@@ -28,10 +28,10 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ReturnDocument;
 use mongodb::{ClientSession, Database};
 
-use crate::model::StreamId;
+use crate::model::{StreamId, Timestamp};
 
 use super::KeptBatch;
-use super::backend::{Backend, OpenError, PRUNE_ROWS, Tally, Trouble};
+use super::backend::{Backend, OpenError, PRUNE_ROWS, Tally, Trouble, old_before};
 use super::url::MongoUrl;
 use link::{Failure, Link};
 use rows::{N_STEP, Row};
@@ -151,7 +151,7 @@ impl MongoStore {
         if self.newest_ns.is_none() {
             self.newest_ns = read::span(&mut self.link)?.map(|(_, newest_ns)| newest_ns);
         }
-        let Some(before_ns) = self.newest_ns.and_then(|newest_ns| newest_ns.checked_sub(keep_age_ns)) else {
+        let Some(before_ns) = old_before(self.newest_ns, keep_age_ns, Timestamp::now()) else {
             return Ok(false);
         };
         self.link.run(async |database| {

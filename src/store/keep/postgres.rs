@@ -17,9 +17,11 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Transaction};
 
-use crate::model::StreamId;
+use crate::model::{StreamId, Timestamp};
 
-use super::backend::{Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble, flags};
+use super::backend::{
+    Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble, flags, old_before,
+};
 use super::names::{Directory, Names};
 use super::url::PostgresUrl;
 use super::{KeptBatch, KeptTick};
@@ -158,7 +160,7 @@ impl PostgresStore {
         if self.newest_ns.is_none() {
             self.newest_ns = read::span(&mut self.link)?.map(|(_, newest_ns)| newest_ns);
         }
-        let Some(before_ns) = self.newest_ns.and_then(|newest_ns| newest_ns.checked_sub(keep_age_ns)) else {
+        let Some(before_ns) = old_before(self.newest_ns, keep_age_ns, Timestamp::now()) else {
             return Ok(false);
         };
         let chunk = before_ns.div_euclid(schema::CHUNK_NS);

@@ -1,5 +1,6 @@
 //! The store in one file.
 
+mod named;
 mod read;
 mod schema;
 
@@ -8,13 +9,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement, TransactionBehavior, params};
 
-use crate::model::StreamId;
+use crate::model::{StreamId, Timestamp};
 
-use super::backend::{Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble, flags};
+use super::backend::{
+    Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble, flags, old_before,
+};
 use super::names::{Directory, Names};
 use super::url::shown_path;
 use super::{KeepError, KeptBatch, KeptTick};
 
+use named::NamedFile;
 pub(super) use read::SqliteSource;
 
 /// How long another writer of the same file may take before this one says so: its transactions take a fraction.
@@ -41,6 +45,8 @@ const INSERT: &str = "INSERT OR IGNORE INTO ticks \
 /// An open file.
 pub(super) struct SqliteStore {
     connection: Connection,
+    /// Where it was found.
+    file: NamedFile,
     names: Directory,
     /// Highest time of any row; `None` until asked for.
     newest_ns: Option<i64>,
@@ -93,6 +99,8 @@ impl SqliteStore {
         let failed = |error| open_error(path, &error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(as_file(path), flags).map_err(failed)?;
+        // It is there by now, though it may still be empty.
+        let file = NamedFile::note(as_file(path));
         connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
         schema::check(&connection, path)?;
         connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(failed)?;
@@ -102,7 +110,24 @@ impl SqliteStore {
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX).map_err(failed)?;
         schema::migrate(&mut connection, path)?;
-        Ok(Self { connection, names: Directory::default(), newest_ns: None, prune_at: i64::MIN })
+        Ok(Self { connection, file, names: Directory::default(), newest_ns: None, prune_at: i64::MIN })
+    }
+
+    /// What is written to a file that has lost its name is lost with it, and SQLite does not mind.
+    fn check_name(&self) -> Result<(), Trouble> {
+        if !self.file.is_lost() {
+            return Ok(());
+        }
+        // A file that only has another name gets what it still lacks. And the log keeps its name: it must not be taken
+        // for that of the next file.
+        self.empty_log();
+        let cause = "the file was moved or removed while it was open".to_owned();
+        Err(Trouble { cause, remedy: Remedy::Reopen })
+    }
+
+    /// Moves what is in the log into the file, as far as that can be done.
+    fn empty_log(&self) {
+        let _ = self.connection.pragma(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()));
     }
 
     fn try_commit(&mut self, batches: &[KeptBatch]) -> rusqlite::Result<(Tally, i64)> {
@@ -142,7 +167,7 @@ impl SqliteStore {
     }
 
     fn try_prune(&mut self, keep_age_ns: i64) -> rusqlite::Result<bool> {
-        let Some(before_ns) = self.newest_ns()?.and_then(|newest_ns| newest_ns.checked_sub(keep_age_ns)) else {
+        let Some(before_ns) = old_before(self.newest_ns()?, keep_age_ns, Timestamp::now()) else {
             return Ok(false);
         };
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -250,8 +275,11 @@ fn stream_position(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<StreamId>
 
 impl Backend for SqliteStore {
     fn commit(&mut self, _number: u64, batches: &[KeptBatch]) -> Result<Tally, Trouble> {
+        self.check_name()?;
         match self.try_commit(batches) {
             Ok((tally, newest_ns)) => {
+                // The file may have gone in the meantime.
+                self.check_name()?;
                 self.newest_ns = self.newest_ns.map(|known| known.max(newest_ns));
                 Ok(tally)
             }
@@ -260,7 +288,7 @@ impl Backend for SqliteStore {
                 self.names = Directory::default();
                 if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
                     // What is in the log may find its place in the file; then the log gives its room back.
-                    let _ = self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
+                    self.empty_log();
                 }
                 Err(trouble(&error))
             }
@@ -268,6 +296,7 @@ impl Backend for SqliteStore {
     }
 
     fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, Trouble> {
+        self.check_name()?;
         let mut find = self
             .connection
             .prepare("SELECT id_ms, id_seq FROM streams WHERE name = ?1")

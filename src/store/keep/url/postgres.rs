@@ -153,12 +153,27 @@ fn split(text: &str) -> Result<(String, Own), StoreUrlError> {
     Ok((if others.is_empty() { address.to_owned() } else { format!("{address}?{}", others.join("&")) }, own))
 }
 
+/// Refuses what the client library would not read as it was meant. To it, all before the first `@` is the login: behind
+/// a password with that sign it would look for a host, and the rest of the password would be shown and looked up.
+fn check_login(text: &str) -> Result<(), StoreUrlError> {
+    let Some((login, rest)) = text.split_once('@') else { return Ok(()) };
+    // There is no login where the sign stands in a parameter's value.
+    let is_query = login.split_once('?').is_some_and(|(_, query)| query.contains('='));
+    let address = rest.split_once('?').map_or(rest, |(address, _)| address);
+    if is_query || address.contains('@') { Err(StoreUrlError::Postgres) } else { Ok(()) }
+}
+
 impl FromStr for PostgresUrl {
     type Err = StoreUrlError;
 
     fn from_str(text: &str) -> Result<Self, StoreUrlError> {
+        check_login(text)?;
         let (address, own) = split(text)?;
         let mut config = Config::from_str(&address).map_err(|_| StoreUrlError::Postgres)?;
+        // No host has that sign in its name, written as %40 or not: it is a part of something else.
+        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+            return Err(StoreUrlError::Postgres);
+        }
         let encryption = own.encryption()?;
         if config.get_hosts().is_empty() {
             // A certificate is held against the host; an address is one.
@@ -268,6 +283,28 @@ mod tests {
         ] {
             assert_eq!(parsed(query), Err(error), "{query}");
         }
+    }
+
+    #[test]
+    fn a_password_with_an_at_sign_is_never_taken_for_a_host() {
+        for text in [
+            "postgres://u:p@secret@127.0.0.1:7829/d",
+            "postgres://u:p@se/cret@127.0.0.1:7829/d",
+            "postgres://127.0.0.1:7829/d?user=u&password=a@secret",
+            "postgres://127.0.0.1:7829?user=u&password=a@secret&sslmode=require",
+            "postgres:///d?host=h&password=a@secret",
+            "postgres://u:p@x%40secret/d",
+            "postgres://u:p@h,x%40secret/d",
+            "postgres://u:p@/d?host=x@secret",
+        ] {
+            let error = text.parse::<PostgresUrl>().unwrap_err();
+            assert_eq!(error, StoreUrlError::Postgres, "{text}");
+            assert!(error.to_string().contains("%40") && !error.to_string().contains("secret"), "{error}");
+        }
+        // Behind the login there is no doubt what the sign belongs to.
+        let url: PostgresUrl = "postgres://u@h/d?password=a@secret".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://u@h:5432/d");
+        assert_eq!(url.config().get_password(), Some(&b"a@secret"[..]));
     }
 
     #[test]
