@@ -259,26 +259,25 @@ impl<R: Reader> Member<'_, R> {
         dialogue: &mut Dialogue,
         ids: &[StreamId],
     ) -> Result<Vec<DeadLetter>, Cause> {
-        let mut commands = Vec::new();
-        for id in ids {
-            if asks.asking {
-                commands.extend(redis::cmd("ASKING").get_packed_command());
-            }
+        let question = |id: &StreamId| {
             let mut command = redis::cmd("XRANGE");
             command.arg(asks.stream).arg(id.to_string()).arg(id.to_string());
-            commands.extend(command.get_packed_command());
-        }
-        let count = if asks.asking { 2 * ids.len() } else { ids.len() };
-        if let Err(cause) = dialogue.send(&commands, count, ANSWER_TIMEOUT).await {
-            if matches!(cause, Cause::TooLong(_)) && !self.link.ask_for_less() {
-                self.oversized = ids.first().copied();
-            }
-            return Err(cause);
-        }
-        self.link.ask_for_more();
+            command
+        };
+        let commands: Vec<redis::Cmd> = ids.iter().map(question).collect();
         let server = dialogue.endpoint().clone();
+        let answers = match asks.ask_all(dialogue, &commands, ANSWER_TIMEOUT).await {
+            Err(cause) => {
+                if matches!(cause, Cause::TooLong(_)) && !self.link.ask_for_less() {
+                    self.oversized = ids.first().copied();
+                }
+                return Err(cause);
+            }
+            Ok(answers) => answers,
+        };
+        self.link.ask_for_more();
         let mut found = Vec::new();
-        for answer in dialogue.answers()? {
+        for answer in answers {
             match answer {
                 Value::Error(text) => return Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
                 answer => found.extend(answer.list().iter().filter_map(|value| {
