@@ -5,7 +5,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use tickscope::plot::{Arrangement, Frame, Painter, Scale, Scene, Size};
+use tickscope::chart::{Arrangement, Frame, Scale, Scene, Size};
+use tickscope::plot::Painter;
 
 mod drawing {
     pub mod scenes;

@@ -6,9 +6,9 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Timestamp};
 use tickscope::series::{BarCache, Candle, ColumnCache, History, Sample, Series};
-use tickscope::view::TimeSpan;
 
 const SYMBOLS: u64 = 4;
 const COLUMNS: u32 = 1_280;

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use tickscope::model::{NS_PER_S, StreamId};
-use tickscope::store::keep::{COMMIT_ROWS_MAX, KeepConfig, Keeper, KeptBatch, KeptTick, StoreUrl};
+use tickscope::storage::db::{COMMIT_ROWS_MAX, KeepConfig, Keeper, KeptBatch, KeptTick, StoreUrl};
 
 #[path = "../tests/support/postgres.rs"]
 mod postgres;

@@ -2,10 +2,10 @@
 //!
 //! [`Surroundings::of_process`] and [`shutdown_signal`] are for the binaries; all else is told what they found.
 
+mod environment;
 mod logging;
 mod settings;
-mod surroundings;
-mod when;
+mod time_arg;
 
 use std::io;
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use jiff::{Span, SpanRelativeTo};
 use thiserror::Error;
 
 use crate::model::display_safe;
+pub use environment::Surroundings;
 pub use logging::{Console, LogLine, Logging, init_logging, print_stdout};
 pub use settings::{Origin, Placed, Settings, SettingsError, variable};
-pub use surroundings::Surroundings;
-pub use when::{TimeError, parse_time};
+pub use time_arg::{TimeError, parse_time};
 
 /// Exit status after a failure while running: Redis refused the password, a file broke off.
 pub const EXIT_FAILURE: u8 = 1;

@@ -2,25 +2,25 @@
 
 mod alerting;
 mod args;
+mod backfill;
 mod bars;
-mod console;
-mod controls;
 mod demo;
 mod export;
 mod format;
-mod gather;
-mod history;
 mod ingest;
-mod keeping;
+mod interaction;
 mod meters;
-mod picture;
-mod remembered;
+mod persistence;
+mod query;
 mod report;
-mod screen;
+mod scene_builder;
 mod settings;
 mod shared;
 mod snapshot;
 mod sources;
+mod terminal_app;
+mod ui_state;
+mod window_app;
 
 use std::io;
 use std::sync::Arc;
@@ -40,33 +40,33 @@ pub use args::{
 };
 pub use export::{StoredExportError, export_stored};
 pub use meters::{FramesReport, LatencyReport};
-pub use remembered::{RememberError, Remembered};
 pub use report::{Report, SymbolReport};
 pub use settings::Start;
 pub use snapshot::SnapshotError;
+pub use ui_state::{RememberError, Remembered};
 
 /// Why there is no export.
-pub use crate::store::StoreError as ExportError;
+pub use crate::storage::StoreError as ExportError;
 
-use crate::bus::{BusError, Target};
 use crate::cli;
+use crate::client::{BusError, Target};
 use crate::model::display_safe;
 use crate::plot::{Painter, PlotError};
 use crate::series::{Book, BookConfig, History};
-use crate::store::keep::{KeepError, KeepStatus};
+use crate::storage::db::{KeepError, KeepStatus};
 use crate::terminal::TerminalError;
 use crate::window::WindowError;
 use alerting::{Alerting, Desk};
-use console::Console;
-use controls::Controls;
+use backfill::Historian;
 use demo::DemoError;
-use gather::Surface;
-use history::Historian;
-use keeping::Keeping;
+use interaction::Controls;
 use meters::SETTLE_EVERY;
-use picture::{Picture, View};
-use screen::Screen;
+use persistence::Keeping;
+use query::Surface;
+use scene_builder::{Picture, View};
 use shared::Shared;
+use terminal_app::Console;
+use window_app::Screen;
 
 /// The visible span unless told otherwise; it grows with the data up to here.
 const SPAN_DEFAULT: Duration = Duration::from_mins(5);

@@ -1,19 +1,21 @@
-//! An oscilloscope for live market ticks over Redis.
+//! Live chart of market ticks that flow through Redis.
 //!
-//! `producer` publishes ticks, `consumer` draws them; the two meet only at Redis, and either can be swapped for any
-//! program that speaks the wire contract of [`model`]. ARCHITECTURE.md tells how a tick travels through the modules
-//! and which of them may know which.
+//! `producer` publishes ticks, `consumer` draws them. The two programs meet only at Redis, and any program that speaks
+//! the wire format of [`model`] can replace either. ARCHITECTURE.md describes the modules and their order.
 
 pub mod analysis;
-pub mod bus;
+pub mod broker;
+pub mod chart;
 pub mod cli;
+pub mod client;
 pub mod consumer;
-pub mod market;
 pub mod model;
 pub mod plot;
 pub mod producer;
+pub mod resp;
 pub mod series;
-pub mod store;
+pub mod sources;
+pub mod spool;
+pub mod storage;
 pub mod terminal;
-pub mod view;
 pub mod window;

@@ -11,6 +11,7 @@ mod decode;
 mod fields;
 mod number;
 mod stream_id;
+mod time_span;
 mod wire;
 
 pub use borrowed::{Name, TickView};
@@ -18,6 +19,7 @@ pub use decode::{Decoder, Reject, RejectCounts};
 pub use fields::{FieldMap, FieldMapError};
 pub use number::{parse_price, parse_timestamp};
 pub use stream_id::{StreamId, StreamIdError};
+pub use time_span::{SPAN_NS_MAX, SPAN_NS_MIN, TIME_NS_MIN, TimeSpan};
 pub use wire::{TimestampFormat, write_fields, write_tick};
 
 /// Longest accepted symbol, in bytes of UTF-8. Exchange symbols stay under 32; options and crypto pairs under 64.

@@ -14,48 +14,40 @@
 //! floats above. A painter keeps its last frame and draws again only what a scene changes: see [`Painter::update`].
 
 mod axes;
+mod axis_labels;
+mod background;
 mod bars;
-mod canvas;
-mod cells;
 mod columns;
-mod cross;
+mod crosshair;
 mod data;
-mod floats;
 mod font;
-mod frame;
+mod framebuffer;
 mod grid;
-mod ground;
 mod header;
+mod label_layout;
 mod layers;
-mod log_ticks;
-mod look;
-mod margin;
 mod marks;
 mod notice;
 mod outliers;
 mod overlay;
-mod pen;
+mod overlays;
+mod painter;
+mod polyline;
 mod raster;
 mod ruler;
-mod scene;
 mod search;
 mod shapes;
-mod spread;
 mod svg;
-mod time_ticks;
+mod theme;
 mod title;
-mod trace;
-mod value_ticks;
 
-pub use frame::{Arrangement, Frame, Hits, SIDE_PX_MAX, Scale};
-pub use look::palette;
-pub use scene::*;
-pub use time_ticks::time_ticks;
-pub use value_ticks::value_ticks;
+pub use theme::palette;
 
-use canvas::{Scratch, Undo};
+use crate::chart::{Frame, Hits, SIDE_PX_MAX, Scene, Size};
+
+use background::Ticks;
 use font::Fonts;
-use ground::Ticks;
+use framebuffer::{Scratch, Undo};
 use layers::{Easel, Stale};
 
 /// Why a frame could not be drawn.

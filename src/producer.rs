@@ -3,15 +3,15 @@
 //! [`run`] is the whole program without its command line; it knows no signals, and whoever calls it says when to end.
 
 mod args;
-mod feeder;
 mod input;
-mod lanes;
 mod progress;
+mod publish_loop;
+mod shards;
 mod stats;
 
 pub use args::{Args, DurableError, UsageError};
 pub use input::InputError;
-pub use lanes::LaneAccount;
+pub use shards::LaneAccount;
 pub use stats::Report;
 
 use std::fs::File;
@@ -22,15 +22,16 @@ use compact_str::CompactString;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
-use crate::bus::{BusError, SHARDS, Spool, Stream, Target};
 use crate::cli::Console;
-use crate::market::{Format, Generator, Schedule, Selection, Speed};
+use crate::client::{BusError, SHARDS, Stream, Target};
 use crate::model::TimestampFormat;
-use crate::producer::feeder::{Ended, Fed, Feeder, Lag};
 use crate::producer::input::InputReport;
-use crate::producer::lanes::{Lanes, Plan, Publishers};
 use crate::producer::progress::Watcher;
-use crate::store::keep::StoreUrl;
+use crate::producer::publish_loop::{Ended, Fed, Feeder, Lag};
+use crate::producer::shards::{Lanes, Plan, Publishers};
+use crate::sources::{Format, Generator, Schedule, Selection, Speed};
+use crate::spool::Spool;
+use crate::storage::db::StoreUrl;
 
 /// Ticks that wait while the server is away, when their source keeps its pace: a minute at a thousand a second, in
 /// about 15 MB.

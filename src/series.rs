@@ -4,33 +4,33 @@
 //! Pure: no clock, no I/O, nothing asynchronous. Every bound is named, and whatever a bound drops is counted.
 
 mod bars;
-mod book;
+mod block_codec;
 mod cache;
 mod chunk;
 mod columns;
-mod extract;
-mod front;
-mod gaps;
-mod lateness;
-mod loss;
-mod pack;
-mod past;
+mod completeness;
+mod downsample;
+mod expiry_cursor;
+mod loaded_history;
+mod merged;
+mod missing;
+mod out_of_order;
 mod pyramid;
 mod reader;
-mod seam;
-mod tape;
+mod sequence_tracker;
+mod series_map;
 #[cfg(test)]
 mod tests;
 mod volume;
 
 pub use bars::{BarCache, Candle};
-pub use book::{Appended, Book, BookConfig, Counters, SYMBOLS_MAX_DEFAULT, SymbolId};
 pub use cache::ColumnCache;
-pub use extract::Summary;
-pub use gaps::{GAPS_MAX, Gap, GapCause};
-pub use loss::{HOLES_MAX, JUMP_MAX, SOURCES_MAX};
-pub use past::{Mark, Page, Past};
-pub use tape::Tape;
+pub use downsample::Summary;
+pub use loaded_history::{Mark, Page, Past};
+pub use merged::Tape;
+pub use missing::{GAPS_MAX, Gap, GapCause};
+pub use sequence_tracker::{HOLES_MAX, JUMP_MAX, SOURCES_MAX};
+pub use series_map::{Appended, Book, BookConfig, Counters, SYMBOLS_MAX_DEFAULT, SymbolId};
 
 use std::collections::VecDeque;
 
@@ -38,10 +38,10 @@ use crate::model::{Price, Timestamp};
 use cache::{LATE_TIMES, Seen};
 use chunk::{CHUNK_TICKS, Chunk};
 use columns::Columns;
-use front::Front;
-use lateness::Lateness;
+use completeness::Restoring;
+use expiry_cursor::Front;
+use out_of_order::Lateness;
 use pyramid::{Chunks, Place, Pyramid};
-use seam::Restoring;
 
 /// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
 /// was cut in two keeps half. Beyond, a later tick is dropped and counted.

@@ -5,22 +5,22 @@
 //! terminal shows no colours, shapes and weights stand in for them.
 
 mod axes;
-mod boxes;
+mod canvas;
 mod chart;
 mod color;
 mod dots;
 mod frame;
+mod header_footer;
 mod input;
 mod layout;
-mod paint;
+mod popups;
 mod screen;
-mod strips;
 
+pub use canvas::lines_of;
 pub use color::{Colors, Rgb};
 pub use frame::{
     Bars, Candle, Chart, Crosshair, Frame, Gap, Line, Look, Mark, Message, Notice, Outlier, Reading, Ruler, Search,
     Tag, Watched, Word,
 };
 pub use layout::{COLUMNS_MIN, DOT_COLUMNS, DOT_ROWS, Layout, ROWS_MIN};
-pub use paint::lines_of;
 pub use screen::{Screen, TerminalError, give_back};

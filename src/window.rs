@@ -12,7 +12,7 @@ use minifb::{HasWindowHandle, InputCallback, MouseButton, MouseMode, ScaleMode, 
 use raw_window_handle::RawWindowHandle;
 use thiserror::Error;
 
-use crate::view::{Button, Input, Key, Modifiers};
+use crate::chart::{Button, Input, Key, Modifiers};
 pub use scale::display_factor;
 
 /// Key presses kept between two polls. Nobody types faster; what exceeds it is dropped.

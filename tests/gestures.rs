@@ -17,7 +17,7 @@ use std::time::Duration;
 use support::inputs::{SIZE, TITLE, WindowProgram, be_the_window, is_the_window, key, pressed, released, said};
 use support::process::Launch;
 use support::xvfb::{Button as Hand, Xvfb};
-use tickscope::view::{Button, Input, Key, Modifiers};
+use tickscope::chart::{Button, Input, Key, Modifiers};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const SHIFT: Modifiers = Modifiers { shift: true, ctrl: false };

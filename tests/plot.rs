@@ -4,11 +4,13 @@
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use tickscope::plot::{
-    Absence, AxisKind, Badge, Chart, Crosshair, Footer, Frame, GapBand, Header, Hits, LegendEntry, Line, Notice,
-    Painter, PlotError, Point, Readout, Scene, Size, Tag, Theme, Tone, palette, png,
+use tickscope::chart::{
+    Absence, AxisKind, Badge, Chart, Crosshair, Footer, Frame, GapBand, Header, Hits, LegendEntry, Line, Notice, Point,
+    Readout, Scene, Size, Tag, Theme, Tone,
 };
-use tickscope::view::{Rect, TimeSpan, ValueSpan, Viewport};
+use tickscope::chart::{Rect, ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
+use tickscope::plot::{Painter, PlotError, palette, png};
 
 mod plotting {
     pub mod arrangements;

@@ -20,8 +20,8 @@ use std::time::Duration;
 use clap::CommandFactory;
 use support::process::{Ended, Launch, consumer, producer};
 use support::xvfb::Xvfb;
+use tickscope::chart::{Frame, Size};
 use tickscope::cli::variable;
-use tickscope::plot::{Frame, Size};
 
 const LIMIT: Duration = Duration::from_secs(40);
 

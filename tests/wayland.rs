@@ -23,8 +23,9 @@ use support::server::{RedisServer, Wire, free_port};
 use support::wait::wait_until;
 use support::weston::{Weston, code};
 use support::xvfb::{Area, Picture};
-use tickscope::plot::{Frame, Size, Theme, palette};
-use tickscope::view::{Button, Input, Key, Modifiers, Rect};
+use tickscope::chart::{Button, Input, Key, Modifiers, Rect};
+use tickscope::chart::{Frame, Size, Theme};
+use tickscope::plot::palette;
 
 const LIMIT: Duration = Duration::from_secs(40);
 

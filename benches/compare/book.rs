@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use tickscope::market::{Format, Generator, Model, Recording, Selection};
 use tickscope::model::{NS_PER_S, Symbol, Tick, Timestamp};
 use tickscope::series::{Book, BookConfig, History};
+use tickscope::sources::{Format, Generator, Model, Recording, Selection};
 
 /// Ticks handed over at once, as many as the consumer takes at most.
 const BATCH_TICKS: usize = 4_096;

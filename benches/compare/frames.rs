@@ -1,12 +1,13 @@
 //! A whole frame as the consumer makes it: scene out of the book, pixels out of the scene. Nothing is presented.
 
 use jiff::tz::TimeZone;
-use tickscope::plot::{
-    AxisKind, Badge, Chart, Footer, Frame, Header, LegendEntry, Line, Painter, PlotError, Point, Scene, Size, Tag,
-    Theme, Tone,
+use tickscope::chart::{
+    AxisKind, Badge, Chart, Footer, Frame, Header, LegendEntry, Line, Point, Scene, Size, Tag, Theme, Tone,
 };
+use tickscope::chart::{Transform, ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
+use tickscope::plot::{Painter, PlotError};
 use tickscope::series::{Book, Sample, Series};
-use tickscope::view::{TimeSpan, Transform, ValueSpan, Viewport};
 
 use super::lines::Lines;
 

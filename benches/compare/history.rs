@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
+use tickscope::chart::Navigator;
+use tickscope::model::TimeSpan;
 use tickscope::series::Book;
-use tickscope::view::{Navigator, TimeSpan};
 
 use super::book::{Source, Ticks, empty, fill};
 use super::frames::Frames;

@@ -1,7 +1,7 @@
 //! Extraction: what of a book is handed to the drawing.
 
+use tickscope::model::TimeSpan;
 use tickscope::series::{Book, ColumnCache, Sample};
-use tickscope::view::TimeSpan;
 
 /// The lines of all symbols, and whatever is worth keeping between two frames.
 #[derive(Default)]

@@ -3,13 +3,14 @@
 use jiff::tz::TimeZone;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tickscope::model::{Price, Symbol, Tick, Timestamp};
-use tickscope::plot::{
+use tickscope::chart::{
     AxisKind, Badge, Bar, Bars, Chart, Crosshair, Footer, Frame, Header, LegendEntry, Line, Point, Readout, Scene,
     Size, Tag, Theme, Tone,
 };
+use tickscope::chart::{ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
+use tickscope::model::{Price, Symbol, Tick, Timestamp};
 use tickscope::series::{Book, BookConfig, ColumnCache, History, Sample};
-use tickscope::view::{TimeSpan, ValueSpan, Viewport};
 
 pub const SIZE: Size = Size { width: 1280, height: 720 };
 /// Ticks in view.

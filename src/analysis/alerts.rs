@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::moves::{Seen, Window};
 use super::rule::{Condition, Relation, Rule, Scope, Size};
+use crate::analysis::price_move::{Seen, Window};
 use crate::model::{Name, Symbol, Tick, TickView};
 
 /// Most symbols that rules for `*` watch, in order of their coming; those beyond are counted. As many as a book keeps

@@ -7,7 +7,7 @@ use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Settings, Surround
 use tickscope::producer::{self, Args, Config};
 
 fn main() -> ExitCode {
-    tickscope::store::silence_caught_panics();
+    tickscope::storage::silence_caught_panics();
     let surroundings = Surroundings::of_process();
     let read = Settings::read::<Args>(&surroundings);
     let (args, settings): (Args, Settings) = match read.and_then(|settings| Ok((settings.finish()?, settings))) {

@@ -2,8 +2,9 @@
 
 use jiff::tz::TimeZone;
 
+use crate::chart::BarInterval;
+use crate::model::TimeSpan;
 use crate::series::{BarCache, Candle, Tape};
-use crate::view::{BarInterval, TimeSpan};
 
 /// The bars of a span that is `columns` pixels wide, and the interval that they are of: `asked`, or what suits the view
 /// where that is `None`, and a longer one where the bars would stand closer than three pixels. Bars of time are aligned

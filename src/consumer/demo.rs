@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::bus::{Broker, BrokerLimits, Endpoint, Target};
+use crate::broker::{Broker, BrokerLimits};
+use crate::client::{Endpoint, Target};
 use crate::consumer::args::{CHANNEL, Config};
-use crate::market::{Format, Selection, Speed};
 use crate::model::{Timestamp, TimestampFormat};
 use crate::producer::{self, Display, Pace, Source};
+use crate::sources::{Format, Selection, Speed};
 
 /// Trades of AIG, BAC, IBM and SPY; data/README.md tells where they are from.
 const TRADES: &[u8] = include_bytes!("../../data/us-trades-2013-10-07.csv.gz");

@@ -24,15 +24,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{info, warn};
 
+use crate::chart::Scene;
 use crate::consumer::args::{Config, ExportFormat};
-use crate::consumer::controls::Until;
-use crate::consumer::history::Recalled;
+use crate::consumer::backfill::Recalled;
+use crate::consumer::interaction::Until;
 use crate::consumer::shared::Shared;
+use crate::model::TimeSpan;
 use crate::model::{Symbol, display_safe};
-use crate::plot::Scene;
 use crate::series::{Book, Series, Tape, TickRef};
-use crate::store::{Origin, Row, StoreError, TickColumns, TickFile, TickFormat};
-use crate::view::TimeSpan;
+use crate::storage::{Origin, Row, StoreError, TickColumns, TickFile, TickFormat};
 pub(super) use background::Background;
 pub use stored::{StoredExportError, export_stored};
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use crate::analysis::Outliers;
-use crate::bus::{Delivery, Feed, Incoming, LinkState};
+use crate::client::{Delivery, Feed, Incoming, LinkState};
 use crate::consumer::alerting::{Unwatched, Watch, Watcher};
-use crate::consumer::keeping::Keeping;
+use crate::consumer::persistence::Keeping;
 use crate::consumer::shared::{Continuity, Shared};
 use crate::model::{Decoder, Reject, RejectCounts, StreamId, TickView, Timestamp};
 use crate::series::Book;
-use crate::store::keep::KeptTick;
+use crate::storage::db::KeptTick;
 
 /// Ticks taken in under one lock, at most: a tenth of a millisecond, so that a frame is not held up by a message that
 /// is an array of a hundred thousand.

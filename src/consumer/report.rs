@@ -11,7 +11,7 @@ use crate::consumer::meters::{FramesReport, LatencyReport, Meters};
 use crate::consumer::shared::Shared;
 use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 /// One symbol's figures over everything received.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli::{Placed, Settings, Surroundings};
 use crate::consumer::alerting::FIRED_RULE;
 use crate::consumer::args::{Args, Config, StoredExport, ViewChoice};
-use crate::consumer::remembered::{RememberError, Remembered};
+use crate::consumer::ui_state::{RememberError, Remembered};
 use crate::model::{Timestamp, display_safe};
 
 /// Below the platform's own place for what programs remember.

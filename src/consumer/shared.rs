@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use crate::bus::LinkState;
+use crate::client::LinkState;
 use crate::consumer::alerting::{Alerting, Fires};
-use crate::consumer::history::History;
-use crate::consumer::keeping::Keeping;
+use crate::consumer::backfill::History;
+use crate::consumer::persistence::Keeping;
 use crate::model::{RejectCounts, Timestamp};
 use crate::series::Book;
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::chart::{Frame, Scene, Size};
 use crate::consumer::args::SnapshotFormat;
-use crate::plot::{Frame, Painter, PlotError, Scene, Size, png};
-use crate::store::WholeFile;
+use crate::plot::{Painter, PlotError, png};
+use crate::storage::WholeFile;
 
 /// Why there is no picture.
 #[derive(Debug, Error)]

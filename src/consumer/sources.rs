@@ -13,13 +13,14 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::analysis::Outliers;
-use crate::bus::{
+use crate::client::{
     BusError, Channel, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
     shard_name, shard_of, subscribe,
 };
 use crate::consumer::args::{Config, StreamConfig};
 use crate::consumer::ingest::{Ingest, Parcel};
-use crate::consumer::keeping::{self, Keeping};
+use crate::consumer::persistence;
+use crate::consumer::persistence::Keeping;
 use crate::consumer::shared::{Continuity, Shared};
 use crate::model::{Decoder, StreamId, Timestamp, write_fields};
 
@@ -151,10 +152,10 @@ async fn restore(config: &Config, shared: &Arc<Shared>) {
         return;
     }
     let (url, shared) = (store.url.clone(), Arc::clone(shared));
-    let ticks_max = super::history(config.history).ticks_max;
+    let ticks_max = crate::consumer::history(config.history).ticks_max;
     // The members of a group bring different ticks into one store.
     let alone = config.stream.as_ref().is_none_or(|stream| stream.group.is_none());
-    let restoring = tokio::task::spawn_blocking(move || match keeping::restore(&url, ticks_max, alone, &shared) {
+    let restoring = tokio::task::spawn_blocking(move || match persistence::restore(&url, ticks_max, alone, &shared) {
         Ok(0) => {}
         Ok(count) => info!("the chart opens on {count} ticks from {url}"),
         Err(error) => warn!("the chart opens without what the store holds: {error}"),

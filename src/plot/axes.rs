@@ -8,8 +8,9 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged};
 use plotters::drawing::DrawingArea;
 use plotters_backend::DrawingBackend;
 
-use super::canvas::UNITS_PER_PX;
-use crate::view::{Rect, TimeSpan, ValueSpan, Viewport};
+use crate::chart::{Rect, ValueSpan, Viewport};
+use crate::model::TimeSpan;
+use crate::plot::framebuffer::UNITS_PER_PX;
 
 /// Coordinates beyond this are cut off, in units: far outside any frame, far inside `i32`.
 const UNITS_MAX: f64 = (1 << 28) as f64;

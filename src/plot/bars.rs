@@ -4,12 +4,13 @@ use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use super::frame::Frame;
-use super::ground::LABEL;
-use super::look::{Look, Rgb};
-use super::pen::{Area, Paint, Pen};
-use super::{Bar, BarStyle, Bars, Chart, GapBand, PlotError, data};
-use crate::view::{Rect, Transform, ValueSpan, Viewport};
+use crate::chart::Frame;
+use crate::chart::{Bar, BarStyle, Bars, Chart, GapBand};
+use crate::chart::{Rect, Transform, ValueSpan, Viewport};
+use crate::plot::background::LABEL;
+use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::theme::{Look, Rgb};
+use crate::plot::{PlotError, data};
 
 const TITLE: Type = Type::words(12.5);
 /// Share of its interval that a body takes.

@@ -5,9 +5,9 @@
 //! the segments and discs at the vertices the greatest, composited once. What a run in the same column covers anyway
 //! is not drawn again: that decides nothing about the picture and most about its cost.
 
-use super::canvas::UNITS_PER_PX;
 use super::raster::{Px, ceil, floor};
-use crate::view::Rect;
+use crate::chart::Rect;
+use crate::plot::framebuffer::UNITS_PER_PX;
 
 /// Columns and rows of a block when coverage is turned into rows: bytes of a machine word.
 const BLOCK: usize = 8;

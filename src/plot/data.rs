@@ -5,11 +5,12 @@ use plotters::style::Color as _;
 use plotters_backend::DrawingBackend;
 
 use super::axes::plane;
-use super::canvas::units_per_screen_px;
-use super::frame::Frame;
-use super::pen::{Paint, Pen, units};
-use super::trace::{Stroke, strokes};
-use super::{Chart, GapBand, Line, PlotError, bars};
+use crate::chart::Frame;
+use crate::chart::{Chart, GapBand, Line};
+use crate::plot::framebuffer::units_per_screen_px;
+use crate::plot::painter::{Paint, Pen, units};
+use crate::plot::polyline::{Stroke, strokes};
+use crate::plot::{PlotError, bars};
 
 /// Width of a data line, px.
 const LINE_PX: f64 = 1.5;

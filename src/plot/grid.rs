@@ -2,9 +2,10 @@
 
 use plotters_backend::DrawingBackend;
 
-use super::frame::Frame;
-use super::pen::{Area, Paint, Pen};
-use super::{Chart, PlotError};
+use crate::chart::Chart;
+use crate::chart::Frame;
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
 
 /// Hairlines between panes, and an outline around those in focus.
 pub(super) fn borders<DB: DrawingBackend>(pen: &Pen<'_, DB>, charts: &[Chart], frame: &Frame) -> Result<(), PlotError> {

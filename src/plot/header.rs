@@ -6,12 +6,13 @@ use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
 
 use super::font::{Fonts, Type};
-use super::frame::{Frame, Hits};
-use super::look::{Look, Rgb};
-use super::pen::{Area, Paint, Pen};
-use super::value_ticks::percent_text;
-use super::{Header, LegendEntry, PlotError};
-use crate::view::Rect;
+use crate::chart::Rect;
+use crate::chart::percent_text;
+use crate::chart::{Frame, Hits};
+use crate::chart::{Header, LegendEntry};
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::theme::{Look, Rgb};
 
 const BADGE: Type = Type::words(13.0).bold();
 const CHANNEL: Type = Type::words(13.0);
@@ -307,7 +308,7 @@ fn draw_entry<DB: DrawingBackend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::{Badge, Size, Tone};
+    use crate::chart::{Badge, Size, Tone};
     use proptest::prelude::*;
 
     fn entry(slot: usize, symbol: &str, priced: bool) -> LegendEntry {

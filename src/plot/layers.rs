@@ -7,15 +7,16 @@
 use plotters::drawing::IntoDrawingArea;
 use plotters_backend::DrawingBackend;
 
-use super::canvas::{Canvas, Caps, Scratch, Undo};
 use super::font::Fonts;
-use super::frame::{Frame, Hits};
-use super::ground::Ticks;
-use super::look::Look;
-use super::margin::Ends;
-use super::pen::Pen;
-use super::{Chart, GapBand, PlotError, Scene, bars, data, floats, grid, ground, header, margin, overlay, title};
-use crate::view::Rect;
+use crate::chart::Rect;
+use crate::chart::{Chart, GapBand, Scene};
+use crate::chart::{Frame, Hits};
+use crate::plot::axis_labels::Ends;
+use crate::plot::background::Ticks;
+use crate::plot::framebuffer::{Canvas, Caps, Scratch, Undo};
+use crate::plot::painter::Pen;
+use crate::plot::theme::Look;
+use crate::plot::{PlotError, axis_labels, background, bars, data, grid, header, overlay, overlays, title};
 
 /// What has to be drawn anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +109,7 @@ impl StalePane {
             || (was.tags != is.tags || was.focus != is.focus)
             || was.volume != is.volume
             || was.bars != is.bars
-            || margin::is_blank(was) != margin::is_blank(is);
+            || axis_labels::is_blank(was) != axis_labels::is_blank(is);
         Self { view, plot, axes, title: was.title != is.title }
     }
 }
@@ -147,7 +148,7 @@ impl Easel<'_> {
         let whole = Rect { left: 0, top: 0, right: frame.header.right, bottom: frame.footer.bottom };
         if stale.everything {
             self.on(whole, Caps::Butt, look, None, |pen| {
-                ground::flat(pen, &frame)?;
+                background::flat(pen, &frame)?;
                 grid::borders(pen, charts, &frame)
             })?;
         }
@@ -155,7 +156,7 @@ impl Easel<'_> {
             let pane = Pane { chart, frame: frame.pane(index), ticks, common: common(scene, &frame) };
             self.draw_pane(&pane, index, *stale_pane, stale.everything, look)?;
         }
-        let flat = |pen: &CanvasPen<'_>| if stale.everything { Ok(()) } else { ground::flat(pen, &frame) };
+        let flat = |pen: &CanvasPen<'_>| if stale.everything { Ok(()) } else { background::flat(pen, &frame) };
         if stale.header {
             self.on(frame.header, Caps::Butt, look, None, |pen| {
                 flat(pen)?;
@@ -170,7 +171,7 @@ impl Easel<'_> {
         }
         if stale.floats {
             let between = Rect { top: frame.header.bottom, bottom: frame.footer.top, ..whole };
-            self.on(between, Caps::Butt, look, undo, |pen| floats::draw(pen, scene, charts, &frame, hits))?;
+            self.on(between, Caps::Butt, look, undo, |pen| overlays::draw(pen, scene, charts, &frame, hits))?;
         }
         Ok(())
     }
@@ -185,13 +186,13 @@ impl Easel<'_> {
     ) -> Result<(), PlotError> {
         let whole = self.frame;
         let Pane { chart, frame, ticks, common } = *pane;
-        let flat = |pen: &CanvasPen<'_>| if everything { Ok(()) } else { ground::flat(pen, &whole) };
+        let flat = |pen: &CanvasPen<'_>| if everything { Ok(()) } else { background::flat(pen, &whole) };
         if stale.plot {
             // The border below the plots is a row lower than they are.
             self.on(frame.plots(), Caps::Butt, look, None, |pen| {
                 flat(pen)?;
-                ground::grid(pen, &frame, chart, ticks)?;
-                ground::zero_line(pen, &frame, chart)
+                background::grid(pen, &frame, chart, ticks)?;
+                background::zero_line(pen, &frame, chart)
             })?;
             self.on(frame.plot, Caps::Round, look, None, |pen| data::draw(pen, chart, &frame, common))?;
             self.on(frame.volume, Caps::Butt, look, None, |pen| bars::volume(pen, chart, &frame, common))?;
@@ -227,19 +228,19 @@ impl Easel<'_> {
             };
             self.on(values, Caps::Butt, look, None, |pen| {
                 flat(pen)?;
-                ground::grid(pen, &frame, chart, ticks)?;
-                margin::value_axis(pen, chart, &frame, ticks)?;
+                background::grid(pen, &frame, chart, ticks)?;
+                axis_labels::value_axis(pen, chart, &frame, ticks)?;
                 bars::volume_label(pen, chart, &frame)?;
-                if single { margin::time_axis(pen, chart, &frame, ticks, Ends::WINDOW) } else { Ok(()) }
+                if single { axis_labels::time_axis(pen, chart, &frame, ticks, Ends::WINDOW) } else { Ok(()) }
             })?;
         }
         let Some(times) = time_clip(&whole, &frame, index) else { return Ok(()) };
         self.on(times, Caps::Butt, look, None, |pen| {
             flat(pen)?;
             if single {
-                ground::grid(pen, &frame, chart, ticks)?;
+                background::grid(pen, &frame, chart, ticks)?;
             }
-            margin::time_axis(pen, chart, &frame, ticks, ends(&whole, index))
+            axis_labels::time_axis(pen, chart, &frame, ticks, ends(&whole, index))
         })
     }
 
@@ -312,11 +313,11 @@ pub(super) fn back<DB: DrawingBackend>(
     frame: &Frame,
     panes: &[Pane<'_>],
 ) -> Result<(), PlotError> {
-    ground::flat(pen, frame)?;
+    background::flat(pen, frame)?;
     grid::borders(pen, charts(scene, frame), frame)?;
     for pane in panes {
-        ground::grid(pen, &pane.frame, pane.chart, pane.ticks)?;
-        ground::zero_line(pen, &pane.frame, pane.chart)?;
+        background::grid(pen, &pane.frame, pane.chart, pane.ticks)?;
+        background::zero_line(pen, &pane.frame, pane.chart)?;
     }
     Ok(())
 }
@@ -330,10 +331,10 @@ pub(super) fn front<DB: DrawingBackend>(
 ) -> Result<(), PlotError> {
     let mut hits = Hits::default();
     for (index, pane) in panes.iter().enumerate() {
-        margin::value_axis(pen, pane.chart, &pane.frame, pane.ticks)?;
+        axis_labels::value_axis(pen, pane.chart, &pane.frame, pane.ticks)?;
         bars::volume_label(pen, pane.chart, &pane.frame)?;
         if time_clip(frame, &pane.frame, index).is_some() {
-            margin::time_axis(pen, pane.chart, &pane.frame, pane.ticks, ends(frame, index))?;
+            axis_labels::time_axis(pen, pane.chart, &pane.frame, pane.ticks, ends(frame, index))?;
         }
         if let Some(title) = pane.chart.title.as_ref().filter(|_| frame.is_grid()) {
             title::strip(pen, title, &pane.frame)?;
@@ -341,5 +342,5 @@ pub(super) fn front<DB: DrawingBackend>(
     }
     header::draw(pen, &scene.header, frame, &mut hits)?;
     overlay::footer(pen, &scene.footer, frame, &mut hits)?;
-    floats::draw(pen, scene, charts(scene, frame), frame, &mut hits)
+    overlays::draw(pen, scene, charts(scene, frame), frame, &mut hits)
 }

@@ -6,9 +6,10 @@ use plotters_backend::DrawingBackend;
 
 use super::axes::{time_share, value_share};
 use super::font::Type;
-use super::frame::Frame;
-use super::pen::{Area, Paint, Pen};
-use super::{Chart, Mark, PlotError};
+use crate::chart::Frame;
+use crate::chart::{Chart, Mark};
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
 
 const TEXT: Type = Type::words(12.0);
 const COUNT: Type = Type::figures(11.0).bold();
@@ -154,8 +155,9 @@ fn words<DB: DrawingBackend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::AxisKind;
-    use crate::view::{TimeSpan, ValueSpan, Viewport};
+    use crate::chart::AxisKind;
+    use crate::chart::{ValueSpan, Viewport};
+    use crate::model::TimeSpan;
     use jiff::tz::TimeZone;
 
     #[test]

@@ -4,10 +4,11 @@ use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use super::frame::Frame;
 use super::overlay::centered;
-use super::pen::{Area, Paint, Pen};
-use super::{Notice, PlotError, Tone};
+use crate::chart::Frame;
+use crate::chart::{Notice, Tone};
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
 
 const TITLE: Type = Type::words(17.0).bold();
 const LINE: Type = Type::words(13.5);

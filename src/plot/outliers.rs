@@ -3,9 +3,10 @@
 use plotters_backend::DrawingBackend;
 
 use super::axes::{time_share, value_share};
-use super::frame::Frame;
-use super::pen::{Area, Paint, Pen};
-use super::{Chart, Outlier, PlotError};
+use crate::chart::Frame;
+use crate::chart::{Chart, Outlier};
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
 
 /// Half a cross across, px.
 const HALF_PX: f64 = 4.0;
@@ -90,8 +91,9 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::plot::{AxisKind, Size};
-    use crate::view::{TimeSpan, ValueSpan, Viewport};
+    use crate::chart::{AxisKind, Size};
+    use crate::chart::{ValueSpan, Viewport};
+    use crate::model::TimeSpan;
 
     #[test]
     fn an_outlier_beyond_the_axis_is_told_at_its_edge() {

@@ -4,10 +4,11 @@ use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use super::frame::{Frame, Hits};
-use super::pen::{Area, Paint, Pen};
-use super::{Badge, Footer, PlotError, Tone};
-use crate::view::Rect;
+use crate::chart::Rect;
+use crate::chart::{Badge, Footer, Tone};
+use crate::chart::{Frame, Hits};
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
 
 const FIGURE: Type = Type::figures(11.0);
 const HELP: Type = Type::words(12.5);

@@ -4,7 +4,7 @@
 //! any one's over it: joins are round, never tear and never darken, at any angle. A mask is composited once, so that a
 //! translucent or self-crossing line is even.
 
-use crate::view::Rect;
+use crate::chart::Rect;
 
 /// A point in pixels.
 pub(super) type Px = (f32, f32);

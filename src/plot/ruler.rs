@@ -5,9 +5,10 @@ use plotters_backend::DrawingBackend;
 
 use super::axes::{time_share, value_share};
 use super::font::Type;
-use super::frame::Frame;
-use super::pen::{Area, Paint, Pen};
-use super::{Chart, PlotError, Ruler, Selection};
+use crate::chart::Frame;
+use crate::chart::{Chart, Ruler, Selection};
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
 
 const LINE: Type = Type::figures(12.0);
 const ROW_PX: f64 = 17.0;

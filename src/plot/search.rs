@@ -4,11 +4,12 @@ use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use super::frame::{Frame, Hits};
-use super::pen::{Area, Paint, Pen};
-use super::value_ticks::percent_text;
-use super::{LegendEntry, PlotError, Search};
-use crate::view::Rect;
+use crate::chart::Rect;
+use crate::chart::percent_text;
+use crate::chart::{Frame, Hits};
+use crate::chart::{LegendEntry, Search};
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
 
 const QUERY: Type = Type::words(15.0);
 const SYMBOL: Type = Type::words(13.0).bold();

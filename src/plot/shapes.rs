@@ -5,8 +5,8 @@ use std::f64::consts::{FRAC_PI_2, PI, TAU};
 use plotters_backend::DrawingBackend;
 
 use super::PlotError;
-use super::look::palette_len;
-use super::pen::Pen;
+use crate::plot::painter::Pen;
+use crate::plot::theme::palette_len;
 
 /// Radius of a mark on the chart, px.
 pub(super) const RADIUS_PX: f64 = 4.25;

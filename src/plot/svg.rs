@@ -8,15 +8,16 @@ use std::fmt::Write as _;
 use plotters::backend::SVGBackend;
 use plotters::drawing::IntoDrawingArea;
 
-use super::canvas::UNITS_PER_PX;
 use super::font::{Fonts, MIDDLE_EM};
-use super::frame::Frame;
-use super::ground::Ticks;
 use super::layers::Pane;
-use super::look::Look;
-use super::pen::Pen;
-use super::{PlotError, Scene, bars, data, layers};
-use crate::view::Rect;
+use crate::chart::Frame;
+use crate::chart::Rect;
+use crate::chart::Scene;
+use crate::plot::background::Ticks;
+use crate::plot::framebuffer::UNITS_PER_PX;
+use crate::plot::painter::Pen;
+use crate::plot::theme::Look;
+use crate::plot::{PlotError, bars, data, layers};
 
 pub(super) fn document(scene: &Scene, frame: &Frame, fonts: &Fonts) -> Result<String, PlotError> {
     let frame = *frame;

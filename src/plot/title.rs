@@ -4,10 +4,11 @@ use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use super::frame::Frame;
-use super::pen::{Area, Paint, Pen};
-use super::value_ticks::percent_text;
-use super::{PlotError, Title};
+use crate::chart::Frame;
+use crate::chart::Title;
+use crate::chart::percent_text;
+use crate::plot::PlotError;
+use crate::plot::painter::{Area, Paint, Pen};
 
 const SYMBOL: Type = Type::words(14.0).bold();
 const FIGURE: Type = Type::figures(12.0);

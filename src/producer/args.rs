@@ -13,14 +13,14 @@ use clap::{Parser, ValueEnum};
 use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
-use crate::bus::{EndpointError, Target, TlsFiles};
 use crate::cli::{ConfigArgs, Console, TimeError, TlsArgs, parse_duration, parse_port};
-use crate::market::{Format, Generator, Model, Rate, Schedule, Selection};
+use crate::client::{EndpointError, Target, TlsFiles};
 use crate::model::{SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe};
 use crate::producer::args::durable::DurableArgs;
 use crate::producer::args::playing::PlayArgs;
 use crate::producer::{Config, Display, Pace, Source};
-use crate::store::keep::{KeepError, StoreUrlError};
+use crate::sources::{Format, Generator, Model, Rate, Schedule, Selection};
+use crate::storage::db::{KeepError, StoreUrlError};
 
 /// What is published unless told otherwise.
 const DEFAULT_SYMBOLS: [&str; 3] = ["AAPL", "GOOG", "MSFT"];

@@ -13,11 +13,11 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::market::{Format, Recording, RecordingError, Rejections, Selection};
 use crate::model::{Price, Reject, Symbol, Tick, Timestamp};
 use crate::producer::Source;
-use crate::store::keep::{KeptTick, SelectedError, StoreReader, StoreUrl};
-use crate::store::{PARQUET_MAGIC, TableError, TickTable};
+use crate::sources::{Format, Recording, RecordingError, Rejections, Selection};
+use crate::storage::db::{KeptTick, SelectedError, StoreReader, StoreUrl};
+use crate::storage::{PARQUET_MAGIC, TableError, TickTable};
 
 /// Ticks handed over at a time when more of them can be read without waiting.
 const CHUNK_TICKS: usize = 512;

@@ -8,11 +8,11 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::bus::{Echo, Link, Snapshot};
 use crate::cli::Console;
+use crate::client::{Echo, Link, Snapshot};
 use crate::model::{Tick, display_safe};
-use crate::producer::feeder::Lag;
-use crate::producer::lanes::Lanes;
+use crate::producer::publish_loop::Lag;
+use crate::producer::shards::Lanes;
 use crate::producer::stats::Rate;
 use crate::producer::{Display, Pace};
 

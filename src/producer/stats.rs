@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::producer::input::{InputError, InputReport};
-use crate::producer::lanes::{LaneAccount, Lanes};
+use crate::producer::shards::{LaneAccount, Lanes};
 
 /// The outcome of a run.
 #[derive(Debug, Serialize)]

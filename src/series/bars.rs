@@ -6,7 +6,7 @@
 
 use std::mem;
 
-use crate::view::TimeSpan;
+use crate::model::TimeSpan;
 
 use super::pyramid::Place;
 use super::reader::Reader;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::view::TimeSpan;
+use crate::model::TimeSpan;
 
 use super::pyramid::Place;
 use super::reader::Reader;

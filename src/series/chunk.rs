@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::TickRef;
 use super::columns::{BLOCK_TICKS, Columns, Extremes};
-use super::pack::{Packed, Unpacked};
 use super::volume::Volume;
+use crate::series::block_codec::{Packed, Unpacked};
 
 /// Most ticks in a chunk. Small enough that the open chunk of a quiet symbol weighs little and that placing a late tick
 /// unpacks and moves no more than 24 kB; large enough that what is kept per chunk weighs little beside the ticks.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::chunk::CHUNK_TICKS;
-use super::pack::{Packed, Unpacked};
 use super::volume::Volume;
+use crate::series::block_codec::{Packed, Unpacked};
 
 /// Ticks in a block, the smallest unit with a summary, and the one that is unpacked at a time. Larger ones pack a
 /// little tighter, smaller ones unpack sooner.

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::chunk::Chunk;
 use super::columns::{BLOCK_TICKS, Extremes};
-use super::pack::Unpacked;
 use super::pyramid::{Bounds, Mark, Piece, Place};
 use super::{Sample, Series};
+use crate::series::block_codec::Unpacked;
 
 /// An unpacked block and which one it is.
 #[derive(Default)]

@@ -5,15 +5,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::view::TimeSpan;
+use crate::model::TimeSpan;
 
 mod bars;
-mod book;
 mod cached;
+mod loaded_history;
 mod oracle;
-mod past;
 mod pixels;
 mod real_day;
+mod series_map;
 
 use oracle::Oracle;
 

@@ -3,7 +3,7 @@
 use super::chart::{cell_of, column_of, row_of};
 use super::frame::{Chart, Tag};
 use super::layout::Layout;
-use super::paint::{Sheet, clipped, width};
+use crate::terminal::canvas::{Sheet, clipped, width};
 
 /// Draws both axes.
 pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {

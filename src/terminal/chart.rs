@@ -7,9 +7,9 @@ use super::color::mixed;
 use super::dots::Dots;
 use super::frame::{Bars, Candle, Chart, Gap, Outlier};
 use super::layout::{DOT_COLUMNS, DOT_ROWS, Layout};
-use super::paint::{Sheet, width};
 use super::{Colors, Rgb};
-use crate::view::Transform;
+use crate::chart::Transform;
+use crate::terminal::canvas::{Sheet, width};
 
 /// How much of its colour a gap has.
 const GAP_TINT: f64 = 0.14;
@@ -20,7 +20,7 @@ const SELECTION_TINT: f64 = 0.25;
 /// The transform from data to dots.
 pub(super) fn transform(layout: &Layout, chart: &Chart) -> Transform {
     let (columns, rows) = layout.dots();
-    let rect = crate::view::Rect { left: 0, top: 0, right: columns as i32, bottom: rows as i32 };
+    let rect = crate::chart::Rect { left: 0, top: 0, right: columns as i32, bottom: rows as i32 };
     Transform { viewport: chart.viewport, rect }
 }
 

@@ -1,7 +1,7 @@
 //! Everything that the terminal shows, as plain data. All text in it is already safe to show.
 
 use super::Rgb;
-use crate::view::Viewport;
+use crate::chart::Viewport;
 
 /// Colours that are not a symbol's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

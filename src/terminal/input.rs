@@ -6,7 +6,7 @@ use ratatui::crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 
-use crate::view::{Button, Input, Key, Modifiers};
+use crate::chart::{Button, Input, Key, Modifiers};
 
 /// Two presses of a button in the same cell within this time are a double-click.
 const AGAIN: Duration = Duration::from_millis(400);

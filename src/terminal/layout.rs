@@ -93,35 +93,35 @@ impl Layout {
     }
 
     /// A part of the screen in dots from the plot's top left.
-    fn in_dots(&self, part: Rect) -> crate::view::Rect {
+    fn in_dots(&self, part: Rect) -> crate::chart::Rect {
         let x = |column: u16| (i32::from(column) - i32::from(self.plot.x)) * DOT_COLUMNS as i32;
         let y = |row: u16| (i32::from(row) - i32::from(self.plot.y)) * DOT_ROWS as i32;
-        crate::view::Rect { left: x(part.x), top: y(part.y), right: x(part.right()), bottom: y(part.bottom()) }
+        crate::chart::Rect { left: x(part.x), top: y(part.y), right: x(part.right()), bottom: y(part.bottom()) }
     }
 
     /// The value axis, in dots from the plot's top left.
-    pub fn value_axis(&self) -> crate::view::Rect {
+    pub fn value_axis(&self) -> crate::chart::Rect {
         self.in_dots(self.value_axis)
     }
 
     /// The time axis below the plot, in dots from the plot's top left.
-    pub fn time_axis(&self) -> crate::view::Rect {
+    pub fn time_axis(&self) -> crate::chart::Rect {
         self.in_dots(Rect { width: self.plot.width, ..self.time_axis })
     }
 
     /// What a click on a cell of the header's left end hits, in dots from the plot's top left.
-    pub fn header_words(&self, from: u16, columns: u16) -> crate::view::Rect {
+    pub fn header_words(&self, from: u16, columns: u16) -> crate::chart::Rect {
         self.in_dots(Rect { x: from, width: columns, ..self.header })
     }
 
     /// The right end of the footer, where help is offered, in dots from the plot's top left.
-    pub fn help(&self) -> crate::view::Rect {
+    pub fn help(&self) -> crate::chart::Rect {
         let columns = HELP.len() as u16 + 1;
         self.in_dots(Rect { x: self.footer.right().saturating_sub(columns), width: columns, ..self.footer })
     }
 
     /// Where a symbol stands in the watchlist, in dots from the plot's top left.
-    pub(super) fn dots_of(&self, part: Rect) -> crate::view::Rect {
+    pub(super) fn dots_of(&self, part: Rect) -> crate::chart::Rect {
         self.in_dots(part)
     }
 }

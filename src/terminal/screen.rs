@@ -19,9 +19,9 @@ use ratatui::crossterm::{execute, queue};
 use thiserror::Error;
 
 use super::input::{Clicks, Meaning, translate};
-use super::paint::paint;
 use super::{Colors, Frame};
-use crate::view::Input;
+use crate::chart::Input;
+use crate::terminal::canvas::paint;
 
 /// Most inputs taken in one go: a flood of mouse movements must not keep the chart from being drawn.
 const INPUTS_MAX: usize = 256;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tickscope::bus::{Channel, Delivery, Endpoint, Feed, LinkState, Target, subscribe};
+use tickscope::client::{Channel, Delivery, Endpoint, Feed, LinkState, Target, subscribe};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tickscope::bus::BrokerLimits;
+use tickscope::broker::BrokerLimits;
 
 use super::bench::{LIMIT, Publisher, listen, numbered, report, subscribed, url, wait_for_counts};
 use crate::support::process::{Running, consumer};

@@ -1,9 +1,9 @@
 //! Candles, OHLC bars, volume.
 
-use tickscope::plot::{
+use tickscope::chart::ValueSpan;
+use tickscope::chart::{
     Arrangement, AxisKind, Bar, BarStyle, Bars, Frame, Line, Point, Scale, Scene, Size, Tag, Theme, Title,
 };
-use tickscope::view::ValueSpan;
 
 use super::compare::View;
 use super::market::{MINUTE, SECOND, SIZE, START, bars, chart, legend, scene, trades};

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tickscope::plot::{Frame, Painter, Scene, Size};
+use tickscope::chart::{Frame, Scene, Size};
+use tickscope::plot::Painter;
 
 /// Where accepted pictures lie.
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");

@@ -1,10 +1,10 @@
 //! Few symbols, many symbols, grids of them.
 
-use tickscope::plot::{
+use tickscope::chart::Transform;
+use tickscope::chart::{
     Absence, Arrangement, AxisKind, Chart, Crosshair, Frame, GapBand, LegendEntry, Line, Readout, Scale, Scene, Size,
     Tag, Theme, Title,
 };
-use tickscope::view::Transform;
 
 use super::compare::View;
 use super::market::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};

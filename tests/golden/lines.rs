@@ -1,9 +1,9 @@
 //! Lines, axes, crosshair.
 
-use tickscope::plot::{
+use tickscope::chart::{
     Absence, Arrangement, AxisKind, Crosshair, Frame, GapBand, Line, Point, Readout, Scale, Scene, Size, Theme,
 };
-use tickscope::view::{Transform, ValueSpan};
+use tickscope::chart::{Transform, ValueSpan};
 
 use super::compare::View;
 use super::market::{self, MINUTE, SIZE, START, Trade, chart, entry, fitted, points, scene, sized, view, walk};

@@ -4,10 +4,11 @@ use std::io::Read as _;
 use std::sync::OnceLock;
 
 use jiff::tz::TimeZone;
-use tickscope::plot::{
+use tickscope::chart::{
     AxisKind, Badge, Bar, Chart, Footer, Frame, Header, LegendEntry, Line, Point, Scene, Size, Tag, Theme, Tone,
 };
-use tickscope::view::{TimeSpan, ValueSpan, Viewport};
+use tickscope::chart::{ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
 
 use super::compare::View;
 

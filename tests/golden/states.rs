@@ -1,7 +1,7 @@
 //! Charts with nothing to show, and why.
 
-use tickscope::plot::{AxisKind, Badge, Notice, Scene, Theme, Tone};
-use tickscope::view::ValueSpan;
+use tickscope::chart::ValueSpan;
+use tickscope::chart::{AxisKind, Badge, Notice, Scene, Theme, Tone};
 
 use super::compare::View;
 use super::market::{self, chart, scene, view};

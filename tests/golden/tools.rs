@@ -1,6 +1,6 @@
 //! What the user does over the chart.
 
-use tickscope::plot::{
+use tickscope::chart::{
     AxisKind, Badge, BarStyle, LegendEntry, Mark, Outlier, Point, Ruler, Search, Selection, Size, Theme, Tone,
 };
 

@@ -1,6 +1,6 @@
 //! What a `SELECT` can leave out: outliers, and ticks that came late; and bars made without them.
 
-use tickscope::store::keep::KeptTick;
+use tickscope::storage::db::KeptTick;
 
 use super::stores::{bare, heard, numbered, on_both};
 

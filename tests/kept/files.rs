@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
-use tickscope::store::keep::{KeepConfig, KeepError, KeepState, Keeper, StoreReader, StoreUrl};
+use tickscope::storage::db::{KeepConfig, KeepError, KeepState, Keeper, StoreReader, StoreUrl};
 
 use super::stores::{LIMIT, Place, bare, heard, keeper, numbered, on_both, shared_server};
 use super::support::wait::wait_until;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tickscope::store::keep::{KeepState, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::storage::db::{KeepState, KeptBatch, KeptTick, StoreReader, StoreUrl};
 
 use super::stores::{LIMIT, bare, heard, keeper, wait_committed};
 use super::support::wait::{poll, wait_until};

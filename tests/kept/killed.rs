@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
-use tickscope::store::keep::{KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::storage::db::{KeptBatch, KeptTick, StoreReader, StoreUrl};
 
 use super::stores::{LIMIT, Place, bare, keeper, wait_committed};
 use super::support::postgres::PostgresServer;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tickscope::store::keep::{KeepState, KeptBatch};
+use tickscope::storage::db::{KeepState, KeptBatch};
 
 use super::stores::{LIMIT, Place, bare, keeper, wait_committed};
 use super::support::postgres::PostgresServer;

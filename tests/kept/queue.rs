@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use tickscope::store::keep::{KeepConfig, KeepError, KeepState, KeepStatus, Keeper, KeptBatch, KeptTick, StoreUrl};
+use tickscope::storage::db::{KeepConfig, KeepError, KeepState, KeepStatus, Keeper, KeptBatch, KeptTick, StoreUrl};
 use tokio::time::timeout;
 
 use super::stores::{LIMIT, Place, bare, heard, on_both, shared_server, streamed, wait_committed};

@@ -1,7 +1,7 @@
 //! Reading back.
 
 use tickscope::model::Symbol;
-use tickscope::store::keep::{KeepError, KeptTick, StoreReader};
+use tickscope::storage::db::{KeepError, KeptTick, StoreReader};
 
 use super::stores::{Place, START_NS, bare, heard, numbered, on_both};
 

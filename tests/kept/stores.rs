@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tempfile::TempDir;
 use tickscope::model::{NS_PER_S, StreamId};
-use tickscope::store::keep::{KeepConfig, KeepStatus, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::storage::db::{KeepConfig, KeepStatus, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
 
 use super::support::postgres::PostgresServer;
 use super::support::wait::wait_until;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use tickscope::model::StreamId;
-use tickscope::store::keep::KeptBatch;
+use tickscope::storage::db::KeptBatch;
 
 use super::stores::{LIMIT, Place, START_NS, bare, heard, keeper, numbered, streamed, through, wait_committed};
 use super::support::postgres::PostgresServer;

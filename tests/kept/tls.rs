@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
-use tickscope::store::keep::{KeepConfig, KeepError, Keeper, StoreReader, StoreUrl};
+use tickscope::storage::db::{KeepConfig, KeepError, Keeper, StoreReader, StoreUrl};
 
 use super::killed::kill_server_in_mid_load;
 use super::stores::{LIMIT, heard, keeper, numbered, wait_committed};

@@ -4,7 +4,7 @@ use std::thread;
 
 use mongodb::bson::{Document, doc};
 use tickscope::model::{StreamId, Symbol};
-use tickscope::store::keep::{KeepConfig, KeepError, Keeper, KeptTick, StoreReader};
+use tickscope::storage::db::{KeepConfig, KeepError, Keeper, KeptTick, StoreReader};
 
 use super::places::{LIMIT, Place, START_NS, bare, heard, keeper, numbered, streamed, through, wait_committed};
 use super::support::mongo::Kind;

@@ -8,7 +8,7 @@ use mongodb::bson::{Document, doc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
-use tickscope::store::keep::{
+use tickscope::storage::db::{
     KeepConfig, KeepError, KeepState, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl, StoreUrlError,
 };
 

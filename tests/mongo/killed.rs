@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
-use tickscope::store::keep::{KeptBatch, KeptTick};
+use tickscope::storage::db::{KeptBatch, KeptTick};
 
 use super::places::{LIMIT, Place, bare, keeper};
 use super::support::mongo::Kind;

@@ -7,7 +7,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, Database};
 use tickscope::model::{NS_PER_S, StreamId};
-use tickscope::store::keep::{KeepConfig, KeepStatus, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::storage::db::{KeepConfig, KeepStatus, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
 
 use super::support::mongo::{Kind, MongoServer};
 use super::support::wait::wait_until;

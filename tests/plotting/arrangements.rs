@@ -1,8 +1,9 @@
 //! Frames of every scale and division: painted to the last pixel, data inside its plots, hits where things are drawn.
 
 use proptest::prelude::*;
-use tickscope::plot::{Arrangement, Frame, Painter, Scale, Scene, Size};
-use tickscope::view::Rect;
+use tickscope::chart::Rect;
+use tickscope::chart::{Arrangement, Frame, Scale, Scene, Size};
+use tickscope::plot::Painter;
 
 use crate::{Picture, SIZE, UNPAINTED, at, busy, line, scene};
 
@@ -40,7 +41,7 @@ proptest! {
 }
 
 /// Lines that leave in all directions.
-fn wild() -> Vec<tickscope::plot::Point> {
+fn wild() -> Vec<tickscope::chart::Point> {
     vec![at(-1e6, 50.0), at(10.0, 1e9), at(30.0, -1e9), at(50.0, f64::MAX), at(70.0, f64::MIN), at(1e6, 90.0)]
 }
 

@@ -3,10 +3,12 @@
 use std::io::Read;
 use std::ops::Range;
 
+use tickscope::chart::{Arrangement, Frame, Point, Scale, Scene, Size};
+use tickscope::chart::{ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
-use tickscope::plot::{Arrangement, Frame, Painter, Point, Scale, Scene, Size};
+use tickscope::plot::Painter;
 use tickscope::series::{Book, BookConfig, History, Series, TickRef};
-use tickscope::view::{TimeSpan, ValueSpan, Viewport};
 
 use crate::{Picture, START, line, scene};
 

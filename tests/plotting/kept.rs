@@ -2,10 +2,11 @@
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use tickscope::plot::{
-    Arrangement, AxisKind, Badge, Bar, BarStyle, Bars, Chart, Frame, Mark, Notice, Painter, Ruler, Scale, Scene,
-    Search, Selection, Size, Theme, Title, Tone,
+use tickscope::chart::{
+    Arrangement, AxisKind, Badge, Bar, BarStyle, Bars, Chart, Frame, Mark, Notice, Ruler, Scale, Scene, Search,
+    Selection, Size, Theme, Title, Tone,
 };
+use tickscope::plot::Painter;
 
 use crate::{Picture, SECOND, SIZE, START, at, busy, entry, line, scene};
 

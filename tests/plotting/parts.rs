@@ -1,10 +1,11 @@
 //! Bars, volume, titles, marks, rulers, the search: each where it belongs.
 
-use tickscope::plot::{
-    Arrangement, Badge, Bar, BarStyle, Bars, Chart, Crosshair, Frame, LegendEntry, Mark, Painter, Readout, Ruler,
-    Scale, Scene, Search, Selection, Size, Tag, Theme, Title, Tone, palette,
+use tickscope::chart::Rect;
+use tickscope::chart::{
+    Arrangement, Badge, Bar, BarStyle, Bars, Chart, Crosshair, Frame, LegendEntry, Mark, Readout, Ruler, Scale, Scene,
+    Search, Selection, Size, Tag, Theme, Title, Tone,
 };
-use tickscope::view::Rect;
+use tickscope::plot::{Painter, palette};
 
 use crate::{Picture, SECOND, SIZE, START, at, entry, line, plot, scene};
 

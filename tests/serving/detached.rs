@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tickscope::bus::{Broker, BrokerClock, BrokerLimits};
+use tickscope::broker::{Broker, BrokerClock, BrokerLimits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::Instant;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use socket2::{Domain, Socket, Type};
-use tickscope::bus::{Broker, BrokerLimits};
+use tickscope::broker::{Broker, BrokerLimits};
 
 use super::support::server::{Embedded, LIMIT, Wire, encode};
 use super::support::wait::{wait_for, wait_until};

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 
-use tickscope::bus::{Local, LocalError, Role};
+use tickscope::broker::{Local, LocalError, Role};
 use tokio::runtime::Runtime;
 
 use super::support::server::{LIMIT, RedisServer, Wire, free_port};

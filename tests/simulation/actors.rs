@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tickscope::bus::{
+use tickscope::client::{
     Account, Batch, Channel, Delivery, Entry, Feed, Following, Group, Handled, Incoming, LinkState, Notices, Outbox,
     Overflow, Reader, Since, Stream, Topic, follow, publish, subscribe,
 };

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tickscope::bus::{Broker, BrokerClock, BrokerLimits, Dial, Dialled, Duplex, Endpoint, Target};
+use tickscope::broker::{Broker, BrokerClock, BrokerLimits};
+use tickscope::client::{Dial, Dialled, Duplex, Endpoint, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use turmoil::net::{TcpListener, TcpStream};
 

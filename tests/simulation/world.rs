@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tickscope::bus::Account;
+use tickscope::client::Account;
 use tokio::sync::watch;
 
 use super::actors::{GROUP, Heard, LAST_AFTER, LAST_MESSAGES, Part, STREAM, Shelf, listener, publisher, stream_reader};

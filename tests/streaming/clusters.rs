@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::streams::StreamRangeReply;
 use serde_json::Value;
-use tickscope::bus::{SHARDS, shard_name};
+use tickscope::client::{SHARDS, shard_name};
 
 use super::bench::{LIMIT, STREAM, assert_figures, received, stop};
 use crate::support::cluster::Cluster;
@@ -55,7 +55,7 @@ fn ticks_are_spread_over_the_nodes_and_read_whole_while_a_slot_moves() {
     let some = reading_some(&cluster);
     let publisher = publish(&cluster, &["--stream", STREAM, "--rate", "2000", "--duration", "8s"]);
     wait_until("some ticks", LIMIT, || received(&reader) > 2_000);
-    let moved = slot(&cluster, tickscope::bus::shard_of(b"AAPL", SHARDS));
+    let moved = slot(&cluster, tickscope::client::shard_of(b"AAPL", SHARDS));
     let from = cluster.master_of(moved).unwrap();
     cluster.migrate(moved, (from + 1) % 3);
     let account = publisher.wait(LIMIT).expect_code(0).json();

@@ -9,7 +9,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tickscope::view::{Button, Input, Key, Modifiers};
+use tickscope::chart::{Button, Input, Key, Modifiers};
 use tickscope::window::Window;
 
 use super::process::{Launch, Running};

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tickscope::bus::BrokerLimits;
+use tickscope::broker::BrokerLimits;
 
 use super::process::{Launch, Running};
 use super::server::Embedded;

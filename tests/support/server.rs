@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tickscope::bus::{Broker, BrokerLimits, BrokerStats};
+use tickscope::broker::{Broker, BrokerLimits, BrokerStats};
 use tokio::runtime::Runtime;
 
 use super::wait::{poll, wait_until};

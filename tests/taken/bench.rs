@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tickscope::market::Selection;
 use tickscope::model::StreamId;
-use tickscope::store::keep::{KeepConfig, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::sources::Selection;
+use tickscope::storage::db::{KeepConfig, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
 
 use super::support::postgres::PostgresServer;
 use super::support::process::{Launch, consumer};

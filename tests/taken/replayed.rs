@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tickscope::model::{Decoder, Tick, Timestamp};
-use tickscope::store::keep::KeptTick;
+use tickscope::storage::db::KeptTick;
 
 use super::bench::{LIMIT, keep, on_both, ticks};
 use super::support::postgres::PostgresServer;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use tickscope::store::keep::KeptTick;
+use tickscope::storage::db::KeptTick;
 
 use super::bench::{LIMIT, export, kept};
 use super::support::process::{consumer, producer};

@@ -1,7 +1,8 @@
 //! A consumer in a terminal, a server that it listens to, and what its screen must look like.
 
+use tickscope::chart::{LEAD_SHARE, Rect, Transform, ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
 use tickscope::terminal::{DOT_COLUMNS, DOT_ROWS, Layout};
-use tickscope::view::{LEAD_SHARE, Rect, TimeSpan, Transform, ValueSpan, Viewport};
 
 use super::support::server::{LIMIT, RedisServer, Wire};
 use super::support::tmux::{Shot, Terminal};

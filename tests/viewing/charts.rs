@@ -1,7 +1,8 @@
 //! Candles, volume, grid, logarithmic axis, scale: the real window shows each where the types of the view have it.
 
-use tickscope::plot::{Arrangement, Frame, Scale, Size};
-use tickscope::view::{LEAD_SHARE, Rect, TimeSpan, Transform, ValueSpan, Viewport};
+use tickscope::chart::{Arrangement, Frame, Scale, Size};
+use tickscope::chart::{LEAD_SHARE, Rect, Transform, ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
 
 use super::scope::{DARK, Rgb, SIZE, SPAN_NS, SPAN_S, Scope, T0_S, area, at_ns, inked, slot};
 use super::support::xvfb::Picture;

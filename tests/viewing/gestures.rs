@@ -1,7 +1,8 @@
 //! Price zoom, box, undo, ruler, legend, search, badge, crosshair by keys: each in the real window, by its pixels.
 
-use tickscope::plot::Frame;
-use tickscope::view::{TimeSpan, Transform, ValueSpan, Viewport};
+use tickscope::chart::Frame;
+use tickscope::chart::{Transform, ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
 
 use super::scope::{DARK, SIZE, SPAN_NS, Scope, Tick, ZOOM_STEP, area, at_ns, badge_is, inked, line, plot, rgb};
 use super::support::xvfb::{Button, Picture};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tickscope::plot::Frame;
+use tickscope::chart::Frame;
 
 use super::scope::{
     DARK, LIGHT, LIMIT, Rgb, SIZE, SPAN_NS, Scope, area, at_ns, badge_is, decode, inked, line, rgb, swatch,

@@ -1,6 +1,6 @@
 //! The lines are where the view's own arithmetic says, in the colours of their symbols.
 
-use tickscope::plot::{Frame, Size};
+use tickscope::chart::{Frame, Size};
 
 use super::scope::{DARK, LIGHT, SIZE, SPAN_NS, Scope, area, assert_line, at_ns, badge_is, inked, line, rgb, slot};
 
@@ -53,7 +53,7 @@ fn a_light_window_has_the_palette_for_light_grounds() {
     let view = scope.view(40.0, SPAN_NS, (90.0, 100.0));
     let middle = view.x(at_ns(20.3)) as usize;
     let rows = |index: usize, picture: &super::support::xvfb::Picture| {
-        let colour = tickscope::plot::palette(tickscope::plot::Theme::Light, index);
+        let colour = tickscope::plot::palette(tickscope::chart::Theme::Light, index);
         let plot = area(Frame::new(SIZE).plot);
         inked(picture, (middle, plot.1, 1, plot.3), colour, LIGHT.ground)
     };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tickscope::plot::Frame;
+use tickscope::chart::Frame;
 
 use super::scope::{
     DARK, LIMIT, Rgb, SIZE, SPAN_NS, SPAN_S, Scope, area, at_ns, badge_has_feed, badge_is, inked, line, rgb, slot,

@@ -1,7 +1,8 @@
 //! Wheel, drag and crosshair: the instant under the hand stays there.
 
-use tickscope::plot::Frame;
-use tickscope::view::{TimeSpan, Transform, Viewport};
+use tickscope::chart::Frame;
+use tickscope::chart::{Transform, Viewport};
+use tickscope::model::TimeSpan;
 
 use super::scope::{DARK, SIZE, SPAN_NS, Scope, ZOOM_STEP, area, at_ns, inked, line, plot};
 use super::support::xvfb::Picture;

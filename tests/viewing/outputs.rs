@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tickscope::plot::{Frame, Size, Theme, palette};
+use tickscope::chart::{Frame, Size, Theme};
+use tickscope::plot::palette;
 
 use super::scope::{DARK, LIMIT, SIZE, Scope, area, decode, inked, line};
 use super::support::process;

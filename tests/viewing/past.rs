@@ -1,7 +1,8 @@
 //! Scrolling back past what memory keeps: the line comes from the store, and lies where the view's arithmetic says.
 
-use tickscope::plot::Frame;
-use tickscope::view::{TimeSpan, Transform, ValueSpan, Viewport};
+use tickscope::chart::Frame;
+use tickscope::chart::{Transform, ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
 
 use super::scope::{LIMIT, SIZE, SPAN_NS, Scope, Tick, ZOOM_STEP, assert_line, at_ns, line};
 use super::support::wait::wait_until;

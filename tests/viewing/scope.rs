@@ -8,8 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tickscope::plot::{Frame, Size, Theme, palette};
-use tickscope::view::{LEAD_SHARE, Rect, TimeSpan, Transform, ValueSpan, Viewport};
+use tickscope::chart::{Frame, Size, Theme};
+use tickscope::chart::{LEAD_SHARE, Rect, Transform, ValueSpan, Viewport};
+use tickscope::model::TimeSpan;
+use tickscope::plot::palette;
 
 use super::support::process::{self, Ended, Launch, Running};
 use super::support::pulse::Pulse;

@@ -1,6 +1,7 @@
 //! Windows of other sizes, and windows that change theirs.
 
-use tickscope::plot::{Frame, Size, Theme, palette};
+use tickscope::chart::{Frame, Size, Theme};
+use tickscope::plot::palette;
 
 use super::scope::{Colours, DARK, LIGHT, Rgb, SIZE, SPAN_S, Scope, area, at_ns, inked, rgb};
 use super::support::xvfb::Picture;

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::moves::JUMP_TICKS;
 use super::*;
+use crate::analysis::price_move::JUMP_TICKS;
 use crate::model::{Price, Timestamp};
 
 const SECOND_NS: i64 = 1_000_000_000;

@@ -7,8 +7,8 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::{ArgsError, ExportFormat, SnapshotFormat};
-use crate::plot::Scale;
-use crate::store::HAS_PARQUET;
+use crate::chart::Scale;
+use crate::storage::HAS_PARQUET;
 
 /// What the value axis measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::bus::{SHARDS, SHARDS_MAX, Since};
 use crate::cli::parse_duration;
-use crate::store::keep::{KeepConfig, StoreUrl, StoreUrlError};
+use crate::client::{SHARDS, SHARDS_MAX, Since};
+use crate::storage::db::{KeepConfig, StoreUrl, StoreUrlError};
 
 /// How far back a chart is filled from its stream unless told otherwise.
 const SINCE_DEFAULT: Duration = Duration::from_hours(1);

@@ -8,9 +8,9 @@ use thiserror::Error;
 use super::choices::parse_export;
 use super::{Args, ArgsError, ExportFormat, parse_symbols};
 use crate::cli::{TimeError, parse_time};
-use crate::market::Selection;
 use crate::model::Timestamp;
-use crate::store::keep::StoreUrl;
+use crate::sources::Selection;
+use crate::storage::db::StoreUrl;
 
 /// What only a run with a feed, or a chart, has a use for.
 const OF_A_CHART: [&str; 15] = [

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use crate::chart::{Badge, Tone};
 use crate::consumer::args::ExportFormat;
 use crate::consumer::export::{self, Saved};
 use crate::consumer::format;
 use crate::consumer::shared::Shared;
-use crate::plot::{Badge, Tone};
-use crate::store::{HAS_PARQUET, StoreError};
-use crate::view::TimeSpan;
+use crate::model::TimeSpan;
+use crate::storage::{HAS_PARQUET, StoreError};
 
 /// At most one export at a time, on a thread of its own.
 #[derive(Debug, Default)]

@@ -13,8 +13,8 @@ use tracing::info;
 use crate::cli::{self, Console};
 use crate::consumer::args::StoredExport;
 use crate::model::display_safe;
-use crate::store::keep::{KeepError, KeptTick, SelectedError, StoreReader};
-use crate::store::{Origin, Row, StoreError, TickColumns, TickFile};
+use crate::storage::db::{KeepError, KeptTick, SelectedError, StoreReader};
+use crate::storage::{Origin, Row, StoreError, TickColumns, TickFile};
 
 /// Rows between two steps of the bar: some milliseconds.
 const STEP_ROWS: u64 = 4_096;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use compact_str::CompactString;
 use thiserror::Error;
 
-use crate::bus::{SHARDS, SHARDS_MAX, SPOOL_TICKS, Spool, SpoolError, Stream, Target};
+use crate::client::{SHARDS, SHARDS_MAX, Stream, Target};
 use crate::producer::Durable;
-use crate::producer::lanes::lane_count;
+use crate::producer::shards::lane_count;
+use crate::spool::{SPOOL_TICKS, Spool, SpoolError};
 
 /// Entries of a stream that are kept unless told otherwise: a quarter of an hour at a thousand a second, in some 100 MB
 /// of the server's memory.

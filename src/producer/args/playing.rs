@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::UsageError;
 use crate::cli::{TimeError, parse_time};
-use crate::market::{Rate, Schedule, Selection, Speed, SpeedError};
 use crate::model::{Symbol, Timestamp, display_safe};
 use crate::producer::{Pace, Source};
-use crate::store::keep::{StoreReader, StoreUrl, StoreUrlError};
+use crate::sources::{Rate, Schedule, Selection, Speed, SpeedError};
+use crate::storage::db::{StoreReader, StoreUrl, StoreUrlError};
 
 /// How an address of a store begins. No file is looked for under such a name: its text may hold a password, and what
 /// is said of a file repeats its name.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::bus::SHARDS;
-use crate::market::Speed;
+use crate::client::SHARDS;
+use crate::sources::Speed;
 
 fn config(args: &[&str]) -> Result<Config, String> {
     let args =

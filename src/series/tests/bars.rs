@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::{EVERYTHING, Oracle, Shape, make_ticks, push, shapes};
+use crate::model::TimeSpan;
 use crate::model::{Price, Timestamp};
 use crate::series::{BarCache, Candle, History, Placed, Series, TickRef};
-use crate::view::TimeSpan;
 
 /// The bar of ticks that lie in order.
 fn bar(ticks: &[TickRef], start_ns: i64, end_ns: i64, complete: bool) -> Option<Candle> {

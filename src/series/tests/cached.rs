@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{Shape, bits, make_ticks, push, shapes};
+use crate::model::TimeSpan;
 use crate::series::{ColumnCache, History, Series};
-use crate::view::TimeSpan;
 
 /// What happens between two frames.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The same questions answered from a plain sorted list.
 
 use super::super::{History, Sample, Summary, TickRef};
-use crate::view::TimeSpan;
+use crate::model::TimeSpan;
 
 pub(super) struct Oracle {
     history: History,

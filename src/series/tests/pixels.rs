@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::{EVERYTHING, Shape, fill, make_ticks, shapes};
+use crate::chart::{Rect, Transform, ValueSpan, Viewport};
+use crate::model::TimeSpan;
 use crate::series::Sample;
-use crate::view::{Rect, TimeSpan, Transform, ValueSpan, Viewport};
 
 const RECT: Rect = Rect { left: 7, top: 3, right: 7 + 160, bottom: 3 + 90 };
 

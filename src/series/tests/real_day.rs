@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::{EVERYTHING, Oracle, TickRef, assert_same};
-use crate::view::TimeSpan;
+use crate::model::TimeSpan;
 
 const TRADES: &str = "data/us-trades-2013-10-07.csv.gz";
 

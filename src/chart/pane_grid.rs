@@ -1,0 +1,169 @@
+//! How a grid of small charts is divided: as many equal cells as are wanted or fit, in a shape that is good to read.
+
+use crate::chart::Rect;
+use crate::chart::layout::{Frame, Scale};
+
+/// Least size of a cell, px: a title, and below it a line whose shape can be told.
+const CELL_PX_MIN: (i32, i32) = (88, 44);
+
+/// Width to height that a cell has at best: charts of time are wide.
+const ASPECT: f64 = 2.2;
+
+/// How bad it is to leave as many cells empty as there are panes, beside a wrong aspect as a natural logarithm.
+const EMPTY_COST: f64 = 2.0;
+
+/// From this size on a cell has room for a value axis.
+const AXIS_CELL_PX: (i32, i32) = (200, 90);
+/// Width of a pane's value axis, in cells at least so wide; the widest has room for the date below it.
+const AXES_PX: [(i32, i32); 3] = [(420, 88), (300, 70), (AXIS_CELL_PX.0, 58)];
+
+/// Around a plot within its cell: outline, hairline and air. All even, see [`Frame::arranged`].
+const PADDING_PX: i32 = 6;
+const EDGE_PX: i32 = 4;
+
+/// A division into equal cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cells {
+    pub(crate) panes: usize,
+    pub(crate) columns: usize,
+    left: i32,
+    top: i32,
+    width: i32,
+    height: i32,
+}
+
+impl Cells {
+    pub(crate) fn new(within: Rect, wanted: usize, scale: Scale) -> Self {
+        let (width, height) = (within.width(), within.height());
+        let most = |side: i32, least: i32| (side / least).max(1) as usize;
+        let (columns_max, rows_max) = (most(width, CELL_PX_MIN.0), most(height, CELL_PX_MIN.1));
+        let wanted = wanted.max(1);
+        let cost = |columns: usize| {
+            let rows = wanted.div_ceil(columns);
+            let aspect = f64::from(width) / columns as f64 * rows as f64 / f64::from(height).max(1.0);
+            let empty = (columns * rows - wanted) as f64 / wanted as f64;
+            (aspect.max(f64::MIN_POSITIVE) / ASPECT).ln().abs() + empty * EMPTY_COST
+        };
+        let best = (1..=columns_max.min(wanted))
+            .filter(|columns| wanted.div_ceil(*columns) <= rows_max)
+            .min_by(|a, b| cost(*a).total_cmp(&cost(*b)));
+        let columns = best.unwrap_or(columns_max);
+        let rows = best.map_or(rows_max, |columns| wanted.div_ceil(columns));
+        let even = |px: i32| if scale == Scale::OneAndHalf { px & !1 } else { px };
+        let (cell_width, cell_height) = (even(width / columns as i32), even(height / rows as i32));
+        Self {
+            panes: wanted.min(columns * rows),
+            columns,
+            left: within.left + even((width - cell_width * columns as i32) / 2),
+            top: within.top,
+            width: cell_width,
+            height: cell_height,
+        }
+    }
+
+    /// Rows of panes, the last one perhaps not full.
+    pub(crate) fn rows(&self) -> usize {
+        self.panes.div_ceil(self.columns)
+    }
+
+    /// A pane with all that belongs to it.
+    pub(crate) fn cell(&self, index: usize) -> Rect {
+        let (row, column) = ((index / self.columns) as i32, (index % self.columns) as i32);
+        let (left, top) = (self.left + column * self.width, self.top + row * self.height);
+        Rect { left, top, right: left + self.width, bottom: top + self.height }
+    }
+
+    /// The frame of a pane.
+    pub(crate) fn pane(&self, whole: &Frame, index: usize) -> Frame {
+        let cell = self.cell(index.min(self.panes - 1));
+        let title = match self.height {
+            140.. => 24,
+            70.. => 20,
+            _ => 16,
+        };
+        let widest = AXES_PX.into_iter().find(|(cell, _)| self.width >= *cell);
+        let axis = widest.filter(|_| self.height >= AXIS_CELL_PX.1).map_or(0, |(_, axis)| axis);
+        let inner = |px: i32, low: i32, high: i32| px.clamp(low, high.max(low));
+        let top = inner(cell.top + title, cell.top, cell.bottom);
+        let left = inner(cell.left + PADDING_PX, cell.left, cell.right);
+        let plot = Rect {
+            left,
+            top,
+            right: inner(cell.right - PADDING_PX - axis, left, cell.right),
+            bottom: inner(cell.bottom - PADDING_PX, top, cell.bottom),
+        };
+        let right = (cell.right - EDGE_PX).max(plot.right);
+        Frame {
+            header: Rect {
+                left: plot.left,
+                top: cell.top + EDGE_PX / 2,
+                right: (if axis > 0 { right - EDGE_PX } else { right }).max(plot.right),
+                bottom: top,
+            },
+            plot,
+            volume: Rect { top: plot.bottom, ..plot },
+            value_axis: Rect { left: plot.right, right: if axis > 0 { right } else { plot.right }, ..plot },
+            time_axis: Rect { left: plot.left, right: plot.right, ..whole.time_axis },
+            footer: Rect { left: cell.left, right: cell.right, top: cell.bottom, bottom: cell.bottom },
+            arrangement: crate::chart::layout::Arrangement::Single,
+            ..*whole
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chart::pane_grid::*;
+    use crate::chart::{Arrangement, Size};
+    use proptest::prelude::*;
+
+    fn grid(width: u32, height: u32, panes: usize) -> Frame {
+        Frame::arranged(Size { width, height }, Scale::One, Arrangement::Grid { panes })
+    }
+
+    proptest! {
+        #[test]
+        fn panes_lie_side_by_side_inside_the_plot(
+            width in 1_u32..3_000, height in 1_u32..2_000, panes in 0_usize..400,
+        ) {
+            let frame = grid(width, height, panes);
+            let cells = frame.cells().unwrap();
+            prop_assert!(frame.panes() >= 1 && frame.panes() <= panes.max(1));
+            for i in 0..frame.panes() {
+                let (cell, pane) = (cells.cell(i), frame.pane(i));
+                prop_assert!(cell.left >= frame.plot.left && cell.right <= frame.plot.right);
+                prop_assert!(cell.top >= frame.plot.top && cell.bottom <= frame.plot.bottom.max(frame.plot.top));
+                for part in [pane.plot, pane.value_axis] {
+                    prop_assert!(part.left >= cell.left && part.right <= cell.right, "{part:?} {cell:?}");
+                    prop_assert!(part.top >= cell.top && part.bottom <= cell.bottom, "{part:?} {cell:?}");
+                }
+                for j in 0..i {
+                    let other = cells.cell(j);
+                    prop_assert!(other.right <= cell.left || other.left >= cell.right || other.bottom <= cell.top);
+                }
+                let middle = |low: i32, high: i32| f64::from(low + high) / 2.0;
+                let (x, y) = (middle(pane.plot.left, pane.plot.right), middle(pane.plot.top, pane.plot.bottom));
+                if pane.plot.contains(x, y) {
+                    prop_assert_eq!(frame.pane_at(x, y), Some(i));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn grids_have_the_shapes_that_read_well() {
+        let shape = |width, height, panes| {
+            let cells = grid(width, height, panes).cells().unwrap();
+            (cells.panes, cells.columns, cells.rows())
+        };
+        assert_eq!(shape(1280, 720, 1), (1, 1, 1));
+        assert_eq!(shape(1280, 720, 2), (2, 1, 2));
+        assert_eq!(shape(1280, 720, 4), (4, 2, 2));
+        assert_eq!(shape(800, 500, 4), (4, 2, 2));
+        assert_eq!(shape(1280, 720, 9), (9, 3, 3));
+        assert_eq!(shape(1280, 720, 30), (30, 5, 6));
+        let (panes, columns, rows) = shape(1280, 720, 180);
+        assert_eq!(panes, 180, "{columns} x {rows}");
+        assert!(shape(360, 240, 180).0 < 180, "as many as fit");
+    }
+}

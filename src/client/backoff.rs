@@ -1,0 +1,68 @@
+//! Waiting times between attempts to reach a server.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// First wait. Short, because most outages are a restart; long enough that a refused connection does not spin.
+const BASE_MS: u64 = 50;
+
+/// Longest wait. A server that is back is noticed within a second.
+const CAP_MS: u64 = 1_000;
+
+/// An endless sequence of waits: exponential, capped, with full jitter in the upper half so that a hundred clients that
+/// lost the same server do not return in step ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    attempt: u32,
+    rng: ChaCha8Rng,
+}
+
+impl Backoff {
+    /// The jitter is drawn from `rng`, so a seeded one makes the sequence repeatable.
+    pub fn new(rng: ChaCha8Rng) -> Self {
+        Self { attempt: 0, rng }
+    }
+
+    /// Starts over. Call it when the server has proved healthy, not when a socket merely opened.
+    pub fn reset(&mut self) {
+        self.attempt = 0;
+    }
+}
+
+impl Iterator for Backoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let ceiling_ms = BASE_MS.saturating_mul(1 << self.attempt.min(16)).min(CAP_MS);
+        self.attempt = self.attempt.saturating_add(1);
+        Some(Duration::from_millis(self.rng.random_range(ceiling_ms / 2..=ceiling_ms)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::client::backoff::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_start_over_after_a_reset() {
+        let mut backoff = Backoff::new(ChaCha8Rng::seed_from_u64(7));
+        let ceilings = [50, 100, 200, 400, 800, 1_000, 1_000, 1_000];
+        for ceiling in ceilings {
+            let wait_ms = backoff.next().unwrap().as_millis();
+            assert!((ceiling / 2..=ceiling).contains(&wait_ms), "{wait_ms} ms under a ceiling of {ceiling} ms");
+        }
+        backoff.reset();
+        assert!(backoff.next().unwrap().as_millis() <= 50);
+        assert!(backoff.nth(1_000_000).unwrap().as_millis() <= 1_000, "the exponent does not overflow");
+    }
+
+    #[test]
+    fn two_clients_do_not_wait_in_step() {
+        let waits = |seed| Backoff::new(ChaCha8Rng::seed_from_u64(seed)).take(8).collect::<Vec<_>>();
+        assert_ne!(waits(1), waits(2));
+        assert_eq!(waits(1), waits(1));
+    }
+}

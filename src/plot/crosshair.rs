@@ -1,0 +1,233 @@
+//! The crosshair, its read-out, and the labels of gaps: what floats over the data.
+
+use plotters::style::text_anchor::HPos;
+use plotters_backend::DrawingBackend;
+
+use super::axes::{time_share, value_share};
+use super::font::Type;
+use crate::chart::Frame;
+use crate::chart::percent_text;
+use crate::chart::{Chart, Crosshair, GapBand, Readout};
+use crate::plot::axis_labels::under_mouse;
+use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::{PlotError, shapes};
+
+const SYMBOL: Type = Type::words(12.5).bold();
+const FIGURE: Type = Type::figures(12.0);
+const GAP_LABEL: Type = Type::words(12.5);
+
+const ROW_PX: f64 = 19.0;
+const PADDING_PX: f64 = 10.0;
+const SHAPE_PX: f64 = 10.0;
+/// From one row of gap labels to the next.
+const GAP_ROW_PX: f64 = 22.0;
+const COLUMN_GAP_PX: f64 = 12.0;
+/// From the cursor to the read-out.
+const AWAY_PX: f64 = 14.0;
+const SYMBOL_PX_MAX: f64 = 140.0;
+/// Most rows of the read-out: more would hide the chart that they describe.
+const ROWS_MAX: usize = 16;
+
+/// Labels at the top of gap bands, widest band first, on a second row where the first is taken; a label that would
+/// cover another text is left out.
+pub(super) fn gap_labels<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    common: &[GapBand],
+    frame: &Frame,
+    taken: &mut Vec<Area>,
+) -> Result<(), PlotError> {
+    let plot = Area::from(frame.plot);
+    let column = |time_ns: i64| plot.left + time_share(chart.viewport.time, time_ns) * plot.width();
+    let own = chart.gaps.iter().filter(|gap| !common.contains(gap));
+    let mut bands: Vec<(f64, f64, &GapBand)> = common
+        .iter()
+        .chain(own)
+        .map(|gap| (column(gap.start_ns).max(plot.left), column(gap.end_ns).min(plot.right), gap))
+        .filter(|(left, right, gap)| left < right && !gap.label.is_empty())
+        .collect();
+    bands.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)));
+    let rows = taken.len() + 1;
+    for (left, right, gap) in bands {
+        let width = pen.width(&gap.label, GAP_LABEL) + 12.0;
+        if width > plot.width() {
+            continue;
+        }
+        let place = |row: usize| {
+            let top = plot.top + 4.0 + row as f64 * GAP_ROW_PX;
+            Area::sized(f64::midpoint(left, right) - width / 2.0, top, width, 18.0).moved_into(&plot)
+        };
+        let free = |area: &Area| !taken.iter().any(|other| other.overlaps(area));
+        let fits = |row: &usize| plot.height() >= 24.0 + *row as f64 * GAP_ROW_PX;
+        let Some(area) = (0..rows).filter(fits).map(place).find(free) else { continue };
+        pen.rounded(area, 3.0, Paint(pen.look.ground, 0.72))?;
+        let color = pen.look.absence(gap.absence);
+        pen.text(&gap.label, GAP_LABEL, (area.left + 6.0, area.middle()), HPos::Left, color)?;
+        taken.push(area);
+    }
+    Ok(())
+}
+
+/// The crosshair of one plot of `whole`. In a grid all panes show the instant, and what their symbol was worth then.
+pub(super) fn draw<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    chart: &Chart,
+    whole: &Frame,
+    index: usize,
+) -> Result<(), PlotError> {
+    let Some(cross) = &chart.crosshair else { return Ok(()) };
+    let frame = whole.pane(index);
+    let (plot, viewport) = (Area::from(frame.plot), chart.viewport);
+    if plot.width() <= 0.0 || plot.height() <= 0.0 {
+        return Ok(());
+    }
+    let column = |time_ns: i64| plot.left + time_share(viewport.time, time_ns) * plot.width();
+    let row = |value: f64| plot.bottom - value_share(viewport.value, value) * plot.height();
+    let (here, half) = (under_mouse(cross, &frame), 0.5 / pen.scale.factor());
+    if !here && !whole.is_grid() {
+        return Ok(());
+    }
+    let pixel = |px: f64| (px * pen.scale.factor()).floor() / pen.scale.factor() + half;
+    // On a tick, it stands where that is drawn; else under the mouse.
+    let x = if cross.snapped || !here { pixel(column(cross.time_ns)) } else { f64::from(cross.x) + 0.5 };
+    let y = if cross.snapped { pixel(row(cross.value)) } else { f64::from(cross.y) + 0.5 };
+    if x >= plot.left && x < plot.right {
+        let (paint, floor) = (Paint(pen.look.cross, 0.85), f64::from(frame.plots().bottom));
+        if cross.snapped {
+            pen.hairline((x, plot.top), (x, floor), paint)?;
+        } else {
+            pen.dashes((x, plot.top), (x, floor), (3.0, 3.0), paint)?;
+        }
+    }
+    if here && y >= plot.top && y < plot.bottom {
+        pen.dashes((plot.left, y), (plot.right, y), (3.0, 3.0), Paint(pen.look.cross, 0.85))?;
+    }
+    for row_out in &cross.rows {
+        let at = (column(row_out.point.time_ns), row(row_out.point.value));
+        if frame.plot.contains(at.0, at.1) {
+            shapes::marker(pen, row_out.slot, at, shapes::RADIUS_PX)?;
+        }
+    }
+    if whole.is_grid() { pane_value(pen, cross, &frame) } else { read_out(pen, cross, &plot) }
+}
+
+/// What a pane's symbol was worth, at the right end of its title.
+fn pane_value<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, frame: &Frame) -> Result<(), PlotError> {
+    let strip = Area::from(frame.header);
+    let Some(row) = cross.rows.first().filter(|_| strip.height() >= 12.0) else { return Ok(()) };
+    let ty = if strip.height() < 18.0 { Type::figures(10.0).bold() } else { Type::figures(11.5).bold() };
+    let change = row.change_percent.map(|percent| percent_text(percent, 2));
+    let width = pen.width(&row.price, ty) + change.as_ref().map_or(0.0, |text| pen.width(text, ty) + 7.0);
+    let change = change.filter(|_| width + 12.0 <= strip.width() / 2.0);
+    let width = if change.is_some() { width } else { pen.width(&row.price, ty) };
+    let area = Area { left: strip.right - width - 6.0, right: strip.right + 1.0, ..strip };
+    if area.left < strip.left {
+        return Ok(());
+    }
+    pen.fill(area, pen.look.ground)?;
+    let (mut end, y) = (strip.right, strip.middle());
+    if let Some(text) = &change {
+        pen.text(text, ty, (end, y), HPos::Right, pen.look.change(row.change_percent.unwrap_or(0.0)))?;
+        end -= pen.width(text, ty) + 7.0;
+    }
+    pen.text(&row.price, ty, (end, y), HPos::Right, pen.look.text)
+}
+
+/// A row of the read-out as texts.
+struct Row<'a> {
+    source: &'a Readout,
+    symbol: String,
+    change: String,
+}
+
+fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Area) -> Result<(), PlotError> {
+    let room = ((plot.height() - 2.0 * PADDING_PX - 8.0) / ROW_PX).floor().max(0.0) as usize;
+    let room = room.min(ROWS_MAX);
+    if cross.rows.is_empty() || room == 0 {
+        return Ok(());
+    }
+    // The last row that fits says how many did not.
+    let shown = if cross.rows.len() <= room { cross.rows.len() } else { room - 1 };
+    let rows: Vec<Row<'_>> = nearest(cross, shown)
+        .into_iter()
+        .map(|source| Row {
+            symbol: pen.fonts.fit(&source.symbol, SYMBOL, SYMBOL_PX_MAX as f32),
+            change: source.change_percent.map_or_else(String::new, |percent| percent_text(percent, 2)),
+            source,
+        })
+        .collect();
+    let hidden = cross.rows.len() - rows.len();
+    let widest = |width: &dyn Fn(&Row<'_>) -> f64| rows.iter().map(width).fold(0.0, f64::max);
+    let symbols = widest(&|row| pen.width(&row.symbol, SYMBOL));
+    let prices = widest(&|row| pen.width(&row.source.price, FIGURE));
+    let changes = widest(&|row| pen.width(&row.change, FIGURE));
+    let change_column = if changes > 0.0 { COLUMN_GAP_PX + changes } else { 0.0 };
+    let width = 2.0 * PADDING_PX + SHAPE_PX + 8.0 + symbols + COLUMN_GAP_PX + prices + change_column;
+    let count = rows.len() + usize::from(hidden > 0);
+    let height = count as f64 * ROW_PX + 2.0 * (PADDING_PX - 4.0);
+    let area = beside(cross, width.ceil(), height, plot);
+    if area.width() > plot.width() {
+        return Ok(());
+    }
+
+    pen.panel(area, 4.0, Paint(pen.look.panel, 0.94), Paint::from(pen.look.panel_edge))?;
+    let mut y = area.top + PADDING_PX - 4.0 + ROW_PX / 2.0;
+    for row in &rows {
+        let look = pen.look;
+        let left = area.left + PADDING_PX;
+        shapes::marker(pen, row.source.slot, (left + SHAPE_PX / 2.0, y), SHAPE_PX / 2.0)?;
+        let symbol_left = left + SHAPE_PX + 8.0;
+        pen.text(&row.symbol, SYMBOL, (symbol_left, y), HPos::Left, look.text)?;
+        let price_right = symbol_left + symbols + COLUMN_GAP_PX + prices;
+        pen.text(&row.source.price, FIGURE, (price_right, y), HPos::Right, look.text)?;
+        let color = look.change(row.source.change_percent.unwrap_or(0.0));
+        pen.text(&row.change, FIGURE, (area.right - PADDING_PX, y), HPos::Right, color)?;
+        y += ROW_PX;
+    }
+    if hidden > 0 {
+        let left = area.left + PADDING_PX + SHAPE_PX + 8.0;
+        pen.text(&format!("+{hidden} more"), SYMBOL, (left, y), HPos::Left, pen.look.dim)?;
+    }
+    Ok(())
+}
+
+/// The `count` rows whose points are nearest to the cursor's value, in their own order.
+fn nearest(cross: &Crosshair, count: usize) -> Vec<&Readout> {
+    let off = |row: &Readout| (row.point.value - cross.value).abs();
+    let mut order: Vec<usize> = (0..cross.rows.len()).collect();
+    order.sort_by(|&a, &b| off(&cross.rows[a]).total_cmp(&off(&cross.rows[b])));
+    order.truncate(count);
+    order.sort_unstable();
+    order.into_iter().map(|i| &cross.rows[i]).collect()
+}
+
+/// A box below and right of the cursor, on the other side where there is no room, inside the plot always.
+fn beside(cross: &Crosshair, width: f64, height: f64, plot: &Area) -> Area {
+    let (x, y) = (f64::from(cross.x), f64::from(cross.y));
+    let fits_right = x + AWAY_PX + width <= plot.right - 4.0;
+    let fits_below = y + AWAY_PX + height <= plot.bottom - 4.0;
+    let left = if fits_right { x + AWAY_PX } else { x - AWAY_PX - width };
+    let top = if fits_below { y + AWAY_PX } else { y - AWAY_PX - height };
+    Area::sized(left, top, width, height).moved_into(plot)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plot::crosshair::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_read_out_stays_inside_and_off_the_cursor(
+            x in 16_i32..1196, y in 60_i32..676, width in 40.0_f64..300.0, height in 30.0_f64..260.0,
+        ) {
+            let plot = Area { left: 16.0, top: 60.0, right: 1196.0, bottom: 676.0 };
+            let cross = Crosshair { x, y, time_ns: 0, value: 0.0, rows: Vec::new(), snapped: false };
+            let area = beside(&cross, width, height, &plot);
+            prop_assert!(area.left >= plot.left && area.right <= plot.right);
+            prop_assert!(area.top >= plot.top && area.bottom <= plot.bottom);
+            let cursor = Area::sized(f64::from(x) - 4.0, f64::from(y) - 4.0, 8.0, 8.0);
+            prop_assert!(!area.overlaps(&cursor));
+        }
+    }
+}

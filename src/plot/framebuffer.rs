@@ -1,0 +1,362 @@
+//! plotters' backend over a framebuffer.
+
+use std::convert::Infallible;
+
+use plotters_backend::text_anchor::{HPos, VPos};
+use plotters_backend::{
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
+};
+
+use super::columns::{Columns, STRETCH};
+use super::font::{Face, Fonts, Type};
+use super::raster::{Mask, Px};
+use crate::chart::Rect;
+use crate::chart::Scale;
+use crate::chart::Size;
+
+/// Units of plotters' integer coordinates in a pixel of the layout. plotters believes in a canvas this much finer than
+/// the window, so that its integers place lines between pixels and its stroke widths may be fractions of one. Half a
+/// pixel of the screen is a whole number of units at every [`Scale`].
+pub(super) const UNITS_PER_PX: i32 = 48;
+
+/// Units in a pixel of the screen: 48, 32 or 24.
+pub(super) const fn units_per_screen_px(scale: Scale) -> i32 {
+    UNITS_PER_PX * 2 / scale.halves() as i32
+}
+
+/// plotters calls this many parts of the em its "size".
+pub(super) const EM_TO_SIZE: f64 = 1.24;
+
+/// Family names as an SVG viewer understands them; the first one is what the framebuffer draws.
+pub(super) const WORDS_FAMILY: &str = "Ubuntu Light, Ubuntu, Helvetica Neue, Arial, sans-serif";
+/// See [`WORDS_FAMILY`].
+pub(super) const FIGURES_FAMILY: &str = "Hack, DejaVu Sans Mono, Menlo, Consolas, monospace";
+
+/// What the ends of a stroke look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caps {
+    /// Cut off at the end point: grid lines and dashes, exact to the pixel.
+    Butt,
+    /// Half a disc around the end point: data.
+    Round,
+}
+
+/// What shapes are made in before they are blended; kept between frames.
+#[derive(Default)]
+pub(super) struct Scratch {
+    mask: Mask,
+    columns: Columns,
+}
+
+/// Pixels as they were before something was drawn over them, so that it can be taken away again.
+#[derive(Default)]
+pub(super) struct Undo {
+    /// Where in the frame each piece begins, and how long it is.
+    pieces: Vec<(usize, usize)>,
+    pixels: Vec<u32>,
+}
+
+impl Undo {
+    fn save(&mut self, at: usize, pixels: &[u32]) {
+        self.pieces.push((at, pixels.len()));
+        self.pixels.extend_from_slice(pixels);
+    }
+
+    /// Puts back what was saved, the last piece first, and forgets it.
+    pub(super) fn restore(&mut self, pixels: &mut [u32]) {
+        for (at, len) in self.pieces.drain(..).rev() {
+            let saved = self.pixels.len() - len;
+            if let Some(cells) = pixels.get_mut(at..at + len) {
+                cells.copy_from_slice(&self.pixels[saved..]);
+            }
+            self.pixels.truncate(saved);
+        }
+    }
+
+    /// Forgets what was saved.
+    pub(super) fn clear(&mut self) {
+        self.pieces.clear();
+        self.pixels.clear();
+    }
+}
+
+/// A framebuffer that plotters draws on. Nothing outside `clip` is ever touched.
+pub(super) struct Canvas<'a> {
+    pub(super) pixels: &'a mut [u32],
+    /// In pixels of the screen, as is all here but what plotters gives.
+    pub(super) size: Size,
+    pub(super) scale: Scale,
+    /// Inside the frame.
+    pub(super) clip: Rect,
+    pub(super) caps: Caps,
+    pub(super) fonts: &'a Fonts,
+    pub(super) scratch: &'a mut Scratch,
+    /// Where to keep what is drawn over; `None` for what stays.
+    pub(super) undo: Option<&'a mut Undo>,
+}
+
+type Outcome = Result<(), DrawingErrorKind<Infallible>>;
+
+impl Canvas<'_> {
+    fn px(&self, units: i32) -> f32 {
+        units as f32 / units_per_screen_px(self.scale) as f32
+    }
+
+    fn to_px(&self) -> impl Fn(BackendCoord) -> Px + use<> {
+        let unit = units_per_screen_px(self.scale) as f32;
+        move |(x, y)| (x as f32 / unit, y as f32 / unit)
+    }
+
+    /// The type that a plotters text style asks for, as large as it is on the screen.
+    fn type_of<S: BackendTextStyle>(&self, style: &S) -> Type {
+        let face = if style.family().as_str() == FIGURES_FAMILY { Face::Figures } else { Face::Words };
+        let em = (style.size() / EM_TO_SIZE / f64::from(UNITS_PER_PX) * self.scale.factor()) as f32;
+        Type { face, em, bold: matches!(style.style(), FontStyle::Bold) }
+    }
+
+    /// The cells of a row from column `left` to `right`; both inside the frame.
+    fn row(&mut self, y: i32, left: i32, right: i32) -> &mut [u32] {
+        let start = y as usize * self.size.width as usize;
+        let cells = self.pixels.get_mut(start + left as usize..start + right as usize).unwrap_or_default();
+        if let Some(undo) = &mut self.undo {
+            undo.save(start + left as usize, cells);
+        }
+        cells
+    }
+
+    /// Blends `color` into columns from `x` on by the coverage given, clipped.
+    fn blend_row(&mut self, x: i32, y: i32, cover: &[u8], color: BackendColor) {
+        let (left, right) = (x.max(self.clip.left), x.saturating_add(cover.len() as i32).min(self.clip.right));
+        if y < self.clip.top || y >= self.clip.bottom || left >= right {
+            return;
+        }
+        let (over, alpha) = (pack(color.rgb), opacity(color));
+        let cells = self.row(y, left, right);
+        // Most of a mask is empty or full: both go in strides.
+        for (cells, cover) in cells.chunks_mut(16).zip(cover[(left - x) as usize..].chunks(16)) {
+            let (any, all) = cover.iter().fold((0, u8::MAX), |(any, all), &c| (any | c, all & c));
+            if all == u8::MAX && alpha == 256 {
+                cells.fill(over);
+            } else if any > 0 {
+                blend_cells(cells, cover, over, alpha);
+            }
+        }
+    }
+
+    /// Fills the rectangle between two points given in units, edges weighed by the share of the pixel they cover.
+    fn cover_rect(&mut self, a: BackendCoord, b: BackendCoord, color: BackendColor) {
+        let (left, right) = (self.px(a.0.min(b.0)), self.px(a.0.max(b.0)));
+        let (top, bottom) = (self.px(a.1.min(b.1)), self.px(a.1.max(b.1)));
+        self.cover((left, top), (right, bottom), color);
+    }
+
+    /// The same between two points given in pixels, the first one at the top left.
+    fn cover(&mut self, (left, top): Px, (right, bottom): Px, color: BackendColor) {
+        let clip = self.clip;
+        let (first, end) = ((left.floor() as i32).max(clip.left), (right.ceil() as i32).min(clip.right));
+        if first >= end {
+            return;
+        }
+        let (over, alpha) = (pack(color.rgb), opacity(color) as f32);
+        let share = |at: i32, from: f32, to: f32| (to.min(at as f32 + 1.0) - from.max(at as f32)).clamp(0.0, 1.0);
+        let (first_share, last_share) = (share(first, left, right), share(end - 1, left, right));
+        for y in (top.floor() as i32).max(clip.top)..(bottom.ceil() as i32).min(clip.bottom) {
+            let down = share(y, top, bottom) * alpha;
+            let cells = self.row(y, first, end);
+            let last = cells.len().saturating_sub(1);
+            // Only the first and the last column can be covered in part.
+            let inner = (down + 0.5) as u32;
+            match cells {
+                [] => {}
+                [only] => *only = blend(*only, over, (first_share * down + 0.5) as u32),
+                _ => {
+                    cells[0] = blend(cells[0], over, (first_share * down + 0.5) as u32);
+                    cells[last] = blend(cells[last], over, (last_share * down + 0.5) as u32);
+                    if inner >= 256 {
+                        cells[1..last].fill(over);
+                    } else {
+                        cells[1..last].iter_mut().for_each(|cell| *cell = blend(*cell, over, inner));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Draws what `shape` puts into the mask.
+    fn composite(&mut self, color: BackendColor, shape: impl FnOnce(&mut Mask)) {
+        let mut mask = std::mem::take(&mut self.scratch.mask);
+        mask.reset((self.size.width as usize, self.size.height as usize), self.clip);
+        shape(&mut mask);
+        mask.take(|x, y, cover| self.blend_row(x, y, cover, color));
+        self.scratch.mask = mask;
+    }
+
+    /// Draws a line of data.
+    fn line(&mut self, path: impl Iterator<Item = Px>, radius: f32, color: BackendColor) {
+        let mut columns = std::mem::take(&mut self.scratch.columns);
+        columns.reset(self.clip);
+        columns.stroke(path, radius);
+        let (over, alpha) = (pack(color.rgb), opacity(color));
+        let clip_right = self.clip.right;
+        columns.take(|x, y, cover| {
+            let cells = self.row(y, x, clip_right.min(x + cover.len() as i32));
+            if cover == [u8::MAX; STRETCH] && alpha == 256 {
+                cells.fill(over);
+            } else if let Ok(cells) = <&mut [u32; STRETCH]>::try_from(&mut *cells) {
+                blend_cells(cells, &cover, over, alpha);
+            } else {
+                blend_cells(cells, &cover, over, alpha);
+            }
+        });
+        self.scratch.columns = columns;
+    }
+}
+
+/// Blends by the coverage given; inlined, so that rows of known length are blended many pixels at a time.
+#[inline]
+fn blend_cells(cells: &mut [u32], cover: &[u8], over: u32, alpha: u32) {
+    for (cell, &cover) in cells.iter_mut().zip(cover) {
+        *cell = blend(*cell, over, u32::from(cover) * alpha / 255);
+    }
+}
+
+/// As in the framebuffer: 0x00RRGGBB.
+fn pack((r, g, b): (u8, u8, u8)) -> u32 {
+    u32::from_be_bytes([0, r, g, b])
+}
+
+/// 0 to 256.
+fn opacity(color: BackendColor) -> u32 {
+    (color.alpha.clamp(0.0, 1.0) * 256.0 + 0.5) as u32
+}
+
+/// `share` of 256 of `over` on `under`; red and blue in one multiplication, far enough apart not to meet.
+fn blend(under: u32, over: u32, share: u32) -> u32 {
+    let mix = |mask: u32, half: u32| {
+        ((under & mask).wrapping_mul(256 - share).wrapping_add((over & mask).wrapping_mul(share)).wrapping_add(half))
+            >> 8
+            & mask
+    };
+    mix(0x00ff_00ff, 0x0080_0080) | mix(0x0000_ff00, 0x0000_8000)
+}
+
+impl DrawingBackend for Canvas<'_> {
+    type ErrorType = Infallible;
+
+    fn get_size(&self) -> (u32, u32) {
+        let unit = units_per_screen_px(self.scale) as u32;
+        (self.size.width * unit, self.size.height * unit)
+    }
+
+    fn ensure_prepared(&mut self) -> Outcome {
+        Ok(())
+    }
+
+    fn present(&mut self) -> Outcome {
+        Ok(())
+    }
+
+    fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> Outcome {
+        self.cover_rect((x, y), (x + 1, y + 1), color);
+        Ok(())
+    }
+
+    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Outcome {
+        self.draw_path([from, to], style)
+    }
+
+    fn draw_rect<S: BackendStyle>(&mut self, a: BackendCoord, b: BackendCoord, style: &S, fill: bool) -> Outcome {
+        if fill {
+            self.cover_rect(a, b, style.color());
+            return Ok(());
+        }
+        let corners = [a, (b.0, a.1), b, (a.0, b.1), a];
+        self.draw_path(corners, style)
+    }
+
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Outcome {
+        let radius = self.px(style.stroke_width() as i32) / 2.0;
+        let to_px = self.to_px();
+        let mut points = path.into_iter();
+        let Some(first) = points.next() else { return Ok(()) };
+        let mut points = points.peekable();
+        if self.caps == Caps::Butt
+            && let Some(&second) = points.peek()
+            && (first.0 == second.0 || first.1 == second.1)
+        {
+            points.next();
+            if points.peek().is_none() {
+                // Whole pixels across, at least one: what is one pixel wide by the layout is crisp at any scale.
+                let width = (2.0 * radius + 0.01).floor().max(1.0);
+                let edge = |middle: f32| (middle - width / 2.0).round();
+                let (low, high) = (to_px(first.min(second)), to_px(first.max(second)));
+                let (from, to) = if first.1 == second.1 {
+                    ((low.0, edge(low.1)), (high.0, edge(low.1) + width))
+                } else {
+                    ((edge(low.0), low.1), (edge(low.0) + width, high.1))
+                };
+                self.cover(from, to, style.color());
+                return Ok(());
+            }
+            let path = [first, second].into_iter().chain(points).map(to_px);
+            self.composite(style.color(), |mask| mask.stroke(path, radius));
+            return Ok(());
+        }
+        let path = std::iter::once(first).chain(points).map(to_px);
+        match self.caps {
+            Caps::Butt => self.composite(style.color(), |mask| mask.stroke(path, radius)),
+            Caps::Round => self.line(path, radius, style.color()),
+        }
+        Ok(())
+    }
+
+    fn draw_circle<S: BackendStyle>(&mut self, center: BackendCoord, radius: u32, style: &S, fill: bool) -> Outcome {
+        let (center, radius) = (self.to_px()(center), self.px(radius as i32));
+        let width = self.px(style.stroke_width() as i32);
+        self.composite(
+            style.color(),
+            |mask| {
+                if fill { mask.disc(center, radius) } else { mask.ring(center, radius, width) }
+            },
+        );
+        Ok(())
+    }
+
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        vertices: I,
+        style: &S,
+    ) -> Outcome {
+        let vertices: Vec<Px> = vertices.into_iter().map(self.to_px()).collect();
+        self.composite(style.color(), |mask| mask.polygon(&vertices));
+        Ok(())
+    }
+
+    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> Outcome {
+        let ty = self.type_of(style);
+        let px = |units: i32| self.px(units);
+        let x = match style.anchor().h_pos {
+            HPos::Left => px(at.0),
+            HPos::Center => px(at.0) - self.fonts.width(text, ty) / 2.0,
+            HPos::Right => px(at.0) - self.fonts.width(text, ty),
+        };
+        let baseline = match style.anchor().v_pos {
+            VPos::Top => px(at.1) + 2.0 * ty.baseline_below_middle(),
+            VPos::Center => px(at.1) + ty.baseline_below_middle(),
+            VPos::Bottom => px(at.1),
+        };
+        let fonts = self.fonts;
+        fonts.draw(text, ty, (x, baseline.round() as i32), |x, y, cover| self.blend_row(x, y, cover, style.color()));
+        Ok(())
+    }
+
+    fn estimate_text_size<S: BackendTextStyle>(
+        &self,
+        text: &str,
+        style: &S,
+    ) -> Result<(u32, u32), DrawingErrorKind<Infallible>> {
+        let ty = self.type_of(style);
+        let units = |px: f32| (px * units_per_screen_px(self.scale) as f32).ceil() as u32;
+        Ok((units(self.fonts.width(text, ty)), units(ty.em)))
+    }
+}

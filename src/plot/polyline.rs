@@ -1,0 +1,238 @@
+//! A run of points becomes the polylines that are visible of it.
+//!
+//! Columns are those of the screen: pixels are the screen's here, whatever the scale of the layout.
+//!
+//! Everything happens in `f64` before coordinates become plotters' integers: points may lie any distance outside the
+//! view, and each segment is cut to the plot (Liang and Barsky, "A New Concept and Method for Line Clipping", 1984)
+//! before it is rasterised, so that far ends neither overflow nor cost time, and lines leave at the right angle.
+
+use plotters_backend::BackendCoord;
+
+use super::axes::{difference, value_share};
+use crate::chart::Point;
+use crate::chart::{Rect, Transform, Viewport};
+use crate::model::TimeSpan;
+use crate::plot::painter::Area;
+
+/// How far past the plot's edge lines are kept, px: more than their width, so that no cap shows inside.
+const MARGIN_PX: f64 = 4.0;
+
+/// So near to the edge of a column, px, rounding could put a vertex into the wrong one.
+const EDGE_PX: f64 = 1e-6;
+
+/// Stand-in for infinity: a row that no float in a sane span reaches, and that still clips exactly enough.
+const ROW_MAX: f64 = 1e30;
+
+/// What is visible of a run.
+#[derive(Debug, PartialEq)]
+pub(super) enum Stroke {
+    /// At least two vertices, in units.
+    Path(Vec<BackendCoord>),
+    /// All of the run lies within one pixel, in units.
+    Dot(BackendCoord),
+}
+
+/// Where data falls in the plot. What all vertices have in common is computed once.
+struct Place {
+    viewport: Viewport,
+    plot: Area,
+    exact: Transform,
+    /// Pixels a nanosecond, and a unit of half the value.
+    per_ns: f64,
+    per_half: f64,
+}
+
+impl Place {
+    fn new(viewport: Viewport, plot: Rect) -> Self {
+        let TimeSpan { start, end } = viewport.time;
+        let exact = Transform { viewport, rect: plot };
+        let plot = Area::from(plot);
+        let per_ns = plot.width() / difference(end, start).max(1.0);
+        let per_half = plot.height() / (viewport.value.hi / 2.0 - viewport.value.lo / 2.0);
+        Self { viewport, plot, exact, per_ns, per_half }
+    }
+
+    fn vertex(&self, point: &Point) -> (f64, f64) {
+        let x = self.plot.left + difference(point.time_ns, self.viewport.time.start) * self.per_ns;
+        // Whether a vertex lies in a column or in the next one is decided as extraction decides it.
+        let off = x - f64::from(whole(x));
+        let x = if (EDGE_PX..=1.0 - EDGE_PX).contains(&off) { x } else { self.exact.x(point.time_ns) };
+        // Halved as in [`value_share`]; the narrowest spans of floats are divided by as there.
+        let up = if self.per_half.is_finite() && self.per_half > 0.0 {
+            (point.value / 2.0 - self.viewport.value.lo / 2.0) * self.per_half
+        } else {
+            value_share(self.viewport.value, point.value) * self.plot.height()
+        };
+        (x, (self.plot.bottom - up).clamp(-ROW_MAX, ROW_MAX))
+    }
+}
+
+/// The visible strokes of `run` when `viewport` fills `plot`, of which a pixel has so many units. Points that are not
+/// finite are left out.
+pub(super) fn strokes(run: &[Point], viewport: Viewport, plot: Rect, unit: i32) -> Vec<Stroke> {
+    let place = Place::new(viewport, plot);
+    let mut vertices: Vec<(f64, f64)> = Vec::with_capacity(run.len());
+    vertices.extend(run.iter().filter(|point| point.value.is_finite()).map(|point| place.vertex(point)));
+    let Some(&first) = vertices.first() else { return Vec::new() };
+    if vertices.iter().all(|v| (v.0 - first.0).abs() < 1.0 && (v.1 - first.1).abs() < 1.0) {
+        let inside = plot.contains(first.0, first.1) || on_far_edge(plot, first);
+        return if inside { vec![Stroke::Dot(quantise(first, unit))] } else { Vec::new() };
+    }
+    straighten(&mut vertices, plot);
+    cut(&vertices, plot, unit)
+}
+
+/// The last column and row belong to the plot: the newest tick lies exactly on the right edge.
+fn on_far_edge(plot: Rect, (x, y): (f64, f64)) -> bool {
+    let plot = Area::from(plot);
+    (plot.left..=plot.right).contains(&x) && (plot.top..=plot.bottom).contains(&y)
+}
+
+/// Moves vertices that share a column of the plot to its middle. Dense data, which is one tall stroke a column, is
+/// crisp instead of smeared over two; and what [`crate::series::Series::extract`] leaves out of a column lies on the
+/// stroke that is drawn, so that leaving it out does not change a pixel.
+fn straighten(vertices: &mut [(f64, f64)], plot: Rect) {
+    let Some((first, rest)) = vertices.split_first_mut() else { return };
+    let mut last_column = whole(first.0);
+    let mut last = first;
+    for vertex in rest {
+        let column = whole(vertex.0);
+        if column == last_column && (plot.left..plot.right).contains(&column) {
+            let middle = f64::from(column) + 0.5;
+            last.0 = middle;
+            vertex.0 = middle;
+        }
+        (last, last_column) = (vertex, column);
+    }
+}
+
+/// Cuts a polyline to the plot; each visible stretch becomes one stroke.
+fn cut(vertices: &[(f64, f64)], plot: Rect, unit: i32) -> Vec<Stroke> {
+    let plot = Area::from(plot);
+    let bounds = Area {
+        left: plot.left - MARGIN_PX,
+        top: plot.top - MARGIN_PX,
+        right: plot.right + MARGIN_PX,
+        bottom: plot.bottom + MARGIN_PX,
+    };
+    let mut strokes = Vec::new();
+    let mut path: Vec<BackendCoord> = Vec::with_capacity(vertices.len());
+    let mut finish = |path: &mut Vec<BackendCoord>| {
+        let path = std::mem::take(path);
+        match path.as_slice() {
+            [] => {}
+            [only] => strokes.push(Stroke::Dot(*only)),
+            _ => strokes.push(Stroke::Path(path)),
+        }
+    };
+    for pair in vertices.windows(2) {
+        let Some((from, to)) = visible(pair[0], pair[1], &bounds) else {
+            finish(&mut path);
+            continue;
+        };
+        let (start, end) = (quantise(from, unit), quantise(to, unit));
+        if path.last() != Some(&start) {
+            finish(&mut path);
+            path.push(start);
+        }
+        if start != end {
+            path.push(end);
+        }
+    }
+    finish(&mut path);
+    strokes
+}
+
+/// The part of a segment inside `bounds`.
+fn visible(a: (f64, f64), b: (f64, f64), bounds: &Area) -> Option<((f64, f64), (f64, f64))> {
+    // Most segments lie inside as a whole.
+    if bounds.holds(a) && bounds.holds(b) {
+        return Some((a, b));
+    }
+    let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+    let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
+    let edges =
+        [(-dx, a.0 - bounds.left), (dx, bounds.right - a.0), (-dy, a.1 - bounds.top), (dy, bounds.bottom - a.1)];
+    for (slope, room) in edges {
+        if slope == 0.0 {
+            if room < 0.0 {
+                return None;
+            }
+        } else if slope < 0.0 {
+            enter = enter.max(room / slope);
+        } else {
+            leave = leave.min(room / slope);
+        }
+    }
+    if enter > leave {
+        return None;
+    }
+    let along = |share: f64| {
+        let (x, y) = if share <= 0.0 {
+            a
+        } else if share >= 1.0 {
+            b
+        } else {
+            (a.0 + share * dx, a.1 + share * dy)
+        };
+        // Rounding in a very long segment may overshoot the edge it was cut at.
+        (x.clamp(bounds.left, bounds.right), y.clamp(bounds.top, bounds.bottom))
+    };
+    Some((along(enter), along(leave)))
+}
+
+fn quantise((x, y): (f64, f64), unit: i32) -> BackendCoord {
+    let scale = f64::from(unit);
+    (whole(x * scale + 0.5), whole(y * scale + 0.5))
+}
+
+/// The whole number at or below; `f64::floor` is a call into the C library on processors of the common baseline.
+fn whole(x: f64) -> i32 {
+    let cut = x as i32;
+    cut.saturating_sub(i32::from(x < f64::from(cut)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chart::ValueSpan;
+    use crate::plot::polyline::*;
+
+    const PLOT: Rect = Rect { left: 10, top: 10, right: 110, bottom: 60 };
+
+    fn view() -> Viewport {
+        Viewport { time: TimeSpan { start: 0, end: 1_000 }, value: ValueSpan { lo: 0.0, hi: 50.0 } }
+    }
+
+    fn point(time_ns: i64, value: f64) -> Point {
+        Point { time_ns, value }
+    }
+
+    #[test]
+    fn extremes_are_cut_at_the_right_angle() {
+        let run = [point(i64::MIN, f64::MIN), point(i64::MAX, f64::MAX)];
+        for stroke in strokes(&run, view(), PLOT, 16) {
+            let Stroke::Path(path) = stroke else { continue };
+            assert!(path.iter().all(|&(x, y)| (96..=1_824).contains(&x) && (96..=1_024).contains(&y)), "{path:?}");
+        }
+        // From one corner of a view ten times larger to the other: the same diagonal.
+        let strokes = strokes(&[point(-10_000, -500.0), point(10_000, 500.0)], view(), PLOT, 16);
+        let [Stroke::Path(path)] = strokes.as_slice() else { panic!("{strokes:?}") };
+        let [(x0, y0), (x1, y1)] = path[..] else { panic!("{path:?}") };
+        assert_eq!((x1 - x0, y0 - y1), ((100 + 8) * 16, (50 + 4) * 16), "{path:?}");
+    }
+
+    #[test]
+    fn a_run_that_leaves_and_returns_is_two_strokes() {
+        let run = [point(100, 10.0), point(200, 900.0), point(800, 900.0), point(900, 10.0)];
+        assert_eq!(strokes(&run, view(), PLOT, 16).len(), 2);
+        assert!(strokes(&[point(-500, 10.0), point(-400, 20.0)], view(), PLOT, 16).is_empty());
+    }
+
+    #[test]
+    fn a_lone_point_is_a_dot_inside_the_plot_only() {
+        assert_eq!(strokes(&[point(500, 25.0)], view(), PLOT, 16), [Stroke::Dot((60 * 16, 35 * 16))]);
+        assert_eq!(strokes(&[point(1_000, 0.0)], view(), PLOT, 16).len(), 1);
+        assert!(strokes(&[point(5_000, 25.0)], view(), PLOT, 16).is_empty());
+        assert!(strokes(&[point(500, f64::NAN)], view(), PLOT, 16).is_empty());
+    }
+}

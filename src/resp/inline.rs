@@ -1,0 +1,114 @@
+//! Commands typed by hand: words on a line, with quotes and escapes as Redis reads them.
+
+/// A quote is open at the end of the line, or a closing one has a letter after it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unbalanced;
+
+/// Splits `line` into words, appends each to `out`, and calls `word` with its start and length there.
+pub(crate) fn split(line: &[u8], out: &mut Vec<u8>, mut word: impl FnMut(usize, usize)) -> Result<(), Unbalanced> {
+    let mut rest = line;
+    loop {
+        let blank = rest.iter().take_while(|byte| is_space(**byte)).count();
+        rest = &rest[blank..];
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let start = out.len();
+        rest = take_word(rest, out)?;
+        word(start, out.len() - start);
+    }
+}
+
+fn take_word<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], Unbalanced> {
+    loop {
+        match rest {
+            [] | [b' ' | b'\t' | b'\r' | b'\n', ..] => return Ok(rest),
+            [b'"', tail @ ..] => return take_quoted(tail, out, b'"'),
+            [b'\'', tail @ ..] => return take_quoted(tail, out, b'\''),
+            [byte, tail @ ..] => {
+                out.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+}
+
+/// The rest of a quoted word. A closing quote ends the word, so a space or the end of the line must follow.
+fn take_quoted<'a>(mut rest: &'a [u8], out: &mut Vec<u8>, quote: u8) -> Result<&'a [u8], Unbalanced> {
+    loop {
+        rest = match rest {
+            [] => return Err(Unbalanced),
+            [byte, tail @ ..] if *byte == quote => {
+                return if tail.first().is_none_or(|next| is_space(*next)) { Ok(tail) } else { Err(Unbalanced) };
+            }
+            [b'\\', b'x', high, low, tail @ ..] if quote == b'"' && is_hex(*high) && is_hex(*low) => {
+                out.push(hex(*high) << 4 | hex(*low));
+                tail
+            }
+            [b'\\', escaped, tail @ ..] if quote == b'"' => {
+                out.push(match escaped {
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'b' => 8,
+                    b'a' => 7,
+                    other => *other,
+                });
+                tail
+            }
+            [b'\\', b'\'', tail @ ..] if quote == b'\'' => {
+                out.push(b'\'');
+                tail
+            }
+            [byte, tail @ ..] => {
+                out.push(*byte);
+                tail
+            }
+        }
+    }
+}
+
+/// C's `isspace`, which also counts the vertical tab.
+fn is_space(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0x0b
+}
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => digit.wrapping_sub(b'A').wrapping_add(10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::resp::inline::*;
+
+    fn words(line: &[u8]) -> Result<Vec<Vec<u8>>, Unbalanced> {
+        let (mut out, mut spans) = (Vec::new(), Vec::new());
+        split(line, &mut out, |start, len| spans.push((start, len)))?;
+        Ok(spans.into_iter().map(|(start, len)| out[start..start + len].to_vec()).collect())
+    }
+
+    #[test]
+    fn words_quotes_and_escapes() {
+        for (line, expected) in [
+            (&b"  ping   hi  "[..], &[&b"ping"[..], b"hi"][..]),
+            (b"", &[]),
+            (br#"echo "a b\x41\n\q""#, &[b"echo", b"a bA\nq"]),
+            (br#"echo "\xZZ""#, &[b"echo", b"xZZ"]),
+            (br"echo 'a\'b\n'", &[b"echo", br"a'b\n"]),
+            (br#"a"b c" ''"#, &[b"ab c", b""]),
+        ] {
+            assert_eq!(words(line).unwrap(), expected, "{}", String::from_utf8_lossy(line));
+        }
+        for bad in [&b"echo \"a"[..], b"echo 'a", b"echo \"a\"b", b"echo 'a'b", b"echo \"a\\"] {
+            assert_eq!(words(bad), Err(Unbalanced), "{}", String::from_utf8_lossy(bad));
+        }
+    }
+}

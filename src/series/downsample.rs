@@ -1,0 +1,233 @@
+//! Looking things up in a series: neighbours of an instant, the summary of a span, and the few ticks of a span that a
+//! line of given width needs.
+
+use crate::model::TimeSpan;
+
+use super::chunk::Chunk;
+use super::pyramid::{Piece, Place, Totals};
+use super::reader::Reader;
+use super::{Sample, Series, TickRef};
+
+/// What happened within a span; of at least one tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// The earliest tick.
+    pub first: Sample,
+    /// The latest tick.
+    pub last: Sample,
+    /// The lowest tick, the earliest among equals.
+    pub min: Sample,
+    /// The highest tick, the earliest among equals.
+    pub max: Sample,
+    /// Ticks.
+    pub count: u64,
+    /// Ticks that came with a size.
+    pub sized: u64,
+    /// Sum of the sizes.
+    pub volume: f64,
+}
+
+impl Series {
+    /// The latest tick that is not after `time_ns`.
+    pub fn at_or_before(&self, time_ns: i64) -> Option<TickRef> {
+        let place = time_ns.checked_add(1).map_or(self.end(), |next_ns| self.seek(next_ns));
+        if place > self.begin() { self.tick(self.before(place)) } else { None }
+    }
+
+    /// The earliest tick that is not before `time_ns`.
+    pub fn at_or_after(&self, time_ns: i64) -> Option<TickRef> {
+        let place = self.seek(time_ns);
+        if place < self.end() { self.tick(place) } else { None }
+    }
+
+    /// The tick nearest in time; the earlier one of two that are equally near.
+    pub fn nearest(&self, time_ns: i64) -> Option<TickRef> {
+        let (before, after) = (self.at_or_before(time_ns), self.at_or_after(time_ns));
+        match (before, after) {
+            (Some(before), Some(after)) => {
+                let is_after = time_ns.abs_diff(after.time_ns) < time_ns.abs_diff(before.time_ns);
+                Some(if is_after { after } else { before })
+            }
+            _ => before.or(after),
+        }
+    }
+
+    /// Summary of the ticks within `span`, in logarithmic time; `None` when there are none.
+    pub fn range(&self, span: TimeSpan) -> Option<Summary> {
+        let mut reader = Reader::new(self);
+        let (from, to) = (reader.seek(span.start), reader.seek(span.end));
+        if from >= to {
+            return None;
+        }
+        let (bounds, totals) = (reader.bounds(from, to), self.totals(from, to));
+        Some(Summary {
+            first: reader.sample(from),
+            last: reader.sample(self.before(to)),
+            min: reader.marked(&bounds.min),
+            max: reader.marked(&bounds.max),
+            count: totals.count,
+            sized: totals.volume.sized,
+            volume: totals.volume.total(),
+        })
+    }
+
+    /// The ticks that a line over `span`, drawn `columns` pixels wide, needs in order to light the same pixels as all
+    /// ticks would: of each pixel column (as [`TimeSpan::column`] has it) the first, the lowest, the highest and the
+    /// last tick, in order and none twice, and the neighbours just outside the span, so that the line enters and
+    /// leaves at the right angle. `out` is cleared first; it receives `4 * columns + 2` samples at most.
+    ///
+    /// This is M4 (Jugel, Jerzak, Hackenbroich, Markl, "M4: A Visualization-Oriented Time Series Data Aggregation",
+    /// VLDB 2014), taken from the pyramid: the cost depends on `columns`, and on the history only by its logarithm.
+    pub fn extract(&self, span: TimeSpan, columns: u32, out: &mut Vec<Sample>) {
+        out.clear();
+        self.extract_between(span, columns, (self.begin(), self.end()), out);
+    }
+
+    /// As [`Series::extract`], cut into runs: each instant of `cuts` (sorted) begins a new one, and no run knows of
+    /// ticks in another. A run that does not reach into the span is left out.
+    pub fn extract_runs(&self, span: TimeSpan, columns: u32, cuts: &[i64], out: &mut Vec<Vec<Sample>>) {
+        out.clear();
+        let mut from = self.begin();
+        // A cut outside the span still ends the run that would lead into it or out of it.
+        let inner = cuts.partition_point(|&cut| cut <= span.start).saturating_sub(1)
+            ..(cuts.partition_point(|&cut| cut < span.end) + 1).min(cuts.len());
+        for (index, &cut) in cuts[inner].iter().enumerate() {
+            let to = self.seek(cut).max(from);
+            if index > 0 || cut > span.start {
+                self.extract_run(span, columns, (from, to), out);
+            }
+            from = to;
+        }
+        self.extract_run(span, columns, (from, self.end()), out);
+    }
+
+    fn extract_run(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Vec<Sample>>) {
+        let mut samples = Vec::new();
+        self.extract_between(span, columns, run, &mut samples);
+        let is_outside = matches!(samples[..], [only] if !span.contains(only.time_ns));
+        if !samples.is_empty() && !is_outside {
+            out.push(samples);
+        }
+    }
+
+    fn extract_between(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Sample>) {
+        let (begin, end) = run;
+        if begin >= end {
+            return;
+        }
+        let (columns, mut reader) = (columns.max(1), Reader::new(self));
+        let mut from = reader.seek(span.start).clamp(begin, end);
+        if from > begin {
+            out.push(reader.sample(self.before(from)));
+        }
+        while from < end {
+            let time_ns = reader.time(from);
+            if time_ns >= span.end {
+                out.push(reader.sample(from));
+                break;
+            }
+            let next_ns = span.column_start(span.column(time_ns, columns) + 1, columns);
+            let to = reader.seek_from(from, next_ns).min(end);
+            reader.extract(from, to, out);
+            from = to;
+        }
+    }
+
+    /// All ticks kept, from the earliest to the latest.
+    pub fn iter(&self) -> impl Iterator<Item = TickRef> {
+        self.iter_between(self.begin(), self.end())
+    }
+
+    /// The ticks within a span.
+    pub fn iter_range(&self, span: TimeSpan) -> impl Iterator<Item = TickRef> {
+        self.iter_between(self.seek(span.start), self.seek(span.end))
+    }
+
+    /// As [`Series::iter_range`], without the first `skip` ticks. They are stepped over by whole chunks, so that a
+    /// reader may come back for the next part of an instant that holds many.
+    pub fn iter_range_from(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = TickRef> {
+        let to = self.seek(span.end);
+        self.iter_between(self.ahead(self.seek(span.start), skip).min(to), to)
+    }
+
+    /// The place `count` ticks behind another one, or the end.
+    fn ahead(&self, from: Place, count: usize) -> Place {
+        let (mut place, mut left) = (from, count);
+        while place < self.end() {
+            let rest = self.chunks.get(place.chunk).len() - place.at;
+            if left < rest {
+                return Place { at: place.at + left, ..place };
+            }
+            left -= rest;
+            place = Place { chunk: place.chunk + 1, at: 0 };
+        }
+        self.end()
+    }
+
+    fn iter_between(&self, from: Place, to: Place) -> impl Iterator<Item = TickRef> {
+        (from.chunk..=to.chunk).filter(move |_| from < to).flat_map(move |id| {
+            let (chunk, range) = self.part(id, from, to);
+            chunk.ticks(range)
+        })
+    }
+
+    pub(super) fn totals(&self, from: Place, to: Place) -> Totals {
+        let mut found = Totals::default();
+        let mut merge = |id| {
+            let (chunk, range) = self.part(id, from, to);
+            found.merge_chunk(chunk, range);
+        };
+        merge(from.chunk);
+        if from.chunk == to.chunk {
+            return found;
+        }
+        self.pyramid.visit(from.chunk + 1..to.chunk, |piece| match piece {
+            Piece::Node(node) => found.merge(&node.totals),
+            Piece::Chunk(id) => found.merge_chunk(self.chunks.get(id), 0..self.chunks.get(id).len()),
+        });
+        let (chunk, range) = self.part(to.chunk, from, to);
+        found.merge_chunk(chunk, range);
+        found
+    }
+
+    /// A chunk, and what part of it lies between two places.
+    fn part(&self, id: u64, from: Place, to: Place) -> (&Chunk, std::ops::Range<usize>) {
+        let chunk = self.chunks.get(id);
+        let start = if id == from.chunk { from.at } else { 0 };
+        let end = if id == to.chunk { to.at } else { chunk.len() };
+        (chunk, start..end)
+    }
+
+    /// Place of the earliest tick.
+    pub(super) fn begin(&self) -> Place {
+        Place { chunk: self.chunks.first, at: self.head }
+    }
+
+    /// Place behind the latest tick.
+    pub(super) fn end(&self) -> Place {
+        Place { chunk: self.chunks.last_id(), at: self.chunks.list.back().map_or(0, Chunk::len) }
+    }
+
+    /// The place before one that is not the first.
+    pub(super) fn before(&self, place: Place) -> Place {
+        if place.at > 0 {
+            return Place { at: place.at - 1, ..place };
+        }
+        let chunk = place.chunk - 1;
+        Place { chunk, at: self.chunks.get(chunk).len() - 1 }
+    }
+
+    /// Place of the earliest tick that is not before `time_ns`; the end when there is none.
+    pub(super) fn seek(&self, time_ns: i64) -> Place {
+        Reader::new(self).seek(time_ns)
+    }
+
+    pub(super) fn tick(&self, place: Place) -> Option<TickRef> {
+        self.chunks.get(place.chunk).ticks(place.at..place.at + 1).next()
+    }
+
+    /// Time of a tick.
+    pub(super) fn time(&self, place: Place) -> i64 {
+        self.chunks.get(place.chunk).time(place.at)
+    }
+}

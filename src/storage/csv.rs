@@ -1,0 +1,84 @@
+//! Ticks as comma-separated values (RFC 4180, with line feeds).
+
+use std::io::{self, BufWriter, Write};
+
+use csv_core::{WriteResult, Writer};
+use jiff::Timestamp;
+
+use crate::storage::{Row, TickColumns, WholeFile};
+
+/// The first line.
+const HEADER: &str = "symbol,time,time_ns,price,size,outlier";
+
+/// What follows there in a file that tells where ticks came from.
+const ORIGIN_HEADER: &str = ",source,seq,id";
+
+/// Most bytes of a symbol in quotes, each of them a quote itself; the writer asks for more room if that were not so.
+const QUOTED_BYTES: usize = 2 * crate::model::SYMBOL_BYTES_MAX + 2;
+
+/// Text in the making.
+pub(super) struct Csv {
+    out: BufWriter<WholeFile>,
+    line: Vec<u8>,
+    columns: TickColumns,
+}
+
+impl Csv {
+    pub(super) fn begin(file: WholeFile, columns: TickColumns) -> io::Result<Self> {
+        let mut out = BufWriter::new(file);
+        let more = if columns == TickColumns::WithOrigin { ORIGIN_HEADER } else { "" };
+        writeln!(out, "{HEADER}{more}")?;
+        Ok(Self { out, line: Vec::new(), columns })
+    }
+
+    pub(super) fn write(&mut self, row: &Row<'_>) -> io::Result<()> {
+        self.line.clear();
+        push_text(row.symbol, &mut self.line);
+        let time = Timestamp::from_nanosecond(row.time_ns.into()).map_err(io::Error::other)?;
+        write!(self.line, ",{time:.9},{},", row.time_ns)?;
+        // serde_json writes the shortest text that reads back to the same bits, with an exponent where that is shorter.
+        serde_json::to_writer(&mut self.line, &row.price)?;
+        self.line.push(b',');
+        if let Some(size) = row.size {
+            serde_json::to_writer(&mut self.line, &size)?;
+        }
+        write!(self.line, ",{}", row.outlier)?;
+        if self.columns == TickColumns::WithOrigin {
+            self.line.push(b',');
+            if let Some(source) = row.origin.source {
+                push_text(source, &mut self.line);
+            }
+            self.line.push(b',');
+            if let Some(seq) = row.origin.seq {
+                write!(self.line, "{seq}")?;
+            }
+            self.line.push(b',');
+            if let Some(id) = row.origin.id {
+                write!(self.line, "{id}")?;
+            }
+        }
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
+    }
+
+    pub(super) fn finish(self) -> io::Result<WholeFile> {
+        self.out.into_inner().map_err(io::IntoInnerError::into_error)
+    }
+}
+
+/// Appends a field, in quotes where its text has commas, quotes or line breaks.
+fn push_text(text: &str, line: &mut Vec<u8>) {
+    let mut writer = Writer::new();
+    let (mut rest, mut room) = (text.as_bytes(), [0; QUOTED_BYTES]);
+    loop {
+        let (result, read, written) = writer.field(rest, &mut room);
+        line.extend_from_slice(&room[..written]);
+        rest = &rest[read..];
+        if result == WriteResult::InputEmpty {
+            break;
+        }
+    }
+    // A closing quote, if one was opened.
+    let (_, written) = writer.finish(&mut room);
+    line.extend_from_slice(&room[..written]);
+}

@@ -1,0 +1,168 @@
+//! Ticks as documents, and what makes each one of a kind.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use mongodb::bson::raw::cstr;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, RawDocument, RawDocumentBuf, doc};
+use mongodb::error::Error;
+use mongodb::{ClientSession, Collection};
+
+use crate::model::StreamId;
+use crate::storage::db::backend;
+use crate::storage::db::backend::flags;
+use crate::storage::db::{KeptBatch, KeptTick};
+
+use crate::storage::db::mongodb::link::Failure;
+
+/// A transaction's number, times this, is the first `n` of its rows. More rows than a batch can hold.
+pub(super) const N_STEP: i64 = 1 << 24;
+
+/// Rows that are looked up at once: some MB of keys, where a request may have 16.
+const LOOK_ROWS: usize = 10_000;
+
+/// A document of `ticks`, and its `_id` for itself.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) id: Vec<u8>,
+    pub(super) document: RawDocumentBuf,
+}
+
+/// What tells a tick from all others: see the table in `src/store/keep.rs`.
+enum Key<'a> {
+    Numbered { source: &'a str, seq: u64 },
+    Entry { stream: &'a str, id: StreamId, part: u32 },
+    None { n: i64 },
+}
+
+/// The parts of the key one after another, texts behind their lengths: no two keys have the same bytes. Symbol and
+/// time stand first, so that neighbours in the market are neighbours in the index.
+fn id_of(tick: &KeptTick, key: &Key<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64 + tick.symbol.len());
+    let text = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    text(&mut bytes, &tick.symbol);
+    bytes.extend_from_slice(&tick.time_ns.to_be_bytes());
+    match key {
+        Key::None { n } => {
+            bytes.push(0);
+            bytes.extend_from_slice(&n.to_be_bytes());
+        }
+        Key::Numbered { source, seq } => {
+            bytes.push(1);
+            text(&mut bytes, source);
+            bytes.extend_from_slice(&seq.to_be_bytes());
+        }
+        Key::Entry { stream, id, part } => {
+            bytes.push(2);
+            text(&mut bytes, stream);
+            bytes.extend_from_slice(&id.ms.to_be_bytes());
+            bytes.extend_from_slice(&id.seq.to_be_bytes());
+            bytes.extend_from_slice(&part.to_be_bytes());
+        }
+    }
+    // Both zeros are one price.
+    let price = if tick.price == 0.0 { 0 } else { tick.price.to_bits() };
+    bytes.extend_from_slice(&price.to_be_bytes());
+    bytes
+}
+
+fn binary(id: &[u8]) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: id.to_vec() }
+}
+
+fn document(tick: &KeptTick, stream: Option<&str>, id: &[u8], n: i64) -> RawDocumentBuf {
+    let mut document = RawDocumentBuf::new();
+    document.append(cstr!("_id"), binary(id));
+    document.append(cstr!("symbol"), tick.symbol.as_str());
+    document.append(cstr!("time_ns"), tick.time_ns);
+    document.append(cstr!("price"), tick.price);
+    document.append(cstr!("n"), n);
+    if let Some(size) = tick.size {
+        document.append(cstr!("size"), size);
+    }
+    if let Some(source) = &tick.source {
+        document.append(cstr!("source"), source.as_str());
+    }
+    if let Some(seq) = tick.seq {
+        document.append(cstr!("seq"), seq.cast_signed());
+    }
+    if let Some((stream, id)) = stream.zip(tick.id) {
+        document.append(cstr!("stream"), stream);
+        document.append(cstr!("id_ms"), id.ms.cast_signed());
+        document.append(cstr!("id_seq"), id.seq.cast_signed());
+    }
+    if let Some(flags) = flags(tick) {
+        document.append(cstr!("flags"), i32::from(flags));
+    }
+    document
+}
+
+/// Documents for all ticks, each key once, and how many came twice. Sorted by their keys: the server's index likes it,
+/// and two writers with the same rows meet at the first one.
+pub(super) fn make(batches: &[KeptBatch], n: i64) -> Result<(Vec<Row>, u64), Failure> {
+    let first_n = n.checked_mul(N_STEP).ok_or(Failure::Odd("the collection meta counts beyond all numbers"))?;
+    let mut rows = Vec::new();
+    for batch in batches {
+        let stream = batch.stream.as_deref();
+        let (mut last, mut part) = (None, 0);
+        for tick in &batch.ticks {
+            let n = first_n + rows.len() as i64;
+            let entry = stream.zip(tick.id);
+            part = if entry.is_some() && tick.id == last { part + 1 } else { 0 };
+            last = tick.id.filter(|_| entry.is_some());
+            let key = match (tick.source.as_deref().zip(tick.seq), entry) {
+                (Some((source, seq)), _) => Key::Numbered { source, seq },
+                (None, Some((stream, id))) => Key::Entry { stream, id, part },
+                (None, None) => Key::None { n },
+            };
+            let id = id_of(tick, &key);
+            let document = document(tick, stream, &id, n);
+            rows.push(Row { id, document });
+        }
+    }
+    let count = rows.len();
+    // Stable: of two with the same key, the one that came first stays.
+    rows.sort_by(|one, other| one.id.cmp(&other.id));
+    rows.dedup_by(|next, first| next.id == first.id);
+    let twice = (count - rows.len()) as u64;
+    Ok((rows, twice))
+}
+
+/// Which of these rows are there already, and their `n`.
+pub(super) async fn known(
+    ticks: &Collection<RawDocumentBuf>,
+    session: &mut ClientSession,
+    rows: &[Row],
+) -> Result<HashMap<Vec<u8>, i64, RandomState>, Error> {
+    let mut known = HashMap::default();
+    for rows in rows.chunks(LOOK_ROWS) {
+        let ids: Vec<Bson> = rows.iter().map(|row| Bson::Binary(binary(&row.id))).collect();
+        let found = ticks.find(doc! { "_id": { "$in": ids } }).projection(doc! { "n": 1 }).session(&mut *session);
+        let mut found = found.await?;
+        while found.advance(session).await? {
+            let row = found.current();
+            known.insert(row.get_binary("_id")?.bytes.to_vec(), row.get_i64("n")?);
+        }
+    }
+    Ok(known)
+}
+
+/// The tick that a document is, and its `n`.
+pub(super) fn parse(row: &RawDocument) -> Result<(i64, KeptTick), mongodb::bson::error::Error> {
+    let number = |name: &str| row.get_i64(name).ok().map(i64::cast_unsigned);
+    let tick = KeptTick {
+        symbol: row.get_str("symbol")?.into(),
+        time_ns: row.get_i64("time_ns")?,
+        price: row.get_f64("price")?,
+        size: row.get_f64("size").ok(),
+        source: row.get_str("source").ok().map(Into::into),
+        seq: number("seq"),
+        id: number("id_ms").zip(number("id_seq")).map(|(ms, seq)| StreamId { ms, seq }),
+        outlier: row.get_i32("flags").is_ok_and(|flags| flags & i32::from(backend::OUTLIER) != 0),
+    };
+    Ok((row.get_i64("n")?, tick))
+}

@@ -1,0 +1,58 @@
+//! The address of a database on a MongoDB server.
+
+use std::fmt;
+use std::str::FromStr;
+
+use mongodb::options::{ConnectionString, HostInfo};
+
+use crate::model::display_safe;
+use crate::storage::db::url::StoreUrlError;
+
+/// A database on a MongoDB server. Shown, it never tells its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MongoUrl {
+    /// As the client reads it, password included.
+    text: String,
+    shown: String,
+    database: String,
+}
+
+impl MongoUrl {
+    /// What the client needs, password included.
+    pub(in crate::storage::db) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(in crate::storage::db) fn database(&self) -> &str {
+        &self.database
+    }
+}
+
+impl FromStr for MongoUrl {
+    type Err = StoreUrlError;
+
+    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
+        if text.starts_with("mongodb+srv:") {
+            return Err(StoreUrlError::MongoSrv);
+        }
+        let parsed = ConnectionString::parse(text).map_err(|_| StoreUrlError::MongoAddress)?;
+        let database = parsed.default_database.ok_or(StoreUrlError::MongoDatabase)?;
+        let HostInfo::HostIdentifiers(hosts) = parsed.host_info else { return Err(StoreUrlError::MongoSrv) };
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        let user = parsed.credential.and_then(|credential| credential.username).map(|user| format!("{user}@"));
+        let shown = format!("mongodb://{}{}/{database}", user.unwrap_or_default(), hosts.join(","));
+        Ok(Self { text: text.to_owned(), shown: display_safe(&shown).into_owned(), database })
+    }
+}
+
+impl fmt::Display for MongoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for MongoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,157 @@
+//! What is written is read back to the bit; what is damaged is an error and never a panic.
+
+#![cfg(feature = "parquet")]
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use crate::model::StreamId;
+use crate::storage::table::*;
+use crate::storage::{Origin, Row, TickColumns, TickFile, TickFormat};
+
+const START_NS: i64 = 1_381_152_600_000_000_000;
+
+/// Long after every tick here.
+fn now() -> Timestamp {
+    Timestamp::from_nanos(START_NS * 2).unwrap()
+}
+
+fn row(i: i64) -> Row<'static> {
+    Row {
+        symbol: ["SPY", "A,\"B\"\n", "\u{fc}n\u{ef}", "=1+1"][(i % 4) as usize],
+        time_ns: START_NS + i * 1_000_003,
+        price: [0.1 + 0.2, -0.0, 5e-324, 1.0 / 3.0, 9_007_199_254_740_993.0][(i % 5) as usize] * (1.0 + i as f64),
+        size: (i % 3 != 0).then_some(i as f64 / 7.0),
+        outlier: i % 10 == 0,
+        origin: Origin { source: Some("p"), seq: Some(i as u64), id: Some(StreamId { ms: i as u64, seq: 0 }) },
+    }
+}
+
+fn write(path: &Path, columns: TickColumns, count: i64) {
+    let mut file = TickFile::create(path, TickFormat::Parquet, columns).unwrap();
+    (0..count).for_each(|i| file.write(&row(i)).unwrap());
+    assert_eq!(file.finish().unwrap(), count as u64);
+}
+
+fn read(path: &Path, selection: &Selection) -> Result<(Vec<Tick>, u64), TableError> {
+    let mut table = TickTable::open(File::open(path)?, selection)?;
+    let (mut ticks, mut rows) = (Vec::new(), 0);
+    while table.read(now(), &mut |row, tick| {
+        assert!(row > rows, "rows are numbered upwards");
+        rows = row;
+        ticks.extend(tick);
+    })? {}
+    Ok((ticks, table.rows_passed()))
+}
+
+fn assert_same(tick: &Tick, row: &Row<'_>) {
+    assert_eq!((tick.symbol.as_str(), tick.timestamp.as_nanos()), (row.symbol, row.time_ns));
+    assert_eq!(tick.price.get().to_bits(), row.price.to_bits());
+    assert_eq!(tick.size.map(f64::to_bits), row.size.map(f64::to_bits));
+    assert_eq!((&tick.source, tick.seq), (&None, None), "who publishes a tick numbers it");
+}
+
+#[test]
+fn what_was_written_comes_back_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ticks");
+    for columns in [TickColumns::Bare, TickColumns::WithOrigin] {
+        for count in [0, 1, 4_096, 300_000] {
+            write(&path, columns, count);
+            let (ticks, passed) = read(&path, &Selection::default()).unwrap();
+            assert_eq!((ticks.len() as i64, passed), (count, 0));
+            ticks.iter().zip(0..).for_each(|(tick, i)| assert_same(tick, &row(i)));
+        }
+    }
+}
+
+#[test]
+fn groups_of_another_time_are_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ticks");
+    write(&path, TickColumns::Bare, 600_000);
+    let at = |i: i64| Timestamp::from_nanos(row(i).time_ns);
+    let span = |selection: &Selection| TickTable::open(File::open(&path).unwrap(), selection).unwrap().span();
+    assert_eq!(span(&Selection::default()), Some((START_NS, row(599_999).time_ns)));
+    let late = Selection { from: at(530_000), ..Selection::default() };
+    let (ticks, passed) = read(&path, &late).unwrap();
+    assert_eq!((ticks.len(), passed), (600_000 - 524_288, 524_288), "the last of three groups");
+    assert_same(&ticks[0], &row(524_288));
+    assert_eq!(span(&late), Some((row(524_288).time_ns, row(599_999).time_ns)));
+    let early = Selection { to: at(262_144), ..Selection::default() };
+    assert_eq!(read(&path, &early).unwrap().0.len(), 262_144, "a span ends before its end");
+    let none = Selection { to: Timestamp::from_nanos(START_NS), ..Selection::default() };
+    assert_eq!(read(&path, &none).unwrap(), (Vec::new(), 600_000));
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ticks");
+    for bytes in [&b""[..], b"PAR1", b"PAR1PAR1", b"PAR1\0\0\0\0PAR1", b"PAR1\xff\xff\xff\xffPAR1"] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = read(&path, &Selection::default()).unwrap_err();
+        assert!(matches!(error, TableError::Damaged(_)), "{error}");
+        assert!(error.to_string().contains("fetch or write it again"), "{error}");
+    }
+    let pipe = TickTable::open(File::open("/dev/null").unwrap(), &Selection::default()).err().unwrap();
+    assert!(matches!(pipe, TableError::Pipe), "{pipe}");
+}
+
+fn sample() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ticks");
+    write(&path, TickColumns::WithOrigin, 300);
+    let bytes = std::fs::read(&path).unwrap();
+    (dir, path, bytes)
+}
+
+#[test]
+fn a_file_cut_anywhere_is_an_error() {
+    let (_dir, path, bytes) = sample();
+    // Every length at both ends, where all that is not a value stands; some between.
+    let (ends, length) = (1_500, bytes.len());
+    let lengths = (0..ends).chain((ends..length - ends).step_by(13)).chain(length - ends..length);
+    for length in lengths {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        assert!(read(&path, &Selection::default()).is_err(), "{length} of {} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn any_flipped_bit_is_read_or_refused() {
+    let (_dir, path, bytes) = sample();
+    for at in (0..bytes.len()).step_by(5) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        std::fs::write(&path, &damaged).unwrap();
+        let _ = read(&path, &Selection::default());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_damage_is_read_or_refused(
+        wounds in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        cut in proptest::option::of((any::<prop::sample::Index>(), 1_usize..40)),
+    ) {
+        use std::sync::LazyLock;
+        static SAMPLE: LazyLock<(tempfile::TempDir, std::path::PathBuf, Vec<u8>)> = LazyLock::new(sample);
+        let (dir, _, bytes) = &*SAMPLE;
+        let mut damaged = bytes.clone();
+        for (at, byte) in &wounds {
+            let at = at.index(damaged.len());
+            damaged[at] = *byte;
+        }
+        if let Some((at, length)) = cut {
+            let at = at.index(damaged.len());
+            damaged.drain(at..(at + length).min(bytes.len()));
+        }
+        let path = dir.path().join("damaged");
+        std::fs::write(&path, &damaged).unwrap();
+        let _ = read(&path, &Selection::default());
+    }
+}
