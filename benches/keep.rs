@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use tickscope::model::{NS_PER_S, StreamId};
-use tickscope::storage::db::{COMMIT_ROWS_MAX, KeepConfig, Keeper, KeptBatch, KeptTick, StoreUrl};
+use tickscope::storage::db::{COMMIT_ROWS_MAX, DbConfig, DbWriter, RowBatch, StoreUrl, TickRow};
 
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
@@ -30,7 +30,7 @@ const SYMBOLS: [usize; 3] = [4, 100, 2_000];
 const START_NS: i64 = 1_700_000_000 * NS_PER_S;
 
 /// Ticks as a durable producer brings them: through a stream, with a source and running numbers.
-fn batches(symbols: usize) -> Vec<KeptBatch> {
+fn batches(symbols: usize) -> Vec<RowBatch> {
     let (mut state, mut time_ns) = (1_u64, START_NS);
     let mut seq = 0;
     let mut random = move || {
@@ -40,7 +40,7 @@ fn batches(symbols: usize) -> Vec<KeptBatch> {
     let mut tick = || {
         time_ns += 1_000 + random() as i64 % 50_000;
         seq += 1;
-        KeptTick {
+        TickRow {
             symbol: format!("SYM{}", random() % symbols).into(),
             time_ns,
             price: 180.0 + (random() % 2_000) as f64 / 100.0,
@@ -52,9 +52,9 @@ fn batches(symbols: usize) -> Vec<KeptBatch> {
         }
     };
     let batch = |ticket| {
-        let ticks: Vec<KeptTick> = (0..COMMIT_ROWS_MAX).map(|_| tick()).collect();
+        let ticks: Vec<TickRow> = (0..COMMIT_ROWS_MAX).map(|_| tick()).collect();
         let checkpoint = ticks.last().and_then(|tick| tick.id);
-        KeptBatch { stream: Some("stock_ticks".into()), ticks, checkpoint, ticket }
+        RowBatch { stream: Some("stock_ticks".into()), ticks, checkpoint, ticket }
     };
     (1..=(ROWS / COMMIT_ROWS_MAX) as u64).map(batch).collect()
 }
@@ -64,9 +64,9 @@ fn batches(symbols: usize) -> Vec<KeptBatch> {
 const WAITING: [usize; 2] = [4 * COMMIT_ROWS_MAX, 20 * COMMIT_ROWS_MAX];
 
 /// Keeps all batches in an empty store; the time from the first one to the last commit.
-fn keep(url: &StoreUrl, batches: Vec<KeptBatch>, rows_waiting_max: usize) -> Duration {
-    let config = KeepConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max };
-    let keeper = Keeper::open(config).expect("an empty store opens");
+fn keep(url: &StoreUrl, batches: Vec<RowBatch>, rows_waiting_max: usize) -> Duration {
+    let config = DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max };
+    let keeper = DbWriter::open(config).expect("an empty store opens");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
     let (mut committed, last) = (keeper.committed(), batches.len() as u64);
     let start = Instant::now();
@@ -113,7 +113,7 @@ fn bench_sqlite() {
 }
 
 /// The rows as `psql \copy` reads them, with the numbers that the store gives to names.
-fn copy_text(batches: &[KeptBatch]) -> String {
+fn copy_text(batches: &[RowBatch]) -> String {
     let mut text = String::new();
     let mut n = 0;
     for tick in batches.iter().flat_map(|batch| &batch.ticks) {
@@ -146,8 +146,8 @@ fn bench_postgres() {
             // The same table with the same index, empty, in a database of its own.
             let database = format!("copied_{symbols}_{run}");
             let url = server.create(&database).parse().expect("the address is good");
-            let config = KeepConfig { url, keep_age_ns: None, rows_waiting_max: 1 };
-            Keeper::open(config).expect("an empty store opens").close(Duration::from_secs(9));
+            let config = DbConfig { url, keep_age_ns: None, rows_waiting_max: 1 };
+            DbWriter::open(config).expect("an empty store opens").close(Duration::from_secs(9));
             let mut psql = server.psql_command(&database);
             psql.args(["-c", &format!("\\copy ticks from '{}'", file.display())]);
             let start = Instant::now();

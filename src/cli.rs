@@ -1,6 +1,6 @@
 //! What both command lines share: settings, durations, exit codes, logging and output that survives a closed pipe.
 //!
-//! [`Surroundings::of_process`] and [`shutdown_signal`] are for the binaries; all else is told what they found.
+//! [`Environment::of_process`] and [`shutdown_signal`] are for the binaries; all else is told what they found.
 
 mod environment;
 mod logging;
@@ -15,7 +15,7 @@ use jiff::{Span, SpanRelativeTo};
 use thiserror::Error;
 
 use crate::model::display_safe;
-pub use environment::Surroundings;
+pub use environment::Environment;
 pub use logging::{Console, LogLine, Logging, init_logging, print_stdout};
 pub use settings::{Origin, Placed, Settings, SettingsError, variable};
 pub use time_arg::{TimeError, parse_time};

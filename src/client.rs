@@ -19,10 +19,12 @@ mod target;
 mod tls;
 
 pub use backoff::Backoff;
-pub use connector::{Dial, Dialled, Duplex};
+pub use connector::{ConnectFuture, Connector, Transport};
 pub use endpoint::{Endpoint, EndpointError};
-pub use error_advice::BusError;
-pub use publisher::{Account, Batch, Echo, Link, Notices, Outbox, Overflow, Snapshot, Span, Stream, Topic, publish};
+pub use error_advice::ClientError;
+pub use publisher::{
+    Batch, DeliveryReport, Link, Notices, OnConfirmed, Overflow, SendQueue, Snapshot, Span, Stream, Topic, publish,
+};
 pub use reconnect::LinkState;
 pub use shards::{SHARDS, SHARDS_MAX, shard_name, shard_of};
 pub use stream_reader::{Entry, Following, Group, Handled, Reader, Since, follow};

@@ -43,27 +43,27 @@ pub use meters::{FramesReport, LatencyReport};
 pub use report::{Report, SymbolReport};
 pub use settings::Start;
 pub use snapshot::SnapshotError;
-pub use ui_state::{RememberError, Remembered};
+pub use ui_state::{RememberError, UiState};
 
 /// Why there is no export.
-pub use crate::storage::StoreError as ExportError;
+pub use crate::storage::TickFileError as ExportError;
 
 use crate::cli;
-use crate::client::{BusError, Target};
+use crate::client::{ClientError, Target};
 use crate::model::display_safe;
 use crate::plot::{Painter, PlotError};
-use crate::series::{Book, BookConfig, History};
-use crate::storage::db::{KeepError, KeepStatus};
+use crate::series::{History, SeriesMap, SeriesMapConfig};
+use crate::storage::db::{DbError, DbStatus};
 use crate::terminal::TerminalError;
 use crate::window::WindowError;
-use alerting::{Alerting, Desk};
-use backfill::Historian;
+use alerting::{AlertDispatcher, Alerting};
+use backfill::BackfillThread;
 use demo::DemoError;
-use interaction::Controls;
+use interaction::Interaction;
 use meters::SETTLE_EVERY;
-use persistence::Keeping;
+use persistence::Persistence;
 use query::Surface;
-use scene_builder::{Picture, View};
+use scene_builder::{SceneBuilder, View};
 use shared::Shared;
 use terminal_app::Console;
 use window_app::Screen;
@@ -105,10 +105,10 @@ pub enum ConsumerError {
     Terminal(#[from] TerminalError),
     /// No subscription.
     #[error(transparent)]
-    Subscribe(#[from] BusError),
+    Subscribe(#[from] ClientError),
     /// No store.
     #[error(transparent)]
-    Keep(#[from] KeepError),
+    Keep(#[from] DbError),
     /// No picture.
     #[error("the chart cannot be drawn")]
     Plot(#[from] PlotError),
@@ -145,7 +145,7 @@ pub fn run(
     let started = Instant::now();
     let shared = share(config)?;
     // A display that is missing must be said before anything is connected.
-    let front = Front::open(config, &shared)?;
+    let front = Frontend::open(config, &shared)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
@@ -154,35 +154,35 @@ pub fn run(
 
     let demo = if config.demo { Some(runtime.block_on(demo::start(config, stopped.clone()))?) } else { None };
     let target = demo.as_ref().map_or_else(|| config.target.clone(), demo::Demo::target);
-    let desk = Desk::open(&runtime, &shared, config.on_alert.as_deref());
+    let desk = AlertDispatcher::open(&runtime, &shared, config.on_alert.as_deref());
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
     let mut controls = new_controls(config);
     let before = controls.remembered();
-    let mut picture = Picture::new(config, &target);
-    let is_seen = !matches!(front, Front::Nowhere);
+    let mut picture = SceneBuilder::new(config, &target);
+    let is_seen = !matches!(front, Frontend::Nowhere);
     // Without a view only what is written at the end can want something of the past.
     let has_past = is_seen || config.snapshot.is_some() || config.export.is_some();
     let store = config.store.as_ref().filter(|_| has_past);
-    let historian = store.map(|store| Historian::start(store.url.clone(), &shared));
+    let historian = store.map(|store| BackfillThread::start(store.url.clone(), &shared));
     let surface = match front {
-        Front::Window(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
-        Front::Terminal(console) => {
+        Frontend::Window(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
+        Frontend::Terminal(console) => {
             let ran = console.run(&mut controls, &mut picture, config.interval, &stopped, started);
             ran.map(|()| Surface::of(config))
         }
-        Front::Nowhere => {
+        Frontend::Nowhere => {
             runtime.block_on(wait_headless(stopped, &shared, &mut picture));
             Ok(Surface::of(config))
         }
     };
     // Collected while the connection still stands, so that the picture says how it was.
-    let now = surface.as_ref().ok().map(|surface| Remembered { size: surface.size_flag(), ..controls.remembered() });
+    let now = surface.as_ref().ok().map(|surface| UiState { size: surface.size_flag(), ..controls.remembered() });
     let patience = if is_seen { Duration::ZERO } else { READ_BACK_MAX };
     let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture, patience));
     // The receivers may be gone already: then everything has ended.
     let _ = stop.send(true);
-    historian.iter().for_each(Historian::end);
+    historian.iter().for_each(BackfillThread::end);
     let ended = runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await });
     drop(historian);
     if let Some(keeping) = shared.keeping() {
@@ -204,7 +204,7 @@ pub fn run(
     }
     surface?;
     if let Some(now) = now.filter(|_| is_seen) {
-        let before = Remembered { size: Surface::of(config).size_flag(), ..before };
+        let before = UiState { size: Surface::of(config).size_flag(), ..before };
         settings::remember(config, &before, now);
     }
     let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
@@ -217,7 +217,7 @@ pub fn run(
 
 /// The book, the rules, the store.
 fn share(config: &Config) -> Result<Arc<Shared>, ConsumerError> {
-    let book = Book::new(BookConfig {
+    let book = SeriesMap::new(SeriesMapConfig {
         symbols: config.symbols.clone(),
         symbols_max: config.symbols_max,
         history: history(config.history),
@@ -227,19 +227,19 @@ fn share(config: &Config) -> Result<Arc<Shared>, ConsumerError> {
     let shared = Shared::new(book).watching(Alerting::new(config.alerts.clone(), config.on_alert.is_some()));
     let shared = Arc::new(shared);
     if let Some(store) = &config.store {
-        shared.keep_in(Keeping::open(store)?);
+        shared.keep_in(Persistence::open(store)?);
     }
     Ok(shared)
 }
 
 /// Where the chart is shown.
-enum Front {
+enum Frontend {
     Window(Box<Screen>),
     Terminal(Box<Console>),
     Nowhere,
 }
 
-impl Front {
+impl Frontend {
     /// The one that was asked for, or else the first one that there is.
     fn open(config: &Config, shared: &Arc<Shared>) -> Result<Self, ConsumerError> {
         let window = || Screen::open(config, shared).map(|screen| Self::Window(Box::new(screen)));
@@ -283,11 +283,11 @@ fn history(kept: Kept) -> History {
     }
 }
 
-fn new_controls(config: &Config) -> Controls {
+fn new_controls(config: &Config) -> Interaction {
     let (default, grows) = if config.demo { (demo::SPAN, true) } else { (SPAN_DEFAULT, true) };
     let span = config.window.unwrap_or(default);
     let span_ns = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-    Controls::new(span_ns, grows && config.window.is_none(), config)
+    Interaction::new(span_ns, grows && config.window.is_none(), config)
 }
 
 async fn stop_when(stop: Arc<watch::Sender<bool>>, shutdown: impl Future<Output = ()>, run_for: Option<Duration>) {
@@ -312,7 +312,7 @@ fn spawn_network(
     shared: &Arc<Shared>,
     stop: &Arc<watch::Sender<bool>>,
     rng: ChaCha8Rng,
-) -> tokio::task::JoinHandle<Result<(), BusError>> {
+) -> tokio::task::JoinHandle<Result<(), ClientError>> {
     let (config, target, shared, stop) = (config.clone(), target.clone(), Arc::clone(shared), Arc::clone(stop));
     runtime.spawn(async move {
         let outcome = sources::read(config, target, shared, stop.subscribe(), rng).await;
@@ -323,8 +323,8 @@ fn spawn_network(
 }
 
 /// Says what the end left unkept.
-fn tell_kept(status: &KeepStatus, left: u64) {
-    let KeepStatus { written, duplicates, dropped, .. } = status;
+fn tell_kept(status: &DbStatus, left: u64) {
+    let DbStatus { written, duplicates, dropped, .. } = status;
     if left > 0 {
         info!("{left} ticks are not in the store yet; the next run goes on there in the stream");
     }
@@ -336,7 +336,7 @@ fn tell_kept(status: &KeepStatus, left: u64) {
 }
 
 /// Waits for the end; says now and then how it goes, and every change to those who asked for detail.
-async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, picture: &mut Picture) {
+async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, picture: &mut SceneBuilder) {
     const STATUS_EVERY: Duration = Duration::from_secs(10);
     const STATUS_EVERY_VERBOSE: Duration = Duration::from_secs(1);
     let is_verbose = tracing::enabled!(tracing::Level::DEBUG);
@@ -379,8 +379,8 @@ fn write_snapshot(config: &Config, view: &View) -> Result<(), SnapshotError> {
 fn last_view(
     surface: Surface,
     shared: &Shared,
-    controls: &mut Controls,
-    picture: &mut Picture,
+    controls: &mut Interaction,
+    picture: &mut SceneBuilder,
     patience: Duration,
 ) -> View {
     const LOOK_EVERY: Duration = Duration::from_millis(20);

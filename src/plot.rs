@@ -48,7 +48,7 @@ use crate::chart::{Frame, Hits, SIDE_PX_MAX, Scene, Size};
 use background::Ticks;
 use font::Fonts;
 use framebuffer::{Scratch, Undo};
-use layers::{Easel, Stale};
+use layers::{LayerRenderer, Stale};
 
 /// Why a frame could not be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +139,7 @@ impl Painter {
         } else if stale.floats {
             undo.restore(pixels);
         }
-        let mut easel = Easel { pixels, frame, fonts, scratch };
+        let mut easel = LayerRenderer { pixels, frame, fonts, scratch };
         easel.draw(&scene, &ticks, &stale, hits, Some(undo))?;
         self.kept = Some(Kept { scene, frame, ticks });
         Ok(true)
@@ -166,7 +166,7 @@ impl Painter {
         let Self { fonts, scratch, .. } = self;
         let ticks = Ticks::all(layers::charts(scene, &frame), &frame, fonts);
         let (stale, mut hits) = (Stale::everything(ticks.len()), Hits::default());
-        let mut easel = Easel { pixels, frame, fonts, scratch };
+        let mut easel = LayerRenderer { pixels, frame, fonts, scratch };
         easel.draw(scene, &ticks, &stale, &mut hits, None)?;
         Ok(hits)
     }

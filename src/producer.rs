@@ -23,7 +23,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
 use crate::cli::Console;
-use crate::client::{BusError, SHARDS, Stream, Target};
+use crate::client::{ClientError, SHARDS, Stream, Target};
 use crate::model::TimestampFormat;
 use crate::producer::input::InputReport;
 use crate::producer::progress::Watcher;
@@ -165,7 +165,7 @@ impl Display {
 pub enum Error {
     /// The server will never take the ticks.
     #[error(transparent)]
-    Publish(#[from] BusError),
+    Publish(#[from] ClientError),
     /// The operating system gave no thread to read the input with, or to write the spool with.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

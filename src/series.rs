@@ -1,5 +1,5 @@
 //! What has been received, in memory: per symbol the ticks sorted by time, with a pyramid of their extremes; and the
-//! [`Book`] of all symbols with its counters, losses and gaps.
+//! [`SeriesMap`] of all symbols with its counters, losses and gaps.
 //!
 //! Pure: no clock, no I/O, nothing asynchronous. Every bound is named, and whatever a bound drops is counted.
 
@@ -26,11 +26,11 @@ mod volume;
 pub use bars::{BarCache, Candle};
 pub use cache::ColumnCache;
 pub use downsample::Summary;
-pub use loaded_history::{Mark, Page, Past};
-pub use merged::Tape;
-pub use missing::{GAPS_MAX, Gap, GapCause};
+pub use loaded_history::{LoadedHistory, Mark, Page};
+pub use merged::MergedSeries;
+pub use missing::{Gap, MISSING_RANGES_MAX, MissingCause};
 pub use sequence_tracker::{HOLES_MAX, JUMP_MAX, SOURCES_MAX};
-pub use series_map::{Appended, Book, BookConfig, Counters, SYMBOLS_MAX_DEFAULT, SymbolId};
+pub use series_map::{Appended, Counters, SYMBOLS_MAX_DEFAULT, SeriesMap, SeriesMapConfig, SymbolId};
 
 use std::collections::VecDeque;
 
@@ -39,7 +39,7 @@ use cache::{LATE_TIMES, Seen};
 use chunk::{CHUNK_TICKS, Chunk};
 use columns::Columns;
 use completeness::Restoring;
-use expiry_cursor::Front;
+use expiry_cursor::ExpiryCursor;
 use out_of_order::Lateness;
 use pyramid::{Chunks, Place, Pyramid};
 
@@ -119,7 +119,7 @@ pub struct Series {
     /// Chunks before the last one that are open again because a late tick was put into them.
     reopened: usize,
     /// Only where ticks expire by age.
-    front: Option<Box<Front>>,
+    front: Option<Box<ExpiryCursor>>,
     received: u64,
     evicted: u64,
     reordered: u64,

@@ -1,7 +1,7 @@
 //! A bounded queue on disk: what was made and not yet confirmed outlives a crash of the producer.
 //!
 //! A folder holds a spool: `lock`, by which one process at a time uses it; `spool`, which says whose numbers are in it;
-//! and a folder for each lane, with its messages in segments ([`lane`]) and how far they are done with ([`position`]).
+//! and a folder for each lane, with its messages in segments (`segment_log`) and how far they are done with (`checkpoint`).
 //! What this module did not write it refuses to touch.
 
 mod checkpoint;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::client::Outbox;
+use crate::client::SendQueue;
 use crate::model::display_safe;
 use crate::spool::segment_log::Lane;
 
@@ -151,7 +151,7 @@ impl Spool {
 
     /// Starts to write. For each lane its queue, with `memory` messages in memory at most, the thread that writes what
     /// comes through it, and the number of the next message.
-    pub fn start(self, memory: usize) -> io::Result<Vec<(Arc<Outbox>, Writer, u64)>> {
+    pub fn start(self, memory: usize) -> io::Result<Vec<(Arc<SendQueue>, Writer, u64)>> {
         let share = self.share;
         let start = |lane: Lane| {
             let next = lane.next();

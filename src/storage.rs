@@ -1,4 +1,4 @@
-//! Ticks that outlive the program: in databases ([`keep`]), and in files for programs that read tables. The only module
+//! Ticks that outlive the program: in databases ([`db`]), and in files for programs that read tables. The only module
 //! that knows the formats.
 //!
 //! A file of ticks has one row a tick, in these columns:
@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::model::{StreamId, display_safe};
-pub use atomic_file::WholeFile;
+pub use atomic_file::AtomicFile;
 pub use table::{PARQUET_MAGIC, TableError, TickTable, silence_caught_panics};
 
 /// Whether this build reads and writes Parquet.
@@ -97,7 +97,7 @@ pub enum TickColumns {
 
 /// Why a file was not written.
 #[derive(Debug, Error)]
-pub enum StoreError {
+pub enum TickFileError {
     /// The file.
     #[error("cannot write {}: {source}; choose a folder that exists, is writable and has room", shown(.path))]
     Write {
@@ -138,41 +138,41 @@ pub struct TickFile {
 
 impl TickFile {
     /// Begins a file.
-    pub fn create(path: &Path, format: TickFormat, columns: TickColumns) -> Result<Self, StoreError> {
-        let written = |source| StoreError::Write { path: path.to_owned(), source };
+    pub fn create(path: &Path, format: TickFormat, columns: TickColumns) -> Result<Self, TickFileError> {
+        let written = |source| TickFileError::Write { path: path.to_owned(), source };
         let encoder = match format {
-            TickFormat::Csv => csv::Csv::begin(WholeFile::create(path).map_err(written)?, columns).map(Encoder::Csv),
+            TickFormat::Csv => csv::Csv::begin(AtomicFile::create(path).map_err(written)?, columns).map(Encoder::Csv),
             #[cfg(feature = "parquet")]
             TickFormat::Parquet => {
-                let begun = parquet::Parquet::begin(WholeFile::create(path).map_err(written)?, columns);
+                let begun = parquet::Parquet::begin(AtomicFile::create(path).map_err(written)?, columns);
                 begun.map(|encoder| Encoder::Parquet(Box::new(encoder)))
             }
             #[cfg(not(feature = "parquet"))]
-            TickFormat::Parquet => return Err(StoreError::NoParquet { path: path.to_owned() }),
+            TickFormat::Parquet => return Err(TickFileError::NoParquet { path: path.to_owned() }),
         };
         Ok(Self { path: path.to_owned(), encoder: encoder.map_err(written)?, rows: 0 })
     }
 
     /// Adds a row.
-    pub fn write(&mut self, row: &Row<'_>) -> Result<(), StoreError> {
+    pub fn write(&mut self, row: &Row<'_>) -> Result<(), TickFileError> {
         let written = match &mut self.encoder {
             Encoder::Csv(csv) => csv.write(row),
             #[cfg(feature = "parquet")]
             Encoder::Parquet(parquet) => parquet.write(row),
         };
-        written.map_err(|source| StoreError::Write { path: self.path.clone(), source })?;
+        written.map_err(|source| TickFileError::Write { path: self.path.clone(), source })?;
         self.rows += 1;
         Ok(())
     }
 
     /// Completes the file and puts it in its place; how many rows it has.
-    pub fn finish(self) -> Result<u64, StoreError> {
+    pub fn finish(self) -> Result<u64, TickFileError> {
         let finished = match self.encoder {
             Encoder::Csv(csv) => csv.finish(),
             #[cfg(feature = "parquet")]
             Encoder::Parquet(parquet) => parquet.finish(),
         };
-        finished.and_then(WholeFile::finish).map_err(|source| StoreError::Write { path: self.path, source })?;
+        finished.and_then(AtomicFile::finish).map_err(|source| TickFileError::Write { path: self.path, source })?;
         Ok(self.rows)
     }
 }

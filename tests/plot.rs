@@ -5,8 +5,8 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use tickscope::chart::{
-    Absence, AxisKind, Badge, Chart, Crosshair, Footer, Frame, GapBand, Header, Hits, LegendEntry, Line, Notice, Point,
-    Readout, Scene, Size, Tag, Theme, Tone,
+    Absence, AxisKind, Badge, Chart, Crosshair, Footer, Frame, Header, Hits, LegendEntry, Line, MissingBand, Notice,
+    Point, Readout, Scene, Size, Tag, Theme, Tone,
 };
 use tickscope::chart::{Rect, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
@@ -182,7 +182,7 @@ fn a_gap_between_runs_is_never_bridged() {
 fn a_gap_has_a_band_and_a_label() {
     let rect = plot();
     let mut gapped = scene();
-    let gap = |from: i64, to: i64| GapBand {
+    let gap = |from: i64, to: i64| MissingBand {
         start_ns: START + from * SECOND,
         end_ns: START + to * SECOND,
         absence: Absence::Missing,
@@ -206,7 +206,7 @@ fn a_gap_has_a_band_and_a_label() {
 
     // What is only not read has no warning's colour: neither its band, nor its label.
     let mut unread = gapped.clone();
-    unread.chart.gaps = vec![GapBand { absence: Absence::Unread, ..gap(200, 240) }];
+    unread.chart.gaps = vec![MissingBand { absence: Absence::Unread, ..gap(200, 240) }];
     let calm = Picture::of(&unread, SIZE);
     let warmth = |picture: &Picture, x: i32, y: i32| {
         let (r, _, b) = picture.pixel(x, y);
@@ -392,7 +392,7 @@ fn busy(size: Size) -> Scene {
     }
     let (x, y) = (i32::midpoint(rect.left, rect.right), i32::midpoint(rect.top, rect.bottom));
     busy.chart.crosshair = Some(Crosshair { x, y, time_ns: START, value: 1.0, rows, snapped: false });
-    busy.chart.gaps = vec![GapBand {
+    busy.chart.gaps = vec![MissingBand {
         start_ns: i64::MIN,
         end_ns: START + 60 * SECOND,
         absence: Absence::Missing,

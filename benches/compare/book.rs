@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::{NS_PER_S, Symbol, Tick, Timestamp};
-use tickscope::series::{Book, BookConfig, History};
+use tickscope::series::{History, SeriesMap, SeriesMapConfig};
 use tickscope::sources::{Format, Generator, Model, Recording, Selection};
 
 /// Ticks handed over at once, as many as the consumer takes at most.
@@ -122,13 +122,13 @@ fn day() -> anyhow::Result<Vec<Tick>> {
 }
 
 /// An empty book that has room for `ticks` ticks of every symbol.
-pub(crate) fn empty(ticks: usize) -> Book {
+pub(crate) fn empty(ticks: usize) -> SeriesMap {
     let history = History { ticks_max: ticks.max(1), age_ns_max: None };
-    Book::new(BookConfig { symbols: Vec::new(), symbols_max: SYMBOLS.len(), history })
+    SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: SYMBOLS.len(), history })
 }
 
 /// Appends `count` ticks in batches.
-pub(crate) fn fill(book: &mut Book, ticks: &mut Ticks, count: usize) {
+pub(crate) fn fill(book: &mut SeriesMap, ticks: &mut Ticks, count: usize) {
     let mut batch = Vec::with_capacity(BATCH_TICKS);
     let mut left = count;
     while left > 0 {

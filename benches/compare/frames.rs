@@ -7,7 +7,7 @@ use tickscope::chart::{
 use tickscope::chart::{Transform, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::plot::{Painter, PlotError};
-use tickscope::series::{Book, Sample, Series};
+use tickscope::series::{Sample, Series, SeriesMap};
 
 use super::lines::Lines;
 
@@ -29,13 +29,13 @@ impl Frames {
     }
 
     /// Makes and paints one frame; how many points it was drawn of.
-    pub(crate) fn draw(&mut self, book: &Book, span: TimeSpan) -> Result<usize, PlotError> {
+    pub(crate) fn draw(&mut self, book: &SeriesMap, span: TimeSpan) -> Result<usize, PlotError> {
         let scene = self.scene(book, span);
         self.painter.paint(&scene, &mut self.pixels, &Frame::new(SIZE))?;
         Ok(self.lines.points())
     }
 
-    fn scene(&mut self, book: &Book, span: TimeSpan) -> Scene {
+    fn scene(&mut self, book: &SeriesMap, span: TimeSpan) -> Scene {
         let frame = Frame::new(SIZE);
         let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
         let span = self.lines.extract(book, span, Transform { viewport, rect: frame.plot }.columns());

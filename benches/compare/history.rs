@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use tickscope::chart::Navigator;
 use tickscope::model::TimeSpan;
-use tickscope::series::Book;
+use tickscope::series::SeriesMap;
 
 use super::book::{Source, Ticks, empty, fill};
 use super::frames::Frames;
@@ -91,7 +91,7 @@ impl History {
 
 /// A full book under measurement.
 struct Subject {
-    book: Book,
+    book: SeriesMap,
     ticks: Ticks,
     /// All of the book, with the usual room at the right.
     span: TimeSpan,
@@ -125,7 +125,7 @@ impl Subject {
     }
 
     /// Microseconds of each of the repeats.
-    fn measure(&mut self, view: &View, mut work: impl FnMut(&Book, TimeSpan)) -> Vec<f64> {
+    fn measure(&mut self, view: &View, mut work: impl FnMut(&SeriesMap, TimeSpan)) -> Vec<f64> {
         let mut chance = ChaCha8Rng::seed_from_u64(3);
         let mut navigator = Navigator::new(self.span.len_ns());
         let mut times = Vec::with_capacity(self.repeats);

@@ -1,7 +1,7 @@
 //! Extraction: what of a book is handed to the drawing.
 
 use tickscope::model::TimeSpan;
-use tickscope::series::{Book, ColumnCache, Sample};
+use tickscope::series::{ColumnCache, Sample, SeriesMap};
 
 /// The lines of all symbols, and whatever is worth keeping between two frames.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(crate) struct Lines {
 impl Lines {
     /// Takes every symbol's line over `span`, `columns` pixels wide, as the consumer does for a frame: over the aligned
     /// span, which it returns.
-    pub(crate) fn extract(&mut self, book: &Book, span: TimeSpan, columns: u32) -> TimeSpan {
+    pub(crate) fn extract(&mut self, book: &SeriesMap, span: TimeSpan, columns: u32) -> TimeSpan {
         let (span, cuts) = (span.aligned(columns), book.cuts());
         self.runs.resize_with(book.symbols_len(), Vec::new);
         self.caches.resize_with(book.symbols_len(), ColumnCache::default);

@@ -10,7 +10,7 @@ use tickscope::chart::{
 use tickscope::chart::{ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
-use tickscope::series::{Book, BookConfig, ColumnCache, History, Sample};
+use tickscope::series::{ColumnCache, History, Sample, SeriesMap, SeriesMapConfig};
 
 pub const SIZE: Size = Size { width: 1280, height: 720 };
 /// Ticks in view.
@@ -30,10 +30,10 @@ pub enum Shape {
 }
 
 /// `symbols` symbols that share `ticks` ticks over [`SPAN_NS`], each within a strip of its own.
-pub fn book(symbols: usize, ticks: usize, shape: Shape) -> Book {
+pub fn book(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
     let names: Vec<Symbol> = (0..symbols).map(|i| Symbol::new(&format!("S{i:03}")).expect("a short name")).collect();
     let history = History { ticks_max: ticks, age_ns_max: None };
-    let mut book = Book::new(BookConfig { symbols: names.clone(), symbols_max: symbols, history });
+    let mut book = SeriesMap::new(SeriesMapConfig { symbols: names.clone(), symbols_max: symbols, history });
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut levels = vec![0.0_f64; symbols];
     let steps = (SPAN_NS / ticks as i64).max(1);
@@ -60,7 +60,7 @@ fn columns() -> u32 {
 }
 
 /// What the window would show of `book` over `span`, of which `caches` hold what was shown before.
-pub fn scene(book: &Book, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
+pub fn scene(book: &SeriesMap, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
     let columns = columns();
     caches.resize_with(book.symbols_len(), ColumnCache::default);
     let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);

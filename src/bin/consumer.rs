@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Surroundings};
+use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Environment};
 use tickscope::consumer::{self, ConsumerError, Start, TerminalConfig};
 use tickscope::terminal::Colors;
 
 fn main() -> ExitCode {
-    let surroundings = Surroundings::of_process();
+    let surroundings = Environment::of_process();
     let start = match Start::read(&surroundings) {
         Ok(start) => start,
         Err(code) => return code,
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn terminal(surroundings: &Surroundings, console: &Console) -> Option<TerminalConfig> {
+fn terminal(surroundings: &Environment, console: &Console) -> Option<TerminalConfig> {
     let colors = match surroundings.no_color() {
         true => Colors::Plain,
         false if surroundings.true_color() => Colors::True,

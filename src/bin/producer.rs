@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Settings, Surroundings};
+use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Environment, Settings};
 use tickscope::producer::{self, Args, Config};
 
 fn main() -> ExitCode {
     tickscope::storage::silence_caught_panics();
-    let surroundings = Surroundings::of_process();
+    let surroundings = Environment::of_process();
     let read = Settings::read::<Args>(&surroundings);
     let (args, settings): (Args, Settings) = match read.and_then(|settings| Ok((settings.finish()?, settings))) {
         Ok(read) => read,

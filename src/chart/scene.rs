@@ -120,7 +120,7 @@ pub enum Absence {
 
 /// A span without data, drawn as a band with its label on top.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GapBand {
+pub struct MissingBand {
     /// First instant without data, ns.
     pub start_ns: i64,
     /// Where data comes again, ns; the live edge while it does not.
@@ -308,7 +308,7 @@ pub struct Chart {
     /// At the top left.
     pub title: Option<Title>,
     /// Missing spans.
-    pub gaps: Vec<GapBand>,
+    pub gaps: Vec<MissingBand>,
     /// Last prices.
     pub tags: Vec<Tag>,
     /// Alerts.

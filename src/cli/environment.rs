@@ -11,7 +11,7 @@ use super::Logging;
 
 /// Everything that the binaries look up; the rest of the program is handed it.
 #[derive(Debug, Clone, Default)]
-pub struct Surroundings {
+pub struct Environment {
     /// The command line; the first word is the program's name.
     pub args: Vec<OsString>,
     /// The environment.
@@ -28,7 +28,7 @@ pub struct Surroundings {
     pub stderr_is_terminal: bool,
 }
 
-impl Surroundings {
+impl Environment {
     /// Those of this process. For the binaries only: a library must not depend on its host's surroundings.
     pub fn of_process() -> Self {
         let [config_dir, state_dir, data_dir] = folders();

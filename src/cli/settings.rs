@@ -18,7 +18,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use thiserror::Error;
 
-use super::{EXIT_USAGE, Surroundings, redacted};
+use super::{EXIT_USAGE, Environment, redacted};
 use crate::model::display_safe;
 
 /// Flags that say something about one call of the program and are no settings: they have no place in a file.
@@ -33,7 +33,7 @@ pub enum Origin {
     /// Nobody.
     Default,
     /// An earlier run.
-    Remembered,
+    UiState,
     /// `tickscope.toml`.
     File,
     /// A variable.
@@ -111,7 +111,7 @@ pub fn variable(flag: &str) -> String {
 impl Settings {
     /// Reads the command line, the environment and the file. When they cannot be used, or only help was wanted,
     /// everything has been said already and the exit code is returned.
-    pub fn read<A: CommandFactory>(surroundings: &Surroundings) -> Result<Self, ExitCode> {
+    pub fn read<A: CommandFactory>(surroundings: &Environment) -> Result<Self, ExitCode> {
         let mut words = surroundings.args.iter().cloned();
         let program = words.next().unwrap_or_default();
         let given: Vec<OsString> = words.collect();
@@ -125,7 +125,7 @@ impl Settings {
         Ok(settings)
     }
 
-    fn complete(&mut self, surroundings: &Surroundings) -> Result<(), SettingsError> {
+    fn complete(&mut self, surroundings: &Environment) -> Result<(), SettingsError> {
         self.adopt(self.of_environment(surroundings)?)?;
         let named = self.matches.try_get_one::<PathBuf>("config").ok().flatten().cloned();
         let found = file::read(named.as_deref(), surroundings.config_dir.as_deref(), &self.command)?;
@@ -142,7 +142,7 @@ impl Settings {
             }
             let setting = Setting {
                 flag: (*flag).to_owned(),
-                origin: Origin::Remembered,
+                origin: Origin::UiState,
                 place: format!("{place}: {flag}"),
                 words: vec![word(flag, OsStr::new(value))],
             };
@@ -219,7 +219,7 @@ impl Settings {
         self.is_given(flag) || self.settled.iter().any(|setting| setting.flag == flag)
     }
 
-    fn of_environment(&self, surroundings: &Surroundings) -> Result<Vec<Setting>, SettingsError> {
+    fn of_environment(&self, surroundings: &Environment) -> Result<Vec<Setting>, SettingsError> {
         let mut found = Vec::new();
         for arg in self.command.get_arguments() {
             let Some(flag) = arg.get_long().filter(|flag| !self.is_set(flag)) else { continue };
@@ -290,7 +290,7 @@ impl Settings {
 fn lent(
     command: &Command,
     error: &clap::Error,
-    surroundings: &Surroundings,
+    surroundings: &Environment,
 ) -> Result<(ArgMatches, Vec<Setting>), ExitCode> {
     let mut wanted = missing(error);
     if wanted.is_empty() {
@@ -330,7 +330,7 @@ fn missing(error: &clap::Error) -> Vec<String> {
 }
 
 /// What the environment or else the file sets, by flag; of the command line only --config is looked at.
-fn offered(command: &Command, surroundings: &Surroundings) -> Result<BTreeMap<String, Setting>, SettingsError> {
+fn offered(command: &Command, surroundings: &Environment) -> Result<BTreeMap<String, Setting>, SettingsError> {
     let given = command.clone().ignore_errors(true).try_get_matches_from(surroundings.args.iter()).ok();
     let named = given.and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
     let named = named.or_else(|| surroundings.variable(&variable("config")).map(PathBuf::from));

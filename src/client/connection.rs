@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::client::connector::Duplex;
+use crate::client::connector::Transport;
 use crate::client::error::Cause;
 use crate::client::{Endpoint, socket};
 use crate::resp::push::{FRAME_BYTES_MAX, NotResp, skip_value};
@@ -23,7 +23,7 @@ const IDLE_BYTES_MAX: usize = 4 << 20;
 /// A connection on which each request is answered before the next one is sent. Dropping it closes it.
 pub(super) struct Dialogue {
     endpoint: Endpoint,
-    stream: Box<dyn Duplex>,
+    stream: Box<dyn Transport>,
     buffer: Vec<u8>,
     filled: usize,
     /// Bytes at the front that the last answers took.

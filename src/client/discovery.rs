@@ -13,7 +13,7 @@ use crate::client::error::Cause;
 use crate::client::error_advice::is_unknown;
 use crate::client::redirect::{Redirect, slot};
 use crate::client::target::Sentinel;
-use crate::client::{BusError, Endpoint, Target};
+use crate::client::{ClientError, Endpoint, Target};
 use crate::resp::value::Value;
 
 /// Name of the connections that only ask where to go, in `CLIENT LIST`.
@@ -27,7 +27,7 @@ const HOPS_MAX: u32 = 5;
 
 /// A wrong password is, and no node can mend it; that one address is no sentinel's says nothing about the others.
 fn is_the_same_everywhere(cause: &Cause) -> bool {
-    matches!(cause, Cause::Lasting(BusError::Refused { reply, .. }) if !is_unknown(reply, "SENTINEL"))
+    matches!(cause, Cause::Lasting(ClientError::Refused { reply, .. }) if !is_unknown(reply, "SENTINEL"))
 }
 
 /// Knows the way to the server of one key.

@@ -7,7 +7,7 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use thiserror::Error;
 use tokio_rustls::TlsConnector;
 
-use crate::client::connector::Dial;
+use crate::client::connector::Connector;
 use crate::client::tls;
 use crate::client::tls::{TlsError, TlsFiles};
 
@@ -44,7 +44,7 @@ pub struct Endpoint {
     /// For `rediss://`: all that encrypting takes, read once.
     tls: Option<TlsConnector>,
     /// What opens connections in place of the operating system.
-    dial: Option<Arc<dyn Dial>>,
+    dial: Option<Arc<dyn Connector>>,
 }
 
 impl Endpoint {
@@ -92,7 +92,7 @@ impl Endpoint {
 
     /// The same, reached through `dial`.
     #[must_use]
-    pub fn through(self, dial: Arc<dyn Dial>) -> Self {
+    pub fn through(self, dial: Arc<dyn Connector>) -> Self {
         Self { dial: Some(dial), ..self }
     }
 
@@ -111,7 +111,7 @@ impl Endpoint {
     }
 
     /// What opens connections in place of the operating system, if anything does.
-    pub(super) fn dial(&self) -> Option<&dyn Dial> {
+    pub(super) fn dial(&self) -> Option<&dyn Connector> {
         self.dial.as_deref()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::error_advice::{advice, shown};
 use crate::client::redirect::Redirect;
-use crate::client::{BusError, Endpoint, socket};
+use crate::client::{ClientError, Endpoint, socket};
 use crate::model::display_safe;
 
 /// What became of a session.
@@ -14,7 +14,7 @@ pub(super) enum Cause {
     /// Trying again may help; the words are safe to show.
     Passing(String),
     /// Trying again is no use, unless it worked before.
-    Lasting(BusError),
+    Lasting(ClientError),
     /// Another node of the cluster is to be asked.
     Moved(Redirect),
     /// The answer was too long: less is to be asked for at a time. The words are safe to show.
@@ -42,14 +42,14 @@ impl Cause {
         }
         let server = endpoint.to_string();
         match advice(reply) {
-            Some(advice) => Self::Lasting(BusError::Refused { server, reply: shown(reply), advice }),
+            Some(advice) => Self::Lasting(ClientError::Refused { server, reply: shown(reply), advice }),
             None => Self::Passing(format!("{server} answers: {}", shown(reply))),
         }
     }
 
     /// Something else answers.
     pub(super) fn not_redis(endpoint: &Endpoint) -> Self {
-        Self::Lasting(BusError::NotRedis { server: endpoint.to_string() })
+        Self::Lasting(ClientError::NotRedis { server: endpoint.to_string() })
     }
 
     /// An answer is longer than anything that is asked for may be.

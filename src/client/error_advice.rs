@@ -10,7 +10,7 @@ const SHOWN_CHARS_MAX: usize = 200;
 
 /// Why there will be no connection.
 #[derive(Debug, Error)]
-pub enum BusError {
+pub enum ClientError {
     /// The server refuses the log-in or the channels.
     #[error("Redis at {server} refuses: {reply}{} {advice}", full_stop(.reply))]
     Refused {
@@ -153,7 +153,7 @@ mod tests {
             ("ERR This is so.", "Redis at h:1 refuses: ERR This is so. Do this"),
             ("ERR This is so", "Redis at h:1 refuses: ERR This is so. Do this"),
         ] {
-            let error = BusError::Refused { server: "h:1".to_owned(), reply: shown(reply), advice: "Do this" };
+            let error = ClientError::Refused { server: "h:1".to_owned(), reply: shown(reply), advice: "Do this" };
             assert_eq!(error.to_string(), expected);
         }
     }

@@ -1,6 +1,6 @@
 //! Publishing over a connection that comes back by itself.
 //!
-//! Messages leave the [`Outbox`] in batches, as pipelines of `PUBLISH`, with an `XADD` before each where there is a
+//! Messages leave the [`SendQueue`] in batches, as pipelines of `PUBLISH`, with an `XADD` before each where there is a
 //! stream, many of them under way at a time. A message counts as sent when the server has confirmed all of it. One
 //! whose confirmation got lost with the connection is sent again first, so a message may arrive twice (readers tell by
 //! `source` and `seq`), but none is lost in silence.
@@ -12,9 +12,9 @@ mod send_queue;
 
 pub use batch::Batch;
 pub(crate) use delivery_report::Recovered;
-pub use delivery_report::{Account, Span};
-pub(crate) use send_queue::Depot;
-pub use send_queue::{Link, Outbox, Overflow, Snapshot};
+pub use delivery_report::{DeliveryReport, Span};
+pub(crate) use send_queue::DiskOverflow;
+pub use send_queue::{Link, Overflow, SendQueue, Snapshot};
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,7 @@ use crate::client::error::Cause;
 use crate::client::error_advice::shown;
 use crate::client::publisher::connection::{Connection, Moved, Reply};
 use crate::client::publisher::send_queue::BATCH_MESSAGES_MAX;
-use crate::client::{Backoff, BusError, Target, socket};
+use crate::client::{Backoff, ClientError, Target, socket};
 use crate::resp::push::NotResp;
 
 /// Messages under way at a time: enough that the server still has work when this process is not scheduled for some
@@ -54,7 +54,7 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 const NOTICE_EVERY: Duration = Duration::from_secs(5);
 
 /// Is told each message's line once the server has confirmed the message, and how many subscribers it reached.
-pub type Echo = Box<dyn FnMut(&str, u64) + Send>;
+pub type OnConfirmed = Box<dyn FnMut(&str, u64) + Send>;
 
 /// A stream that keeps each message, in the field `tick`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,11 +95,11 @@ pub type Notices = Arc<Mutex<Option<Instant>>>;
 pub async fn publish(
     target: &Target,
     topic: &Topic,
-    outbox: &Outbox,
-    echo: Option<Echo>,
+    outbox: &SendQueue,
+    echo: Option<OnConfirmed>,
     notices: Notices,
     mut rng: ChaCha8Rng,
-) -> Result<(), BusError> {
+) -> Result<(), ClientError> {
     let mut session = Session {
         locator: Locator::new(target, topic.key(), &mut rng),
         topic,
@@ -131,8 +131,8 @@ enum Ended {
 struct Session<'a> {
     locator: Locator,
     topic: &'a Topic,
-    outbox: &'a Outbox,
-    echo: Option<Echo>,
+    outbox: &'a SendQueue,
+    echo: Option<OnConfirmed>,
     notices: Notices,
     /// What is under way on the connection, in order.
     flights: VecDeque<Batch>,
@@ -147,7 +147,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn run(&mut self, mut backoff: Backoff) -> Result<(), BusError> {
+    async fn run(&mut self, mut backoff: Backoff) -> Result<(), ClientError> {
         let mut down_since: Option<Instant> = None;
         loop {
             let sent_before = self.outbox.snapshot().sent;
@@ -343,7 +343,7 @@ impl Session<'_> {
     fn not_published(&self, reply: &str) -> Cause {
         let server = self.locator.found();
         if self.topic.stream.is_some() && reply.starts_with("NOPERM") {
-            return Cause::Lasting(BusError::Refused {
+            return Cause::Lasting(ClientError::Refused {
                 server: server.to_string(),
                 reply: shown(reply),
                 advice: "The tick is in the stream, but may not be published. Ask for an ACL rule that allows the \

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use crate::client::discovery::Locator;
 use crate::client::error::Cause;
-use crate::client::{Backoff, BusError};
+use crate::client::{Backoff, ClientError};
 
 /// A session that lasted this long was healthy, even if nothing came.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ pub(super) async fn keep_up(
     mut locator: Locator,
     shutdown: &mut watch::Receiver<bool>,
     rng: ChaCha8Rng,
-) -> Result<(), BusError> {
+) -> Result<(), ClientError> {
     let mut backoff = Backoff::new(rng);
     let mut was_live = false;
     let mut told: Option<(String, Instant)> = None;

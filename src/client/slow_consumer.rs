@@ -19,7 +19,7 @@ const ADVICE: &str = "what was published until now is lost to it. Give it more o
 /// What is known from one subscription to the next.
 #[derive(Debug, Default)]
 pub(super) struct CutOffs {
-    census: Option<Census>,
+    census: Option<OutputBufferStats>,
     torn: bool,
 }
 
@@ -31,7 +31,7 @@ impl CutOffs {
 
     /// Takes the figures with which the next subscription begins. Whether the one before was cut off, which is told in
     /// the log as well.
-    pub(super) fn look(&mut self, server: &Endpoint, census: Option<Census>) -> bool {
+    pub(super) fn look(&mut self, server: &Endpoint, census: Option<OutputBufferStats>) -> bool {
         let verdict = verdict(self.census.as_ref(), census.as_ref(), std::mem::take(&mut self.torn));
         self.census = census;
         match verdict {
@@ -45,7 +45,7 @@ impl CutOffs {
 
 /// What `INFO` says about cut-offs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Census {
+pub(super) struct OutputBufferStats {
     /// Tells this run of the server from those before and after.
     run: String,
     /// Clients that were cut off since it was started, where it tells.
@@ -63,7 +63,7 @@ enum Verdict {
     Unknown,
 }
 
-impl Census {
+impl OutputBufferStats {
     /// Reads the text of `INFO`, or what surrounds it. `None` when the figures are not in it.
     pub(super) fn read(info: &[u8]) -> Option<Self> {
         // Our own broker has no run id; its process does as well.
@@ -75,7 +75,7 @@ impl Census {
 
 /// Compares what was read when two subscriptions began, one after the other; `torn` says that the first of them ended
 /// while the server had more to send.
-fn verdict(before: Option<&Census>, after: Option<&Census>, torn: bool) -> Verdict {
+fn verdict(before: Option<&OutputBufferStats>, after: Option<&OutputBufferStats>, torn: bool) -> Verdict {
     let (Some(before), Some(after)) = (before, after) else {
         return if torn { Verdict::Unknown } else { Verdict::Otherwise };
     };
@@ -104,20 +104,23 @@ mod tests {
         )
     }
 
-    fn census(run: &str, cut_off: &str) -> Option<Census> {
-        Census::read(info(run, cut_off).as_bytes())
+    fn census(run: &str, cut_off: &str) -> Option<OutputBufferStats> {
+        OutputBufferStats::read(info(run, cut_off).as_bytes())
     }
 
     #[test]
     fn the_figures_are_found_among_others() {
-        assert_eq!(census("abc", "12"), Some(Census { run: "abc".to_owned(), cut_off: Some(12) }));
+        assert_eq!(census("abc", "12"), Some(OutputBufferStats { run: "abc".to_owned(), cut_off: Some(12) }));
         let broker = b"process_id:7\r\nclient_output_buffer_limit_disconnections:0\r\n";
-        assert_eq!(Census::read(broker), Some(Census { run: "7".to_owned(), cut_off: Some(0) }));
+        assert_eq!(OutputBufferStats::read(broker), Some(OutputBufferStats { run: "7".to_owned(), cut_off: Some(0) }));
         for bad in ["", "x", "-1", "99999999999999999999999"] {
-            assert_eq!(census("abc", bad), Some(Census { run: "abc".to_owned(), cut_off: None }), "{bad}");
+            assert_eq!(census("abc", bad), Some(OutputBufferStats { run: "abc".to_owned(), cut_off: None }), "{bad}");
         }
-        assert_eq!(Census::read(b"-NOPERM this user has no permissions to run the 'info' command\r\n"), None);
-        assert_eq!(Census::read(b"run_id:\xff\r\n"), None);
+        assert_eq!(
+            OutputBufferStats::read(b"-NOPERM this user has no permissions to run the 'info' command\r\n"),
+            None
+        );
+        assert_eq!(OutputBufferStats::read(b"run_id:\xff\r\n"), None);
     }
 
     fn compare(before: (&str, &str), after: (&str, &str), torn: bool) -> Verdict {

@@ -7,8 +7,8 @@ use redis::{ConnectionAddr, ProtocolVersion};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use crate::client::connector::Duplex;
-use crate::client::{BusError, Endpoint, tls};
+use crate::client::connector::Transport;
+use crate::client::{ClientError, Endpoint, tls};
 
 /// How long a connection may take to open. A server on another continent answers in a third of that; one that was
 /// unreachable and is back should not be waited for on an attempt that was made before.
@@ -28,7 +28,7 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Opens a connection, without logging in.
-pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Duplex>> {
+pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Transport>> {
     match endpoint.connection_info().addr() {
         ConnectionAddr::Tcp(host, port) => {
             if let Some(dial) = endpoint.dial() {
@@ -73,13 +73,13 @@ async fn open(host: &str, port: u16) -> io::Result<TcpStream> {
 }
 
 /// What waiting cannot mend about `error`, if TLS is its reason.
-pub(super) fn tls_fault(endpoint: &Endpoint, error: &io::Error) -> Option<BusError> {
+pub(super) fn tls_fault(endpoint: &Endpoint, error: &io::Error) -> Option<ClientError> {
     let (what, advice) = tls::explanation(error)?;
-    Some(BusError::Tls { server: endpoint.to_string(), what, advice })
+    Some(ClientError::Tls { server: endpoint.to_string(), what, advice })
 }
 
 /// For a server that hung up before it said a word: whether it did because it expects TLS and was not greeted so.
-pub(super) async fn missing_tls(endpoint: &Endpoint) -> Option<BusError> {
+pub(super) async fn missing_tls(endpoint: &Endpoint) -> Option<ClientError> {
     let ConnectionAddr::Tcp(host, port) = endpoint.connection_info().addr() else { return None };
     // What is reached in another way than over a socket has no TLS.
     if endpoint.tls().is_some() || endpoint.dial().is_some() {
@@ -87,7 +87,7 @@ pub(super) async fn missing_tls(endpoint: &Endpoint) -> Option<BusError> {
     }
     let probe = within(PROBE_TIMEOUT, async { Ok(tls::speaks_tls(host, open(host, *port).await?).await) });
     let expected = probe.await.unwrap_or(false);
-    expected.then(|| BusError::Tls {
+    expected.then(|| ClientError::Tls {
         server: endpoint.to_string(),
         what: "it expects TLS".to_owned(),
         advice: "Write rediss:// in the URL",

@@ -30,7 +30,7 @@ use crate::client::discovery::Locator;
 use crate::client::error::Cause;
 use crate::client::reconnect::{LinkState, Reached, Session, keep_up};
 use crate::client::slow_consumer::field;
-use crate::client::{BusError, Target};
+use crate::client::{ClientError, Target};
 use crate::model::{StreamId, display_safe};
 use crate::resp::value::Value;
 use commands::Asks;
@@ -125,7 +125,7 @@ pub async fn follow(
     reader: &mut impl Reader,
     mut shutdown: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
-) -> Result<(), BusError> {
+) -> Result<(), ClientError> {
     let locator = Locator::new(target, following.stream.as_bytes(), &mut rng);
     if let Some(group) = &following.group {
         return consumer_group::share(target, following, group, reader, locator, shutdown, rng).await;

@@ -20,13 +20,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{debug, info};
 
-use crate::client::connector::Duplex;
+use crate::client::connector::Transport;
 use crate::client::discovery::Locator;
 use crate::client::error::Cause;
 use crate::client::reconnect::{LinkState, Reached, Session, keep_up};
-use crate::client::slow_consumer::{Census, CutOffs};
+use crate::client::slow_consumer::{CutOffs, OutputBufferStats};
 use crate::client::subscriber::delivery::Buffer;
-use crate::client::{BusError, Endpoint, Target, socket};
+use crate::client::{ClientError, Endpoint, Target, socket};
 use crate::resp::push::{Frame, NotResp, read_frame};
 
 /// A server that has said nothing for this long is asked whether it is there.
@@ -65,7 +65,7 @@ pub async fn subscribe(
     feed: &mut impl Feed,
     mut shutdown: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
-) -> Result<(), BusError> {
+) -> Result<(), ClientError> {
     let key = channels.first().map(Channel::name).unwrap_or_default();
     let locator = Locator::new(target, key.as_bytes(), &mut rng);
     let mut subscription = Subscription {
@@ -117,7 +117,7 @@ impl<F: Feed> Session for Subscription<'_, F> {
 
 impl<F: Feed> Subscription<'_, F> {
     /// Logs in and subscribes.
-    async fn enter(&mut self, endpoint: &Endpoint, stream: &mut dyn Duplex) -> Result<(), Cause> {
+    async fn enter(&mut self, endpoint: &Endpoint, stream: &mut dyn Transport) -> Result<(), Cause> {
         for (at, (command, required)) in socket::greeting(endpoint, CLIENT_NAME).into_iter().enumerate() {
             match self.ask(endpoint, stream, &command, 1, required).await {
                 Ok(()) => {}
@@ -143,7 +143,7 @@ impl<F: Feed> Subscription<'_, F> {
     }
 
     /// Asks what the server knows of cut-offs, and tells it if the subscription before this one was.
-    async fn look_back(&mut self, endpoint: &Endpoint, stream: &mut dyn Duplex) -> Result<(), Cause> {
+    async fn look_back(&mut self, endpoint: &Endpoint, stream: &mut dyn Transport) -> Result<(), Cause> {
         let question = redis::cmd("INFO").get_packed_command();
         let dialogue = async {
             stream.write_all(&question).await?;
@@ -152,7 +152,7 @@ impl<F: Feed> Subscription<'_, F> {
                 // Nothing else is said before the subscription.
                 let heard = &self.buffer.bytes[..self.buffer.filled];
                 if let Some((_, length)) = read_frame(heard).map_err(|NotResp| io::ErrorKind::InvalidData)? {
-                    let (census, role) = (Census::read(&heard[..length]), is_replica(&heard[..length]));
+                    let (census, role) = (OutputBufferStats::read(&heard[..length]), is_replica(&heard[..length]));
                     self.buffer.filled = 0;
                     return Ok((census, role));
                 }
@@ -179,7 +179,7 @@ impl<F: Feed> Subscription<'_, F> {
     async fn ask(
         &mut self,
         endpoint: &Endpoint,
-        stream: &mut dyn Duplex,
+        stream: &mut dyn Transport,
         command: &[u8],
         replies: usize,
         required: bool,
@@ -220,7 +220,7 @@ impl<F: Feed> Subscription<'_, F> {
         }
     }
 
-    async fn deliver(&mut self, server: &Endpoint, stream: &mut dyn Duplex) -> Cause {
+    async fn deliver(&mut self, server: &Endpoint, stream: &mut dyn Transport) -> Cause {
         let mut is_unsubscribed = false;
         let mut heard = Instant::now();
         let mut pulse = tokio::time::interval(PING_EVERY / 4);

@@ -66,20 +66,20 @@ struct Told {
 
 /// What has fired, for the picture.
 #[derive(Debug, Default)]
-pub(super) struct Fires {
+pub(super) struct AlertLog {
     list: VecDeque<Fired>,
     dropped: u64,
     told: Vec<Told>,
     waiting: Option<Waiting>,
 }
 
-impl Fires {
+impl AlertLog {
     /// The newest ones, in the order in which they fired.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Fired> {
         self.list.iter()
     }
 
-    /// Older ones, no longer in [`Fires::iter`].
+    /// Older ones, no longer in [`AlertLog::iter`].
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -123,7 +123,7 @@ pub(super) struct Alerting {
     /// As they are shown.
     texts: Vec<Arc<str>>,
     alerts: Mutex<Alerts>,
-    fires: Mutex<Fires>,
+    fires: Mutex<AlertLog>,
     /// Wakes the task.
     wake: Notify,
     /// The clock of silence counts from here.
@@ -141,7 +141,7 @@ impl Alerting {
         let texts: Vec<Arc<str>> = rules.iter().map(|rule| rule.to_string().into()).collect();
         let waiting = runs_command.then(Waiting::default);
         let told = texts.iter().map(|_| Told::default()).collect();
-        let fires = Fires { told, waiting, ..Fires::default() };
+        let fires = AlertLog { told, waiting, ..AlertLog::default() };
         let (alerts, fires) = (Mutex::new(Alerts::new(rules)), Mutex::new(fires));
         Self { texts, alerts, fires, wake: Notify::new(), origin: Instant::now() }
     }
@@ -151,7 +151,7 @@ impl Alerting {
         self.texts.is_empty()
     }
 
-    pub(super) fn fires(&self) -> MutexGuard<'_, Fires> {
+    pub(super) fn fires(&self) -> MutexGuard<'_, AlertLog> {
         lock(&self.fires)
     }
 
@@ -217,12 +217,12 @@ impl Alerting {
 }
 
 /// The task that looks for silence, writes the log and starts commands.
-pub(super) struct Desk {
+pub(super) struct AlertDispatcher {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-impl Desk {
+impl AlertDispatcher {
     /// `None` where there are no rules.
     pub(super) fn open(runtime: &Runtime, shared: &Arc<Shared>, command: Option<&str>) -> Option<Self> {
         if shared.alerting().is_idle() {

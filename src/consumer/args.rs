@@ -19,9 +19,9 @@ use crate::chart::{Scale, Size, Theme};
 use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
 use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
-use crate::consumer::ui_state::Remembered;
+use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, FieldMapError, Symbol};
-use crate::storage::db::KeepConfig;
+use crate::storage::db::DbConfig;
 use crate::terminal::Colors;
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
 use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
@@ -225,7 +225,7 @@ pub struct Config {
     /// In a cluster: shards of a channel or stream.
     pub shards: u16,
     /// Where ticks are kept.
-    pub store: Option<KeepConfig>,
+    pub store: Option<DbConfig>,
     /// Ticks further off than this are set apart.
     pub outliers: Option<OutlierLimit>,
     /// Visible span; `None` grows with the data.
@@ -271,7 +271,7 @@ pub struct Config {
     /// Command line for the shell that runs on an alert.
     pub on_alert: Option<String>,
     /// What an earlier run remembered beyond flags.
-    pub remembered: Remembered,
+    pub remembered: UiState,
     /// Where this run may leave what the user changed by hand.
     pub remember_at: Option<PathBuf>,
     /// The terminal that can be drawn on, if there is one.
@@ -474,7 +474,7 @@ impl Args {
             export,
             alerts,
             on_alert: self.on_alert.filter(|command| !command.trim().is_empty()),
-            remembered: Remembered::default(),
+            remembered: UiState::default(),
             remember_at: None,
             terminal: None,
         })

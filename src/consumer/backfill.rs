@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
-use crate::series::{Book, Mark, Past, Series};
+use crate::series::{LoadedHistory, Mark, Series, SeriesMap};
 use crate::storage::db::StoreUrl;
 use reading::{PAGE_TICKS, PAST_TICKS_MAX, Reading};
 
@@ -26,7 +26,7 @@ const END_POLL: Duration = Duration::from_millis(5);
 
 /// What the drawing side would like to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(super) struct BackfillRequest {
     pub(super) span: TimeSpan,
     /// The symbols, by their places in the book, sorted.
     pub(super) slots: Vec<usize>,
@@ -43,7 +43,7 @@ pub(super) enum Need {
     Nothing,
     /// What was read does, or the store is not asked at all.
     NoMore,
-    Read(Wish),
+    Read(BackfillRequest),
 }
 
 /// How the reading goes.
@@ -62,8 +62,8 @@ pub(super) enum State {
 
 /// What has been read so far.
 #[derive(Debug, Default)]
-pub(super) struct Recalled {
-    pub(super) past: Past,
+pub(super) struct HistorySnapshot {
+    pub(super) past: LoadedHistory,
     /// How far each symbol had come when the store was known to have all of it.
     marks: Vec<Mark>,
     /// Grows with everything that was read.
@@ -92,7 +92,7 @@ impl Full {
 
 #[derive(Debug, Default)]
 struct Slot {
-    wish: Option<Wish>,
+    wish: Option<BackfillRequest>,
     /// Grows with each wish.
     number: u64,
     is_over: bool,
@@ -103,7 +103,7 @@ struct Slot {
 pub(super) struct History {
     slot: Mutex<Slot>,
     woken: Condvar,
-    recalled: Mutex<Arc<Recalled>>,
+    recalled: Mutex<Arc<HistorySnapshot>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -113,7 +113,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl History {
     /// What has been read so far.
-    pub(super) fn recalled(&self) -> Arc<Recalled> {
+    pub(super) fn recalled(&self) -> Arc<HistorySnapshot> {
         Arc::clone(&lock(&self.recalled))
     }
 
@@ -133,14 +133,14 @@ impl History {
         }
     }
 
-    fn show(&self, recalled: Recalled) {
+    fn show(&self, recalled: HistorySnapshot) {
         let before = std::mem::replace(&mut *lock(&self.recalled), Arc::new(recalled));
         // Millions of ticks may go with it: whoever draws does not wait for that.
         drop(before);
     }
 
     /// The wish and its number; `None` at the end.
-    fn wished(&self) -> Option<(u64, Option<Wish>)> {
+    fn wished(&self) -> Option<(u64, Option<BackfillRequest>)> {
         let slot = lock(&self.slot);
         (!slot.is_over).then(|| (slot.number, slot.wish.clone()))
     }
@@ -169,12 +169,12 @@ impl History {
 }
 
 /// The thread that reads. It ends when this is dropped.
-pub(super) struct Historian {
+pub(super) struct BackfillThread {
     history: Arc<History>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Historian {
+impl BackfillThread {
     /// Begins to serve the wishes of whoever draws.
     pub(super) fn start(url: StoreUrl, shared: &Arc<Shared>) -> Self {
         let history = Arc::new(History::default());
@@ -193,14 +193,14 @@ impl Historian {
     }
 }
 
-impl Historian {
+impl BackfillThread {
     /// It is time to end: nothing more is read. Does not wait.
     pub(super) fn end(&self) {
         self.history.end();
     }
 }
 
-impl Drop for Historian {
+impl Drop for BackfillThread {
     fn drop(&mut self) {
         self.end();
         let Some(thread) = self.thread.take() else { return };
@@ -226,16 +226,16 @@ fn margin_ns(seam_ns: i64, series: &Series) -> i64 {
 }
 
 /// The latest of the symbols' seams, and up to where the past may reach and still be behind what all are doing now.
-fn seam(book: &Book, slots: &[usize]) -> Option<(i64, i64)> {
+fn seam(book: &SeriesMap, slots: &[usize]) -> Option<(i64, i64)> {
     let series = slots.iter().filter_map(|slot| book.get(*slot)).map(|(_, series)| series);
     let seams = series.filter_map(|series| Some((series.whole_from_ns()?, series)));
     let (seam_ns, latest) = seams.max_by_key(|(seam_ns, _)| *seam_ns)?;
     Some((seam_ns, margin_ns(seam_ns, latest)))
 }
 
-impl Recalled {
+impl HistorySnapshot {
     /// What a picture of `span` with these symbols (sorted) needs from the store.
-    pub(super) fn need(&self, book: &Book, slots: &[usize], span: TimeSpan, follows: bool) -> Need {
+    pub(super) fn need(&self, book: &SeriesMap, slots: &[usize], span: TimeSpan, follows: bool) -> Need {
         let Some((seam_ns, margin_ns)) = seam(book, slots) else { return Need::Nothing };
         // Who looks back is likely to go on; a view that follows the live edge stays where it is.
         let ahead_ns = if follows { 0 } else { span.len_ns() };
@@ -244,7 +244,7 @@ impl Recalled {
             return Need::Nothing;
         }
         let is_stale = self.is_stale(book);
-        let wish = Wish { span, slots: slots.to_vec(), seam_ns, stale: is_stale.then_some(self.number) };
+        let wish = BackfillRequest { span, slots: slots.to_vec(), seam_ns, stale: is_stale.then_some(self.number) };
         // What is read ahead is all that fits.
         let has_room = self.past.ticks() + PAGE_TICKS <= PAST_TICKS_MAX;
         let half_ns = if has_room { span.len_ns() / 2 } else { 0 };
@@ -265,7 +265,7 @@ impl Recalled {
     }
 
     /// Whether ticks came that belong into what was read.
-    fn is_stale(&self, book: &Book) -> bool {
+    fn is_stale(&self, book: &SeriesMap) -> bool {
         let Some(covered) = self.past.covered() else { return false };
         let known = self.past.slots().iter().zip(&self.marks);
         let series = known.filter_map(|(slot, mark)| Some((book.get(*slot)?.1, mark)));
@@ -279,7 +279,7 @@ impl Recalled {
     }
 
     /// The stretches of a span that are not known, where these symbols are shown.
-    pub(super) fn unknown(&self, book: &Book, slots: &[usize], span: TimeSpan) -> Vec<(i64, i64)> {
+    pub(super) fn unknown(&self, book: &SeriesMap, slots: &[usize], span: TimeSpan) -> Vec<(i64, i64)> {
         let (read, unread): (Vec<usize>, Vec<usize>) = slots.iter().partition(|slot| self.has(**slot));
         let seam_of = |slots: &[usize]| seam(book, slots).map(|(seam_ns, _)| seam_ns).filter(|ns| *ns > span.start);
         let (read_ns, unread_ns) = (seam_of(&read), seam_of(&unread));

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::chart::BarInterval;
 use crate::model::TimeSpan;
-use crate::series::{BarCache, Candle, Tape};
+use crate::series::{BarCache, Candle, MergedSeries};
 
 /// The bars of a span that is `columns` pixels wide, and the interval that they are of: `asked`, or what suits the view
 /// where that is `None`, and a longer one where the bars would stand closer than three pixels. Bars of time are aligned
@@ -12,7 +12,7 @@ use crate::series::{BarCache, Candle, Tape};
 ///
 /// `cache` belongs to the symbol: another symbol needs another one.
 pub(super) fn candles(
-    tape: Tape<'_>,
+    tape: MergedSeries<'_>,
     asked: Option<BarInterval>,
     span: TimeSpan,
     columns: u32,
@@ -58,7 +58,8 @@ mod tests {
     fn bars(asked: Option<&str>, columns: u32, until_ns: i64) -> (String, Vec<Candle>) {
         let (span, asked) = (TimeSpan { start: 0, end: 3_600 * SECOND }, asked.map(|text| text.parse().unwrap()));
         let mut cache = BarCache::default();
-        let (used, bars) = candles(Tape::live(&series()), asked, span, columns, &TimeZone::UTC, until_ns, &mut cache);
+        let (used, bars) =
+            candles(MergedSeries::live(&series()), asked, span, columns, &TimeZone::UTC, until_ns, &mut cache);
         (used.to_string(), bars)
     }
 

@@ -26,13 +26,13 @@ use tracing::{info, warn};
 
 use crate::chart::Scene;
 use crate::consumer::args::{Config, ExportFormat};
-use crate::consumer::backfill::Recalled;
+use crate::consumer::backfill::HistorySnapshot;
 use crate::consumer::interaction::Until;
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
 use crate::model::{Symbol, display_safe};
-use crate::series::{Book, Series, Tape, TickRef};
-use crate::storage::{Origin, Row, StoreError, TickColumns, TickFile, TickFormat};
+use crate::series::{MergedSeries, Series, SeriesMap, TickRef};
+use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError, TickFormat};
 pub(super) use background::Background;
 pub use stored::{StoredExportError, export_stored};
 
@@ -54,7 +54,7 @@ pub(super) fn in_view(scene: &Scene, until: Until) -> (Vec<usize>, TimeSpan) {
 }
 
 /// Writes what `scene` shows, if the user asked for it.
-pub(super) fn write_asked(config: &Config, shared: &Shared, scene: &Scene, until: Until) -> Result<(), StoreError> {
+pub(super) fn write_asked(config: &Config, shared: &Shared, scene: &Scene, until: Until) -> Result<(), TickFileError> {
     let Some((path, format)) = &config.export else { return Ok(()) };
     let (symbols, span) = in_view(scene, until);
     let saved = write(shared, &symbols, span, path, *format)?;
@@ -83,7 +83,7 @@ pub(super) fn write(
     span: TimeSpan,
     path: &Path,
     format: ExportFormat,
-) -> Result<Saved, StoreError> {
+) -> Result<Saved, TickFileError> {
     write_until(shared, symbols, span, path, format, &AtomicBool::new(false)).map(Option::unwrap_or_default)
 }
 
@@ -95,7 +95,7 @@ fn write_until(
     path: &Path,
     format: ExportFormat,
     stop: &AtomicBool,
-) -> Result<Option<Saved>, StoreError> {
+) -> Result<Option<Saved>, TickFileError> {
     let mut file = TickFile::create(path, format.into(), TickColumns::Bare)?;
     // Two lanes a symbol.
     let at_once = (WAITING_TICKS / symbols.len().max(1) / 2).clamp(AT_ONCE_MIN, AT_ONCE_MAX);
@@ -140,7 +140,7 @@ struct Lane {
     /// Its place in the book.
     place: usize,
     /// What was read of older ones, until all of that is taken.
-    past: Option<Arc<Recalled>>,
+    past: Option<Arc<HistorySnapshot>>,
     outlier: bool,
     symbol: Symbol,
     /// Taken from the book and not yet written, from `at` on.
@@ -156,8 +156,8 @@ struct Lane {
 
 impl Lane {
     fn open(
-        book: &Book,
-        recalled: Option<&Arc<Recalled>>,
+        book: &SeriesMap,
+        recalled: Option<&Arc<HistorySnapshot>>,
         (place, outlier): (usize, bool),
         span: TimeSpan,
     ) -> Option<Self> {
@@ -194,12 +194,12 @@ impl Lane {
         })
     }
 
-    fn refill(&mut self, book: &Book, at_once: usize) {
+    fn refill(&mut self, book: &SeriesMap, at_once: usize) {
         self.at = 0;
         self.ticks.clear();
         let Some(series) = series(book, self.place, self.outlier) else { return };
         if let Some(recalled) = self.past.take() {
-            let tape = Tape::new(series, Some(&recalled.past), self.place);
+            let tape = MergedSeries::new(series, Some(&recalled.past), self.place);
             self.ticks.extend(tape.ticks_before_seam(self.rest, self.taken).take(at_once));
             if self.note_taken() {
                 self.past = Some(recalled);
@@ -232,7 +232,7 @@ impl Lane {
     }
 }
 
-fn series(book: &Book, place: usize, outlier: bool) -> Option<&Series> {
+fn series(book: &SeriesMap, place: usize, outlier: bool) -> Option<&Series> {
     if outlier { book.outliers(place) } else { book.get(place).map(|(_, series)| series) }
 }
 

@@ -9,11 +9,11 @@ use tracing::warn;
 use crate::analysis::Outliers;
 use crate::client::{Delivery, Feed, Incoming, LinkState};
 use crate::consumer::alerting::{Unwatched, Watch, Watcher};
-use crate::consumer::persistence::Keeping;
+use crate::consumer::persistence::Persistence;
 use crate::consumer::shared::{Continuity, Shared};
 use crate::model::{Decoder, Reject, RejectCounts, StreamId, TickView, Timestamp};
-use crate::series::Book;
-use crate::storage::db::KeptTick;
+use crate::series::SeriesMap;
+use crate::storage::db::TickRow;
 
 /// Ticks taken in under one lock, at most: a tenth of a millisecond, so that a frame is not held up by a message that
 /// is an array of a hundred thousand.
@@ -36,9 +36,9 @@ pub(super) struct Ingest {
     log: RejectLog,
     sampler: Sampler,
     /// Where ticks are kept, if they are.
-    pub(super) keeping: Option<Arc<Keeping>>,
+    pub(super) keeping: Option<Arc<Persistence>>,
     /// Ticks on their way there.
-    pub(super) to_keep: Vec<KeptTick>,
+    pub(super) to_keep: Vec<TickRow>,
     /// Entries from before this moment, ms, are history: how old they are says nothing about how quick the feed is.
     live_from_ms: u64,
 }
@@ -49,7 +49,7 @@ impl Ingest {
         part: usize,
         decoder: Decoder,
         outliers: Option<Outliers>,
-        keeping: Option<Arc<Keeping>>,
+        keeping: Option<Arc<Persistence>>,
     ) -> Self {
         let log = RejectLog { last: None, unlogged: 0, due: None };
         let sampler = Sampler { stride: 1, left: 1, taken: Vec::with_capacity(BATCH_TICKS) };
@@ -100,12 +100,12 @@ struct Batch<'a, W> {
     sampler: &'a mut Sampler,
     /// The clock, read once for all that one read of the socket brought: to read it costs a tenth of a tick.
     arrival: Timestamp,
-    book: Option<MutexGuard<'a, Book>>,
+    book: Option<MutexGuard<'a, SeriesMap>>,
     ticks: usize,
     watch: W,
     outliers: Option<&'a mut Outliers>,
     /// Where ticks are to be kept.
-    to_keep: Option<&'a mut Vec<KeptTick>>,
+    to_keep: Option<&'a mut Vec<TickRow>>,
     live_from_ms: u64,
 }
 
@@ -153,8 +153,8 @@ impl<W: Watch> Batch<'_, W> {
     }
 }
 
-fn kept(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> KeptTick {
-    KeptTick {
+fn kept(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
+    TickRow {
         symbol: tick.symbol.as_str().into(),
         time_ns: tick.timestamp.as_nanos(),
         price: tick.price.get(),
@@ -235,7 +235,7 @@ struct Parts<'a> {
     outliers: Option<&'a mut Outliers>,
     log: &'a mut RejectLog,
     sampler: &'a mut Sampler,
-    to_keep: Option<&'a mut Vec<KeptTick>>,
+    to_keep: Option<&'a mut Vec<TickRow>>,
     hopeless: &'a mut Vec<StreamId>,
     live_from_ms: u64,
 }

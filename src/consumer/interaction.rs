@@ -22,7 +22,7 @@ use mouse::{Drag, Notch, cursor_at, transform};
 use persistence::Wanted;
 pub(super) use search::{Query, find};
 use view_state::{Gesture, History};
-pub(super) use view_state::{PlotId, Sight};
+pub(super) use view_state::{PlotId, ViewState};
 
 /// One notch of the wheel or one press of `+` shows this much less time.
 const ZOOM_STEP: f64 = 0.8;
@@ -53,8 +53,8 @@ pub(super) enum Request {
 
 /// The view's state.
 #[derive(Debug)]
-pub(super) struct Controls {
-    pub(super) sight: Sight,
+pub(super) struct Interaction {
+    pub(super) sight: ViewState,
     history: History,
     /// The span to begin with, ns, and whether it grows up to that.
     home: (i64, bool),
@@ -82,13 +82,13 @@ pub(super) struct Controls {
     page_follows: bool,
     drag: Option<Drag>,
     /// What a first click has changed, for the case that a second one follows.
-    before_click: Option<Sight>,
+    before_click: Option<ViewState>,
 }
 
-impl Controls {
+impl Interaction {
     /// Follows the live edge with a span of `span_ns`, which grows up to that length with the data if `grows`.
     pub(super) fn new(span_ns: i64, grows: bool, config: &Config) -> Self {
-        let sight = Sight {
+        let sight = ViewState {
             nav: Navigator::new(span_ns),
             grows_to_ns: grows.then_some(span_ns),
             values: BTreeMap::new(),
@@ -288,7 +288,7 @@ impl Controls {
     }
 
     /// A view that followed the live edge follows it from where that is now, or was when the chart was paused.
-    fn take_sight(&mut self, sight: Sight, seen: &Seen<'_>) {
+    fn take_sight(&mut self, sight: ViewState, seen: &Seen<'_>) {
         self.sight = sight;
         let edge_ns = self.paused.map_or(seen.seeing.edge_ns, |until| Some(until.edge_ns).filter(|ns| *ns > i64::MIN));
         self.sight.nav.advance(edge_ns);

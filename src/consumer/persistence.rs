@@ -14,7 +14,7 @@ use crate::consumer::args::STORE_FILE;
 use crate::consumer::shared::Shared;
 use crate::model::{Name, Price, StreamId, TickView, Timestamp};
 use crate::series::Appended;
-use crate::storage::db::{KeepConfig, KeepError, KeepStatus, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use crate::storage::db::{DbConfig, DbError, DbStatus, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
 /// Ticks that are taken from the store at the start, at most, over all symbols: a second or two of reading.
 const RESTORED_MAX: usize = 1_000_000;
@@ -26,8 +26,8 @@ const RESTORED_MAX_A_SYMBOL: usize = 100_000;
 const RESTORED_AT_ONCE: usize = 4_096;
 
 /// A store, shared by all connections that bring ticks.
-pub(super) struct Keeping {
-    keeper: Keeper,
+pub(super) struct Persistence {
+    keeper: DbWriter,
     /// Rows of streams that the end came before: they are still in the stream.
     left: AtomicU64,
     /// The ticket that was given out last. Held while a batch is handed over, so that batches wait in the order of
@@ -43,9 +43,9 @@ pub(super) struct Handed {
     pub(super) ticks: u64,
 }
 
-impl Keeping {
+impl Persistence {
     /// Opens the store. The folder of the user's own file is made where it is missing.
-    pub(super) fn open(config: &KeepConfig) -> Result<Arc<Self>, KeepError> {
+    pub(super) fn open(config: &DbConfig) -> Result<Arc<Self>, DbError> {
         if let StoreUrl::Sqlite(path) = &config.url
             && path.ends_with(STORE_FILE)
             && let Some(folder) = path.parent()
@@ -54,25 +54,25 @@ impl Keeping {
             // Opening will say what is wrong with it.
             warn!("cannot make the folder of the store: {error}");
         }
-        let keeper = Keeper::open(config.clone())?;
+        let keeper = DbWriter::open(config.clone())?;
         info!("keeping every tick in {}", config.url);
         Ok(Arc::new(Self { keeper, left: AtomicU64::new(0), tickets: Mutex::default() }))
     }
 
     /// Hands over ticks that cannot wait; the store counts those that it has no room for.
-    pub(super) fn offer(&self, mut ticks: Vec<KeptTick>) {
+    pub(super) fn offer(&self, mut ticks: Vec<TickRow>) {
         // Many wait where a store is away.
         ticks.shrink_to_fit();
         self.hand_over(ticks.len(), |ticket| {
-            self.keeper.offer(KeptBatch { ticks, ticket, ..KeptBatch::default() });
+            self.keeper.offer(RowBatch { ticks, ticket, ..RowBatch::default() });
         });
     }
 
     /// Hands over what was read from a stream; the ticket tells when it is committed.
-    pub(super) fn put(&self, stream: &Arc<str>, mut ticks: Vec<KeptTick>, checkpoint: Option<StreamId>) -> u64 {
+    pub(super) fn put(&self, stream: &Arc<str>, mut ticks: Vec<TickRow>, checkpoint: Option<StreamId>) -> u64 {
         let stream = Some(Arc::clone(stream));
         ticks.shrink_to_fit();
-        self.hand_over(ticks.len(), |ticket| self.keeper.put(KeptBatch { stream, ticks, checkpoint, ticket }))
+        self.hand_over(ticks.len(), |ticket| self.keeper.put(RowBatch { stream, ticks, checkpoint, ticket }))
     }
 
     fn hand_over(&self, ticks: usize, hand: impl FnOnce(u64)) -> u64 {
@@ -107,13 +107,13 @@ impl Keeping {
         self.keeper.committed()
     }
 
-    pub(super) fn status(&self) -> KeepStatus {
+    pub(super) fn status(&self) -> DbStatus {
         let status = self.keeper.status();
-        KeepStatus { dropped: status.dropped.saturating_sub(self.left()), ..status }
+        DbStatus { dropped: status.dropped.saturating_sub(self.left()), ..status }
     }
 
     /// Commits what waits, for at most `limit`. What is left of a stream is still there for the next run.
-    pub(super) fn close(&self, limit: Duration, of_stream: bool) -> KeepStatus {
+    pub(super) fn close(&self, limit: Duration, of_stream: bool) -> DbStatus {
         let before = self.keeper.status().dropped;
         let status = self.keeper.close(limit);
         if of_stream {
@@ -146,11 +146,11 @@ type AllBrought = HashMap<CompactString, Brought, RandomState>;
 ///
 /// If `alone`, nobody else brings ticks into the store: a symbol of which everything was brought, or nothing was there,
 /// has no other past than memory's.
-pub(super) fn restore(url: &StoreUrl, ticks_max: usize, alone: bool, shared: &Shared) -> Result<u64, KeepError> {
+pub(super) fn restore(url: &StoreUrl, ticks_max: usize, alone: bool, shared: &Shared) -> Result<u64, DbError> {
     let mut reader = StoreReader::open(url)?;
     let symbols = reader.symbols()?.len().max(1);
     let ticks_max = ticks_max.min(RESTORED_MAX_A_SYMBOL).min((RESTORED_MAX / symbols).max(1));
-    let mut waiting: Vec<KeptTick> = Vec::with_capacity(RESTORED_AT_ONCE);
+    let mut waiting: Vec<TickRow> = Vec::with_capacity(RESTORED_AT_ONCE);
     let mut brought = AllBrought::default();
     let count = reader.newest_per_symbol(ticks_max, &mut |tick| {
         waiting.push(tick.clone());
@@ -171,7 +171,7 @@ pub(super) fn restore(url: &StoreUrl, ticks_max: usize, alone: bool, shared: &Sh
     Ok(count)
 }
 
-fn append(shared: &Shared, ticks: &[KeptTick], brought: &mut AllBrought) {
+fn append(shared: &Shared, ticks: &[TickRow], brought: &mut AllBrought) {
     let mut restored = 0;
     let mut book = shared.book();
     for tick in ticks {

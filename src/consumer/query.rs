@@ -8,17 +8,17 @@ use std::sync::Arc;
 use crate::chart::BarInterval;
 use crate::chart::{Arrangement, Frame, Scale, Size};
 use crate::consumer::args::{AxisChoice, Config, KindChoice, LayoutChoice, parse_size};
-use crate::consumer::backfill::{Need, Recalled};
-use crate::consumer::interaction::Controls;
+use crate::consumer::backfill::{HistorySnapshot, Need};
+use crate::consumer::interaction::Interaction;
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
 use crate::model::{Timestamp, display_safe};
-use crate::series::{BarCache, Book, Candle, ColumnCache, Counters, Sample, Tape};
+use crate::series::{BarCache, Candle, ColumnCache, Counters, MergedSeries, Sample, SeriesMap};
 use collect::Take;
 pub(super) use session::Session;
 
 /// One symbol as the frame shows it.
-pub(super) struct Shown {
+pub(super) struct SymbolFrame {
     /// Safe to show.
     pub(super) symbol: String,
     /// Its place in the book, which is its colour.
@@ -43,7 +43,7 @@ pub(super) struct Shown {
     pub(super) outliers: Vec<Sample>,
 }
 
-impl Shown {
+impl SymbolFrame {
     /// Change of `price` against the base, percent; `None` where that has no meaning.
     pub(super) fn percent(&self, price: f64) -> Option<f64> {
         let base = self.base.filter(|base| *base != 0.0)?;
@@ -62,10 +62,10 @@ impl Shown {
 }
 
 /// Everything a frame takes from the book.
-pub(super) struct Gathered {
+pub(super) struct FrameData {
     /// How the picture is laid out.
     pub(super) frame: Frame,
-    pub(super) shown: Vec<Shown>,
+    pub(super) shown: Vec<SymbolFrame>,
     /// What is drawn, by places in `shown`: the symbols of a grid's panes, in reading order, or of the one chart.
     pub(super) drawn: Vec<usize>,
     /// Page of the grid, and how many there are.
@@ -80,7 +80,7 @@ pub(super) struct Gathered {
     /// In memory or in the store.
     pub(super) oldest_ns: Option<i64>,
     /// What was read back, if anything is.
-    pub(super) recalled: Option<Arc<Recalled>>,
+    pub(super) recalled: Option<Arc<HistorySnapshot>>,
     /// What else is to be read.
     pub(super) need: Need,
     /// Stretches of the time before memory that are not known.
@@ -90,14 +90,14 @@ pub(super) struct Gathered {
     pub(super) counters: Counters,
 }
 
-impl Gathered {
+impl FrameData {
     /// The symbols that are switched on.
-    pub(super) fn visible(&self) -> impl Iterator<Item = &Shown> {
+    pub(super) fn visible(&self) -> impl Iterator<Item = &SymbolFrame> {
         self.shown.iter().filter(|shown| shown.visible)
     }
 
     /// The symbols that are in the picture.
-    pub(super) fn drawn(&self) -> impl Iterator<Item = &Shown> {
+    pub(super) fn drawn(&self) -> impl Iterator<Item = &SymbolFrame> {
         self.drawn.iter().map(|at| &self.shown[*at])
     }
 
@@ -164,14 +164,14 @@ pub(super) struct Caches {
 
 /// Reads the book.
 pub(super) fn gather(
-    book: &Book,
-    recalled: Option<Arc<Recalled>>,
+    book: &SeriesMap,
+    recalled: Option<Arc<HistorySnapshot>>,
     caches: &mut Caches,
-    controls: &mut Controls,
+    controls: &mut Interaction,
     surface: Surface,
     session: &Session,
     now: Timestamp,
-) -> Gathered {
+) -> FrameData {
     let edge_ns = Shared::live_edge_ns(book, now);
     let oldest_ns = book.iter().filter_map(|(_, _, series)| series.oldest_ns()).min();
     for (_, symbol, _) in book.iter().skip(controls.symbols.len()) {
@@ -216,7 +216,7 @@ pub(super) fn gather(
     let Plan { frame, drawn, page } = plan;
     let (need, unknown) = tapes.need_and_unknown(controls, &drawn, span);
     let oldest_ns = recalled.as_ref().and_then(|recalled| recalled.oldest_ns).into_iter().chain(oldest_ns).min();
-    Gathered {
+    FrameData {
         frame,
         shown,
         drawn,
@@ -235,24 +235,24 @@ pub(super) fn gather(
 }
 
 /// The gaps that begin before an instant, as far as that; an open one ends at the live edge.
-fn gaps_until(book: &Book, until_ns: i64, edge_ns: Option<i64>) -> Vec<(i64, i64, u64)> {
+fn gaps_until(book: &SeriesMap, until_ns: i64, edge_ns: Option<i64>) -> Vec<(i64, i64, u64)> {
     let gaps = book.gaps().filter(|gap| gap.start_ns < until_ns);
     gaps.map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until_ns), gap.lost)).collect()
 }
 
 /// Memory and what was read back, symbol by symbol.
 struct Tapes<'a> {
-    book: &'a Book,
-    recalled: Option<&'a Recalled>,
+    book: &'a SeriesMap,
+    recalled: Option<&'a HistorySnapshot>,
 }
 
 impl<'a> Tapes<'a> {
-    fn get(&self, slot: usize) -> Option<Tape<'a>> {
+    fn get(&self, slot: usize) -> Option<MergedSeries<'a>> {
         tape(self.book, self.recalled, slot)
     }
 
     /// What else is to be read of the symbols in the picture, and what is not known of them.
-    fn need_and_unknown(&self, controls: &Controls, drawn: &[usize], span: TimeSpan) -> (Need, Vec<(i64, i64)>) {
+    fn need_and_unknown(&self, controls: &Interaction, drawn: &[usize], span: TimeSpan) -> (Need, Vec<(i64, i64)>) {
         let Some(recalled) = self.recalled else { return (Need::NoMore, Vec::new()) };
         let need = recalled.need(self.book, drawn, span, controls.follows());
         (need, recalled.unknown(self.book, drawn, span))
@@ -260,9 +260,13 @@ impl<'a> Tapes<'a> {
 }
 
 /// What is known of the symbol at a place.
-pub(super) fn tape<'a>(book: &'a Book, recalled: Option<&'a Recalled>, slot: usize) -> Option<Tape<'a>> {
+pub(super) fn tape<'a>(
+    book: &'a SeriesMap,
+    recalled: Option<&'a HistorySnapshot>,
+    slot: usize,
+) -> Option<MergedSeries<'a>> {
     let (_, series) = book.get(slot)?;
-    Some(Tape::new(series, recalled.map(|recalled| &recalled.past), slot))
+    Some(MergedSeries::new(series, recalled.map(|recalled| &recalled.past), slot))
 }
 
 /// What of the book comes into the picture, and where.
@@ -273,7 +277,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(tapes: &Tapes<'_>, controls: &mut Controls, surface: Surface) -> Self {
+    fn new(tapes: &Tapes<'_>, controls: &mut Interaction, surface: Surface) -> Self {
         let visible: Vec<usize> = (0..tapes.book.symbols_len()).filter(|slot| controls.sight.shows(*slot)).collect();
         let screen = matches!(surface, Surface::Screen { .. });
         if controls.sight.layout == LayoutChoice::Grid && screen && visible.len() > 1 {
@@ -303,7 +307,7 @@ impl Plan {
 
 /// Moves the crosshair from tick to tick of the focused symbol, where keys have asked for that, and brings it into
 /// view.
-fn step_by_ticks(tapes: &Tapes<'_>, controls: &mut Controls, span: TimeSpan, edge_ns: Option<i64>) {
+fn step_by_ticks(tapes: &Tapes<'_>, controls: &mut Interaction, span: TimeSpan, edge_ns: Option<i64>) {
     if controls.step == 0 || controls.sight.kind != KindChoice::Lines {
         return;
     }
@@ -330,7 +334,7 @@ fn step_by_ticks(tapes: &Tapes<'_>, controls: &mut Controls, span: TimeSpan, edg
 }
 
 /// As [`step_by_ticks`], from bar to bar of those in view.
-fn step_by_bars(controls: &mut Controls, shown: &[Shown]) {
+fn step_by_bars(controls: &mut Interaction, shown: &[SymbolFrame]) {
     let steps = std::mem::take(&mut controls.step);
     let Some(focus) = controls.focus().and_then(|slot| shown.get(slot)).filter(|_| steps != 0) else { return };
     let Some(last) = focus.candles.len().checked_sub(1) else { return };
@@ -340,7 +344,7 @@ fn step_by_bars(controls: &mut Controls, shown: &[Shown]) {
 }
 
 /// Where lines break; one that would lead on behind `until_ns` does there.
-fn cuts_until(book: &Book, until_ns: i64) -> Vec<i64> {
+fn cuts_until(book: &SeriesMap, until_ns: i64) -> Vec<i64> {
     let mut cuts = book.cuts();
     if let Some(cut) = until_ns.checked_add(1)
         && let Err(at) = cuts.binary_search(&cut)

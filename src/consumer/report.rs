@@ -11,7 +11,7 @@ use crate::consumer::meters::{FramesReport, LatencyReport, Meters};
 use crate::consumer::shared::Shared;
 use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
-use crate::storage::StoreError;
+use crate::storage::TickFileError;
 
 /// One symbol's figures over everything received.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,7 +107,7 @@ pub struct Report {
     pub snapshot_error: Option<SnapshotError>,
     /// The export that was asked for could not be written.
     #[serde(skip)]
-    pub export_error: Option<StoreError>,
+    pub export_error: Option<TickFileError>,
 }
 
 impl Report {

@@ -15,9 +15,9 @@ use crate::consumer::args::{AxisChoice, Config};
 use crate::consumer::backfill::Need;
 use crate::consumer::export::in_view;
 use crate::consumer::format;
-use crate::consumer::interaction::{Controls, HELP, PlotId, Seeing, find};
+use crate::consumer::interaction::{HELP, Interaction, PlotId, Seeing, find};
 use crate::consumer::meters::Meters;
-use crate::consumer::query::{Caches, Gathered, Session, Shown, Surface, gather};
+use crate::consumer::query::{Caches, FrameData, Session, Surface, SymbolFrame, gather};
 use crate::consumer::shared::Shared;
 use crate::model::{Timestamp, display_safe};
 use status_text::{gap_bands, link_badge, producer_command, stream_title, view_badge};
@@ -38,7 +38,7 @@ pub(super) const TOAST: Duration = Duration::from_secs(4);
 const FOUND_MAX: usize = 10;
 
 /// What the drawing side remembers between two scenes.
-pub(super) struct Picture {
+pub(super) struct SceneBuilder {
     session: Session,
     channel: String,
     server: String,
@@ -69,7 +69,7 @@ pub(super) struct View {
     pub(super) seeing: Seeing,
 }
 
-impl Picture {
+impl SceneBuilder {
     pub(super) fn new(config: &Config, target: &Target) -> Self {
         let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
         Self {
@@ -90,7 +90,7 @@ impl Picture {
     }
 
     /// Collects everything that a frame shows.
-    pub(super) fn view(&mut self, shared: &Shared, controls: &mut Controls, surface: Surface, now: Instant) -> View {
+    pub(super) fn view(&mut self, shared: &Shared, controls: &mut Interaction, surface: Surface, now: Instant) -> View {
         let mut gathered = self.gather(shared, controls, surface);
         let link = shared.link().clone();
         let rejected = shared.rejects().total();
@@ -160,7 +160,7 @@ impl Picture {
     }
 
     /// Takes from memory and from what was read back, and says what else is to be read.
-    fn gather(&mut self, shared: &Shared, controls: &mut Controls, surface: Surface) -> Gathered {
+    fn gather(&mut self, shared: &Shared, controls: &mut Interaction, surface: Surface) -> FrameData {
         let session = self.session.clone();
         let recalled = shared.history().map(|history| history.recalled());
         let mut gathered =
@@ -172,7 +172,7 @@ impl Picture {
         gathered
     }
 
-    fn note_decimals(&mut self, gathered: &Gathered) {
+    fn note_decimals(&mut self, gathered: &FrameData) {
         /// Prices of most markets are read with at least two.
         const DECIMALS_MIN: usize = 2;
         self.decimals.resize(gathered.shown.len().max(self.decimals.len()), DECIMALS_MIN);
@@ -184,7 +184,7 @@ impl Picture {
         }
     }
 
-    fn choose_axis(&mut self, choice: AxisChoice, gathered: &Gathered) -> AxisKind {
+    fn choose_axis(&mut self, choice: AxisChoice, gathered: &FrameData) -> AxisKind {
         match choice {
             AxisChoice::Price => return AxisKind::Price,
             AxisChoice::Percent | AxisChoice::Session => return AxisKind::Percent,
@@ -212,7 +212,7 @@ impl Picture {
         format::price(price, self.decimals[slot].max(format::decimals_of(price)))
     }
 
-    fn legend_entry(&self, shown: &Shown, controls: &Controls) -> LegendEntry {
+    fn legend_entry(&self, shown: &SymbolFrame, controls: &Interaction) -> LegendEntry {
         LegendEntry {
             symbol: shown.symbol.clone(),
             slot: shown.slot,
@@ -224,7 +224,7 @@ impl Picture {
     }
 
     /// The search box, and the place of the first finding that it shows.
-    fn search(&self, gathered: &Gathered, controls: &Controls) -> (Option<Search>, usize) {
+    fn search(&self, gathered: &FrameData, controls: &Interaction) -> (Option<Search>, usize) {
         let Some(query) = &controls.search else { return (None, 0) };
         let found = find(&controls.symbols, &query.text);
         // The chosen one is always among those that are shown.

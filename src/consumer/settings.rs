@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::{Placed, Settings, Surroundings};
+use crate::cli::{Environment, Placed, Settings};
 use crate::consumer::alerting::FIRED_RULE;
 use crate::consumer::args::{Args, Config, StoredExport, ViewChoice};
-use crate::consumer::ui_state::{RememberError, Remembered};
+use crate::consumer::ui_state::{RememberError, UiState};
 use crate::model::{Timestamp, display_safe};
 
 /// Below the platform's own place for what programs remember.
@@ -18,7 +18,7 @@ pub struct Start {
     /// All flags, wherever they were set.
     pub args: Args,
     settings: Settings,
-    remembered: Remembered,
+    remembered: UiState,
     /// Where this platform keeps a user's data.
     data_dir: Option<PathBuf>,
     /// Where this run may leave something for the next one.
@@ -29,22 +29,22 @@ pub struct Start {
 impl Start {
     /// Reads all settings. When they cannot be used, or only help or a look at them was wanted, everything has been
     /// said already and the exit code is returned.
-    pub fn read(surroundings: &Surroundings) -> Result<Self, ExitCode> {
+    pub fn read(surroundings: &Environment) -> Result<Self, ExitCode> {
         let mut settings = Settings::read::<Args>(surroundings)?;
         let args: Args = settings.args()?;
         let remember_at = remember_at(&args, surroundings);
         let mut warnings = Vec::new();
-        let mut remembered = match remember_at.as_deref().map(Remembered::load) {
-            None => Remembered::default(),
+        let mut remembered = match remember_at.as_deref().map(UiState::load) {
+            None => UiState::default(),
             Some(Ok(remembered)) => remembered,
             Some(Err(error)) => {
                 warnings.push(error.to_string());
-                Remembered::default()
+                UiState::default()
             }
         };
         if args.demo {
             // A demo shows other symbols over another time.
-            remembered = Remembered { window: None, focused: None, hidden: None, ..remembered };
+            remembered = UiState { window: None, focused: None, hidden: None, ..remembered };
         }
         if let Some(path) = &remember_at {
             let complaints = settings.add_remembered(&remembered.flags(), &path.display().to_string());
@@ -84,7 +84,7 @@ impl Start {
 
 /// Where a run of these flags remembers, if it does. What is drawn without a surface is for scripts, which get the same
 /// picture whatever somebody did in a window before.
-fn remember_at(args: &Args, surroundings: &Surroundings) -> Option<PathBuf> {
+fn remember_at(args: &Args, surroundings: &Environment) -> Option<PathBuf> {
     // Where a display is not said by a variable, there is one.
     let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| surroundings.variable(name).is_some());
     let has_display = display || cfg!(any(windows, target_os = "macos"));
@@ -99,7 +99,7 @@ fn remember_at(args: &Args, surroundings: &Surroundings) -> Option<PathBuf> {
 }
 
 /// Keeps what the user changed by hand between `before` and `now`.
-pub(super) fn remember(config: &Config, before: &Remembered, now: Remembered) {
+pub(super) fn remember(config: &Config, before: &UiState, now: UiState) {
     let Some(path) = &config.remember_at else { return };
     match now.changed_since(before).save(path) {
         Ok(()) => {}

@@ -6,11 +6,11 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::client::LinkState;
-use crate::consumer::alerting::{Alerting, Fires};
+use crate::consumer::alerting::{AlertLog, Alerting};
 use crate::consumer::backfill::History;
-use crate::consumer::persistence::Keeping;
+use crate::consumer::persistence::Persistence;
 use crate::model::{RejectCounts, Timestamp};
-use crate::series::Book;
+use crate::series::SeriesMap;
 
 /// Event times sampled between two frames for the latency figure; more would not change a p99 that is shown.
 const LATENCY_SAMPLES_MAX: usize = 1_024;
@@ -135,7 +135,7 @@ impl Arrivals {
 /// One per process: everything that both sides touch. The book's lock is taken once a batch and once a frame.
 pub(super) struct Shared {
     /// A mutex and not a lock for many readers: there is one reader, and it is quick.
-    book: Mutex<Book>,
+    book: Mutex<SeriesMap>,
     rejects: Mutex<RejectCounts>,
     link: Mutex<Link>,
     arrivals: Mutex<Arrivals>,
@@ -146,7 +146,7 @@ pub(super) struct Shared {
     failed: AtomicU64,
     restored: AtomicU64,
     unkept: AtomicU64,
-    keeping: OnceLock<Arc<Keeping>>,
+    keeping: OnceLock<Arc<Persistence>>,
     history: OnceLock<Arc<History>>,
     /// The drawing thread, woken from its idle wait by whatever changes the picture.
     drawer: OnceLock<Thread>,
@@ -158,7 +158,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(super) fn new(book: Book) -> Self {
+    pub(super) fn new(book: SeriesMap) -> Self {
         let link = Link {
             state: LinkState::Connecting,
             since: Instant::now(),
@@ -250,12 +250,12 @@ impl Shared {
     }
 
     /// Where ticks are kept, if they are.
-    pub(super) fn keeping(&self) -> Option<&Arc<Keeping>> {
+    pub(super) fn keeping(&self) -> Option<&Arc<Persistence>> {
         self.keeping.get()
     }
 
     /// From now on ticks are kept.
-    pub(super) fn keep_in(&self, keeping: Arc<Keeping>) {
+    pub(super) fn keep_in(&self, keeping: Arc<Persistence>) {
         // There is one store a process, named before the first tick comes.
         let _ = self.keeping.set(keeping);
     }
@@ -276,7 +276,7 @@ impl Shared {
         Self { alerting, ..self }
     }
 
-    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+    pub(super) fn book(&self) -> MutexGuard<'_, SeriesMap> {
         lock(&self.book)
     }
 
@@ -297,7 +297,7 @@ impl Shared {
     }
 
     /// What has fired, the newest last.
-    pub(super) fn alerts(&self) -> MutexGuard<'_, Fires> {
+    pub(super) fn alerts(&self) -> MutexGuard<'_, AlertLog> {
         self.alerting.fires()
     }
 
@@ -327,7 +327,7 @@ impl Shared {
     /// Where the chart is live: now, if the newest tick's clock agrees with ours, else the newest tick's own time; so
     /// too as long as all there is came from a store, however old.
     /// `None` before the first one.
-    pub(super) fn live_edge_ns(book: &Book, now: Timestamp) -> Option<i64> {
+    pub(super) fn live_edge_ns(book: &SeriesMap, now: Timestamp) -> Option<i64> {
         let newest = book.newest_ns()?;
         let lag = book.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest));
         let agrees = lag.abs() <= CLOCKS_AGREE_NS;

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::chart::{Frame, Scene, Size};
 use crate::consumer::args::SnapshotFormat;
 use crate::plot::{Painter, PlotError, png};
-use crate::storage::WholeFile;
+use crate::storage::AtomicFile;
 
 /// Why there is no picture.
 #[derive(Debug, Error)]
@@ -51,7 +51,7 @@ pub(super) fn write_png(path: &Path, pixels: &[u32], size: Size) -> Result<(), S
 
 /// All or nothing: a reader never sees half a picture, and a failure leaves an older one in place.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
-    let written = WholeFile::create(path).and_then(|mut file| {
+    let written = AtomicFile::create(path).and_then(|mut file| {
         file.write_all(bytes)?;
         file.finish()
     });

@@ -14,13 +14,13 @@ use tracing::{info, warn};
 
 use crate::analysis::Outliers;
 use crate::client::{
-    BusError, Channel, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
+    Channel, ClientError, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
     shard_name, shard_of, subscribe,
 };
 use crate::consumer::args::{Config, StreamConfig};
 use crate::consumer::ingest::{Ingest, Parcel};
 use crate::consumer::persistence;
-use crate::consumer::persistence::Keeping;
+use crate::consumer::persistence::Persistence;
 use crate::consumer::shared::{Continuity, Shared};
 use crate::model::{Decoder, StreamId, Timestamp, write_fields};
 
@@ -43,7 +43,7 @@ pub(super) async fn read(
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
-) -> Result<(), BusError> {
+) -> Result<(), ClientError> {
     let sources = sources(&config, &target);
     shared.expect_parts(sources.len());
     // First up to where the store reaches, then what it holds: what another program commits in between is read twice
@@ -64,7 +64,7 @@ pub(super) async fn read(
     for (part, source) in sources.into_iter().enumerate() {
         let keeping = shared.keeping().cloned();
         let (config_of_it, shared) = (config.clone(), Arc::clone(&shared));
-        let ingest = move |keeping: Option<Arc<Keeping>>| {
+        let ingest = move |keeping: Option<Arc<Persistence>>| {
             let decoder = Decoder::new(config_of_it.fields.clone());
             // A symbol's ticks all come through one connection.
             let outliers = config_of_it.outliers.map(Outliers::new);
@@ -172,7 +172,7 @@ struct Reading {
     config: StreamConfig,
     /// The member's name, if none was given.
     member: String,
-    keeping: Option<Arc<Keeping>>,
+    keeping: Option<Arc<Persistence>>,
     /// Up to where the store has it.
     place: Kept,
 }
@@ -194,10 +194,10 @@ impl From<Option<StreamId>> for Kept {
 
 async fn read_stream(
     reading: Reading,
-    ingest: impl Fn(Option<Arc<Keeping>>) -> Ingest + Send,
+    ingest: impl Fn(Option<Arc<Persistence>>) -> Ingest + Send,
     stop: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
-) -> Result<(), BusError> {
+) -> Result<(), ClientError> {
     let Reading { target, name, config, member, keeping, mut place } = reading;
     let group = config.group.clone().map(|group| Group {
         dead_letters: format!("{name}:dead"),
@@ -253,7 +253,7 @@ struct StreamReader {
 impl StreamReader {
     fn new(ingest: Ingest, stream: Arc<str>, in_group: bool) -> Self {
         let (taken, seen) = watch::channel(0);
-        let committed = ingest.keeping.as_deref().map_or(seen, Keeping::committed);
+        let committed = ingest.keeping.as_deref().map_or(seen, Persistence::committed);
         Self { ingest, stream, in_group, committed, taken, json: Vec::new() }
     }
 }

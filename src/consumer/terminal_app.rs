@@ -12,9 +12,9 @@ use tracing::debug;
 use crate::chart::Input;
 use crate::chart::{Badge, Frame, Hits, Size, Tone};
 use crate::consumer::export::Background;
-use crate::consumer::interaction::{Controls, Request, Seeing, Seen};
+use crate::consumer::interaction::{Interaction, Request, Seeing, Seen};
 use crate::consumer::query::Surface;
-use crate::consumer::scene_builder::{Picture, SECOND, TOAST, View};
+use crate::consumer::scene_builder::{SECOND, SceneBuilder, TOAST, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, TerminalConfig, snapshot};
 use crate::model::{Timestamp, display_safe};
@@ -100,8 +100,8 @@ impl Console {
     /// Runs until the user or `stop` ends it.
     pub(super) fn run(
         mut self,
-        controls: &mut Controls,
-        picture: &mut Picture,
+        controls: &mut Interaction,
+        picture: &mut SceneBuilder,
         interval: Duration,
         stop: &watch::Receiver<bool>,
         started: Instant,
@@ -167,7 +167,12 @@ impl Console {
         Ok(Layout::new(columns, rows, self.symbols))
     }
 
-    fn draw(&mut self, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> Result<(), ConsumerError> {
+    fn draw(
+        &mut self,
+        shared: &Shared,
+        controls: &mut Interaction,
+        picture: &mut SceneBuilder,
+    ) -> Result<(), ConsumerError> {
         let begun = Instant::now();
         let revision = shared.revision();
         if self.drawn.is_some_and(|(drawn, _)| drawn != revision) {
@@ -202,8 +207,8 @@ impl Console {
         &mut self,
         input: Input,
         shared: &Shared,
-        controls: &mut Controls,
-        picture: &mut Picture,
+        controls: &mut Interaction,
+        picture: &mut SceneBuilder,
     ) -> Result<bool, ConsumerError> {
         self.touched = true;
         let layout = self.layout()?;
@@ -233,7 +238,7 @@ impl Console {
     }
 
     /// What a window would show: letters make a poor picture.
-    fn save_screenshot(&self, shared: &Shared, controls: &mut Controls, picture: &mut Picture) -> Badge {
+    fn save_screenshot(&self, shared: &Shared, controls: &mut Interaction, picture: &mut SceneBuilder) -> Badge {
         let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S-%3f.png").to_string();
         let mouse = controls.mouse.take();
         let View { scene, frame, .. } = picture.view(shared, controls, self.picture, Instant::now());

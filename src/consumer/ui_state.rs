@@ -22,7 +22,7 @@ const HIDDEN_MAX: usize = 1_000;
 /// How the chart looked. What is `None` is not known, or was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Remembered {
+pub struct UiState {
     /// As `--size` takes it.
     pub size: Option<String>,
     /// As `--scale` takes it.
@@ -51,7 +51,7 @@ struct Written {
     #[serde(default)]
     version: u32,
     #[serde(flatten)]
-    remembered: Remembered,
+    remembered: UiState,
 }
 
 /// Why nothing can be remembered.
@@ -87,7 +87,7 @@ pub enum RememberError {
     },
 }
 
-impl Remembered {
+impl UiState {
     /// Reads the file; nothing is remembered where there is none.
     pub fn load(path: &Path) -> Result<Self, RememberError> {
         let read = |text: &mut String| fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_string(text);
@@ -205,20 +205,20 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use crate::consumer::ui_state::*;
 
-    fn light() -> Remembered {
-        Remembered { theme: Some("light".to_owned()), hidden: Some(vec!["A\"\n".to_owned()]), ..Remembered::default() }
+    fn light() -> UiState {
+        UiState { theme: Some("light".to_owned()), hidden: Some(vec!["A\"\n".to_owned()]), ..UiState::default() }
     }
 
     #[test]
     fn what_is_saved_is_loaded_and_the_rest_of_the_file_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/down/view.toml");
-        assert_eq!(Remembered::load(&path).unwrap(), Remembered::default());
+        assert_eq!(UiState::load(&path).unwrap(), UiState::default());
         light().save(&path).unwrap();
-        assert_eq!(Remembered::load(&path).unwrap(), light());
-        let wider = Remembered { size: Some("1400x800".to_owned()), ..Remembered::default() };
+        assert_eq!(UiState::load(&path).unwrap(), light());
+        let wider = UiState { size: Some("1400x800".to_owned()), ..UiState::default() };
         wider.clone().save(&path).unwrap();
-        assert_eq!(Remembered::load(&path).unwrap(), Remembered { size: wider.size, ..light() });
+        assert_eq!(UiState::load(&path).unwrap(), UiState { size: wider.size, ..light() });
         let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
         assert_eq!(left.len(), 1, "nothing else is left behind");
     }
@@ -229,9 +229,9 @@ mod tests {
         let path = dir.path().join("view.toml");
         light().changed_since(&light()).save(&path).unwrap();
         assert!(!path.exists());
-        let none_hidden = Remembered { hidden: Some(Vec::new()), ..light() };
+        let none_hidden = UiState { hidden: Some(Vec::new()), ..light() };
         let changed = none_hidden.changed_since(&light());
-        assert_eq!(changed, Remembered { hidden: Some(Vec::new()), ..Remembered::default() });
+        assert_eq!(changed, UiState { hidden: Some(Vec::new()), ..UiState::default() });
     }
 
     #[test]
@@ -240,12 +240,12 @@ mod tests {
         let path = dir.path().join("view.toml");
         for text in ["", "theme = ", "version = 1\ntheme = 3\n", "\0\0", "theme = \"light\"\n"] {
             fs::write(&path, text).unwrap();
-            assert!(matches!(Remembered::load(&path), Err(RememberError::Damaged { .. })), "{text:?}");
+            assert!(matches!(UiState::load(&path), Err(RememberError::Damaged { .. })), "{text:?}");
         }
         fs::write(&path, b"\xff\xfe").unwrap();
-        assert!(matches!(Remembered::load(&path), Err(RememberError::Damaged { .. })));
+        assert!(matches!(UiState::load(&path), Err(RememberError::Damaged { .. })));
         light().save(&path).unwrap();
-        assert_eq!(Remembered::load(&path).unwrap(), light());
+        assert_eq!(UiState::load(&path).unwrap(), light());
 
         let newer = "version = 2\ntheme = { name = \"light\" }\n";
         fs::write(&path, newer).unwrap();

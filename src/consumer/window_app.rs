@@ -10,9 +10,9 @@ use tracing::debug;
 use crate::chart::Input;
 use crate::chart::{Arrangement, Badge, Frame, Scale, Size, Tone};
 use crate::consumer::export::Background;
-use crate::consumer::interaction::{Controls, Request, Seeing, Seen};
+use crate::consumer::interaction::{Interaction, Request, Seeing, Seen};
 use crate::consumer::query::Surface;
-use crate::consumer::scene_builder::{Picture, SECOND, TOAST, View};
+use crate::consumer::scene_builder::{SECOND, SceneBuilder, TOAST, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, snapshot};
 use crate::model::Timestamp;
@@ -89,8 +89,8 @@ impl Screen {
     /// Runs until the user or `stop` ends it. Returns what it drew on last.
     pub(super) fn run(
         mut self,
-        controls: &mut Controls,
-        picture: &mut Picture,
+        controls: &mut Interaction,
+        picture: &mut SceneBuilder,
         interval: Duration,
         stop: &watch::Receiver<bool>,
         started: Instant,
@@ -180,8 +180,8 @@ impl Screen {
     fn draw(
         &mut self,
         shared: &Shared,
-        controls: &mut Controls,
-        picture: &mut Picture,
+        controls: &mut Interaction,
+        picture: &mut SceneBuilder,
         inputs: &mut Vec<Input>,
     ) -> Result<(), ConsumerError> {
         let begun = Instant::now();
@@ -210,8 +210,8 @@ impl Screen {
     fn take_inputs(
         &mut self,
         inputs: &mut Vec<Input>,
-        controls: &mut Controls,
-        picture: &mut Picture,
+        controls: &mut Interaction,
+        picture: &mut SceneBuilder,
         now: Instant,
     ) -> bool {
         if !inputs.is_empty() {
@@ -221,7 +221,7 @@ impl Screen {
     }
 
     /// Returns whether the user wants to leave.
-    fn handle(&mut self, input: Input, controls: &mut Controls, picture: &mut Picture, now: Instant) -> bool {
+    fn handle(&mut self, input: Input, controls: &mut Interaction, picture: &mut SceneBuilder, now: Instant) -> bool {
         self.touched = true;
         if let Input::Resized { width, height } = input {
             self.size = Size { width, height };

@@ -5,7 +5,7 @@ use plotters_backend::DrawingBackend;
 
 use super::font::Type;
 use crate::chart::Frame;
-use crate::chart::{Bar, BarStyle, Bars, Chart, GapBand};
+use crate::chart::{Bar, BarStyle, Bars, Chart, MissingBand};
 use crate::chart::{Rect, Transform, ValueSpan, Viewport};
 use crate::plot::background::LABEL;
 use crate::plot::painter::{Area, Paint, Pen};
@@ -156,7 +156,7 @@ pub(super) fn volume<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     chart: &Chart,
     frame: &Frame,
-    common: &[GapBand],
+    common: &[MissingBand],
 ) -> Result<(), PlotError> {
     let pane = frame.volume;
     if pane.width() == 0 || pane.height() == 0 || !chart.volume {

@@ -7,7 +7,7 @@ use super::axes::{time_share, value_share};
 use super::font::Type;
 use crate::chart::Frame;
 use crate::chart::percent_text;
-use crate::chart::{Chart, Crosshair, GapBand, Readout};
+use crate::chart::{Chart, Crosshair, MissingBand, Readout};
 use crate::plot::axis_labels::under_mouse;
 use crate::plot::painter::{Area, Paint, Pen};
 use crate::plot::{PlotError, shapes};
@@ -33,14 +33,14 @@ const ROWS_MAX: usize = 16;
 pub(super) fn gap_labels<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     chart: &Chart,
-    common: &[GapBand],
+    common: &[MissingBand],
     frame: &Frame,
     taken: &mut Vec<Area>,
 ) -> Result<(), PlotError> {
     let plot = Area::from(frame.plot);
     let column = |time_ns: i64| plot.left + time_share(chart.viewport.time, time_ns) * plot.width();
     let own = chart.gaps.iter().filter(|gap| !common.contains(gap));
-    let mut bands: Vec<(f64, f64, &GapBand)> = common
+    let mut bands: Vec<(f64, f64, &MissingBand)> = common
         .iter()
         .chain(own)
         .map(|gap| (column(gap.start_ns).max(plot.left), column(gap.end_ns).min(plot.right), gap))

@@ -6,7 +6,7 @@ use plotters_backend::DrawingBackend;
 
 use super::axes::plane;
 use crate::chart::Frame;
-use crate::chart::{Chart, GapBand, Line};
+use crate::chart::{Chart, Line, MissingBand};
 use crate::plot::framebuffer::units_per_screen_px;
 use crate::plot::painter::{Paint, Pen, units};
 use crate::plot::polyline::{Stroke, strokes};
@@ -32,7 +32,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     chart: &Chart,
     frame: &Frame,
-    common: &[GapBand],
+    common: &[MissingBand],
 ) -> Result<(), PlotError> {
     let plot = frame.plot;
     if plot.width() == 0 || plot.height() == 0 {
@@ -82,7 +82,7 @@ pub(super) fn bands<DB: DrawingBackend>(
     pen: &Pen<'_, DB>,
     chart: &Chart,
     frame: &Frame,
-    common: &[GapBand],
+    common: &[MissingBand],
 ) -> Result<(), PlotError> {
     let plane = plane(&pen.area, chart.viewport, frame.plot, &[], &[]);
     let value = chart.viewport.value;

@@ -9,7 +9,7 @@ use plotters_backend::DrawingBackend;
 
 use super::font::Fonts;
 use crate::chart::Rect;
-use crate::chart::{Chart, GapBand, Scene};
+use crate::chart::{Chart, MissingBand, Scene};
 use crate::chart::{Frame, Hits};
 use crate::plot::axis_labels::Ends;
 use crate::plot::background::Ticks;
@@ -50,7 +50,7 @@ pub(super) fn charts<'a>(scene: &'a Scene, frame: &Frame) -> &'a [Chart] {
 }
 
 /// Spans without data that the panes of a grid have in common.
-fn common<'a>(scene: &'a Scene, frame: &Frame) -> &'a [GapBand] {
+fn common<'a>(scene: &'a Scene, frame: &Frame) -> &'a [MissingBand] {
     if frame.is_grid() { &scene.chart.gaps } else { &[] }
 }
 
@@ -125,14 +125,14 @@ fn floats_differ(was: &Chart, is: &Chart) -> bool {
 }
 
 /// A framebuffer with what it takes to draw on it.
-pub(super) struct Easel<'a> {
+pub(super) struct LayerRenderer<'a> {
     pub(super) pixels: &'a mut [u32],
     pub(super) frame: Frame,
     pub(super) fonts: &'a Fonts,
     pub(super) scratch: &'a mut Scratch,
 }
 
-impl Easel<'_> {
+impl LayerRenderer<'_> {
     /// Draws the stale layers of `scene`. Where floats are among them, those of the scene before are gone already;
     /// what the new ones cover goes into `undo`.
     pub(super) fn draw(
@@ -289,7 +289,7 @@ pub(super) struct Pane<'a> {
     pub(super) chart: &'a Chart,
     pub(super) frame: Frame,
     pub(super) ticks: &'a Ticks,
-    pub(super) common: &'a [GapBand],
+    pub(super) common: &'a [MissingBand],
 }
 
 /// Every chart of a scene with where it is drawn.

@@ -60,7 +60,7 @@ pub(super) fn draw<DB: DrawingBackend>(
 
 #[cfg(test)]
 mod tests {
-    use crate::chart::{Absence, AxisKind, GapBand, Mark, Scale, Size, Theme, Title};
+    use crate::chart::{Absence, AxisKind, Mark, MissingBand, Scale, Size, Theme, Title};
     use crate::chart::{ValueSpan, Viewport};
     use crate::model::TimeSpan;
     use crate::plot::font::Fonts;
@@ -85,7 +85,7 @@ mod tests {
             let mut chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
             let absence = Absence::Missing;
             chart.gaps = gaps.into_iter()
-                .map(|(start_ns, len, label)| GapBand { start_ns, end_ns: start_ns + len, absence, label }).collect();
+                .map(|(start_ns, len, label)| MissingBand { start_ns, end_ns: start_ns + len, absence, label }).collect();
             chart.marks =
                 marks.into_iter().map(|(time_ns, value, text)| Mark { time_ns, value, slot: 1, text }).collect();
             let figures = vec![("O".to_owned(), "183.08".to_owned()); figures];

@@ -20,7 +20,7 @@ use crate::producer::args::durable::DurableArgs;
 use crate::producer::args::playing::PlayArgs;
 use crate::producer::{Config, Display, Pace, Source};
 use crate::sources::{Format, Generator, Model, Rate, Schedule, Selection};
-use crate::storage::db::{KeepError, StoreUrlError};
+use crate::storage::db::{DbError, StoreUrlError};
 
 /// What is published unless told otherwise.
 const DEFAULT_SYMBOLS: [&str; 3] = ["AAPL", "GOOG", "MSFT"];
@@ -226,7 +226,7 @@ pub enum UsageError {
     StoreUrl(StoreUrlError),
     /// A store that is not there.
     #[error("--replay: {0}")]
-    Store(KeepError),
+    Store(DbError),
     /// The recording cannot be opened.
     #[error("cannot read {path}")]
     Unreadable {

@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::model::{Price, Reject, Symbol, Tick, Timestamp};
 use crate::producer::Source;
 use crate::sources::{Format, Recording, RecordingError, Rejections, Selection};
-use crate::storage::db::{KeptTick, SelectedError, StoreReader, StoreUrl};
+use crate::storage::db::{SelectedError, StoreReader, StoreUrl, TickRow};
 use crate::storage::{PARQUET_MAGIC, TableError, TickTable};
 
 /// Ticks handed over at a time when more of them can be read without waiting.
@@ -273,7 +273,7 @@ fn play_store(url: &StoreUrl, selection: &Selection, out: &mut Out) -> Result<()
 }
 
 /// The tick as it is published again. Stores hold what was checked, unless somebody wrote into them.
-fn tick_of(kept: &KeptTick) -> Result<Tick, Reject> {
+fn tick_of(kept: &TickRow) -> Result<Tick, Reject> {
     Ok(Tick {
         symbol: Symbol::new(&kept.symbol).ok_or(Reject::Symbol)?,
         price: Price::new(kept.price).ok_or(Reject::NotFinite)?,

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::cli::Console;
-use crate::client::{Echo, Link, Snapshot};
+use crate::client::{Link, OnConfirmed, Snapshot};
 use crate::model::{Tick, display_safe};
 use crate::producer::publish_loop::Lag;
 use crate::producer::shards::Lanes;
@@ -32,7 +32,7 @@ const BEHIND_MAX: Duration = Duration::from_millis(500);
 const BEHIND_EVERY: Duration = Duration::from_secs(5);
 
 /// Prints each confirmed tick's line on stdout.
-pub(super) fn echo(console: Console) -> Echo {
+pub(super) fn echo(console: Console) -> OnConfirmed {
     Box::new(move |line, _| {
         // A stdout that is full or gone must not stop the ticks.
         console.print_stdout(line).ok();

@@ -18,12 +18,14 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::client;
-use crate::client::{Account, BusError, Echo, Link, Notices, Outbox, Snapshot, Stream, Target, Topic, shard_name};
+use crate::client::{
+    ClientError, DeliveryReport, Link, Notices, OnConfirmed, SendQueue, Snapshot, Stream, Target, Topic, shard_name,
+};
 use crate::spool::{Spool, Writer};
 
 /// One way.
 pub(super) struct Lane {
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) outbox: Arc<SendQueue>,
     /// What its ticks name beside their number.
     pub(super) source: Option<CompactString>,
     /// The number of its next tick.
@@ -44,7 +46,7 @@ pub struct LaneAccount {
     pub source: Option<String>,
     /// By number.
     #[serde(flatten)]
-    pub account: Account,
+    pub account: DeliveryReport,
 }
 
 /// How ticks leave.
@@ -63,12 +65,12 @@ impl Lanes {
     pub(super) fn new(plan: &Plan<'_>, spool: Option<Spool>) -> io::Result<Self> {
         let count = lane_count(plan.target, plan.shards);
         let memory = (plan.memory / usize::from(count)).max(1);
-        let queues: Vec<(Arc<Outbox>, Option<Writer>, u64)> = match spool {
+        let queues: Vec<(Arc<SendQueue>, Option<Writer>, u64)> = match spool {
             Some(spool) => {
                 let started = spool.start(memory)?.into_iter();
                 started.map(|(outbox, writer, next)| (outbox, Some(writer), next)).collect()
             }
-            None => (0..count).map(|_| (Arc::new(Outbox::new(memory)), None, 1)).collect(),
+            None => (0..count).map(|_| (Arc::new(SendQueue::new(memory)), None, 1)).collect(),
         };
         let sharded = plan.target.is_cluster();
         let lanes = queues.into_iter().zip(0..).map(|((outbox, writer, next), shard)| {
@@ -164,17 +166,22 @@ fn sum(snapshots: impl Iterator<Item = Snapshot>) -> Snapshot {
         connected_at: [a.connected_at, b.connected_at].into_iter().flatten().min(),
         confirmed_at: a.confirmed_at.max(b.confirmed_at),
     });
-    together.unwrap_or_else(|| Outbox::new(1).snapshot())
+    together.unwrap_or_else(|| SendQueue::new(1).snapshot())
 }
 
 /// The publishers' tasks: their own, so that a tick is encoded on one core while another is published on the next.
 pub(super) struct Publishers {
-    tasks: JoinSet<Result<(), BusError>>,
+    tasks: JoinSet<Result<(), ClientError>>,
 }
 
 impl Publishers {
     /// Starts one for each lane; `echo` makes what is told each confirmed tick's line.
-    pub(super) fn start(lanes: &Lanes, target: &Target, echo: impl Fn() -> Option<Echo>, jitter_seed: u64) -> Self {
+    pub(super) fn start(
+        lanes: &Lanes,
+        target: &Target,
+        echo: impl Fn() -> Option<OnConfirmed>,
+        jitter_seed: u64,
+    ) -> Self {
         let mut tasks = JoinSet::new();
         let notices = Notices::default();
         for (lane, at) in lanes.lanes.iter().zip(0u64..) {
@@ -189,7 +196,7 @@ impl Publishers {
     }
 
     /// Waits for the first failure, or for the end of all; returns at once if that has been seen before.
-    pub(super) async fn ended(&mut self) -> Result<(), BusError> {
+    pub(super) async fn ended(&mut self) -> Result<(), ClientError> {
         loop {
             match self.tasks.join_next().await {
                 Some(Ok(Ok(()))) => {}
@@ -227,7 +234,7 @@ mod tests {
 
     #[test]
     fn figures_add_up_and_one_part_that_is_away_shows() {
-        let one = Outbox::new(9).snapshot();
+        let one = SendQueue::new(9).snapshot();
         let a = Snapshot { sent: 3, queued: 1, receivers: Some(2), link: Link::Live, ..one };
         let b = Snapshot { sent: 4, dropped: 5, reconnects: 1, link: Link::Down, ..one };
         let both = sum([a, b].into_iter());

@@ -6,12 +6,12 @@ use crate::series::block_codec::Unpacked;
 
 /// Remembers the block that was looked at last, since with each new tick an old one may expire from the same block.
 #[derive(Debug, Default)]
-pub(super) struct Front {
+pub(super) struct ExpiryCursor {
     key: Option<(u64, usize)>,
     ticks: Unpacked,
 }
 
-impl Front {
+impl ExpiryCursor {
     /// Forgets what it knows; to be called when the first chunk's ticks change.
     pub(super) fn forget(&mut self) {
         self.key = None;

@@ -174,7 +174,7 @@ impl Lane {
 
 /// The past of some symbols.
 #[derive(Debug, Clone, Default)]
-pub struct Past {
+pub struct LoadedHistory {
     /// Which symbols, by their places in the book, sorted.
     slots: Vec<usize>,
     lanes: Vec<Lane>,
@@ -185,7 +185,7 @@ pub struct Past {
     revision: u64,
 }
 
-impl Past {
+impl LoadedHistory {
     /// Of these symbols (sorted, none twice), with nothing in it yet.
     pub fn new(slots: Vec<usize>) -> Self {
         Self { lanes: vec![Lane::default(); slots.len()], slots, ..Self::default() }

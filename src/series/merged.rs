@@ -14,12 +14,12 @@ use crate::model::TimeSpan;
 use super::cache::{Before, Column, Runs};
 use super::pyramid::{Bounds, Mark, Place};
 use super::reader::Reader;
-use super::{ColumnCache, Past, Sample, Series, TickRef};
+use super::{ColumnCache, LoadedHistory, Sample, Series, TickRef};
 use crate::series::loaded_history::Lane;
 
 /// What memory keeps of a symbol, with what is known of the time before.
 #[derive(Debug, Clone, Copy)]
-pub struct Tape<'a> {
+pub struct MergedSeries<'a> {
     live: &'a Series,
     past: Option<Known<'a>>,
 }
@@ -49,14 +49,14 @@ struct Part<'a> {
     to: Place,
 }
 
-impl<'a> Tape<'a> {
+impl<'a> MergedSeries<'a> {
     /// What memory keeps, and nothing else.
     pub fn live(live: &'a Series) -> Self {
         Self { live, past: None }
     }
 
     /// What memory keeps of the symbol at `slot`, and what the past has of it.
-    pub fn new(live: &'a Series, past: Option<&'a Past>, slot: usize) -> Self {
+    pub fn new(live: &'a Series, past: Option<&'a LoadedHistory>, slot: usize) -> Self {
         let known = || {
             let past = past?;
             let (lane, covered) = (past.lane(slot)?, past.covered()?);

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 /// Most gaps remembered: more than there are columns on a screen. Beyond, the two oldest become one.
-pub const GAPS_MAX: usize = 4_096;
+pub const MISSING_RANGES_MAX: usize = 4_096;
 
 /// Why ticks are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GapCause {
+pub enum MissingCause {
     /// The connection was down.
     Disconnected,
     /// The producers' running numbers jumped.
@@ -24,7 +24,7 @@ pub struct Gap {
     /// Ticks known to be missing, by the producers' running numbers.
     pub lost: u64,
     /// Why.
-    pub cause: GapCause,
+    pub cause: MissingCause,
 }
 
 /// The gaps in order of their beginning; each has a number for good.
@@ -38,7 +38,7 @@ pub(super) struct Gaps {
 impl Gaps {
     /// Those that still miss something: a loss that was healed to the last tick is none.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Gap> {
-        self.list.iter().filter(|gap| gap.cause == GapCause::Disconnected || gap.lost > 0)
+        self.list.iter().filter(|gap| gap.cause == MissingCause::Disconnected || gap.lost > 0)
     }
 
     /// Whether the last gap still waits for a tick.
@@ -50,7 +50,7 @@ impl Gaps {
     pub(super) fn open(&mut self, start_ns: i64) -> bool {
         let opens = !self.is_open();
         if opens {
-            self.push(Gap { start_ns, end_ns: None, lost: 0, cause: GapCause::Disconnected });
+            self.push(Gap { start_ns, end_ns: None, lost: 0, cause: MissingCause::Disconnected });
         }
         opens
     }
@@ -73,7 +73,7 @@ impl Gaps {
     pub(super) fn lose(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
         let end_ns = end_ns.max(start_ns);
         if !self.takes_loss(start_ns) {
-            self.push(Gap { start_ns, end_ns: Some(end_ns), lost, cause: GapCause::Lost });
+            self.push(Gap { start_ns, end_ns: Some(end_ns), lost, cause: MissingCause::Lost });
         } else if let Some(gap) = self.list.back_mut() {
             gap.lost = gap.lost.saturating_add(lost);
             gap.end_ns = gap.end_ns.map(|end| end.max(end_ns));
@@ -91,8 +91,8 @@ impl Gaps {
     /// running numbers miss. `true` when that changes something.
     pub(super) fn heal_disconnections(&mut self) -> bool {
         let mut healed = false;
-        for gap in self.list.iter_mut().filter(|gap| gap.cause == GapCause::Disconnected) {
-            gap.cause = GapCause::Lost;
+        for gap in self.list.iter_mut().filter(|gap| gap.cause == MissingCause::Disconnected) {
+            gap.cause = MissingCause::Lost;
             gap.end_ns.get_or_insert(gap.start_ns);
             healed = true;
         }
@@ -101,12 +101,14 @@ impl Gaps {
 
     /// Whether the last gap takes in a loss that begins at `start_ns`: it is open, or no tick lies between the two.
     fn takes_loss(&self, start_ns: i64) -> bool {
-        self.list.back().is_some_and(|gap| gap.end_ns.is_none_or(|end| gap.cause == GapCause::Lost && start_ns <= end))
+        self.list
+            .back()
+            .is_some_and(|gap| gap.end_ns.is_none_or(|end| gap.cause == MissingCause::Lost && start_ns <= end))
     }
 
     fn push(&mut self, gap: Gap) {
         self.list.push_back(gap);
-        if self.list.len() <= GAPS_MAX {
+        if self.list.len() <= MISSING_RANGES_MAX {
             return;
         }
         if let (Some(oldest), Some(next)) = (self.list.pop_front(), self.list.front_mut()) {
@@ -114,8 +116,8 @@ impl Gaps {
             next.start_ns = next.start_ns.min(oldest.start_ns);
             next.end_ns = next.end_ns.map(|end| end.max(oldest.end_ns.unwrap_or(end)));
             next.lost = next.lost.saturating_add(oldest.lost);
-            if oldest.cause == GapCause::Disconnected {
-                next.cause = GapCause::Disconnected;
+            if oldest.cause == MissingCause::Disconnected {
+                next.cause = MissingCause::Disconnected;
             }
         }
     }

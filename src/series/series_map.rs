@@ -20,7 +20,7 @@ const SWEEPS_PER_AGE: i64 = 1_024;
 
 /// What a book keeps.
 #[derive(Debug, Clone)]
-pub struct BookConfig {
+pub struct SeriesMapConfig {
     /// The symbols to keep, in order of their colours; empty to keep all, in order of arrival.
     pub symbols: Vec<Symbol>,
     /// Most symbols; ticks of further ones are counted and dropped. Listed symbols are always kept.
@@ -128,8 +128,8 @@ struct Entry {
 
 /// Every symbol's series, with what is known about the feed as a whole.
 #[derive(Debug)]
-pub struct Book {
-    config: BookConfig,
+pub struct SeriesMap {
+    config: SeriesMapConfig,
     ids: HashMap<Box<[u8]>, SymbolId, RandomState>,
     recent: Recent,
     entries: Vec<Entry>,
@@ -149,9 +149,9 @@ pub struct Book {
     begins_whole: bool,
 }
 
-impl Book {
+impl SeriesMap {
     /// An empty book. Symbols that `config` lists have their place from the start.
-    pub fn new(config: BookConfig) -> Self {
+    pub fn new(config: SeriesMapConfig) -> Self {
         let symbols = config.symbols.clone();
         let mut book = Self {
             config,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use crate::client::Batch;
-use crate::client::publisher::{Depot, Recovered, Span};
+use crate::client::publisher::{DiskOverflow, Recovered, Span};
 use crate::spool::checkpoint;
 use crate::spool::checkpoint::{Marks, Position};
 use crate::spool::{SpoolError, record, shown, sync_folder, unusable};
@@ -164,8 +164,8 @@ impl Lane {
     }
 
     /// For a queue of at most `max` messages: what it holds already.
-    pub(super) fn depot(&self, max: u64) -> (Depot, Recovered) {
-        (Depot::new(max, self.position.marks.done, self.last(), self.held.count()), self.held.clone())
+    pub(super) fn depot(&self, max: u64) -> (DiskOverflow, Recovered) {
+        (DiskOverflow::new(max, self.position.marks.done, self.last(), self.held.count()), self.held.clone())
     }
 
     pub(super) fn folder(&self) -> String {

@@ -166,7 +166,7 @@ fn one_whole_position_is_enough() {
 }
 
 /// Moves what came through `outbox` out of it, as a publisher would.
-fn take_all(outbox: &Outbox, until: u64) -> Vec<u64> {
+fn take_all(outbox: &SendQueue, until: u64) -> Vec<u64> {
     let mut numbers = Vec::new();
     let deadline = std::time::Instant::now() + LIMIT;
     while numbers.last() != Some(&until) {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::client::{Batch, Outbox};
+use crate::client::{Batch, SendQueue};
 use crate::spool::segment_log::Lane;
 
 /// A disk that took nothing is tried again after this long.
@@ -18,17 +18,17 @@ const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// As long as a disk takes nothing, that is said this often.
 const NOTICE_EVERY: Duration = Duration::from_secs(5);
 
-/// A thread that writes what comes through an [`Outbox`], until that is abandoned.
+/// A thread that writes what comes through an [`SendQueue`], until that is abandoned.
 pub struct Writer {
-    outbox: Arc<Outbox>,
+    outbox: Arc<SendQueue>,
     ended: oneshot::Receiver<()>,
 }
 
 impl Writer {
     /// Starts the thread, and makes its queue.
-    pub(super) fn start(lane: Lane, memory: usize, max: u64) -> io::Result<(Arc<Outbox>, Self)> {
+    pub(super) fn start(lane: Lane, memory: usize, max: u64) -> io::Result<(Arc<SendQueue>, Self)> {
         let (depot, recovered) = lane.depot(max);
-        let outbox = Arc::new(Outbox::with_spool(memory, depot, recovered));
+        let outbox = Arc::new(SendQueue::with_spool(memory, depot, recovered));
         let (end, ended) = oneshot::channel();
         let job = Job { lane, outbox: Arc::clone(&outbox), failed_at: None, noticed_at: None };
         thread::Builder::new().name("spool".to_owned()).spawn(move || {
@@ -51,7 +51,7 @@ impl Writer {
 
 struct Job {
     lane: Lane,
-    outbox: Arc<Outbox>,
+    outbox: Arc<SendQueue>,
     failed_at: Option<Instant>,
     noticed_at: Option<Instant>,
 }

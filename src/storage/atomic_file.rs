@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 /// A file written beside its place and moved there when it is complete: a reader never sees half of it, and a failure
 /// leaves an older one in place.
 #[derive(Debug)]
-pub struct WholeFile {
+pub struct AtomicFile {
     path: PathBuf,
     partial: PathBuf,
     file: File,
     finished: bool,
 }
 
-impl WholeFile {
+impl AtomicFile {
     /// Begins a file; until it is finished it is named `path` with this process's number and `.partial` behind.
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut partial = OsString::from(path);
@@ -35,7 +35,7 @@ impl WholeFile {
     }
 }
 
-impl Write for WholeFile {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -45,7 +45,7 @@ impl Write for WholeFile {
     }
 }
 
-impl Drop for WholeFile {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.finished {
             // What is left of the attempt is of no use; that it cannot be removed adds nothing to the first error.

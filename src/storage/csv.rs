@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use csv_core::{WriteResult, Writer};
 use jiff::Timestamp;
 
-use crate::storage::{Row, TickColumns, WholeFile};
+use crate::storage::{AtomicFile, Row, TickColumns};
 
 /// The first line.
 const HEADER: &str = "symbol,time,time_ns,price,size,outlier";
@@ -18,13 +18,13 @@ const QUOTED_BYTES: usize = 2 * crate::model::SYMBOL_BYTES_MAX + 2;
 
 /// Text in the making.
 pub(super) struct Csv {
-    out: BufWriter<WholeFile>,
+    out: BufWriter<AtomicFile>,
     line: Vec<u8>,
     columns: TickColumns,
 }
 
 impl Csv {
-    pub(super) fn begin(file: WholeFile, columns: TickColumns) -> io::Result<Self> {
+    pub(super) fn begin(file: AtomicFile, columns: TickColumns) -> io::Result<Self> {
         let mut out = BufWriter::new(file);
         let more = if columns == TickColumns::WithOrigin { ORIGIN_HEADER } else { "" };
         writeln!(out, "{HEADER}{more}")?;
@@ -61,7 +61,7 @@ impl Csv {
         self.out.write_all(&self.line)
     }
 
-    pub(super) fn finish(self) -> io::Result<WholeFile> {
+    pub(super) fn finish(self) -> io::Result<AtomicFile> {
         self.out.into_inner().map_err(io::IntoInnerError::into_error)
     }
 }

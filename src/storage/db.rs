@@ -1,6 +1,6 @@
 //! Databases that keep every tick exactly once. SQL lives here and below, and nowhere else.
 //!
-//! A [`Keeper`] owns a thread that writes. Ticks reach it in [batches](KeptBatch); rows and the place in the stream up
+//! A [`DbWriter`] owns a thread that writes. Ticks reach it in [batches](RowBatch); rows and the place in the stream up
 //! to which they reach commit in one transaction, so that a crash at any instant leaves nothing lost and nothing twice.
 //! A store that is slow, full or away stops nobody: batches wait in a bounded queue, and it is tried again.
 //!
@@ -80,7 +80,7 @@ pub const COMMIT_WAIT: Duration = Duration::from_millis(200);
 
 /// One tick to be kept.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KeptTick {
+pub struct TickRow {
     /// What traded; not empty.
     pub symbol: CompactString,
     /// Nanoseconds since the Unix epoch; not negative.
@@ -101,20 +101,20 @@ pub struct KeptTick {
 
 /// Ticks that are committed together with the place in the stream up to which they reach.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct KeptBatch {
+pub struct RowBatch {
     /// The stream that they came through; `None` for pub/sub, where ids and a checkpoint have no meaning.
     pub stream: Option<Arc<str>>,
     /// In order of arrival.
-    pub ticks: Vec<KeptTick>,
+    pub ticks: Vec<TickRow>,
     /// Everything in the stream up to here is kept once this batch is. A checkpoint never moves back.
     pub checkpoint: Option<StreamId>,
-    /// What [`Keeper::committed`] tells when this batch is committed; grows from batch to batch.
+    /// What [`DbWriter::committed`] tells when this batch is committed; grows from batch to batch.
     pub ticket: u64,
 }
 
 /// How to keep.
 #[derive(Debug, Clone)]
-pub struct KeepConfig {
+pub struct DbConfig {
     /// Where.
     pub url: StoreUrl,
     /// Ticks older than the newest one by more than this are deleted, in nanoseconds; `None` keeps all. A newest one
@@ -126,7 +126,7 @@ pub struct KeepConfig {
 
 /// Why a store cannot be used. Waiting mends none of these.
 #[derive(Debug, Error)]
-pub enum KeepError {
+pub enum DbError {
     /// No such folder, no right to write, a folder in place of a file.
     #[error("cannot open the store {store}: {cause}; choose a file in a folder that exists and is writable")]
     Open {
@@ -195,11 +195,11 @@ pub enum KeepError {
 
 /// How a store is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeepState {
+pub enum DbState {
     /// Not opened yet, or being opened again.
     Connecting,
     /// All is well.
-    Keeping,
+    Persistence,
     /// It works, slower than ticks come: more than half of what may wait does.
     Behind,
     /// The last attempt failed; it is tried again. The cause is safe to show and has no secrets.
@@ -208,9 +208,9 @@ pub enum KeepState {
 
 /// Figures of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeepStatus {
+pub struct DbStatus {
     /// How it is doing.
-    pub state: KeepState,
+    pub state: DbState,
     /// Rows offered or pushed and not committed yet.
     pub waiting: u64,
     /// Rows committed that were not there before.
@@ -227,7 +227,7 @@ pub struct KeepStatus {
 ///
 /// When the last clone is dropped, the thread commits what waits, and ends; only [`close`](Self::close) waits for that.
 #[derive(Clone)]
-pub struct Keeper {
+pub struct DbWriter {
     handle: Arc<Handle>,
 }
 
@@ -241,25 +241,25 @@ impl Drop for Handle {
     }
 }
 
-impl fmt::Debug for Keeper {
+impl fmt::Debug for DbWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper").field("status", &self.status()).finish_non_exhaustive()
+        f.debug_struct("DbWriter").field("status", &self.status()).finish_non_exhaustive()
     }
 }
 
-impl Keeper {
+impl DbWriter {
     /// Opens the store and brings its schema up to date. Blocks for as long as that takes.
     ///
     /// Fails only for what waiting cannot mend. A server that is away is waited for while ticks queue; so is a disk
     /// that is full.
-    pub fn open(config: KeepConfig) -> Result<Self, KeepError> {
+    pub fn open(config: DbConfig) -> Result<Self, DbError> {
         let queue = Arc::new(Queue::new(config.rows_waiting_max));
         let (report, opened) = mpsc::sync_channel(1);
         let theirs = Arc::clone(&queue);
         thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer::run(&theirs, &config, &report))
-            .map_err(KeepError::Thread)?;
+            .map_err(DbError::Thread)?;
         match opened.recv() {
             Ok(Err(error)) => Err(error),
             // The thread reports before anything else; without a report it has ended, which the status tells.
@@ -294,14 +294,14 @@ impl Keeper {
 
     /// Hands a batch over without waiting; rows beyond the queue's bound are dropped and counted, and with them the
     /// batch's checkpoint. How many were dropped.
-    pub fn offer(&self, batch: KeptBatch) -> u64 {
+    pub fn offer(&self, batch: RowBatch) -> u64 {
         self.handle.queue.offer(batch)
     }
 
     /// Hands a batch over when there is room for it; a batch larger than the whole queue when the queue is empty.
     ///
     /// Dropped before it is done, it has taken nothing. After [`close`](Self::close), rows are dropped and counted.
-    pub async fn push(&self, batch: KeptBatch) {
+    pub async fn push(&self, batch: RowBatch) {
         let mut batch = Some(batch);
         loop {
             let room = self.handle.queue.room.notified();
@@ -318,7 +318,7 @@ impl Keeper {
 
     /// Hands a batch over whole, also beyond the bound: for those who [waited for room](Self::room) before they asked a
     /// stream for as much. After [`close`](Self::close), rows are dropped and counted.
-    pub fn put(&self, batch: KeptBatch) {
+    pub fn put(&self, batch: RowBatch) {
         self.handle.queue.put(batch);
     }
 
@@ -346,12 +346,12 @@ impl Keeper {
     }
 
     /// Figures of this moment.
-    pub fn status(&self) -> KeepStatus {
+    pub fn status(&self) -> DbStatus {
         self.handle.queue.status()
     }
 
     /// Commits what waits, for at most `limit`, and ends; what is left is counted as dropped. Blocks.
-    pub fn close(&self, limit: Duration) -> KeepStatus {
+    pub fn close(&self, limit: Duration) -> DbStatus {
         self.handle.queue.close(limit)
     }
 }

@@ -14,7 +14,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type};
 
-use crate::storage::{Row, TickColumns, WholeFile};
+use crate::storage::{AtomicFile, Row, TickColumns};
 pub(super) use read::{Reader, silence_caught_panics};
 
 /// Rows of a group, which are held until it is full: some 15 MB, and twice as much with their origins. Readers skip
@@ -79,13 +79,13 @@ struct Columns {
 
 /// A file in the making, with the rows of its next group.
 pub(super) struct Parquet {
-    out: SerializedFileWriter<WholeFile>,
+    out: SerializedFileWriter<AtomicFile>,
     columns: TickColumns,
     rows: Columns,
 }
 
 impl Parquet {
-    pub(super) fn begin(file: WholeFile, columns: TickColumns) -> io::Result<Self> {
+    pub(super) fn begin(file: AtomicFile, columns: TickColumns) -> io::Result<Self> {
         let schema = schema(columns).map_err(as_io)?;
         // Times rise, so that their differences are small; ids and numbers have their beginnings or most of their
         // digits in common. What repeats instead (symbols, prices) a dictionary holds once.
@@ -120,7 +120,7 @@ impl Parquet {
         if rows.times_ns.len() < GROUP_ROWS { Ok(()) } else { self.write_group() }
     }
 
-    pub(super) fn finish(mut self) -> io::Result<WholeFile> {
+    pub(super) fn finish(mut self) -> io::Result<AtomicFile> {
         if !self.rows.times_ns.is_empty() {
             self.write_group()?;
         }
@@ -137,7 +137,7 @@ impl Parquet {
     }
 }
 
-type Group<'a> = SerializedRowGroupWriter<'a, WholeFile>;
+type Group<'a> = SerializedRowGroupWriter<'a, AtomicFile>;
 
 impl Columns {
     /// Writes all columns, in the order of the schema.

@@ -15,11 +15,11 @@ const ROWS: [Row<'static>; 5] = [
     row("\r", 1, 0.1 + 0.2, None),
 ];
 
-fn write(path: &Path, format: TickFormat, rows: &[Row<'_>]) -> Result<u64, StoreError> {
+fn write(path: &Path, format: TickFormat, rows: &[Row<'_>]) -> Result<u64, TickFileError> {
     write_with(path, format, TickColumns::Bare, rows)
 }
 
-fn write_with(path: &Path, format: TickFormat, columns: TickColumns, rows: &[Row<'_>]) -> Result<u64, StoreError> {
+fn write_with(path: &Path, format: TickFormat, columns: TickColumns, rows: &[Row<'_>]) -> Result<u64, TickFileError> {
     let mut file = TickFile::create(path, format, columns)?;
     for row in rows {
         file.write(row)?;

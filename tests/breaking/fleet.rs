@@ -75,7 +75,7 @@ impl Fleet {
         };
         fleet.start_redis();
         fleet.wait_for_redis();
-        let readers = [Actor::Listener(1), Actor::Listener(2), Actor::Keeper, Actor::Book];
+        let readers = [Actor::Listener(1), Actor::Listener(2), Actor::DbWriter, Actor::SeriesMap];
         let members = [Actor::Member(1), Actor::Member(2), Actor::Member(3)];
         for actor in readers.into_iter().chain(members) {
             fleet.start_program(actor);
@@ -250,8 +250,8 @@ fn launch(actor: Actor, name: &str, url: &str, store: &Path, dir: &Path) -> Laun
             publishing().args(["--spool".as_ref(), dir.join("bounded").as_os_str()]).args(["--spool-max", SPOOL_MAX])
         }
         Actor::Listener(_) => reading().args(["--channel", CHANNEL, "--store", &store]),
-        Actor::Keeper => reading().args(["--stream", STREAM, "--store", &store]),
-        Actor::Book => reading().args(["--stream", STREAM, "--since", "start"]),
+        Actor::DbWriter => reading().args(["--stream", STREAM, "--store", &store]),
+        Actor::SeriesMap => reading().args(["--stream", STREAM, "--since", "start"]),
         Actor::Member(_) => {
             // An entry that three members had in their hands when they were killed is as good as any other.
             let sharing = reading().args(["--stream", STREAM, "--since", "start", "--group", GROUP]);

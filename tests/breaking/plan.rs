@@ -23,9 +23,9 @@ pub enum Actor {
     /// Plain subscribers.
     Listener(u8),
     /// Reads the stream into a store of its own.
-    Keeper,
+    DbWriter,
     /// Reads the stream into its book alone; it is never killed.
-    Book,
+    SeriesMap,
     /// Members of one group, with one store.
     Member(u8),
 }
@@ -39,8 +39,8 @@ impl Actor {
         Self::Unruly,
         Self::Listener(1),
         Self::Listener(2),
-        Self::Keeper,
-        Self::Book,
+        Self::DbWriter,
+        Self::SeriesMap,
         Self::Member(1),
         Self::Member(2),
         Self::Member(3),
@@ -56,8 +56,8 @@ impl fmt::Display for Actor {
             Self::Bounded => f.write_str("producer-bounded"),
             Self::Unruly => f.write_str("unruly"),
             Self::Listener(n) => write!(f, "listener-{n}"),
-            Self::Keeper => f.write_str("keeper"),
-            Self::Book => f.write_str("book"),
+            Self::DbWriter => f.write_str("keeper"),
+            Self::SeriesMap => f.write_str("book"),
             Self::Member(n) => write!(f, "member-{n}"),
         }
     }
@@ -187,7 +187,7 @@ fn shuffled(rng: &mut ChaCha8Rng) -> Vec<(Actor, Kind)> {
     let members = [1, 2, 3].map(Actor::Member);
     let mut deck: Vec<(Actor, Kind)> = members.map(|member| (member, Kind::Kill)).into();
     // What the others know of themselves would go with them, and is needed at the end.
-    deck.extend([Actor::Redis, Actor::Spool, Actor::Keeper].into_iter().flat_map(|actor| [(actor, Kind::Kill); 3]));
+    deck.extend([Actor::Redis, Actor::Spool, Actor::DbWriter].into_iter().flat_map(|actor| [(actor, Kind::Kill); 3]));
     deck.push((members[rng.random_range(0..3)], Kind::KillAndRename));
     deck.extend(Actor::ALL.into_iter().filter(|actor| *actor != Actor::Unruly).map(|actor| (actor, Kind::Stop)));
     for _ in 0..2 {
@@ -243,7 +243,7 @@ fn fifty_faults_have_every_kind_and_nobody_meets_two_at_a_time() {
     let faults = plan(7, 50);
     assert_eq!(counts(&faults).len(), 16, "{:?}", counts(&faults));
     let kills = |actor| faults.iter().filter(|fault| (fault.actor, fault.kind) == (actor, Kind::Kill)).count();
-    assert_eq!([Actor::Redis, Actor::Spool, Actor::Keeper, Actor::Member(3)].map(kills), [3, 3, 3, 1]);
+    assert_eq!([Actor::Redis, Actor::Spool, Actor::DbWriter, Actor::Member(3)].map(kills), [3, 3, 3, 1]);
     for actor in Actor::ALL {
         let of_actor: Vec<&Fault> = faults.iter().filter(|fault| fault.actor == actor).collect();
         assert!(!of_actor.is_empty(), "{actor} meets no fault");

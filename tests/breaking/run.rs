@@ -104,10 +104,10 @@ fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
         }
     }
     verdict.on_producers(&said, unruly_last, &stream);
-    for (what, actor) in [("the keeper's store", Actor::Keeper), ("the group's store", Actor::Member(1))] {
+    for (what, actor) in [("the keeper's store", Actor::DbWriter), ("the group's store", Actor::Member(1))] {
         verdict.on_store(what, &read_store(&fleet.store(actor)), &stream);
     }
-    verdict.on_book(&reports[&Actor::Book], &stream);
+    verdict.on_book(&reports[&Actor::SeriesMap], &stream);
     let mut lost = 0;
     for listener in [1, 2].map(Actor::Listener) {
         let heard = read_store(&fleet.store(listener));
@@ -134,12 +134,12 @@ fn not_beyond(numbers: &Numbers, before: &Numbers) -> Vec<String> {
 /// Waits until everybody who is to have everything has it, and nothing is left in anybody's hands.
 fn wait_for_all(fleet: &Fleet, stream: &Kept, verdict: &mut Verdict) {
     let all = total(&stream.numbers);
-    for actor in [Actor::Keeper, Actor::Member(1)] {
+    for actor in [Actor::DbWriter, Actor::Member(1)] {
         // What is missing will be named later.
         poll(DRAIN, || (total(&read_store(&fleet.store(actor)).0) >= all).then_some(()));
     }
     poll(DRAIN, || {
-        let said = fleet.heard_from(Actor::Book);
+        let said = fleet.heard_from(Actor::SeriesMap);
         let status = said.lines().rev().find(|line| line.contains("running received="))?;
         status.contains(&format!(" kept={all} ")).then_some(())
     });

@@ -2,8 +2,8 @@
 
 use tickscope::chart::Transform;
 use tickscope::chart::{
-    Absence, Arrangement, AxisKind, Chart, Crosshair, Frame, GapBand, LegendEntry, Line, Readout, Scale, Scene, Size,
-    Tag, Theme, Title,
+    Absence, Arrangement, AxisKind, Chart, Crosshair, Frame, LegendEntry, Line, MissingBand, Readout, Scale, Scene,
+    Size, Tag, Theme, Title,
 };
 
 use super::compare::View;
@@ -123,7 +123,7 @@ pub fn grid_9_crosshair_dark() -> View {
 pub fn grid_30_dark() -> View {
     let mut view = grid(Theme::Dark, 30, WINDOW, Scale::One);
     let (absence, label) = (Absence::Missing, "gap 2 min");
-    let gap = |start_ns, end_ns| GapBand { start_ns, end_ns, absence, label: label.to_owned() };
+    let gap = |start_ns, end_ns| MissingBand { start_ns, end_ns, absence, label: label.to_owned() };
     view.scene.chart.gaps = vec![gap(NOW - 900_000_000_000, NOW - 780_000_000_000)];
     view
 }

@@ -1,7 +1,7 @@
 //! Lines, axes, crosshair.
 
 use tickscope::chart::{
-    Absence, Arrangement, AxisKind, Crosshair, Frame, GapBand, Line, Point, Readout, Scale, Scene, Size, Theme,
+    Absence, Arrangement, AxisKind, Crosshair, Frame, Line, MissingBand, Point, Readout, Scale, Scene, Size, Theme,
 };
 use tickscope::chart::{Transform, ValueSpan};
 
@@ -17,7 +17,7 @@ fn with_gap(scene: &mut Scene) {
         line.runs = vec![before, rest.into_iter().filter(|point| point.time_ns >= end_ns).collect()];
     }
     scene.chart.gaps =
-        vec![GapBand { start_ns, end_ns, absence: Absence::Missing, label: "gap 2 min · 1,204 lost".to_owned() }];
+        vec![MissingBand { start_ns, end_ns, absence: Absence::Missing, label: "gap 2 min · 1,204 lost".to_owned() }];
 }
 
 /// A crosshair over `view` at so many shares of its plot, with all lines in the read-out.
@@ -86,7 +86,7 @@ pub fn unread_dark() -> View {
         line.runs[0].retain(|point| point.time_ns >= end_ns);
     }
     let label = "reading older ticks".to_owned();
-    scene.chart.gaps.push(GapBand { start_ns, end_ns, absence: Absence::Unread, label });
+    scene.chart.gaps.push(MissingBand { start_ns, end_ns, absence: Absence::Unread, label });
     view(scene)
 }
 

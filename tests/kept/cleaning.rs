@@ -1,13 +1,13 @@
 //! What a `SELECT` can leave out: outliers, and ticks that came late; and bars made without them.
 
-use tickscope::storage::db::KeptTick;
+use tickscope::storage::db::TickRow;
 
 use super::stores::{bare, heard, numbered, on_both};
 
 #[test]
 fn outliers_are_kept_with_a_flag_and_bars_are_made_without_them() {
     on_both(|place| {
-        let slip = KeptTick { outlier: true, ..numbered("p", 2, 1_000, 1_020.0) };
+        let slip = TickRow { outlier: true, ..numbered("p", 2, 1_000, 1_020.0) };
         let ticks = [numbered("p", 1, 0, 10.25), slip, numbered("p", 3, 2_000, 10.5), numbered("p", 4, 61_000, 10.75)];
         place.keep(vec![heard(&ticks)]);
         assert_eq!(place.ticks(), ticks, "what was flagged comes back with its flag");
@@ -28,7 +28,7 @@ fn outliers_are_kept_with_a_flag_and_bars_are_made_without_them() {
 #[test]
 fn late_ticks_can_be_told_from_the_others() {
     on_both(|place| {
-        let other = KeptTick { symbol: "MSFT".into(), ..bare("MSFT", 0, 5.0) };
+        let other = TickRow { symbol: "MSFT".into(), ..bare("MSFT", 0, 5.0) };
         place.keep(vec![heard(&[bare("AAPL", 5_000, 1.0), other, bare("AAPL", 2_000, 2.0), bare("AAPL", 6_000, 3.0)])]);
         place.keep(vec![heard(&[bare("AAPL", 5_999, 4.0), bare("AAPL", 6_000, 5.0)])]);
         let late = "SELECT symbol, price, late_ns / 1000000 FROM ticks_late ORDER BY price";

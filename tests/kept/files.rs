@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
-use tickscope::storage::db::{KeepConfig, KeepError, KeepState, Keeper, StoreReader, StoreUrl};
+use tickscope::storage::db::{DbConfig, DbError, DbState, DbWriter, StoreReader, StoreUrl};
 
 use super::stores::{LIMIT, Place, bare, heard, keeper, numbered, on_both, shared_server};
 use super::support::wait::wait_until;
 
-fn open(path: &Path) -> Result<Keeper, KeepError> {
+fn open(path: &Path) -> Result<DbWriter, DbError> {
     let url = StoreUrl::Sqlite(path.to_owned());
-    Keeper::open(KeepConfig { url, keep_age_ns: None, rows_waiting_max: 100 })
+    DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 100 })
 }
 
 /// What the first version of the schema made, as it stood then: no views.
@@ -71,10 +71,10 @@ fn a_newer_store_is_refused_with_both_versions_and_left_alone() {
         place.keep(vec![heard(&[bare("A", 0, 1.0)])]);
         let is_file = matches!(place.url, StoreUrl::Sqlite(_));
         place.sql(if is_file { "PRAGMA user_version = 7" } else { "UPDATE meta SET value = '7'" });
-        let config = KeepConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 9 };
-        for error in [Keeper::open(config).unwrap_err(), StoreReader::open(&place.url).unwrap_err()] {
+        let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 9 };
+        for error in [DbWriter::open(config).unwrap_err(), StoreReader::open(&place.url).unwrap_err()] {
             let text = error.to_string();
-            assert!(matches!(error, KeepError::Newer { found: 7, known: 3, .. }), "{text}");
+            assert!(matches!(error, DbError::Newer { found: 7, known: 3, .. }), "{text}");
             assert!(text.contains("version 7") && text.contains("up to 3") && !text.contains("s3cr"), "{text}");
         }
         assert_eq!(place.sql("SELECT count(*) FROM ticks"), "1");
@@ -88,14 +88,14 @@ fn another_programs_tables_are_refused_and_left_alone() {
     place.sql("CREATE TABLE ticks (price)");
     let before = fs::read(path).unwrap();
     let error = open(path).unwrap_err();
-    assert!(matches!(error, KeepError::Foreign { .. }), "{error}");
+    assert!(matches!(error, DbError::Foreign { .. }), "{error}");
     assert_eq!(fs::read(path).unwrap(), before);
 
     let place = Place::server();
     place.sql("CREATE TABLE ticks (price integer)");
-    let config = KeepConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 9 };
-    let error = Keeper::open(config).unwrap_err();
-    assert!(matches!(error, KeepError::Foreign { .. }), "{error}");
+    let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 9 };
+    let error = DbWriter::open(config).unwrap_err();
+    assert!(matches!(error, DbError::Foreign { .. }), "{error}");
     assert_eq!(place.sql("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"), "1");
 }
 
@@ -104,7 +104,7 @@ fn a_database_in_another_encoding_is_refused() {
     let server = shared_server();
     server.psql("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
     let url = server.url("latin").parse().unwrap();
-    let error = Keeper::open(KeepConfig { url, keep_age_ns: None, rows_waiting_max: 9 }).unwrap_err();
+    let error = DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 9 }).unwrap_err();
     assert!(error.to_string().contains("LATIN1"), "{error}");
 }
 
@@ -115,8 +115,8 @@ fn what_is_no_database_is_refused_and_left_alone() {
     let text = "This is a text and not a database.\n".repeat(200);
     fs::write(&path, &text).unwrap();
     let error = open(&path).unwrap_err();
-    assert!(matches!(error, KeepError::Foreign { .. }), "{error}");
-    assert!(matches!(StoreReader::open(&StoreUrl::Sqlite(path.clone())), Err(KeepError::Foreign { .. })));
+    assert!(matches!(error, DbError::Foreign { .. }), "{error}");
+    assert!(matches!(StoreReader::open(&StoreUrl::Sqlite(path.clone())), Err(DbError::Foreign { .. })));
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
 
@@ -126,7 +126,7 @@ fn places_where_no_file_can_be_are_refused() {
     // The kernel's own folder takes no files, not even from root.
     for path in [dir.path().join("no/such/folder/ticks.db"), dir.path().to_owned(), "/proc/ticks.db".into()] {
         let error = open(&path).unwrap_err();
-        assert!(matches!(error, KeepError::Open { .. }), "{error}");
+        assert!(matches!(error, DbError::Open { .. }), "{error}");
         assert!(error.to_string().contains("choose a file"), "{error}");
     }
 }
@@ -139,7 +139,7 @@ fn a_store_that_another_program_holds_is_not_for_lack_of_a_folder() {
     let holder = rusqlite::Connection::open(path).unwrap();
     holder.execute_batch("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").unwrap();
     let error = StoreReader::open(&place.url).unwrap_err();
-    assert!(matches!(&error, KeepError::Read { cause, .. } if cause == "another program holds the file"), "{error}");
+    assert!(matches!(&error, DbError::Read { cause, .. } if cause == "another program holds the file"), "{error}");
 }
 
 #[test]
@@ -153,13 +153,13 @@ fn a_truncated_store_is_told_and_never_taken_for_a_good_one() {
         fs::write(path, &whole[..part]).unwrap();
         let keeper = match open(path) {
             Err(error) => {
-                assert!(matches!(error, KeepError::Foreign { .. }), "{error}");
+                assert!(matches!(error, DbError::Foreign { .. }), "{error}");
                 continue;
             }
             Ok(keeper) => keeper,
         };
         keeper.offer(heard(&ticks[..100]));
-        wait_until("the damage to show", LIMIT, || matches!(keeper.status().state, KeepState::Failing(_)));
+        wait_until("the damage to show", LIMIT, || matches!(keeper.status().state, DbState::Failing(_)));
         let status = keeper.close(std::time::Duration::from_millis(50));
         assert_eq!((status.written, status.dropped), (0, 100), "{status:?}");
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tickscope::storage::db::{KeepState, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::storage::db::{DbState, RowBatch, StoreReader, StoreUrl, TickRow};
 
 use super::stores::{LIMIT, bare, heard, keeper, wait_committed};
 use super::support::wait::{poll, wait_until};
@@ -20,7 +20,7 @@ const FILLER_BYTES: usize = 3_300 << 10;
 
 const TICKS: i64 = 40_000;
 
-fn ticks() -> Vec<KeptTick> {
+fn ticks() -> Vec<TickRow> {
     (0..TICKS).map(|n| bare("A", n, n as f64)).collect()
 }
 
@@ -50,11 +50,11 @@ fn keep_through_trouble(path: &Path, make_room: impl FnOnce(&str)) {
     let url = StoreUrl::Sqlite(path.to_owned());
     let keeper = keeper(&url, None);
     for (ticket, chunk) in (1..).zip(ticks().chunks(500)) {
-        assert_eq!(keeper.offer(KeptBatch { ticket, ..heard(chunk) }), 0);
+        assert_eq!(keeper.offer(RowBatch { ticket, ..heard(chunk) }), 0);
     }
     let mut cause = String::new();
     wait_until("the store to tell its trouble", LIMIT, || match keeper.status().state {
-        KeepState::Failing(text) => {
+        DbState::Failing(text) => {
             cause = text;
             true
         }
@@ -69,7 +69,7 @@ fn keep_through_trouble(path: &Path, make_room: impl FnOnce(&str)) {
     wait_committed(&keeper, (TICKS as u64).div_ceil(500));
     let status = keeper.close(LIMIT);
     assert_eq!((status.written, status.dropped, status.duplicates), (TICKS as u64, 0, 0), "{status:?}");
-    assert_eq!(status.state, KeepState::Keeping);
+    assert_eq!(status.state, DbState::Persistence);
     let mut read = Vec::new();
     StoreReader::open(&url).unwrap().read(&[], 0, i64::MAX, None, &mut |tick| read.push(tick.clone())).unwrap();
     assert_eq!(read, ticks());

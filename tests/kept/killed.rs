@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
-use tickscope::storage::db::{KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::storage::db::{RowBatch, StoreReader, StoreUrl, TickRow};
 
 use super::stores::{LIMIT, Place, bare, keeper, wait_committed};
 use super::support::postgres::PostgresServer;
@@ -24,7 +24,7 @@ const KILLS: u32 = 22;
 const SERVER_KILLS: u32 = 6;
 
 /// The stream's `n`th entry, from 1: by turns known by its number and by its id alone.
-fn entry(n: u64) -> KeptTick {
+fn entry(n: u64) -> TickRow {
     let symbol = ["AAPL", "MSFT", "SPY"][(n % 3) as usize];
     let mut tick = bare(symbol, n as i64, n as f64);
     if n.is_multiple_of(2) {
@@ -46,7 +46,7 @@ fn write_until_killed(url: &str) {
         let ticks: Vec<_> = (next..next + count).map(entry).collect();
         let checkpoint = ticks.last().and_then(|tick| tick.id);
         next += count;
-        runtime.block_on(keeper.push(KeptBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next }));
+        runtime.block_on(keeper.push(RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next }));
         thread::sleep(Duration::from_micros(random.random_range(0..3_000)));
     }
 }
@@ -138,12 +138,12 @@ pub fn kill_server_in_mid_load(mut server: PostgresServer, url: &StoreUrl) {
                 let ticks: Vec<_> = (next..next + count).map(entry).collect();
                 let checkpoint = ticks.last().and_then(|tick| tick.id);
                 next += count;
-                let stream = KeptBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next };
+                let stream = RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next };
                 assert_eq!(keeper.offer(stream), 0);
                 // And rows that nothing tells apart, but the transaction that they went in.
                 let ticks = vec![bare("BARE", 0, 1.0); 10];
                 bare_rows += 10;
-                assert_eq!(keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket: next }), 0);
+                assert_eq!(keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket: next }), 0);
             }
         };
         fill(&mut random);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tickscope::storage::db::{KeepState, KeptBatch};
+use tickscope::storage::db::{DbState, RowBatch};
 
 use super::stores::{LIMIT, Place, bare, keeper, wait_committed};
 use super::support::postgres::PostgresServer;
@@ -73,12 +73,12 @@ fn rows_without_any_key_are_not_doubled_by_a_lost_answer() {
     let keeper = keeper(&address.parse().unwrap(), None);
     for ticket in 1..=8 {
         let ticks = vec![bare("A", 0, 1.0); 1_000];
-        assert_eq!(keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket }), 0);
+        assert_eq!(keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket }), 0);
         wait_committed(&keeper, ticket);
     }
     let status = keeper.close(LIMIT);
     assert!(commits.load(Ordering::SeqCst) > 5, "the proxy saw no commits");
     assert_eq!((status.written, status.duplicates, status.dropped), (8_000, 0, 0), "{status:?}");
-    assert_eq!(status.state, KeepState::Keeping);
+    assert_eq!(status.state, DbState::Persistence);
     assert_eq!(place.sql("SELECT count(*) FROM ticks"), "8000");
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use tickscope::storage::db::{KeepConfig, KeepError, KeepState, KeepStatus, Keeper, KeptBatch, KeptTick, StoreUrl};
+use tickscope::storage::db::{DbConfig, DbError, DbState, DbStatus, DbWriter, RowBatch, StoreUrl, TickRow};
 use tokio::time::timeout;
 
 use super::stores::{LIMIT, Place, bare, heard, on_both, shared_server, streamed, wait_committed};
@@ -11,21 +11,21 @@ use super::support::postgres::PASSWORD;
 use super::support::server::free_port;
 use super::support::wait::wait_until;
 
-fn ticks(count: i64) -> Vec<KeptTick> {
+fn ticks(count: i64) -> Vec<TickRow> {
     (0..count).map(|n| bare("A", n, n as f64)).collect()
 }
 
 /// A keeper whose server does not exist.
-fn away(rows_waiting_max: usize) -> Keeper {
+fn away(rows_waiting_max: usize) -> DbWriter {
     let url: StoreUrl = format!("postgres://me:{PASSWORD_PART}@127.0.0.1:{}/none", free_port()).parse().unwrap();
-    Keeper::open(KeepConfig { url, keep_age_ns: None, rows_waiting_max }).unwrap()
+    DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max }).unwrap()
 }
 
 const PASSWORD_PART: &str = "hush";
 
-fn failing(status: &KeepStatus) -> Option<&str> {
+fn failing(status: &DbStatus) -> Option<&str> {
     match &status.state {
-        KeepState::Failing(cause) => Some(cause),
+        DbState::Failing(cause) => Some(cause),
         _ => None,
     }
 }
@@ -73,12 +73,12 @@ async fn a_push_waits_for_room_and_takes_all_or_nothing() {
 #[tokio::test]
 async fn room_comes_with_commits_and_a_batch_larger_than_the_queue_passes() {
     let place = Place::file();
-    let config = KeepConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 100 };
-    let keeper = Keeper::open(config).unwrap();
+    let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 100 };
+    let keeper = DbWriter::open(config).unwrap();
     for ticket in 1..=8 {
-        keeper.push(KeptBatch { ticket, ..heard(&ticks(90)) }).await;
+        keeper.push(RowBatch { ticket, ..heard(&ticks(90)) }).await;
     }
-    keeper.push(KeptBatch { ticket: 9, ..heard(&ticks(25_000)) }).await;
+    keeper.push(RowBatch { ticket: 9, ..heard(&ticks(25_000)) }).await;
     keeper.room().await;
     let mut committed = keeper.committed();
     assert_eq!(*committed.wait_for(|ticket| *ticket >= 9).await.unwrap(), 9);
@@ -90,8 +90,8 @@ async fn room_comes_with_commits_and_a_batch_larger_than_the_queue_passes() {
 #[test]
 fn a_dropped_row_takes_the_checkpoint_with_it() {
     let place = Place::file();
-    let config = KeepConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 2 };
-    let keeper = Keeper::open(config).unwrap();
+    let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 2 };
+    let keeper = DbWriter::open(config).unwrap();
     assert_eq!(keeper.offer(streamed(&ticks(3), "9-0")), 1);
     keeper.close(LIMIT);
     assert_eq!(place.keeper().checkpoint("s"), None, "what was dropped may still be read again");
@@ -115,12 +115,12 @@ fn many_batches_share_a_transaction() {
     on_both(|place| {
         let keeper = place.keeper();
         for ticket in 1..=1_000 {
-            keeper.offer(KeptBatch { ticket, ..heard(&ticks(10)) });
+            keeper.offer(RowBatch { ticket, ..heard(&ticks(10)) });
         }
         wait_committed(&keeper, 1_000);
         let status = keeper.close(LIMIT);
         assert!((1..100).contains(&status.commits), "{status:?}");
-        assert_eq!((status.written, status.state), (10_000, KeepState::Keeping));
+        assert_eq!((status.written, status.state), (10_000, DbState::Persistence));
     });
 }
 
@@ -129,13 +129,13 @@ fn what_a_server_refuses_for_good_is_an_error_without_the_password() {
     let server = shared_server();
     let open = |url: &str| {
         let url = url.parse().unwrap();
-        Keeper::open(KeepConfig { url, keep_age_ns: None, rows_waiting_max: 10 }).map(drop)
+        DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 10 }).map(drop)
     };
     let good = server.url("postgres");
     let wrong = good.replacen("s3cr", "wrong", 1);
     for url in [&wrong, &good.replace("keeper", "nobody_here"), &server.url("no_such_database")] {
         let error = open(url).unwrap_err();
-        assert!(matches!(error, KeepError::Refused { .. }), "{error}");
+        assert!(matches!(error, DbError::Refused { .. }), "{error}");
         let text = format!("{error} {error:?}");
         assert!(!text.contains(PASSWORD) && !text.contains("s3cr") && !text.contains("wrong"), "{text}");
     }
@@ -146,7 +146,7 @@ fn a_server_that_never_answers_is_no_reason_to_hang() {
     // It takes connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://me@127.0.0.1:{}/none", silent.local_addr().unwrap().port()).parse().unwrap();
-    let keeper = Keeper::open(KeepConfig { url, keep_age_ns: None, rows_waiting_max: 10 }).unwrap();
+    let keeper = DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 10 }).unwrap();
     assert_eq!(failing(&keeper.status()), Some("the server does not answer"));
     keeper.offer(heard(&ticks(4)));
     assert_eq!(keeper.close(Duration::from_millis(200)).dropped, 4);

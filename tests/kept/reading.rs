@@ -1,7 +1,7 @@
 //! Reading back.
 
 use tickscope::model::Symbol;
-use tickscope::storage::db::{KeepError, KeptTick, StoreReader};
+use tickscope::storage::db::{DbError, StoreReader, TickRow};
 
 use super::stores::{Place, START_NS, bare, heard, numbered, on_both};
 
@@ -38,7 +38,7 @@ fn ticks_of_one_time_keep_their_order_of_arrival_across_blocks() {
     on_both(|place| {
         // Clocks of whole seconds: thousands of ticks of several sources share a time, more than a block holds.
         let sources = ["z", "a", "m"];
-        let ticks: Vec<KeptTick> = (0..15_000_u64)
+        let ticks: Vec<TickRow> = (0..15_000_u64)
             .map(|n| numbered(sources[(n % 3) as usize], 20_000 - n, (n / 6_000) as i64 * 1_000, n as f64))
             .collect();
         place.keep(ticks.chunks(700).map(heard).collect());
@@ -69,7 +69,7 @@ fn the_newest_of_each_symbol_come_in_order_of_time() {
 fn an_empty_store_is_read_as_empty_and_none_as_an_error() {
     on_both(|place| {
         let missing = StoreReader::open(&place.url).unwrap_err();
-        assert!(matches!(missing, KeepError::Missing { .. } | KeepError::Foreign { .. }), "{missing}");
+        assert!(matches!(missing, DbError::Missing { .. } | DbError::Foreign { .. }), "{missing}");
         place.keep(Vec::new());
         let mut reader = StoreReader::open(&place.url).unwrap();
         assert_eq!((reader.span().unwrap(), reader.symbols().unwrap()), (None, Vec::new()));
@@ -93,7 +93,7 @@ fn a_reader_sees_what_is_committed_while_it_is_open() {
 #[test]
 fn the_neighbours_of_an_instant_are_found_outliers_left_out() {
     on_both(|place| {
-        let mut ticks: Vec<KeptTick> = (0..3_000).map(|n| bare("A", 10 + n / 100 * 1_000, n as f64)).collect();
+        let mut ticks: Vec<TickRow> = (0..3_000).map(|n| bare("A", 10 + n / 100 * 1_000, n as f64)).collect();
         ticks.extend([bare("B", 5, 1.0), bare("B", 7, 2.0), bare("B", 7, 3.0), bare("B", 900, 4.0)]);
         ticks.iter_mut().filter(|tick| tick.price.rem_euclid(100.0) > 97.5).for_each(|tick| tick.outlier = true);
         ticks.last_mut().unwrap().outlier = true;

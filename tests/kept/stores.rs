@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tempfile::TempDir;
 use tickscope::model::{NS_PER_S, StreamId};
-use tickscope::storage::db::{KeepConfig, KeepStatus, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::storage::db::{DbConfig, DbStatus, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
 use super::support::postgres::PostgresServer;
 use super::support::wait::wait_until;
@@ -75,17 +75,17 @@ impl Place {
     }
 
     /// A keeper of this place.
-    pub fn keeper(&self) -> Keeper {
+    pub fn keeper(&self) -> DbWriter {
         self.keeper_with(None)
     }
 
     /// A keeper that deletes what is old.
-    pub fn keeper_with(&self, keep_age_ns: Option<i64>) -> Keeper {
+    pub fn keeper_with(&self, keep_age_ns: Option<i64>) -> DbWriter {
         keeper(&self.url, keep_age_ns)
     }
 
     /// Keeps these batches and ends; the figures at the end.
-    pub fn keep(&self, batches: Vec<KeptBatch>) -> KeepStatus {
+    pub fn keep(&self, batches: Vec<RowBatch>) -> DbStatus {
         let keeper = self.keeper();
         for batch in batches {
             assert_eq!(keeper.offer(batch), 0);
@@ -94,7 +94,7 @@ impl Place {
     }
 
     /// All ticks in order.
-    pub fn ticks(&self) -> Vec<KeptTick> {
+    pub fn ticks(&self) -> Vec<TickRow> {
         let mut reader = StoreReader::open(&self.url).unwrap();
         let mut ticks = Vec::new();
         reader.read(&[], i64::MIN, i64::MAX, None, &mut |tick| ticks.push(tick.clone())).unwrap();
@@ -108,8 +108,8 @@ pub fn on_both(test: impl Fn(&Place)) {
     test(&Place::server());
 }
 
-pub fn keeper(url: &StoreUrl, keep_age_ns: Option<i64>) -> Keeper {
-    Keeper::open(KeepConfig { url: url.clone(), keep_age_ns, rows_waiting_max: 1_000_000 }).unwrap()
+pub fn keeper(url: &StoreUrl, keep_age_ns: Option<i64>) -> DbWriter {
+    DbWriter::open(DbConfig { url: url.clone(), keep_age_ns, rows_waiting_max: 1_000_000 }).unwrap()
 }
 
 fn sqlite(path: &PathBuf, sql: &str) -> String {
@@ -131,34 +131,34 @@ fn sqlite(path: &PathBuf, sql: &str) -> String {
 }
 
 /// A tick with nothing but what every tick has, `ms` milliseconds after the start.
-pub fn bare(symbol: &str, ms: i64, price: f64) -> KeptTick {
+pub fn bare(symbol: &str, ms: i64, price: f64) -> TickRow {
     let time_ns = START_NS + ms * 1_000_000;
-    KeptTick { symbol: symbol.into(), time_ns, price, size: None, source: None, seq: None, id: None, outlier: false }
+    TickRow { symbol: symbol.into(), time_ns, price, size: None, source: None, seq: None, id: None, outlier: false }
 }
 
 /// The same with a source and a running number.
-pub fn numbered(source: &str, seq: u64, ms: i64, price: f64) -> KeptTick {
-    KeptTick { source: Some(source.into()), seq: Some(seq), ..bare("AAPL", ms, price) }
+pub fn numbered(source: &str, seq: u64, ms: i64, price: f64) -> TickRow {
+    TickRow { source: Some(source.into()), seq: Some(seq), ..bare("AAPL", ms, price) }
 }
 
 /// The same tick, brought by an entry of a stream.
-pub fn through(tick: &KeptTick, id: &str) -> KeptTick {
-    KeptTick { id: Some(id.parse().unwrap()), ..tick.clone() }
+pub fn through(tick: &TickRow, id: &str) -> TickRow {
+    TickRow { id: Some(id.parse().unwrap()), ..tick.clone() }
 }
 
 /// A batch as a subscriber hands it over.
-pub fn heard(ticks: &[KeptTick]) -> KeptBatch {
-    KeptBatch { stream: None, ticks: ticks.to_vec(), checkpoint: None, ticket: 1 }
+pub fn heard(ticks: &[TickRow]) -> RowBatch {
+    RowBatch { stream: None, ticks: ticks.to_vec(), checkpoint: None, ticket: 1 }
 }
 
 /// A batch of the stream `s`, with the place that it reaches.
-pub fn streamed(ticks: &[KeptTick], checkpoint: &str) -> KeptBatch {
+pub fn streamed(ticks: &[TickRow], checkpoint: &str) -> RowBatch {
     let checkpoint = Some(checkpoint.parse::<StreamId>().unwrap());
-    KeptBatch { stream: Some("s".into()), ticks: ticks.to_vec(), checkpoint, ticket: 1 }
+    RowBatch { stream: Some("s".into()), ticks: ticks.to_vec(), checkpoint, ticket: 1 }
 }
 
 /// Returns once every batch up to `ticket` is committed.
-pub fn wait_committed(keeper: &Keeper, ticket: u64) {
+pub fn wait_committed(keeper: &DbWriter, ticket: u64) {
     let committed = keeper.committed();
     wait_until("the commit", LIMIT, || *committed.borrow() >= ticket);
 }

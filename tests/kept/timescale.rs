@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use tickscope::model::StreamId;
-use tickscope::storage::db::KeptBatch;
+use tickscope::storage::db::RowBatch;
 
 use super::stores::{LIMIT, Place, START_NS, bare, heard, keeper, numbered, streamed, through, wait_committed};
 use super::support::postgres::PostgresServer;
@@ -98,7 +98,7 @@ fn batches_that_reach_over_many_days_are_kept_whole() {
     // A recording of a year that comes in at once.
     let ticks: Vec<_> = (0..10_000).map(|n| numbered("p", n, n as i64 * DAY_MS / 27, n as f64)).collect();
     let keeper = place.keeper();
-    keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket: 4 });
+    keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket: 4 });
     wait_committed(&keeper, 4);
     assert_eq!(keeper.close(LIMIT).written, 10_000);
     assert_eq!(place.sql("SELECT count(*) FROM ticks"), "10000");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
-use tickscope::storage::db::{KeepConfig, KeepError, Keeper, StoreReader, StoreUrl};
+use tickscope::storage::db::{DbConfig, DbError, DbWriter, StoreReader, StoreUrl};
 
 use super::killed::kill_server_in_mid_load;
 use super::stores::{LIMIT, heard, keeper, numbered, wait_committed};
@@ -82,10 +82,10 @@ fn keeps_encrypted(server: &PostgresServer, address: &str, ms: i64) -> bool {
 #[track_caller]
 fn refuses(address: &str, what: &[&str]) {
     let url: StoreUrl = address.parse().unwrap();
-    let writer = Keeper::open(KeepConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 10 }).unwrap_err();
+    let writer = DbWriter::open(DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 10 }).unwrap_err();
     let reader = StoreReader::open(&url).unwrap_err();
     for error in [writer, reader] {
-        assert!(matches!(error, KeepError::Tls { .. }), "{error}");
+        assert!(matches!(error, DbError::Tls { .. }), "{error}");
         let said = format!("{error} {error:?}");
         assert!(what.iter().all(|word| said.contains(word)), "{said}");
         assert!(!said.contains(PASSWORD) && !said.contains("s3cr"), "{said}");
@@ -171,7 +171,7 @@ fn a_server_that_wants_to_know_whom_it_speaks_to_is_shown_a_certificate() {
     // Without one, it is the server that refuses.
     let url: StoreUrl = address(&server, "127.0.0.1", "sslmode=require").parse().unwrap();
     let error = StoreReader::open(&url).unwrap_err();
-    assert!(matches!(&error, KeepError::Refused { cause, .. } if cause.contains("certificate")), "{error}");
+    assert!(matches!(&error, DbError::Refused { cause, .. } if cause.contains("certificate")), "{error}");
     // A database that takes those in clear only is reached by whoever only prefers encryption.
     let url: StoreUrl = server.create("clear").parse().unwrap();
     assert_eq!(super::stores::keeper(&url, None).close(LIMIT).dropped, 0);

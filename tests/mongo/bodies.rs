@@ -4,7 +4,7 @@ use std::thread;
 
 use mongodb::bson::{Document, doc};
 use tickscope::model::{StreamId, Symbol};
-use tickscope::storage::db::{KeepConfig, KeepError, Keeper, KeptTick, StoreReader};
+use tickscope::storage::db::{DbConfig, DbError, DbWriter, StoreReader, TickRow};
 
 use super::places::{LIMIT, Place, START_NS, bare, heard, keeper, numbered, streamed, through, wait_committed};
 use super::support::mongo::Kind;
@@ -82,7 +82,7 @@ fn a_tick_is_kept_once_by_whatever_way_it_comes(place: &Place) {
     let status = place.keep(vec![heard(&[numbered("p", 1, 0, 1.5), numbered("p", 1, 9, 1.0)])]);
     assert_eq!((status.written, status.duplicates), (2, 0));
     // Names that run together are still two.
-    let ab = |symbol: &str, source: &str| KeptTick { symbol: symbol.into(), ..numbered(source, 1, 0, 1.0) };
+    let ab = |symbol: &str, source: &str| TickRow { symbol: symbol.into(), ..numbered(source, 1, 0, 1.0) };
     assert_eq!(place.keep(vec![heard(&[ab("a", "b"), ab("ab", ""), ab("", "ab")])]).written, 3);
     // Both zeros are one price.
     assert_eq!(place.keep(vec![heard(&[numbered("z", 1, 0, 0.0), numbered("z", 1, 0, -0.0)])]).written, 1);
@@ -200,7 +200,7 @@ fn a_span_of_some_symbols_comes_in_order_of_time(place: &Place) {
 fn ticks_of_one_time_keep_their_order_of_arrival_across_blocks(place: &Place) {
     // Clocks of whole seconds: thousands of ticks of several sources share a time, more than a block holds.
     let sources = ["z", "a", "m"];
-    let ticks: Vec<KeptTick> = (0..15_000_u64)
+    let ticks: Vec<TickRow> = (0..15_000_u64)
         .map(|n| numbered(sources[(n % 3) as usize], 20_000 - n, (n / 6_000) as i64 * 1_000, n as f64))
         .collect();
     place.keep(ticks.chunks(700).map(heard).collect());
@@ -211,19 +211,19 @@ fn put(place: &Place, collection: &str, document: Document) {
     place.ask(async |database| database.collection::<Document>(collection).insert_one(document).await.unwrap());
 }
 
-fn refused(place: &Place) -> KeepError {
+fn refused(place: &Place) -> DbError {
     let error = StoreReader::open(&place.url).unwrap_err();
-    let config = KeepConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 10 };
-    assert_eq!(Keeper::open(config).unwrap_err().to_string(), error.to_string());
+    let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 10 };
+    assert_eq!(DbWriter::open(config).unwrap_err().to_string(), error.to_string());
     error
 }
 
 fn databases_that_are_no_store_are_refused(place: &Place) {
     let empty = StoreReader::open(&place.url).unwrap_err();
-    assert!(matches!(empty, KeepError::Foreign { .. }), "{empty}");
+    assert!(matches!(empty, DbError::Foreign { .. }), "{empty}");
     put(place, "meta", doc! { "_id": "of another program" });
     let foreign = refused(place);
-    assert!(matches!(foreign, KeepError::Foreign { .. }), "{foreign}");
+    assert!(matches!(foreign, DbError::Foreign { .. }), "{foreign}");
     place.ask(async |database| database.drop().await.unwrap());
     put(place, "ticks", doc! { "_id": 1 });
     let foreign = refused(place);
@@ -231,7 +231,7 @@ fn databases_that_are_no_store_are_refused(place: &Place) {
     place.ask(async |database| database.drop().await.unwrap());
     put(place, "meta", doc! { "_id": "tickscope_version", "value": 7_i64 });
     let newer = refused(place);
-    assert!(matches!(newer, KeepError::Newer { found: 7, known: 1, .. }), "{newer}");
+    assert!(matches!(newer, DbError::Newer { found: 7, known: 1, .. }), "{newer}");
 }
 
 fn a_store_is_made_once_and_a_broken_off_one_is_finished(place: &Place) {

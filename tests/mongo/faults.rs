@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
 use tickscope::storage::db::{
-    KeepConfig, KeepError, KeepState, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl, StoreUrlError,
+    DbConfig, DbError, DbState, DbWriter, RowBatch, StoreReader, StoreUrl, StoreUrlError, TickRow,
 };
 
 use super::places::{LIMIT, Place, bare, keeper, numbered, wait_committed};
@@ -23,7 +23,7 @@ fn start(kind: Kind) -> (Arc<MongoServer>, Place) {
 }
 
 /// The stream's `n`th entry, from 1: by turns known by its number and by its id alone.
-fn entry(n: u64) -> KeptTick {
+fn entry(n: u64) -> TickRow {
     let mut tick = bare(["AAPL", "MSFT", "SPY"][(n % 3) as usize], n as i64, n as f64);
     if n.is_multiple_of(2) {
         tick.source = Some("p".into());
@@ -34,10 +34,10 @@ fn entry(n: u64) -> KeptTick {
 }
 
 /// The stream's entries from the `next`th on.
-fn stream(next: u64, count: u64) -> KeptBatch {
+fn stream(next: u64, count: u64) -> RowBatch {
     let ticks: Vec<_> = (next..next + count).map(entry).collect();
     let checkpoint = ticks.last().and_then(|tick| tick.id);
-    KeptBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next + count }
+    RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next + count }
 }
 
 /// Panics unless the place holds the stream's first `entries`, and as many rows without any key.
@@ -70,7 +70,7 @@ fn no_step_whose_request_or_answer_is_lost_costs_or_doubles_a_tick() {
                     let (loose, rest): (Vec<_>, Vec<_>) = batch.ticks.into_iter().partition(|it| it.id.is_none());
                     batch.ticks = rest;
                     let ticket = batch.ticket;
-                    let loose = KeptBatch { stream: None, ticks: loose, checkpoint: None, ticket };
+                    let loose = RowBatch { stream: None, ticks: loose, checkpoint: None, ticket };
                     assert_eq!(keeper.offer(loose) + keeper.offer(batch), 0);
                     wait_committed(&keeper, ticket);
                 }
@@ -97,7 +97,7 @@ fn connections_cut_in_mid_load_lose_and_double_nothing() {
                 next += count;
                 let ticks = vec![bare("BARE", 0, 1.0); 10];
                 bare_rows += 10;
-                assert_eq!(keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket: next }), 0);
+                assert_eq!(keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket: next }), 0);
             }
             thread::sleep(Duration::from_millis(random.random_range(0..300)));
             server.cut_all();
@@ -116,7 +116,7 @@ fn rows_and_checkpoint_are_one_transaction_where_there_are_any() {
     server.fail("commitTransaction", &[Fault::Refuse(14_031, "no space left on the disk")]);
     keeper.offer(stream(1, 10));
     let state = wait_for("the trouble to be told", LIMIT, || match keeper.status().state {
-        KeepState::Failing(cause) => Some(cause),
+        DbState::Failing(cause) => Some(cause),
         _ => None,
     });
     assert_eq!(state, "no space left on the disk");
@@ -135,16 +135,16 @@ fn a_server_that_refuses_is_told_at_once_and_no_password_with_it() {
     let (server, place) = start(Kind::ReplicaSet);
     let address = format!("mongodb://me:s3cret@127.0.0.1:{}/ticks", server.port());
     let url: StoreUrl = address.parse().unwrap();
-    let config = KeepConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 10 };
-    for error in [Keeper::open(config).unwrap_err(), StoreReader::open(&url).unwrap_err()] {
-        assert!(matches!(error, KeepError::Refused { .. }), "{error}");
+    let config = DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 10 };
+    for error in [DbWriter::open(config).unwrap_err(), StoreReader::open(&url).unwrap_err()] {
+        assert!(matches!(error, DbError::Refused { .. }), "{error}");
         let said = format!("{error} {error:?}");
         assert!(said.contains("?authSource=admin") && said.contains("check user, password"), "{said}");
         assert!(!said.contains("s3cret"), "{said}");
     }
     server.fail("listCollections", &[Fault::Refuse(13, "not authorized on ticks to execute command")]);
     let error = StoreReader::open(&place.url).unwrap_err();
-    assert!(matches!(&error, KeepError::Refused { cause, .. } if cause.contains("not authorized")), "{error}");
+    assert!(matches!(&error, DbError::Refused { cause, .. } if cause.contains("not authorized")), "{error}");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_server_that_is_away_is_waited_for_and_a_reader_is_told() {
     assert!(error.contains("no server that can be written to answers: Connection refused"), "{error}");
     let keeper = keeper(&url, None);
     let told = wait_for("the trouble to be told", LIMIT, || match keeper.status().state {
-        KeepState::Failing(cause) => Some(cause),
+        DbState::Failing(cause) => Some(cause),
         _ => None,
     });
     assert!(told.contains("Connection refused"), "{told}");
@@ -186,7 +186,7 @@ fn duplicates_are_looked_for_only_after_some_were_met() {
     let keeper = place.keeper();
     let keep = |seqs: std::ops::Range<u64>, ticket| {
         let ticks: Vec<_> = seqs.map(|seq| numbered("p", seq, seq as i64, 1.0)).collect();
-        keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket });
+        keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket });
         wait_committed(&keeper, ticket);
         (server.count("find"), server.count("abortTransaction"))
     };
@@ -203,7 +203,7 @@ fn a_conflict_hides_no_duplicate_behind_it() {
     let keeper = place.keeper();
     let keep = |seqs: std::ops::Range<u64>, ticket| {
         let ticks: Vec<_> = seqs.map(|seq| numbered("p", seq, seq as i64, 1.0)).collect();
-        keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket });
+        keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket });
         wait_committed(&keeper, ticket);
         server.count("find")
     };
@@ -222,7 +222,7 @@ fn a_note_that_somebody_deleted_is_made_again() {
         let keeper = place.keeper();
         for ticket in 1..=3 {
             let ticks = vec![numbered("p", ticket, ticket as i64, 1.0)];
-            keeper.offer(KeptBatch { stream: None, ticks, checkpoint: None, ticket });
+            keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket });
             wait_committed(&keeper, ticket);
             place.ask(async |database| {
                 database.collection::<Document>("writers").delete_many(doc! {}).await.unwrap();

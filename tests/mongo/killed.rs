@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
-use tickscope::storage::db::{KeptBatch, KeptTick};
+use tickscope::storage::db::{RowBatch, TickRow};
 
 use super::places::{LIMIT, Place, bare, keeper};
 use super::support::mongo::Kind;
@@ -22,7 +22,7 @@ const KILLS: u32 = 10;
 /// More rows than one request brings to the small server, which takes 4,000 at a time.
 const MARGIN: u64 = 20_000;
 
-fn entry(n: u64) -> KeptTick {
+fn entry(n: u64) -> TickRow {
     let mut tick = bare("A", n as i64, n as f64);
     tick.id = Some(StreamId { ms: n, seq: 0 });
     tick
@@ -39,7 +39,7 @@ fn write_until_killed(url: &str) {
         let ticks: Vec<_> = (next..next + count).map(entry).collect();
         let checkpoint = ticks.last().and_then(|tick| tick.id);
         next += count;
-        runtime.block_on(keeper.push(KeptBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next }));
+        runtime.block_on(keeper.push(RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next }));
         thread::sleep(Duration::from_micros(random.random_range(0..9_000)));
     }
 }
@@ -75,7 +75,7 @@ pub fn kill_writers(place: &Place, test: &str) {
     let until = place.ticks().len() as u64 + MARGIN;
     let ticks: Vec<_> = (last + 1..=until).map(entry).collect();
     let checkpoint = ticks.last().and_then(|tick| tick.id);
-    let status = place.keep(vec![KeptBatch { stream: Some("s".into()), ticks, checkpoint, ticket: 1 }]);
+    let status = place.keep(vec![RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: 1 }]);
     assert_eq!(status.dropped, 0, "{status:?}");
     let kept = place.ticks();
     assert!(kept.iter().zip(1..).all(|(tick, n)| *tick == entry(n)));

@@ -8,7 +8,7 @@ use tickscope::chart::{ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
 use tickscope::plot::Painter;
-use tickscope::series::{Book, BookConfig, History, Series, TickRef};
+use tickscope::series::{History, Series, SeriesMap, SeriesMapConfig, TickRef};
 
 use crate::{Picture, START, line, scene};
 
@@ -39,10 +39,10 @@ impl Difference {
     }
 }
 
-fn book(ticks: impl IntoIterator<Item = (i64, f64)>) -> Book {
+fn book(ticks: impl IntoIterator<Item = (i64, f64)>) -> SeriesMap {
     let symbol = Symbol::new("A").unwrap();
     let history = History { ticks_max: usize::MAX, age_ns_max: None };
-    let mut book = Book::new(BookConfig { symbols: vec![symbol.clone()], symbols_max: 1, history });
+    let mut book = SeriesMap::new(SeriesMapConfig { symbols: vec![symbol.clone()], symbols_max: 1, history });
     for (time_ns, price) in ticks {
         let (timestamp, price) = (Timestamp::from_nanos(time_ns).unwrap(), Price::new(price).unwrap());
         book.append(&Tick { symbol: symbol.clone(), price, timestamp, size: None, seq: None, source: None }, timestamp);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tickscope::client::{
-    Account, Batch, Channel, Delivery, Entry, Feed, Following, Group, Handled, Incoming, LinkState, Notices, Outbox,
-    Overflow, Reader, Since, Stream, Topic, follow, publish, subscribe,
+    Batch, Channel, Delivery, DeliveryReport, Entry, Feed, Following, Group, Handled, Incoming, LinkState, Notices,
+    Overflow, Reader, SendQueue, Since, Stream, Topic, follow, publish, subscribe,
 };
 use tickscope::model::{Price, StreamId, Symbol, Tick, Timestamp};
-use tickscope::series::{Book, BookConfig, History};
+use tickscope::series::{History, SeriesMap, SeriesMapConfig};
 use tokio::sync::watch;
 
 use super::plan::{Plan, Scenario};
@@ -50,8 +50,8 @@ impl Part {
 }
 
 /// Says all that the plan has, and gives its account.
-pub async fn publisher(part: Part, accounts: Arc<Mutex<Vec<Account>>>) -> turmoil::Result {
-    let outbox = Outbox::new(QUEUE);
+pub async fn publisher(part: Part, accounts: Arc<Mutex<Vec<DeliveryReport>>>) -> turmoil::Result {
+    let outbox = SendQueue::new(QUEUE);
     let stream = (part.plan.scenario != Scenario::Listen).then(|| Stream { name: STREAM.to_owned(), maxlen: 0 });
     let topic = Topic { channel: CHANNEL.to_owned(), stream, sharded: false };
     let target = target(part.who, &part.trace);
@@ -225,7 +225,7 @@ fn note_link(who: &'static str, trace: &Trace, state: LinkState) {
 
 /// What a subscriber heard, and what its book makes of it.
 pub struct Heard {
-    pub book: Book,
+    pub book: SeriesMap,
     /// By source: how often each number came.
     pub numbers: BTreeMap<String, BTreeMap<u64, u32>>,
 }
@@ -233,8 +233,8 @@ pub struct Heard {
 impl Default for Heard {
     fn default() -> Self {
         let history = History { ticks_max: 1_000_000, age_ns_max: None };
-        let config = BookConfig { symbols: Vec::new(), symbols_max: 16, history };
-        Self { book: Book::new(config), numbers: BTreeMap::new() }
+        let config = SeriesMapConfig { symbols: Vec::new(), symbols_max: 16, history };
+        Self { book: SeriesMap::new(config), numbers: BTreeMap::new() }
     }
 }
 

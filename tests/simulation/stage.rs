@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tickscope::broker::{Broker, BrokerClock, BrokerLimits};
-use tickscope::client::{Dial, Dialled, Duplex, Endpoint, Target};
+use tickscope::client::{ConnectFuture, Connector, Endpoint, Target, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use turmoil::net::{TcpListener, TcpStream};
 
@@ -32,7 +32,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// An attempt to connect.
-    Dialled,
+    ConnectFuture,
     Live,
     Down(String),
     /// Entries or messages came: how many, and the first.
@@ -69,12 +69,12 @@ struct Dialer {
     trace: Trace,
 }
 
-impl Dial for Dialer {
-    fn dial<'a>(&'a self, host: &'a str, port: u16) -> Dialled<'a> {
-        self.trace.note(self.who, What::Dialled);
+impl Connector for Dialer {
+    fn dial<'a>(&'a self, host: &'a str, port: u16) -> ConnectFuture<'a> {
+        self.trace.note(self.who, What::ConnectFuture);
         Box::pin(async move {
             let stream = TcpStream::connect((host, port)).await?;
-            Ok(Box::new(stream) as Box<dyn Duplex>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 }

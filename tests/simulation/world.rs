@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tickscope::client::Account;
+use tickscope::client::DeliveryReport;
 use tokio::sync::watch;
 
 use super::actors::{GROUP, Heard, LAST_AFTER, LAST_MESSAGES, Part, STREAM, Shelf, listener, publisher, stream_reader};
@@ -45,7 +45,7 @@ struct World<'a> {
     trace: Trace,
     shelf: Arc<Mutex<Shelf>>,
     heard: Arc<Mutex<Heard>>,
-    accounts: Arc<Mutex<Vec<Account>>>,
+    accounts: Arc<Mutex<Vec<DeliveryReport>>>,
     /// What the server remembers at the end: entries, and those in the hands of members.
     figures: Arc<Mutex<Option<(u64, u64)>>>,
     stop: watch::Sender<bool>,
@@ -85,7 +85,8 @@ impl World<'_> {
         let mut sim = builder.build();
         let (trace, memory, stop) = (Trace::default(), Memory::default(), watch::Sender::new(false));
         let (shelf, heard) = (Arc::<Mutex<Shelf>>::default(), Arc::<Mutex<Heard>>::default());
-        let (accounts, figures) = (Arc::<Mutex<Vec<Account>>>::default(), Arc::<Mutex<Option<(u64, u64)>>>::default());
+        let (accounts, figures) =
+            (Arc::<Mutex<Vec<DeliveryReport>>>::default(), Arc::<Mutex<Option<(u64, u64)>>>::default());
         let (held, asked) = (memory.clone(), Arc::clone(&figures));
         let ending = stop.subscribe();
         sim.host(MEMORY, move || {
@@ -283,7 +284,7 @@ impl World<'_> {
 /// The most attempts of one host within any second.
 fn attempts(trace: &[Event]) -> usize {
     let mut of_host: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
-    for event in trace.iter().filter(|event| event.what == What::Dialled) {
+    for event in trace.iter().filter(|event| event.what == What::ConnectFuture) {
         of_host.entry(event.who).or_default().push(event.at);
     }
     let within = |times: &[Duration], from: usize| {

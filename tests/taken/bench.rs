@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tickscope::model::StreamId;
 use tickscope::sources::Selection;
-use tickscope::storage::db::{KeepConfig, Keeper, KeptBatch, KeptTick, StoreReader, StoreUrl};
+use tickscope::storage::db::{DbConfig, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
 use super::support::postgres::PostgresServer;
 use super::support::process::{Launch, consumer};
@@ -26,21 +26,21 @@ pub fn on_both(test: impl Fn(&str)) {
 }
 
 /// Puts ticks into a store, as a stream brings them.
-pub fn keep(store: &str, ticks: &[KeptTick]) {
+pub fn keep(store: &str, ticks: &[TickRow]) {
     let url: StoreUrl = store.parse().unwrap();
-    let keeper = Keeper::open(KeepConfig { url, keep_age_ns: None, rows_waiting_max: 10_000_000 }).unwrap();
+    let keeper = DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 10_000_000 }).unwrap();
     for part in ticks.chunks(10_000) {
-        keeper.offer(KeptBatch { stream: Some("s".into()), ticks: part.to_vec(), checkpoint: None, ticket: 1 });
+        keeper.offer(RowBatch { stream: Some("s".into()), ticks: part.to_vec(), checkpoint: None, ticket: 1 });
     }
     let status = keeper.close(LIMIT);
     assert_eq!((status.written, status.dropped), (ticks.len() as u64, 0));
 }
 
 /// All that a store holds, in order.
-pub fn kept(store: &str) -> Vec<KeptTick> {
+pub fn kept(store: &str) -> Vec<TickRow> {
     let mut reader = StoreReader::open(&store.parse().unwrap()).unwrap();
     let mut ticks = Vec::new();
-    let whole = &mut |tick: &KeptTick| {
+    let whole = &mut |tick: &TickRow| {
         ticks.push(tick.clone());
         std::ops::ControlFlow::Continue(())
     };
@@ -50,13 +50,13 @@ pub fn kept(store: &str) -> Vec<KeptTick> {
 
 /// Ticks with all that a tick can have, a millisecond apart, of symbols that a careless writer would break; some share
 /// their time.
-pub fn ticks(count: i64) -> Vec<KeptTick> {
+pub fn ticks(count: i64) -> Vec<TickRow> {
     (0..count).map(tick).collect()
 }
 
-fn tick(i: i64) -> KeptTick {
+fn tick(i: i64) -> TickRow {
     let number = i.unsigned_abs();
-    KeptTick {
+    TickRow {
         symbol: ["SPY", "BRK,B", "say \"hi\"", "\u{fc}n\u{ef}", "=1+1", "NA"][(number % 6) as usize].into(),
         time_ns: START_NS + i / 3 * 3 * 1_000_000 + 1,
         price: [0.1 + 0.2, -0.0, 5e-324, 1.0 / 3.0, 187.2][(number % 5) as usize] * (1.0 + i as f64),
@@ -70,10 +70,10 @@ fn tick(i: i64) -> KeptTick {
 }
 
 /// A row as the script that reads files tells it.
-pub fn row(tick: &KeptTick) -> Value {
+pub fn row(tick: &TickRow) -> Value {
     let bits = |number: f64| format!("{:016x}", number.to_bits());
     let id = tick.id.map(|id| id.to_string());
-    let KeptTick { symbol, time_ns, price, size, source, seq, outlier, .. } = tick;
+    let TickRow { symbol, time_ns, price, size, source, seq, outlier, .. } = tick;
     json!([symbol.as_str(), time_ns, bits(*price), size.map(bits), outlier, source.as_deref(), seq, id])
 }
 

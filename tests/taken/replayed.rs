@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tickscope::model::{Decoder, Tick, Timestamp};
-use tickscope::storage::db::KeptTick;
+use tickscope::storage::db::TickRow;
 
 use super::bench::{LIMIT, keep, on_both, ticks};
 use super::support::postgres::PostgresServer;
@@ -33,7 +33,7 @@ fn heard_row(payload: &str) -> Value {
     row
 }
 
-fn row(tick: &KeptTick) -> Value {
+fn row(tick: &TickRow) -> Value {
     json!([tick.symbol.as_str(), tick.time_ns, bits(tick.price), tick.size.map(bits)])
 }
 
@@ -86,10 +86,10 @@ fn a_store_is_replayed_in_order_of_time_then_of_arrival() {
     on_both(|store| {
         let ticks = ticks(12_000);
         // They arrive late and mixed; what shares a time keeps its order.
-        let mut mixed: Vec<KeptTick> = ticks.clone();
+        let mut mixed: Vec<TickRow> = ticks.clone();
         mixed.sort_by_key(|tick| std::cmp::Reverse(tick.time_ns / 1_000_000_000));
         keep(store, &mixed);
-        let rows = |ticks: &mut dyn Iterator<Item = &KeptTick>| ticks.map(row).collect::<Value>();
+        let rows = |ticks: &mut dyn Iterator<Item = &TickRow>| ticks.map(row).collect::<Value>();
         let (ended, found) = heard(&redis, store, &WHOLE);
         assert_eq!(found, rows(&mut ticks.iter()), "{store}");
         assert!(!ended.stderr.contains("s3cr"), "{ended:?}");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use tickscope::storage::db::KeptTick;
+use tickscope::storage::db::TickRow;
 
 use super::bench::{LIMIT, export, kept};
 use super::support::process::{consumer, producer};
@@ -21,7 +21,7 @@ fn count(file: &Path) -> usize {
 }
 
 /// Replays `what` through a stream into a new store; all that the store has then.
-fn replay_into(redis: &RedisServer, what: &str, dir: &Path, name: &str) -> (String, Vec<KeptTick>) {
+fn replay_into(redis: &RedisServer, what: &str, dir: &Path, name: &str) -> (String, Vec<TickRow>) {
     let file = dir.join(format!("{name}.db"));
     let store = format!("sqlite:{}", file.display());
     let consumer = consumer().args(["--headless", "--redis", &redis.url(), "--stream", name, "--store", &store]);
@@ -56,8 +56,8 @@ fn a_whole_day_comes_out_again_as_it_went_in() {
     let lines = std::fs::read_to_string(&seen).unwrap().lines().count();
     assert_eq!(lines, DAY_TICKS + 1);
 
-    let bare = |ticks: &[KeptTick]| -> Vec<(String, i64, u64, Option<u64>)> {
-        let bits = |tick: &KeptTick| (tick.price.to_bits(), tick.size.map(f64::to_bits));
+    let bare = |ticks: &[TickRow]| -> Vec<(String, i64, u64, Option<u64>)> {
+        let bits = |tick: &TickRow| (tick.price.to_bits(), tick.size.map(f64::to_bits));
         ticks.iter().map(|tick| (tick.symbol.to_string(), tick.time_ns, bits(tick).0, bits(tick).1)).collect()
     };
     let first = bare(&first);

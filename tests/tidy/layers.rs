@@ -2,43 +2,41 @@
 
 use super::source::{NamePath, Source, inline_modules, paths};
 
-/// From the bottom up: a module may use those before it. The viewport is spans and their algebra and knows nothing
-/// else, so it stands below the series, whose extraction is asked for a span of it.
+/// From the bottom up: a module may use those before it.
 const ORDER: &[&str] = &[
-    "model", "view", "series", "analysis", "market", "store", "bus", "plot", "window", "terminal", "producer",
-    "consumer",
+    "model", "series", "analysis", "sources", "chart", "resp", "spool", "client", "broker", "storage", "plot",
+    "terminal", "window", "producer", "consumer",
 ];
 
-/// The modules that touch the world outside. They never use each other: what one has for another passes through the
-/// composition above them.
-const EDGES: &[&str] = &["store", "bus", "plot", "window", "terminal"];
+/// Modules that touch the outside world. They never use each other: the composition above them connects them.
+const EDGES: &[&str] = &["storage", "client", "broker", "plot", "window", "terminal"];
 
 /// What both command lines share stands beside the layers: above the model, and known to the binaries and compositions
 /// alone.
 const SHARED: &str = "cli";
 
 /// Modules of values and algorithms.
-const PURE: &[&str] = &["model", "series", "analysis", "market", "view"];
+const PURE: &[&str] = &["model", "series", "analysis", "sources", "chart"];
 
 /// Crates that may be named in some modules only. A trailing `*` stands for any rest.
 const CRATE_HOMES: &[(&str, &[&str])] = &[
-    ("redis", &["bus"]),
-    ("socket2", &["bus"]),
+    ("redis", &["client"]),
+    ("socket2", &["client"]),
     ("plotters", &["plot"]),
     ("plotters_backend", &["plot"]),
     ("ab_glyph", &["plot"]),
     ("epaint_default_fonts", &["plot"]),
     ("minifb", &["window"]),
     ("ratatui", &["terminal"]),
-    ("parquet", &["store"]),
+    ("parquet", &["storage"]),
     ("rustix", &["terminal", "consumer/alerting*"]),
     ("etcetera", &["cli"]),
     ("toml", &["cli", "consumer"]),
-    ("rusqlite", &["store"]),
-    ("tokio_postgres", &["store"]),
-    ("tokio_postgres_rustls", &["store"]),
-    ("mongodb", &["store"]),
-    ("bson", &["store"]),
+    ("rusqlite", &["storage"]),
+    ("tokio_postgres", &["storage"]),
+    ("tokio_postgres_rustls", &["storage"]),
+    ("mongodb", &["storage"]),
+    ("bson", &["storage"]),
     ("clap", &["bin", "cli", "producer/args*", "consumer/args*"]),
     ("anyhow", &["bin", "cli"]),
 ];
@@ -201,9 +199,9 @@ mod tests {
     fn layers_only_point_down() {
         for (path, text, complaints) in [
             ("src/series.rs", "use crate::model::Tick;", 0),
-            ("src/model.rs", "use crate::series::Book;", 1),
+            ("src/model.rs", "use crate::series::SeriesMap;", 1),
             ("src/series/extract.rs", "use crate::view::TimeSpan;", 0),
-            ("src/view.rs", "use crate::series::Book;", 1),
+            ("src/view.rs", "use crate::series::SeriesMap;", 1),
             ("src/model.rs", "fn f() { crate::bus::connect() }", 1),
             ("src/model.rs", "// crate::bus is not known here\nconst S: &str = \"crate::bus\";", 0),
             ("src/view.rs", "use crate::{model::Tick, bus::Endpoint};", 1),

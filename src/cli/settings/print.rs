@@ -37,7 +37,7 @@ impl Settings {
             Origin::CommandLine => (line, "command line"),
             Origin::Environment => (line, "environment"),
             Origin::File => (line, "file"),
-            Origin::Remembered => (line, "remembered"),
+            Origin::UiState => (line, "remembered"),
             Origin::Default if self.stands(arg, flag) => (line, "default"),
             Origin::Default => (format!("# {line}"), "default; cannot be set beside the others"),
         }

@@ -30,10 +30,10 @@ struct Probe {
 /// The settings of a command line, variables and a file.
 fn settings(args: &[&str], variables: &[(&str, &str)], file: &str) -> Result<Settings, SettingsError> {
     let line = std::iter::once("consumer").chain(args.iter().copied()).map(OsString::from);
-    let surroundings = Surroundings {
+    let surroundings = Environment {
         args: line.collect(),
         variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
     let matches = Probe::command().try_get_matches_from(&surroundings.args).unwrap();
     let given = surroundings.args[1..].to_vec();
@@ -71,7 +71,7 @@ fn the_command_line_beats_the_environment_beats_the_file_beats_what_was_remember
             (true, ..) => ("cli", Origin::CommandLine),
             (_, true, ..) => ("env", Origin::Environment),
             (_, _, true, _) => ("file", Origin::File),
-            (_, _, _, true) => ("remembered", Origin::Remembered),
+            (_, _, _, true) => ("remembered", Origin::UiState),
             _ => ("one", Origin::Default),
         };
         assert_eq!((settings.args::<Probe>().unwrap().word.as_str(), settings.origin("word")), (word, origin));

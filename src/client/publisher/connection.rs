@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::client::Endpoint;
 use crate::client::connection::ANSWER_TIMEOUT;
-use crate::client::connector::Duplex;
+use crate::client::connector::Transport;
 use crate::client::error::Cause;
 use crate::client::publisher::{Batch, Topic};
 use crate::client::socket;
@@ -77,7 +77,7 @@ struct Heads {
 
 /// Dropping it closes it.
 pub(super) struct Connection {
-    stream: Box<dyn Duplex>,
+    stream: Box<dyn Transport>,
     heads: Heads,
     /// Each command is announced with `ASKING`.
     asking: bool,

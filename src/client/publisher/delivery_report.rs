@@ -32,7 +32,7 @@ impl Serialize for Span {
 
 /// What became of one lane's messages.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Account {
+pub struct DeliveryReport {
     /// The first message that this run made.
     pub first: Option<u64>,
     /// The last one.
@@ -55,7 +55,7 @@ pub struct Account {
     pub spooled_ranges: Vec<Span>,
 }
 
-impl Account {
+impl DeliveryReport {
     /// There are messages of these numbers.
     pub(crate) fn made(&mut self, span: Span) {
         self.first = Some(self.first.map_or(span.first, |first| first.min(span.first)));
@@ -119,7 +119,7 @@ impl Recovered {
         self.count
     }
 
-    pub(crate) fn tell(self, account: &mut Account) {
+    pub(crate) fn tell(self, account: &mut DeliveryReport) {
         (account.recovered, account.recovered_ranges) = (self.count, self.ranges);
     }
 }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn ranges_that_touch_are_one_and_their_number_is_bounded() {
-        let mut account = Account::default();
+        let mut account = DeliveryReport::default();
         account.made(span(1, 9_000));
         account.drop_span(span(1, 2));
         account.drop_span(span(3, 3));

@@ -2,7 +2,7 @@
 
 mod disk_overflow;
 
-pub(crate) use disk_overflow::Depot;
+pub(crate) use disk_overflow::DiskOverflow;
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::client::publisher::delivery_report::Flying;
-use crate::client::publisher::{Account, Batch};
+use crate::client::publisher::{Batch, DeliveryReport};
 
 /// Messages in one batch at most. Larger ones save nothing more.
 pub(super) const BATCH_MESSAGES_MAX: usize = 256;
@@ -76,10 +76,10 @@ struct State {
     flying: Flying,
     spares: Vec<Batch>,
     /// With a spool: what has yet to be written to it, and what lies there alone.
-    depot: Option<Depot>,
+    depot: Option<DiskOverflow>,
     closed: bool,
     abandoned: bool,
-    account: Account,
+    account: DeliveryReport,
     reconnects: u64,
     receivers: Option<u64>,
     link: Link,
@@ -148,7 +148,7 @@ impl State {
 
     /// Messages that are neither confirmed nor given up.
     fn queued(&self) -> u64 {
-        (self.waiting + self.in_flight) as u64 + self.depot.as_ref().map_or(0, Depot::held)
+        (self.waiting + self.in_flight) as u64 + self.depot.as_ref().map_or(0, DiskOverflow::held)
     }
 
     fn recycle(&mut self, mut batch: Batch) {
@@ -160,7 +160,7 @@ impl State {
 }
 
 /// The queue and its figures, shared by one source, one publisher and whoever watches them.
-pub struct Outbox {
+pub struct SendQueue {
     capacity: usize,
     /// A lock held for a few instructions a batch, never across an await; so that all figures are of one moment.
     state: Mutex<State>,
@@ -176,13 +176,13 @@ pub struct Outbox {
     chores: Condvar,
 }
 
-impl Outbox {
+impl SendQueue {
     /// Holds up to `capacity` messages, at least one.
     pub fn new(capacity: usize) -> Self {
         Self::build(capacity, None)
     }
 
-    fn build(capacity: usize, depot: Option<Depot>) -> Self {
+    fn build(capacity: usize, depot: Option<DiskOverflow>) -> Self {
         let state = State {
             batches: VecDeque::new(),
             waiting: 0,
@@ -192,7 +192,7 @@ impl Outbox {
             depot,
             closed: false,
             abandoned: false,
-            account: Account::default(),
+            account: DeliveryReport::default(),
             reconnects: 0,
             receivers: None,
             link: Link::Connecting,
@@ -309,7 +309,7 @@ impl Outbox {
             sent: state.account.sent,
             dropped: state.account.dropped,
             queued: state.queued(),
-            unspooled: state.depot.as_ref().map_or(0, Depot::unspooled),
+            unspooled: state.depot.as_ref().map_or(0, DiskOverflow::unspooled),
             recovered: state.account.recovered,
             reconnects: state.reconnects,
             receivers: state.receivers,
@@ -320,7 +320,7 @@ impl Outbox {
     }
 
     /// What became of each message.
-    pub fn account(&self) -> Account {
+    pub fn account(&self) -> DeliveryReport {
         self.state().account.clone()
     }
 

@@ -26,7 +26,7 @@ use crate::client::stream_reader::dead_letter::DeadLetter;
 use crate::client::stream_reader::entry::{Entry, of_stream};
 use crate::client::stream_reader::trim_detector::GroupTally;
 use crate::client::stream_reader::{Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Reader, warn_trimmed};
-use crate::client::{BusError, Target};
+use crate::client::{ClientError, Target};
 use crate::model::{StreamId, display_safe};
 use crate::resp::value::Value;
 
@@ -74,7 +74,7 @@ pub(super) async fn share(
     locator: Locator,
     mut shutdown: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
-) -> Result<(), BusError> {
+) -> Result<(), ClientError> {
     let mut leaver = Locator::new(target, following.stream.as_bytes(), &mut rng);
     let link = Connected::default();
     let mut member = Member {

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::AsyncReadExt;
 
-use crate::client::connector::Duplex;
+use crate::client::connector::Transport;
 use crate::client::subscriber::Feed;
 use crate::resp::push::{FRAME_BYTES_MAX, Frame, NotResp, read_frame};
 
@@ -86,7 +86,7 @@ impl Buffer {
     }
 
     /// Reads once; zero bytes mean the end of the stream. The buffer grows up to one longest frame.
-    pub(super) async fn read(&mut self, stream: &mut dyn Duplex) -> io::Result<usize> {
+    pub(super) async fn read(&mut self, stream: &mut dyn Transport) -> io::Result<usize> {
         if self.filled == FRAME_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a reply is too long to be held"));
         }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::cli::parse_duration;
 use crate::client::{SHARDS, SHARDS_MAX, Since};
-use crate::storage::db::{KeepConfig, StoreUrl, StoreUrlError};
+use crate::storage::db::{DbConfig, StoreUrl, StoreUrlError};
 
 /// How far back a chart is filled from its stream unless told otherwise.
 const SINCE_DEFAULT: Duration = Duration::from_hours(1);
@@ -135,7 +135,7 @@ impl DurableArgs {
     }
 
     /// The store, if there is one. `data_dir` is where this platform keeps a user's data.
-    pub(super) fn store(&self, data_dir: Option<&Path>) -> Result<Option<KeepConfig>, DurableError> {
+    pub(super) fn store(&self, data_dir: Option<&Path>) -> Result<Option<DbConfig>, DurableError> {
         let Some(text) = &self.store else { return Ok(None) };
         let url = if text.trim().is_empty() {
             let dir = data_dir.ok_or(DurableError::NoDataFolder)?;
@@ -147,7 +147,7 @@ impl DurableArgs {
             Ok(age_ns) if age_ns > 0 && age <= super::WINDOW_MAX => Ok(age_ns),
             _ => Err(DurableError::Keep),
         });
-        Ok(Some(KeepConfig { url, keep_age_ns: keep_age_ns.transpose()?, rows_waiting_max: ROWS_WAITING_MAX }))
+        Ok(Some(DbConfig { url, keep_age_ns: keep_age_ns.transpose()?, rows_waiting_max: ROWS_WAITING_MAX }))
     }
 }
 

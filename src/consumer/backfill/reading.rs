@@ -14,12 +14,12 @@ use tracing::{debug, warn};
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
 use crate::model::{Price, Symbol, Timestamp};
-use crate::series::{Mark, Page, Past, TickRef};
-use crate::storage::db::{KeepError, KeptTick, StoreReader, StoreUrl};
+use crate::series::{LoadedHistory, Mark, Page, TickRef};
+use crate::storage::db::{DbError, StoreReader, StoreUrl, TickRow};
 
 use settling::Moment;
 
-use crate::consumer::backfill::{Full, History, Recalled, State, Wish, seam};
+use crate::consumer::backfill::{BackfillRequest, Full, History, HistorySnapshot, State, seam};
 
 /// Most ticks of the past in memory, over all symbols: some 42 MB as trades of a few symbols come (5.3 bytes each
 /// measured), more where there are thousands, and more than a screen has pixels.
@@ -64,7 +64,7 @@ pub(super) struct Reading {
     shared: Arc<Shared>,
     history: Arc<History>,
     reader: Option<StoreReader>,
-    past: Past,
+    past: LoadedHistory,
     symbols: Vec<Symbol>,
     /// Their places in that list.
     lanes: HashMap<CompactString, usize, RandomState>,
@@ -84,7 +84,7 @@ pub(super) struct Reading {
     /// When the store was asked where it begins, and of how many symbols.
     asked: Option<(Instant, usize)>,
     /// A past of fewer symbols, and its marks: shown until there is as much of the new one as is in view.
-    replaced: Option<(Past, Vec<Mark>)>,
+    replaced: Option<(LoadedHistory, Vec<Mark>)>,
     /// What is looked at.
     view: TimeSpan,
     /// That of which not all fits.
@@ -98,7 +98,7 @@ impl Reading {
             shared,
             history,
             reader: None,
-            past: Past::default(),
+            past: LoadedHistory::default(),
             symbols: Vec::new(),
             lanes: HashMap::default(),
             settled: None,
@@ -144,7 +144,7 @@ impl Reading {
         self.oldest_ns.map_or(Next::After(ASKED_EVERY / 10), |_| Next::Done)
     }
 
-    fn fail(&mut self, error: &KeepError) {
+    fn fail(&mut self, error: &DbError) {
         self.failures += 1;
         // At the very start the store may not have been made yet.
         if self.failures > 1 || self.reader.is_some() {
@@ -177,14 +177,15 @@ impl Reading {
     fn show(&mut self) {
         self.shown += 1;
         let view = self.view;
-        let is_seen = |past: &Past| past.covered().is_some_and(|it| it.start < view.end && it.end > view.start);
+        let is_seen =
+            |past: &LoadedHistory| past.covered().is_some_and(|it| it.start < view.end && it.end > view.start);
         let (mut past, marks) = match &self.replaced {
             Some((past, marks)) if is_seen(past) => (past.clone(), marks.clone()),
             _ => (self.past.clone(), self.settled.as_ref().map(|settled| settled.marks.clone()).unwrap_or_default()),
         };
         past.set_revision(self.shown);
         let (oldest_ns, state, full) = (self.oldest_ns, self.state.clone(), self.full.clone());
-        self.history.show(Recalled { past, marks, number: self.shown, oldest_ns, state, full });
+        self.history.show(HistorySnapshot { past, marks, number: self.shown, oldest_ns, state, full });
         self.shared.touch();
     }
 
@@ -196,7 +197,7 @@ impl Reading {
     }
 
     /// Opens the store, and looks where it begins, now and then and when there are more symbols.
-    fn open(&mut self) -> Result<(), KeepError> {
+    fn open(&mut self) -> Result<(), DbError> {
         let patience = if self.oldest_ns.is_some() { ASKED_EVERY } else { ASKED_EVERY / 10 };
         let count = self.shared.book().symbols_len().min(OLDEST_OF_MAX + 1);
         let is_asked = self.asked.is_some_and(|(asked, of)| of == count && asked.elapsed() < patience);
@@ -222,7 +223,7 @@ impl Reading {
     }
 
     /// A part of what a wish needs.
-    fn serve(&mut self, number: u64, wish: &Wish) -> Result<Next, KeepError> {
+    fn serve(&mut self, number: u64, wish: &BackfillRequest) -> Result<Next, DbError> {
         self.view = wish.span;
         self.open()?;
         self.take_symbols(wish);
@@ -254,7 +255,7 @@ impl Reading {
     }
 
     /// All that fits is read, which is not all that is in view if it is full.
-    fn note_full(&mut self, wish: &Wish, is_full: bool) {
+    fn note_full(&mut self, wish: &BackfillRequest, is_full: bool) {
         let full = is_full.then(|| Full { slots: wish.slots.clone(), span: wish.span });
         if is_full && (self.state != State::Full || self.full != full) {
             (self.state, self.full) = (State::Full, full);
@@ -266,7 +267,7 @@ impl Reading {
     }
 
     /// The past is about the wished symbols, or about more.
-    fn take_symbols(&mut self, wish: &Wish) {
+    fn take_symbols(&mut self, wish: &BackfillRequest) {
         let known = self.past.slots();
         if !known.is_empty() && wish.slots.iter().all(|slot| known.binary_search(slot).is_ok()) {
             return;
@@ -277,7 +278,7 @@ impl Reading {
         drop(book);
         let names = symbols.iter().enumerate();
         self.lanes = names.map(|(lane, symbol)| (CompactString::from(symbol.as_str()), lane)).collect();
-        let (past, settled) = (std::mem::replace(&mut self.past, Past::new(slots)), self.settled.take());
+        let (past, settled) = (std::mem::replace(&mut self.past, LoadedHistory::new(slots)), self.settled.take());
         if self.replaced.is_none() && past.covered().is_some() {
             self.replaced = Some((past, settled.map(|settled| settled.marks).unwrap_or_default()));
         }
@@ -286,7 +287,7 @@ impl Reading {
 
     /// Reads the next stretch that the wish needs; whether there was one. It is full where not all that is in view
     /// fits.
-    fn read_next(&mut self, wish: &Wish, reach: Reach, is_full: &mut bool) -> Result<bool, KeepError> {
+    fn read_next(&mut self, wish: &BackfillRequest, reach: Reach, is_full: &mut bool) -> Result<bool, DbError> {
         let (view, width_ns) = (wish.span, wish.span.len_ns());
         let oldest_ns = self.oldest_ns.unwrap_or(i64::MIN);
         let (view_start, view_end) = (view.start.max(oldest_ns), view.end.min(reach.most_ns));
@@ -306,7 +307,7 @@ impl Reading {
             Some(covered) if !is_far(covered) => covered,
             // Nothing joins what is wished now: it begins at the right, where the user comes from.
             _ => {
-                self.past = Past::new(self.past.slots().to_vec());
+                self.past = LoadedHistory::new(self.past.slots().to_vec());
                 return self.read_before(begin, start, end);
             }
         };
@@ -327,9 +328,10 @@ impl Reading {
 
     /// Reads a stretch that ends at `to_ns` and begins at `least_ns` at the earliest, if there is room for it. What
     /// begins at `end_ns` or later is not wished and gives way.
-    fn read_before(&mut self, to_ns: i64, least_ns: i64, end_ns: i64) -> Result<bool, KeepError> {
-        let drop_unwanted =
-            |past: &mut Past| past.ends().is_some_and(|(_, last)| last.span().start >= end_ns) && past.drop_last();
+    fn read_before(&mut self, to_ns: i64, least_ns: i64, end_ns: i64) -> Result<bool, DbError> {
+        let drop_unwanted = |past: &mut LoadedHistory| {
+            past.ends().is_some_and(|(_, last)| last.span().start >= end_ns) && past.drop_last()
+        };
         if !self.make_room(drop_unwanted) {
             return Ok(false);
         }
@@ -352,9 +354,10 @@ impl Reading {
 
     /// Reads a stretch that begins at `from_ns` and ends at `most_ns` at the latest, if there is room for it. Pages
     /// that end at `until_ns` or earlier give way: what is newer is worth more.
-    fn read_behind(&mut self, from_ns: i64, most_ns: i64, until_ns: i64) -> Result<bool, KeepError> {
-        let drop_unwanted =
-            |past: &mut Past| past.ends().is_some_and(|(first, _)| first.span().end <= until_ns) && past.drop_first();
+    fn read_behind(&mut self, from_ns: i64, most_ns: i64, until_ns: i64) -> Result<bool, DbError> {
+        let drop_unwanted = |past: &mut LoadedHistory| {
+            past.ends().is_some_and(|(first, _)| first.span().end <= until_ns) && past.drop_first()
+        };
         if !self.make_room(drop_unwanted) {
             return Ok(false);
         }
@@ -377,7 +380,7 @@ impl Reading {
     }
 
     /// Lets go of pages until there is room for another; whether there is.
-    fn make_room(&mut self, mut drop_one: impl FnMut(&mut Past) -> bool) -> bool {
+    fn make_room(&mut self, mut drop_one: impl FnMut(&mut LoadedHistory) -> bool) -> bool {
         while self.past.ticks() + PAGE_TICKS > PAST_TICKS_MAX {
             if !drop_one(&mut self.past) {
                 return false;
@@ -400,14 +403,14 @@ impl Reading {
     }
 
     /// The next page of a stretch; whole instants only. `None` if the end has come.
-    fn read_page(&mut self, from_ns: i64, to_ns: i64) -> Result<Option<Page>, KeepError> {
+    fn read_page(&mut self, from_ns: i64, to_ns: i64) -> Result<Option<Page>, DbError> {
         let Some(reader) = &mut self.reader else { return Ok(None) };
         if self.history.wished().is_none() {
             return Ok(None);
         }
         let (symbols, lanes) = (&self.symbols, &self.lanes);
-        let mut ticks: Vec<(usize, KeptTick)> = Vec::new();
-        let mut read = |from_ns: i64, to_ns: i64, limit: Option<u64>, ticks: &mut Vec<(usize, KeptTick)>| {
+        let mut ticks: Vec<(usize, TickRow)> = Vec::new();
+        let mut read = |from_ns: i64, to_ns: i64, limit: Option<u64>, ticks: &mut Vec<(usize, TickRow)>| {
             reader.read(symbols, from_ns, to_ns, limit, &mut |tick| {
                 ticks.extend(lanes.get(&tick.symbol).map(|lane| (*lane, tick.clone())));
             })
@@ -433,7 +436,7 @@ impl Reading {
     }
 
     /// Looks up what stands next to the past, symbol by symbol. What was found stays where another wish comes.
-    fn look_beyond(&mut self, number: u64, seam_ns: i64) -> Result<Next, KeepError> {
+    fn look_beyond(&mut self, number: u64, seam_ns: i64) -> Result<Next, DbError> {
         let Some(covered) = self.past.covered() else { return Ok(Next::Done) };
         let has_hole = covered.end < seam_ns;
         let is_wanted = |lane: &usize| {
@@ -446,7 +449,7 @@ impl Reading {
         }
         let Some(reader) = &mut self.reader else { return Ok(Next::On) };
         let as_tick =
-            |tick: Option<KeptTick>| tick.map(|KeptTick { time_ns, price, size, .. }| TickRef { time_ns, price, size });
+            |tick: Option<TickRow>| tick.map(|TickRow { time_ns, price, size, .. }| TickRef { time_ns, price, size });
         let symbols: Vec<&Symbol> = lanes.iter().filter_map(|lane| self.symbols.get(*lane)).collect();
         let (before_ns, from_ns) = ((covered.start != i64::MIN).then_some(covered.start), Some(covered.end));
         let (past, history) = (&mut self.past, &self.history);
@@ -468,9 +471,9 @@ impl Reading {
 }
 
 /// The cause alone: which store it is, everybody knows.
-fn cause(error: &KeepError) -> String {
+fn cause(error: &DbError) -> String {
     match error {
-        KeepError::Read { cause, .. } | KeepError::Open { cause, .. } => cause.clone(),
+        DbError::Read { cause, .. } | DbError::Open { cause, .. } => cause.clone(),
         other => other.to_string(),
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::consumer::backfill::*;
 use crate::consumer::persistence;
-use crate::consumer::persistence::Keeping;
+use crate::consumer::persistence::Persistence;
 use crate::model::{Price, TickView, Timestamp};
-use crate::series::{BookConfig, ColumnCache, Tape};
-use crate::storage::db::{KeepConfig, KeptTick};
+use crate::series::{ColumnCache, MergedSeries, SeriesMapConfig};
+use crate::storage::db::{DbConfig, TickRow};
 
 /// Nothing here takes long: this only bounds a failure.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -18,14 +18,14 @@ const STEP_NS: i64 = 10_000_000;
 struct Rig {
     shared: Arc<Shared>,
     /// What a memory without an end would have.
-    whole: Book,
+    whole: SeriesMap,
     fed: i64,
     folder: tempfile::TempDir,
 }
 
-fn book(ticks_max: usize) -> Book {
+fn book(ticks_max: usize) -> SeriesMap {
     let history = crate::series::History { ticks_max, age_ns_max: None };
-    Book::new(BookConfig { symbols: Vec::new(), symbols_max: 10, history })
+    SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 10, history })
 }
 
 fn url(folder: &Path) -> StoreUrl {
@@ -36,8 +36,8 @@ impl Rig {
     fn new(ticks_max: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shared = Arc::new(Shared::new(book(ticks_max)));
-        let config = KeepConfig { url: url(folder.path()), keep_age_ns: None, rows_waiting_max: 1_000_000 };
-        shared.keep_in(Keeping::open(&config).unwrap());
+        let config = DbConfig { url: url(folder.path()), keep_age_ns: None, rows_waiting_max: 1_000_000 };
+        shared.keep_in(Persistence::open(&config).unwrap());
         Self { shared, whole: book(usize::MAX), fed: 0, folder }
     }
 
@@ -59,7 +59,7 @@ impl Rig {
             };
             self.shared.book().append_view(&view, timestamp);
             self.whole.append_view(&view, timestamp);
-            kept.push(KeptTick {
+            kept.push(TickRow {
                 symbol: symbol.into(),
                 time_ns,
                 price,
@@ -74,9 +74,9 @@ impl Rig {
         self.shared.keeping().unwrap().offer(kept);
     }
 
-    fn historian(&self) -> Historian {
+    fn historian(&self) -> BackfillThread {
         let url = url(self.folder.path());
-        Historian::start(url, &self.shared)
+        BackfillThread::start(url, &self.shared)
     }
 
     fn now_ns(&self) -> i64 {
@@ -94,7 +94,7 @@ impl Rig {
             let unknown = recalled.unknown(&book, &[0, 1], span);
             let same = (0..2).all(|slot| {
                 let (mut found, mut expected) = (Vec::new(), Vec::new());
-                let tape = Tape::new(book.get(slot).unwrap().1, Some(&recalled.past), slot);
+                let tape = MergedSeries::new(book.get(slot).unwrap().1, Some(&recalled.past), slot);
                 tape.extract_cached(span, 90, &[], &mut ColumnCache::default(), &mut found);
                 self.whole.get(slot).unwrap().1.extract_runs(span, 90, &[], &mut expected);
                 found == expected
@@ -157,7 +157,7 @@ fn a_memory_that_has_all_asks_for_nothing() {
 fn a_store_that_cannot_be_read_is_said_to_be_so_and_holds_nobody_up() {
     let mut rig = Rig::new(500);
     let elsewhere = tempfile::tempdir().unwrap();
-    let historian = Historian::start(url(elsewhere.path()), &rig.shared);
+    let historian = BackfillThread::start(url(elsewhere.path()), &rig.shared);
     rig.feed(2_000);
     let span = TimeSpan { start: START_NS, end: rig.now_ns() };
     let history = Arc::clone(rig.shared.history().unwrap());
@@ -170,7 +170,7 @@ fn a_store_that_cannot_be_read_is_said_to_be_so_and_holds_nobody_up() {
     let seam_ns = rig.shared.book().get(0).unwrap().1.whole_from_ns().unwrap();
     assert_eq!(history.recalled().unknown(&rig.shared.book(), &[0, 1], span), [(START_NS, seam_ns)]);
     // It comes after all.
-    drop(Keeping::open(&KeepConfig { url: url(elsewhere.path()), keep_age_ns: None, rows_waiting_max: 10 }).unwrap());
+    drop(Persistence::open(&DbConfig { url: url(elsewhere.path()), keep_age_ns: None, rows_waiting_max: 10 }).unwrap());
     while matches!(history.recalled().state, State::Failing(_)) {
         assert!(begun.elapsed() < LIMIT);
         thread::sleep(Duration::from_millis(5));
@@ -204,10 +204,10 @@ fn what_is_known_of_some_symbols_stays_where_others_are_not_read() {
     rig.feed(2_000);
     let book = rig.shared.book();
     let seams: Vec<i64> = (0..2).map(|slot| book.get(slot).unwrap().1.whole_from_ns().unwrap()).collect();
-    let mut past = Past::new(vec![0]);
+    let mut past = LoadedHistory::new(vec![0]);
     let at = |share: i64| START_NS + (seams[0] - START_NS) * share / 4;
     past.append(crate::series::Page::new(at(1), 1).until(at(2)), 0);
-    let recalled = Recalled { past, oldest_ns: Some(START_NS), ..Recalled::default() };
+    let recalled = HistorySnapshot { past, oldest_ns: Some(START_NS), ..HistorySnapshot::default() };
     let span = TimeSpan { start: START_NS, end: rig.now_ns() };
     assert_eq!(recalled.unknown(&book, &[0], span), [(at(0), at(1)), (at(2), at(4))]);
     assert_eq!(recalled.unknown(&book, &[1], span), [(START_NS, seams[1])]);
@@ -220,11 +220,12 @@ fn a_view_that_is_too_much_is_asked_for_again_when_it_is_another_one() {
     rig.feed(2_000);
     let book = rig.shared.book();
     let seam_ns = seam(&book, &[0]).unwrap().0;
-    let mut past = Past::new(vec![0]);
+    let mut past = LoadedHistory::new(vec![0]);
     past.append(crate::series::Page::new(seam_ns - 100, 1).until(seam_ns + 100), 0);
     let span = TimeSpan { start: START_NS, end: rig.now_ns() };
     let full = Some(Full { slots: vec![0], span });
-    let recalled = Recalled { past, oldest_ns: Some(START_NS), state: State::Full, full, ..Recalled::default() };
+    let recalled =
+        HistorySnapshot { past, oldest_ns: Some(START_NS), state: State::Full, full, ..HistorySnapshot::default() };
     let need = |slots: &[usize], span: TimeSpan| recalled.need(&book, slots, span, true);
     let moved = |ns: i64| TimeSpan { start: span.start + ns, end: span.end + ns };
     assert_eq!(need(&[0], span), Need::NoMore);

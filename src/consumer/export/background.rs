@@ -11,7 +11,7 @@ use crate::consumer::export::{self, Saved};
 use crate::consumer::format;
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
-use crate::storage::{HAS_PARQUET, StoreError};
+use crate::storage::{HAS_PARQUET, TickFileError};
 
 /// At most one export at a time, on a thread of its own.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(in crate::consumer) struct Background {
 
 #[derive(Debug)]
 struct Running {
-    thread: JoinHandle<Result<Option<Saved>, StoreError>>,
+    thread: JoinHandle<Result<Option<Saved>, TickFileError>>,
     name: String,
     stop: Arc<AtomicBool>,
 }

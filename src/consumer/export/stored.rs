@@ -13,8 +13,8 @@ use tracing::info;
 use crate::cli::{self, Console};
 use crate::consumer::args::StoredExport;
 use crate::model::display_safe;
-use crate::storage::db::{KeepError, KeptTick, SelectedError, StoreReader};
-use crate::storage::{Origin, Row, StoreError, TickColumns, TickFile};
+use crate::storage::db::{DbError, SelectedError, StoreReader, TickRow};
+use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError};
 
 /// Rows between two steps of the bar: some milliseconds.
 const STEP_ROWS: u64 = 4_096;
@@ -30,7 +30,7 @@ pub enum StoredExportError {
     Store(#[from] SelectedError),
     /// The file.
     #[error(transparent)]
-    File(#[from] StoreError),
+    File(#[from] TickFileError),
     /// Somebody asked to stop.
     #[error("the export was broken off, and nothing is left of it; the store is as it was")]
     BrokenOff,
@@ -48,7 +48,7 @@ impl StoredExportError {
         match self {
             // 128 + SIGINT, as shells tell it.
             Self::BrokenOff => cli::EXIT_INTERRUPTED as u8,
-            Self::Store(SelectedError::Keep(KeepError::Read { .. })) | Self::File(_) | Self::Start(_) | Self::Ended => {
+            Self::Store(SelectedError::Keep(DbError::Read { .. })) | Self::File(_) | Self::Start(_) | Self::Ended => {
                 cli::EXIT_FAILURE
             }
             Self::Store(_) => cli::EXIT_USAGE,
@@ -182,8 +182,8 @@ fn write(export: &StoredExport, slot: &Slot, bar: &Bar) -> Result<Written, Store
     written.ok_or(StoredExportError::Ended)
 }
 
-fn row(tick: &KeptTick) -> Row<'_> {
-    let KeptTick { symbol, time_ns, price, size, source, seq, id, outlier } = tick;
+fn row(tick: &TickRow) -> Row<'_> {
+    let TickRow { symbol, time_ns, price, size, source, seq, id, outlier } = tick;
     let origin = Origin { source: source.as_deref(), seq: *seq, id: *id };
     Row { symbol, time_ns: *time_ns, price: *price, size: *size, outlier: *outlier, origin }
 }

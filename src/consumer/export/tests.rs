@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::model::{Name, Price, Tick, TickView, Timestamp};
-use crate::series::{BookConfig, History};
+use crate::series::{History, SeriesMapConfig};
 
 fn shared(ticks_max: usize) -> Shared {
     let history = History { ticks_max, age_ns_max: None };
-    Shared::new(Book::new(BookConfig { symbols: Vec::new(), symbols_max: 1_000, history }))
+    Shared::new(SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 1_000, history }))
 }
 
 fn push(shared: &Shared, symbol: &str, time_ns: i64, price: f64) {

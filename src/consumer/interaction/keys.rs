@@ -6,12 +6,12 @@ use crate::consumer::args::{AxisChoice, KindChoice, LayoutChoice};
 use crate::consumer::interaction::measure::{End, Measure};
 use crate::consumer::interaction::search::{Outcome, Query};
 use crate::consumer::interaction::view_state::PlotId;
-use crate::consumer::interaction::{Controls, PAN_STEP, Request, Seen, ZOOM_STEP};
+use crate::consumer::interaction::{Interaction, PAN_STEP, Request, Seen, ZOOM_STEP};
 
 /// One press of Page Up moves by this part of the visible span.
 const PAGE_STEP: f64 = 0.9;
 
-impl Controls {
+impl Interaction {
     pub(super) fn key(&mut self, key: Key, held: Modifiers, repeat: bool, seen: &Seen<'_>) -> Option<Request> {
         if self.search.is_some() {
             self.search_key(key);

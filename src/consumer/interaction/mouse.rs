@@ -5,7 +5,7 @@ use crate::consumer::args::LayoutChoice;
 use crate::consumer::interaction::measure::{Cursor, End, Measure, boxed};
 use crate::consumer::interaction::search::find;
 use crate::consumer::interaction::view_state::PlotId;
-use crate::consumer::interaction::{Controls, PAN_STEP, Seen, ZOOM_STEP};
+use crate::consumer::interaction::{Interaction, PAN_STEP, Seen, ZOOM_STEP};
 use crate::model::TimeSpan;
 
 /// A press that moves less than this, in pixels, is a click and not a drag.
@@ -51,7 +51,7 @@ pub(super) struct Notch {
     pub(super) held: Modifiers,
 }
 
-impl Controls {
+impl Interaction {
     pub(super) fn wheel(&mut self, notch: Notch, seen: &Seen<'_>) {
         if notch.right != 0.0 {
             self.pan(notch.right * PAN_STEP, seen);

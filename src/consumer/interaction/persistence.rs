@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use crate::chart::BarInterval;
 use crate::chart::Theme;
 use crate::consumer::args::{ThemeChoice, word};
-use crate::consumer::interaction::Controls;
-use crate::consumer::ui_state::Remembered;
+use crate::consumer::interaction::Interaction;
+use crate::consumer::ui_state::UiState;
 
 /// Symbols by name: a run knows them only once their ticks have come.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn new(remembered: &Remembered) -> Self {
+    pub(super) fn new(remembered: &UiState) -> Self {
         let hidden = remembered.hidden.iter().flatten().cloned().collect();
         Self { hidden, focus: remembered.focused.clone().filter(|name| !name.is_empty()) }
     }
@@ -32,7 +32,7 @@ impl Wanted {
     }
 }
 
-impl Controls {
+impl Interaction {
     /// A symbol has come; `name` is safe to show.
     pub(in crate::consumer) fn add_symbol(&mut self, name: String) {
         let place = self.symbols.len();
@@ -47,7 +47,7 @@ impl Controls {
     }
 
     /// How the chart looks now, as far as it is worth keeping; without its size.
-    pub(in crate::consumer) fn remembered(&self) -> Remembered {
+    pub(in crate::consumer) fn remembered(&self) -> UiState {
         let theme = match self.theme {
             Theme::Dark => ThemeChoice::Dark,
             Theme::Light => ThemeChoice::Light,
@@ -67,7 +67,7 @@ impl Controls {
         let focused = sight.focus.as_ref().and_then(name).or_else(|| self.wanted.focus.clone());
         // A span that still grows with the data is nobody's choice.
         let span = sight.grows_to_ns.is_none().then(|| self.span().len_ns() as f64 / 1e9);
-        Remembered {
+        UiState {
             theme: Some(word(&theme)),
             axis: Some(word(&sight.axis)),
             chart: Some(word(&sight.kind)),
@@ -77,7 +77,7 @@ impl Controls {
             window: Some(span.map_or_else(String::new, |span_s| format!("{span_s}"))),
             focused: Some(focused.unwrap_or_default()),
             hidden: Some(hidden),
-            ..Remembered::default()
+            ..UiState::default()
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::chart::{Frame, Hits, Size};
 use crate::consumer::args::{AxisChoice, config_of};
 use crate::consumer::interaction::*;
 
-fn controls(span_ns: i64, grows: bool) -> Controls {
-    let mut controls = Controls::new(span_ns, grows, &config_of(&[]));
+fn controls(span_ns: i64, grows: bool) -> Interaction {
+    let mut controls = Interaction::new(span_ns, grows, &config_of(&[]));
     controls.symbols = ["SPY", "IBM", "BAC", "AIG"].map(str::to_owned).to_vec();
     controls
 }
@@ -17,7 +17,7 @@ const MINUTE: i64 = 60 * SECOND;
 const EDGE: i64 = 1_000 * MINUTE;
 
 struct Rig {
-    controls: Controls,
+    controls: Interaction,
     frame: Frame,
     hits: Hits,
     edge_ns: i64,

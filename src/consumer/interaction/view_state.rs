@@ -20,7 +20,7 @@ pub(in crate::consumer) enum PlotId {
 
 /// What is looked at, and how.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::consumer) struct Sight {
+pub(in crate::consumer) struct ViewState {
     pub(super) nav: Navigator,
     /// The span still grows with the data, up to this length, ns.
     pub(super) grows_to_ns: Option<i64>,
@@ -43,7 +43,7 @@ pub(in crate::consumer) struct Sight {
     pub(super) page: usize,
 }
 
-impl Sight {
+impl ViewState {
     /// Whether a symbol is to be drawn.
     pub(in crate::consumer) fn shows(&self, symbol: usize) -> bool {
         self.solo.map_or_else(|| !self.hidden.contains(&symbol), |solo| solo == symbol)
@@ -85,14 +85,14 @@ pub(super) enum Gesture {
 /// Where the view has been.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    past: Vec<Sight>,
-    future: Vec<Sight>,
+    past: Vec<ViewState>,
+    future: Vec<ViewState>,
     last: Option<Gesture>,
 }
 
 impl History {
     /// Notes that `before` was left by a gesture.
-    pub(super) fn note(&mut self, before: Sight, gesture: Gesture) {
+    pub(super) fn note(&mut self, before: ViewState, gesture: Gesture) {
         let goes_on = match gesture {
             Gesture::Single => false,
             // A key that repeats has been pressed before, and that press is the step.
@@ -115,7 +115,7 @@ impl History {
     }
 
     /// The step before; `now` is kept for [`History::redo`].
-    pub(super) fn undo(&mut self, now: &Sight) -> Option<Sight> {
+    pub(super) fn undo(&mut self, now: &ViewState) -> Option<ViewState> {
         let before = self.past.pop()?;
         self.future.push(now.clone());
         self.last = None;
@@ -123,7 +123,7 @@ impl History {
     }
 
     /// The step that was undone last.
-    pub(super) fn redo(&mut self, now: &Sight) -> Option<Sight> {
+    pub(super) fn redo(&mut self, now: &ViewState) -> Option<ViewState> {
         let after = self.future.pop()?;
         self.past.push(now.clone());
         self.last = None;

@@ -4,11 +4,11 @@ use jiff::tz::TimeZone;
 
 use crate::chart::BarInterval;
 use crate::consumer::bars;
-use crate::consumer::interaction::Controls;
+use crate::consumer::interaction::Interaction;
 use crate::model::TimeSpan;
-use crate::series::{BarCache, ColumnCache, Past, Sample, Series, Tape};
+use crate::series::{BarCache, ColumnCache, LoadedHistory, MergedSeries, Sample, Series};
 
-use crate::consumer::query::Shown;
+use crate::consumer::query::SymbolFrame;
 
 /// What is taken of every symbol.
 pub(super) struct Take<'a> {
@@ -25,9 +25,9 @@ pub(super) struct Take<'a> {
 }
 
 impl Take<'_> {
-    pub(super) fn figures(&self, tape: Tape<'_>, slot: usize, controls: &Controls) -> Shown {
+    pub(super) fn figures(&self, tape: MergedSeries<'_>, slot: usize, controls: &Interaction) -> SymbolFrame {
         let at_edge = tape.at_or_before(self.span.end.min(self.until_ns));
-        Shown {
+        SymbolFrame {
             symbol: controls.symbols[slot].clone(),
             slot,
             visible: controls.sight.shows(slot),
@@ -44,7 +44,7 @@ impl Take<'_> {
 
     /// The price at the left edge: of the last tick before it, or else of the first one after. Or else the first price
     /// of the session.
-    fn base_price(&self, tape: Tape<'_>) -> Option<f64> {
+    fn base_price(&self, tape: MergedSeries<'_>) -> Option<f64> {
         let base = match self.session_open_ns {
             Some(open_ns) => {
                 // A session that has not begun within the view has no open: what was last traded stands for it.
@@ -59,7 +59,7 @@ impl Take<'_> {
 
     /// Ticks in view that were set apart, of memory and of the past: of each pixel column the first, lowest, highest
     /// and last of either.
-    pub(super) fn outliers(&self, live: Option<&Series>, past: Option<&Past>, slot: usize) -> Vec<Sample> {
+    pub(super) fn outliers(&self, live: Option<&Series>, past: Option<&LoadedHistory>, slot: usize) -> Vec<Sample> {
         let mut outliers = Vec::new();
         if let Some(live) = live {
             live.extract(self.span, self.columns, &mut outliers);
@@ -84,10 +84,10 @@ impl Take<'_> {
     /// Fills in what is drawn; returns how long the bars are, if there are any.
     pub(super) fn line_or_bars(
         &self,
-        tape: Tape<'_>,
+        tape: MergedSeries<'_>,
         columns: &mut ColumnCache,
         cache: &mut BarCache,
-        shown: &mut Shown,
+        shown: &mut SymbolFrame,
     ) -> Option<BarInterval> {
         if self.has_bars {
             let (interval, candles) =

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::chart::{Badge, Chart, Mark, Tone};
 use crate::consumer::alerting::Fired;
-use crate::consumer::interaction::Controls;
-use crate::consumer::query::Gathered;
-use crate::consumer::scene_builder::Picture;
+use crate::consumer::interaction::Interaction;
+use crate::consumer::query::FrameData;
+use crate::consumer::scene_builder::SceneBuilder;
 use crate::consumer::scene_builder::plots::axis_value;
 use crate::consumer::shared::Shared;
 
@@ -16,13 +16,13 @@ const TOLD: Duration = Duration::from_secs(6);
 /// The palette's grey, for a symbol that has no place in the book.
 const NOBODYS_SLOT: usize = 7;
 
-impl Picture {
+impl SceneBuilder {
     /// Marks what fired within the view in the plots that it is about, and tells the newest.
     pub(super) fn alerts(
         &mut self,
         shared: &Shared,
-        gathered: &Gathered,
-        controls: &Controls,
+        gathered: &FrameData,
+        controls: &Interaction,
         charts: &mut [Chart],
         now: Instant,
     ) {

@@ -3,9 +3,9 @@
 use crate::chart::{AxisKind, Chart, Crosshair, Point, Readout, Ruler, Selection};
 use crate::chart::{Transform, Viewport};
 use crate::consumer::format;
-use crate::consumer::interaction::{Controls, Cursor, Measure, Plot};
-use crate::consumer::query::{Gathered, Shown, tape};
-use crate::consumer::scene_builder::Picture;
+use crate::consumer::interaction::{Cursor, Interaction, Measure, Plot};
+use crate::consumer::query::{FrameData, SymbolFrame, tape};
+use crate::consumer::scene_builder::SceneBuilder;
 use crate::consumer::scene_builder::plots::{axis_value, members};
 use crate::consumer::shared::Shared;
 use crate::series::Sample;
@@ -27,17 +27,17 @@ pub(super) struct At {
 }
 
 /// The mapping of a plot.
-fn mapping(gathered: &Gathered, plots: &[Plot], pane: usize) -> Option<Transform> {
+fn mapping(gathered: &FrameData, plots: &[Plot], pane: usize) -> Option<Transform> {
     let value = plots.get(pane)?.value;
     Some(Transform { viewport: Viewport { time: gathered.span, value }, rect: gathered.frame.pane(pane).plot })
 }
 
 /// Where the crosshair is: where keys have put it, or at the mouse, or at the tick nearest to that.
 pub(super) fn locate(
-    gathered: &Gathered,
+    gathered: &FrameData,
     plots: &[Plot],
     charts: &[Chart],
-    controls: &Controls,
+    controls: &Interaction,
     axis: AxisKind,
 ) -> Option<At> {
     // Before the first tick there is nothing to point at.
@@ -83,7 +83,7 @@ fn on_line(chart: &Chart, map: &Transform, free: At) -> Option<At> {
 }
 
 /// The bar under the mouse: the crosshair stands in its middle, at the mouse's own height.
-fn on_bar(gathered: &Gathered, map: &Transform, free: At, plots: &[Plot], axis: AxisKind) -> Option<At> {
+fn on_bar(gathered: &FrameData, map: &Transform, free: At, plots: &[Plot], axis: AxisKind) -> Option<At> {
     let shown = members(gathered, plots[free.cursor.pane].id).next()?;
     let candle = shown.candles.iter().rev().find(|candle| candle.start_ns <= free.cursor.time_ns)?;
     if free.cursor.time_ns >= candle.end_ns {
@@ -106,7 +106,7 @@ fn middle_of(map: &Transform, start_ns: i64, end_ns: i64) -> f64 {
 }
 
 /// At a tick or bar of a symbol.
-fn at_tick(gathered: &Gathered, plots: &[Plot], charts: &[Chart], slot: usize, at_ns: i64) -> Option<At> {
+fn at_tick(gathered: &FrameData, plots: &[Plot], charts: &[Chart], slot: usize, at_ns: i64) -> Option<At> {
     let pane = plots.iter().position(|plot| members(gathered, plot.id).any(|shown| shown.slot == slot))?;
     let (map, chart) = (mapping(gathered, plots, pane)?, &charts[pane]);
     if let Some(bars) = &chart.bars {
@@ -122,15 +122,15 @@ fn at_tick(gathered: &Gathered, plots: &[Plot], charts: &[Chart], slot: usize, a
     Some(At { cursor, x: map.x(at_ns), y: map.y(nearest.value), on: Some(slot), snapped: true })
 }
 
-impl Picture {
+impl SceneBuilder {
     /// The crosshair in each plot: at the same instant in all, with a height in the one that it is in.
     pub(super) fn crosshairs(
         &self,
         at: At,
         shared: &Shared,
-        gathered: &Gathered,
+        gathered: &FrameData,
         plots: &[Plot],
-        controls: &Controls,
+        controls: &Interaction,
         axis: AxisKind,
     ) -> Vec<Option<Crosshair>> {
         let has_bars = gathered.interval.is_some();
@@ -140,7 +140,7 @@ impl Picture {
             let map = mapping(gathered, plots, pane)?;
             let here = pane == at.cursor.pane;
             let column = if here { at.x } else { map.x(at.cursor.time_ns) };
-            let row = |shown: &Shown| {
+            let row = |shown: &SymbolFrame| {
                 let tape = tape(&book, gathered.recalled.as_deref(), shown.slot)?;
                 let tick = tape.at_or_before(at.cursor.time_ns.min(until_ns))?;
                 self.readout(shown, tick.sample(), axis)
@@ -154,7 +154,7 @@ impl Picture {
         plots.iter().enumerate().map(crosshair).collect()
     }
 
-    fn readout(&self, shown: &Shown, sample: Sample, axis: AxisKind) -> Option<Readout> {
+    fn readout(&self, shown: &SymbolFrame, sample: Sample, axis: AxisKind) -> Option<Readout> {
         let value = axis_value(axis, shown, sample.price)?;
         Some(Readout {
             slot: shown.slot,
@@ -168,9 +168,9 @@ impl Picture {
     /// Draws the ruler into the plot that it was begun in; returns the box being drawn.
     pub(super) fn measurements(
         at: Option<&At>,
-        gathered: &Gathered,
+        gathered: &FrameData,
         plots: &[Plot],
-        controls: &mut Controls,
+        controls: &mut Interaction,
         charts: &mut [Chart],
     ) -> Option<Selection> {
         let axis = charts.first()?.axis;

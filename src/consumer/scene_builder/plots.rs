@@ -4,9 +4,9 @@ use crate::chart::{AxisKind, Bar, BarStyle, Bars, Chart, Line, Outlier, Point, T
 use crate::chart::{ValueSpan, Viewport};
 use crate::consumer::args::KindChoice;
 use crate::consumer::format;
-use crate::consumer::interaction::{Controls, Plot, PlotId};
-use crate::consumer::query::{Gathered, Shown};
-use crate::consumer::scene_builder::Picture;
+use crate::consumer::interaction::{Interaction, Plot, PlotId};
+use crate::consumer::query::{FrameData, SymbolFrame};
+use crate::consumer::scene_builder::SceneBuilder;
 use crate::consumer::scene_builder::status_text::gap_bands;
 use crate::series::Candle;
 
@@ -15,7 +15,7 @@ use crate::series::Candle;
 const NAMED_FROM: usize = 25;
 
 /// A price on a value axis; `None` where that axis has no place for it.
-pub(super) fn axis_value(axis: AxisKind, shown: &Shown, price: f64) -> Option<f64> {
+pub(super) fn axis_value(axis: AxisKind, shown: &SymbolFrame, price: f64) -> Option<f64> {
     match axis {
         AxisKind::Price => Some(price),
         AxisKind::Percent => shown.percent(price),
@@ -23,9 +23,9 @@ pub(super) fn axis_value(axis: AxisKind, shown: &Shown, price: f64) -> Option<f6
     }
 }
 
-impl Picture {
+impl SceneBuilder {
     /// The plots of a picture, each with its value axis, in reading order.
-    pub(super) fn plots(&mut self, gathered: &Gathered, controls: &Controls, axis: AxisKind) -> Vec<Plot> {
+    pub(super) fn plots(&mut self, gathered: &FrameData, controls: &Interaction, axis: AxisKind) -> Vec<Plot> {
         let ids: Vec<PlotId> = if gathered.is_grid() {
             gathered.drawn().map(|shown| PlotId::Symbol(shown.slot)).collect()
         } else {
@@ -57,8 +57,8 @@ impl Picture {
     }
 
     /// A plot with its data.
-    pub(super) fn chart(&self, plot: &Plot, gathered: &Gathered, controls: &Controls, axis: AxisKind) -> Chart {
-        let shown: Vec<&Shown> = members(gathered, plot.id).collect();
+    pub(super) fn chart(&self, plot: &Plot, gathered: &FrameData, controls: &Interaction, axis: AxisKind) -> Chart {
+        let shown: Vec<&SymbolFrame> = members(gathered, plot.id).collect();
         let viewport = Viewport { time: gathered.span, value: plot.value };
         let decimals = shown.iter().map(|shown| self.decimals[shown.slot]).min().unwrap_or(2);
         let bars = shown.first().filter(|_| controls.sight.kind != KindChoice::Lines).map(|shown| Bars {
@@ -84,7 +84,7 @@ impl Picture {
         }
     }
 
-    fn tag(&self, shown: &Shown, axis: AxisKind, named: bool) -> Option<Tag> {
+    fn tag(&self, shown: &SymbolFrame, axis: AxisKind, named: bool) -> Option<Tag> {
         let price = shown.at_edge?.price;
         let value = axis_value(axis, shown, price)?;
         let text = match axis {
@@ -95,7 +95,7 @@ impl Picture {
         Some(Tag { slot: shown.slot, value, text })
     }
 
-    fn pane_title(&self, shown: &Shown) -> Title {
+    fn pane_title(&self, shown: &SymbolFrame) -> Title {
         let change = shown.at_edge.and_then(|at_edge| shown.percent(at_edge.price));
         let last = shown.at_edge.map(|at_edge| (String::new(), self.price(shown.slot, at_edge.price)));
         Title {
@@ -108,7 +108,7 @@ impl Picture {
     }
 
     /// Whose bars these are, and the figures of one of them: at the crosshair, or else the newest.
-    pub(super) fn bars_title(&self, gathered: &Gathered, cursor_ns: Option<i64>) -> Option<Title> {
+    pub(super) fn bars_title(&self, gathered: &FrameData, cursor_ns: Option<i64>) -> Option<Title> {
         let (interval, shown) = (gathered.interval?, gathered.drawn().next()?);
         let at_cursor = cursor_ns.and_then(|at_ns| shown.candles.iter().rev().find(|c| c.start_ns <= at_ns));
         let candle = at_cursor.or(shown.candles.last());
@@ -134,7 +134,7 @@ impl Picture {
 }
 
 /// The symbols of a plot.
-pub(super) fn members(gathered: &Gathered, id: PlotId) -> impl Iterator<Item = &Shown> {
+pub(super) fn members(gathered: &FrameData, id: PlotId) -> impl Iterator<Item = &SymbolFrame> {
     // Places are in order.
     let drawn = &gathered.drawn[..];
     let places = match id {
@@ -145,7 +145,7 @@ pub(super) fn members(gathered: &Gathered, id: PlotId) -> impl Iterator<Item = &
 }
 
 /// A price that the axis has no place for ends a run.
-fn line(shown: &Shown, axis: AxisKind) -> Line {
+fn line(shown: &SymbolFrame, axis: AxisKind) -> Line {
     let mut runs = Vec::with_capacity(shown.runs.len());
     for run in &shown.runs {
         let mut points = Vec::with_capacity(run.len());
@@ -164,7 +164,7 @@ fn line(shown: &Shown, axis: AxisKind) -> Line {
 }
 
 /// On a logarithmic axis, a price that is not positive lies below all others.
-fn outliers(shown: &Shown, axis: AxisKind) -> impl Iterator<Item = Outlier> {
+fn outliers(shown: &SymbolFrame, axis: AxisKind) -> impl Iterator<Item = Outlier> {
     let lowest = (axis == AxisKind::Log).then_some(f64::NEG_INFINITY);
     shown.outliers.iter().filter_map(move |sample| {
         let value = axis_value(axis, shown, sample.price).or(lowest)?;
@@ -172,7 +172,7 @@ fn outliers(shown: &Shown, axis: AxisKind) -> impl Iterator<Item = Outlier> {
     })
 }
 
-fn bar(shown: &Shown, axis: AxisKind, candle: &Candle) -> Option<Bar> {
+fn bar(shown: &SymbolFrame, axis: AxisKind, candle: &Candle) -> Option<Bar> {
     let value = |price| axis_value(axis, shown, price);
     Some(Bar {
         start_ns: candle.start_ns,
@@ -186,7 +186,7 @@ fn bar(shown: &Shown, axis: AxisKind, candle: &Candle) -> Option<Bar> {
 }
 
 /// Lowest and highest value in view.
-fn extent<'a>(members: impl Iterator<Item = &'a Shown>, axis: AxisKind) -> Option<(f64, f64)> {
+fn extent<'a>(members: impl Iterator<Item = &'a SymbolFrame>, axis: AxisKind) -> Option<(f64, f64)> {
     let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
     for shown in members {
         let Some((low, high)) = shown.range else { continue };
@@ -199,7 +199,7 @@ fn extent<'a>(members: impl Iterator<Item = &'a Shown>, axis: AxisKind) -> Optio
     (lo <= hi).then_some((lo, hi))
 }
 
-fn lowest_positive(shown: &Shown) -> Option<f64> {
+fn lowest_positive(shown: &SymbolFrame) -> Option<f64> {
     let prices = shown.runs.iter().flatten().map(|sample| sample.price);
     let prices = prices.chain(shown.candles.iter().map(|candle| candle.low));
     prices.filter(|price| *price > 0.0).min_by(f64::total_cmp)

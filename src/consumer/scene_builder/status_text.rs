@@ -3,20 +3,20 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::chart::{Absence, AxisKind, Badge, GapBand, Notice, Tone};
+use crate::chart::{Absence, AxisKind, Badge, MissingBand, Notice, Tone};
 use crate::client::{Channel, LinkState, Target};
 use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
 use crate::consumer::backfill::State;
 use crate::consumer::format;
-use crate::consumer::interaction::Controls;
-use crate::consumer::query::{Gathered, Shown};
-use crate::consumer::scene_builder::Picture;
+use crate::consumer::interaction::Interaction;
+use crate::consumer::query::{FrameData, SymbolFrame};
+use crate::consumer::scene_builder::SceneBuilder;
 use crate::consumer::shared::{Link, Shared};
 use crate::model::display_safe;
-use crate::storage::db::{KeepState, KeepStatus};
+use crate::storage::db::{DbState, DbStatus};
 
-impl Picture {
-    pub(super) fn notice(&self, link: &Link, gathered: &Gathered, axis: AxisKind) -> Option<Notice> {
+impl SceneBuilder {
+    pub(super) fn notice(&self, link: &Link, gathered: &FrameData, axis: AxisKind) -> Option<Notice> {
         let notice = |tone, title: &str, lines: &[&str]| {
             let lines = lines.iter().map(|line| (*line).to_owned()).collect();
             Some(Notice { tone, title: title.to_owned(), lines })
@@ -26,7 +26,7 @@ impl Picture {
                 return notice(Tone::Info, "All symbols are hidden", &["`0` shows them again"]);
             }
             // What is still to be read has a band of its own.
-            let empty = gathered.drawn().all(Shown::is_empty);
+            let empty = gathered.drawn().all(SymbolFrame::is_empty);
             if empty && !gathered.unknown.is_empty() {
                 return None;
             }
@@ -57,7 +57,7 @@ impl Picture {
 
     pub(super) fn figures(
         &self,
-        gathered: &Gathered,
+        gathered: &FrameData,
         rejected: u64,
         link: &Link,
         shared: &Shared,
@@ -101,16 +101,16 @@ impl Picture {
 }
 
 /// How the store is doing, in a few words.
-fn store_figure(status: &KeepStatus) -> (Tone, String) {
-    let KeepStatus { state, waiting, written, dropped, .. } = status;
+fn store_figure(status: &DbStatus) -> (Tone, String) {
+    let DbStatus { state, waiting, written, dropped, .. } = status;
     let lost = if *dropped > 0 { format!(", dropped {}", format::count(*dropped)) } else { String::new() };
     let waiting = format::count(*waiting);
     match state {
-        KeepState::Connecting => (Tone::Warn, format!("store opening, {waiting} waiting{lost}")),
-        KeepState::Keeping if *dropped == 0 => (Tone::Good, format!("stored {}", format::count(*written))),
-        KeepState::Keeping => (Tone::Warn, format!("stored {}{lost}", format::count(*written))),
-        KeepState::Behind => (Tone::Warn, format!("store behind, {waiting} waiting{lost}")),
-        KeepState::Failing(cause) => (Tone::Bad, format!("store fails: {cause}, {waiting} waiting{lost}")),
+        DbState::Connecting => (Tone::Warn, format!("store opening, {waiting} waiting{lost}")),
+        DbState::Persistence if *dropped == 0 => (Tone::Good, format!("stored {}", format::count(*written))),
+        DbState::Persistence => (Tone::Warn, format!("stored {}{lost}", format::count(*written))),
+        DbState::Behind => (Tone::Warn, format!("store behind, {waiting} waiting{lost}")),
+        DbState::Failing(cause) => (Tone::Bad, format!("store fails: {cause}, {waiting} waiting{lost}")),
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) fn producer_command(config: &Config) -> String {
     format!("`cargo run --release --bin producer{separator}{channel}{server}`")
 }
 
-pub(super) fn gap_bands(gathered: &Gathered) -> Vec<GapBand> {
+pub(super) fn gap_bands(gathered: &FrameData) -> Vec<MissingBand> {
     let visible = |gap: &&(i64, i64, u64)| gap.1 >= gathered.span.start && gap.0 < gathered.span.end;
     let band = |&(start_ns, end_ns, lost): &(i64, i64, u64)| {
         let length = format::span(end_ns.saturating_sub(start_ns));
@@ -152,7 +152,7 @@ pub(super) fn gap_bands(gathered: &Gathered) -> Vec<GapBand> {
         } else {
             format!("gap {length}")
         };
-        GapBand { start_ns, end_ns, absence: Absence::Missing, label }
+        MissingBand { start_ns, end_ns, absence: Absence::Missing, label }
     };
     let gaps = gathered.gaps.iter().filter(visible).map(band);
     let label = gathered.recalled.as_ref().map_or_else(String::new, |recalled| match &recalled.state {
@@ -165,12 +165,12 @@ pub(super) fn gap_bands(gathered: &Gathered) -> Vec<GapBand> {
         Some(State::Failing(_)) => Absence::Missing,
         _ => Absence::Unread,
     };
-    let band = |&(start_ns, end_ns): &(i64, i64)| GapBand { start_ns, end_ns, absence, label: label.clone() };
+    let band = |&(start_ns, end_ns): &(i64, i64)| MissingBand { start_ns, end_ns, absence, label: label.clone() };
     let unknown = gathered.unknown.iter().map(band);
     gaps.chain(unknown).collect()
 }
 
-pub(super) fn link_badge(link: &Link, gathered: &Gathered, stale_s: Option<u64>, now: Instant) -> Badge {
+pub(super) fn link_badge(link: &Link, gathered: &FrameData, stale_s: Option<u64>, now: Instant) -> Badge {
     let (tone, text) = match &link.state {
         LinkState::Connecting => (Tone::Warn, "CONNECTING".to_owned()),
         LinkState::Down(_) => {
@@ -186,7 +186,7 @@ pub(super) fn link_badge(link: &Link, gathered: &Gathered, stale_s: Option<u64>,
     Badge { tone, text }
 }
 
-pub(super) fn view_badge(controls: &Controls, gathered: &Gathered) -> Option<Badge> {
+pub(super) fn view_badge(controls: &Interaction, gathered: &FrameData) -> Option<Badge> {
     let text = if controls.is_paused() {
         "PAUSED".to_owned()
     } else if controls.follows() {

@@ -169,7 +169,7 @@ impl Tones {
             runs: line.runs.iter().map(|run| run.iter().map(|point| (point.time_ns, point.value)).collect()).collect(),
         };
         let tag = |tag: &chart::Tag| Tag { value: tag.value, text: tag.text.clone(), color: self.slot(tag.slot) };
-        let gap = |gap: &chart::GapBand| Gap {
+        let gap = |gap: &chart::MissingBand| Gap {
             span: (gap.start_ns, gap.end_ns),
             label: gap.label.clone(),
             color: match gap.absence {

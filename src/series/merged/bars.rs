@@ -5,7 +5,7 @@ use crate::series::pyramid::{Place, Totals};
 use crate::series::reader::Reader;
 use crate::series::{BarCache, Candle, Series};
 
-use crate::series::merged::{Known, Part, Tape, Walk};
+use crate::series::merged::{Known, MergedSeries, Part, Walk};
 
 /// A bar that is being put together.
 struct Making {
@@ -49,7 +49,7 @@ impl Known<'_> {
     }
 }
 
-impl Tape<'_> {
+impl MergedSeries<'_> {
     /// As [`Series::bars`] over all that is known.
     pub fn bars(&self, edges: &[i64], until_ns: i64, cache: &mut BarCache, out: &mut Vec<Candle>) {
         let (Some(&start), Some(&end)) = (edges.first(), edges.last()) else { return out.clear() };

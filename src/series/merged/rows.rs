@@ -3,9 +3,9 @@
 use crate::model::TimeSpan;
 
 use crate::series::TickRef;
-use crate::series::merged::Tape;
+use crate::series::merged::MergedSeries;
 
-impl<'a> Tape<'a> {
+impl<'a> MergedSeries<'a> {
     /// From when on memory's own ticks count; `None` where memory is all there is.
     pub fn seam_ns(&self) -> Option<i64> {
         self.past.map(|known| known.seam_ns)

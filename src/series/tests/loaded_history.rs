@@ -8,7 +8,7 @@ use super::bars::bits as bar_bits;
 use super::{EVERYTHING, bits, make_ticks, push, shapes};
 use crate::model::TimeSpan;
 use crate::model::{Price, Timestamp};
-use crate::series::{BarCache, ColumnCache, History, Mark, Page, Past, Series, Tape, TickRef};
+use crate::series::{BarCache, ColumnCache, History, LoadedHistory, Mark, MergedSeries, Page, Series, TickRef};
 
 /// What a store would have: every tick that came, by time and then by arrival, as a series of its own.
 struct Store {
@@ -43,7 +43,7 @@ impl Store {
 struct Rig {
     live: Series,
     store: Store,
-    past: Past,
+    past: LoadedHistory,
     mark: Mark,
     revision: u64,
 }
@@ -53,7 +53,7 @@ impl Rig {
         Self {
             live: Series::new(history),
             store: Store::new(),
-            past: Past::new(vec![7]),
+            past: LoadedHistory::new(vec![7]),
             mark: Mark::default(),
             revision: 0,
         }
@@ -64,8 +64,8 @@ impl Rig {
         self.store.push(tick);
     }
 
-    fn tape(&self) -> Tape<'_> {
-        Tape::new(&self.live, Some(&self.past), 7)
+    fn tape(&self) -> MergedSeries<'_> {
+        MergedSeries::new(&self.live, Some(&self.past), 7)
     }
 
     /// Reads back what is missing up to `to_ns`, in pages that are so long.
@@ -91,7 +91,7 @@ fn runs(runs: &[Vec<crate::series::Sample>]) -> Vec<Vec<(i64, u64)>> {
 }
 
 fn assert_same_line(
-    tape: Tape<'_>,
+    tape: MergedSeries<'_>,
     whole: &Series,
     span: TimeSpan,
     columns: u32,
@@ -104,7 +104,7 @@ fn assert_same_line(
     assert_eq!(runs(&found), runs(&expected), "{span:?} {columns} {cuts:?}");
 }
 
-fn assert_same_bars(tape: Tape<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
+fn assert_same_bars(tape: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
     let edges: Vec<i64> = (0..=9).map(|n| span.start + n * (span.len_ns() / 9).max(1)).collect();
     let (mut found, mut expected) = (Vec::new(), Vec::new());
     tape.bars(&edges, until_ns, &mut BarCache::default(), &mut found);
@@ -113,7 +113,7 @@ fn assert_same_bars(tape: Tape<'_>, whole: &Series, span: TimeSpan, until_ns: i6
     assert_eq!(tape.count(span, until_ns), whole.count(span, until_ns), "{span:?} {until_ns}");
 }
 
-fn assert_same_tick_bars(tape: Tape<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
+fn assert_same_tick_bars(tape: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
     for ticks in [1, 7, 300] {
         let (mut found, mut expected) = (Vec::new(), Vec::new());
         tape.tick_bars(ticks, span, until_ns, 200, &mut found);
@@ -260,7 +260,7 @@ proptest! {
 
 #[test]
 fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
-    let mut past = Past::new(vec![3, 5]);
+    let mut past = LoadedHistory::new(vec![3, 5]);
     let page = |from_ns: i64| {
         let mut page = Page::new(from_ns, 2);
         for n in 0..10 {
@@ -276,13 +276,14 @@ fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
     assert_eq!((past.covered(), past.ticks()), (Some(TimeSpan { start: 90, end: 120 }), 30), "pages must join");
     past.append(page(120), 20);
     assert_eq!((past.ends().unwrap().1.span(), past.ticks()), (TimeSpan { start: 110, end: 130 }, 40), "joined");
-    let outliers =
-        |past: &Past| past.outliers(5, TimeSpan { start: 94, end: 124 }).map(|t| t.time_ns).collect::<Vec<_>>();
+    let outliers = |past: &LoadedHistory| {
+        past.outliers(5, TimeSpan { start: 94, end: 124 }).map(|t| t.time_ns).collect::<Vec<_>>()
+    };
     assert_eq!(outliers(&past), [94, 104, 114]);
     let live = Series::new(EVERYTHING);
-    assert_eq!(Tape::new(&live, Some(&past), 5).at_or_before(104).map(|tick| tick.time_ns), Some(103));
-    assert_eq!(Tape::new(&live, Some(&past), 5).last().map(|tick| tick.time_ns), Some(129));
-    assert_eq!(Tape::new(&live, Some(&past), 3).last(), None);
+    assert_eq!(MergedSeries::new(&live, Some(&past), 5).at_or_before(104).map(|tick| tick.time_ns), Some(103));
+    assert_eq!(MergedSeries::new(&live, Some(&past), 5).last().map(|tick| tick.time_ns), Some(129));
+    assert_eq!(MergedSeries::new(&live, Some(&past), 3).last(), None);
     past.drop_from(115);
     assert_eq!(past.covered(), Some(TimeSpan { start: 90, end: 110 }));
     past.begin_there();

@@ -27,17 +27,17 @@ fn numbered(source: &str, seq: u64, time_ns: i64) -> Tick {
     Tick { seq: Some(seq), source: Some(CompactString::new(source)), ..tick("A", time_ns) }
 }
 
-fn book(symbols: &[&str], symbols_max: usize, history: History) -> Book {
-    Book::new(BookConfig { symbols: symbols.iter().map(|name| symbol(name)).collect(), symbols_max, history })
+fn book(symbols: &[&str], symbols_max: usize, history: History) -> SeriesMap {
+    SeriesMap::new(SeriesMapConfig { symbols: symbols.iter().map(|name| symbol(name)).collect(), symbols_max, history })
 }
 
-fn append(book: &mut Book, tick: &Tick) -> Appended {
+fn append(book: &mut SeriesMap, tick: &Tick) -> Appended {
     let appended = book.append(tick, tick.timestamp);
     assert_sums(book);
     appended
 }
 
-fn assert_sums(book: &Book) {
+fn assert_sums(book: &SeriesMap) {
     let Counters {
         received, kept, evicted, too_late, duplicates, ignored, over_symbols_max, outliers, reordered, ..
     } = book.counters();
@@ -63,7 +63,7 @@ fn listed_symbols_have_their_place_before_they_come_and_others_are_ignored() {
 fn an_outlier_is_kept_beside_the_series_and_is_no_figure_of_it() {
     let mut book = book(&[], 1, EVERYTHING);
     append(&mut book, &numbered("p", 1, 10));
-    let outlier = |book: &mut Book, tick: &Tick| {
+    let outlier = |book: &mut SeriesMap, tick: &Tick| {
         let appended = book.append_outlier(&tick.view(), tick.timestamp);
         assert_sums(book);
         appended
@@ -114,7 +114,7 @@ fn a_gap_lasts_until_the_first_tick_after_it_and_cuts_the_line_there() {
     assert_eq!(book.cuts(), [201]);
     append(&mut book, &tick("A", 500));
     append(&mut book, &tick("A", 600));
-    let gap = Gap { start_ns: 200, end_ns: Some(500), lost: 0, cause: GapCause::Disconnected };
+    let gap = Gap { start_ns: 200, end_ns: Some(500), lost: 0, cause: MissingCause::Disconnected };
     assert!(!book.is_gap_open() && book.gaps().eq([&gap]));
     assert_eq!(book.cuts(), [201, 500]);
     let times = |span, cuts: &[i64]| {
@@ -140,12 +140,12 @@ fn losses_are_counted_in_the_gap_they_belong_to_and_healed_there() {
     }
     assert_eq!((book.counters().lost, book.gaps().count()), (0, 0));
     append(&mut book, &numbered("p", 505, 5_050));
-    let lost = Gap { start_ns: 5_020, end_ns: Some(5_050), lost: 2, cause: GapCause::Lost };
+    let lost = Gap { start_ns: 5_020, end_ns: Some(5_050), lost: 2, cause: MissingCause::Lost };
     assert!(book.gaps().eq([&lost]));
     book.open_gap(5_050);
     append(&mut book, &numbered("p", 510, 5_100));
     assert_eq!(book.counters().lost, 6);
-    let down = Gap { start_ns: 5_050, end_ns: Some(5_100), lost: 4, cause: GapCause::Disconnected };
+    let down = Gap { start_ns: 5_050, end_ns: Some(5_100), lost: 4, cause: MissingCause::Disconnected };
     assert!(book.gaps().eq([&lost, &down]));
     // Late ones heal; the loss that is healed to the last tick is no gap any more.
     assert_eq!(append(&mut book, &numbered("p", 503, 5_030)), Appended::Reordered);
@@ -166,16 +166,16 @@ fn neighbouring_losses_are_one_gap_and_the_oldest_gaps_merge() {
     for seq in (1..200).step_by(2) {
         append(&mut book, &numbered("p", seq, seq as i64));
     }
-    assert!(book.gaps().eq([&Gap { start_ns: 1, end_ns: Some(199), lost: 99, cause: GapCause::Lost }]));
+    assert!(book.gaps().eq([&Gap { start_ns: 1, end_ns: Some(199), lost: 99, cause: MissingCause::Lost }]));
     let mut time_ns = 1_000;
-    for _ in 0..GAPS_MAX + 10 {
+    for _ in 0..MISSING_RANGES_MAX + 10 {
         book.open_gap(time_ns);
         book.append(&tick("A", time_ns + 10), Timestamp::default());
         time_ns += 20;
     }
-    assert_eq!(book.gaps().count(), GAPS_MAX);
+    assert_eq!(book.gaps().count(), MISSING_RANGES_MAX);
     let oldest = book.gaps().next().unwrap();
-    assert_eq!((oldest.start_ns, oldest.lost, oldest.cause), (1, 99, GapCause::Disconnected));
+    assert_eq!((oldest.start_ns, oldest.lost, oldest.cause), (1, 99, MissingCause::Disconnected));
     assert!(oldest.end_ns > Some(1_100) && oldest.end_ns < Some(1_300));
 }
 
@@ -298,7 +298,7 @@ fn what_came_after_all_is_no_gap_any_more() {
     book.open_gap(100);
     append(&mut book, &numbered("p", 4, 400));
     book.heal_disconnections();
-    let lost = Gap { start_ns: 100, end_ns: Some(400), lost: 2, cause: GapCause::Lost };
+    let lost = Gap { start_ns: 100, end_ns: Some(400), lost: 2, cause: MissingCause::Lost };
     assert!(book.gaps().eq([&lost]), "what the numbers miss stays");
 }
 
@@ -330,12 +330,12 @@ fn what_is_restored_says_nothing_about_when_the_feed_brought_something() {
 #[test]
 fn while_the_past_comes_memory_is_whole_from_what_came_by_itself_and_then_from_the_past() {
     let mut book = book(&[], 10, EVERYTHING);
-    let restore = |book: &mut Book, name: &str, time_ns: i64| {
+    let restore = |book: &mut SeriesMap, name: &str, time_ns: i64| {
         let tick = tick(name, time_ns);
         book.restore_view(&tick.view(), false)
     };
-    let whole = |book: &Book, name: &str| book.get(book.id(name).unwrap().index()).unwrap().1.whole_from_ns();
-    let since = |book: &Book, mark: &crate::series::Mark| book.get(0).unwrap().1.earliest_since(mark);
+    let whole = |book: &SeriesMap, name: &str| book.get(book.id(name).unwrap().index()).unwrap().1.whole_from_ns();
+    let since = |book: &SeriesMap, mark: &crate::series::Mark| book.get(0).unwrap().1.earliest_since(mark);
     append(&mut book, &tick("A", 1_000));
     let mark = book.get(0).unwrap().1.mark();
     assert_eq!(restore(&mut book, "A", 100), Appended::Reordered);

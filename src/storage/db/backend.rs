@@ -2,13 +2,13 @@
 
 use crate::model::{StreamId, Timestamp};
 
-use crate::storage::db::{KeepError, KeptBatch, KeptTick};
+use crate::storage::db::{DbError, RowBatch, TickRow};
 
 /// A database, opened and brought up to date.
 pub(super) trait Backend {
     /// Puts all rows and checkpoints into one transaction, the writer's `number`th. After an error nothing of it is
     /// there, or a repetition of the same batches under the same number finds that all of it is.
-    fn commit(&mut self, number: u64, batches: &[KeptBatch]) -> Result<Tally, Trouble>;
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<Tally, Trouble>;
 
     /// Up to where a stream is kept.
     fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, Trouble>;
@@ -50,7 +50,7 @@ pub(super) enum Remedy {
 #[derive(Debug)]
 pub(super) enum OpenError {
     /// For good, as far as one can tell.
-    Final(KeepError),
+    Final(DbError),
     /// For now; safe to show.
     Away(String),
 }
@@ -98,7 +98,7 @@ pub(super) struct Row {
 pub(super) const OUTLIER: i16 = 1;
 
 /// A tick's `flags`.
-pub(super) fn flags(tick: &KeptTick) -> Option<i16> {
+pub(super) fn flags(tick: &TickRow) -> Option<i16> {
     tick.outlier.then_some(OUTLIER)
 }
 
@@ -113,7 +113,7 @@ impl RowMaker {
         Self { id: None, part: 0 }
     }
 
-    pub(super) fn row(&mut self, tick: &KeptTick, numbers: Numbers, n: i64) -> Row {
+    pub(super) fn row(&mut self, tick: &TickRow, numbers: Numbers, n: i64) -> Row {
         let Numbers { symbol: symbol_id, source: source_id, stream: stream_id } = numbers;
         let id = tick.id.filter(|_| stream_id.is_some());
         self.part = if id.is_some() && id == self.id { self.part.saturating_add(1) } else { 0 };
@@ -153,8 +153,8 @@ mod tests {
 
     const BOTH: Numbers = Numbers { symbol: 1, source: Some(2), stream: Some(3) };
 
-    fn tick(seq: Option<u64>, id: Option<StreamId>) -> KeptTick {
-        KeptTick { symbol: "A".into(), time_ns: 5, price: 1.0, size: None, source: None, seq, id, outlier: false }
+    fn tick(seq: Option<u64>, id: Option<StreamId>) -> TickRow {
+        TickRow { symbol: "A".into(), time_ns: 5, price: 1.0, size: None, source: None, seq, id, outlier: false }
     }
 
     #[test]

@@ -30,7 +30,7 @@ use mongodb::{ClientSession, Database};
 
 use crate::model::{StreamId, Timestamp};
 
-use crate::storage::db::KeptBatch;
+use crate::storage::db::RowBatch;
 use crate::storage::db::backend::{Backend, OpenError, PRUNE_ROWS, Tally, Trouble, old_before};
 use crate::storage::db::url::MongoUrl;
 use link::{Failure, Link};
@@ -106,7 +106,7 @@ impl MongoStore {
         counted.ok_or(Failure::Odd("the collection meta has no number to count rows from"))
     }
 
-    fn try_commit(&mut self, number: u64, batches: &[KeptBatch]) -> Result<Tally, Failure> {
+    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<Tally, Failure> {
         let number = number.cast_signed();
         let note = self.note()?;
         if note.number >= number && note.is_done {
@@ -310,7 +310,7 @@ fn parse_checkpoint(text: &str) -> Option<StreamId> {
 }
 
 impl Backend for MongoStore {
-    fn commit(&mut self, number: u64, batches: &[KeptBatch]) -> Result<Tally, Trouble> {
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<Tally, Trouble> {
         let tally = self.try_commit(number, batches)?;
         let times = batches.iter().flat_map(|batch| &batch.ticks).map(|tick| tick.time_ns);
         self.newest_ns = self.newest_ns.map(|known| times.fold(known, i64::max));

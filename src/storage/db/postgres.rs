@@ -24,7 +24,7 @@ use crate::storage::db::backend::{
 };
 use crate::storage::db::names::{Directory, Names};
 use crate::storage::db::url::PostgresUrl;
-use crate::storage::db::{KeptBatch, KeptTick};
+use crate::storage::db::{RowBatch, TickRow};
 use link::{Failure, Link, escape};
 
 pub(super) use read::PostgresSource;
@@ -70,7 +70,7 @@ pub(super) struct PostgresStore {
 }
 
 /// A tick and its row, to be sorted.
-type Entry<'a> = (Row, &'a KeptTick);
+type Entry<'a> = (Row, &'a TickRow);
 
 impl PostgresStore {
     /// Opens for a writer, whose name no other one has: what an earlier connection of it left undone is undone.
@@ -98,7 +98,7 @@ impl PostgresStore {
     /// Rows for all ticks, sorted by their key, each key once; and how many came twice.
     ///
     /// Sorted, because two writers that have the same rows in another order would each wait for the other.
-    fn entries<'a>(&mut self, batches: &'a [KeptBatch]) -> Result<(Vec<Entry<'a>>, u64), Failure> {
+    fn entries<'a>(&mut self, batches: &'a [RowBatch]) -> Result<(Vec<Entry<'a>>, u64), Failure> {
         self.names.make_room();
         self.learn(batches)?;
         let (mut entries, mut n) = (Vec::new(), 0);
@@ -120,7 +120,7 @@ impl PostgresStore {
     }
 
     /// Asks for the numbers of all names that are not known yet.
-    fn learn(&mut self, batches: &[KeptBatch]) -> Result<(), Failure> {
+    fn learn(&mut self, batches: &[RowBatch]) -> Result<(), Failure> {
         let Self { link, names, .. } = self;
         let ticks = || batches.iter().flat_map(|batch| &batch.ticks);
         learn(link, "symbols", &mut names.symbols, ticks().map(|tick| tick.symbol.as_str()))?;
@@ -128,7 +128,7 @@ impl PostgresStore {
         learn(link, "streams", &mut names.streams, batches.iter().filter_map(|batch| batch.stream.as_deref()))
     }
 
-    fn try_commit(&mut self, number: u64, batches: &[KeptBatch]) -> Result<Tally, Failure> {
+    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<Tally, Failure> {
         let (entries, twice) = self.entries(batches)?;
         let mut reached = BTreeMap::new();
         for batch in batches {
@@ -322,7 +322,7 @@ async fn move_checkpoint(transaction: &Transaction<'_>, stream_id: i32, reached:
 }
 
 impl Backend for PostgresStore {
-    fn commit(&mut self, number: u64, batches: &[KeptBatch]) -> Result<Tally, Trouble> {
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<Tally, Trouble> {
         let tally = self.try_commit(number, batches)?;
         let times = batches.iter().flat_map(|batch| &batch.ticks).map(|tick| tick.time_ns);
         self.newest_ns = self.newest_ns.map(|known| times.fold(known, i64::max));

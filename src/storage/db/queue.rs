@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use crate::model::StreamId;
 
 use crate::storage::db::backend::Tally;
-use crate::storage::db::{BEHIND_ROWS, COMMIT_ROWS_MAX, COMMIT_WAIT, KeepState, KeepStatus, KeptBatch};
+use crate::storage::db::{BEHIND_ROWS, COMMIT_ROWS_MAX, COMMIT_WAIT, DbState, DbStatus, RowBatch};
 
 /// Longest that the writer sleeps with nothing to do, so that old rows are deleted on a quiet feed too.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
@@ -24,14 +24,14 @@ pub(super) struct Question {
 /// What the writer is to do next.
 pub(super) enum Work {
     Answer(Question),
-    Commit(Vec<KeptBatch>),
+    Commit(Vec<RowBatch>),
     Idle,
     End,
 }
 
 #[derive(Default)]
 struct State {
-    batches: VecDeque<(Instant, KeptBatch)>,
+    batches: VecDeque<(Instant, RowBatch)>,
     questions: VecDeque<Question>,
     /// Rows in `batches`, and in the writer's hands.
     waiting: usize,
@@ -62,7 +62,7 @@ pub(super) struct Queue {
     pub(super) committed: watch::Sender<u64>,
 }
 
-fn load(batch: &KeptBatch) -> usize {
+fn load(batch: &RowBatch) -> usize {
     batch.ticks.len().max(1)
 }
 
@@ -88,7 +88,7 @@ impl Queue {
         state.closing || state.load < self.rows_max
     }
 
-    pub(super) fn offer(&self, mut batch: KeptBatch) -> u64 {
+    pub(super) fn offer(&self, mut batch: RowBatch) -> u64 {
         let mut state = self.lock();
         let room = if state.closing { 0 } else { self.rows_max.saturating_sub(state.load) };
         let dropped = batch.ticks.len().saturating_sub(room);
@@ -104,7 +104,7 @@ impl Queue {
     }
 
     /// Gives the batch back when there is no room for it.
-    pub(super) fn try_push(&self, batch: KeptBatch) -> Result<(), KeptBatch> {
+    pub(super) fn try_push(&self, batch: RowBatch) -> Result<(), RowBatch> {
         let mut state = self.lock();
         if state.closing {
             state.dropped += batch.ticks.len() as u64;
@@ -117,7 +117,7 @@ impl Queue {
         Ok(())
     }
 
-    pub(super) fn put(&self, batch: KeptBatch) {
+    pub(super) fn put(&self, batch: RowBatch) {
         let mut state = self.lock();
         if state.closing {
             state.dropped += batch.ticks.len() as u64;
@@ -126,7 +126,7 @@ impl Queue {
         }
     }
 
-    fn take_in(&self, mut state: MutexGuard<'_, State>, batch: KeptBatch) {
+    fn take_in(&self, mut state: MutexGuard<'_, State>, batch: RowBatch) {
         state.waiting += batch.ticks.len();
         state.load += load(&batch);
         // Nobody but the writer sleeps on this; it is woken for the first batch, and when a transaction is full.
@@ -227,7 +227,7 @@ impl Queue {
     }
 
     /// These batches are committed.
-    pub(super) fn settle(&self, batches: &[KeptBatch], tally: Tally) {
+    pub(super) fn settle(&self, batches: &[RowBatch], tally: Tally) {
         let mut state = self.lock();
         if state.ended {
             // They are counted as dropped already: whoever closed did not wait for them.
@@ -251,15 +251,15 @@ impl Queue {
         self.room.notify_waiters();
     }
 
-    pub(super) fn status(&self) -> KeepStatus {
+    pub(super) fn status(&self) -> DbStatus {
         let state = self.lock();
         let shown = match &state.trouble {
-            Some(cause) => KeepState::Failing(cause.clone()),
-            None if !state.is_open => KeepState::Connecting,
-            None if state.waiting > self.rows_max / 2 => KeepState::Behind,
-            None => KeepState::Keeping,
+            Some(cause) => DbState::Failing(cause.clone()),
+            None if !state.is_open => DbState::Connecting,
+            None if state.waiting > self.rows_max / 2 => DbState::Behind,
+            None => DbState::Persistence,
         };
-        KeepStatus {
+        DbStatus {
             state: shown,
             waiting: state.waiting as u64,
             written: state.tally.written,
@@ -281,7 +281,7 @@ impl Queue {
         self.room.notify_waiters();
     }
 
-    pub(super) fn close(&self, limit: Duration) -> KeepStatus {
+    pub(super) fn close(&self, limit: Duration) -> DbStatus {
         let by = Instant::now() + limit;
         self.begin_closing(Some(by));
         let mut state = self.lock();
@@ -315,7 +315,7 @@ impl Queue {
 }
 
 /// As many whole batches as fit into a transaction of so many rows, and at least one.
-fn take_batches(batches: &mut VecDeque<(Instant, KeptBatch)>, rows_max: usize) -> Vec<KeptBatch> {
+fn take_batches(batches: &mut VecDeque<(Instant, RowBatch)>, rows_max: usize) -> Vec<RowBatch> {
     let (mut taken, mut rows) = (Vec::new(), 0);
     while let Some((_, next)) = batches.front() {
         if !taken.is_empty() && rows + load(next) > rows_max {

@@ -14,7 +14,7 @@ use crate::model::Symbol;
 use crate::storage::db::mongodb::MongoSource;
 use crate::storage::db::postgres::PostgresSource;
 use crate::storage::db::sqlite::SqliteSource;
-use crate::storage::db::{KeepError, KeptTick, StoreUrl};
+use crate::storage::db::{DbError, StoreUrl, TickRow};
 
 /// Rows in memory at once over all symbols, at some 100 bytes each.
 const ROWS_HELD: usize = 65_536;
@@ -26,7 +26,7 @@ const BLOCK_ROWS: (usize, usize) = (64, 4_096);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Read {
     pub(super) n: i64,
-    pub(super) tick: KeptTick,
+    pub(super) tick: TickRow,
 }
 
 /// What a kind of database has to do for reading. Rows of a symbol are asked for by the symbol's number.
@@ -71,15 +71,15 @@ struct Lane {
 
 impl StoreReader {
     /// Whether there is such a store, as far as that is known without a connection.
-    pub fn check(url: &StoreUrl) -> Result<(), KeepError> {
+    pub fn check(url: &StoreUrl) -> Result<(), DbError> {
         match url {
-            StoreUrl::Sqlite(path) if !path.exists() => Err(KeepError::Missing { store: url.to_string() }),
+            StoreUrl::Sqlite(path) if !path.exists() => Err(DbError::Missing { store: url.to_string() }),
             _ => Ok(()),
         }
     }
 
     /// Opens a store that exists, of any version; nothing in it is changed.
-    pub fn open(url: &StoreUrl) -> Result<Self, KeepError> {
+    pub fn open(url: &StoreUrl) -> Result<Self, DbError> {
         Self::check(url)?;
         let source: Box<dyn Source + Send> = match url {
             StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path)?),
@@ -96,15 +96,15 @@ impl StoreReader {
     }
 
     /// All symbols that the store knows, in order of their names.
-    pub fn symbols(&mut self) -> Result<Vec<Symbol>, KeepError> {
+    pub fn symbols(&mut self) -> Result<Vec<Symbol>, DbError> {
         let mut symbols: Vec<Symbol> = self.known()?.into_iter().filter_map(|(_, name)| Symbol::new(&name)).collect();
         symbols.sort_unstable();
         Ok(symbols)
     }
 
     /// Times of the oldest and the newest tick, in nanoseconds; `None` for an empty store.
-    pub fn span(&mut self) -> Result<Option<(i64, i64)>, KeepError> {
-        self.source.span().map_err(|cause| KeepError::Read { store: self.store.clone(), cause })
+    pub fn span(&mut self) -> Result<Option<(i64, i64)>, DbError> {
+        self.source.span().map_err(|cause| DbError::Read { store: self.store.clone(), cause })
     }
 
     /// Gives out the ticks of `symbols`, or of all where that is empty, from `from_ns` to `to_ns`, both included, in
@@ -117,8 +117,8 @@ impl StoreReader {
         from_ns: i64,
         to_ns: i64,
         limit: Option<u64>,
-        visit: &mut impl FnMut(&KeptTick),
-    ) -> Result<u64, KeepError> {
+        visit: &mut impl FnMut(&TickRow),
+    ) -> Result<u64, DbError> {
         let names: HashSet<&str, RandomState> = symbols.iter().map(Symbol::as_str).collect();
         let is_wanted = |name: &str| names.is_empty() || names.contains(name);
         let lanes = self.lanes(is_wanted, from_ns)?;
@@ -131,25 +131,25 @@ impl StoreReader {
         is_wanted: impl Fn(&str) -> bool,
         from_ns: i64,
         to_ns: i64,
-        visit: &mut impl FnMut(&KeptTick) -> ControlFlow<()>,
-    ) -> Result<u64, KeepError> {
+        visit: &mut impl FnMut(&TickRow) -> ControlFlow<()>,
+    ) -> Result<u64, DbError> {
         let lanes = self.lanes(is_wanted, from_ns)?;
         self.merge(lanes, to_ns, None, visit)
     }
 
-    fn lanes(&mut self, is_wanted: impl Fn(&str) -> bool, from_ns: i64) -> Result<Vec<Lane>, KeepError> {
+    fn lanes(&mut self, is_wanted: impl Fn(&str) -> bool, from_ns: i64) -> Result<Vec<Lane>, DbError> {
         let wanted = self.known()?.into_iter().filter(|(_, name)| is_wanted(name));
         Ok(wanted.map(|(symbol_id, symbol)| lane(symbol_id, symbol, from_ns)).collect())
     }
 
     /// Gives out the newest ticks of each symbol in order of time, all symbols together: `count` of each, and what has
     /// the same time as the oldest of these. How many there were.
-    pub fn newest_per_symbol(&mut self, count: usize, visit: &mut impl FnMut(&KeptTick)) -> Result<u64, KeepError> {
+    pub fn newest_per_symbol(&mut self, count: usize, visit: &mut impl FnMut(&TickRow)) -> Result<u64, DbError> {
         let mut lanes = Vec::new();
         if let Some(skip) = count.checked_sub(1) {
             for (symbol_id, symbol) in self.known()? {
                 let from_ns = self.source.time_before_newest(symbol_id, skip);
-                let from_ns = from_ns.map_err(|cause| KeepError::Read { store: self.store.clone(), cause })?;
+                let from_ns = from_ns.map_err(|cause| DbError::Read { store: self.store.clone(), cause })?;
                 lanes.extend(from_ns.map(|from_ns| lane(symbol_id, symbol, from_ns)));
             }
         }
@@ -157,7 +157,7 @@ impl StoreReader {
     }
 
     /// The time of the oldest tick of these symbols, in nanoseconds; `None` where there is none. One look a symbol.
-    pub fn oldest_of(&mut self, symbols: &[Symbol]) -> Result<Option<i64>, KeepError> {
+    pub fn oldest_of(&mut self, symbols: &[Symbol]) -> Result<Option<i64>, DbError> {
         let known = self.numbers()?;
         let mut oldest_ns: Option<i64> = None;
         for symbol in symbols {
@@ -169,13 +169,13 @@ impl StoreReader {
     }
 
     /// The latest tick of a symbol before an instant, outliers left out. A search by halves: some sixty looks at most.
-    pub fn latest_before(&mut self, symbol: &Symbol, before_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+    pub fn latest_before(&mut self, symbol: &Symbol, before_ns: i64) -> Result<Option<TickRow>, DbError> {
         let id = self.numbers()?.get(symbol.as_str()).copied();
         id.map_or(Ok(None), |id| self.latest((id, symbol.as_str()), before_ns))
     }
 
     /// The earliest tick of a symbol from an instant on, outliers left out.
-    pub fn earliest_from(&mut self, symbol: &Symbol, from_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+    pub fn earliest_from(&mut self, symbol: &Symbol, from_ns: i64) -> Result<Option<TickRow>, DbError> {
         let id = self.numbers()?.get(symbol.as_str()).copied();
         id.map_or(Ok(None), |id| self.earliest((id, symbol.as_str()), from_ns))
     }
@@ -188,8 +188,8 @@ impl StoreReader {
         symbols: &[&Symbol],
         before_ns: Option<i64>,
         from_ns: Option<i64>,
-        visit: &mut impl FnMut(Option<KeptTick>, Option<KeptTick>) -> ControlFlow<()>,
-    ) -> Result<(), KeepError> {
+        visit: &mut impl FnMut(Option<TickRow>, Option<TickRow>) -> ControlFlow<()>,
+    ) -> Result<(), DbError> {
         let known = self.numbers()?;
         for symbol in symbols {
             let (mut before, mut after) = (None, None);
@@ -205,7 +205,7 @@ impl StoreReader {
         Ok(())
     }
 
-    fn latest(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+    fn latest(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<TickRow>, DbError> {
         let mut end_ns = before_ns;
         while let Some(mut high) = end_ns.checked_sub(1) {
             // Rows have no time below zero.
@@ -225,11 +225,11 @@ impl StoreReader {
         Ok(None)
     }
 
-    fn earliest(&mut self, (id, name): (i32, &str), from_ns: i64) -> Result<Option<KeptTick>, KeepError> {
+    fn earliest(&mut self, (id, name): (i32, &str), from_ns: i64) -> Result<Option<TickRow>, DbError> {
         let mut next_ns = Some(from_ns);
         while let Some(from_ns) = next_ns {
             let (mut found, mut last_ns) = (None, None);
-            let mut visit = |tick: &KeptTick| {
+            let mut visit = |tick: &TickRow| {
                 last_ns = Some(tick.time_ns);
                 if !tick.outlier && found.is_none() {
                     found = Some(tick.clone());
@@ -245,18 +245,18 @@ impl StoreReader {
         Ok(None)
     }
 
-    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<Read>, KeepError> {
+    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<Read>, DbError> {
         let read = self.source.block(symbol, from_ns, to_ns, limit);
-        read.map_err(|cause| KeepError::Read { store: self.store.clone(), cause })
+        read.map_err(|cause| DbError::Read { store: self.store.clone(), cause })
     }
 
     /// The symbols' numbers by their names.
-    fn numbers(&mut self) -> Result<HashMap<CompactString, i32, RandomState>, KeepError> {
+    fn numbers(&mut self) -> Result<HashMap<CompactString, i32, RandomState>, DbError> {
         Ok(self.known()?.into_iter().map(|(id, name)| (name, id)).collect())
     }
 
-    fn known(&mut self) -> Result<Vec<(i32, CompactString)>, KeepError> {
-        self.source.symbols().map_err(|cause| KeepError::Read { store: self.store.clone(), cause })
+    fn known(&mut self) -> Result<Vec<(i32, CompactString)>, DbError> {
+        self.source.symbols().map_err(|cause| DbError::Read { store: self.store.clone(), cause })
     }
 
     fn merge(
@@ -264,9 +264,9 @@ impl StoreReader {
         mut lanes: Vec<Lane>,
         to_ns: i64,
         limit: Option<u64>,
-        visit: &mut impl FnMut(&KeptTick) -> ControlFlow<()>,
-    ) -> Result<u64, KeepError> {
-        let read = |cause| KeepError::Read { store: self.store.clone(), cause };
+        visit: &mut impl FnMut(&TickRow) -> ControlFlow<()>,
+    ) -> Result<u64, DbError> {
+        let read = |cause| DbError::Read { store: self.store.clone(), cause };
         let rows = (ROWS_HELD / lanes.len().max(1)).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
         // Who wants a few is not made to wait for thousands; the last time of a block is read once more.
         let rows =
@@ -297,7 +297,7 @@ impl StoreReader {
     }
 }
 
-fn never_ending(visit: &mut impl FnMut(&KeptTick)) -> impl FnMut(&KeptTick) -> ControlFlow<()> {
+fn never_ending(visit: &mut impl FnMut(&TickRow)) -> impl FnMut(&TickRow) -> ControlFlow<()> {
     |tick| {
         visit(tick);
         ControlFlow::Continue(())
@@ -305,7 +305,7 @@ fn never_ending(visit: &mut impl FnMut(&KeptTick)) -> impl FnMut(&KeptTick) -> C
 }
 
 /// The last one by arrival that is no outlier.
-fn last_of(rows: Vec<Read>) -> Option<KeptTick> {
+fn last_of(rows: Vec<Read>) -> Option<TickRow> {
     rows.into_iter().filter(|row| !row.tick.outlier).max_by_key(|row| row.n).map(|row| row.tick)
 }
 

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::model::{Symbol, Timestamp};
 use crate::sources::Selection;
-use crate::storage::db::{KeepError, KeptTick, StoreReader};
+use crate::storage::db::{DbError, StoreReader, TickRow};
 
 /// Symbols that are named in an error, at most: as many as fit a few lines of a terminal.
 const NAMED_MAX: usize = 20;
@@ -16,7 +16,7 @@ const NAMED_MAX: usize = 20;
 pub enum SelectedError {
     /// The store.
     #[error(transparent)]
-    Keep(#[from] KeepError),
+    Keep(#[from] DbError),
     /// There is nothing in it.
     #[error("the store {store} is empty: nothing has been kept in it yet")]
     Empty {
@@ -77,7 +77,7 @@ impl StoreReader {
     pub fn read_selected(
         &mut self,
         selection: &Selection,
-        visit: &mut impl FnMut(&KeptTick) -> ControlFlow<()>,
+        visit: &mut impl FnMut(&TickRow) -> ControlFlow<()>,
     ) -> Result<u64, SelectedError> {
         let (from_ns, last_ns) = self.locate(selection)?;
         let is_wanted = |name: &str| match &selection.symbols {

@@ -16,7 +16,7 @@ use crate::storage::db::backend::{
 };
 use crate::storage::db::names::{Directory, Names};
 use crate::storage::db::url::shown_path;
-use crate::storage::db::{KeepError, KeptBatch, KeptTick};
+use crate::storage::db::{DbError, RowBatch, TickRow};
 
 use named::NamedFile;
 pub(super) use read::SqliteSource;
@@ -85,10 +85,10 @@ fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
     let store = shown_path(path);
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            OpenError::Final(KeepError::Foreign { store, cause: cause(error) })
+            OpenError::Final(DbError::Foreign { store, cause: cause(error) })
         }
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            OpenError::Final(KeepError::Open { store, cause: cause(error) })
+            OpenError::Final(DbError::Open { store, cause: cause(error) })
         }
         _ => OpenError::Away(cause(error)),
     }
@@ -130,7 +130,7 @@ impl SqliteStore {
         let _ = self.connection.pragma(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()));
     }
 
-    fn try_commit(&mut self, batches: &[KeptBatch]) -> rusqlite::Result<(Tally, i64)> {
+    fn try_commit(&mut self, batches: &[RowBatch]) -> rusqlite::Result<(Tally, i64)> {
         self.names.make_room();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (mut tally, mut newest_ns) = (Tally::default(), i64::MIN);
@@ -202,7 +202,7 @@ impl SqliteStore {
 }
 
 /// Inserts rows in the order of the table, so that those which share a page come one after the other; how many are new.
-fn insert_all(connection: &Connection, entries: &[(Row, &KeptTick)]) -> rusqlite::Result<u64> {
+fn insert_all(connection: &Connection, entries: &[(Row, &TickRow)]) -> rusqlite::Result<u64> {
     // Of rows that are the same, the first to arrive stays.
     let mut order: Vec<(i32, i64, usize)> =
         entries.iter().enumerate().map(|(at, (row, tick))| (row.symbol_id, tick.time_ns, at)).collect();
@@ -217,7 +217,7 @@ fn insert_all(connection: &Connection, entries: &[(Row, &KeptTick)]) -> rusqlite
 }
 
 /// How many rows are new: one or none.
-fn insert_row(insert: &mut Statement<'_>, tick: &KeptTick, row: &Row) -> rusqlite::Result<u64> {
+fn insert_row(insert: &mut Statement<'_>, tick: &TickRow, row: &Row) -> rusqlite::Result<u64> {
     insert.raw_bind_parameter(1, row.symbol_id)?;
     insert.raw_bind_parameter(2, tick.time_ns)?;
     insert.raw_bind_parameter(3, row.origin)?;
@@ -274,7 +274,7 @@ fn stream_position(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<StreamId>
 }
 
 impl Backend for SqliteStore {
-    fn commit(&mut self, _number: u64, batches: &[KeptBatch]) -> Result<Tally, Trouble> {
+    fn commit(&mut self, _number: u64, batches: &[RowBatch]) -> Result<Tally, Trouble> {
         self.check_name()?;
         match self.try_commit(batches) {
             Ok((tally, newest_ns)) => {

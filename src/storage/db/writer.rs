@@ -9,7 +9,7 @@ use crate::storage::db::mongodb::MongoStore;
 use crate::storage::db::postgres::PostgresStore;
 use crate::storage::db::queue::{Question, Queue, Work};
 use crate::storage::db::sqlite::SqliteStore;
-use crate::storage::db::{COMMIT_ROWS_BEHIND_MAX, COMMIT_ROWS_MAX, KeepConfig, KeepError, KeptBatch, StoreUrl};
+use crate::storage::db::{COMMIT_ROWS_BEHIND_MAX, COMMIT_ROWS_MAX, DbConfig, DbError, RowBatch, StoreUrl};
 
 /// After the first failure; each further one doubles it. Short, because most troubles pass at once.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -51,7 +51,7 @@ impl Pauses {
 /// What is on the writer's hands while the store is away.
 #[derive(Default)]
 struct Hands {
-    batches: Vec<KeptBatch>,
+    batches: Vec<RowBatch>,
     /// How many transactions were begun; the batches keep their number until they are committed.
     number: u64,
     question: Option<Question>,
@@ -62,7 +62,7 @@ struct Hands {
 }
 
 /// Runs until the keeper is closed. Reports once whether the store can be used at all.
-pub(super) fn run(queue: &Queue, config: &KeepConfig, report: &SyncSender<Result<(), KeepError>>) {
+pub(super) fn run(queue: &Queue, config: &DbConfig, report: &SyncSender<Result<(), DbError>>) {
     let _end = EndGuard(queue);
     // Chance keeps apart the writers of all processes on all machines.
     let writer = format!("{:016x}", rand::random::<u64>());
@@ -122,7 +122,7 @@ enum Next {
 }
 
 /// Works with an open store until it is closed, or has to be opened again.
-fn work(queue: &Queue, config: &KeepConfig, store: &mut dyn Backend, hands: &mut Hands, pauses: &mut Pauses) -> Next {
+fn work(queue: &Queue, config: &DbConfig, store: &mut dyn Backend, hands: &mut Hands, pauses: &mut Pauses) -> Next {
     let mut again = 0;
     loop {
         if queue.is_over() {
@@ -147,7 +147,7 @@ fn work(queue: &Queue, config: &KeepConfig, store: &mut dyn Backend, hands: &mut
 }
 
 /// One thing after another; `false` at the end.
-fn step(queue: &Queue, config: &KeepConfig, store: &mut dyn Backend, hands: &mut Hands) -> Result<bool, Trouble> {
+fn step(queue: &Queue, config: &DbConfig, store: &mut dyn Backend, hands: &mut Hands) -> Result<bool, Trouble> {
     if let Some(question) = &hands.question {
         let found = store.checkpoint(&question.stream)?;
         if let Some(question) = hands.question.take() {
@@ -186,7 +186,7 @@ fn step(queue: &Queue, config: &KeepConfig, store: &mut dyn Backend, hands: &mut
 }
 
 /// One small step: the next commit waits for no more.
-fn prune(config: &KeepConfig, store: &mut dyn Backend, hands: &mut Hands) -> Result<(), Trouble> {
+fn prune(config: &DbConfig, store: &mut dyn Backend, hands: &mut Hands) -> Result<(), Trouble> {
     let Some(keep_age_ns) = config.keep_age_ns else { return Ok(()) };
     if hands.prune_at.is_none_or(|at| Instant::now() >= at) {
         let has_more = store.prune(keep_age_ns)?;

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use crate::client::publisher::Batch;
 use crate::client::publisher::delivery_report::{Recovered, Span};
-use crate::client::publisher::send_queue::{BATCH_MESSAGES_MAX, Link, Outbox, State};
+use crate::client::publisher::send_queue::{BATCH_MESSAGES_MAX, Link, SendQueue, State};
 
 /// What the spool holds, and what it is about to get.
 #[derive(Debug, Default)]
-pub(crate) struct Depot {
+pub(crate) struct DiskOverflow {
     /// Most messages in all.
     capacity: u64,
     fresh: VecDeque<Batch>,
@@ -37,7 +37,7 @@ pub(crate) struct Depot {
     recovered: u64,
 }
 
-impl Depot {
+impl DiskOverflow {
     /// For a spool that holds `count` messages of an earlier run, with numbers above `done` up to `last`.
     pub(crate) fn new(capacity: u64, done: u64, last: u64, count: u64) -> Self {
         Self { capacity, stored: count, loaded: done, written: last, recovered: last, ..Self::default() }
@@ -56,9 +56,9 @@ impl Depot {
 /// What the spool's thread is to do.
 #[derive(Debug)]
 pub(crate) struct Chores {
-    /// To be written. They come back by [`Outbox::stored`] or [`Outbox::unstored`].
+    /// To be written. They come back by [`SendQueue::stored`] or [`SendQueue::unstored`].
     pub(crate) fresh: Vec<Batch>,
-    /// The next messages are to be read, and handed over by [`Outbox::loaded`].
+    /// The next messages are to be read, and handed over by [`SendQueue::loaded`].
     pub(crate) load: bool,
     /// Up to this number all are done with.
     pub(crate) done: u64,
@@ -158,9 +158,9 @@ impl State {
     }
 }
 
-impl Outbox {
+impl SendQueue {
     /// Holds up to `capacity` messages in memory, and more in the spool that `depot` stands for.
-    pub(crate) fn with_spool(capacity: usize, depot: Depot, recovered: Recovered) -> Self {
+    pub(crate) fn with_spool(capacity: usize, depot: DiskOverflow, recovered: Recovered) -> Self {
         let outbox = Self::build(capacity, Some(depot));
         recovered.tell(&mut outbox.state().account);
         outbox

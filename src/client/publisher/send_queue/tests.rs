@@ -22,7 +22,7 @@ fn numbers(batch: &Batch) -> Vec<usize> {
 
 #[tokio::test]
 async fn the_oldest_are_dropped_and_counted_while_the_server_is_away() {
-    let outbox = Outbox::new(4);
+    let outbox = SendQueue::new(4);
     outbox.push(&mut messages(0..10), Overflow::DropOldest).await;
     let snapshot = outbox.snapshot();
     assert_eq!((snapshot.dropped, snapshot.queued, snapshot.link), (6, 4, Link::Connecting));
@@ -34,7 +34,7 @@ async fn the_oldest_are_dropped_and_counted_while_the_server_is_away() {
 
 #[tokio::test]
 async fn a_source_waits_for_a_server_that_is_slow_and_drops_once_it_is_gone() {
-    let outbox = Outbox::new(2);
+    let outbox = SendQueue::new(2);
     outbox.set_link(true);
     let mut batch = messages(0..3);
     {
@@ -51,7 +51,7 @@ async fn a_source_waits_for_a_server_that_is_slow_and_drops_once_it_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_waits_for_a_full_spool_goes_on_once_something_is_confirmed() {
-    let outbox = Outbox::with_spool(100, Depot::new(2, 0, 0, 0), Recovered::default());
+    let outbox = SendQueue::with_spool(100, DiskOverflow::new(2, 0, 0, 0), Recovered::default());
     outbox.set_link(true);
     let mut batch = messages(1..4);
     let mut push = std::pin::pin!(outbox.push(&mut batch, Overflow::DropOldest));
@@ -70,7 +70,7 @@ async fn a_source_that_waits_for_a_full_spool_goes_on_once_something_is_confirme
 
 #[tokio::test]
 async fn a_cancelled_push_keeps_what_was_not_taken() {
-    let outbox = Outbox::new(2);
+    let outbox = SendQueue::new(2);
     let mut batch = messages(0..5);
     tokio::select! {
         biased;
@@ -85,7 +85,7 @@ async fn a_cancelled_push_keeps_what_was_not_taken() {
 
 #[tokio::test]
 async fn it_is_finished_only_when_the_last_one_is_confirmed() {
-    let outbox = Outbox::new(8);
+    let outbox = SendQueue::new(8);
     outbox.push(&mut messages(0..1), Overflow::Wait).await;
     outbox.close();
     assert!(!outbox.is_finished());
@@ -97,7 +97,7 @@ async fn it_is_finished_only_when_the_last_one_is_confirmed() {
 
 #[tokio::test]
 async fn what_is_abandoned_counts_as_dropped_once() {
-    let outbox = Outbox::new(8);
+    let outbox = SendQueue::new(8);
     outbox.push(&mut messages(0..5), Overflow::Wait).await;
     outbox.take(2);
     outbox.abandon();
@@ -109,7 +109,7 @@ async fn what_is_abandoned_counts_as_dropped_once() {
 
 #[test]
 fn a_connection_that_comes_back_counts_as_one_reconnect() {
-    let outbox = Outbox::new(1);
+    let outbox = SendQueue::new(1);
     let links = [false, true, true, false, false, true].map(|live| {
         outbox.set_link(live);
         outbox.snapshot().link
@@ -124,7 +124,7 @@ proptest! {
         capacity in 1usize..20,
         steps in proptest::collection::vec((0usize..12, 0usize..12, any::<bool>()), 1..40),
     ) {
-        let outbox = Outbox::new(capacity);
+        let outbox = SendQueue::new(capacity);
         let (mut made, mut taken) = (0, Vec::new());
         for (push, take, live) in steps {
             outbox.set_link(live);

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::consumer::backfill::{State, Wish, seam};
-use crate::series::{Book, Mark, Series};
+use crate::consumer::backfill::{BackfillRequest, State, seam};
+use crate::series::{Mark, Series, SeriesMap};
 
 use crate::consumer::backfill::reading::{Next, Reading};
 
@@ -31,7 +31,7 @@ pub(super) struct Moment {
 
 impl Reading {
     /// Sees to it that the store is known to have all that came up to a moment, as late as is needed. Whether it is.
-    pub(super) fn settle(&mut self, wish: &Wish) -> bool {
+    pub(super) fn settle(&mut self, wish: &BackfillRequest) -> bool {
         if self.coming.is_none() && self.needs_later(wish) {
             self.coming = self.moment();
         }
@@ -54,7 +54,7 @@ impl Reading {
     }
 
     /// Whether what is known to be in the store does not do for the wish.
-    fn needs_later(&self, wish: &Wish) -> bool {
+    fn needs_later(&self, wish: &BackfillRequest) -> bool {
         let Some(settled) = &self.settled else { return true };
         let book = self.shared.book();
         let is_short = seam(&book, &wish.slots).is_some_and(|(seam_ns, margin_ns)| {
@@ -64,7 +64,7 @@ impl Reading {
     }
 
     /// How far back that reaches which came since the settled moment.
-    fn since(&self, book: &Book) -> Option<i64> {
+    fn since(&self, book: &SeriesMap) -> Option<i64> {
         let marks = &self.settled.as_ref()?.marks;
         let series = self.past.slots().iter().zip(marks).filter_map(|(slot, mark)| Some((book.get(*slot)?.1, mark)));
         series.filter_map(|(series, mark)| series.earliest_since(mark)).min()

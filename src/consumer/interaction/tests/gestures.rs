@@ -311,7 +311,7 @@ fn what_an_earlier_run_remembered_gives_way_to_what_is_chosen_now() {
     config.remembered.hidden = Some(vec!["OLD".to_owned(), "ODD".to_owned()]);
     config.remembered.focused = Some("LATE".to_owned());
     let mut rig = Rig::new(false);
-    rig.controls = Controls::new(5 * MINUTE, false, &config);
+    rig.controls = Interaction::new(5 * MINUTE, false, &config);
     for name in ["SPY", "OLD"] {
         rig.controls.add_symbol(name.to_owned());
     }

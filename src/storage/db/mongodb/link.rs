@@ -9,7 +9,7 @@ use mongodb::{Client, Database};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::model::display_safe;
-use crate::storage::db::KeepError;
+use crate::storage::db::DbError;
 use crate::storage::db::backend::{OpenError, Remedy, Trouble};
 use crate::storage::db::url::MongoUrl;
 
@@ -142,19 +142,19 @@ impl Failure {
         match error.kind.as_ref() {
             ErrorKind::Authentication { .. } => {
                 let cause = format!("{cause} (a user of the database admin needs ?authSource=admin in the address)");
-                OpenError::Final(KeepError::Refused { store, cause })
+                OpenError::Final(DbError::Refused { store, cause })
             }
             ErrorKind::Command(error) if REFUSALS.contains(&error.code) => {
-                OpenError::Final(KeepError::Refused { store, cause })
+                OpenError::Final(DbError::Refused { store, cause })
             }
-            ErrorKind::InvalidArgument { .. } => OpenError::Final(KeepError::Refused { store, cause }),
+            ErrorKind::InvalidArgument { .. } => OpenError::Final(DbError::Refused { store, cause }),
             ErrorKind::InvalidTlsConfig { .. } => {
                 let advice = "name files in PEM form with tlsCAFile=FILE and tlsCertificateKeyFile=FILE";
-                OpenError::Final(KeepError::Tls { store, cause, advice })
+                OpenError::Final(DbError::Tls { store, cause, advice })
             }
             _ if cause.contains("invalid peer certificate") => {
                 let advice = "name the authority that signed it with tlsCAFile=FILE in the address";
-                OpenError::Final(KeepError::Tls { store, cause, advice })
+                OpenError::Final(DbError::Tls { store, cause, advice })
             }
             _ => OpenError::Away(cause),
         }

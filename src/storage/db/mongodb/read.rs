@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 use mongodb::bson::{Bson, RawDocumentBuf, doc};
 
-use crate::storage::db::KeepError;
+use crate::storage::db::DbError;
 use crate::storage::db::backend::OpenError;
 use crate::storage::db::reader::{Read, Source};
 use crate::storage::db::url::MongoUrl;
@@ -35,14 +35,14 @@ pub(super) fn span(link: &mut Link) -> Result<Option<(i64, i64)>, Failure> {
 
 impl MongoSource {
     /// Opens a store that exists; nothing in it is changed.
-    pub(in crate::storage::db) fn open(url: &MongoUrl) -> Result<Self, KeepError> {
+    pub(in crate::storage::db) fn open(url: &MongoUrl) -> Result<Self, DbError> {
         let failed = |error| match error {
             OpenError::Final(error) => error,
-            OpenError::Away(cause) => KeepError::Read { store: url.to_string(), cause },
+            OpenError::Away(cause) => DbError::Read { store: url.to_string(), cause },
         };
         let mut link = Link::open(url).map_err(failed)?;
         if schema::check(&mut link, url).map_err(failed)? == 0 {
-            return Err(KeepError::Foreign { store: url.to_string(), cause: "it is empty".to_owned() });
+            return Err(DbError::Foreign { store: url.to_string(), cause: "it is empty".to_owned() });
         }
         Ok(Self { link, symbols: Vec::new(), known: HashSet::default() })
     }

@@ -12,7 +12,7 @@ use mongodb::{ClientSession, Collection};
 use crate::model::StreamId;
 use crate::storage::db::backend;
 use crate::storage::db::backend::flags;
-use crate::storage::db::{KeptBatch, KeptTick};
+use crate::storage::db::{RowBatch, TickRow};
 
 use crate::storage::db::mongodb::link::Failure;
 
@@ -38,7 +38,7 @@ enum Key<'a> {
 
 /// The parts of the key one after another, texts behind their lengths: no two keys have the same bytes. Symbol and
 /// time stand first, so that neighbours in the market are neighbours in the index.
-fn id_of(tick: &KeptTick, key: &Key<'_>) -> Vec<u8> {
+fn id_of(tick: &TickRow, key: &Key<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(64 + tick.symbol.len());
     let text = |bytes: &mut Vec<u8>, text: &str| {
         bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
@@ -74,7 +74,7 @@ fn binary(id: &[u8]) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: id.to_vec() }
 }
 
-fn document(tick: &KeptTick, stream: Option<&str>, id: &[u8], n: i64) -> RawDocumentBuf {
+fn document(tick: &TickRow, stream: Option<&str>, id: &[u8], n: i64) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("_id"), binary(id));
     document.append(cstr!("symbol"), tick.symbol.as_str());
@@ -103,7 +103,7 @@ fn document(tick: &KeptTick, stream: Option<&str>, id: &[u8], n: i64) -> RawDocu
 
 /// Documents for all ticks, each key once, and how many came twice. Sorted by their keys: the server's index likes it,
 /// and two writers with the same rows meet at the first one.
-pub(super) fn make(batches: &[KeptBatch], n: i64) -> Result<(Vec<Row>, u64), Failure> {
+pub(super) fn make(batches: &[RowBatch], n: i64) -> Result<(Vec<Row>, u64), Failure> {
     let first_n = n.checked_mul(N_STEP).ok_or(Failure::Odd("the collection meta counts beyond all numbers"))?;
     let mut rows = Vec::new();
     for batch in batches {
@@ -152,9 +152,9 @@ pub(super) async fn known(
 }
 
 /// The tick that a document is, and its `n`.
-pub(super) fn parse(row: &RawDocument) -> Result<(i64, KeptTick), mongodb::bson::error::Error> {
+pub(super) fn parse(row: &RawDocument) -> Result<(i64, TickRow), mongodb::bson::error::Error> {
     let number = |name: &str| row.get_i64(name).ok().map(i64::cast_unsigned);
-    let tick = KeptTick {
+    let tick = TickRow {
         symbol: row.get_str("symbol")?.into(),
         time_ns: row.get_i64("time_ns")?,
         price: row.get_f64("price")?,

@@ -4,7 +4,7 @@ use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::{Database, IndexModel};
 
-use crate::storage::db::KeepError;
+use crate::storage::db::DbError;
 use crate::storage::db::backend::{OUTLIER, OpenError};
 use crate::storage::db::url::MongoUrl;
 
@@ -53,12 +53,12 @@ pub(super) fn check(link: &mut Link, url: &MongoUrl) -> Result<i64, OpenError> {
     match found {
         Found::Nothing => Ok(0),
         Found::Version(found) if found > VERSION => {
-            Err(OpenError::Final(KeepError::Newer { store, found, known: VERSION }))
+            Err(OpenError::Final(DbError::Newer { store, found, known: VERSION }))
         }
         Found::Version(version) => Ok(version),
         Found::Foreign => {
             let cause = "it has collections of another program under the same names".to_owned();
-            Err(OpenError::Final(KeepError::Foreign { store, cause }))
+            Err(OpenError::Final(DbError::Foreign { store, cause }))
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::model::{StreamId, display_safe};
-use crate::storage::db::KeepError;
+use crate::storage::db::DbError;
 use crate::storage::db::backend::OpenError;
 use crate::storage::db::url::PostgresUrl;
 
@@ -122,7 +122,7 @@ impl Failure {
         if let Self::Server(error) = &self
             && let Some((cause, advice)) = tls::explanation(error)
         {
-            return OpenError::Final(KeepError::Tls { store: url.to_string(), cause, advice });
+            return OpenError::Final(DbError::Tls { store: url.to_string(), cause, advice });
         }
         let cause = self.cause();
         let waiting_may_help = match &self {
@@ -136,7 +136,7 @@ impl Failure {
         if waiting_may_help {
             OpenError::Away(cause)
         } else {
-            OpenError::Final(KeepError::Refused { store: url.to_string(), cause })
+            OpenError::Final(DbError::Refused { store: url.to_string(), cause })
         }
     }
 }

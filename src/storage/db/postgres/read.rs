@@ -10,7 +10,7 @@ use crate::storage::db::backend;
 use crate::storage::db::backend::OpenError;
 use crate::storage::db::reader::{Read, Source};
 use crate::storage::db::url::PostgresUrl;
-use crate::storage::db::{KeepError, KeptTick};
+use crate::storage::db::{DbError, TickRow};
 
 use crate::storage::db::postgres::link::{Failure, Link, unescape};
 use crate::storage::db::postgres::schema;
@@ -42,15 +42,15 @@ pub(super) fn span(link: &mut Link) -> Result<Option<(i64, i64)>, Failure> {
 }
 
 impl PostgresSource {
-    pub(in crate::storage::db) fn open(url: &PostgresUrl) -> Result<Self, KeepError> {
+    pub(in crate::storage::db) fn open(url: &PostgresUrl) -> Result<Self, DbError> {
         let failed = |error| match error {
             OpenError::Final(error) => error,
-            OpenError::Away(cause) => KeepError::Read { store: url.to_string(), cause },
+            OpenError::Away(cause) => DbError::Read { store: url.to_string(), cause },
         };
         let mut link = Link::open(url, "tickscope reader").map_err(failed)?;
         let version = schema::check(&mut link, url).map_err(failed)?;
         if version == 0 {
-            return Err(KeepError::Foreign { store: url.to_string(), cause: "it is empty".to_owned() });
+            return Err(DbError::Foreign { store: url.to_string(), cause: "it is empty".to_owned() });
         }
         let block = link.run(async |client| client.prepare(&block_sql(version)).await);
         let block = block.map_err(|failure| failed(failure.at_open(url)))?;
@@ -85,8 +85,7 @@ impl PostgresSource {
             let (source_id, seq) = row.source_and_seq();
             let source = source_id.and_then(|id| self.sources.get(&id).cloned());
             let id = row.stream_entry();
-            let tick =
-                KeptTick { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id, outlier };
+            let tick = TickRow { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id, outlier };
             Read { n: row.n, tick }
         });
         Ok(read.collect())

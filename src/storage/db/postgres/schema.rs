@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, Error, Transaction};
 
-use crate::storage::db::KeepError;
+use crate::storage::db::DbError;
 use crate::storage::db::backend::OpenError;
 use crate::storage::db::url::PostgresUrl;
 
@@ -179,21 +179,19 @@ enum Found {
     Encoding(String),
 }
 
-fn refuse(found: &Found, url: &PostgresUrl) -> Result<i64, KeepError> {
+fn refuse(found: &Found, url: &PostgresUrl) -> Result<i64, DbError> {
     let store = url.to_string();
     match found {
         Found::Nothing => Ok(0),
-        Found::Version(version) if *version > VERSION => {
-            Err(KeepError::Newer { store, found: *version, known: VERSION })
-        }
+        Found::Version(version) if *version > VERSION => Err(DbError::Newer { store, found: *version, known: VERSION }),
         Found::Version(version) => Ok(*version),
         Found::Foreign => {
             let cause = "it has tables of another program under the same names".to_owned();
-            Err(KeepError::Foreign { store, cause })
+            Err(DbError::Foreign { store, cause })
         }
         Found::Encoding(name) => {
             let cause = format!("its encoding is {name}, and names need UTF8");
-            Err(KeepError::Foreign { store, cause })
+            Err(DbError::Foreign { store, cause })
         }
     }
 }
@@ -260,7 +258,7 @@ pub(super) fn migrate(link: &mut Link, url: &PostgresUrl) -> Result<(), OpenErro
         && check(link, url)? == from
     {
         let cause = format!("it has {names} of somebody's own, under names that this version needs; rename them");
-        return Err(OpenError::Final(KeepError::Foreign { store: url.to_string(), cause }));
+        return Err(OpenError::Final(DbError::Foreign { store: url.to_string(), cause }));
     }
     let done = link.run(async |client| {
         let transaction = client.transaction().await?;

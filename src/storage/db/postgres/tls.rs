@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{
 };
 
 use crate::model::display_safe;
-use crate::storage::db::KeepError;
+use crate::storage::db::DbError;
 use crate::storage::db::url::{Encryption, PostgresUrl, Strictness, shown_path};
 
 /// The name that servers from version 17 on expect in the greeting.
@@ -39,8 +39,8 @@ const NAME_ANOTHER: &str = "name another file in the store's address";
 type Fault = (String, &'static str);
 
 /// Reads the files that the address names, and prepares TLS with them.
-pub(super) fn connector(url: &PostgresUrl) -> Result<MakeRustlsConnect, KeepError> {
-    build(url.encryption()).map_err(|(cause, advice)| KeepError::Tls { store: url.to_string(), cause, advice })
+pub(super) fn connector(url: &PostgresUrl) -> Result<MakeRustlsConnect, DbError> {
+    build(url.encryption()).map_err(|(cause, advice)| DbError::Tls { store: url.to_string(), cause, advice })
 }
 
 fn build(encryption: &Encryption) -> Result<MakeRustlsConnect, Fault> {

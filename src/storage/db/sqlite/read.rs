@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use crate::storage::db::backend::{OUTLIER, OpenError, Row};
 use crate::storage::db::reader::{Read, Source};
 use crate::storage::db::url::shown_path;
-use crate::storage::db::{KeepError, KeptTick};
+use crate::storage::db::{DbError, TickRow};
 
 use crate::storage::db::sqlite::{BUSY_WAIT, as_file, cause, open_error, schema};
 
@@ -41,12 +41,12 @@ pub(super) fn span(connection: &Connection) -> rusqlite::Result<Option<(i64, i64
 }
 
 impl SqliteSource {
-    pub(in crate::storage::db) fn open(path: &Path) -> Result<Self, KeepError> {
+    pub(in crate::storage::db) fn open(path: &Path) -> Result<Self, DbError> {
         let store = shown_path(path);
         let failed = |error| match error {
             OpenError::Final(error) => error,
             // Another program holds it, or the disk fails: a file elsewhere would not help.
-            OpenError::Away(cause) => KeepError::Read { store: store.clone(), cause },
+            OpenError::Away(cause) => DbError::Read { store: store.clone(), cause },
         };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Connection::open_with_flags(as_file(path), flags);
@@ -54,7 +54,7 @@ impl SqliteSource {
         connection.busy_timeout(BUSY_WAIT).map_err(|error| failed(open_error(path, &error)))?;
         let version = schema::check(&connection, path).map_err(failed)?;
         if version == 0 {
-            return Err(KeepError::Foreign { store, cause: "it is empty".to_owned() });
+            return Err(DbError::Foreign { store, cause: "it is empty".to_owned() });
         }
         Ok(Self { connection, block: block_sql(version), sources: HashMap::default() })
     }
@@ -98,8 +98,7 @@ impl SqliteSource {
             let (source_id, seq) = row.source_and_seq();
             let source = source_id.map(|id| self.source_name(id)).transpose()?.flatten();
             let id = row.stream_entry();
-            let tick =
-                KeptTick { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id, outlier };
+            let tick = TickRow { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id, outlier };
             Ok(Read { n: row.n, tick })
         });
         read.collect()

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::storage::db::KeepError;
+use crate::storage::db::DbError;
 use crate::storage::db::backend::OpenError;
 use crate::storage::db::url::shown_path;
 
@@ -160,10 +160,10 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, OpenErr
     let is_empty = objects == 0 && version == 0;
     if !is_empty && application_id != APPLICATION_ID {
         let cause = "it is another program's database".to_owned();
-        return Err(OpenError::Final(KeepError::Foreign { store, cause }));
+        return Err(OpenError::Final(DbError::Foreign { store, cause }));
     }
     if version > VERSION {
-        return Err(OpenError::Final(KeepError::Newer { store, found: version, known: VERSION }));
+        return Err(OpenError::Final(DbError::Newer { store, found: version, known: VERSION }));
     }
     Ok(version)
 }
@@ -180,7 +180,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
                 continue;
             }
             let cause = format!("it has {names} of somebody's own, under names that this version needs; rename them");
-            return Err(OpenError::Final(KeepError::Foreign { store: shown_path(path), cause }));
+            return Err(OpenError::Final(DbError::Foreign { store: shown_path(path), cause }));
         }
         take_step(connection, version, step).map_err(|error| open_error(path, &error))?;
     }
