@@ -112,7 +112,7 @@ fn a_server_that_can_encrypt_is_spoken_to_in_secret_as_far_as_the_address_asks()
     assert!(!keeps_encrypted(&server, &address(&server, "localhost", "sslmode=disable"), 99));
     // The certificate names localhost, and not this.
     let query = format!("sslmode=verify-full&sslrootcert={ca}");
-    refuses(&address(&server, "127.0.0.1", &query), &["for other names (localhost)", "write the host"]);
+    refuses(&address(&server, "127.0.0.1", &query), &["made out to another name (localhost)", "Write the host"]);
     // Who signed it, this machine does not know.
     let what = ["signed by an authority that is not trusted here", "sslrootcert=FILE"];
     refuses(&address(&server, "localhost", "sslmode=verify-full"), &what);
@@ -129,7 +129,7 @@ fn a_certificate_that_is_over_is_refused_by_whoever_looks() {
     let server = authority.server("localhost", OVER);
     for mode in ["verify-full", "verify-ca"] {
         let query = format!("sslmode={mode}&sslrootcert={}", authority.path("ca.pem"));
-        refuses(&address(&server, "localhost", &query), &["has expired", "renew it"]);
+        refuses(&address(&server, "localhost", &query), &["has expired", "Renew it"]);
     }
     assert!(keeps_encrypted(&server, &address(&server, "localhost", "sslmode=require"), 1), "nobody looks");
 }
@@ -143,7 +143,7 @@ fn a_server_without_encryption_serves_only_those_who_do_not_insist() {
     let ca = Authority::new();
     let own = format!("sslmode=verify-ca&sslrootcert={}", ca.path("ca.pem"));
     for query in ["sslmode=require", &own, "sslmode=verify-full"] {
-        refuses(&address(&server, "127.0.0.1", query), &["has no TLS", "switch ssl on there"]);
+        refuses(&address(&server, "127.0.0.1", query), &["has no TLS", "Set ssl=on there"]);
     }
 }
 
@@ -186,12 +186,15 @@ fn a_file_that_is_none_is_named() {
     std::fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let ca = authority.path("ca.pem");
     for (query, what) in [
-        ("sslrootcert=%2Fno%2Fsuch.pem".to_owned(), "sslrootcert=/no/such.pem cannot be read"),
+        ("sslrootcert=%2Fno%2Fsuch.pem".to_owned(), "sslrootcert /no/such.pem: cannot be read"),
         (format!("sslrootcert={key}"), "holds no certificate in PEM form"),
         (format!("sslrootcert={ca}&sslcert={ca}&sslkey={ca}"), "holds no private key in PEM form"),
         (format!("sslrootcert={ca}&sslcert={ca}&sslkey={key}"), "sslcert and sslkey cannot be used"),
     ] {
-        refuses(&address(&server, "localhost", &query), &[what, "name another file in the store's address"]);
+        refuses(
+            &address(&server, "localhost", &query),
+            &[what, "Check sslrootcert, sslcert and sslkey in the store's URL"],
+        );
     }
     assert!(Path::new(&ca).exists());
 }
