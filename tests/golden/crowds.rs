@@ -7,7 +7,7 @@ use tickscope::chart::{
 };
 
 use super::compare::View;
-use super::market::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};
+use super::sample::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};
 
 const WINDOW: Size = Size { width: 1280, height: 720 };
 
@@ -31,7 +31,7 @@ fn crowd(theme: Theme, count: usize) -> Scene {
 }
 
 pub fn symbols_2_light() -> View {
-    view(market::lines(Theme::Light, AxisKind::Percent, &[0, 1]))
+    view(sample::lines(Theme::Light, AxisKind::Percent, &[0, 1]))
 }
 
 pub fn symbols_200_dark() -> View {
@@ -65,7 +65,7 @@ fn pane(slot: usize, symbol: &str, trades: &[Trade]) -> Chart {
 /// A grid of so many panes, the real symbols first.
 fn grid(theme: Theme, panes: usize, size: Size, scale: Scale) -> View {
     let made_up = |i: usize| (name(i), walk(i as u64, 500, 20.0 + (i % 17) as f64 * 9.0, 0.000_4));
-    let real = SYMBOLS.iter().enumerate().map(|(slot, symbol)| ((*symbol).to_owned(), market::trades(slot).to_vec()));
+    let real = SYMBOLS.iter().enumerate().map(|(slot, symbol)| ((*symbol).to_owned(), sample::trades(slot).to_vec()));
     let all = real.chain((SYMBOLS.len()..panes).map(made_up)).take(panes).enumerate();
     let (charts, legend): (Vec<Chart>, Vec<LegendEntry>) =
         all.map(|(slot, (symbol, trades))| (pane(slot, &symbol, &trades), entry(slot, &symbol, &trades))).unzip();
