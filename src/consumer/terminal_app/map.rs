@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::chart::Input;
+use crate::chart::format;
 use crate::chart::{self, AxisKind, BarStyle, Hits, LegendEntry, Scene, Theme, Tone, time_ticks, value_ticks};
-use crate::consumer::format;
 use crate::model::TimeSpan;
 use crate::plot::palette;
 use crate::terminal::{
