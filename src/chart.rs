@@ -1,6 +1,7 @@
 //! What is shown, as plain data: scene, layout, viewport, axis ticks. Pure: time is a parameter.
 
 mod bar_interval;
+pub(crate) mod format;
 mod input;
 mod layout;
 mod log_ticks;

@@ -8,13 +8,13 @@ mod status_text;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::chart::format;
 use crate::chart::{AxisKind, Badge, Chart, Footer, Header, Layout, LegendEntry, Scene, Search};
 use crate::chart::{ValueSpan, Viewport};
 use crate::client::{LinkState, Target};
 use crate::consumer::args::{AxisChoice, Config};
 use crate::consumer::backfill::Need;
 use crate::consumer::export::in_view;
-use crate::consumer::format;
 use crate::consumer::interaction::{HELP, Interaction, PlotId, Seeing, find};
 use crate::consumer::meters::Meters;
 use crate::consumer::query::{Caches, FrameData, Session, Surface, SymbolFrame, gather};

@@ -108,7 +108,7 @@ pub fn outliers_light() -> View {
 
 fn found(symbols: &[&str]) -> Vec<LegendEntry> {
     let made_up = |(i, symbol): (usize, &&str)| entry(i * 3, symbol, &walk(i as u64 + 20, 50, 90.0, 0.004));
-    let mut matches: Vec<LegendEntry> = symbols.iter().enumerate().map(made_up).collect();
+    let mut found: Vec<LegendEntry> = symbols.iter().enumerate().map(made_up).collect();
     if let Some(hidden) = found.get_mut(2) {
         (hidden.visible, hidden.last, hidden.change_percent) = (false, None, None);
     }

@@ -1,8 +1,8 @@
 //! Where the crosshair is, and what is measured with it.
 
+use crate::chart::format;
 use crate::chart::{AxisKind, Chart, Crosshair, Point, Readout, Ruler, Selection};
 use crate::chart::{Transform, Viewport};
-use crate::consumer::format;
 use crate::consumer::interaction::{Cursor, Interaction, Measure, Plot};
 use crate::consumer::query::{FrameData, SymbolFrame, tape};
 use crate::consumer::scene_builder::SceneBuilder;

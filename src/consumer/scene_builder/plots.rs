@@ -1,9 +1,9 @@
 //! Charts from what was taken of the book: lines, bars, axes, tags, titles.
 
+use crate::chart::format;
 use crate::chart::{AxisKind, Bar, BarStyle, Bars, Chart, Line, Outlier, Point, Tag, Title};
 use crate::chart::{ValueSpan, Viewport};
 use crate::consumer::args::KindChoice;
-use crate::consumer::format;
 use crate::consumer::interaction::{Interaction, Plot, PlotId};
 use crate::consumer::query::{FrameData, SymbolFrame};
 use crate::consumer::scene_builder::SceneBuilder;

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::chart::Input;
+use crate::chart::format;
 use crate::chart::palette_color;
 use crate::chart::{self, AxisKind, BarStyle, HitAreas, LegendEntry, Scene, Theme, Tone, time_ticks, value_ticks};
-use crate::consumer::format;
 use crate::model::TimeSpan;
 use crate::terminal::{
     self, Bars, Candle, CellLayout, Crosshair, DOT_COLUMNS, DOT_ROWS, Gap, Line, Look, Mark, Message, Notice, Outlier,
