@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tickscope::chart::{Frame, Size};
+use tickscope::chart::{Layout, Size};
 
 use crate::support::process::consumer;
 use crate::support::settings::printed;
@@ -32,7 +32,7 @@ fn in_a_window(display: &Xvfb, home: &Path, args: &[&str], hand: impl FnOnce(&Xv
 fn toggle_theme_and_widen(display: &Xvfb, window: Window) {
     display.key("t");
     display.resize(window, 700, 450);
-    let frame = Frame::new(Size { width: 700, height: 450 });
+    let frame = Layout::new(Size { width: 700, height: 450 });
     display.window_when(window, "the light strip, wide", LIMIT, |picture| {
         (picture.width, picture.at(2, frame.header.bottom as usize - 1)) == (700, LIGHT_STRIP)
     });
