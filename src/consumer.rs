@@ -6,7 +6,6 @@ mod backfill;
 mod bars;
 mod demo;
 mod export;
-mod format;
 mod ingest;
 mod interaction;
 mod meters;

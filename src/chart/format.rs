@@ -1,10 +1,10 @@
-//! Figures as people read them.
+//! Numbers, prices and durations as text for the chart, in the notation of market data terminals.
 
-/// Most decimals of a price that are shown; further digits of a computed price inform nobody.
+/// Most decimals shown of a price. Further digits of a computed price are noise.
 const DECIMALS_MAX: usize = 8;
 
-/// `1,284,507`.
-pub(super) fn count(n: u64) -> String {
+/// Formats an integer with thousands separators: `1,284,507`.
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -16,17 +16,17 @@ pub(super) fn count(n: u64) -> String {
     text
 }
 
-/// `3.2`, `84`, `1,284`: a rate with as many digits as it can bear.
-pub(super) fn rate(per_s: f64) -> String {
+/// Formats a rate, with one decimal below ten: `3.2`, `84`, `1,284`.
+pub(crate) fn rate(per_s: f64) -> String {
     if per_s > 0.0 && per_s < 9.95 { format!("{per_s:.1}") } else { count(per_s.round().max(0.0) as u64) }
 }
 
-/// Decimals that `price` needs to be shown exactly, at most eight.
-pub(super) fn decimals_of(price: f64) -> usize {
+/// Number of decimals that show `price` exactly, at most eight.
+pub(crate) fn decimals_of(price: f64) -> usize {
     let mut scale = 1.0;
     for decimals in 0..DECIMALS_MAX {
         let scaled: f64 = price * scale;
-        // Half a part in 10^12 tells 0.1 (not exact in binary) from 0.1001.
+        // A relative tolerance of 5e-13 accepts 0.1, which is not exact in binary, and rejects 0.1001.
         if (scaled - scaled.round()).abs() <= scaled.abs() * 5e-13 {
             return decimals;
         }
@@ -35,9 +35,9 @@ pub(super) fn decimals_of(price: f64) -> usize {
     DECIMALS_MAX
 }
 
-/// `182.50`, with thousands apart and a true minus sign.
-pub(super) fn price(value: f64, decimals: usize) -> String {
-    /// Beyond this, digits are noise and columns overflow.
+/// Formats a price with thousands separators and a true minus sign (U+2212): `1,182.50`.
+pub(crate) fn price(value: f64, decimals: usize) -> String {
+    /// Prices from here on use scientific notation: their digits are noise and would overflow the axis.
     const PLAIN_MAX: f64 = 1e12;
     if value.abs() >= PLAIN_MAX {
         return format!("{value:.4e}").replace('-', "\u{2212}");
@@ -48,8 +48,8 @@ pub(super) fn price(value: f64, decimals: usize) -> String {
     format!("{sign}{}{fraction}", count(whole.parse().unwrap_or_default()))
 }
 
-/// `38,650`, `0.0125`, `12.4 M`: a traded volume.
-pub(super) fn quantity(value: f64) -> String {
+/// Formats a traded volume: `38,650`, `0.0125`, `12.4 M`.
+pub(crate) fn quantity(value: f64) -> String {
     const UNITS: [(f64, &str); 3] = [(1e12, " T"), (1e9, " B"), (1e6, " M")];
     if let Some((unit, name)) = UNITS.iter().find(|(unit, _)| value >= 10.0 * unit) {
         return format!("{}{name}", price(value / unit, 1));
@@ -57,8 +57,8 @@ pub(super) fn quantity(value: f64) -> String {
     price(value, if value < 100.0 { decimals_of(value).min(4) } else { 0 })
 }
 
-/// `+0.24%`, `−0.07%`, `0.00%`.
-pub(super) fn percent(value: f64) -> String {
+/// Formats a change in percent, with its sign: `+0.24%`, `−0.07%`, `0.00%`.
+pub(crate) fn percent(value: f64) -> String {
     let decimals = if value.abs() < 1_000.0 { 2 } else { 0 };
     let text = format!("{:.decimals$}", value.abs());
     let sign = match (text.bytes().any(|b| (b'1'..=b'9').contains(&b)), value < 0.0) {
@@ -69,8 +69,8 @@ pub(super) fn percent(value: f64) -> String {
     format!("{sign}{text}%")
 }
 
-/// `45 min`, `1 h 30 min`, `250 ms`: a time span in at most two units.
-pub(super) fn span(ns: i64) -> String {
+/// Formats a duration in nanoseconds in at most two units: `45 min`, `1 h 30 min`, `250 ms`.
+pub(crate) fn span(ns: i64) -> String {
     const UNITS: [(i64, &str); 7] = [
         (86_400_000_000_000, "d"),
         (3_600_000_000_000, "h"),
@@ -92,8 +92,8 @@ pub(super) fn span(ns: i64) -> String {
     }
 }
 
-/// `0.4 ms`, `12 ms`, `1.2 s`.
-pub(super) fn latency(ms: f64) -> String {
+/// Formats a latency in milliseconds: `0.4 ms`, `12 ms`, `1.2 s`.
+pub(crate) fn latency(ms: f64) -> String {
     match ms {
         ms if ms < 9.95 => format!("{ms:.1} ms"),
         ms if ms < 999.5 => format!("{ms:.0} ms"),
@@ -103,10 +103,10 @@ pub(super) fn latency(ms: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::chart::format::*;
 
     #[test]
-    fn figures_read_well() {
+    fn figures_are_formatted_for_reading() {
         assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([rate(0.0), rate(3.04), rate(84.4), rate(1284.0)], ["0", "3.0", "84", "1,284"]);
         assert_eq!(
