@@ -8,7 +8,7 @@ use tickscope::chart::{ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
 use tickscope::plot::Painter;
-use tickscope::series::{History, Series, SeriesMap, SeriesMapConfig, TickRef};
+use tickscope::series::{HistoryLimits, Series, SeriesMap, SeriesMapConfig, SeriesTick};
 
 use super::{Picture, START, line, scene};
 
@@ -41,7 +41,7 @@ impl Difference {
 
 fn book(ticks: impl IntoIterator<Item = (i64, f64)>) -> SeriesMap {
     let symbol = Symbol::new("A").unwrap();
-    let history = History { ticks_max: usize::MAX, age_ns_max: None };
+    let history = HistoryLimits { ticks_max: usize::MAX, age_ns_max: None };
     let mut book = SeriesMap::new(SeriesMapConfig { symbols: vec![symbol.clone()], symbols_max: 1, history });
     for (time_ns, price) in ticks {
         let (timestamp, price) = (Timestamp::from_nanos(time_ns).unwrap(), Price::new(price).unwrap());
@@ -78,9 +78,9 @@ fn compare(name: &str, series: &Series, span: TimeSpan) {
 fn compare_on(name: &str, series: &Series, span: TimeSpan, frame: &Layout) {
     let columns = frame.columns();
     let mut extracted = Vec::new();
-    series.extract(span, columns, &mut extracted);
+    series.downsample(span, columns, &mut extracted);
     let few = extracted.iter().map(|sample| Point { time_ns: sample.time_ns, value: sample.price }).collect();
-    let point = |tick: TickRef| Point { time_ns: tick.time_ns, value: tick.price };
+    let point = |tick: SeriesTick| Point { time_ns: tick.time_ns, value: tick.price };
     let before = span.start.checked_sub(1).and_then(|time_ns| series.at_or_before(time_ns));
     let all: Vec<Point> =
         before.into_iter().chain(series.iter_range(span)).chain(series.at_or_after(span.end)).map(point).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickscope::model::StreamId;
-use tickscope::sources::Selection;
+use tickscope::sources::TickFilter;
 use tickscope::storage::db::{DbConfig, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
 use crate::support::postgres::PostgresServer;
@@ -44,7 +44,7 @@ pub fn kept(store: &str) -> Vec<TickRow> {
         ticks.push(tick.clone());
         std::ops::ControlFlow::Continue(())
     };
-    reader.read_selected(&Selection::default(), whole).unwrap();
+    reader.read_selected(&TickFilter::default(), whole).unwrap();
     ticks
 }
 

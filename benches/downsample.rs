@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Timestamp};
-use tickscope::series::{BarCache, Candle, ColumnCache, History, Sample, Series};
+use tickscope::series::{Bar, BarCache, ColumnCache, HistoryLimits, Sample, Series};
 
 const SYMBOLS: u64 = 4;
 const COLUMNS: u32 = 1_280;
@@ -35,7 +35,7 @@ impl Walk {
 
 fn fill(ticks: u64) -> Vec<Series> {
     let one = |symbol: u64| {
-        let mut series = Series::new(History { ticks_max: usize::MAX, age_ns_max: None });
+        let mut series = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: None });
         let mut walk = Walk { state: 88_172_645_463_325_252 + symbol, cents: 16_750 };
         let count = ticks / SYMBOLS;
         for tick in 0..count {
@@ -57,13 +57,13 @@ fn push(series: &mut Series, time_ns: i64, (price, size): (f64, f64)) {
 fn extract_all(all: &[Series], span: TimeSpan, caches: &mut [ColumnCache], runs: &mut Vec<Vec<Sample>>) -> usize {
     let mut samples = 0;
     for (series, cache) in all.iter().zip(caches) {
-        series.extract_cached(span, COLUMNS, &[], cache, runs);
+        series.downsample_cached(span, COLUMNS, &[], cache, runs);
         samples += runs.iter().map(Vec::len).sum::<usize>();
     }
     samples
 }
 
-fn extract(criterion: &mut Criterion) {
+fn downsample(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("extract");
     // The largest history takes a while to fill and 300 MB; `TICKS=100000000` in the environment asks for it.
     let largest = std::env::var("TICKS").ok().and_then(|text| text.parse().ok());
@@ -112,7 +112,7 @@ fn bars(criterion: &mut Criterion) {
         let Some(series) = all.first_mut() else { continue };
         let width = SPAN_NS / BARS;
         let edges = |last: i64| (last - BARS..=last).map(|bar| START_NS + bar * width).collect::<Vec<_>>();
-        let mut out: Vec<Candle> = Vec::new();
+        let mut out: Vec<Bar> = Vec::new();
         // A zoom: no bar is known.
         let (whole, mut cache) = (edges(BARS), BarCache::default());
         group.bench_function(BenchmarkId::new("anew", ticks), |bencher| {
@@ -143,5 +143,5 @@ fn bars(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, extract, bars);
+criterion_group!(benches, downsample, bars);
 criterion_main!(benches);
