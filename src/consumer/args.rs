@@ -23,6 +23,7 @@ use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::storage::db::DbConfig;
 use crate::terminal::Colors;
+use crate::window::X11Display;
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
 use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
@@ -258,6 +259,8 @@ pub struct Config {
     pub scale: ScaleChoice,
     /// A Wayland compositor draws the window: it enlarges what it shows by itself.
     pub wayland: bool,
+    /// X server whose resolution `--scale auto` follows.
+    pub x11: X11Display,
     /// Window title.
     pub title: String,
     /// End by itself.
@@ -468,6 +471,7 @@ impl Args {
             size: self.size,
             scale: self.scale,
             wayland: false,
+            x11: X11Display::default(),
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,

@@ -63,7 +63,7 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn open(config: &Config, shared: &Arc<Shared>) -> Result<Self, ConsumerError> {
-        let scale = config.scale_on(window::display_factor);
+        let scale = config.scale_on(|| window::display_factor(&config.x11));
         let size = config.screen_size(scale);
         let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
         let seeing = Seeing::nothing(Timestamp::now().as_nanos());
