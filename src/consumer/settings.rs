@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::{Environment, Placed, Settings};
+use crate::cli::{Environment, LocatedError, Settings};
 use crate::consumer::alerting::FIRED_RULE;
 use crate::consumer::args::{Args, Config, StoredExport, ViewChoice};
 use crate::consumer::ui_state::{RememberError, UiState};
@@ -47,7 +47,7 @@ impl Start {
             remembered = UiState { window: None, focused: None, hidden: None, ..remembered };
         }
         if let Some(path) = &remember_at {
-            let complaints = settings.add_remembered(&remembered.flags(), &path.display().to_string());
+            let complaints = settings.add_ui_state(&remembered.flags(), &path.display().to_string());
             warnings.extend(complaints.into_iter().map(|complaint| format!("{complaint}; it is ignored")));
         }
         let mut args: Args = settings.finish()?;
@@ -65,19 +65,19 @@ impl Start {
         for warning in &self.warnings {
             tracing::warn!("{}", display_safe(warning));
         }
-        self.settings.tell();
+        self.settings.log_notes();
     }
 
     /// The export out of a store that is all that was asked for, if it is. An error says where the setting stands that
     /// is wrong.
-    pub fn stored_export(&self) -> Result<Option<StoredExport>, Placed> {
+    pub fn stored_export(&self) -> Result<Option<StoredExport>, LocatedError> {
         let asked = self.args.stored_export(self.data_dir.as_deref(), Timestamp::now());
-        asked.map_err(|error| self.settings.placed(error))
+        asked.map_err(|error| self.settings.locate(error))
     }
 
     /// Checks what clap cannot. An error says where the setting stands that is wrong.
-    pub fn into_config(self) -> Result<Config, Placed> {
-        let config = self.args.into_config_in(self.data_dir.as_deref()).map_err(|error| self.settings.placed(error))?;
+    pub fn into_config(self) -> Result<Config, LocatedError> {
+        let config = self.args.into_config_in(self.data_dir.as_deref()).map_err(|error| self.settings.locate(error))?;
         Ok(Config { remembered: self.remembered, remember_at: self.remember_at, ..config })
     }
 }

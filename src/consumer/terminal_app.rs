@@ -57,7 +57,7 @@ pub(super) struct Console {
 
 /// Log lines that are held back; let go when dropped, after the screen is.
 struct Held {
-    log: crate::cli::Console,
+    log: crate::cli::LogWriter,
     /// How many lines there were when the last one was shown, and until when that stays.
     told: u64,
     line: Option<(Word, Instant)>,
