@@ -10,6 +10,30 @@ use crate::resp::command::{Args, strict_integer};
 /// Longest name of a client or of its library. Every CLIENT LIST repeats it.
 const NAME_BYTES_MAX: usize = 1024;
 
+/// Type of a client in CLIENT LIST and CLIENT KILL.
+#[derive(Debug, PartialEq, Eq)]
+enum ClientType {
+    Normal,
+    Subscriber,
+    /// Masters and replicas, of which there are none.
+    Replication,
+}
+
+impl ClientType {
+    fn parse(name: &[u8]) -> Option<Self> {
+        match name.to_ascii_lowercase().as_slice() {
+            b"normal" => Some(Self::Normal),
+            b"pubsub" => Some(Self::Subscriber),
+            b"master" | b"replica" | b"slave" => Some(Self::Replication),
+            _ => None,
+        }
+    }
+
+    fn of(client: &Client) -> Self {
+        if client.is_subscriber() { Self::Subscriber } else { Self::Normal }
+    }
+}
+
 impl ServerConnection {
     pub(super) fn client_getname(&mut self) {
         let name = self.client.profile().name.clone();
@@ -67,10 +91,10 @@ impl ServerConnection {
     pub(super) fn client_list(&mut self, args: Args<'_>) {
         let mut clients = self.state.clients();
         if args.len() == 4 && args.at(2).eq_ignore_ascii_case(b"type") {
-            let Some(is_subscriber) = parse_type(args.at(3)) else {
+            let Some(kind) = ClientType::parse(args.at(3)) else {
                 return self.error_quoting("ERR Unknown client type '", args.at(3), "'");
             };
-            clients.retain(|client| Some(client.is_subscriber()) == is_subscriber);
+            clients.retain(|client| ClientType::of(client) == kind);
         } else if args.len() != 2 {
             return self.syntax_error();
         }
@@ -105,8 +129,8 @@ impl ServerConnection {
                     _ => return self.replies.error("ERR client-id should be greater than 0"),
                 },
                 b"addr" => clients.retain(|client| client.addr.to_string().as_bytes() == value),
-                b"type" => match parse_type(value) {
-                    Some(is_subscriber) => clients.retain(|client| Some(client.is_subscriber()) == is_subscriber),
+                b"type" => match ClientType::parse(value) {
+                    Some(kind) => clients.retain(|client| ClientType::of(client) == kind),
                     None => return self.error_quoting("ERR Unknown client type '", value, "'"),
                 },
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => skips_self = true,
@@ -115,7 +139,9 @@ impl ServerConnection {
             }
         }
         clients.retain(|client| !(skips_self && client.id == own_id));
-        clients.iter().for_each(|client| self.kill(client));
+        for client in &clients {
+            self.kill(client);
+        }
         self.replies.integer(clients.len() as i64);
     }
 
@@ -155,16 +181,6 @@ impl ServerConnection {
             text(&profile.lib_name),
             text(&profile.lib_version),
         )
-    }
-}
-
-/// Returns whether a client type means subscribers; `Some(None)` for replication links, of which there are none.
-fn parse_type(name: &[u8]) -> Option<Option<bool>> {
-    match name.to_ascii_lowercase().as_slice() {
-        b"normal" => Some(Some(false)),
-        b"pubsub" => Some(Some(true)),
-        b"master" | b"replica" | b"slave" => Some(None),
-        _ => None,
     }
 }
 

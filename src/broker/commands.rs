@@ -51,6 +51,7 @@ fn own_name(command: &Command) -> &'static str {
 
 /// All commands, ordered by name.
 #[rustfmt::skip] // One line for each command.
+#[allow(clippy::redundant_closure_for_method_calls, reason = "methods of a type with a lifetime are not general enough")]
 pub(super) static COMMANDS: &[Command] = &[
     command("auth", -2, LOGIN, NONE, Connection(|connection, args| connection.auth(args))),
     container("client", &[
