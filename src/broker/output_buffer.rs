@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Bytes of replies that may wait for a client before its commands are not read any more. A pipeline of four million
-/// PUBLISHes still fits, since some libraries send a whole pipeline before they read a reply.
+/// messages still fits, since some libraries send a whole pipeline before they read a reply.
 pub(super) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Cost of a piece besides its bytes: its place in the queue and the header of its allocation. It makes a flood of tiny

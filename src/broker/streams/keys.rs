@@ -36,7 +36,9 @@ impl KeyCommand<'_> {
         let pattern = self.args.at(1);
         let keys: Vec<&Bytes> = self.keyspace.streams.keys().filter(|key| key_matches(pattern, key)).collect();
         self.replies.array(keys.len());
-        keys.into_iter().for_each(|key| self.replies.bulk(key));
+        for key in keys {
+            self.replies.bulk(key);
+        }
         Ok(())
     }
 
