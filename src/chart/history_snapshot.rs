@@ -1,7 +1,7 @@
 //! Snapshot of the history loaded from a database, and the computation of what a view still misses.
 
 use crate::model::TimeSpan;
-use crate::series::{LoadedHistory, Mark, Series, SeriesMap};
+use crate::series::{ArrivalMark, LoadedHistory, Series, SeriesMap};
 
 /// Request of the chart to load history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl OversizedView {
 pub(crate) struct HistorySnapshot {
     pub(crate) loaded: LoadedHistory,
     /// Position of each loaded symbol's series when the database was known to hold everything before it.
-    pub(crate) marks: Vec<Mark>,
+    pub(crate) marks: Vec<ArrivalMark>,
     /// Grows with every snapshot.
     pub(crate) revision: u64,
     /// Time of the oldest tick in the database; `None` while unknown.
@@ -86,7 +86,7 @@ fn overlap_ns(complete_from_ns: i64, series: &Series) -> i64 {
 /// Start of complete memory for all of `symbols` (the latest of their starts), and the overlap behind it, in ns.
 pub(crate) fn complete_memory(series: &SeriesMap, symbols: &[usize]) -> Option<(i64, i64)> {
     let all = symbols.iter().filter_map(|symbol| series.get(*symbol)).map(|(_, series)| series);
-    let starts = all.filter_map(|series| Some((series.whole_from_ns()?, series)));
+    let starts = all.filter_map(|series| Some((series.complete_from_ns()?, series)));
     let (complete_from_ns, latest) = starts.max_by_key(|(start_ns, _)| *start_ns)?;
     Some((complete_from_ns, overlap_ns(complete_from_ns, latest)))
 }
@@ -137,14 +137,14 @@ impl HistorySnapshot {
     /// Returns true if ticks arrived that belong into the loaded history.
     fn is_outdated(&self, series: &SeriesMap) -> bool {
         let Some(covered) = self.loaded.covered() else { return false };
-        let known = self.loaded.slots().iter().zip(&self.marks);
+        let known = self.loaded.symbols().iter().zip(&self.marks);
         let since = known.filter_map(|(symbol, mark)| series.get(*symbol)?.1.earliest_since(mark));
         since.min().is_some_and(|since_ns| since_ns < covered.end)
     }
 
     /// Returns true if a symbol's history is loaded.
     fn has(&self, symbol: usize) -> bool {
-        self.loaded.slots().binary_search(&symbol).is_ok()
+        self.loaded.symbols().binary_search(&symbol).is_ok()
     }
 
     /// Parts of `span` whose ticks of `symbols` are not known, as start and end in ns, sorted and disjoint.

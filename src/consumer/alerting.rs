@@ -166,7 +166,7 @@ impl Alerting {
     /// Starts the silence clock: the feed is live.
     pub(super) fn start_silence_clock(&self) {
         if !self.is_idle() {
-            lock(&self.rules).live(self.origin.elapsed());
+            lock(&self.rules).start_watching(self.origin.elapsed());
         }
     }
 
@@ -179,7 +179,7 @@ impl Alerting {
 
     /// Checks for symbols that fell silent. Returns true if any rule fired.
     fn check_silence(&self, series: &SeriesHandle) -> bool {
-        let silent = lock(&self.rules).check(self.origin.elapsed());
+        let silent = lock(&self.rules).check_stale(self.origin.elapsed());
         if silent.is_empty() {
             return false;
         }

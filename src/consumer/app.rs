@@ -117,7 +117,7 @@ impl<'a> App<'a> {
             history: config.history.limits(),
         });
         let is_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
-        let series = if is_group { series.shared() } else { series };
+        let series = if is_group { series.for_consumer_group() } else { series };
         let storage = config.store.as_ref().map(Persistence::open).transpose()?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;

@@ -21,7 +21,7 @@ use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, FieldMapError, Symbol};
-use crate::series::History;
+use crate::series::HistoryLimits;
 use crate::storage::db::DbConfig;
 use crate::terminal::Colors;
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
@@ -89,7 +89,7 @@ pub struct Args {
     /// Streams, groups, clusters, stores.
     #[command(flatten)]
     pub durable: DurableArgs,
-    /// Outliers.
+    /// OutlierFilter.
     #[command(flatten)]
     pub cleaning: CleaningArgs,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
@@ -191,12 +191,12 @@ pub enum HistoryLimit {
 }
 
 impl HistoryLimit {
-    pub(super) fn limits(self) -> History {
+    pub(super) fn limits(self) -> HistoryLimits {
         /// Most ticks of a symbol under a limit of age: 350 MB as trades come.
         const TICKS_MAX: usize = 100_000_000;
         match self {
-            Self::Ticks(ticks_max) => History { ticks_max, age_ns_max: None },
-            Self::AgeNs(age_ns) => History { ticks_max: TICKS_MAX, age_ns_max: Some(age_ns) },
+            Self::Ticks(ticks_max) => HistoryLimits { ticks_max, age_ns_max: None },
+            Self::AgeNs(age_ns) => HistoryLimits { ticks_max: TICKS_MAX, age_ns_max: Some(age_ns) },
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::consumer::backfill::Backfill;
 use crate::consumer::interaction::Until;
 use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Symbol, TimeSpan, display_safe};
-use crate::series::{MergedSeries, Series, SeriesMap, TickRef};
+use crate::series::{MergedSeries, Series, SeriesMap, SeriesTick};
 use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError, TickFormat};
 pub(super) use job::{ExportJob, file_name};
 pub use stored::{StoredExportError, export_stored};
@@ -141,7 +141,7 @@ struct Cursor {
     outlier: bool,
     symbol: Symbol,
     /// Chunk taken from the series.
-    ticks: Vec<TickRef>,
+    ticks: Vec<SeriesTick>,
     /// Next tick of the chunk.
     at: usize,
     /// Span still to be taken. It starts at the instant of the last tick taken.
@@ -164,7 +164,7 @@ impl Cursor {
         let mut ticks = Vec::new();
         let mut history = history.cloned();
         if outlier {
-            // Outliers are few. If memory has any it has all of its time: the loaded ones end where its own start.
+            // OutlierFilter are few. If memory has any it has all of its time: the loaded ones end where its own start.
             let end_ns = ticks_of(series, index, true).and_then(Series::oldest_ns).unwrap_or(i64::MAX);
             let before = TimeSpan { end: span.end.min(end_ns), ..span };
             ticks.extend(history.take().iter().flat_map(|history| history.loaded.outliers(index, before)));
@@ -181,7 +181,7 @@ impl Cursor {
     }
 
     fn take(&mut self) -> Option<Row<'_>> {
-        let TickRef { time_ns, price, size } = *self.ticks.get(self.at)?;
+        let SeriesTick { time_ns, price, size } = *self.ticks.get(self.at)?;
         self.at += 1;
         let (symbol, outlier) = (self.symbol.as_str(), self.outlier);
         Some(Row { symbol, time_ns, price, size, outlier, origin: Origin::default() })
@@ -193,13 +193,13 @@ impl Cursor {
         let Some(series) = ticks_of(series, self.index, self.outlier) else { return };
         if let Some(history) = self.history.take() {
             let merged = MergedSeries::new(series, Some(&history.loaded), self.index);
-            self.ticks.extend(merged.ticks_before_seam(self.rest, self.taken).take(chunk_ticks));
+            self.ticks.extend(merged.loaded_ticks(self.rest, self.taken).take(chunk_ticks));
             if self.note_taken() {
                 self.history = Some(history);
                 return;
             }
             // The rest comes from memory, of which nothing is taken yet.
-            let seam_ns = merged.seam_ns().unwrap_or(self.rest.start);
+            let seam_ns = merged.complete_from_ns().unwrap_or(self.rest.start);
             (self.rest.start, self.taken) = (self.rest.start.max(seam_ns), 0);
         }
         let evicted = match series.oldest_ns() {

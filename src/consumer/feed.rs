@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::analysis::Outliers;
+use crate::analysis::OutlierFilter;
 use crate::client::{
     Channel, ClientError, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
     shard_name, shard_of, subscribe,
@@ -64,7 +64,7 @@ pub(super) async fn run(
         let (config, handles) = (config.clone(), handles.clone());
         let new_ingest = move |handles| {
             // All ticks of a symbol come through the same connection, so each may have a filter of its own.
-            let (decoder, outliers) = (Decoder::new(config.fields.clone()), config.outliers.map(Outliers::new));
+            let (decoder, outliers) = (Decoder::new(config.fields.clone()), config.outliers.map(OutlierFilter::new));
             Ingest::new(handles, connection, decoder, outliers)
         };
         let (target, stop, rng) = (target.clone(), stop.clone(), ChaCha8Rng::from_rng(&mut rng));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use crate::analysis::Outliers;
+use crate::analysis::OutlierFilter;
 use crate::client::{Delivery, Feed, Incoming, LinkState};
 use crate::consumer::alerting::{Alerting, Watcher};
 use crate::consumer::feed_status::{FeedStatus, Transition};
@@ -46,7 +46,7 @@ pub(super) struct Ingest {
     /// Index of the connection.
     connection: usize,
     decoder: Decoder,
-    outliers: Option<Outliers>,
+    outliers: Option<OutlierFilter>,
     reject_log: RejectLog,
     sampler: Sampler,
     /// Rows collected for the database; empty without one.
@@ -95,7 +95,7 @@ struct Batch<'a> {
     ticks: usize,
     /// Alert rules; `None` if there are none.
     watcher: Option<Watcher<'a>>,
-    outliers: Option<&'a mut Outliers>,
+    outliers: Option<&'a mut OutlierFilter>,
     /// Destination of rows for the database; `None` without one.
     rows: Option<&'a mut Vec<TickRow>>,
     live_from_ms: u64,
@@ -105,7 +105,7 @@ impl Batch<'_> {
     #[inline]
     fn append(&mut self, tick: &TickView<'_>, id: Option<StreamId>) {
         let series = self.series.get_or_insert_with(|| self.handles.series.lock());
-        let is_outlier = self.outliers.as_deref_mut().is_some_and(|filter| filter.judge(tick));
+        let is_outlier = self.outliers.as_deref_mut().is_some_and(|filter| filter.is_outlier(tick));
         if is_outlier {
             // A probable bad print triggers no alert.
             series.append_outlier(tick, self.arrival);
@@ -135,7 +135,7 @@ impl Batch<'_> {
         if self.rows.is_none() {
             feed.counters().unstored.fetch_add(self.ticks as u64, Ordering::Relaxed);
         }
-        series.settle();
+        series.finish_batch();
         drop(series);
         if let Some(watcher) = &mut self.watcher {
             watcher.release();
@@ -165,7 +165,12 @@ fn row(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
 }
 
 impl Ingest {
-    pub(super) fn new(handles: IngestHandles, connection: usize, decoder: Decoder, outliers: Option<Outliers>) -> Self {
+    pub(super) fn new(
+        handles: IngestHandles,
+        connection: usize,
+        decoder: Decoder,
+        outliers: Option<OutlierFilter>,
+    ) -> Self {
         Self {
             handles,
             connection,
@@ -241,12 +246,12 @@ impl Ingest {
     pub(super) fn set_connection(&self, state: LinkState, resumes: bool) {
         let IngestHandles { series, feed, redraw, alerting, .. } = &self.handles;
         feed.set_connection(self.connection, state, |transition| match transition {
-            Transition::Connected if resumes => series.lock().heal_disconnections(),
+            Transition::Connected if resumes => series.lock().recover_outages(),
             Transition::Connected => {}
             Transition::Disconnected => {
                 let mut series = series.lock();
                 if let Some(newest_ns) = series.newest_ns() {
-                    series.open_gap(newest_ns);
+                    series.begin_outage(newest_ns);
                 }
             }
         });

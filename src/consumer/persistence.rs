@@ -15,7 +15,7 @@ use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::series_handle::{SeriesHandle, lock};
 use crate::model::{Name, Price, StreamId, TickView, Timestamp};
-use crate::series::{Appended, SeriesMap};
+use crate::series::{AppendOutcome, SeriesMap};
 use crate::storage::db::{DbConfig, DbError, DbStatus, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
 /// Most ticks restored at the start, over all symbols: they take a second or two to read.
@@ -161,7 +161,7 @@ pub(super) fn restore(
     let mut append = |batch: &mut Vec<TickRow>| {
         let mut series = series.lock();
         let restored = append_rows(&mut series, batch, &mut symbols);
-        series.settle();
+        series.finish_batch();
         // Both counters change under the lock: live ticks are computed from their difference.
         feed.counters().restored.fetch_add(restored, Ordering::Relaxed);
         drop(series);
@@ -180,7 +180,7 @@ pub(super) fn restore(
     let is_known = |(name, symbol): (&CompactString, &RestoredSymbol)| symbol.is_refused || series.id(name).is_some();
     let later_complete = is_only_writer && symbols.iter().all(is_known);
     let is_complete = |symbol: &RestoredSymbol| symbol.is_placed && symbol.rows < ticks_max;
-    series.end_restoring(|name| is_only_writer && symbols.get(name).is_none_or(is_complete), later_complete);
+    series.finish_restore(|name| is_only_writer && symbols.get(name).is_none_or(is_complete), later_complete);
     drop(series);
     redraw.request();
     Ok(count)
@@ -201,9 +201,9 @@ fn append_rows(series: &mut SeriesMap, rows: &[TickRow], symbols: &mut RestoredS
         };
         let source = row.source.as_deref().and_then(Name::new);
         let tick = TickView { symbol, price, timestamp, size: row.size, seq: row.seq, source };
-        let appended = series.restore_view(&tick, row.outlier);
-        known.is_placed &= matches!(appended, Appended::InOrder | Appended::Reordered);
-        known.is_refused &= matches!(appended, Appended::Ignored | Appended::OverSymbolsMax);
+        let appended = series.append_restored(&tick, row.outlier);
+        known.is_placed &= matches!(appended, AppendOutcome::InOrder | AppendOutcome::Reordered);
+        known.is_refused &= matches!(appended, AppendOutcome::Ignored | AppendOutcome::OverSymbolsMax);
         restored += 1;
     }
     restored

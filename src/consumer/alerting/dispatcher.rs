@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::hook::Hook;
 use super::{Alerting, lock};
-use crate::analysis::WATCHED_MAX;
+use crate::analysis::WATCHED_SYMBOLS_MAX;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::series_handle::SeriesHandle;
 
@@ -85,7 +85,9 @@ async fn dispatch(
         (rules.unwatched(), rules.thinned())
     };
     if unwatched > 0 {
-        warn!("{unwatched} ticks of symbols beyond the first {WATCHED_MAX} were not checked against the rules for *");
+        warn!(
+            "{unwatched} ticks of symbols beyond the first {WATCHED_SYMBOLS_MAX} were not checked against the rules for *"
+        );
     }
     if thinned > 0 {
         debug!("{thinned} prices were merged in the windows of the rules; a move may be off by a five-hundredth");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Alerting, Fired, lock};
 use crate::analysis::Alerts;
 use crate::model::TickView;
-use crate::series::{Appended, SeriesMap, SymbolId};
+use crate::series::{AppendOutcome, SeriesMap, SymbolId};
 
 /// Checks one batch of ticks. Locks the rules at the first tick, while the series are locked, and releases both
 /// together.
@@ -27,8 +27,8 @@ impl<'a> Watcher<'a> {
     }
 
     /// Checks a tick that was appended to `series`.
-    pub(in crate::consumer) fn check(&mut self, tick: &TickView<'_>, appended: Appended, series: &SeriesMap) {
-        if matches!(appended, Appended::Duplicate | Appended::Ignored) {
+    pub(in crate::consumer) fn check(&mut self, tick: &TickView<'_>, appended: AppendOutcome, series: &SeriesMap) {
+        if matches!(appended, AppendOutcome::Duplicate | AppendOutcome::Ignored) {
             return;
         }
         let alerting = self.alerting;

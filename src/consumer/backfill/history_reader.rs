@@ -18,7 +18,7 @@ use crate::consumer::persistence::Persistence;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Price, Symbol, TimeSpan, Timestamp};
-use crate::series::{LoadedHistory, Mark, Page, TickRef};
+use crate::series::{ArrivalMark, HistoryPage, LoadedHistory, SeriesTick};
 use crate::storage::db::{DbError, StoreReader, StoreUrl, TickRow};
 use commit_barrier::CommitPoint;
 
@@ -94,7 +94,7 @@ pub(super) struct HistoryReader {
     /// Time of the last check for the oldest tick, and the number of symbols then.
     oldest_checked: Option<(Instant, usize)>,
     /// History of fewer symbols and its marks. It stays visible until the new one covers the view.
-    previous: Option<(LoadedHistory, Vec<Mark>)>,
+    previous: Option<(LoadedHistory, Vec<ArrivalMark>)>,
     view: TimeSpan,
     oversized: Option<OversizedView>,
 }
@@ -225,7 +225,7 @@ impl HistoryReader {
     /// Opens the database if it is not open, and looks up its oldest tick if that is due or symbols were added.
     fn open(&mut self) -> Result<(), DbError> {
         let interval = if self.oldest_ns.is_some() { OLDEST_CHECK_EVERY } else { EMPTY_CHECK_EVERY };
-        let symbols_len = self.series.lock().symbols_len().min(OLDEST_SYMBOLS_MAX + 1);
+        let symbols_len = self.series.lock().symbol_count().min(OLDEST_SYMBOLS_MAX + 1);
         let is_checked = self.oldest_checked.is_some_and(|(at, len)| len == symbols_len && at.elapsed() < interval);
         if self.reader.is_some() && is_checked {
             return Ok(());
@@ -294,7 +294,7 @@ impl HistoryReader {
 
     /// Starts over with the requested symbols, unless all of them are loaded.
     fn select_symbols(&mut self, request: &BackfillRequest) {
-        let known = self.loaded.slots();
+        let known = self.loaded.symbols();
         if !known.is_empty() && request.symbols.iter().all(|symbol| known.binary_search(symbol).is_ok()) {
             return;
         }
@@ -333,7 +333,7 @@ impl HistoryReader {
             Some(covered) if !is_far(covered) => covered,
             // Nothing loaded adjoins the view. Reading starts at its right edge, where the user comes from.
             _ => {
-                self.loaded = LoadedHistory::new(self.loaded.slots().to_vec());
+                self.loaded = LoadedHistory::new(self.loaded.symbols().to_vec());
                 return self.read_before(view_end.max(start.saturating_add(1)), start, end);
             }
         };
@@ -356,7 +356,7 @@ impl HistoryReader {
     /// are not requested and make room. Returns false if there is no room.
     fn read_before(&mut self, to_ns: i64, min_ns: i64, end_ns: i64) -> Result<bool, DbError> {
         let drop_last = |loaded: &mut LoadedHistory| {
-            loaded.ends().is_some_and(|(_, last)| last.span().start >= end_ns) && loaded.drop_last()
+            loaded.first_and_last().is_some_and(|(_, last)| last.span().start >= end_ns) && loaded.drop_last()
         };
         if !self.make_room(drop_last) {
             return Ok(false);
@@ -374,7 +374,7 @@ impl HistoryReader {
         self.loaded.prepend(page);
         let covered = self.loaded.covered();
         if self.oldest_ns.zip(covered).is_some_and(|(oldest_ns, covered)| covered.start <= oldest_ns) {
-            self.loaded.begin_there();
+            self.loaded.mark_start_of_history();
         }
         self.publish_page();
         Ok(true)
@@ -384,7 +384,7 @@ impl HistoryReader {
     /// earlier make room, because newer ticks are worth more. Returns false if there is no room.
     fn read_after(&mut self, from_ns: i64, max_ns: i64, until_ns: i64) -> Result<bool, DbError> {
         let drop_first = |loaded: &mut LoadedHistory| {
-            loaded.ends().is_some_and(|(first, _)| first.span().end <= until_ns) && loaded.drop_first()
+            loaded.first_and_last().is_some_and(|(first, _)| first.span().end <= until_ns) && loaded.drop_first()
         };
         if !self.make_room(drop_first) {
             return Ok(false);
@@ -431,7 +431,7 @@ impl HistoryReader {
 
     /// Reads a page of whole instants from `from_ns` on, which ends at `to_ns` or, if it is full, before. Returns
     /// `None` once the backfill is stopped.
-    fn read_page(&mut self, from_ns: i64, to_ns: i64) -> Result<Option<Page>, DbError> {
+    fn read_page(&mut self, from_ns: i64, to_ns: i64) -> Result<Option<HistoryPage>, DbError> {
         let Some(reader) = &mut self.reader else { return Ok(None) };
         if self.backfill.current().is_none() {
             return Ok(None);
@@ -454,13 +454,13 @@ impl HistoryReader {
                 end_ns = time_ns.saturating_add(1);
             }
         }
-        let mut page = Page::new(from_ns, symbols.len());
+        let mut page = HistoryPage::new(from_ns, symbols.len());
         for (column, tick) in ticks {
             if let (Some(time), Some(price)) = (Timestamp::from_nanos(tick.time_ns), Price::new(tick.price)) {
                 page.push(column, time, price, tick.size, tick.outlier);
             }
         }
-        Ok(Some(page.until(end_ns)))
+        Ok(Some(page.ending_at(end_ns)))
     }
 
     /// Looks up the ticks next to the loaded history, symbol by symbol, so that lines continue beyond it. Results are
@@ -469,7 +469,7 @@ impl HistoryReader {
         let Some(covered) = self.loaded.covered() else { return Ok(Next::Idle) };
         let has_hole = covered.end < complete_from_ns;
         let is_wanted = |column: &usize| {
-            let (knows_before, knows_after) = self.loaded.knows_beyond(*column);
+            let (knows_before, knows_after) = self.loaded.knows_neighbors(*column);
             !knows_before || (has_hole && !knows_after)
         };
         let columns: Vec<usize> = (0..self.symbols.len()).filter(is_wanted).collect();
@@ -477,8 +477,9 @@ impl HistoryReader {
             return Ok(Next::Idle);
         }
         let Some(reader) = &mut self.reader else { return Ok(Next::Continue) };
-        let as_tick =
-            |tick: Option<TickRow>| tick.map(|TickRow { time_ns, price, size, .. }| TickRef { time_ns, price, size });
+        let as_tick = |tick: Option<TickRow>| {
+            tick.map(|TickRow { time_ns, price, size, .. }| SeriesTick { time_ns, price, size })
+        };
         let symbols: Vec<&Symbol> = columns.iter().filter_map(|column| self.symbols.get(*column)).collect();
         let before_ns = (covered.start != i64::MIN).then_some(covered.start);
         let from_ns = has_hole.then_some(covered.end);
@@ -486,7 +487,7 @@ impl HistoryReader {
         let mut remaining = columns.iter();
         reader.neighbours(&symbols, before_ns, from_ns, &mut |before, after| {
             if let Some(column) = remaining.next() {
-                loaded.note_beyond(*column, as_tick(before), as_tick(after));
+                loaded.set_neighbors(*column, as_tick(before), as_tick(after));
             }
             let is_current = backfill.current().is_some_and(|(latest, _)| latest == number);
             if is_current { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

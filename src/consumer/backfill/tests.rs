@@ -6,7 +6,7 @@ use super::*;
 use crate::chart::{BackfillState, OversizedView, complete_memory};
 use crate::consumer::persistence;
 use crate::model::{Name, Price, TickView, TimeSpan, Timestamp};
-use crate::series::{ColumnCache, History, LoadedHistory, MergedSeries, Page, SeriesMap, SeriesMapConfig};
+use crate::series::{ColumnCache, HistoryLimits, HistoryPage, LoadedHistory, MergedSeries, SeriesMap, SeriesMapConfig};
 use crate::storage::db::{DbConfig, TickRow};
 
 /// Bound on a failing test; nothing here takes long.
@@ -27,7 +27,7 @@ struct Rig {
 }
 
 fn new_series(ticks_max: usize) -> SeriesMap {
-    let history = History { ticks_max, age_ns_max: None };
+    let history = HistoryLimits { ticks_max, age_ns_max: None };
     SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 10, history })
 }
 
@@ -98,8 +98,8 @@ impl Rig {
             let is_same = (0..2).all(|symbol| {
                 let (mut found, mut expected) = (Vec::new(), Vec::new());
                 let merged = MergedSeries::new(series.get(symbol).unwrap().1, Some(&snapshot.loaded), symbol);
-                merged.extract_cached(span, 90, &[], &mut ColumnCache::default(), &mut found);
-                self.whole.get(symbol).unwrap().1.extract_runs(span, 90, &[], &mut expected);
+                merged.downsample_cached(span, 90, &[], &mut ColumnCache::default(), &mut found);
+                self.whole.get(symbol).unwrap().1.downsample_runs(span, 90, &[], &mut expected);
                 found == expected
             });
             drop(series);
@@ -172,7 +172,7 @@ fn a_failing_database_is_reported_and_blocks_nothing() {
         assert!(begun.elapsed() < LIMIT);
         thread::sleep(Duration::from_millis(5));
     }
-    let complete_from_ns = rig.series.lock().get(0).unwrap().1.whole_from_ns().unwrap();
+    let complete_from_ns = rig.series.lock().get(0).unwrap().1.complete_from_ns().unwrap();
     assert_eq!(rig.unknown(&backfill.snapshot(), span), [(START_NS, complete_from_ns)]);
     // The database is created after all.
     drop(Persistence::open(&config(elsewhere.path())).unwrap());
@@ -208,10 +208,10 @@ fn known_symbols_stay_known_where_others_are_not_loaded() {
     let mut rig = Rig::new(500);
     rig.feed(2_000);
     let series = rig.series.lock();
-    let starts: Vec<i64> = (0..2).map(|symbol| series.get(symbol).unwrap().1.whole_from_ns().unwrap()).collect();
+    let starts: Vec<i64> = (0..2).map(|symbol| series.get(symbol).unwrap().1.complete_from_ns().unwrap()).collect();
     let mut loaded = LoadedHistory::new(vec![0]);
     let at = |share: i64| START_NS + (starts[0] - START_NS) * share / 4;
-    loaded.append(Page::new(at(1), 1).until(at(2)), 0);
+    loaded.append(HistoryPage::new(at(1), 1).ending_at(at(2)), 0);
     let snapshot = HistorySnapshot { loaded, oldest_ns: Some(START_NS), ..HistorySnapshot::default() };
     let span = TimeSpan { start: START_NS, end: rig.now_ns() };
     assert_eq!(snapshot.unknown(&series, &[0], span), [(at(0), at(1)), (at(2), at(4))]);
@@ -226,7 +226,7 @@ fn an_oversized_view_is_requested_again_when_it_changes() {
     let series = rig.series.lock();
     let complete_from_ns = complete_memory(&series, &[0]).unwrap().0;
     let mut loaded = LoadedHistory::new(vec![0]);
-    loaded.append(Page::new(complete_from_ns - 100, 1).until(complete_from_ns + 100), 0);
+    loaded.append(HistoryPage::new(complete_from_ns - 100, 1).ending_at(complete_from_ns + 100), 0);
     let span = TimeSpan { start: START_NS, end: rig.now_ns() };
     let oversized = Some(OversizedView { symbols: vec![0], span });
     let (oldest_ns, state) = (Some(START_NS), BackfillState::Full);

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::model::{Name, Price, Tick, TickView, Timestamp};
-use crate::series::{History, SeriesMapConfig};
+use crate::series::{HistoryLimits, SeriesMapConfig};
 
 fn source(ticks_max: usize) -> ExportSource {
-    let history = History { ticks_max, age_ns_max: None };
+    let history = HistoryLimits { ticks_max, age_ns_max: None };
     let config = SeriesMapConfig { symbols: Vec::new(), symbols_max: 1_000, history };
     ExportSource { series: SeriesHandle::new(SeriesMap::new(config)), backfill: None }
 }
@@ -76,7 +76,7 @@ fn outliers_are_exported_and_flagged() {
         let (symbol, price) = (Name::new("A").unwrap(), Price::new(price).unwrap());
         let timestamp = Timestamp::from_nanos(time_ns).unwrap();
         let tick = TickView { symbol, price, timestamp, size: None, seq: None, source: None };
-        source.series.lock().restore_view(&tick, is_outlier);
+        source.series.lock().append_restored(&tick, is_outlier);
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.csv");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{HistoryReader, Next};
 use crate::chart::{BackfillRequest, BackfillState, complete_memory};
-use crate::series::{Mark, Series, SeriesMap};
+use crate::series::{ArrivalMark, Series, SeriesMap};
 
 /// Interval of the checks for a commit.
 const COMMIT_POLL: Duration = Duration::from_millis(20);
@@ -22,7 +22,7 @@ pub(super) struct CommitPoint {
     /// Ticket whose commit covers all of them, once known.
     ticket: Option<u64>,
     /// Position of each loaded symbol's series.
-    pub(super) marks: Vec<Mark>,
+    pub(super) marks: Vec<ArrivalMark>,
     /// Newest tick of all symbols.
     pub(super) newest_ns: i64,
     /// Oldest tick that arrived since the previous point.
@@ -68,19 +68,19 @@ impl HistoryReader {
     /// Oldest tick that arrived since the commit point.
     fn oldest_since_commit(&self, series: &SeriesMap) -> Option<i64> {
         let marks = &self.committed.as_ref()?.marks;
-        let known = self.loaded.slots().iter().zip(marks);
+        let known = self.loaded.symbols().iter().zip(marks);
         known.filter_map(|(symbol, mark)| series.get(*symbol)?.1.earliest_since(mark)).min()
     }
 
     fn commit_point(&self) -> Option<CommitPoint> {
         let series = self.series.lock();
-        let loaded = self.loaded.slots().iter().filter_map(|symbol| Some(series.get(*symbol)?.1));
+        let loaded = self.loaded.symbols().iter().filter_map(|symbol| Some(series.get(*symbol)?.1));
         let newest_ns = series.newest_ns()?;
         // Ticks that came from the database, or were not handed to it, are not awaited.
         let counters = self.feed.counters();
         let others = [&counters.restored, &counters.unstored].map(|count| count.load(Ordering::Relaxed));
         let received = series.counters().received.saturating_sub(others.iter().sum());
-        let (marks, since_ns) = (loaded.map(Series::mark).collect(), self.oldest_since_commit(&series));
+        let (marks, since_ns) = (loaded.map(Series::arrival_mark).collect(), self.oldest_since_commit(&series));
         Some(CommitPoint { at: Instant::now(), received, ticket: None, marks, newest_ns, since_ns })
     }
 
