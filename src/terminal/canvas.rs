@@ -240,7 +240,7 @@ mod tests {
         let lines = screen(40, 12, |_| ());
         assert_eq!(lines[0], "  LIVE  ch                        1 min");
         assert_eq!(lines[11], " 3 ticks/s                       ? help");
-        assert!(lines[10].contains("00:00:20"), "{lines:#?}");
+        assert!(lines[10].contains("00:00:30"), "{lines:#?}");
         assert!(lines.iter().any(|line| line.ends_with("     5.00")), "{lines:#?}");
         let entry = |symbol: &str, last: &str| LegendEntry {
             symbol: symbol.to_owned(),
