@@ -8,7 +8,7 @@ use crate::consumer::interaction::{Interaction, Plot, PlotId};
 use crate::consumer::query::{FrameData, SymbolFrame};
 use crate::consumer::scene_builder::SceneBuilder;
 use crate::consumer::scene_builder::status_text::gap_bands;
-use crate::series::Candle;
+use crate::series;
 
 /// From so many symbols in one plot on, tags say whose they are: colours have repeated, and the axis says what they are
 /// worth.
@@ -172,7 +172,7 @@ fn outliers(shown: &SymbolFrame, axis: AxisKind) -> impl Iterator<Item = Outlier
     })
 }
 
-fn bar(shown: &SymbolFrame, axis: AxisKind, candle: &Candle) -> Option<Bar> {
+fn bar(shown: &SymbolFrame, axis: AxisKind, candle: &series::Bar) -> Option<Bar> {
     let value = |price| axis_value(axis, shown, price);
     Some(Bar {
         start_ns: candle.start_ns,
