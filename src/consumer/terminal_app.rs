@@ -1,16 +1,14 @@
 //! Terminal frontend.
 
-mod map;
-
 use std::time::{Duration, Instant};
 
-use crate::chart::{HitAreas, Input, Layout, Scene, Size};
+use crate::chart::{Badge, HitAreas, Input, Layout, Scene, Size, Tone};
 use crate::consumer::frontend::{Frontend, Presented};
 use crate::consumer::query::Surface;
 use crate::consumer::scene_builder::TOAST;
 use crate::consumer::{Config, ConsumerError, TerminalConfig};
 use crate::model::display_safe;
-use crate::terminal::{self, CellLayout, Screen, Word};
+use crate::terminal::{CellLayout, Screen};
 
 /// Least time between two frames. A terminal draws characters, often over a network; thirty frames a second look live.
 const FRAME: Duration = Duration::from_millis(33);
@@ -31,8 +29,8 @@ pub(super) struct TerminalApp {
     /// Number of symbols in the last frame, which the layout depends on.
     symbols_len: usize,
     hit_areas: HitAreas,
-    /// Last frame, which is not sent again if nothing changes.
-    last_frame: Option<terminal::Frame>,
+    /// Last scene, which is not drawn again if nothing changes.
+    last_scene: Option<Scene>,
     image_surface: Surface,
 }
 
@@ -42,7 +40,7 @@ struct HeldLog {
     /// Number of the last line that was displayed.
     displayed: u64,
     /// Line on display, and the end of its display.
-    line: Option<(Word, Instant)>,
+    line: Option<(Badge, Instant)>,
 }
 
 impl Drop for HeldLog {
@@ -64,7 +62,7 @@ impl TerminalApp {
             layout: None,
             symbols_len: config.symbols.len(),
             hit_areas: HitAreas::default(),
-            last_frame: None,
+            last_scene: None,
             image_surface: Surface::of(config),
         })
     }
@@ -78,8 +76,7 @@ impl Frontend for TerminalApp {
     fn surface(&mut self) -> Result<Surface, ConsumerError> {
         let (columns, rows) = self.screen.size()?;
         self.layout = CellLayout::new(columns, rows, self.symbols_len);
-        let (width, height) = self.layout.map_or((2, 4), |layout| layout.dots());
-        Ok(Surface::Dots { size: Size { width, height } })
+        Ok(Surface::Dots { size: chart_layout(self.layout).size })
     }
 
     fn image_surface(&self) -> Surface {
@@ -107,44 +104,47 @@ impl Frontend for TerminalApp {
 
     fn convert(&mut self, input: Input) -> Option<Input> {
         if matches!(input, Input::Resized { .. }) {
-            self.last_frame = None;
+            self.last_scene = None;
             return None;
         }
-        Some(self.layout.map_or(input, |layout| map::in_dots(input, &layout)))
+        Some(self.layout.map_or(input, |layout| layout.input_in_dots(input)))
     }
 
     fn present(
         &mut self,
-        scene: Scene,
+        mut scene: Scene,
         _layout: &Layout,
         begun: Instant,
         _inputs: &mut Vec<Input>,
     ) -> Result<Presented, ConsumerError> {
-        let mut frame = map::frame(&scene, self.layout);
         if let Some(held) = &mut self.held_log {
-            held.update(begun, &frame.look);
-            frame.toast = frame.toast.or_else(|| held.line.as_ref().map(|(word, _)| word.clone()));
+            held.update(begun);
+            scene.toast = scene.toast.or_else(|| held.line.as_ref().map(|(badge, _)| badge.clone()));
         }
         // With the first symbol, the watchlist takes room from the chart: the next frame has the new layout.
-        let is_outdated = self.symbols_len != frame.watchlist.len();
-        self.symbols_len = frame.watchlist.len();
-        self.hit_areas = self.layout.map_or_else(HitAreas::default, |layout| map::hits(&frame, &layout));
+        let is_outdated = self.symbols_len != scene.header.legend.len();
+        self.symbols_len = scene.header.legend.len();
+        self.hit_areas = self.layout.map_or_else(HitAreas::default, |layout| layout.hit_areas(&scene));
         let rendered = Instant::now();
-        if self.last_frame.as_ref() != Some(&frame) {
-            self.screen.draw(&frame)?;
-            self.last_frame = Some(frame);
+        if self.last_scene.as_ref() != Some(&scene) {
+            self.screen.draw(&scene)?;
+            self.last_scene = Some(scene);
         }
         Ok(Presented { rendered, is_outdated })
     }
 
-    fn hit_layout(&self, layout: Layout) -> Layout {
-        let Some(cells) = &self.layout else { return layout };
-        Layout { value_axis: cells.value_axis(), time_axis: cells.time_axis(), ..layout }
+    fn hit_layout(&self, _: Layout) -> Layout {
+        chart_layout(self.layout)
     }
 
     fn hit_areas(&self) -> &HitAreas {
         &self.hit_areas
     }
+}
+
+/// Layout of a chart whose pixels are the dots of the plot. A screen that is too small has a single cell.
+fn chart_layout(layout: Option<CellLayout>) -> Layout {
+    layout.map_or_else(|| Layout::plot_only(Size { width: 2, height: 4 }), |layout| layout.chart_layout())
 }
 
 impl HeldLog {
@@ -154,16 +154,16 @@ impl HeldLog {
         is_over || self.log.newest_held().is_some_and(|(number, _)| number != self.displayed)
     }
 
-    fn update(&mut self, now: Instant, look: &terminal::Look) {
+    fn update(&mut self, now: Instant) {
         if let Some((number, line)) = self.log.newest_held().filter(|(number, _)| *number != self.displayed) {
             self.displayed = number;
             let text = without_escapes(&line);
-            let color = match () {
-                () if text.contains(" ERROR ") => look.bad,
-                () if text.contains(" WARN ") => look.warn,
-                () => look.dim,
+            let tone = match () {
+                () if text.contains(" ERROR ") => Tone::Bad,
+                () if text.contains(" WARN ") => Tone::Warn,
+                () => Tone::Info,
             };
-            self.line = Some((Word { text, color }, now + TOAST));
+            self.line = Some((Badge { tone, text }, now + TOAST));
         }
         self.line.take_if(|(_, until)| now >= *until);
     }
