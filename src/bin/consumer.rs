@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tickscope::cli::{self, EXIT_FAILURE, EXIT_USAGE, Environment, LogWriter};
 use tickscope::consumer::{self, ConsumerError, Start, TerminalConfig};
-use tickscope::terminal::Colors;
+use tickscope::terminal::ColorDepth;
 
 type Failure = (anyhow::Error, u8);
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     };
     let log = cli::init_logging(&environment.logging(start.args.verbose, start.args.quiet));
     // Before a file, a database, a socket or a window is opened.
-    let outcome = cli::shutdown_signal(tickscope::terminal::give_back)
+    let outcome = cli::shutdown_signal(tickscope::terminal::restore)
         .context("cannot install signal handlers")
         .map_err(|error| (error, EXIT_FAILURE))
         .and_then(|shutdown| {
@@ -37,9 +37,9 @@ fn main() -> ExitCode {
 
 fn terminal(environment: &Environment, log: &LogWriter) -> Option<TerminalConfig> {
     let colors = match environment.no_color() {
-        true => Colors::Plain,
-        false if environment.true_color() => Colors::True,
-        false => Colors::Indexed,
+        true => ColorDepth::Plain,
+        false if environment.true_color() => ColorDepth::TrueColor,
+        false => ColorDepth::Indexed,
     };
     // Log lines disturb the drawing only if standard error is the terminal.
     let console = environment.stderr_is_terminal.then(|| log.clone());
