@@ -6,21 +6,23 @@ use std::fmt;
 
 use compact_str::CompactString;
 
-mod borrowed;
 mod decode;
+mod encode;
 mod fields;
 mod number;
+mod reject;
 mod stream_id;
+mod tick_view;
 mod time_span;
-mod wire;
 
-pub use borrowed::{Name, TickView};
-pub use decode::{Decoder, Reject, RejectCounts};
+pub use decode::Decoder;
+pub use encode::{TimestampFormat, write_fields, write_tick};
 pub use fields::{FieldMap, FieldMapError};
-pub use number::{parse_price, parse_timestamp};
+pub use number::{parse_price, parse_size, parse_timestamp};
+pub use reject::{Reject, RejectCounts};
 pub use stream_id::{StreamId, StreamIdError};
+pub use tick_view::{Name, TickView};
 pub use time_span::{SPAN_NS_MAX, SPAN_NS_MIN, TIME_NS_MIN, TimeSpan};
-pub use wire::{TimestampFormat, write_fields, write_tick};
 
 /// Longest accepted symbol, in bytes of UTF-8. Exchange symbols stay under 32; options and crypto pairs under 64.
 pub const SYMBOL_BYTES_MAX: usize = 64;

@@ -125,6 +125,15 @@ pub fn parse_price(text: &str) -> Result<Price, Reject> {
     Price::new(value).ok_or(Reject::NotFinite)
 }
 
+/// Reads a size: a decimal number that is not negative.
+///
+/// # Errors
+/// [`Reject::Size`] if the text is anything else.
+pub fn parse_size(text: &str) -> Result<f64, Reject> {
+    let size = parse_price(text).map_err(|_| Reject::Size)?.get();
+    if size >= 0.0 { Ok(size) } else { Err(Reject::Size) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use crate::model::{Price, Reject, Symbol, Tick, display_safe, parse_price, parse_timestamp};
+use crate::model::{Reject, Symbol, Tick, display_safe, parse_price, parse_size, parse_timestamp};
 
 /// Most columns in a row. Exports of market data have a few dozen.
 const COLUMNS_MAX: usize = 1_024;
@@ -103,15 +103,10 @@ impl Columns {
         let price = parse_price(needed(self.places.price)?)?;
         let size = match self.places.size.and_then(|column| self.fields.get(column)) {
             None | Some("") => None,
-            Some(text) => Some(read_size(text)?),
+            Some(text) => Some(parse_size(text)?),
         };
         Ok(Tick { symbol, price, timestamp, size, seq: None, source: None })
     }
-}
-
-fn read_size(text: &str) -> Result<f64, Reject> {
-    let size = parse_price(text).map(Price::get).map_err(|_| Reject::Size)?;
-    if size >= 0.0 { Ok(size) } else { Err(Reject::Size) }
 }
 
 /// Whether each quote opens or closes a field, or is one of a pair in between. Where not, the line is the beginning or

@@ -10,7 +10,7 @@
 
 #![expect(clippy::inline_always, reason = "called one by one, these would cost a third more; benches/decode.rs")]
 
-use crate::model::borrowed::short_word;
+use crate::model::tick_view::short_word;
 use crate::model::{FUTURE_NS_MAX, Name, Price, SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, TickView, Timestamp};
 
 /// A name may be either.

@@ -131,7 +131,8 @@ fn write_timestamp(out: &mut Vec<u8>, timestamp: Timestamp, format: TimestampFor
         TimestampFormat::Micros => write_integer(out, nanos / 1_000),
         TimestampFormat::Nanos => write_integer(out, nanos),
         TimestampFormat::Rfc3339 => match jiff::Timestamp::from_nanosecond(i128::from(nanos)) {
-            Ok(instant) => put(out, format_args!("\"{instant}\"")),
+            // Writing to a vector cannot fail.
+            Ok(instant) => _ = write!(out, "\"{instant}\""),
             // Every i64 of nanoseconds lies within jiff's range; digits are the honest fallback.
             Err(_) => write_integer(out, nanos),
         },
@@ -151,12 +152,6 @@ fn write_fraction(out: &mut Vec<u8>, nanos: i64) {
     }
     let end = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0);
     out.extend_from_slice(&digits[..=end]);
-}
-
-/// Formats into a vector.
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // A vector takes every write: there is no error to handle.
-    let _ = out.write_fmt(text);
 }
 
 #[cfg(test)]
