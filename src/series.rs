@@ -3,10 +3,11 @@
 //!
 //! Pure: no clock, no I/O, nothing asynchronous. Every bound is named, and whatever a bound drops is counted.
 
-mod bars;
+mod bar_cache;
 mod block_codec;
-mod cache;
+mod change_tracking;
 mod chunk;
+mod column_cache;
 mod columns;
 mod completeness;
 mod downsample;
@@ -21,10 +22,10 @@ mod sequence_tracker;
 mod series_map;
 #[cfg(test)]
 mod tests;
-mod volume;
+mod volume_sum;
 
-pub use bars::{Bar, BarCache};
-pub use cache::ColumnCache;
+pub use bar_cache::{Bar, BarCache};
+pub use column_cache::ColumnCache;
 pub use downsample::Summary;
 pub use loaded_history::{ArrivalMark, HistoryPage, LoadedHistory};
 pub use merged::MergedSeries;
@@ -35,12 +36,12 @@ pub use series_map::{AppendOutcome, Counters, SYMBOLS_MAX_DEFAULT, SeriesMap, Se
 use std::collections::VecDeque;
 
 use crate::model::{Price, Timestamp};
-use cache::{LATE_TIMES, Seen};
-use chunk::{CHUNK_TICKS, Chunk};
-use columns::Columns;
-use completeness::Restoring;
+use change_tracking::LATE_TIMES_MAX;
+use chunk::Chunk;
+use columns::{CHUNK_TICKS, Columns};
+use completeness::RestoreState;
 use expiry_cursor::ExpiryCursor;
-use out_of_order::Lateness;
+use out_of_order::LateArrivals;
 use pyramid::{Chunks, Place, Pyramid};
 
 /// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
@@ -133,9 +134,9 @@ pub struct Series {
     /// Times of the latest ticks that were put among earlier ones, at most [`LATE_TIMES`], the newest last.
     late_times: VecDeque<i64>,
     /// How far back those that came late, or too late, reached.
-    lateness: Lateness,
+    late_arrivals: LateArrivals,
     /// What came from a store.
-    restoring: Restoring,
+    restore: RestoreState,
     statistics: Option<Statistics>,
 }
 
@@ -160,8 +161,8 @@ impl Series {
             too_late_ns: None,
             expired_ns: i64::MIN,
             late_times: VecDeque::new(),
-            lateness: Lateness::default(),
-            restoring: Restoring::default(),
+            late_arrivals: LateArrivals::default(),
+            restore: RestoreState::default(),
             statistics: None,
         }
     }
@@ -175,8 +176,8 @@ impl Series {
         let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
         // Where all has aged away, what comes late is the newest that is kept.
         let is_late = time_ns < newest_ns || self.statistics.is_some_and(|known| time_ns < known.last.time_ns);
-        if is_late && !self.restoring.is_at_it {
-            self.lateness.note(self.received, time_ns);
+        if is_late && !self.restore.is_pushing {
+            self.late_arrivals.record(self.received, time_ns);
         }
         if time_ns >= newest_ns {
             self.append(time_ns, price, size);
@@ -191,7 +192,7 @@ impl Series {
         self.insert(at, time_ns, price, size);
         self.evict();
         self.reordered += 1;
-        if self.late_times.len() == LATE_TIMES {
+        if self.late_times.len() == LATE_TIMES_MAX {
             self.late_times.pop_front();
         }
         self.late_times.push_back(time_ns);
@@ -263,18 +264,6 @@ impl Series {
     /// All-time figures; `None` before the first tick.
     pub fn statistics(&self) -> Option<Statistics> {
         self.statistics
-    }
-
-    /// What a column cache needs to know in order to see what has changed; `None` while the series is empty.
-    fn seen(&self) -> Option<Seen> {
-        let (oldest_ns, newest_ns) = (self.oldest_ns()?, self.chunks.list.back()?.last_time());
-        let Self { received, evicted, reordered, .. } = *self;
-        Some(Seen { received, evicted, reordered, oldest_ns, newest_ns })
-    }
-
-    /// Times of the `count` latest ticks that came late, as far as they are remembered.
-    fn late_times(&self, count: usize) -> impl Iterator<Item = i64> {
-        self.late_times.iter().rev().take(count).copied()
     }
 
     /// Time of the earliest tick kept, ns.

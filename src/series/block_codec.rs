@@ -9,7 +9,7 @@ mod bits;
 mod decimal;
 mod patched;
 
-use super::columns::{BLOCK_TICKS, Columns, Extremes};
+use super::columns::{BLOCK_TICKS, CHUNK_TICKS, Columns, Extremes};
 use patched::Plan;
 
 /// Units in which times may be whole numbers, ns: feeds stamp in seconds, milliseconds, microseconds or nanoseconds.
@@ -49,7 +49,7 @@ pub(super) struct Packed {
 
 /// One block's ticks as plain numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Unpacked {
+pub(super) struct DecodedBlock {
     pub(super) len: usize,
     pub(super) times: [i64; BLOCK_TICKS],
     /// Prices times `scale`; in the order of the prices, so that the lowest is the lowest of both.
@@ -59,7 +59,7 @@ pub(super) struct Unpacked {
     scratch: [u64; BLOCK_TICKS],
 }
 
-impl Default for Unpacked {
+impl Default for DecodedBlock {
     fn default() -> Self {
         let (times, scaled, scratch) = ([0; BLOCK_TICKS], [0.0; BLOCK_TICKS], [0; BLOCK_TICKS]);
         Self { len: 0, times, scaled, scale: 1.0, scratch }
@@ -137,10 +137,8 @@ impl Packed {
         let mut times = [0; BLOCK_TICKS];
         let times = &mut times[..at % BLOCK_TICKS];
         layout.times.read(bytes, self.block_len(at / BLOCK_TICKS) - 1, times);
-        {
-            let steps = times.iter().fold(0_u64, |sum, step| sum.wrapping_add(*step));
-            head.first_ns.wrapping_add(unit_ns(layout).wrapping_mul(steps as i64))
-        }
+        let steps = times.iter().fold(0_u64, |sum, step| sum.wrapping_add(*step));
+        head.first_ns.wrapping_add(unit_ns(layout).wrapping_mul(steps as i64))
     }
 
     /// Price of a tick.
@@ -151,7 +149,7 @@ impl Packed {
     }
 
     /// Times of a block, and its length.
-    pub(super) fn unpack_times(&self, block: usize, out: &mut Unpacked) {
+    pub(super) fn unpack_times(&self, block: usize, out: &mut DecodedBlock) {
         let (head, layout, bytes, len) = self.block(block);
         out.len = len;
         let steps = &mut out.scratch[..len - 1];
@@ -165,7 +163,7 @@ impl Packed {
     }
 
     /// Prices of a block.
-    pub(super) fn unpack_prices(&self, block: usize, out: &mut Unpacked) {
+    pub(super) fn unpack_prices(&self, block: usize, out: &mut DecodedBlock) {
         let (head, layout, bytes, len) = self.block(block);
         let (bytes, prices) = Prices::new(head, layout, bytes, len);
         let numbers = &mut out.scratch[..len];
@@ -194,6 +192,21 @@ impl Packed {
             *size = size_of_number(number, layout.size_decimals);
         }
         len
+    }
+
+    /// Decodes all ticks.
+    pub(super) fn unpack(&self) -> Columns {
+        let mut columns = Columns::with_capacity(CHUNK_TICKS);
+        let (mut decoded, mut sizes) = (DecodedBlock::default(), [f64::NAN; BLOCK_TICKS]);
+        for block in 0..self.len().div_ceil(BLOCK_TICKS) {
+            self.unpack_times(block, &mut decoded);
+            self.unpack_prices(block, &mut decoded);
+            self.unpack_sizes(block, &mut sizes);
+            for (at, &size) in sizes[..decoded.len].iter().enumerate() {
+                columns.push(decoded.times[at], decoded.scaled[at] / decoded.scale, size);
+            }
+        }
+        columns
     }
 
     fn block_len(&self, block: usize) -> usize {

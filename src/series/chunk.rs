@@ -3,13 +3,9 @@
 use std::ops::Range;
 
 use super::SeriesTick;
-use super::columns::{BLOCK_TICKS, Columns, Extremes};
-use super::volume::Volume;
-use crate::series::block_codec::{Packed, Unpacked};
-
-/// Most ticks in a chunk. Small enough that the open chunk of a quiet symbol weighs little and that placing a late tick
-/// unpacks and moves no more than 24 kB; large enough that what is kept per chunk weighs little beside the ticks.
-pub(super) const CHUNK_TICKS: usize = 1_024;
+use super::block_codec::{DecodedBlock, Packed};
+use super::columns::{BLOCK_TICKS, CHUNK_TICKS, Columns, Extremes};
+use super::volume_sum::VolumeSum;
 
 /// Ticks that a closed chunk may have on top: it takes in this many late ones before it is cut in two, so that a few
 /// late ticks here and there do not leave half-empty chunks behind.
@@ -32,7 +28,7 @@ pub(super) struct Chunk {
     whole: Extremes,
     /// Times of the two ticks in `whole`, so that a summary of many chunks need not look into their columns.
     whole_times: (i64, i64),
-    volume: Volume,
+    volume: VolumeSum,
     body: Body,
 }
 
@@ -44,7 +40,7 @@ impl Chunk {
             last_time: i64::MIN,
             whole: Extremes::NONE,
             whole_times: (0, 0),
-            volume: Volume::default(),
+            volume: VolumeSum::default(),
             body: Body::Open(columns),
         }
     }
@@ -95,9 +91,7 @@ impl Chunk {
     /// The columns, to be changed; unpacked if need be.
     fn open(&mut self) -> &mut Columns {
         if let Body::Packed(packed) = &self.body {
-            let mut columns = Box::new(Columns::with_capacity(CHUNK_TICKS));
-            columns.unpack(packed);
-            self.body = Body::Open(columns);
+            self.body = Body::Open(Box::new(packed.unpack()));
         }
         match &mut self.body {
             Body::Open(columns) => columns,
@@ -132,7 +126,7 @@ impl Chunk {
     }
 
     /// Times of a block, and its length.
-    pub(super) fn unpack_times(&self, block: usize, out: &mut Unpacked) {
+    pub(super) fn unpack_times(&self, block: usize, out: &mut DecodedBlock) {
         match &self.body {
             Body::Open(columns) => {
                 let (times, ..) = columns.block(block);
@@ -144,7 +138,7 @@ impl Chunk {
     }
 
     /// Prices of a block.
-    pub(super) fn unpack_prices(&self, block: usize, out: &mut Unpacked) {
+    pub(super) fn unpack_prices(&self, block: usize, out: &mut DecodedBlock) {
         match &self.body {
             Body::Open(columns) => {
                 let (_, prices, _) = columns.block(block);
@@ -174,33 +168,31 @@ impl Chunk {
         }
     }
 
-    /// The ticks of a range, in order.
+    /// Ticks of a range, in order.
     pub(super) fn ticks(&self, range: Range<usize>) -> impl Iterator<Item = SeriesTick> {
-        let blocks = if range.is_empty() { 0..0 } else { range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) };
-        blocks.flat_map(move |block| {
-            let (mut unpacked, mut sizes) = (Unpacked::default(), [f64::NAN; BLOCK_TICKS]);
-            self.unpack_times(block, &mut unpacked);
-            self.unpack_prices(block, &mut unpacked);
+        blocks_of(&range).flat_map(move |block| {
+            let (mut decoded, mut sizes) = (DecodedBlock::default(), [f64::NAN; BLOCK_TICKS]);
+            self.unpack_times(block, &mut decoded);
+            self.unpack_prices(block, &mut decoded);
             self.unpack_sizes(block, &mut sizes);
-            let first = block * BLOCK_TICKS;
-            let inside = range.start.max(first) - first..(range.end - first).min(unpacked.len);
-            inside.map(move |at| SeriesTick {
-                time_ns: unpacked.times[at],
-                price: unpacked.scaled[at] / unpacked.scale,
+            within_block(&range, block, decoded.len).map(move |at| SeriesTick {
+                time_ns: decoded.times[at],
+                price: decoded.scaled[at] / decoded.scale,
                 size: Some(sizes[at]).filter(|size| !size.is_nan()),
             })
         })
     }
 
-    fn unpack_sizes(&self, block: usize, out: &mut [f64; BLOCK_TICKS]) {
+    /// Sizes of a block, NaN for ticks without one. Returns the length of the block.
+    fn unpack_sizes(&self, block: usize, out: &mut [f64; BLOCK_TICKS]) -> usize {
         match &self.body {
             Body::Open(columns) => {
-                let first = block * BLOCK_TICKS;
-                out.iter_mut().enumerate().for_each(|(at, size)| *size = columns.size(first + at));
+                let (times, _, sizes) = columns.block(block);
+                out[sizes.len()..times.len()].fill(f64::NAN);
+                out[..sizes.len()].copy_from_slice(sizes);
+                times.len()
             }
-            Body::Packed(packed) => {
-                packed.unpack_sizes(block, out);
-            }
+            Body::Packed(packed) => packed.unpack_sizes(block, out),
         }
     }
 
@@ -236,7 +228,7 @@ impl Chunk {
     pub(super) fn drain_front(&mut self, count: usize) {
         self.open().drain_front(count);
         self.summarise();
-        self.sum_volume();
+        self.volume = self.sum_volume(0..self.len());
     }
 
     /// Cuts itself in two and returns the later half; both are open.
@@ -244,7 +236,7 @@ impl Chunk {
         let mut later = Self::new(Box::new(self.open().split()));
         for half in [&mut *self, &mut later] {
             half.summarise();
-            half.sum_volume();
+            half.volume = half.sum_volume(0..half.len());
         }
         later
     }
@@ -259,34 +251,33 @@ impl Chunk {
         (self.first_time, self.last_time) = ends;
     }
 
-    fn sum_volume(&mut self) {
-        let columns = self.open();
-        self.volume = columns.volume(0..columns.len());
-    }
-
     /// Lowest and highest price of all ticks, and their times.
     pub(super) fn whole(&self) -> (Extremes, (i64, i64)) {
         (self.whole, self.whole_times)
     }
 
     /// Volume of a range.
-    pub(super) fn volume(&self, range: Range<usize>) -> Volume {
-        if range.start == 0 && range.end == self.len() {
-            return self.volume;
-        }
-        let mut found = Volume::default();
-        match &self.body {
-            Body::Open(columns) => found = columns.volume(range),
-            Body::Packed(packed) if !range.is_empty() => {
-                let mut sizes = [f64::NAN; BLOCK_TICKS];
-                for block in range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) {
-                    let (first, len) = (block * BLOCK_TICKS, packed.unpack_sizes(block, &mut sizes));
-                    let inside = range.start.max(first) - first..(range.end - first).min(len);
-                    sizes[inside].iter().for_each(|&size| found.add(size));
-                }
-            }
-            Body::Packed(_) => {}
-        }
-        found
+    pub(super) fn volume(&self, range: Range<usize>) -> VolumeSum {
+        if range.start == 0 && range.end == self.len() { self.volume } else { self.sum_volume(range) }
     }
+
+    fn sum_volume(&self, range: Range<usize>) -> VolumeSum {
+        let (mut sum, mut sizes) = (VolumeSum::default(), [f64::NAN; BLOCK_TICKS]);
+        for block in blocks_of(&range) {
+            let len = self.unpack_sizes(block, &mut sizes);
+            sizes[within_block(&range, block, len)].iter().for_each(|&size| sum.add(size));
+        }
+        sum
+    }
+}
+
+/// Blocks that hold ticks of a range of a chunk.
+fn blocks_of(range: &Range<usize>) -> Range<usize> {
+    if range.is_empty() { 0..0 } else { range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) }
+}
+
+/// Part of a range of a chunk that lies in a block of `len` ticks, as offsets within the block.
+fn within_block(range: &Range<usize>, block: usize, len: usize) -> Range<usize> {
+    let first = block * BLOCK_TICKS;
+    range.start.max(first) - first..(range.end - first).min(len)
 }

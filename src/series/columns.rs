@@ -1,10 +1,8 @@
 //! The ticks of a chunk that may still change, in columns, with the extremes of their blocks.
 
-use std::ops::Range;
-
-use super::chunk::CHUNK_TICKS;
-use super::volume::Volume;
-use crate::series::block_codec::{Packed, Unpacked};
+/// Maximum number of ticks in a chunk. Small enough that the open chunk of a quiet symbol takes little memory and that
+/// inserting a late tick unpacks and moves at most 24 kB; large enough that the fixed cost of a chunk is small.
+pub(super) const CHUNK_TICKS: usize = 1_024;
 
 /// Ticks in a block, the smallest unit with a summary, and the one that is unpacked at a time. Larger ones pack a
 /// little tighter, smaller ones unpack sooner.
@@ -106,11 +104,6 @@ impl Columns {
         &self.price
     }
 
-    /// Size of a tick, NaN for none.
-    pub(super) fn size(&self, at: usize) -> f64 {
-        self.size.get(at).copied().unwrap_or(f64::NAN)
-    }
-
     /// Extremes of each block, up to date.
     pub(super) fn blocks(&self) -> &[Extremes] {
         &self.blocks
@@ -178,20 +171,6 @@ impl Columns {
         later
     }
 
-    /// Takes over the ticks of `packed`.
-    pub(super) fn unpack(&mut self, packed: &Packed) {
-        self.clear();
-        let (mut unpacked, mut sizes) = (Unpacked::default(), [f64::NAN; BLOCK_TICKS]);
-        for block in 0..packed.len().div_ceil(BLOCK_TICKS) {
-            packed.unpack_times(block, &mut unpacked);
-            packed.unpack_prices(block, &mut unpacked);
-            packed.unpack_sizes(block, &mut sizes);
-            for (at, &size) in sizes[..unpacked.len].iter().enumerate() {
-                self.push(unpacked.times[at], unpacked.scaled[at] / unpacked.scale, size);
-            }
-        }
-    }
-
     /// Recomputes the extremes of every block that holds a tick at or behind `at`.
     fn summarise_from(&mut self, at: usize) {
         let first = (at / BLOCK_TICKS).min(self.blocks.len());
@@ -205,13 +184,6 @@ impl Columns {
     pub(super) fn whole(&self) -> Extremes {
         let mut found = Extremes::NONE;
         self.blocks.iter().for_each(|block| found.merge(block));
-        found
-    }
-
-    /// Volume of a range.
-    pub(super) fn volume(&self, range: Range<usize>) -> Volume {
-        let mut found = Volume::default();
-        self.size.get(range).unwrap_or_default().iter().for_each(|&size| found.add(size));
         found
     }
 }

@@ -63,55 +63,35 @@ impl Series {
         Some(Summary {
             first: reader.sample(from),
             last: reader.sample(self.before(to)),
-            min: reader.marked(&bounds.min),
-            max: reader.marked(&bounds.max),
+            min: reader.extreme_sample(&bounds.min),
+            max: reader.extreme_sample(&bounds.max),
             count: totals.count,
             sized: totals.volume.sized,
             volume: totals.volume.total(),
         })
     }
 
-    /// The ticks that a line over `span`, drawn `columns` pixels wide, needs in order to light the same pixels as all
-    /// ticks would: of each pixel column (as [`TimeSpan::column`] has it) the first, the lowest, the highest and the
-    /// last tick, in order and none twice, and the neighbours just outside the span, so that the line enters and
-    /// leaves at the right angle. `out` is cleared first; it receives `4 * columns + 2` samples at most.
+    /// Downsamples the ticks within `span` to what a line `columns` pixels wide needs in order to light the same pixels
+    /// as all ticks would: the first, lowest, highest and last tick of each pixel column (see [`TimeSpan::column`]), in
+    /// order and each once, and the nearest tick on each side of the span, so that the line enters and leaves at the
+    /// right angle. `out` is cleared first; it receives at most `4 * columns + 2` samples.
     ///
-    /// This is M4 (Jugel, Jerzak, Hackenbroich, Markl, "M4: A Visualization-Oriented Time Series Data Aggregation",
-    /// VLDB 2014), taken from the pyramid: the cost depends on `columns`, and on the history only by its logarithm.
+    /// The algorithm is M4 (U. Jugel, Z. Jerzak, G. Hackenbroich, V. Markl, "M4: A Visualization-Oriented Time Series
+    /// Data Aggregation", VLDB 2014), evaluated on the min/max pyramid: the cost is linear in `columns` and logarithmic
+    /// in the length of history.
     pub fn downsample(&self, span: TimeSpan, columns: u32, out: &mut Vec<Sample>) {
         out.clear();
         self.downsample_between(span, columns, (self.begin(), self.end()), out);
     }
 
-    /// As [`Series::extract`], cut into runs: each instant of `breaks` (sorted) begins a new one, and no run knows of
-    /// ticks in another. A run that does not reach into the span is left out.
-    pub fn downsample_runs(&self, span: TimeSpan, columns: u32, breaks: &[i64], out: &mut Vec<Vec<Sample>>) {
-        out.clear();
-        let mut from = self.begin();
-        // A cut outside the span still ends the run that would lead into it or out of it.
-        let inner = breaks.partition_point(|&cut| cut <= span.start).saturating_sub(1)
-            ..(breaks.partition_point(|&cut| cut < span.end) + 1).min(breaks.len());
-        for (index, &cut) in breaks[inner].iter().enumerate() {
-            let to = self.seek(cut).max(from);
-            if index > 0 || cut > span.start {
-                self.downsample_run(span, columns, (from, to), out);
-            }
-            from = to;
-        }
-        self.downsample_run(span, columns, (from, self.end()), out);
-    }
-
-    fn downsample_run(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Vec<Sample>>) {
-        let mut samples = Vec::new();
-        self.downsample_between(span, columns, run, &mut samples);
-        let is_outside = matches!(samples[..], [only] if !span.contains(only.time_ns));
-        if !samples.is_empty() && !is_outside {
-            out.push(samples);
-        }
-    }
-
-    fn downsample_between(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Sample>) {
-        let (begin, end) = run;
+    /// As [`Series::downsample`], without the ticks outside of a range of places.
+    pub(super) fn downsample_between(
+        &self,
+        span: TimeSpan,
+        columns: u32,
+        (begin, end): (Place, Place),
+        out: &mut Vec<Sample>,
+    ) {
         if begin >= end {
             return;
         }

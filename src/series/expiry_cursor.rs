@@ -2,13 +2,13 @@
 
 use super::chunk::Chunk;
 use super::columns::BLOCK_TICKS;
-use crate::series::block_codec::Unpacked;
+use crate::series::block_codec::DecodedBlock;
 
 /// Remembers the block that was looked at last, since with each new tick an old one may expire from the same block.
 #[derive(Debug, Default)]
 pub(super) struct ExpiryCursor {
     key: Option<(u64, usize)>,
-    ticks: Unpacked,
+    ticks: DecodedBlock,
 }
 
 impl ExpiryCursor {

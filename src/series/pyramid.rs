@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::chunk::Chunk;
-use super::volume::Volume;
+use super::volume_sum::VolumeSum;
 
 /// Each level has one node for `2^FAN_BITS` of the level below: at most 3 summaries a side and level in any range, at a
 /// thirtieth of a byte a tick.
@@ -58,7 +58,7 @@ impl Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Totals {
     pub(super) count: u64,
-    pub(super) volume: Volume,
+    pub(super) volume: VolumeSum,
 }
 
 impl Totals {
@@ -81,7 +81,7 @@ pub(super) struct Node {
 
 impl Node {
     const fn none() -> Self {
-        let totals = Totals { count: 0, volume: Volume::none() };
+        let totals = Totals { count: 0, volume: VolumeSum::none() };
         Self { bounds: Bounds::none(), totals }
     }
 

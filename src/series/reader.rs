@@ -6,13 +6,13 @@ use super::chunk::Chunk;
 use super::columns::{BLOCK_TICKS, Extremes};
 use super::pyramid::{Bounds, ExtremeTick, Piece, Place};
 use super::{Sample, Series};
-use crate::series::block_codec::Unpacked;
+use crate::series::block_codec::DecodedBlock;
 
 /// An unpacked block and which one it is.
 #[derive(Default)]
 struct Slot {
     key: Option<(u64, usize)>,
-    ticks: Unpacked,
+    ticks: DecodedBlock,
     has_prices: bool,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A block with its times and prices.
-    fn block(&mut self, chunk: u64, block: usize) -> &Unpacked {
+    fn block(&mut self, chunk: u64, block: usize) -> &DecodedBlock {
         let series = self.series;
         let slot = self.slot(chunk, block);
         if !slot.has_prices {
@@ -132,11 +132,6 @@ impl<'a> Reader<'a> {
         Place { chunk: from.chunk, at: (block * BLOCK_TICKS + at).max(from.at) }
     }
 
-    /// The place before one that is not the first.
-    pub(super) fn before(&self, place: Place) -> Place {
-        self.series.before(place)
-    }
-
     /// Lowest and highest of a range that is not empty, the earliest among equals. Whole chunks come first: the blocks
     /// at both ends are looked into only if what is known of them beats what was found.
     pub(super) fn bounds(&mut self, from: Place, to: Place) -> Bounds {
@@ -192,7 +187,7 @@ impl<'a> Reader<'a> {
         found.merge(&Bounds { min: mark(min), max: mark(max) });
     }
 
-    pub(super) fn marked(&self, mark: &ExtremeTick) -> Sample {
+    pub(super) fn extreme_sample(&self, mark: &ExtremeTick) -> Sample {
         let time = || self.series.chunks.get(mark.place.chunk).time(mark.place.at);
         Sample { time_ns: mark.time_ns.unwrap_or_else(time), price: mark.price }
     }
@@ -200,7 +195,7 @@ impl<'a> Reader<'a> {
     /// Appends what a pixel column needs of a range that is not empty: its first, lowest, highest and last tick, in
     /// order and none twice.
     pub(super) fn downsample(&mut self, from: Place, to: Place, out: &mut impl Extend<Sample>) {
-        let last = self.before(to);
+        let last = self.series.before(to);
         let first = self.sample(from);
         out.extend([first]);
         if last == from {
@@ -210,10 +205,10 @@ impl<'a> Reader<'a> {
         let (earlier, later) = if min.place < max.place { (min, max) } else { (max, min) };
         let is_inside = |mark: &ExtremeTick| mark.place > from && mark.place < last;
         if is_inside(&earlier) {
-            out.extend([self.marked(&earlier)]);
+            out.extend([self.extreme_sample(&earlier)]);
         }
         if is_inside(&later) && later.place > earlier.place {
-            out.extend([self.marked(&later)]);
+            out.extend([self.extreme_sample(&later)]);
         }
         out.extend([self.sample(last)]);
     }

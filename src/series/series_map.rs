@@ -133,8 +133,8 @@ pub struct SeriesMap {
     ids: HashMap<Box<[u8]>, SymbolId, RandomState>,
     recent: Recent,
     entries: Vec<Entry>,
-    loss: SequenceTracker,
-    gaps: MissingRanges,
+    sequences: SequenceTracker,
+    missing: MissingRanges,
     counters: Counters,
     revision: u64,
     newest_ns: Option<i64>,
@@ -158,8 +158,8 @@ impl SeriesMap {
             ids: HashMap::default(),
             recent: Recent::default(),
             entries: Vec::new(),
-            loss: SequenceTracker::default(),
-            gaps: MissingRanges::default(),
+            sequences: SequenceTracker::default(),
+            missing: MissingRanges::default(),
             counters: Counters::default(),
             revision: 0,
             newest_ns: None,
@@ -223,7 +223,7 @@ impl SeriesMap {
     pub fn finish_restore(&mut self, has_all: impl Fn(&str) -> bool, later: bool) {
         (self.is_restoring, self.begins_whole) = (false, later);
         for entry in &mut self.entries {
-            entry.series.has_restored(has_all(entry.symbol.as_str()));
+            entry.series.finish_restore(has_all(entry.symbol.as_str()));
         }
         self.revision += 1;
     }
@@ -291,7 +291,7 @@ impl SeriesMap {
         self.last_arrival = self.last_arrival.max(Some(arrival));
         let time_ns = tick.timestamp.as_nanos();
         let is_duplicate = self.track_loss(tick, time_ns);
-        if self.gaps.close(time_ns) {
+        if self.missing.close(time_ns) {
             self.revision += 1;
         }
         if is_duplicate {
@@ -306,13 +306,13 @@ impl SeriesMap {
     #[inline]
     fn track_loss(&mut self, tick: &TickView<'_>, time_ns: i64) -> bool {
         let (Some(source), Some(seq)) = (tick.source, tick.seq) else { return false };
-        if self.loss.is_next(source, seq, time_ns) {
+        if self.sequences.is_next(source, seq, time_ns) {
             return false;
         }
         let start_ns = self.newest_ns.unwrap_or(time_ns);
         // A number that was never counted as lost is not to be healed either.
-        let mark = (!self.is_shared).then(|| self.gaps.mark_for(start_ns));
-        match self.loss.observe(source, seq, time_ns, mark) {
+        let mark = (!self.is_shared).then(|| self.missing.number_for(start_ns));
+        match self.sequences.observe(source, seq, time_ns, mark) {
             Verdict::Fresh { lost: 0 } | Verdict::Late { mark: None } => false,
             Verdict::Fresh { .. } if self.is_shared => false,
             Verdict::Fresh { lost } => {
@@ -320,7 +320,7 @@ impl SeriesMap {
                 false
             }
             Verdict::Late { mark: Some(mark) } => {
-                self.gaps.heal(mark);
+                self.missing.recover(mark);
                 self.counters.lost = self.counters.lost.saturating_sub(1);
                 self.revision += 1;
                 false
@@ -358,7 +358,7 @@ impl SeriesMap {
         self.ids.insert(symbol.as_str().as_bytes().into(), id);
         let mut series = Series::new(self.config.history);
         if self.begins_whole {
-            series.has_restored(true);
+            series.finish_restore(true);
         }
         self.entries.push(Entry { symbol, series, outliers: None });
         id
@@ -386,7 +386,7 @@ impl SeriesMap {
     /// Ticks may be missing from `start_ns` (event time, the newest one as a rule) until the next one comes. Does
     /// nothing while a gap is open.
     pub fn begin_outage(&mut self, start_ns: i64) {
-        if self.gaps.open(start_ns) {
+        if self.missing.open(start_ns) {
             self.revision += 1;
         }
     }
@@ -394,26 +394,26 @@ impl SeriesMap {
     /// All that was published while the connection was down has come, or will come next: what stays of such gaps is
     /// what the running numbers miss.
     pub fn recover_outages(&mut self) {
-        if self.gaps.recover_outages() {
+        if self.missing.recover_outages() {
             self.revision += 1;
         }
     }
 
     /// `lost` ticks are known to be missing between two event times: in the open gap, if there is one.
     pub fn add_missing(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
-        self.gaps.lose(lost, start_ns, end_ns);
+        self.missing.add(lost, start_ns, end_ns);
         self.counters.lost = self.counters.lost.saturating_add(lost);
         self.revision += 1;
     }
 
     /// The gaps, the oldest one first.
     pub fn missing_ranges(&self) -> impl DoubleEndedIterator<Item = &MissingRange> {
-        self.gaps.iter()
+        self.missing.iter()
     }
 
     /// Whether a gap waits for its end.
     pub fn is_outage_open(&self) -> bool {
-        self.gaps.is_open()
+        self.missing.is_open()
     }
 
     /// Instants at which lines break, sorted, for [`Series::downsample_runs`]: just behind the last tick before each gap,

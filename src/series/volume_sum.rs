@@ -4,14 +4,14 @@
 /// the sum over a range is the same whether it was taken tick by tick or from summaries: exact for whole sizes, and
 /// for fractions as exact as a hundred bits allow.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Volume {
+pub(super) struct VolumeSum {
     high: f64,
     low: f64,
     /// Ticks that came with a size.
     pub(super) sized: u64,
 }
 
-impl Volume {
+impl VolumeSum {
     /// Of nothing.
     pub(super) const fn none() -> Self {
         Self { high: 0.0, low: 0.0, sized: 0 }
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     #[expect(clippy::float_cmp, reason = "that the sum is exact is what is tested")]
     fn small_sizes_survive_beside_huge_ones_and_overflow_saturates() {
-        let mut volume = Volume::default();
+        let mut volume = VolumeSum::default();
         for size in [1e16, 1.0, f64::NAN, 1.0, 1.0, 1.0] {
             volume.add(size);
         }
