@@ -1,7 +1,7 @@
-//! One message from the wire becomes ticks: parsing is validation.
+//! Decoding of messages into ticks.
 //!
-//! A message is one JSON object or an array of them. Each object stands for itself: a bad one among good ones is
-//! rejected alone. A field is read from its own digits or characters, so nothing is rounded on the way.
+//! A message is one JSON object or an array of objects. A bad object is rejected without affecting the others. Each
+//! field is parsed from its own digits or characters, so no value is rounded on the way.
 
 mod fast_path;
 
@@ -14,11 +14,26 @@ use serde_json::value::RawValue;
 use crate::model::fields::{Branch, Field, Node};
 use crate::model::{FieldMap, Name, Reject, Tick, TickView, Timestamp, parse_price, parse_size, parse_timestamp};
 
-/// Reads messages by a map of fields.
+/// Decodes messages whose fields a [`FieldMap`] locates.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::model::{Decoder, FieldMap, Timestamp};
+///
+/// let decoder = Decoder::new(FieldMap::parse("symbol=s,price=p,timestamp=T")?);
+/// let mut prices = Vec::new();
+/// let now = Timestamp::saturating_from_nanos(1_732_000_001_000_000_000);
+/// decoder.decode(br#"[{"s": "BTC", "p": "0.5", "T": 1732000000123}, {"s": "BTC"}]"#, now, |tick| {
+///     prices.push(tick.ok().map(|tick| tick.price.get()));
+/// });
+/// assert_eq!(prices, [Some(0.5), None]);
+/// # Ok::<(), tickscope::model::FieldMapError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Decoder {
     fields: FieldMap,
-    /// The fields have their own names, so that ticks in the usual form can be read the short way.
+    /// Set if the fields have their default keys, so that the fast path applies.
     has_default_fields: bool,
 }
 
@@ -29,18 +44,18 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder that finds the parts of a tick where `fields` says.
+    /// Creates a decoder that reads the fields that `fields` maps.
     pub fn new(fields: FieldMap) -> Self {
         let has_default_fields = fields == FieldMap::default();
         Self { fields, has_default_fields }
     }
 
-    /// Hands every tick and every rejection in `payload` to `sink`, in order. `now` is the reader's clock.
+    /// Calls `sink` with every tick and every rejection in `payload`, in order. `now` is the reader's clock.
     pub fn decode(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<Tick, Reject>)) {
         self.decode_borrowed(payload, now, |result| sink(result.map(|tick| tick.to_tick())));
     }
 
-    /// As [`decode`](Self::decode), with ticks that borrow their texts.
+    /// As [`decode`](Self::decode), with ticks that borrow from `payload`.
     #[inline]
     pub fn decode_borrowed(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<TickView<'_>, Reject>)) {
         let mut taken = 0;
@@ -56,7 +71,8 @@ impl Decoder {
         self.decode_general(payload, taken, now, &mut sink);
     }
 
-    /// The long way, which reads and judges every form. Leaves out the first `taken` elements of an array.
+    /// General path, which accepts every form and decides about rejections. Skips the first `taken` elements of an
+    /// array.
     fn decode_general(
         &self,
         payload: &[u8],
@@ -92,7 +108,7 @@ impl Decoder {
     }
 }
 
-/// Raw JSON of each mapped field that an object holds.
+/// Raw JSON of each mapped field of an object.
 #[derive(Default)]
 struct RawFields<'de> {
     raw: [Option<&'de str>; Field::COUNT],
@@ -139,19 +155,19 @@ impl<'de> RawFields<'de> {
         }
         let size = |raw| parse_size(&number_or_string(raw).ok_or(Reject::Size)?);
         let size = self.get(Field::Size).map(size).transpose()?;
-        // Other producers may use these keys for something else: values of another form count as absent.
+        // Other producers may use these keys for something else, so values of another form count as absent.
         let seq = self.get(Field::Seq).and_then(|raw| raw.parse().ok());
         Ok(TickView { symbol, price, timestamp, size, seq, source: source.and_then(Name::new) })
     }
 }
 
-/// The characters of a JSON string; `None` for other values and for escapes that name no character.
+/// Characters of a JSON string; `None` for other values and for escapes that are not a character.
 fn unquote(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str::<String>(raw).ok().map(Cow::Owned) } else { Some(inner.into()) }
 }
 
-/// The text of a JSON number or string; `None` for objects, arrays and booleans.
+/// Text of a JSON number or string; `None` for objects, arrays and booleans.
 fn number_or_string(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => unquote(raw),
@@ -160,7 +176,7 @@ fn number_or_string(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Walks an object and keeps what the map asks for. Its value is the cause why a nested object could not be read.
+/// Visits an object and collects its mapped fields. The value is the reason why a nested object could not be read.
 struct ObjectVisitor<'m, 's, 'de> {
     branch: &'m Branch,
     fields: &'s mut RawFields<'de>,
@@ -187,7 +203,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, 'de> {
                 Some(Node::Branch(branch)) => {
                     let raw = map.next_value::<&'de RawValue>()?.get();
                     match self.fields.read(raw, branch) {
-                        // No object here means that its fields are missing, which is said in the end.
+                        // The fields of a value that is not an object count as missing, which is reported later.
                         Ok(()) | Err(Reject::NotObject) => {}
                         Err(other) => cause = Some(other),
                     }
@@ -198,7 +214,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, 'de> {
     }
 }
 
-/// Finds a key in a branch without copying it.
+/// Looks a key up in a branch without copying it.
 struct KeyVisitor<'m> {
     branch: &'m Branch,
 }
@@ -223,7 +239,7 @@ impl<'m> Visitor<'_> for KeyVisitor<'m> {
     }
 }
 
-/// Hands the text of each element of an array to `each`.
+/// Calls `each` with the text of every element of an array.
 struct ArrayVisitor<F> {
     each: F,
 }

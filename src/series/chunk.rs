@@ -1,4 +1,4 @@
-//! About a thousand ticks of one symbol: open columns while they may change, packed once they are closed.
+//! About a thousand ticks of one symbol: open columns while they may change, packed once the chunk is closed.
 
 use std::ops::Range;
 
@@ -7,8 +7,8 @@ use super::block_codec::{DecodedBlock, Packed};
 use super::columns::{BLOCK_TICKS, CHUNK_TICKS, Columns, Extremes};
 use super::volume_sum::VolumeSum;
 
-/// Ticks that a closed chunk may have on top: it takes in this many late ones before it is cut in two, so that a few
-/// late ticks here and there do not leave half-empty chunks behind.
+/// Number of late ticks that a closed chunk accepts before it is split, so that a few late ticks do not leave
+/// half-empty chunks behind.
 const LATE_ROOM_TICKS: usize = CHUNK_TICKS / 4;
 
 const _: () = assert!(CHUNK_TICKS + LATE_ROOM_TICKS <= u16::MAX as usize);
@@ -19,21 +19,21 @@ enum Body {
     Packed(Packed),
 }
 
-/// [`CHUNK_TICKS`] ticks or so, sorted by time, those of equal time in order of arrival.
+/// About [`CHUNK_TICKS`] ticks sorted by time; ticks of equal time are in order of arrival.
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
-    /// Times of the first and last tick, for a search over chunks.
+    /// Times of the first and last tick, for searches over chunks.
     first_time: i64,
     last_time: i64,
     whole: Extremes,
-    /// Times of the two ticks in `whole`, so that a summary of many chunks need not look into their columns.
+    /// Times of the two ticks in `whole`, so that summaries of several chunks need not decode them.
     whole_times: (i64, i64),
     volume: VolumeSum,
     body: Body,
 }
 
 impl Chunk {
-    /// A chunk that takes in ticks; `columns` are empty.
+    /// An open chunk without ticks; `columns` are empty.
     pub(super) fn new(columns: Box<Columns>) -> Self {
         Self {
             first_time: i64::MAX,
@@ -52,17 +52,17 @@ impl Chunk {
         }
     }
 
-    /// The next tick goes into another chunk.
+    /// Whether the next tick belongs into a new chunk.
     pub(super) fn is_full(&self) -> bool {
         self.len() >= CHUNK_TICKS
     }
 
-    /// The next late tick breaks it in two.
-    pub(super) fn is_crammed(&self) -> bool {
+    /// Whether the next late tick requires a split.
+    pub(super) fn needs_split(&self) -> bool {
         self.len() >= CHUNK_TICKS + LATE_ROOM_TICKS
     }
 
-    /// The times, if they are not packed.
+    /// Times of the ticks if the chunk is open.
     pub(super) fn open_times(&self) -> Option<&[i64]> {
         match &self.body {
             Body::Open(columns) => Some(columns.times()),
@@ -70,7 +70,7 @@ impl Chunk {
         }
     }
 
-    /// Bytes on the heap.
+    /// Bytes of heap memory.
     pub(super) fn bytes(&self) -> usize {
         match &self.body {
             Body::Open(columns) => columns.bytes(),
@@ -78,8 +78,8 @@ impl Chunk {
         }
     }
 
-    /// Packs the ticks, of which there are some. Returns the columns that held them, emptied; `None` if they were
-    /// packed already.
+    /// Packs the ticks, of which there is at least one. Returns the emptied columns, or `None` if the chunk was packed
+    /// already.
     pub(super) fn pack(&mut self) -> Option<Box<Columns>> {
         let Body::Open(columns) = &self.body else { return None };
         let packed = Body::Packed(Packed::pack(columns));
@@ -88,7 +88,7 @@ impl Chunk {
         Some(columns)
     }
 
-    /// The columns, to be changed; unpacked if need be.
+    /// Returns the columns for a change, after unpacking them if necessary.
     fn open(&mut self) -> &mut Columns {
         if let Body::Packed(packed) = &self.body {
             self.body = Body::Open(Box::new(packed.unpack()));
@@ -99,17 +99,17 @@ impl Chunk {
         }
     }
 
-    /// Time of the first tick; of an empty chunk, later than any.
+    /// Time of the first tick; [`i64::MAX`] for an empty chunk.
     pub(super) fn first_time(&self) -> i64 {
         self.first_time
     }
 
-    /// Time of the last tick; of an empty chunk, earlier than any.
+    /// Time of the last tick; [`i64::MIN`] for an empty chunk.
     pub(super) fn last_time(&self) -> i64 {
         self.last_time
     }
 
-    /// Time of a tick.
+    /// Time of a tick, ns.
     pub(super) fn time(&self, at: usize) -> i64 {
         match &self.body {
             Body::Open(columns) => columns.times()[at],
@@ -125,7 +125,7 @@ impl Chunk {
         }
     }
 
-    /// Times of a block, and its length.
+    /// Decodes the times of a block, and its length.
     pub(super) fn unpack_times(&self, block: usize, out: &mut DecodedBlock) {
         match &self.body {
             Body::Open(columns) => {
@@ -137,7 +137,7 @@ impl Chunk {
         }
     }
 
-    /// Prices of a block.
+    /// Decodes the prices of a block.
     pub(super) fn unpack_prices(&self, block: usize, out: &mut DecodedBlock) {
         match &self.body {
             Body::Open(columns) => {
@@ -149,7 +149,7 @@ impl Chunk {
         }
     }
 
-    /// Last block whose first tick is before an instant; the first block if none is.
+    /// The last block whose first tick is before `time_ns`; the first block if there is none.
     pub(super) fn block_before(&self, time_ns: i64) -> usize {
         match &self.body {
             Body::Open(columns) => {
@@ -183,7 +183,7 @@ impl Chunk {
         })
     }
 
-    /// Sizes of a block, NaN for ticks without one. Returns the length of the block.
+    /// Decodes the sizes of a block, NaN for ticks without one. Returns the length of the block.
     fn unpack_sizes(&self, block: usize, out: &mut [f64; BLOCK_TICKS]) -> usize {
         match &self.body {
             Body::Open(columns) => {
@@ -196,7 +196,7 @@ impl Chunk {
         }
     }
 
-    /// Appends a tick that is not earlier than the last one, to a chunk that is open. `size` is NaN for none.
+    /// Appends a tick that is not earlier than the last one to an open chunk. `size` is NaN for none.
     pub(super) fn push(&mut self, time_ns: i64, price: f64, size: f64) {
         let columns = self.open();
         let at = columns.len();
@@ -215,7 +215,7 @@ impl Chunk {
         self.volume.add(size);
     }
 
-    /// Puts a tick in behind all that are not later, and at or behind place `oldest`.
+    /// Inserts a tick after all that are not later, and at or after index `oldest`.
     pub(super) fn insert(&mut self, oldest: usize, time_ns: i64, price: f64, size: f64) {
         let columns = self.open();
         let at = columns.times().partition_point(|&time| time <= time_ns).max(oldest);
@@ -224,14 +224,14 @@ impl Chunk {
         self.volume.add(size);
     }
 
-    /// Forgets the first `count` ticks.
+    /// Removes the first `count` ticks.
     pub(super) fn drain_front(&mut self, count: usize) {
         self.open().drain_front(count);
         self.summarise();
         self.volume = self.sum_volume(0..self.len());
     }
 
-    /// Cuts itself in two and returns the later half; both are open.
+    /// Splits off and returns the later half; both halves are open.
     pub(super) fn split(&mut self) -> Self {
         let mut later = Self::new(Box::new(self.open().split()));
         for half in [&mut *self, &mut later] {
@@ -271,12 +271,12 @@ impl Chunk {
     }
 }
 
-/// Blocks that hold ticks of a range of a chunk.
+/// Blocks that hold ticks of a range.
 fn blocks_of(range: &Range<usize>) -> Range<usize> {
     if range.is_empty() { 0..0 } else { range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) }
 }
 
-/// Part of a range of a chunk that lies in a block of `len` ticks, as offsets within the block.
+/// Part of a range that lies in a block of `len` ticks, as offsets within the block.
 fn within_block(range: &Range<usize>, block: usize, len: usize) -> Range<usize> {
     let first = block * BLOCK_TICKS;
     range.start.max(first) - first..(range.end - first).min(len)

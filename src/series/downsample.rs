@@ -1,5 +1,5 @@
-//! Looking things up in a series: neighbours of an instant, the summary of a span, and the few ticks of a span that a
-//! line of given width needs.
+//! Queries of a series: neighbours of an instant, summaries of a span, and the few ticks of a span that a line of a
+//! given width needs.
 
 use crate::model::TimeSpan;
 
@@ -8,20 +8,20 @@ use super::pyramid::{Piece, Place, Totals};
 use super::reader::Reader;
 use super::{Sample, Series, SeriesTick};
 
-/// What happened within a span; of at least one tick.
+/// Summary of the ticks within a span; of at least one tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     /// The earliest tick.
     pub first: Sample,
     /// The latest tick.
     pub last: Sample,
-    /// The lowest tick, the earliest among equals.
+    /// The lowest tick; the earliest among equal prices.
     pub min: Sample,
-    /// The highest tick, the earliest among equals.
+    /// The highest tick; the earliest among equal prices.
     pub max: Sample,
-    /// Ticks.
+    /// Number of ticks.
     pub count: u64,
-    /// Ticks that came with a size.
+    /// Number of ticks with a size.
     pub sized: u64,
     /// Sum of the sizes.
     pub volume: f64,
@@ -52,7 +52,7 @@ impl Series {
         }
     }
 
-    /// Summary of the ticks within `span`, in logarithmic time; `None` when there are none.
+    /// Summary of the ticks within `span`, in logarithmic time; `None` if there are none.
     pub fn range(&self, span: TimeSpan) -> Option<Summary> {
         let mut reader = Reader::new(self);
         let (from, to) = (reader.seek(span.start), reader.seek(span.end));
@@ -113,24 +113,24 @@ impl Series {
         }
     }
 
-    /// All ticks kept, from the earliest to the latest.
+    /// All ticks, from the earliest to the latest.
     pub fn iter(&self) -> impl Iterator<Item = SeriesTick> {
         self.iter_between(self.begin(), self.end())
     }
 
-    /// The ticks within a span.
+    /// Ticks within `span`.
     pub fn iter_range(&self, span: TimeSpan) -> impl Iterator<Item = SeriesTick> {
         self.iter_between(self.seek(span.start), self.seek(span.end))
     }
 
-    /// As [`Series::iter_range`], without the first `skip` ticks. They are stepped over by whole chunks, so that a
-    /// reader may come back for the next part of an instant that holds many.
+    /// As [`Series::iter_range`], without the first `skip` ticks. Skips whole chunks, so that a reader may resume
+    /// within an instant that has many ticks.
     pub fn iter_range_from(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = SeriesTick> {
         let to = self.seek(span.end);
         self.iter_between(self.ahead(self.seek(span.start), skip).min(to), to)
     }
 
-    /// The place `count` ticks behind another one, or the end.
+    /// The place `count` ticks after `from`, or the end.
     fn ahead(&self, from: Place, count: usize) -> Place {
         let (mut place, mut left) = (from, count);
         while place < self.end() {
@@ -170,7 +170,7 @@ impl Series {
         found
     }
 
-    /// A chunk, and what part of it lies between two places.
+    /// Chunk `id` and the part of it between two places.
     fn part(&self, id: u64, from: Place, to: Place) -> (&Chunk, std::ops::Range<usize>) {
         let chunk = self.chunks.get(id);
         let start = if id == from.chunk { from.at } else { 0 };
@@ -183,12 +183,12 @@ impl Series {
         Place { chunk: self.chunks.first, at: self.head }
     }
 
-    /// Place behind the latest tick.
+    /// Place after the latest tick.
     pub(super) fn end(&self) -> Place {
         Place { chunk: self.chunks.last_id(), at: self.chunks.list.back().map_or(0, Chunk::len) }
     }
 
-    /// The place before one that is not the first.
+    /// The previous place; `place` must not be the first.
     pub(super) fn before(&self, place: Place) -> Place {
         if place.at > 0 {
             return Place { at: place.at - 1, ..place };
@@ -197,7 +197,7 @@ impl Series {
         Place { chunk, at: self.chunks.get(chunk).len() - 1 }
     }
 
-    /// Place of the earliest tick that is not before `time_ns`; the end when there is none.
+    /// Place of the earliest tick that is not before `time_ns`; the end if there is none.
     pub(super) fn seek(&self, time_ns: i64) -> Place {
         Reader::new(self).seek(time_ns)
     }
@@ -206,7 +206,7 @@ impl Series {
         self.chunks.get(place.chunk).ticks(place.at..place.at + 1).next()
     }
 
-    /// Time of a tick.
+    /// Time of a tick, ns.
     pub(super) fn time(&self, place: Place) -> i64 {
         self.chunks.get(place.chunk).time(place.at)
     }
