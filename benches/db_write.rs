@@ -4,6 +4,9 @@
 //! fastest and the one in the middle. The two sides of a comparison take turns, so that what else the machine does
 //! meets both.
 
+#![allow(dead_code, unreachable_pub, reason = "the shared support of the tests, of which this uses a part")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed measurement ends by panicking")]
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};

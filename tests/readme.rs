@@ -1,17 +1,9 @@
 //! docs/command-line.md lists the flags and exit statuses that both programs really have.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support {
-    pub mod process;
-    pub mod wait;
-}
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use support::process::{Launch, consumer, producer};
+use crate::support::process::{Launch, consumer, producer};
 
 const LIMIT: Duration = Duration::from_secs(20);
 

@@ -15,7 +15,7 @@ use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
 use tokio::sync::watch;
 
 use super::plan::{Plan, Scenario};
-use super::stage::{Trace, What, target};
+use super::servers::{Trace, What, target};
 
 pub const STREAM: &str = "ticks";
 pub const CHANNEL: &str = "stock_prices";
