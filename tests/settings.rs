@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use support::process::{Ended, Launch, consumer, producer};
 use support::xvfb::Xvfb;
-use tickscope::chart::{Frame, Size};
+use tickscope::chart::{Layout, Size};
 use tickscope::cli::variable;
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -220,7 +220,7 @@ fn in_a_window(
 fn toggle_theme_and_widen(display: &Xvfb, window: support::xvfb::Window) {
     display.key("t");
     display.resize(window, 700, 450);
-    let frame = Frame::new(Size { width: 700, height: 450 });
+    let frame = Layout::new(Size { width: 700, height: 450 });
     display.window_when(window, "the light strip, wide", LIMIT, |picture| {
         (picture.width, picture.at(2, frame.header.bottom as usize - 1)) == (700, LIGHT_STRIP)
     });

@@ -23,9 +23,9 @@ use support::server::{RedisServer, Wire, free_port};
 use support::wait::wait_until;
 use support::weston::{Weston, code};
 use support::xvfb::{Area, Picture};
+use tickscope::chart::palette_color;
 use tickscope::chart::{Button, Input, Key, Modifiers, Rect};
-use tickscope::chart::{Frame, Size, Theme};
-use tickscope::plot::palette;
+use tickscope::chart::{Layout, Size, Theme};
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -37,7 +37,7 @@ const GROUND_LIGHT: u32 = 0x00ff_ffff;
 const STRIP_DARK: u32 = 0x0014_1a21;
 
 fn plot() -> Area {
-    area(Frame::new(SIZE).plot)
+    area(Layout::new(SIZE).plot)
 }
 
 fn area(rect: Rect) -> Area {
@@ -51,14 +51,14 @@ fn has_ground(picture: &Picture, ground: u32) -> bool {
 
 /// Whether a dark window has all of the screen: the shell gives it its size, and pictures come before that.
 fn fills(picture: &Picture) -> bool {
-    let frame = Frame::new(SIZE);
+    let frame = Layout::new(SIZE);
     picture.at(2, frame.header.top as usize) == STRIP_DARK
         && picture.at(2, frame.footer.bottom as usize - 1) == STRIP_DARK
 }
 
 /// Whether a symbol's line is there, by its place in the legend.
 fn has_line(picture: &Picture, theme: Theme, slot: usize) -> bool {
-    let (red, green, blue) = palette(theme, slot);
+    let (red, green, blue) = palette_color(theme, slot);
     picture.count(plot(), |pixel| pixel == u32::from_be_bytes([0, red, green, blue])) > 100
 }
 
@@ -103,7 +103,7 @@ fn the_window_opens_draws_takes_keys_and_closes() {
     weston.picture_when("an empty chart", LIMIT, |picture| has_ground(picture, GROUND_DARK));
     publish_zigzag(&mut wire);
     // Between header and plot the mouse hides nothing.
-    let away = (Frame::new(SIZE).header.right - 3, Frame::new(SIZE).header.bottom + 2);
+    let away = (Layout::new(SIZE).header.right - 3, Layout::new(SIZE).header.bottom + 2);
     weston.move_mouse(away);
     let lines = |picture: &Picture| fills(picture) && (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
     let shown = weston.picture_when("two lines", LIMIT, lines);
@@ -130,7 +130,7 @@ fn what_is_shown_is_what_was_drawn_and_a_signal_ends_it() {
     let dir = tempfile::tempdir().unwrap();
     let (consumer, mut wire) = open(&weston, dir.path(), &redis);
     publish_zigzag(&mut wire);
-    weston.move_mouse((Frame::new(SIZE).header.right - 3, Frame::new(SIZE).header.bottom + 2));
+    weston.move_mouse((Layout::new(SIZE).header.right - 3, Layout::new(SIZE).header.bottom + 2));
     let lines = |picture: &Picture| fills(picture) && (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
     let shown = weston.picture_when("two lines", LIMIT, lines);
     consumer.stop("TERM", LIMIT).expect_code(0);

@@ -6,7 +6,7 @@ mod session;
 use std::sync::Arc;
 
 use crate::chart::BarInterval;
-use crate::chart::{Arrangement, Frame, Scale, Size};
+use crate::chart::{Arrangement, Layout, Scale, Size};
 use crate::consumer::args::{AxisChoice, Config, KindChoice, LayoutChoice, parse_size};
 use crate::consumer::backfill::{HistorySnapshot, Need};
 use crate::consumer::interaction::Interaction;
@@ -64,7 +64,7 @@ impl SymbolFrame {
 /// Everything a frame takes from the book.
 pub(super) struct FrameData {
     /// How the picture is laid out.
-    pub(super) frame: Frame,
+    pub(super) frame: Layout,
     pub(super) shown: Vec<SymbolFrame>,
     /// What is drawn, by places in `shown`: the symbols of a grid's panes, in reading order, or of the one chart.
     pub(super) drawn: Vec<usize>,
@@ -147,10 +147,10 @@ impl Surface {
         Some(flag).filter(|flag| parse_size(flag).is_ok())
     }
 
-    pub(super) fn frame(self, arrangement: Arrangement) -> Frame {
+    pub(super) fn frame(self, arrangement: Arrangement) -> Layout {
         match self {
-            Self::Screen { size, scale } => Frame::arranged(size, scale, arrangement),
-            Self::Dots { size } => Frame::bare(size),
+            Self::Screen { size, scale } => Layout::with_arrangement(size, scale, arrangement),
+            Self::Dots { size } => Layout::plot_only(size),
         }
     }
 }
@@ -271,7 +271,7 @@ pub(super) fn tape<'a>(
 
 /// What of the book comes into the picture, and where.
 struct Plan {
-    frame: Frame,
+    frame: Layout,
     drawn: Vec<usize>,
     page: (usize, usize),
 }

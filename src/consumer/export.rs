@@ -50,7 +50,7 @@ pub(super) fn in_view(scene: &Scene, until: Until) -> (Vec<usize>, TimeSpan) {
     let visible = scene.header.legend.iter().filter(|entry| entry.visible);
     let mut span = scene.chart.viewport.time;
     span.end = span.end.min(until.tick_ns.saturating_add(1)).max(span.start);
-    (visible.map(|entry| entry.slot).collect(), span)
+    (visible.map(|entry| entry.palette_index).collect(), span)
 }
 
 /// Writes what `scene` shows, if the user asked for it.

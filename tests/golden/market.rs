@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use jiff::tz::TimeZone;
 use tickscope::chart::{
-    AxisKind, Badge, Bar, Chart, Footer, Frame, Header, LegendEntry, Line, Point, Scene, Size, Tag, Theme, Tone,
+    AxisKind, Badge, Bar, Chart, Footer, Header, Layout, LegendEntry, Line, Point, Scene, Size, Tag, Theme, Tone,
 };
 use tickscope::chart::{ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
@@ -30,7 +30,7 @@ pub struct Trade {
 }
 
 /// The trades of one of [`SYMBOLS`] from [`START`] to [`NOW`].
-pub fn trades(slot: usize) -> &'static [Trade] {
+pub fn trades(palette_index: usize) -> &'static [Trade] {
     static ALL: OnceLock<Vec<Vec<Trade>>> = OnceLock::new();
     let read = || {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
@@ -40,15 +40,15 @@ pub fn trades(slot: usize) -> &'static [Trade] {
         for row in text.lines().skip(1) {
             let mut fields = row.split(',');
             let time_ns = fields.next().unwrap().parse::<i64>().unwrap() * 1_000_000;
-            let slot = fields.next().and_then(|name| SYMBOLS.iter().position(|symbol| *symbol == name));
-            if let Some(slot) = slot.filter(|_| (START..NOW).contains(&time_ns)) {
+            let palette_index = fields.next().and_then(|name| SYMBOLS.iter().position(|symbol| *symbol == name));
+            if let Some(palette_index) = palette_index.filter(|_| (START..NOW).contains(&time_ns)) {
                 let price = fields.next().unwrap().parse().unwrap();
-                all[slot].push(Trade { time_ns, price, size: fields.next().unwrap().parse().unwrap() });
+                all[palette_index].push(Trade { time_ns, price, size: fields.next().unwrap().parse().unwrap() });
             }
         }
         all
     };
-    &ALL.get_or_init(read)[slot]
+    &ALL.get_or_init(read)[palette_index]
 }
 
 /// Noise between -1 and 1 (Steele, Lea and Flood's `SplitMix64`, 2014: neighbouring seeds have nothing in common).
@@ -121,10 +121,10 @@ pub fn percent(trades: &[Trade]) -> f64 {
     trades.last().map_or(0.0, |last| (last.price / trades[0].price - 1.0) * 100.0)
 }
 
-pub fn entry(slot: usize, symbol: &str, trades: &[Trade]) -> LegendEntry {
+pub fn entry(palette_index: usize, symbol: &str, trades: &[Trade]) -> LegendEntry {
     LegendEntry {
         symbol: symbol.to_owned(),
-        slot,
+        palette_index,
         last: trades.last().map(|last| format!("{:.2}", last.price)),
         change_percent: (!trades.is_empty()).then(|| percent(trades)),
         visible: true,
@@ -178,23 +178,27 @@ pub fn scene(theme: Theme, chart: Chart, legend: Vec<LegendEntry>) -> Scene {
 
 /// The legend of the first so many real symbols.
 pub fn legend(symbols: usize) -> Vec<LegendEntry> {
-    (0..symbols).map(|slot| entry(slot, SYMBOLS[slot], trades(slot))).collect()
+    (0..symbols).map(|palette_index| entry(palette_index, SYMBOLS[palette_index], trades(palette_index))).collect()
 }
 
 /// Lines of some symbols, with tags and a legend.
 pub fn lines(theme: Theme, axis: AxisKind, slots: &[usize]) -> Scene {
-    let all: Vec<(usize, Vec<Point>)> = slots.iter().map(|&slot| (slot, points(trades(slot), axis))).collect();
+    let all: Vec<(usize, Vec<Point>)> =
+        slots.iter().map(|&palette_index| (palette_index, points(trades(palette_index), axis))).collect();
     let mut chart = chart(axis, fitted(all.iter().flat_map(|(_, points)| points)));
-    for (slot, points) in all {
-        let (last, trade) = (points.last().unwrap().value, trades(slot).last().unwrap());
+    for (palette_index, points) in all {
+        let (last, trade) = (points.last().unwrap().value, trades(palette_index).last().unwrap());
         let text = match axis {
             AxisKind::Percent => format!("{last:+.2}%").replace('-', "−"),
             AxisKind::Price | AxisKind::Log => format!("{:.2}", trade.price),
         };
-        chart.tags.push(Tag { slot, value: last, text });
-        chart.lines.push(Line { slot, runs: vec![points] });
+        chart.tags.push(Tag { palette_index, value: last, text });
+        chart.lines.push(Line { palette_index, runs: vec![points] });
     }
-    let legend = slots.iter().map(|&slot| entry(slot, SYMBOLS[slot], trades(slot))).collect();
+    let legend = slots
+        .iter()
+        .map(|&palette_index| entry(palette_index, SYMBOLS[palette_index], trades(palette_index)))
+        .collect();
     scene(theme, chart, legend)
 }
 
@@ -203,5 +207,5 @@ pub fn view(scene: Scene) -> View {
 }
 
 pub fn sized(scene: Scene, size: Size) -> View {
-    View { scene, frame: Frame::new(size) }
+    View { scene, frame: Layout::new(size) }
 }

@@ -56,10 +56,10 @@ pub fn selection_light() -> View {
 
 fn marked(theme: Theme) -> View {
     let mut scene = market::lines(theme, AxisKind::Percent, &[0, 1]);
-    let mark = |second: i64, value: Option<f64>, slot: usize, text: &str| Mark {
+    let mark = |second: i64, value: Option<f64>, palette_index: usize, text: &str| Mark {
         time_ns: at_second(second),
         value,
-        slot,
+        palette_index,
         text: text.to_owned(),
     };
     scene.chart.marks = vec![
@@ -85,7 +85,8 @@ pub fn marks_light() -> View {
 /// Crosses where outliers are, arrows at the edges that some lie beyond.
 fn set_apart(theme: Theme) -> View {
     let mut scene = market::lines(theme, AxisKind::Percent, &[0, 1]);
-    let outlier = |second: i64, value: f64, slot: usize| Outlier { time_ns: at_second(second), value, slot };
+    let outlier =
+        |second: i64, value: f64, palette_index: usize| Outlier { time_ns: at_second(second), value, palette_index };
     scene.chart.outliers = vec![
         outlier(600, 0.4, 0),
         outlier(900, 900.0, 0),
@@ -118,7 +119,7 @@ pub fn search_dark() -> View {
     let mut scene = candles(Theme::Dark, BarStyle::Candles, MINUTE, "1 min");
     scene.chart.volume = false;
     let found = found(&["IBM", "IBKR", "IBN", "IBTX", "AIB", "FIBK"]);
-    scene.search = Some(Search { query: "ib".to_owned(), found, chosen: 1, more: 14 });
+    scene.search = Some(Search { query: "ib".to_owned(), matches: found, selected: 1, more: 14 });
     view(scene)
 }
 
@@ -132,7 +133,7 @@ pub fn search_narrow_dark() -> View {
     let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 1]);
     let long = "A_LONG_SYMBOL_THAT_NO_EXCHANGE_WOULD_EVER_GIVE_TO_ANY_PAPER";
     let found = found(&[long, "IBKR", "IBN", "IBTX", "AIB", "FIBK", "IBB", "IBA"]);
-    scene.search = Some(Search { query: String::new(), found, chosen: 7, more: 192 });
+    scene.search = Some(Search { query: String::new(), matches: found, selected: 7, more: 192 });
     sized(scene, Size { width: 300, height: 220 })
 }
 

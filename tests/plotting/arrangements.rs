@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tickscope::chart::Rect;
-use tickscope::chart::{Arrangement, Frame, Scale, Scene, Size};
+use tickscope::chart::{Arrangement, Layout, Scale, Scene, Size};
 use tickscope::plot::Painter;
 
 use crate::{Picture, SIZE, UNPAINTED, at, busy, line, scene};
@@ -30,7 +30,7 @@ proptest! {
         scene.chart.volume = true;
         grid(&mut scene, panes);
         for arrangement in [Arrangement::Single, Arrangement::WithVolume, Arrangement::Grid { panes }] {
-            let frame = Frame::arranged(Size { width, height }, scale, arrangement);
+            let frame = Layout::with_arrangement(Size { width, height }, scale, arrangement);
             let picture = Picture::on(&mut painter, &scene, &frame);
             prop_assert!(!picture.pixels.contains(&UNPAINTED), "{frame:?}");
             for (_, rect) in &picture.hits.legend {
@@ -49,7 +49,7 @@ fn wild() -> Vec<tickscope::chart::Point> {
 fn lines_stay_inside_their_plots_at_every_scale() {
     for scale in SCALES {
         for arrangement in [Arrangement::Single, Arrangement::Grid { panes: 5 }] {
-            let frame = Frame::arranged(Size { width: 901, height: 603 }, scale, arrangement);
+            let frame = Layout::with_arrangement(Size { width: 901, height: 603 }, scale, arrangement);
             let mut bare = scene();
             grid(&mut bare, frame.panes());
             let mut drawn = bare.clone();
@@ -71,7 +71,8 @@ fn lines_stay_inside_their_plots_at_every_scale() {
 
 #[test]
 fn a_grid_shows_as_many_charts_as_there_are_and_fit() {
-    let frame = Frame::arranged(Size { width: 640, height: 400 }, Scale::One, Arrangement::Grid { panes: 300 });
+    let frame =
+        Layout::with_arrangement(Size { width: 640, height: 400 }, Scale::One, Arrangement::Grid { panes: 300 });
     assert!(frame.panes() < 300);
     let mut painter = Painter::new().unwrap();
     for count in [0, 1, frame.panes(), 300] {
@@ -85,8 +86,8 @@ fn a_grid_shows_as_many_charts_as_there_are_and_fit() {
 #[test]
 fn text_is_set_at_the_size_of_the_screen() {
     // Letters of twice the size are not letters with every pixel doubled.
-    let one = Frame::arranged(Size { width: 640, height: 400 }, Scale::One, Arrangement::Single);
-    let two = Frame::arranged(Size { width: 1280, height: 800 }, Scale::Two, Arrangement::Single);
+    let one = Layout::with_arrangement(Size { width: 640, height: 400 }, Scale::One, Arrangement::Single);
+    let two = Layout::with_arrangement(Size { width: 1280, height: 800 }, Scale::Two, Arrangement::Single);
     assert_eq!((one.plot, one.footer), (two.plot, two.footer), "one layout");
     let mut painter = Painter::new().unwrap();
     let (small, large) = (Picture::on(&mut painter, &scene(), &one), Picture::on(&mut painter, &scene(), &two));

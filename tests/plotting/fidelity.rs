@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::ops::Range;
 
-use tickscope::chart::{Arrangement, Frame, Point, Scale, Scene, Size};
+use tickscope::chart::{Arrangement, Layout, Point, Scale, Scene, Size};
 use tickscope::chart::{ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
@@ -50,7 +50,7 @@ fn book(ticks: impl IntoIterator<Item = (i64, f64)>) -> SeriesMap {
     book
 }
 
-fn drawn(series: &Series, span: TimeSpan, run: Vec<Point>, frame: &Frame) -> Picture {
+fn drawn(series: &Series, span: TimeSpan, run: Vec<Point>, frame: &Layout) -> Picture {
     let range = series.range(span).unwrap();
     let mut drawn: Scene = scene();
     drawn.chart.viewport = Viewport { time: span, value: ValueSpan::fit(range.min.price, range.max.price) };
@@ -64,13 +64,18 @@ fn drawn(series: &Series, span: TimeSpan, run: Vec<Point>, frame: &Frame) -> Pic
 #[track_caller]
 fn compare(name: &str, series: &Series, span: TimeSpan) {
     for scale in [Scale::One, Scale::OneAndHalf, Scale::Two] {
-        compare_on(name, series, span, &Frame::arranged(WINDOW, scale, Arrangement::Single));
+        compare_on(name, series, span, &Layout::with_arrangement(WINDOW, scale, Arrangement::Single));
     }
-    compare_on(name, series, span, &Frame::arranged(WINDOW, Scale::OneAndHalf, Arrangement::Grid { panes: 5 }));
+    compare_on(
+        name,
+        series,
+        span,
+        &Layout::with_arrangement(WINDOW, Scale::OneAndHalf, Arrangement::Grid { panes: 5 }),
+    );
 }
 
 #[track_caller]
-fn compare_on(name: &str, series: &Series, span: TimeSpan, frame: &Frame) {
+fn compare_on(name: &str, series: &Series, span: TimeSpan, frame: &Layout) {
     let columns = frame.columns();
     let mut extracted = Vec::new();
     series.extract(span, columns, &mut extracted);

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use tickscope::chart::{
-    Arrangement, AxisKind, Badge, Bar, BarStyle, Bars, Chart, Frame, Mark, Notice, Ruler, Scale, Scene, Search,
+    Arrangement, AxisKind, Badge, Bar, BarStyle, Bars, Chart, Layout, Mark, Notice, Ruler, Scale, Scene, Search,
     Selection, Size, Theme, Title, Tone,
 };
 use tickscope::plot::Painter;
@@ -11,7 +11,7 @@ use tickscope::plot::Painter;
 use crate::{Picture, SECOND, SIZE, START, at, busy, entry, line, scene};
 
 /// Something that may change from one frame to the next, by `n`.
-type Change = fn(&mut Scene, &mut Frame, i64);
+type Change = fn(&mut Scene, &mut Layout, i64);
 
 /// The chart that a change is about: in a grid one of its panes.
 fn chart(scene: &mut Scene, n: i64) -> &mut Chart {
@@ -38,13 +38,13 @@ fn title(n: i64) -> Title {
         detail: "1 min".to_owned(),
         figures: vec![("O".to_owned(), format!("{n}.00")), ("V".to_owned(), "1,000".to_owned())],
         change_percent: Some(n as f64 - 40.0),
-        slot: (n % 2 == 0).then_some(n as usize),
+        palette_index: (n % 2 == 0).then_some(n as usize),
     }
 }
 
 fn mark(n: i64) -> Mark {
     let value = (n % 3 > 0).then_some(n as f64);
-    Mark { time_ns: START + n * 5 * SECOND, value, slot: n as usize, text: format!("alert {n}") }
+    Mark { time_ns: START + n * 5 * SECOND, value, palette_index: n as usize, text: format!("alert {n}") }
 }
 
 const CHANGES: &[Change] = &[
@@ -84,12 +84,14 @@ const CHANGES: &[Change] = &[
         scene.chart.selection = (n % 3 > 0).then(selection);
     },
     |scene, _, n| {
-        let found = (0..n as usize % 20).map(|slot| entry(slot, "FOUND", slot % 3 > 0)).collect();
-        let search = || Search { query: format!("q{n}"), found, chosen: n as usize % 23, more: n as usize % 4 };
+        let found =
+            (0..n as usize % 20).map(|palette_index| entry(palette_index, "FOUND", palette_index % 3 > 0)).collect();
+        let search =
+            || Search { query: format!("q{n}"), matches: found, selected: n as usize % 23, more: n as usize % 4 };
         scene.search = (n % 3 > 0).then(search);
     },
-    |scene, _, n| scene.chart.gaps.iter_mut().for_each(|gap| gap.end_ns += n * SECOND),
-    |scene, _, n| scene.chart.gaps.iter_mut().for_each(|gap| gap.label = format!("gap {n}")),
+    |scene, _, n| scene.chart.missing.iter_mut().for_each(|gap| gap.end_ns += n * SECOND),
+    |scene, _, n| scene.chart.missing.iter_mut().for_each(|gap| gap.label = format!("gap {n}")),
     |scene, _, n| chart(scene, n).tags.iter_mut().take(1).for_each(|tag| tag.value = n as f64),
     |scene, _, n| chart(scene, n).crosshair.iter_mut().for_each(|cross| cross.x += n as i32 - 40),
     |scene, _, n| chart(scene, n).crosshair.iter_mut().for_each(|cross| cross.snapped = n % 2 == 0),
@@ -110,10 +112,10 @@ const CHANGES: &[Change] = &[
     |scene, _, n| scene.header.legend.push(entry(n as usize, "NEW", true)),
     |scene, _, n| scene.footer.figures[0].1 = format!("{n} ticks/s"),
     |scene, _, n| scene.theme = if n % 2 == 0 { Theme::Dark } else { Theme::Light },
-    |_, frame, n| *frame = Frame::arranged(sized(500 + n, 300 + n), frame.scale, frame.arrangement),
+    |_, frame, n| *frame = Layout::with_arrangement(sized(500 + n, 300 + n), frame.scale, frame.arrangement),
     |_, frame, n| {
         let scale = [Scale::One, Scale::OneAndHalf, Scale::Two][n as usize % 3];
-        *frame = Frame::arranged(frame.size, scale, frame.arrangement);
+        *frame = Layout::with_arrangement(frame.size, scale, frame.arrangement);
     },
     |scene, frame, n| {
         let panes = n as usize % 7;
@@ -123,7 +125,7 @@ const CHANGES: &[Change] = &[
             2 => Arrangement::WithVolume,
             _ => Arrangement::Single,
         };
-        *frame = Frame::arranged(frame.size, frame.scale, arrangement);
+        *frame = Layout::with_arrangement(frame.size, frame.scale, arrangement);
     },
     |scene, _, n| scene.grid.truncate(n as usize),
     |scene, frame, n| *scene = if n % 2 == 0 { self::scene() } else { busy(frame.size) },
@@ -140,7 +142,7 @@ proptest! {
     fn what_is_drawn_on_is_what_would_be_drawn_anew(
         changes in prop::collection::vec((prop::sample::select(CHANGES), 0_i64..80), 1..40),
     ) {
-        let (mut scene, mut frame) = (busy(SIZE), Frame::new(SIZE));
+        let (mut scene, mut frame) = (busy(SIZE), Layout::new(SIZE));
         let (mut painter, mut other) = (Painter::new().unwrap(), Painter::new().unwrap());
         painter.update(scene.clone(), &frame).unwrap();
         for (i, (change, n)) in changes.into_iter().enumerate() {
@@ -158,18 +160,18 @@ proptest! {
 #[test]
 fn nothing_is_drawn_where_nothing_has_changed() {
     let mut painter = Painter::new().unwrap();
-    assert!(painter.update(busy(SIZE), &Frame::new(SIZE)).unwrap());
-    assert!(!painter.update(busy(SIZE), &Frame::new(SIZE)).unwrap());
+    assert!(painter.update(busy(SIZE), &Layout::new(SIZE)).unwrap());
+    assert!(!painter.update(busy(SIZE), &Layout::new(SIZE)).unwrap());
     let mut other = busy(SIZE);
     other.chart.lines[3].runs[0][7].value += f64::EPSILON * 64.0;
-    assert!(painter.update(other, &Frame::new(SIZE)).unwrap(), "points are compared to the bit");
+    assert!(painter.update(other, &Layout::new(SIZE)).unwrap(), "points are compared to the bit");
 }
 
 #[test]
 fn after_an_error_everything_is_drawn() {
     let mut painter = Painter::new().unwrap();
-    painter.update(busy(SIZE), &Frame::new(SIZE)).unwrap();
-    assert!(painter.update(busy(SIZE), &Frame::new(Size { width: 0, height: 0 })).is_err());
-    assert!(painter.update(scene(), &Frame::new(SIZE)).unwrap());
+    painter.update(busy(SIZE), &Layout::new(SIZE)).unwrap();
+    assert!(painter.update(busy(SIZE), &Layout::new(Size { width: 0, height: 0 })).is_err());
+    assert!(painter.update(scene(), &Layout::new(SIZE)).unwrap());
     assert!(painter.pixels() == Picture::of(&scene(), SIZE).pixels);
 }

@@ -2,10 +2,10 @@
 
 use tickscope::chart::Rect;
 use tickscope::chart::{
-    Arrangement, Badge, Bar, BarStyle, Bars, Chart, Crosshair, Frame, LegendEntry, Mark, Readout, Ruler, Scale, Scene,
-    Search, Selection, Size, Tag, Theme, Title, Tone,
+    Arrangement, Badge, Bar, BarStyle, Bars, Chart, Crosshair, Layout, LegendEntry, Mark, Readout, Ruler, Scale, Scene,
+    Search, Selection, Size, Tag, Theme, Title, Tone, palette_color,
 };
-use tickscope::plot::{Painter, palette};
+use tickscope::plot::Painter;
 
 use crate::{Picture, SECOND, SIZE, START, at, entry, line, plot, scene};
 
@@ -21,7 +21,7 @@ fn with_bars(style: BarStyle, bars: Vec<Bar>) -> Scene {
 }
 
 /// Columns and rows (from the plot's top left) that differ from an empty chart.
-fn changed(drawn: &Scene, frame: &Frame) -> Vec<(i32, i32)> {
+fn changed(drawn: &Scene, frame: &Layout) -> Vec<(i32, i32)> {
     let mut bare = drawn.clone();
     bare.chart = Chart { volume: drawn.chart.volume, ..scene().chart };
     bare.search = None;
@@ -36,7 +36,7 @@ fn a_candle_is_a_body_and_wicks_of_whole_pixels() {
     let drawn = with_bars(BarStyle::Candles, vec![bar(100, 110, [50.5, 90.5, 20.5, 70.5])]);
     let picture = Picture::of(&drawn, SIZE);
     let gain = picture.pixel(rect.left + 105, rect.bottom - 61);
-    for (x, y) in changed(&drawn, &Frame::new(SIZE)) {
+    for (x, y) in changed(&drawn, &Layout::new(SIZE)) {
         let (column, row) = (x - rect.left, rect.bottom - 1 - y);
         assert!((20..=90).contains(&row) && (101..=108).contains(&column), "{column} {row}");
         if !(50..=70).contains(&row) {
@@ -70,7 +70,7 @@ fn gains_and_losses_differ_and_a_doji_is_seen() {
 fn an_ohlc_bar_opens_left_and_closes_right() {
     let rect = plot();
     let drawn = with_bars(BarStyle::Ohlc, vec![bar(100, 110, [30.5, 90.5, 20.5, 70.5])]);
-    for (x, y) in changed(&drawn, &Frame::new(SIZE)) {
+    for (x, y) in changed(&drawn, &Layout::new(SIZE)) {
         match (x - rect.left, rect.bottom - 1 - y) {
             (105, row) => assert!((20..=90).contains(&row)),
             (column, 30) => assert!((102..105).contains(&column)),
@@ -95,7 +95,7 @@ fn narrow_bars_are_exact_sticks() {
         expected.extend(rows.map(|row| (rect.left + 2 * i as i32 + 1, rect.bottom - 1 - row)));
     }
     expected.sort_unstable();
-    let mut found = changed(&drawn, &Frame::new(SIZE));
+    let mut found = changed(&drawn, &Layout::new(SIZE));
     found.sort_unstable();
     assert_eq!(found, expected);
 }
@@ -103,7 +103,7 @@ fn narrow_bars_are_exact_sticks() {
 #[test]
 fn bars_and_volume_stay_inside_their_panes() {
     for scale in [Scale::One, Scale::OneAndHalf, Scale::Two] {
-        let frame = Frame::arranged(Size { width: 801, height: 601 }, scale, Arrangement::WithVolume);
+        let frame = Layout::with_arrangement(Size { width: 801, height: 601 }, scale, Arrangement::WithVolume);
         let wild = [
             bar(-50, 20, [f64::MIN, f64::MAX, f64::MIN, 50.0]),
             bar(40, 90, [10.0, 9_000.0, -9_000.0, 20.0]),
@@ -135,7 +135,7 @@ fn titles_lose_their_last_figures_first() {
     let mut painter = Painter::new().unwrap();
     let mut last = i32::MAX;
     for width in [640, 480, 400, 320, 260, 200, 120] {
-        let frame = Frame::new(Size { width, height: 400 });
+        let frame = Layout::new(Size { width, height: 400 });
         let bare = Picture::on(&mut painter, &scene(), &frame);
         let changes = Picture::on(&mut painter, &titled, &frame).changes(&bare);
         let right = changes.iter().map(|(x, _)| *x).max().unwrap();
@@ -154,26 +154,27 @@ fn the_focus_is_wider_and_above_the_others_that_step_back() {
         line(1, vec![vec![at(10.0, 50.5), at(400.0, 50.5)]]),
     ];
     let row = |picture: &Picture, x: i32| picture.pixel(rect.left + x, rect.bottom - 51);
-    assert_eq!(row(&Picture::of(&drawn, SIZE), 100), palette(Theme::Dark, 1));
+    assert_eq!(row(&Picture::of(&drawn, SIZE), 100), palette_color(Theme::Dark, 1));
     drawn.chart.focus = Some(0);
     let focused = Picture::of(&drawn, SIZE);
-    assert_eq!(row(&focused, 100), palette(Theme::Dark, 0));
+    assert_eq!(row(&focused, 100), palette_color(Theme::Dark, 0));
     let back = row(&focused, 300);
-    assert!(back.0 < palette(Theme::Dark, 1).0 && back.0 > 40, "{back:?}");
+    assert!(back.0 < palette_color(Theme::Dark, 1).0 && back.0 > 40, "{back:?}");
     // What is in focus but not drawn pushes nothing back.
     drawn.chart.focus = Some(7);
-    assert_eq!(row(&Picture::of(&drawn, SIZE), 300), palette(Theme::Dark, 1));
+    assert_eq!(row(&Picture::of(&drawn, SIZE), 300), palette_color(Theme::Dark, 1));
 }
 
 #[test]
 fn tags_leave_labels_of_the_axis_readable() {
-    let frame = Frame::new(Size { width: 1280, height: 720 });
+    let frame = Layout::new(Size { width: 1280, height: 720 });
     let mut painter = Painter::new().unwrap();
     let mut tagged = scene();
     let axis = frame.value_axis;
     let ground = Picture::on(&mut painter, &tagged, &frame);
-    tagged.chart.tags =
-        (0..200).map(|slot| Tag { slot, value: 150.0 + slot as f64 * 0.1, text: "1.00".to_owned() }).collect();
+    tagged.chart.tags = (0..200)
+        .map(|palette_index| Tag { palette_index, value: 150.0 + palette_index as f64 * 0.1, text: "1.00".to_owned() })
+        .collect();
     tagged.chart.focus = Some(100);
     let picture = Picture::on(&mut painter, &tagged, &frame);
     let rows = |picture: &Picture| -> Vec<i32> {
@@ -191,16 +192,16 @@ fn tags_leave_labels_of_the_axis_readable() {
     };
     let free = (axis.top..axis.bottom).filter(|y| !rows(&picture).contains(y) && text(&picture, *y)).count();
     assert!(free > 20, "{free} rows of labels");
-    let color = palette(Theme::Dark, 100);
+    let color = palette_color(Theme::Dark, 100);
     assert!((axis.top..axis.bottom).any(|y| picture.pixel(axis.right - 8, y) == color), "the focus keeps its tag");
 }
 
 #[test]
 fn lines_of_one_colour_have_marks_of_their_own_on_hover() {
     let rect = plot();
-    let mark = |slot: usize| {
+    let mark = |palette_index: usize| {
         let row = Readout {
-            slot,
+            palette_index,
             symbol: "A".to_owned(),
             price: "1".to_owned(),
             change_percent: None,
@@ -214,7 +215,7 @@ fn lines_of_one_colour_have_marks_of_their_own_on_hover() {
         let picture = Picture::of(&crossed, SIZE);
         let around =
             Rect { left: rect.left + 90, top: rect.bottom - 112, right: rect.left + 112, bottom: rect.bottom - 90 };
-        let inked = |x: i32, y: i32| picture.pixel(x, y) == palette(Theme::Dark, slot);
+        let inked = |x: i32, y: i32| picture.pixel(x, y) == palette_color(Theme::Dark, palette_index);
         (around.top..around.bottom)
             .flat_map(|y| (around.left..around.right).map(move |x| (x, y)))
             .map(|(x, y)| inked(x, y))
@@ -233,7 +234,7 @@ fn marks_rulers_and_boxes_stay_inside_the_plot() {
     let mark = |second: i64, value: Option<f64>| Mark {
         time_ns: START + second * SECOND,
         value,
-        slot: 1,
+        palette_index: 1,
         text: "AAPL > 190".to_owned(),
     };
     let mut marked = scene();
@@ -245,7 +246,7 @@ fn marks_rulers_and_boxes_stay_inside_the_plot() {
     let mut selected = scene();
     selected.chart.selection = Some(Selection { from: (50.0, 90.0), to: (f64::INFINITY, -1e9) });
     for drawn in [marked, ruled, selected] {
-        let changes = changed(&drawn, &Frame::new(SIZE));
+        let changes = changed(&drawn, &Layout::new(SIZE));
         assert!(changes.len() > 100);
         for (x, y) in changes {
             // An outline lies half outside what it is around.
@@ -258,15 +259,15 @@ fn marks_rulers_and_boxes_stay_inside_the_plot() {
 #[test]
 fn findings_can_be_clicked_where_they_stand() {
     let mut searching = scene();
-    let found: Vec<LegendEntry> = (0..40).map(|slot| entry(slot, "FOUND", true)).collect();
-    searching.search = Some(Search { query: "f".to_owned(), found, chosen: 30, more: 5 });
+    let found: Vec<LegendEntry> = (0..40).map(|palette_index| entry(palette_index, "FOUND", true)).collect();
+    searching.search = Some(Search { query: "f".to_owned(), matches: found, selected: 30, more: 5 });
     let picture = Picture::of(&searching, SIZE);
     let hits = &picture.hits.found;
     assert!(hits.len() == 31 && hits[30].height() > 10, "the chosen one is in view: {}", hits.len());
-    for (slot, rect) in hits.iter().enumerate().filter(|(_, rect)| rect.width() > 0) {
+    for (palette_index, rect) in hits.iter().enumerate().filter(|(_, rect)| rect.width() > 0) {
         let inside = (rect.left..rect.right).flat_map(|x| (rect.top..rect.bottom).map(move |y| (x, y)));
-        let solid = inside.filter(|&(x, y)| picture.pixel(x, y) == palette(Theme::Dark, slot)).count();
-        assert!(solid > 60, "{slot}: {solid}");
+        let solid = inside.filter(|&(x, y)| picture.pixel(x, y) == palette_color(Theme::Dark, palette_index)).count();
+        assert!(solid > 60, "{palette_index}: {solid}");
     }
     let shown: Vec<&Rect> = hits.iter().filter(|rect| rect.width() > 0).collect();
     assert!(shown.len() > 3 && shown.windows(2).all(|pair| pair[0].bottom <= pair[1].top));
@@ -281,19 +282,20 @@ fn a_document_holds_every_part_as_vectors() {
     let figures = vec![("O".to_owned(), "183.08".to_owned())];
     full.chart.title =
         Some(Title { symbol: "TITLED".to_owned(), detail: "1 min".to_owned(), figures, ..Title::default() });
-    full.chart.marks = vec![Mark { time_ns: START + 50 * SECOND, value: None, slot: 1, text: "MARKED".to_owned() }];
+    full.chart.marks =
+        vec![Mark { time_ns: START + 50 * SECOND, value: None, palette_index: 1, text: "MARKED".to_owned() }];
     let lines = vec!["MEASURED".to_owned()];
     full.chart.ruler = Some(Ruler { from: at(200.0, 20.0), to: at(300.0, 90.0), lines, rising: true });
     full.chart.selection = Some(Selection { from: (50.0, 90.0), to: (90.0, 120.0) });
     full.search =
-        Some(Search { query: "QUERIED".to_owned(), found: vec![entry(3, "FOUND", true)], chosen: 0, more: 2 });
+        Some(Search { query: "QUERIED".to_owned(), matches: vec![entry(3, "FOUND", true)], selected: 0, more: 2 });
     for (arrangement, words) in [
         (Arrangement::WithVolume, &["TITLED", "183.08", "Volume", "MARKED", "MEASURED", "QUERIED", "FOUND"][..]),
         (Arrangement::Grid { panes: 2 }, &["TITLED", "MARKED", "MEASURED", "QUERIED", "FOUND"]),
     ] {
         full.grid = vec![full.chart.clone(); 2];
         for scale in [Scale::One, Scale::Two] {
-            let frame = Frame::arranged(Size { width: 1280, height: 800 }, scale, arrangement);
+            let frame = Layout::with_arrangement(Size { width: 1280, height: 800 }, scale, arrangement);
             let document = Painter::new().unwrap().svg(&full, &frame).unwrap();
             assert!(!document.contains("<image"));
             for word in words {

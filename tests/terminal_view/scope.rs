@@ -2,7 +2,7 @@
 
 use tickscope::chart::{LEAD_SHARE, Rect, Transform, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
-use tickscope::terminal::{DOT_COLUMNS, DOT_ROWS, Layout};
+use tickscope::terminal::{CellLayout, DOT_COLUMNS, DOT_ROWS};
 
 use super::support::server::{LIMIT, RedisServer, Wire};
 use super::support::tmux::{Shot, Terminal};
@@ -86,8 +86,8 @@ impl Scope {
         assert_eq!(answer, ":1\r\n", "one subscriber got it");
     }
 
-    pub fn layout(&self) -> Layout {
-        Layout::new(self.size.0, self.size.1, self.symbols).unwrap()
+    pub fn layout(&self) -> CellLayout {
+        CellLayout::new(self.size.0, self.size.1, self.symbols).unwrap()
     }
 
     /// The view when its newest tick is `newest_s` after [`T0_S`], with prices from `lo` to `hi`, in dots.

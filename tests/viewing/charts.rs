@@ -1,6 +1,6 @@
 //! Candles, volume, grid, logarithmic axis, scale: the real window shows each where the types of the view have it.
 
-use tickscope::chart::{Arrangement, Frame, Scale, Size};
+use tickscope::chart::{Arrangement, Layout, Scale, Size};
 use tickscope::chart::{LEAD_SHARE, Rect, Transform, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 
@@ -10,7 +10,7 @@ use super::support::xvfb::Picture;
 const SECOND: i64 = 1_000_000_000;
 
 /// What the window shows when the newest tick is at 40 s, laid out like this.
-fn view(frame: &Frame, rect: Rect, (lo, hi): (f64, f64)) -> Transform {
+fn view(frame: &Layout, rect: Rect, (lo, hi): (f64, f64)) -> Transform {
     let time = TimeSpan::ending_at(SPAN_NS, SPAN_NS).following(at_ns(40.0), LEAD_SHARE).aligned(frame.columns());
     Transform { viewport: Viewport { time, value: ValueSpan::fit(lo, hi) }, rect }
 }
@@ -38,7 +38,7 @@ fn candles_stand_where_their_prices_and_times_are_and_volume_below_them() {
     let later = [(20, 108.0, 30), (25, 103.0, 50), (40, 103.0, 1)];
     let all: Vec<String> = ticks.iter().chain(&later).map(|&(at, price, size)| sized(at, price, size)).collect();
     scope.publish_raw(&format!("[{}]", all.join(",")));
-    let frame = Frame::arranged(SIZE, Scale::One, Arrangement::WithVolume);
+    let frame = Layout::with_arrangement(SIZE, Scale::One, Arrangement::WithVolume);
     let view = view(&frame, frame.plot, (101.0, 110.0));
     // Colours of inked pixels in the middle of a body, and of its wick.
     let up = part(&view, (at_ns(11.0), at_ns(19.0)), (102.5, 107.5));
@@ -63,7 +63,7 @@ fn candles_stand_where_their_prices_and_times_are_and_volume_below_them() {
     assert!(second > 20.0 && (second / first - 2.0).abs() < 0.15, "{first} and {second} px of volume");
 
     scope.key("v");
-    let wide = self::view(&Frame::new(SIZE), Frame::new(SIZE).plot, (101.0, 110.0));
+    let wide = self::view(&Layout::new(SIZE), Layout::new(SIZE).plot, (101.0, 110.0));
     let taller = part(&wide, (at_ns(11.0), at_ns(19.0)), (102.5, 107.5));
     scope.when("the candles without volume", |picture| full(picture, taller, UP));
     scope.key("c");
@@ -82,7 +82,7 @@ fn the_open_bar_is_alive_and_shorter_bars_are_a_key_away() {
     let mut scope = Scope::open_plain(SIZE, &[&["--window", span.as_str()], &bars[..]].concat());
     scope.mouse_away();
     scope.publish(&[("A", 0.0, 100.0), ("A", 1.0, 110.0), ("A", 31.0, 110.0), ("A", 40.0, 110.0)]);
-    let frame = Frame::new(SIZE);
+    let frame = Layout::new(SIZE);
     let view = view(&frame, frame.plot, (100.0, 110.0));
     // The first bar is that of the half minute that ends ten seconds after the first tick.
     let bucket = |at_s: f64| at_ns(at_s).div_euclid(30 * SECOND);
@@ -108,7 +108,7 @@ fn a_grid_has_each_symbol_in_a_pane_of_its_own() {
     let mut scope = Scope::open_with(SIZE, &["--layout", "grid"]);
     scope.mouse_away();
     scope.publish(&[("A", 0.0, 10.0), ("A", 40.0, 20.0), ("B", 0.0, 5_000.0), ("B", 40.0, 4_000.0)]);
-    let frame = Frame::arranged(SIZE, Scale::One, Arrangement::Grid { panes: 2 });
+    let frame = Layout::with_arrangement(SIZE, Scale::One, Arrangement::Grid { panes: 2 });
     let plots = [0, 1].map(|pane| frame.pane(pane).plot);
     let views = [view(&frame, plots[0], (10.0, 20.0)), view(&frame, plots[1], (4_000.0, 5_000.0))];
     let runs = |picture: &Picture, pane: usize, (from, to): (f64, f64)| {
@@ -127,8 +127,8 @@ fn a_grid_has_each_symbol_in_a_pane_of_its_own() {
     }
     // A double-click on a pane shows that symbol alone, large; one step back is the grid.
     let middle = (plots[1].left + plots[1].width() / 2, plots[1].top + plots[1].height() / 3);
-    let whole = Frame::new(SIZE).plot;
-    let large = view(&Frame::new(SIZE), whole, (4_000.0, 5_000.0));
+    let whole = Layout::new(SIZE).plot;
+    let large = view(&Layout::new(SIZE), whole, (4_000.0, 5_000.0));
     scope.double_click(
         || middle,
         "B alone",
@@ -153,7 +153,7 @@ fn equal_ratios_are_equal_heights_on_a_logarithmic_axis() {
     for _ in 0..3 {
         scope.key("a");
     }
-    let frame = Frame::new(SIZE);
+    let frame = Layout::new(SIZE);
     let view = view(&frame, frame.plot, (1.0, 3.0));
     scope.when("a straight line", |picture| {
         [5.0, 15.0, 25.0, 35.0].into_iter().all(|at_s| {
@@ -170,7 +170,7 @@ fn a_scale_of_two_draws_everything_twice_as_large_and_hears_the_mouse_where_it_i
     let screen = Size { width: 1_000, height: 640 };
     let mut scope = Scope::open_scaled(size, screen, &["--scale", "2"]);
     scope.publish(&[("A", 0.0, 100.0), ("A", 40.0, 110.0)]);
-    let frame = Frame::arranged(screen, Scale::Two, Arrangement::Single);
+    let frame = Layout::with_arrangement(screen, Scale::Two, Arrangement::Single);
     let view = view(&frame, frame.plot, (100.0, 110.0));
     let dot = |picture: &Picture| super::scope::rgb(picture.at(42, 44));
     let line = |picture: &Picture| {

@@ -1,6 +1,6 @@
 //! Price zoom, box, undo, ruler, legend, search, badge, crosshair by keys: each in the real window, by its pixels.
 
-use tickscope::chart::Frame;
+use tickscope::chart::Layout;
 use tickscope::chart::{Transform, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 
@@ -70,7 +70,7 @@ fn shift_and_the_wheel_zoom_the_price_and_a_double_click_on_the_axis_fits_it() {
     let (scope, view, _) = open();
     let at = (300, view.y(112.0) as i32);
     let anchor = view.value_at(f64::from(at.1));
-    let axis = Frame::new(SIZE).value_axis;
+    let axis = Layout::new(SIZE).value_axis;
     // A notch at a time: of those that come within one frame, the window system hands on the last. And where the mouse
     // is when a notch is seen, of which there are two halves, is where it turned: so mouse and key stay until then.
     for notches in 1..=2 {
@@ -95,7 +95,7 @@ fn shift_and_the_wheel_zoom_the_price_and_a_double_click_on_the_axis_fits_it() {
 #[test]
 fn a_drag_on_the_value_axis_stretches_it_and_one_on_the_plot_then_moves_both_ways() {
     let (scope, view, _) = open();
-    let axis = Frame::new(SIZE).value_axis;
+    let axis = Layout::new(SIZE).value_axis;
     let x = axis.left + 60;
     scope.display.drag(scope.window, (x, axis.top + 60), (x, axis.top + 160));
     let height = f64::from(plot().height());
@@ -124,7 +124,7 @@ fn a_box_is_zoomed_to_and_undone_and_done_again() {
     scope.when("the view before it", shows(view));
     scope.key("y");
     scope.when("the box once more", shows(boxed));
-    scope.display.double_click(scope.window, (300, Frame::new(SIZE).time_axis.top + 10));
+    scope.display.double_click(scope.window, (300, Layout::new(SIZE).time_axis.top + 10));
     scope.key("z");
     scope.key("BackSpace");
     scope.mouse_away();

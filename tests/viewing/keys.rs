@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tickscope::chart::Frame;
+use tickscope::chart::Layout;
 
 use super::scope::{
     DARK, LIGHT, LIMIT, Rgb, SIZE, SPAN_NS, Scope, area, at_ns, badge_is, decode, inked, line, rgb, swatch,
@@ -18,11 +18,11 @@ const LINE_MIN: usize = 200;
 
 /// Everything that a chart consists of: header, plot and axes; the footer's figures go their own way.
 fn chart(picture: &Picture) -> Picture {
-    picture.part((0, 0, picture.width, Frame::new(SIZE).footer.top as usize))
+    picture.part((0, 0, picture.width, Layout::new(SIZE).footer.top as usize))
 }
 
 fn footer(picture: &Picture) -> Picture {
-    picture.part(area(Frame::new(SIZE).footer))
+    picture.part(area(Layout::new(SIZE).footer))
 }
 
 /// Which of A and B are drawn.
@@ -74,7 +74,7 @@ fn pause_holds_the_picture_while_ticks_go_on_arriving() {
     let pill: Area = (60, 8, 120, 28);
     let pill_shown = |picture: &Picture| inked(picture, pill, DARK.info, DARK.strip).len() >= 40;
     let held = scope.when("the pause", pill_shown);
-    let plot = area(Frame::new(SIZE).plot);
+    let plot = area(Layout::new(SIZE).plot);
     for round in 1..=5 {
         let before = scope.display.picture_of(scope.window);
         let at_s = 40.0 + f64::from(round) * 10.0;
@@ -101,7 +101,7 @@ fn pause_holds_a_live_feed_too() {
     scope.key("p");
     let pill: Area = (60, 8, 120, 28);
     let held = scope.when("the pause", |picture| inked(picture, pill, DARK.info, DARK.strip).len() >= 40);
-    let plot = area(Frame::new(SIZE).plot);
+    let plot = area(Layout::new(SIZE).plot);
     let mut last = held.clone();
     for _ in 0..4 {
         last = scope.when("the footer to count", |picture| footer(picture) != footer(&last));
@@ -125,7 +125,7 @@ fn a_switches_between_prices_and_changes() {
     let prices = scope.when("prices", b_above);
     scope.key("a");
     let changes = scope.when("changes", a_above);
-    let axis = area(Frame::new(SIZE).value_axis);
+    let axis = area(Layout::new(SIZE).value_axis);
     assert!(changes.differences(&prices, axis) > 100, "the axis is labelled anew");
     let percent = scope.view(40.0, SPAN_NS, (0.0, 100.0));
     assert!((last(&changes, 0).unwrap() as f64 - percent.y(100.0)).abs() <= 2.0, "A has gained a hundred percent");
@@ -135,7 +135,7 @@ fn a_switches_between_prices_and_changes() {
         scope.key("a");
     }
     let again = scope.when("prices again", |picture| picture.differences(&prices, axis) == 0 && b_above(picture));
-    assert_eq!(again.differences(&prices, area(Frame::new(SIZE).plot)), 0);
+    assert_eq!(again.differences(&prices, area(Layout::new(SIZE).plot)), 0);
     scope.quit();
 }
 
@@ -165,7 +165,7 @@ fn t_switches_between_dark_and_light() {
 #[test]
 fn help_covers_the_chart_and_goes_again() {
     let (scope, plain) = open_flat();
-    let plot = area(Frame::new(SIZE).plot);
+    let plot = area(Layout::new(SIZE).plot);
     let covered = |picture: &Picture| picture.differences(&plain, plot) > plot.2 * plot.3 / 3;
     let uncovered = |picture: &Picture| picture.differences(&plain, plot) == 0;
     scope.key("question");
@@ -179,7 +179,7 @@ fn help_covers_the_chart_and_goes_again() {
     scope.key("Escape");
     scope.when("the chart after Escape", uncovered);
     // `? help` at the right end of the footer.
-    let frame = Frame::new(SIZE);
+    let frame = Layout::new(SIZE);
     let help_word = (frame.footer.right - 24, frame.footer.top + 11);
     scope.display.click(scope.window, help_word);
     scope.when("the help by a click", covered);
@@ -197,7 +197,7 @@ fn s_saves_what_the_window_shows() {
     // Stale from now on, so that only the badge's seconds go on.
     scope.key("s");
     // A message says so, for some seconds only.
-    let toast = scope.when("the message", |now| now.differences(&shown, area(Frame::new(SIZE).plot)) > 400);
+    let toast = scope.when("the message", |now| now.differences(&shown, area(Layout::new(SIZE).plot)) > 400);
     let saved = wait_for("a picture file", LIMIT, || {
         let names = std::fs::read_dir(scope.dir.path()).unwrap().map(|entry| entry.unwrap().path());
         let mut found: Vec<_> = names.filter(|path| path.extension().is_some_and(|end| end == "png")).collect();
@@ -207,12 +207,12 @@ fn s_saves_what_the_window_shows() {
     assert!(name.starts_with("tickscope-2") && name.ends_with(".png"), "{name}");
     let picture = decode(&saved);
     assert_eq!((picture.width, picture.height), (SIZE.width as usize, SIZE.height as usize));
-    let plot_and_axes = (0, 44, picture.width, Frame::new(SIZE).footer.top as usize - 44);
+    let plot_and_axes = (0, 44, picture.width, Layout::new(SIZE).footer.top as usize - 44);
     assert_eq!(picture.differences(&shown, plot_and_axes), 0);
     assert_eq!(chart(&picture).differences(&chart(&shown), (200, 0, 600, 44)), 0, "legend and span");
 
     // What the message says is not in the picture.
-    assert!(toast.differences(&picture, area(Frame::new(SIZE).plot)) > 400);
+    assert!(toast.differences(&picture, area(Layout::new(SIZE).plot)) > 400);
     assert_eq!(toast.differences(&picture, (0, 44, 800, 200)), 0, "only the message is new");
     scope.quit();
 }

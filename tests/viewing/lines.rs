@@ -1,6 +1,6 @@
 //! The lines are where the view's own arithmetic says, in the colours of their symbols.
 
-use tickscope::chart::{Frame, Size};
+use tickscope::chart::{Layout, Size};
 
 use super::scope::{DARK, LIGHT, SIZE, SPAN_NS, Scope, area, assert_line, at_ns, badge_is, inked, line, rgb, slot};
 
@@ -32,7 +32,7 @@ fn lines_lie_where_the_transform_says_and_nothing_leaves_the_plot() {
     assert!(highest.0.abs_diff(top) <= 2 && (highest.1 as f64 - view.y(110.0)).abs() <= 2.0, "{highest:?} {top}");
 
     // Header and value axis carry a symbol's colour too; nothing else around the plot does.
-    let frame = Frame::new(SIZE);
+    let frame = Layout::new(SIZE);
     let left_margin = (0, frame.header.bottom as usize, frame.plot.left as usize, frame.plot.height() as usize);
     let gap = (0, frame.header.bottom as usize, SIZE.width as usize, (frame.plot.top - frame.header.bottom) as usize);
     for (name, around) in [("left", left_margin), ("above", gap), ("below", area(frame.time_axis))] {
@@ -53,8 +53,8 @@ fn a_light_window_has_the_palette_for_light_grounds() {
     let view = scope.view(40.0, SPAN_NS, (90.0, 100.0));
     let middle = view.x(at_ns(20.3)) as usize;
     let rows = |index: usize, picture: &super::support::xvfb::Picture| {
-        let colour = tickscope::plot::palette(tickscope::chart::Theme::Light, index);
-        let plot = area(Frame::new(SIZE).plot);
+        let colour = tickscope::chart::palette_color(tickscope::chart::Theme::Light, index);
+        let plot = area(Layout::new(SIZE).plot);
         inked(picture, (middle, plot.1, 1, plot.3), colour, LIGHT.ground)
     };
     // The notice that was there before has a colour of the lines, and may have been between them in what was looked at.

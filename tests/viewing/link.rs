@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tickscope::chart::Frame;
+use tickscope::chart::Layout;
 
 use super::scope::{
     DARK, LIMIT, Rgb, SIZE, SPAN_NS, SPAN_S, Scope, area, at_ns, badge_has_feed, badge_is, inked, line, rgb, slot,
@@ -44,7 +44,7 @@ fn near(a: Rgb, b: Rgb) -> bool {
 
 /// Part of a column of the plot, below labels, that has the colour `ground`.
 fn share_of(picture: &Picture, x: usize, ground: Rgb) -> f64 {
-    let (_, top, _, height) = area(Frame::new(SIZE).plot);
+    let (_, top, _, height) = area(Layout::new(SIZE).plot);
     picture.count((x, top + 30, 1, height - 30), |pixel| near(rgb(pixel), ground)) as f64 / (height - 30) as f64
 }
 
@@ -113,7 +113,7 @@ fn a_silent_feed_turns_amber_and_green_again() {
     let (not_yet, stale) = when_turned(&scope, "the amber badge", DARK.warn);
     let known = not_yet.duration_since(silent);
     assert!(known < PROMISED + SLACK, "the badge had not turned after {known:?}");
-    let header = area(Frame::new(SIZE).header);
+    let header = area(Layout::new(SIZE).header);
     let words = (30, 8, 100, header.3 - 16);
     assert!(inked(&stale, words, DARK.warn, DARK.strip).len() > 60, "words say how long");
     let producer = scope.producer(&args).start();
@@ -128,7 +128,7 @@ fn a_server_that_is_not_there_is_waited_for() {
     let path = dir.path().join("redis.sock");
     let args = ["--symbols", "A,B", "--axis", "price"];
     let mut scope = Scope::open_at(&format!("unix://{}", path.display()), SIZE, &args);
-    let plot = area(Frame::new(SIZE).plot);
+    let plot = area(Layout::new(SIZE).plot);
     scope.when("the red badge, and a notice in the middle", |picture| {
         badge_is(picture, DARK.bad) && inked(picture, plot, DARK.bad, DARK.ground).len() > 200
     });

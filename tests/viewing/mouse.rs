@@ -1,6 +1,6 @@
 //! Wheel, drag and crosshair: the instant under the hand stays there.
 
-use tickscope::chart::Frame;
+use tickscope::chart::Layout;
 use tickscope::chart::{Transform, Viewport};
 use tickscope::model::TimeSpan;
 
@@ -93,7 +93,7 @@ fn the_wheel_zooms_about_the_instant_under_the_mouse() {
         closer = turned(1, on(time, &view));
     }
     assert!(needles(&closer)[0].abs_diff(column) <= 1, "the needle under the mouse keeps its column");
-    let header = area(Frame::new(SIZE).header);
+    let header = area(Layout::new(SIZE).header);
     let span_words = (header.2 - 120, 0, 120, header.3);
     assert!(closer.differences(&before, span_words) > 20, "the header names the new span");
 
@@ -116,7 +116,7 @@ fn a_drag_moves_the_chart_with_the_hand_and_end_leads_back() {
     let dragged = scope.when("the chart 100 columns on", shows_needles(on(moved, &view)));
     assert_eq!(needles(&dragged).len(), 2, "both needles are still in view");
     // The live edge is out of view: what comes now must not move the picture.
-    let header = Frame::new(SIZE).header.bottom as usize;
+    let header = Layout::new(SIZE).header.bottom as usize;
     let chart = (0, header, SIZE.width as usize, plot().bottom as usize - header);
     scope.publish(&[("B", 50.0, 120.0), ("A", 50.0, 100.0)]);
     // The badge beside it may have changed first.
@@ -159,7 +159,7 @@ fn the_crosshair_follows_the_mouse_and_leaves_with_it() {
         let plain = inked(&before, (dot_x - 4, dot_y - 4, 9, 9), super::scope::slot(index), DARK.ground).len();
         assert!(dot > plain, "symbol {index}: {dot} pixels with the dot, {plain} without");
     }
-    let axes = [Frame::new(SIZE).value_axis, Frame::new(SIZE).time_axis];
+    let axes = [Layout::new(SIZE).value_axis, Layout::new(SIZE).time_axis];
     for axis in axes {
         assert!(cross.differences(&before, area(axis)) > 100, "a tag on {axis:?}");
     }

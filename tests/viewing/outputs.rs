@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tickscope::chart::{Frame, Size, Theme};
-use tickscope::plot::palette;
+use tickscope::chart::palette_color;
+use tickscope::chart::{Layout, Size, Theme};
 
 use super::scope::{DARK, LIMIT, SIZE, Scope, area, decode, inked, line};
 use super::support::process;
@@ -12,8 +12,8 @@ use super::support::xvfb::{Picture, Xvfb};
 
 /// Lines with at least this many pixels among the four of the demo.
 fn demo_lines(picture: &Picture, size: Size, pixels_min: usize) -> usize {
-    let plot = area(Frame::new(size).plot);
-    let long = |slot: &usize| inked(picture, plot, palette(Theme::Dark, *slot), DARK.ground).len() >= pixels_min;
+    let plot = area(Layout::new(size).plot);
+    let long = |slot: &usize| inked(picture, plot, palette_color(Theme::Dark, *slot), DARK.ground).len() >= pixels_min;
     (0..4).filter(long).count()
 }
 
@@ -79,7 +79,7 @@ fn the_interval_is_the_least_time_between_redraws() {
     let mut producer = scope.producer(&["--symbols", "A,B", "--interval", "20ms"]).start();
     scope.when("the feed", |picture| !line(picture, SIZE, 1).is_empty());
     let (left, top, width, height) = scope.display.area(scope.window);
-    let plot = area(Frame::new(SIZE).plot);
+    let plot = area(Layout::new(SIZE).plot);
     let window = (left + plot.0, top + plot.1, plot.2.min(width), plot.3.min(height));
     let begun = Instant::now();
     let mut last = scope.display.picture().part(window);

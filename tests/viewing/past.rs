@@ -1,6 +1,6 @@
 //! Scrolling back past what memory keeps: the line comes from the store, and lies where the view's arithmetic says.
 
-use tickscope::chart::Frame;
+use tickscope::chart::Layout;
 use tickscope::chart::{Transform, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 
@@ -58,7 +58,7 @@ fn go_home(scope: &Scope, back: &Transform, newest_s: f64) -> Picture {
 /// The view of a span, over prices that A and B fill.
 fn view_of(start_ns: i64, len_ns: i64) -> Transform {
     let time = TimeSpan::new(start_ns, start_ns + len_ns);
-    Transform { viewport: Viewport { time, value: ValueSpan::fit(95.0, 110.0) }, rect: Frame::new(SIZE).plot }
+    Transform { viewport: Viewport { time, value: ValueSpan::fit(95.0, 110.0) }, rect: Layout::new(SIZE).plot }
 }
 
 /// Columns from the first tick, or the left edge, to the right edge or the last tick.

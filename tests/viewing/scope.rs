@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tickscope::chart::{Frame, Size, Theme};
+use tickscope::chart::palette_color;
 use tickscope::chart::{LEAD_SHARE, Rect, Transform, ValueSpan, Viewport};
+use tickscope::chart::{Layout, Size, Theme};
 use tickscope::model::TimeSpan;
-use tickscope::plot::palette;
 
 use super::support::process::{self, Ended, Launch, Running};
 use super::support::pulse::Pulse;
@@ -45,7 +45,7 @@ pub const ZOOM_STEP: f64 = 0.8;
 
 /// Where data is drawn in a window of [`SIZE`].
 pub fn plot() -> Rect {
-    Frame::new(SIZE).plot
+    Layout::new(SIZE).plot
 }
 
 /// A colour by its parts.
@@ -202,7 +202,7 @@ impl Scope {
     /// from `lo` to `hi` in view.
     pub fn view(&self, newest_s: f64, span_ns: i64, (lo, hi): (f64, f64)) -> Transform {
         let time = TimeSpan::ending_at(span_ns, span_ns).following(at_ns(newest_s), LEAD_SHARE);
-        Transform { viewport: Viewport { time, value: ValueSpan::fit(lo, hi) }, rect: Frame::new(self.size).plot }
+        Transform { viewport: Viewport { time, value: ValueSpan::fit(lo, hi) }, rect: Layout::new(self.size).plot }
     }
 
     /// The first picture of the window that `wanted` accepts.
@@ -238,7 +238,7 @@ impl Scope {
 
     /// Puts the mouse where it hides nothing and means nothing: between header and plot, far from the legend.
     pub fn mouse_away(&self) {
-        let frame = Frame::new(self.size);
+        let frame = Layout::new(self.size);
         self.display.move_mouse(self.window, (frame.header.right - 3, frame.header.bottom + 2));
         // The crosshair's tag on the time axis is a box of one colour, which nothing else there has.
         let cross = |pixel: u32| [DARK.cross, LIGHT.cross].contains(&rgb(pixel));
@@ -279,7 +279,7 @@ pub fn badge_is(picture: &Picture, colour: Rgb) -> bool {
 
 /// Colour of a symbol, by its place in `--symbols`.
 pub fn slot(index: usize) -> Rgb {
-    palette(Theme::Dark, index)
+    palette_color(Theme::Dark, index)
 }
 
 /// A PNG file of ours.
@@ -317,13 +317,13 @@ pub fn inked(picture: &Picture, (left, top, width, height): Area, colour: Rgb, g
 
 /// The same inside the plot of a dark window.
 pub fn line(picture: &Picture, size: Size, index: usize) -> Vec<(usize, usize)> {
-    inked(picture, area(Frame::new(size).plot), slot(index), DARK.ground)
+    inked(picture, area(Layout::new(size).plot), slot(index), DARK.ground)
 }
 
 /// The middle of a symbol's square in the legend, which moves as the words of the badge change; `None` while the symbol
 /// is switched off and its square is empty.
 pub fn swatch(picture: &Picture, size: Size, index: usize) -> Option<(i32, i32)> {
-    let header = area(Frame::new(size).header);
+    let header = area(Layout::new(size).header);
     // The badge and figures may have the same colour; a square is the only thing this wide and high.
     let ink = inked(picture, header, slot(index), DARK.ground);
     let solid = |x: usize, y: usize| (0..6).all(|i| (0..6).all(|j| ink.contains(&(x + i, y + j))));

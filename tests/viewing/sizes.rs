@@ -1,7 +1,7 @@
 //! Windows of other sizes, and windows that change theirs.
 
-use tickscope::chart::{Frame, Size, Theme};
-use tickscope::plot::palette;
+use tickscope::chart::palette_color;
+use tickscope::chart::{Layout, Size, Theme};
 
 use super::scope::{Colours, DARK, LIGHT, Rgb, SIZE, SPAN_S, Scope, area, at_ns, inked, rgb};
 use super::support::xvfb::Picture;
@@ -14,12 +14,12 @@ fn shows(scope: &Scope, picture: &Picture, theme: Theme, colours: &Colours) -> b
     if (picture.width, picture.height) != (size.width as usize, size.height as usize) {
         return false;
     }
-    let frame = Frame::new(size);
+    let frame = Layout::new(size);
     let view = scope.view(40.0, SPAN_NS, (90.0, 110.0));
     let x = view.x(at_ns(20.3)) as usize;
     let plot = area(frame.plot);
     let at_price = |index: usize, price: f64| {
-        let colour: Rgb = palette(theme, index);
+        let colour: Rgb = palette_color(theme, index);
         let rows = inked(picture, (x, plot.1, 1, plot.3), colour, colours.ground);
         !rows.is_empty() && rows.iter().all(|(_, y)| (*y as f64 + 0.5 - view.y(price)).abs() <= 1.5)
     };
