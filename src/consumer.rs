@@ -3,16 +3,13 @@
 mod alerting;
 mod args;
 mod backfill;
-mod bars;
 mod demo;
 mod export;
+mod frame;
 mod ingest;
-mod interaction;
 mod meters;
 mod persistence;
-mod query;
 mod report;
-mod scene_builder;
 mod settings;
 mod shared;
 mod snapshot;
@@ -33,9 +30,9 @@ use tracing::{debug, info};
 
 pub use alerting::{AlertError, HooksReport};
 pub use args::{
-    Args, ArgsError, AxisChoice, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, ExportingArgs,
-    ExportingError, GroupConfig, Kept, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat,
-    StoredExport, StreamConfig, TerminalConfig, ThemeChoice, ViewChoice,
+    Args, ArgsError, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, ExportingArgs, ExportingError,
+    GroupConfig, Kept, ScaleChoice, SnapshotFormat, StatsFormat, StoredExport, StreamConfig, TerminalConfig,
+    ViewChoice,
 };
 pub use export::{StoredExportError, export_stored};
 pub use meters::{FramesReport, LatencyReport};
@@ -47,6 +44,7 @@ pub use ui_state::{RememberError, UiState};
 /// Why there is no export.
 pub use crate::storage::TickFileError as ExportError;
 
+use crate::chart::{Interaction, Surface};
 use crate::cli;
 use crate::client::{ClientError, Target};
 use crate::model::display_safe;
@@ -58,17 +56,12 @@ use crate::window::WindowError;
 use alerting::{AlertDispatcher, Alerting};
 use backfill::BackfillThread;
 use demo::DemoError;
-use interaction::Interaction;
-use meters::SETTLE_EVERY;
+use frame::{FrameSource, View};
+use meters::UPDATE_INTERVAL;
 use persistence::Persistence;
-use query::Surface;
-use scene_builder::{SceneBuilder, View};
 use shared::Shared;
 use terminal_app::Console;
 use window_app::Screen;
-
-/// The visible span unless told otherwise; it grows with the data up to here.
-const SPAN_DEFAULT: Duration = Duration::from_mins(5);
 
 /// Threads for the network: one reads, one runs timers and signals, and the demo's broker and producer share both.
 const WORKERS: usize = 2;
@@ -156,9 +149,9 @@ pub fn run(
     let desk = AlertDispatcher::open(&runtime, &shared, config.on_alert.as_deref());
     let network = spawn_network(&runtime, config, &target, &shared, &stop, rng);
 
-    let mut controls = new_controls(config);
-    let before = controls.remembered();
-    let mut picture = SceneBuilder::new(config, &target);
+    let mut controls = Interaction::new(settings::initial_view(config));
+    let before = settings::ui_state(controls.settings(), config.surface());
+    let mut picture = FrameSource::new(config, &target);
     let is_seen = !matches!(front, Frontend::Nowhere);
     // Without a view only what is written at the end can want something of the past.
     let has_past = is_seen || config.snapshot.is_some() || config.export.is_some();
@@ -168,15 +161,15 @@ pub fn run(
         Frontend::Window(screen) => screen.run(&mut controls, &mut picture, config.interval, &stopped, started),
         Frontend::Terminal(console) => {
             let ran = console.run(&mut controls, &mut picture, config.interval, &stopped, started);
-            ran.map(|()| Surface::of(config))
+            ran.map(|()| config.surface())
         }
         Frontend::Nowhere => {
             runtime.block_on(wait_headless(stopped, &shared, &mut picture));
-            Ok(Surface::of(config))
+            Ok(config.surface())
         }
     };
     // Collected while the connection still stands, so that the picture says how it was.
-    let now = surface.as_ref().ok().map(|surface| UiState { size: surface.size_flag(), ..controls.remembered() });
+    let now = surface.as_ref().ok().map(|surface| settings::ui_state(controls.settings(), *surface));
     let patience = if is_seen { Duration::ZERO } else { READ_BACK_MAX };
     let view = surface.as_ref().ok().map(|surface| last_view(*surface, &shared, &mut controls, &mut picture, patience));
     // The receivers may be gone already: then everything has ended.
@@ -203,14 +196,12 @@ pub fn run(
     }
     surface?;
     if let Some(now) = now.filter(|_| is_seen) {
-        let before = UiState { size: Surface::of(config).size_flag(), ..before };
         settings::remember(config, &before, now);
     }
     let report = Report::collect(&shared, &picture.meters, started.elapsed().as_secs_f64());
     // The figures of a long run are worth having even where its picture cannot be kept.
     let snapshot_error = view.as_ref().and_then(|view| write_snapshot(config, view).err());
-    let until = controls.until();
-    let export_error = view.and_then(|view| export::write_asked(config, &shared, &view.scene, until).err());
+    let export_error = view.and_then(|view| export::write_asked(config, &shared, &view.hit_test.visible).err());
     Ok(Report { snapshot_error, export_error, ..report })
 }
 
@@ -282,13 +273,6 @@ fn history(kept: Kept) -> History {
     }
 }
 
-fn new_controls(config: &Config) -> Interaction {
-    let (default, grows) = if config.demo { (demo::SPAN, true) } else { (SPAN_DEFAULT, true) };
-    let span = config.window.unwrap_or(default);
-    let span_ns = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-    Interaction::new(span_ns, grows && config.window.is_none(), config)
-}
-
 async fn stop_when(stop: Arc<watch::Sender<bool>>, shutdown: impl Future<Output = ()>, run_for: Option<Duration>) {
     let time_up = async {
         match run_for {
@@ -335,13 +319,13 @@ fn tell_kept(status: &DbStatus, left: u64) {
 }
 
 /// Waits for the end; says now and then how it goes, and every change to those who asked for detail.
-async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, picture: &mut SceneBuilder) {
+async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, picture: &mut FrameSource) {
     const STATUS_EVERY: Duration = Duration::from_secs(10);
     const STATUS_EVERY_VERBOSE: Duration = Duration::from_secs(1);
     let is_verbose = tracing::enabled!(tracing::Level::DEBUG);
     let mut status = tokio::time::interval(if is_verbose { STATUS_EVERY_VERBOSE } else { STATUS_EVERY });
     status.tick().await;
-    let mut settle = tokio::time::interval(SETTLE_EVERY);
+    let mut settle = tokio::time::interval(UPDATE_INTERVAL);
     let mut told = (0, 0);
     loop {
         tokio::select! {
@@ -349,7 +333,7 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
             _ = stopped.wait_for(|stop| *stop) => return,
             _ = settle.tick() => {
                 let received = shared.book().counters().received;
-                picture.meters.settle(Instant::now(), shared.brought(received));
+                picture.meters.update(Instant::now(), shared.brought(received));
             }
             _ = status.tick() => {
                 let counters = shared.book().counters();
@@ -368,7 +352,7 @@ async fn wait_headless(mut stopped: watch::Receiver<bool>, shared: &Shared, pict
 
 fn write_snapshot(config: &Config, view: &View) -> Result<(), SnapshotError> {
     let Some((path, format)) = &config.snapshot else { return Ok(()) };
-    snapshot::write(&mut Painter::new()?, &view.scene, &view.frame, path, *format)?;
+    snapshot::write(&mut Painter::new()?, &view.scene, &view.hit_test.layout, path, *format)?;
     info!("saved {}", display_safe(&path.display().to_string()));
     Ok(())
 }
@@ -379,19 +363,19 @@ fn last_view(
     surface: Surface,
     shared: &Shared,
     controls: &mut Interaction,
-    picture: &mut SceneBuilder,
+    picture: &mut FrameSource,
     patience: Duration,
 ) -> View {
     const LOOK_EVERY: Duration = Duration::from_millis(20);
     picture.toast = None;
-    controls.let_go();
+    controls.end_input();
     let begun = Instant::now();
     let mut view = picture.view(shared, controls, surface, begun);
-    while picture.is_wanting && begun.elapsed() < patience {
+    while picture.is_loading && begun.elapsed() < patience {
         std::thread::sleep(LOOK_EVERY);
         view = picture.view(shared, controls, surface, Instant::now());
     }
-    if picture.is_wanting && !patience.is_zero() {
+    if picture.is_loading && !patience.is_zero() {
         tracing::warn!(
             "the store has more of what is in view, and it could not be read within {} s: it is marked in the picture, \
              and no export of the view has it",

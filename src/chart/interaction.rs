@@ -61,7 +61,7 @@ pub(crate) struct GridPage {
 
 /// The view resolved against the data of one frame. [`Interaction::adopt`] takes it over.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct ResolvedView {
+pub struct ResolvedView {
     nav: Navigator,
     grows_to_ns: Option<i64>,
     /// Time of the crosshair as moved by keys.
@@ -197,7 +197,7 @@ impl Interaction {
     }
 
     /// Takes over the view of the frame that is being built.
-    pub(crate) fn adopt(&mut self, resolved: &ResolvedView) {
+    pub fn adopt(&mut self, resolved: &ResolvedView) {
         let ResolvedView { nav, grows_to_ns, key_cursor_ns, page } = *resolved;
         (self.view.nav, self.view.grows_to_ns) = (nav, grows_to_ns);
         (self.key_cursor_ns, self.cursor_steps) = (key_cursor_ns, 0);
@@ -210,10 +210,15 @@ impl Interaction {
     }
 
     /// Drops or fixes measurements according to the frame that was built last.
-    pub(crate) fn settle_measurements(&mut self, last: &HitTest) {
+    pub fn settle_measurements(&mut self, last: &HitTest) {
         for measurement in [&mut self.ruler, &mut self.zoom_box] {
             *measurement = measurement.and_then(|it| it.in_frame(&last.plots, last.axis, last.cursor));
         }
+    }
+
+    /// Number of symbols added so far.
+    pub fn symbols_len(&self) -> usize {
+        self.symbols.len()
     }
 
     /// Visible span, including the effect of the last input.
@@ -224,6 +229,11 @@ impl Interaction {
     /// Returns whether the view moves with the live edge.
     pub fn follows(&self) -> bool {
         !self.is_paused() && self.view.nav.is_following()
+    }
+
+    /// As [`Interaction::follows`], once the view is adopted.
+    pub(crate) fn will_follow(&self, resolved: &ResolvedView) -> bool {
+        !self.is_paused() && resolved.nav.is_following()
     }
 
     /// Returns whether the user has paused the chart.
@@ -408,7 +418,7 @@ impl Interaction {
     fn zoom(&mut self, factor: f64, last: &HitTest) {
         let pane_below = |x: f64| {
             let is_in = |rect: Rect| x >= f64::from(rect.left) && x < f64::from(rect.right);
-            (0..last.frame.panes()).find(|pane| is_in(last.frame.pane(*pane).plot))
+            (0..last.layout.panes()).find(|pane| is_in(last.layout.pane(*pane).plot))
         };
         let at_mouse = self.mouse.and_then(|(x, _)| Some(last.transform(pane_below(x)?).time_at(x)));
         let at_edge = || last.edge_ns.filter(|_| self.follows());
@@ -420,17 +430,17 @@ impl Interaction {
     fn active_plot(&self, last: &HitTest) -> Option<(Plot, Rect)> {
         let at_mouse = self.mouse.and_then(|(x, y)| {
             let is_in = |pane: &usize| {
-                let frame = last.frame.pane(*pane);
+                let frame = last.layout.pane(*pane);
                 frame.plot.contains(x, y) || frame.value_axis.contains(x, y)
             };
-            (0..last.frame.panes()).find(is_in)
+            (0..last.layout.panes()).find(is_in)
         });
         let of_focus = || last.plots.iter().position(|plot| Some(plot.id) == self.focus().map(PlotId::Symbol));
         let pane = at_mouse.or_else(of_focus).unwrap_or(0);
         let plot = *last.plots.get(pane)?;
         // Several inputs may arrive between two frames: each continues from the one before.
         let value = self.value_of(plot.id, last.axis).unwrap_or(plot.value);
-        Some((Plot { value, ..plot }, last.frame.pane(pane).plot))
+        Some((Plot { value, ..plot }, last.layout.pane(pane).plot))
     }
 
     /// Zooms in price around the mouse, or around the middle.

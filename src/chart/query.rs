@@ -1,153 +1,44 @@
-//! What a frame takes from the book, in one go and at a cost that depends on the frame's width.
+//! Frame query: reads from the series everything that one frame shows, at a cost set by the frame's width and not by the
+//! length of the history. The caller holds the lock of the series meanwhile; the query only reads.
 
-mod collect;
-mod session;
+mod cursor;
+mod symbol_frame;
+mod trading_session;
+mod value_axes;
 
-use std::sync::Arc;
+use crate::chart::interaction::{AxisMode, ChartKind, GridPage, Interaction, PaneLayout, Plot, PlotId, ResolvedView};
+use crate::chart::{Arrangement, AxisKind, BarInterval, Layout, Scale, Size, Transform, Viewport};
+use crate::model::{TimeSpan, Timestamp, display_safe};
+use crate::series::{BarCache, ColumnCache, Counters, LoadedHistory, MergedSeries, SeriesMap};
+pub use cursor::CrosshairPosition;
+pub use symbol_frame::SymbolFrame;
+use symbol_frame::SymbolQuery;
+pub use trading_session::TradingSession;
+use value_axes::ValueAxes;
 
-use crate::chart::BarInterval;
-use crate::chart::{Arrangement, Layout, Scale, Size};
-use crate::consumer::args::{AxisChoice, Config, KindChoice, LayoutChoice, parse_size};
-use crate::consumer::backfill::{HistorySnapshot, Need};
-use crate::consumer::interaction::Interaction;
-use crate::consumer::shared::Shared;
-use crate::model::TimeSpan;
-use crate::model::{Timestamp, display_safe};
-use crate::series::{BarCache, Candle, ColumnCache, Counters, MergedSeries, Sample, SeriesMap};
-use collect::Take;
-pub(super) use session::Session;
+/// Largest difference between two clocks that are taken for synchronized, ns. Beyond it, a tick is a replay, or its
+/// producer's clock is wrong.
+pub(crate) const CLOCK_SKEW_MAX_NS: i64 = 5_000_000_000;
 
-/// One symbol as the frame shows it.
-pub(super) struct SymbolFrame {
-    /// Safe to show.
-    pub(super) symbol: String,
-    /// Its place in the book, which is its colour.
-    pub(super) slot: usize,
-    /// Switched on.
-    pub(super) visible: bool,
-    /// In this picture: switched on, and on the grid's page, or what the bars are about.
-    pub(super) drawn: bool,
-    /// Newest tick.
-    pub(super) last: Option<Sample>,
-    /// Newest tick at the right edge of the view.
-    pub(super) at_edge: Option<Sample>,
-    /// Price against which changes are measured: at the left edge of the view, or at the session's open.
-    pub(super) base: Option<f64>,
-    /// Lowest and highest price in view.
-    pub(super) range: Option<(f64, f64)>,
-    /// The line, cut at gaps.
-    pub(super) runs: Vec<Vec<Sample>>,
-    /// The bars, where these are drawn instead.
-    pub(super) candles: Vec<Candle>,
-    /// Ticks in view that were set apart: of each pixel column the first, lowest, highest and last.
-    pub(super) outliers: Vec<Sample>,
-}
-
-impl SymbolFrame {
-    /// Change of `price` against the base, percent; `None` where that has no meaning.
-    pub(super) fn percent(&self, price: f64) -> Option<f64> {
-        let base = self.base.filter(|base| *base != 0.0)?;
-        Some((price - base) / base.abs() * 100.0).filter(|percent| percent.is_finite())
-    }
-
-    /// Whether a logarithmic axis can show any of it.
-    pub(super) fn has_positive(&self) -> bool {
-        self.range.is_some_and(|(_, hi)| hi > 0.0)
-    }
-
-    /// Whether there is nothing of it to draw.
-    pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.candles.is_empty()
-    }
-}
-
-/// Everything a frame takes from the book.
-pub(super) struct FrameData {
-    /// How the picture is laid out.
-    pub(super) frame: Layout,
-    pub(super) shown: Vec<SymbolFrame>,
-    /// What is drawn, by places in `shown`: the symbols of a grid's panes, in reading order, or of the one chart.
-    pub(super) drawn: Vec<usize>,
-    /// Page of the grid, and how many there are.
-    pub(super) page: (usize, usize),
-    /// The bars' length.
-    pub(super) interval: Option<BarInterval>,
-    pub(super) span: TimeSpan,
-    /// `None` before the first tick.
-    pub(super) edge_ns: Option<i64>,
-    /// Of all ticks.
-    pub(super) newest_ns: Option<i64>,
-    /// In memory or in the store.
-    pub(super) oldest_ns: Option<i64>,
-    /// What was read back, if anything is.
-    pub(super) recalled: Option<Arc<HistorySnapshot>>,
-    /// What else is to be read.
-    pub(super) need: Need,
-    /// Stretches of the time before memory that are not known.
-    pub(super) unknown: Vec<(i64, i64)>,
-    /// Start, end and loss of each gap; an open one ends at the live edge.
-    pub(super) gaps: Vec<(i64, i64, u64)>,
-    pub(super) counters: Counters,
-}
-
-impl FrameData {
-    /// The symbols that are switched on.
-    pub(super) fn visible(&self) -> impl Iterator<Item = &SymbolFrame> {
-        self.shown.iter().filter(|shown| shown.visible)
-    }
-
-    /// The symbols that are in the picture.
-    pub(super) fn drawn(&self) -> impl Iterator<Item = &SymbolFrame> {
-        self.drawn.iter().map(|at| &self.shown[*at])
-    }
-
-    /// Whether there is one chart a symbol.
-    pub(super) fn is_grid(&self) -> bool {
-        matches!(self.frame.arrangement, Arrangement::Grid { .. })
-    }
-
-    /// Whether an instant lies inside a gap.
-    pub(super) fn is_gap(&self, time_ns: i64) -> bool {
-        self.gaps.iter().any(|(start, end, _)| *start < time_ns && time_ns < *end)
-    }
-
-    /// On a percent axis, a symbol whose base price is zero cannot be drawn.
-    pub(super) fn drop_without_base(&mut self) {
-        for shown in &mut self.shown {
-            if shown.base == Some(0.0) {
-                shown.range = None;
-                shown.runs.clear();
-                shown.candles.clear();
-            }
-        }
-    }
-}
-
-/// What a picture is drawn on.
+/// Target that a frame is drawn on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Surface {
-    /// Pixels of a screen, with strips and axes.
-    Screen { size: Size, scale: Scale },
-    /// Dots that are the plot alone.
-    Dots { size: Size },
+pub enum Surface {
+    /// Pixels of a screen. The frame has a header, a footer and axes.
+    Screen {
+        /// Size in pixels of the screen.
+        size: Size,
+        /// Pixels of the screen per pixel of the layout.
+        scale: Scale,
+    },
+    /// Dots of a terminal. The frame is a plot alone.
+    Dots {
+        /// Size in dots.
+        size: Size,
+    },
 }
 
 impl Surface {
-    /// What a run without a window draws on.
-    pub(super) fn of(config: &Config) -> Self {
-        let scale = config.scale.fixed().unwrap_or_default();
-        Self::Screen { size: config.screen_size(scale), scale }
-    }
-
-    /// Its size as `--size` takes it; `None` where that is too small to be asked for, as a window may be.
-    pub(super) fn size_flag(self) -> Option<String> {
-        let Self::Screen { size, scale } = self else { return None };
-        let layout_px = |screen_px: u32| (screen_px * 2).div_ceil(scale.halves());
-        let flag = format!("{}x{}", layout_px(size.width), layout_px(size.height));
-        Some(flag).filter(|flag| parse_size(flag).is_ok())
-    }
-
-    pub(super) fn frame(self, arrangement: Arrangement) -> Layout {
+    fn layout(self, arrangement: Arrangement) -> Layout {
         match self {
             Self::Screen { size, scale } => Layout::with_arrangement(size, scale, arrangement),
             Self::Dots { size } => Layout::plot_only(size),
@@ -155,201 +46,253 @@ impl Surface {
     }
 }
 
-/// What the last picture took from the book, by the symbols' places.
+/// A span without data: an outage, or messages that were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingSpan {
+    /// First instant without data, ns.
+    pub start_ns: i64,
+    /// First instant with data again, ns. The live edge while there is none.
+    pub end_ns: i64,
+    /// Number of ticks known to be missing.
+    pub missing: u64,
+}
+
+/// Everything that one frame shows, as of one instant.
+#[derive(Debug)]
+pub struct FrameData {
+    /// Layout of the frame.
+    pub layout: Layout,
+    /// All symbols, by index.
+    pub symbols: Vec<SymbolFrame>,
+    /// Indices of the symbols that are drawn, ascending. In a grid, those on the current page.
+    pub drawn: Vec<usize>,
+    /// Length of the bars, if bars are drawn.
+    pub bar_interval: Option<BarInterval>,
+    /// Visible span, aligned to pixel columns.
+    pub span: TimeSpan,
+    /// Time of the last tick shown, ns. `i64::MAX` unless the chart is paused.
+    pub until_ns: i64,
+    /// Live edge, ns; `None` before the first tick.
+    pub edge_ns: Option<i64>,
+    /// Time of the newest tick, ns.
+    pub newest_ns: Option<i64>,
+    /// Time of the oldest tick in memory or in the store, ns.
+    pub oldest_ns: Option<i64>,
+    /// Start and end of the visible spans that the store has and that are not loaded, ns.
+    pub not_loaded: Vec<(i64, i64)>,
+    /// Spans without data, in order of time.
+    pub missing: Vec<MissingSpan>,
+    /// Counters of the feed.
+    pub counters: Counters,
+    /// Unit of the value axes.
+    pub axis: AxisKind,
+    /// Plots in reading order.
+    pub plots: Vec<Plot>,
+    /// Crosshair, if there is one.
+    pub crosshair: Option<CrosshairPosition>,
+    /// The view moves with the live edge.
+    pub follows: bool,
+    /// View to adopt before the scene is built.
+    pub view: ResolvedView,
+}
+
+impl FrameData {
+    /// Returns the symbols that are drawn.
+    pub fn drawn(&self) -> impl Iterator<Item = &SymbolFrame> {
+        self.drawn.iter().map(|index| &self.symbols[*index])
+    }
+
+    /// Returns the symbols of a plot.
+    pub(crate) fn plot_symbols(&self, id: PlotId) -> impl Iterator<Item = &SymbolFrame> {
+        let indices = match id {
+            PlotId::Main => &self.drawn[..],
+            PlotId::Symbol(index) => self.drawn.binary_search(&index).map_or(&[][..], |at| &self.drawn[at..=at]),
+        };
+        indices.iter().map(|index| &self.symbols[*index])
+    }
+
+    /// Returns the mapping of a plot to pixels. `None` if there is no such plot.
+    pub(crate) fn transform(&self, pane: usize) -> Option<Transform> {
+        let viewport = Viewport { time: self.span, value: self.plots.get(pane)?.value };
+        Some(Transform { viewport, rect: self.layout.pane(pane).plot })
+    }
+
+    /// Returns whether an instant lies in a span without data.
+    pub(crate) fn is_missing(&self, time_ns: i64) -> bool {
+        self.missing.iter().any(|span| span.start_ns < time_ns && time_ns < span.end_ns)
+    }
+
+    /// Returns whether an event at this time is shown.
+    pub(crate) fn shows(&self, time_ns: i64) -> bool {
+        self.span.contains(time_ns) && time_ns <= self.until_ns
+    }
+}
+
+/// State that frames pass on: cached columns and bars, and the value axes, which move as rarely as possible.
 #[derive(Debug, Default)]
-pub(super) struct Caches {
+pub struct QueryState {
     columns: Vec<ColumnCache>,
     bars: Vec<BarCache>,
+    axes: ValueAxes,
 }
 
-/// Reads the book.
-pub(super) fn gather(
-    book: &SeriesMap,
-    recalled: Option<Arc<HistorySnapshot>>,
-    caches: &mut Caches,
-    controls: &mut Interaction,
-    surface: Surface,
-    session: &Session,
-    now: Timestamp,
-) -> FrameData {
-    let edge_ns = Shared::live_edge_ns(book, now);
-    let oldest_ns = book.iter().filter_map(|(_, _, series)| series.oldest_ns()).min();
-    for (_, symbol, _) in book.iter().skip(controls.symbols.len()) {
-        controls.add_symbol(display_safe(symbol.as_str()).into_owned());
+/// A query for one frame.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::chart::{FeedStatus, FrameQuery, Interaction, QueryState, SceneBuilder, SourceLabels, Size};
+/// use tickscope::chart::{Surface, TradingSession, ViewSettings, Scale};
+/// use tickscope::model::{Timestamp, decode_all};
+/// ```
+pub struct FrameQuery<'a> {
+    /// Ticks in memory.
+    pub series: &'a SeriesMap,
+    /// Older ticks loaded from a store.
+    pub history: Option<&'a LoadedHistory>,
+    /// View to resolve. Every symbol of `series` must have been added to it; see [`new_symbols`].
+    pub interaction: &'a Interaction,
+    /// Trading session, for changes since its open.
+    pub session: &'a TradingSession,
+    /// Target of the frame.
+    pub surface: Surface,
+    /// Current time.
+    pub now: Timestamp,
+}
+
+impl<'a> FrameQuery<'a> {
+    /// Reads a frame.
+    pub fn run(&self, state: &mut QueryState) -> FrameData {
+        let (series, interaction) = (self.series, self.interaction);
+        let edge_ns = live_edge_ns(series, self.now);
+        let oldest_ns = series.iter().filter_map(|(_, _, series)| series.oldest_ns()).min();
+        let now_ns = self.now.as_nanos();
+        let mut view = interaction.resolve(edge_ns.unwrap_or(now_ns), oldest_ns.unwrap_or(now_ns));
+        self.step_by_ticks(&mut view, edge_ns);
+        let (layout, drawn, page) = self.arrange();
+        view.page = page;
+        let span = view.span().aligned(layout.columns());
+        let pause_point = interaction.pause_point();
+        let mut data = FrameData {
+            layout,
+            symbols: Vec::with_capacity(series.symbols_len()),
+            drawn,
+            bar_interval: None,
+            span,
+            until_ns: pause_point.tick_ns,
+            edge_ns,
+            newest_ns: series.newest_ns(),
+            oldest_ns,
+            not_loaded: Vec::new(),
+            missing: missing_until(series, pause_point.edge_ns, edge_ns),
+            counters: series.counters(),
+            axis: AxisKind::Price,
+            plots: Vec::new(),
+            crosshair: None,
+            follows: interaction.will_follow(&view),
+            view,
+        };
+        self.read_symbols(state, &mut data);
+        self.step_by_bars(&mut data);
+        data.axis = state.axes.kind(interaction.view.axis, &data);
+        if data.axis == AxisKind::Percent {
+            data.symbols.iter_mut().for_each(SymbolFrame::clear_without_percent);
+        }
+        data.plots = state.axes.plots(interaction, &data);
+        self.read_crosshair(&mut data);
+        data
     }
-    let span = controls.advance(edge_ns.unwrap_or(now.as_nanos()), oldest_ns.unwrap_or(now.as_nanos()));
-    let tapes = Tapes { book, recalled: recalled.as_deref() };
-    step_by_ticks(&tapes, controls, span, edge_ns);
-    let until = controls.until();
-    let plan = Plan::new(&tapes, controls, surface);
-    let span = controls.span().aligned(plan.frame.columns());
-    let gaps = gaps_until(book, until.edge_ns, edge_ns);
-    let take = Take {
-        span,
-        columns: plan.frame.columns(),
-        until_ns: until.tick_ns,
-        cuts: cuts_until(book, until.tick_ns),
-        has_bars: controls.sight.kind != KindChoice::Lines,
-        asked: controls.sight.bars,
-        session_open_ns: (controls.sight.axis == AxisChoice::Session)
-            .then(|| session.open_ns(span.end.min(edge_ns.unwrap_or(i64::MAX)))),
-        zone: &session.zone,
+
+    fn merged(&self, index: usize) -> Option<MergedSeries<'a>> {
+        let (_, series) = self.series.get(index)?;
+        Some(MergedSeries::new(series, self.history, index))
+    }
+
+    /// Chooses the layout, the symbols drawn and the page of the grid.
+    fn arrange(&self) -> (Layout, Vec<usize>, Option<GridPage>) {
+        let view = &self.interaction.view;
+        let visible: Vec<usize> = (0..self.series.symbols_len()).filter(|index| view.shows(*index)).collect();
+        let is_screen = matches!(self.surface, Surface::Screen { .. });
+        if view.layout == PaneLayout::Grid && is_screen && visible.len() > 1 {
+            let layout = self.surface.layout(Arrangement::Grid { panes: visible.len() });
+            let page_len = layout.panes().max(1);
+            let page = self.interaction.page_of(&visible, page_len);
+            let drawn = visible.into_iter().skip(page.index * page_len).take(page_len).collect();
+            return (layout, drawn, Some(page));
+        }
+        if view.kind == ChartKind::Lines {
+            return (self.surface.layout(Arrangement::Single), visible, None);
+        }
+        let focus = self.interaction.focus();
+        // All ticks count, not only those in view: the volume pane must not come and go.
+        let has_sizes = || focus.and_then(|index| self.merged(index)).is_some_and(|series| series.has_sizes());
+        let has_volume = is_screen && view.volume && has_sizes();
+        let arrangement = if has_volume { Arrangement::WithVolume } else { Arrangement::Single };
+        (self.surface.layout(arrangement), focus.into_iter().collect(), None)
+    }
+
+    fn read_symbols(&self, state: &mut QueryState, data: &mut FrameData) {
+        let view = &self.interaction.view;
+        let session_ns = data.span.end.min(data.edge_ns.unwrap_or(i64::MAX));
+        let query = SymbolQuery {
+            span: data.span,
+            columns: data.layout.columns(),
+            until_ns: data.until_ns,
+            breaks: breaks_until(self.series, data.until_ns),
+            has_bars: view.kind != ChartKind::Lines,
+            bar_interval: view.bar_interval,
+            session_open_ns: (view.axis == AxisMode::Session).then(|| self.session.open_ns(session_ns)),
+            zone: &self.session.zone,
+        };
+        state.columns.resize_with(self.series.symbols_len(), ColumnCache::default);
+        state.bars.resize_with(self.series.symbols_len(), BarCache::default);
+        for index in 0..self.series.symbols_len() {
+            let Some(series) = self.merged(index) else { continue };
+            let (columns, bars) = (&mut state.columns[index], &mut state.bars[index]);
+            let mut symbol = query.prices(series, index, self.interaction);
+            if data.drawn.binary_search(&index).is_ok() {
+                let interval = query.line_or_bars(series, columns, bars, &mut symbol);
+                data.bar_interval = interval.or(data.bar_interval);
+                symbol.outliers = query.outliers(self.series.outliers(index), self.history, index);
+            } else {
+                (*columns, *bars) = (ColumnCache::default(), BarCache::default());
+            }
+            data.symbols.push(symbol);
+        }
+    }
+}
+
+/// Names of the symbols that the view does not know yet, safe to display, given that it knows the first `known`.
+pub fn new_symbols(series: &SeriesMap, known: usize) -> Vec<String> {
+    series.iter().skip(known).map(|(_, symbol, _)| display_safe(symbol.as_str()).into_owned()).collect()
+}
+
+/// The live edge, ns: the current time if the clock of the newest tick agrees with ours, or else the time of the newest
+/// tick. The latter also if all ticks come from a store. `None` before the first tick.
+pub(crate) fn live_edge_ns(series: &SeriesMap, now: Timestamp) -> Option<i64> {
+    let newest_ns = series.newest_ns()?;
+    let lag_ns = series.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest_ns));
+    Some(if lag_ns.abs() <= CLOCK_SKEW_MAX_NS { newest_ns.max(now.as_nanos()) } else { newest_ns })
+}
+
+/// The spans without data that begin before `until_ns`, cut off there.
+fn missing_until(series: &SeriesMap, until_ns: i64, edge_ns: Option<i64>) -> Vec<MissingSpan> {
+    let spans = series.gaps().filter(|gap| gap.start_ns < until_ns);
+    let span = |gap: &crate::series::Gap| MissingSpan {
+        start_ns: gap.start_ns,
+        end_ns: gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until_ns),
+        missing: gap.lost,
     };
-    caches.columns.resize_with(book.symbols_len(), ColumnCache::default);
-    caches.bars.resize_with(book.symbols_len(), BarCache::default);
-    let mut interval = None;
-    let mut shown = Vec::with_capacity(book.symbols_len());
-    for slot in 0..book.symbols_len() {
-        let Some(tape) = tapes.get(slot) else { continue };
-        let (columns, bars) = (&mut caches.columns[slot], &mut caches.bars[slot]);
-        let mut one = take.figures(tape, slot, controls);
-        one.drawn = plan.is_drawn(slot);
-        if one.drawn {
-            interval = take.line_or_bars(tape, columns, bars, &mut one).or(interval);
-            one.outliers = take.outliers(book.outliers(slot), recalled.as_deref().map(|recalled| &recalled.past), slot);
-        } else {
-            (*columns, *bars) = (ColumnCache::default(), BarCache::default());
-        }
-        shown.push(one);
-    }
-    step_by_bars(controls, &shown);
-    let Plan { frame, drawn, page } = plan;
-    let (need, unknown) = tapes.need_and_unknown(controls, &drawn, span);
-    let oldest_ns = recalled.as_ref().and_then(|recalled| recalled.oldest_ns).into_iter().chain(oldest_ns).min();
-    FrameData {
-        frame,
-        shown,
-        drawn,
-        page,
-        interval,
-        span,
-        edge_ns,
-        newest_ns: book.newest_ns(),
-        oldest_ns,
-        recalled,
-        need,
-        unknown,
-        gaps,
-        counters: book.counters(),
-    }
+    spans.map(span).collect()
 }
 
-/// The gaps that begin before an instant, as far as that; an open one ends at the live edge.
-fn gaps_until(book: &SeriesMap, until_ns: i64, edge_ns: Option<i64>) -> Vec<(i64, i64, u64)> {
-    let gaps = book.gaps().filter(|gap| gap.start_ns < until_ns);
-    gaps.map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until_ns), gap.lost)).collect()
-}
-
-/// Memory and what was read back, symbol by symbol.
-struct Tapes<'a> {
-    book: &'a SeriesMap,
-    recalled: Option<&'a HistorySnapshot>,
-}
-
-impl<'a> Tapes<'a> {
-    fn get(&self, slot: usize) -> Option<MergedSeries<'a>> {
-        tape(self.book, self.recalled, slot)
-    }
-
-    /// What else is to be read of the symbols in the picture, and what is not known of them.
-    fn need_and_unknown(&self, controls: &Interaction, drawn: &[usize], span: TimeSpan) -> (Need, Vec<(i64, i64)>) {
-        let Some(recalled) = self.recalled else { return (Need::NoMore, Vec::new()) };
-        let need = recalled.need(self.book, drawn, span, controls.follows());
-        (need, recalled.unknown(self.book, drawn, span))
-    }
-}
-
-/// What is known of the symbol at a place.
-pub(super) fn tape<'a>(
-    book: &'a SeriesMap,
-    recalled: Option<&'a HistorySnapshot>,
-    slot: usize,
-) -> Option<MergedSeries<'a>> {
-    let (_, series) = book.get(slot)?;
-    Some(MergedSeries::new(series, recalled.map(|recalled| &recalled.past), slot))
-}
-
-/// What of the book comes into the picture, and where.
-struct Plan {
-    frame: Layout,
-    drawn: Vec<usize>,
-    page: (usize, usize),
-}
-
-impl Plan {
-    fn new(tapes: &Tapes<'_>, controls: &mut Interaction, surface: Surface) -> Self {
-        let visible: Vec<usize> = (0..tapes.book.symbols_len()).filter(|slot| controls.sight.shows(*slot)).collect();
-        let screen = matches!(surface, Surface::Screen { .. });
-        if controls.sight.layout == LayoutChoice::Grid && screen && visible.len() > 1 {
-            let frame = surface.frame(Arrangement::Grid { panes: visible.len() });
-            let fitting = frame.panes().max(1);
-            let (page, pages) = (controls.page_of(&visible, fitting), controls.pages);
-            let drawn: Vec<usize> = visible.into_iter().skip(page * fitting).take(fitting).collect();
-            return Self { frame, drawn, page: (page, pages) };
-        }
-        let (drawn, arrangement) = if controls.sight.kind == KindChoice::Lines {
-            (visible, Arrangement::Single)
-        } else {
-            let focus = controls.focus();
-            // All of the symbol's ticks are asked, not those in view: the pane must not come and go.
-            let has_sizes = focus.and_then(|slot| tapes.get(slot)).is_some_and(|tape| tape.has_sizes());
-            let volume = screen && controls.sight.volume && has_sizes;
-            (focus.into_iter().collect(), if volume { Arrangement::WithVolume } else { Arrangement::Single })
-        };
-        Self { frame: surface.frame(arrangement), drawn, page: (0, 1) }
-    }
-
-    fn is_drawn(&self, slot: usize) -> bool {
-        // Places are in order.
-        self.drawn.binary_search(&slot).is_ok()
-    }
-}
-
-/// Moves the crosshair from tick to tick of the focused symbol, where keys have asked for that, and brings it into
-/// view.
-fn step_by_ticks(tapes: &Tapes<'_>, controls: &mut Interaction, span: TimeSpan, edge_ns: Option<i64>) {
-    if controls.step == 0 || controls.sight.kind != KindChoice::Lines {
-        return;
-    }
-    let Some(tape) = controls.focus().and_then(|slot| tapes.get(slot)) else { return };
-    let until_ns = controls.until().tick_ns;
-    let begin_ns = controls.key_cursor_ns.unwrap_or(span.end.saturating_sub(1));
-    let mut at = tape.at_or_before(begin_ns.min(until_ns)).map(|tick| tick.time_ns);
-    let steps = std::mem::take(&mut controls.step);
-    // The first stroke brings the crosshair to the newest tick in view.
-    let steps = if controls.key_cursor_ns.is_some() { steps } else { 0 };
-    for _ in 0..steps.unsigned_abs() {
-        let Some(from_ns) = at else { break };
-        let next = if steps < 0 {
-            tape.at_or_before(from_ns.saturating_sub(1))
-        } else {
-            tape.at_or_after(from_ns.saturating_add(1)).filter(|tick| tick.time_ns <= until_ns)
-        };
-        at = next.map(|tick| tick.time_ns).or(at);
-    }
-    if let Some(at_ns) = at {
-        controls.key_cursor_ns = Some(at_ns);
-        controls.reveal(at_ns, edge_ns);
-    }
-}
-
-/// As [`step_by_ticks`], from bar to bar of those in view.
-fn step_by_bars(controls: &mut Interaction, shown: &[SymbolFrame]) {
-    let steps = std::mem::take(&mut controls.step);
-    let Some(focus) = controls.focus().and_then(|slot| shown.get(slot)).filter(|_| steps != 0) else { return };
-    let Some(last) = focus.candles.len().checked_sub(1) else { return };
-    let at = controls.key_cursor_ns.and_then(|at_ns| focus.candles.iter().position(|c| c.start_ns >= at_ns));
-    let next = at.map_or(last, |at| (at as i64 + steps).clamp(0, last as i64) as usize);
-    controls.key_cursor_ns = Some(focus.candles[next].start_ns);
-}
-
-/// Where lines break; one that would lead on behind `until_ns` does there.
-fn cuts_until(book: &SeriesMap, until_ns: i64) -> Vec<i64> {
-    let mut cuts = book.cuts();
-    if let Some(cut) = until_ns.checked_add(1)
-        && let Err(at) = cuts.binary_search(&cut)
+/// Instants at which lines break, sorted: at spans without data, and after `until_ns`.
+fn breaks_until(series: &SeriesMap, until_ns: i64) -> Vec<i64> {
+    let mut breaks = series.cuts();
+    if let Some(end_ns) = until_ns.checked_add(1)
+        && let Err(at) = breaks.binary_search(&end_ns)
     {
-        cuts.insert(at, cut);
+        breaks.insert(at, end_ns);
     }
-    cuts
+    breaks
 }

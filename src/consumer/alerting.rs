@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use crate::analysis::{Alerts, Rule, WATCHED_MAX};
+use crate::chart::live_edge_ns;
 use crate::consumer::shared::Shared;
 use crate::model::{Symbol, Tick, Timestamp};
 pub(super) use hook::FIRED_RULE;
@@ -195,7 +196,7 @@ impl Alerting {
             return;
         }
         let (book, now) = (shared.book(), Timestamp::now());
-        let time_ns = Shared::live_edge_ns(&book, now).unwrap_or(now.as_nanos());
+        let time_ns = live_edge_ns(&book, now).unwrap_or(now.as_nanos());
         let at = Instant::now();
         let fired: Vec<Fired> = silent
             .into_iter()

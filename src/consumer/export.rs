@@ -24,10 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{info, warn};
 
-use crate::chart::Scene;
+use crate::chart::VisibleTicks;
 use crate::consumer::args::{Config, ExportFormat};
 use crate::consumer::backfill::HistorySnapshot;
-use crate::consumer::interaction::Until;
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
 use crate::model::{Symbol, display_safe};
@@ -45,19 +44,10 @@ const AT_ONCE_MAX: usize = 8_192;
 /// Fewest ticks taken at once, however many symbols there are: less, and the lock would cost more than the ticks.
 const AT_ONCE_MIN: usize = 16;
 
-/// The symbols that a picture shows, by their places in the book, and the time that it shows of them.
-pub(super) fn in_view(scene: &Scene, until: Until) -> (Vec<usize>, TimeSpan) {
-    let visible = scene.header.legend.iter().filter(|entry| entry.visible);
-    let mut span = scene.chart.viewport.time;
-    span.end = span.end.min(until.tick_ns.saturating_add(1)).max(span.start);
-    (visible.map(|entry| entry.palette_index).collect(), span)
-}
-
-/// Writes what `scene` shows, if the user asked for it.
-pub(super) fn write_asked(config: &Config, shared: &Shared, scene: &Scene, until: Until) -> Result<(), TickFileError> {
+/// Writes the visible ticks at exit, if the user has asked for it.
+pub(super) fn write_asked(config: &Config, shared: &Shared, visible: &VisibleTicks) -> Result<(), TickFileError> {
     let Some((path, format)) = &config.export else { return Ok(()) };
-    let (symbols, span) = in_view(scene, until);
-    let saved = write(shared, &symbols, span, path, *format)?;
+    let saved = write(shared, &visible.symbols, visible.span, path, *format)?;
     info!("saved {} ticks to {}", saved.rows, display_safe(&path.display().to_string()));
     if !saved.is_whole {
         warn!(

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use crate::chart::CLOCK_SKEW_MAX_NS;
 use crate::client::LinkState;
 use crate::consumer::alerting::{AlertLog, Alerting};
 use crate::consumer::backfill::History;
@@ -14,9 +15,6 @@ use crate::series::SeriesMap;
 
 /// Event times sampled between two frames for the latency figure; more would not change a p99 that is shown.
 const LATENCY_SAMPLES_MAX: usize = 1_024;
-
-/// Beyond this distance the producer's clock and ours are not the same, or the tick is a replay.
-const CLOCKS_AGREE_NS: i64 = 5_000_000_000;
 
 /// The connection as the header shows it.
 #[derive(Debug, Clone)]
@@ -108,7 +106,7 @@ impl Arrivals {
         let sampled = self.stride();
         for (number, event_ns) in events_ns.iter().enumerate() {
             let lag = arrival.as_nanos() - event_ns;
-            let is_known = (0..=CLOCKS_AGREE_NS).contains(&lag) && event_ns % 1_000_000_000 != 0;
+            let is_known = (0..=CLOCK_SKEW_MAX_NS).contains(&lag) && event_ns % 1_000_000_000 != 0;
             if !is_known || !(number * sampled).is_multiple_of(self.stride()) {
                 continue;
             }
@@ -322,15 +320,5 @@ impl Shared {
 
     pub(super) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
-    }
-
-    /// Where the chart is live: now, if the newest tick's clock agrees with ours, else the newest tick's own time; so
-    /// too as long as all there is came from a store, however old.
-    /// `None` before the first one.
-    pub(super) fn live_edge_ns(book: &SeriesMap, now: Timestamp) -> Option<i64> {
-        let newest = book.newest_ns()?;
-        let lag = book.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest));
-        let agrees = lag.abs() <= CLOCKS_AGREE_NS;
-        Some(if agrees { newest.max(now.as_nanos()) } else { newest })
     }
 }

@@ -9,12 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::chart::Input;
-use crate::chart::{Badge, HitAreas, Layout, Size, Tone};
+use crate::chart::{Badge, HitAreas, HitTest, Input, Interaction, Layout, Request, Size, Surface, Tone};
 use crate::consumer::export::Background;
-use crate::consumer::interaction::{Interaction, Request, Seeing, Seen};
-use crate::consumer::query::Surface;
-use crate::consumer::scene_builder::{SECOND, SceneBuilder, TOAST, View};
+use crate::consumer::frame::{FrameSource, SECOND, TOAST, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, TerminalConfig, snapshot};
 use crate::model::{Timestamp, display_safe};
@@ -38,10 +35,11 @@ pub(super) struct Console {
     screen: Screen,
     /// Log lines wait here until the terminal is free again.
     held: Option<Held>,
-    seeing: Seeing,
+    hit_test: HitTest,
+    is_stale: bool,
+    shows_seconds: bool,
     /// Symbols that there were in the last frame; they decide where its parts lie.
     symbols: usize,
-    hits: HitAreas,
     /// What the last frame was drawn from, and when.
     drawn: Option<(u64, Instant)>,
     shown: Option<terminal::Frame>,
@@ -80,18 +78,18 @@ impl Console {
             Held { log, told: 0, line: None }
         });
         let screen = Screen::open(terminal.colors)?;
-        let seeing = Seeing::nothing(Timestamp::now().as_nanos());
         Ok(Self {
             screen,
             held,
-            seeing,
+            hit_test: HitTest::empty(Timestamp::now().as_nanos()),
+            is_stale: false,
+            shows_seconds: false,
             symbols: config.symbols.len(),
-            hits: HitAreas::default(),
             drawn: None,
             shown: None,
             lively: Instant::now(),
             touched: true,
-            picture: Surface::of(config),
+            picture: config.surface(),
             shared: Arc::clone(shared),
             exports: Background::default(),
         })
@@ -101,7 +99,7 @@ impl Console {
     pub(super) fn run(
         mut self,
         controls: &mut Interaction,
-        picture: &mut SceneBuilder,
+        picture: &mut FrameSource,
         interval: Duration,
         stop: &watch::Receiver<bool>,
         started: Instant,
@@ -153,10 +151,10 @@ impl Console {
         if age < FRAME {
             return false;
         }
-        let unchanged = if self.seeing.counts_seconds { SECOND } else { HEARTBEAT };
+        let unchanged = if self.shows_seconds { SECOND } else { HEARTBEAT };
         let stale = shared.arrivals().stale_for(now).is_some();
         let news = self.held.as_ref().is_some_and(|held| held.has_news(now));
-        if self.touched || age >= unchanged || stale != self.seeing.stale || news {
+        if self.touched || age >= unchanged || stale != self.is_stale || news {
             return true;
         }
         shared.revision() != revision && age >= interval
@@ -171,7 +169,7 @@ impl Console {
         &mut self,
         shared: &Shared,
         controls: &mut Interaction,
-        picture: &mut SceneBuilder,
+        picture: &mut FrameSource,
     ) -> Result<(), ConsumerError> {
         let begun = Instant::now();
         let revision = shared.revision();
@@ -181,8 +179,9 @@ impl Console {
         let unseen_ns = shared.take_unseen();
         let layout = self.layout()?;
         let Layout { size, .. } = dots(layout);
-        let View { scene, seeing, .. } = picture.view(shared, controls, Surface::Dots { size }, begun);
-        self.seeing = seeing;
+        let view = picture.view(shared, controls, Surface::Dots { size }, begun);
+        let View { scene, hit_test, is_stale, shows_seconds } = view;
+        (self.hit_test, self.is_stale, self.shows_seconds) = (hit_test, is_stale, shows_seconds);
         let mut frame = map::frame(&scene, layout);
         if let Some(held) = &mut self.held {
             held.look(begun, &frame.look);
@@ -191,13 +190,13 @@ impl Console {
         // Where a first symbol comes, the watchlist takes room of the chart: the next frame has it.
         self.touched = self.symbols != frame.watchlist.len();
         self.symbols = frame.watchlist.len();
-        self.hits = layout.map_or_else(HitAreas::default, |layout| map::hits(&frame, &layout));
+        self.hit_test.areas = layout.map_or_else(HitAreas::default, |layout| map::hits(&frame, &layout));
         let spent = begun.elapsed();
         if self.shown.as_ref() != Some(&frame) {
             self.screen.draw(&frame)?;
             self.shown = Some(frame);
         }
-        picture.meters.frame(spent, Instant::now(), Timestamp::now().as_nanos(), &unseen_ns);
+        picture.meters.record_frame(spent, Instant::now(), Timestamp::now().as_nanos(), &unseen_ns);
         self.drawn = Some((revision, begun));
         Ok(())
     }
@@ -208,7 +207,7 @@ impl Console {
         input: Input,
         shared: &Shared,
         controls: &mut Interaction,
-        picture: &mut SceneBuilder,
+        picture: &mut FrameSource,
     ) -> Result<bool, ConsumerError> {
         self.touched = true;
         let layout = self.layout()?;
@@ -216,17 +215,17 @@ impl Console {
             self.shown = None;
             return Ok(false);
         }
-        let frame = dots(layout);
-        let seen = Seen { frame: &frame, hits: &self.hits, seeing: &self.seeing };
-        let request = controls.apply(layout.map_or(input, |layout| map::in_dots(input, &layout)), &seen);
+        self.hit_test.layout = dots(layout);
+        let input = layout.map_or(input, |layout| map::in_dots(input, &layout));
+        let request = controls.apply(input, &self.hit_test);
         // Several inputs may come between two frames; each begins where the last one ended.
-        self.seeing.span = controls.span();
+        self.hit_test.span = controls.span();
         match request {
             None => {}
             Some(Request::Quit) => return Ok(true),
             Some(Request::Export) => {
-                let (symbols, span) = self.seeing.in_view.clone();
-                let toast = self.exports.start(&self.shared, symbols, span);
+                let visible = self.hit_test.visible.clone();
+                let toast = self.exports.start(&self.shared, visible.symbols, visible.span);
                 picture.toast = Some((toast, Instant::now() + TOAST));
             }
             Some(Request::Screenshot) => {
@@ -238,13 +237,13 @@ impl Console {
     }
 
     /// What a window would show: letters make a poor picture.
-    fn save_screenshot(&self, shared: &Shared, controls: &mut Interaction, picture: &mut SceneBuilder) -> Badge {
+    fn save_screenshot(&self, shared: &Shared, controls: &mut Interaction, picture: &mut FrameSource) -> Badge {
         let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S-%3f.png").to_string();
         let mouse = controls.mouse.take();
-        let View { scene, frame, .. } = picture.view(shared, controls, self.picture, Instant::now());
+        let View { scene, hit_test, .. } = picture.view(shared, controls, self.picture, Instant::now());
         controls.mouse = mouse;
         let saved = Painter::new().map_err(snapshot::SnapshotError::from).and_then(|mut painter| {
-            snapshot::write(&mut painter, &scene, &frame, &PathBuf::from(&name), super::SnapshotFormat::Png)
+            snapshot::write(&mut painter, &scene, &hit_test.layout, &PathBuf::from(&name), super::SnapshotFormat::Png)
         });
         match saved {
             Ok(()) => Badge { tone: Tone::Good, text: format!("saved {name}") },

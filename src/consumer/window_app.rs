@@ -7,12 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::chart::Input;
-use crate::chart::{Arrangement, Badge, Layout, Scale, Size, Tone};
+use crate::chart::{Badge, HitTest, Input, Interaction, Request, Scale, Size, Surface, Tone};
 use crate::consumer::export::Background;
-use crate::consumer::interaction::{Interaction, Request, Seeing, Seen};
-use crate::consumer::query::Surface;
-use crate::consumer::scene_builder::{SECOND, SceneBuilder, TOAST, View};
+use crate::consumer::frame::{FrameSource, SECOND, TOAST, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, snapshot};
 use crate::model::Timestamp;
@@ -43,9 +40,9 @@ pub(super) struct Screen {
     painter: Painter,
     size: Size,
     scale: Scale,
-    /// How the last picture was laid out.
-    frame: Layout,
-    seeing: Seeing,
+    hit_test: HitTest,
+    is_stale: bool,
+    shows_seconds: bool,
     /// What the last frame was drawn from, and when.
     drawn: Option<(u64, Instant)>,
     /// When the window last got pixels.
@@ -66,15 +63,15 @@ impl Screen {
         let scale = config.scale_on(window::display_factor);
         let size = config.screen_size(scale);
         let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
-        let seeing = Seeing::nothing(Timestamp::now().as_nanos());
         let now = Instant::now();
         Ok(Self {
             window,
             painter: Painter::new()?,
             size,
             scale,
-            frame: Layout::with_arrangement(size, scale, Arrangement::Single),
-            seeing,
+            hit_test: HitTest::empty(Timestamp::now().as_nanos()),
+            is_stale: false,
+            shows_seconds: false,
             drawn: None,
             presented: now,
             cost: Duration::ZERO,
@@ -90,7 +87,7 @@ impl Screen {
     pub(super) fn run(
         mut self,
         controls: &mut Interaction,
-        picture: &mut SceneBuilder,
+        picture: &mut FrameSource,
         interval: Duration,
         stop: &watch::Receiver<bool>,
         started: Instant,
@@ -168,8 +165,8 @@ impl Screen {
         if age < self.pace() {
             return false;
         }
-        let unchanged = if self.seeing.counts_seconds { SECOND } else { HEARTBEAT };
-        if self.touched || age >= unchanged || shared.arrivals().stale_for(now).is_some() != self.seeing.stale {
+        let unchanged = if self.shows_seconds { SECOND } else { HEARTBEAT };
+        if self.touched || age >= unchanged || shared.arrivals().stale_for(now).is_some() != self.is_stale {
             return true;
         }
         // The live edge moves on with the clock, but a picture in which only that has moved by some pixels is not worth
@@ -181,16 +178,17 @@ impl Screen {
         &mut self,
         shared: &Shared,
         controls: &mut Interaction,
-        picture: &mut SceneBuilder,
+        picture: &mut FrameSource,
         inputs: &mut Vec<Input>,
     ) -> Result<(), ConsumerError> {
         let begun = Instant::now();
         let revision = shared.revision();
         let unseen_ns = shared.take_unseen();
         let surface = self.surface();
-        let View { scene, frame, seeing } = picture.view(shared, controls, surface, begun);
-        let changed = self.painter.update(scene, &frame)?;
-        (self.frame, self.seeing) = (frame, seeing);
+        let View { scene, hit_test, is_stale, shows_seconds } = picture.view(shared, controls, surface, begun);
+        let changed = self.painter.update(scene, &hit_test.layout)?;
+        self.hit_test = HitTest { areas: self.painter.hits().clone(), ..hit_test };
+        (self.is_stale, self.shows_seconds) = (is_stale, shows_seconds);
         let spent = begun.elapsed();
         if changed || begun.duration_since(self.presented) >= HEARTBEAT {
             let pixels = self.painter.pixels();
@@ -199,7 +197,7 @@ impl Screen {
             self.next_poll = begun + self.poll_every(begun);
         }
         let ended = Instant::now();
-        picture.meters.frame(spent, ended, Timestamp::now().as_nanos(), &unseen_ns);
+        picture.meters.record_frame(spent, ended, Timestamp::now().as_nanos(), &unseen_ns);
         self.cost = (3 * self.cost + ended.duration_since(begun)) / 4;
         self.drawn = Some((revision, begun));
         self.touched = false;
@@ -211,7 +209,7 @@ impl Screen {
         &mut self,
         inputs: &mut Vec<Input>,
         controls: &mut Interaction,
-        picture: &mut SceneBuilder,
+        picture: &mut FrameSource,
         now: Instant,
     ) -> bool {
         if !inputs.is_empty() {
@@ -221,22 +219,21 @@ impl Screen {
     }
 
     /// Returns whether the user wants to leave.
-    fn handle(&mut self, input: Input, controls: &mut Interaction, picture: &mut SceneBuilder, now: Instant) -> bool {
+    fn handle(&mut self, input: Input, controls: &mut Interaction, picture: &mut FrameSource, now: Instant) -> bool {
         self.touched = true;
         if let Input::Resized { width, height } = input {
             self.size = Size { width, height };
             return false;
         }
-        let seen = Seen { frame: &self.frame, hits: self.painter.hits(), seeing: &self.seeing };
-        let request = controls.apply(input, &seen);
+        let request = controls.apply(input, &self.hit_test);
         // Several inputs may come between two frames; each begins where the last one ended.
-        self.seeing.span = controls.span();
+        self.hit_test.span = controls.span();
         match request {
             None => false,
             Some(Request::Quit) => true,
             Some(Request::Export) => {
-                let (symbols, span) = self.seeing.in_view.clone();
-                picture.toast = Some((self.exports.start(&self.shared, symbols, span), now + TOAST));
+                let visible = self.hit_test.visible.clone();
+                picture.toast = Some((self.exports.start(&self.shared, visible.symbols, visible.span), now + TOAST));
                 false
             }
             Some(Request::Screenshot) => {
@@ -248,7 +245,7 @@ impl Screen {
 
     fn save_screenshot(&self) -> Badge {
         let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S-%3f.png").to_string();
-        match snapshot::write_png(&PathBuf::from(&name), self.painter.pixels(), self.frame.size) {
+        match snapshot::write_png(&PathBuf::from(&name), self.painter.pixels(), self.hit_test.layout.size) {
             Ok(()) => Badge { tone: Tone::Good, text: format!("saved {name}") },
             Err(error) => Badge { tone: Tone::Bad, text: error.to_string() },
         }

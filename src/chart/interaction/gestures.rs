@@ -65,7 +65,7 @@ impl Interaction {
         if !drag.moved {
             return;
         }
-        let height = f64::from(last.frame.pane(0).plot.height().max(1));
+        let height = f64::from(last.layout.pane(0).plot.height().max(1));
         let start = || last.cursor_at(from.0, from.1).and_then(|from| Measurement::start(from, last));
         match drag.target {
             DragTarget::Chart { span, value } => {
@@ -106,7 +106,7 @@ impl Interaction {
     }
 
     fn drag_target(&self, (x, y): (f64, f64), button: Button, held: Modifiers, last: &HitTest) -> DragTarget {
-        let is_over_plot = last.frame.pane_at(x, y).is_some();
+        let is_over_plot = last.layout.pane_at(x, y).is_some();
         if self.help || self.search.is_some() {
             DragTarget::None
         } else if let Some(plot) = last.value_axis_at(x, y) {
@@ -116,7 +116,7 @@ impl Interaction {
             if is_over_plot { DragTarget::ZoomBox } else { DragTarget::None }
         } else if held.shift {
             if is_over_plot { DragTarget::Ruler } else { DragTarget::None }
-        } else if is_over_plot || last.frame.volume.contains(x, y) || last.frame.time_axis.contains(x, y) {
+        } else if is_over_plot || last.layout.volume.contains(x, y) || last.layout.time_axis.contains(x, y) {
             let value = last.plot_at(x, y).and_then(|id| Some((id, self.value_of(id, last.axis)?)));
             DragTarget::Chart { span: last.span, value }
         } else {
@@ -160,17 +160,17 @@ impl Interaction {
             self.help = false;
         } else if self.search.is_some() {
             self.click_search(x, y, last);
-        } else if let Some((index, _)) = last.hits.legend.iter().find(|(_, rect)| rect.contains(x, y)) {
+        } else if let Some((index, _)) = last.areas.legend.iter().find(|(_, rect)| rect.contains(x, y)) {
             self.click_legend(*index, drag);
-        } else if last.hits.badge.contains(x, y) {
+        } else if last.areas.badge.contains(x, y) {
             if self.follows() { self.toggle_pause(last) } else { self.go_live(last) }
-        } else if last.hits.view_badge.contains(x, y) {
+        } else if last.areas.view_badge.contains(x, y) {
             self.go_live(last);
-        } else if last.hits.help.contains(x, y) {
+        } else if last.areas.help.contains(x, y) {
             self.help = true;
         } else if drag.clicks == 2 {
             self.double_click(x, y, last);
-        } else if last.frame.pane_at(x, y).is_some() && self.ruler.take().is_none() {
+        } else if last.layout.pane_at(x, y).is_some() && self.ruler.take().is_none() {
             // A click on a plot removes the ruler, or else focuses the symbol under the mouse.
             last.hovered.into_iter().for_each(|symbol| self.focus_on(symbol));
         }
@@ -178,7 +178,7 @@ impl Interaction {
 
     /// Closes the search. A click on a result focuses that symbol.
     fn click_search(&mut self, x: f64, y: f64, last: &HitTest) {
-        let row = last.hits.found.iter().position(|rect| rect.contains(x, y));
+        let row = last.areas.found.iter().position(|rect| rect.contains(x, y));
         if let Some((row, search)) = row.zip(self.search.take())
             && let Some(symbol) = matching_symbols(&self.symbols, &search.text).get(last.results_skipped + row)
         {
@@ -205,7 +205,7 @@ impl Interaction {
     fn double_click(&mut self, x: f64, y: f64, last: &HitTest) {
         if let Some(plot) = last.value_axis_at(x, y) {
             self.view.values.remove(&plot);
-        } else if last.frame.time_axis.contains(x, y) {
+        } else if last.layout.time_axis.contains(x, y) {
             self.reset_span(last);
         } else if let Some(PlotId::Symbol(symbol)) = last.plot_at(x, y) {
             self.view.layout = PaneLayout::Overlay;

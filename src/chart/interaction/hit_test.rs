@@ -1,7 +1,7 @@
 //! The last frame as input handling needs it: what lies where, and which data it shows.
 
 use crate::chart::interaction::view_state::PlotId;
-use crate::chart::{AxisKind, BarInterval, Frame, Hits, Size, Transform, ValueSpan, Viewport};
+use crate::chart::{AxisKind, BarInterval, HitAreas, Layout, Size, Transform, ValueSpan, Viewport};
 use crate::model::TimeSpan;
 
 /// A plot of a frame and its value axis.
@@ -52,9 +52,9 @@ pub struct VisibleTicks {
 #[derive(Debug, Clone)]
 pub struct HitTest {
     /// Layout.
-    pub frame: Frame,
+    pub layout: Layout,
     /// Clickable areas. The frontend fills them in after drawing.
-    pub hits: Hits,
+    pub areas: HitAreas,
     /// Visible span as requested. The span drawn is aligned to pixel columns; moving on from that one would drift.
     pub span: TimeSpan,
     /// Live edge, ns; `None` before the first tick.
@@ -88,8 +88,8 @@ impl HitTest {
     pub fn empty(now_ns: i64) -> Self {
         let span = TimeSpan { start: now_ns, end: now_ns.saturating_add(1) };
         Self {
-            frame: Frame::bare(Size { width: 1, height: 1 }),
-            hits: Hits::default(),
+            layout: Layout::plot_only(Size { width: 1, height: 1 }),
+            areas: HitAreas::default(),
             span,
             edge_ns: None,
             newest_ns: None,
@@ -118,24 +118,24 @@ impl HitTest {
 
     /// The plot whose data area contains a point.
     pub(super) fn plot_at(&self, x: f64, y: f64) -> Option<PlotId> {
-        self.plots.get(self.frame.pane_at(x, y)?).map(|plot| plot.id)
+        self.plots.get(self.layout.pane_at(x, y)?).map(|plot| plot.id)
     }
 
     /// The plot whose value axis contains a point.
     pub(super) fn value_axis_at(&self, x: f64, y: f64) -> Option<PlotId> {
-        let pane = (0..self.frame.panes()).find(|pane| self.frame.pane(*pane).value_axis.contains(x, y))?;
+        let pane = (0..self.layout.panes()).find(|pane| self.layout.pane(*pane).value_axis.contains(x, y))?;
         self.plots.get(pane).map(|plot| plot.id)
     }
 
     /// Transform of a pane. Its value axis is empty if the pane has no plot.
     pub(super) fn transform(&self, pane: usize) -> Transform {
         let value = self.plots.get(pane).map_or(ValueSpan::EMPTY, |plot| plot.value);
-        Transform { viewport: Viewport { time: self.span, value }, rect: self.frame.pane(pane).plot }
+        Transform { viewport: Viewport { time: self.span, value }, rect: self.layout.pane(pane).plot }
     }
 
     /// Data under a point: the crosshair's position if the frame was drawn for this point, for it may have snapped.
     pub(super) fn cursor_at(&self, x: f64, y: f64) -> Option<Cursor> {
-        let pane = self.frame.pane_at(x, y)?;
+        let pane = self.layout.pane_at(x, y)?;
         let snapped = self.cursor.filter(|_| self.mouse == Some((x, y)));
         Some(snapped.unwrap_or_else(|| self.cursor_in(pane, x, y)))
     }

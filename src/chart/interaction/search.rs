@@ -116,7 +116,11 @@ mod tests {
         query = SymbolSearch::open();
         query.text('a');
         assert_eq!(query.key(Key::Down, &symbols), SearchOutcome::Open);
-        assert_eq!(query.key(Key::Enter, &symbols), SearchOutcome::Chosen(4), "AIG and AI are prefix matches, in the order of symbols");
+        assert_eq!(
+            query.key(Key::Enter, &symbols),
+            SearchOutcome::Chosen(4),
+            "AIG and AI are prefix matches, in the order of symbols"
+        );
         query.text('q');
         assert_eq!(query.key(Key::Enter, &symbols), SearchOutcome::Open, "nothing matches, so nothing is chosen");
         assert_eq!(query.key(Key::Escape, &symbols), SearchOutcome::Closed);

@@ -1,199 +1,156 @@
-//! The words of a picture: badges, notices, figures.
-
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+//! Texts about the status of the feed: badges, notices, bands and the footer.
 
 use crate::chart::format;
+use crate::chart::interaction::Interaction;
+use crate::chart::query::{FrameData, MissingSpan, SymbolFrame};
+use crate::chart::scene_builder::{
+    ConnectionStatus, FeedStatus, HistoryStatus, SceneBuilder, StorageState, StorageStatus,
+};
 use crate::chart::{Absence, AxisKind, Badge, MissingBand, Notice, Tone};
-use crate::client::{Channel, LinkState, Target};
-use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
-use crate::consumer::backfill::State;
-use crate::consumer::interaction::Interaction;
-use crate::consumer::query::{FrameData, SymbolFrame};
-use crate::consumer::scene_builder::SceneBuilder;
-use crate::consumer::shared::{Link, Shared};
-use crate::model::display_safe;
-use crate::storage::db::{DbState, DbStatus};
 
 impl SceneBuilder {
-    pub(super) fn notice(&self, link: &Link, gathered: &FrameData, axis: AxisKind) -> Option<Notice> {
-        let notice = |tone, title: &str, lines: &[&str]| {
-            let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-            Some(Notice { tone, title: title.to_owned(), lines })
+    /// The message in the middle of a chart that shows no data.
+    pub(super) fn notice(&self, data: &FrameData, connection: &ConnectionStatus) -> Option<Notice> {
+        let notice = |tone, title: String, lines: &[&str]| {
+            Some(Notice { tone, title, lines: lines.iter().map(|line| (*line).to_owned()).collect() })
         };
-        if gathered.edge_ns.is_some() {
-            if gathered.visible().next().is_none() {
-                return notice(Tone::Info, "All symbols are hidden", &["`0` shows them again"]);
-            }
-            // What is still to be read has a band of its own.
-            let empty = gathered.drawn().all(SymbolFrame::is_empty);
-            if empty && !gathered.unknown.is_empty() {
-                return None;
-            }
-            let none_positive = axis == AxisKind::Log && gathered.drawn().all(|shown| !shown.has_positive());
-            return if !empty && none_positive {
-                notice(
-                    Tone::Info,
-                    "No price above zero to show",
-                    &["A logarithmic axis has no other; `A` changes the axis"],
-                )
-            } else if empty {
-                notice(Tone::Info, "No ticks in this span", &["`End` goes back to live", "`\u{2212}` shows more time"])
-            } else {
-                None
-            };
+        if data.edge_ns.is_some() {
+            let (title, lines) = empty_chart(data)?;
+            return notice(Tone::Info, title.to_owned(), lines);
         }
-        match &link.state {
-            LinkState::Connecting => notice(Tone::Info, &format!("Connecting to {}", self.server), &[]),
-            LinkState::Down(cause) => {
-                notice(Tone::Bad, &format!("No connection to {}", self.server), &[cause, "Trying again"])
+        let server = &self.labels.server;
+        match connection {
+            ConnectionStatus::Connecting => notice(Tone::Info, format!("Connecting to {server}"), &[]),
+            ConnectionStatus::Down { cause, .. } => {
+                notice(Tone::Bad, format!("No connection to {server}"), &[cause, "Trying again"])
             }
-            LinkState::Live => {
-                let title = format!("Waiting for ticks on {}", self.channel);
-                notice(Tone::Info, &title, &["Start a producer in another terminal:", &self.producer_command])
+            ConnectionStatus::Live => {
+                let title = format!("Waiting for ticks on {}", self.labels.channel);
+                notice(Tone::Info, title, &["Start a producer in another terminal:", &self.labels.producer_command])
             }
         }
     }
 
-    pub(super) fn figures(
-        &self,
-        gathered: &FrameData,
-        rejected: u64,
-        link: &Link,
-        shared: &Shared,
-    ) -> Vec<(Tone, String)> {
-        let counters = &gathered.counters;
-        let alarming = |n: u64| if n > 0 { Tone::Warn } else { Tone::Good };
-        let (page, pages) = gathered.page;
-        let page = (pages > 1).then(|| (Tone::Info, format!("page {} of {pages}", page + 1)));
-        let mut figures: Vec<_> = page.into_iter().collect();
-        figures.extend([
-            (Tone::Good, format!("{} ticks/s", format::rate(self.meters.ticks_per_s))),
-            (Tone::Good, format!("{} kept", format::count(counters.kept))),
-        ]);
-        if let Some(latency) = self.meters.latency() {
-            figures.push((Tone::Good, latency));
-        }
-        figures.push((alarming(counters.lost), format!("lost {}", format::count(counters.lost))));
-        figures.push((alarming(rejected), format!("rejected {}", format::count(rejected))));
-        if let Some((tone, store)) = shared.keeping().map(|keeping| store_figure(&keeping.status())) {
-            // What is wrong comes before what is well: a narrow window has no room for all.
-            let at = if tone == Tone::Good { figures.len() } else { 0 };
-            figures.insert(at, (tone, store));
-        }
-        let seldom = [
-            (shared.trimmed().load(Ordering::Relaxed), "trimmed"),
-            (shared.failed().load(Ordering::Relaxed), "dead letters"),
-            (link.reconnects, "reconnects"),
-            (link.cut_off, "cut off"),
-            (counters.too_late, "too late"),
-            (counters.duplicates, "duplicates"),
-            (counters.outliers, "outliers"),
-            (counters.over_symbols_max, "beyond --max-symbols"),
-            (self.unmarked, "alerts unmarked"),
+    /// The figures of the footer. Alarming ones come first, for a narrow window has no room for all.
+    pub(super) fn figures(data: &FrameData, status: &FeedStatus) -> Vec<(Tone, String)> {
+        let counters = &data.counters;
+        let good = |text| (Tone::Good, text);
+        let alarming = |name: &str, n: u64| {
+            let tone = if n > 0 { Tone::Warn } else { Tone::Good };
+            (tone, format!("{name} {}", format::count(n)))
+        };
+        let storage = status.storage.as_ref().map(storage_figure);
+        let (storage_well, storage_ill) = match storage {
+            Some(figure) if figure.0 == Tone::Good => (Some(figure), None),
+            figure => (None, figure),
+        };
+        let page = data.view.page.filter(|page| page.count > 1);
+        let page = page.map(|page| (Tone::Info, format!("page {} of {}", page.index + 1, page.count)));
+        let latency = status
+            .latency_ms
+            .map(|(p50, p99)| good(format!("latency p50 {} p99 {}", format::latency(p50), format::latency(p99))));
+        let rare = [
+            ("trimmed", status.trimmed),
+            ("dead letters", status.dead_letters),
+            ("reconnects", status.reconnects),
+            ("cut off", status.slow_consumer_disconnects),
+            ("too late", counters.too_late),
+            ("duplicates", counters.duplicates),
+            ("outliers", counters.outliers),
+            ("beyond --max-symbols", counters.over_symbols_max),
+            ("alerts unmarked", status.alerts_dropped),
         ];
-        for (n, name) in seldom.into_iter().filter(|(n, _)| *n > 0) {
-            figures.push((Tone::Warn, format!("{name} {}", format::count(n))));
-        }
-        figures.extend(self.meters.frames().map(|frames| (Tone::Good, frames)));
+        let mut figures: Vec<_> = storage_ill.into_iter().chain(page).collect();
+        figures.extend([
+            good(format!("{} ticks/s", format::rate(status.ticks_per_s))),
+            good(format!("{} kept", format::count(counters.kept))),
+        ]);
+        figures.extend(latency);
+        figures.extend([alarming("lost", counters.lost), alarming("rejected", status.rejected)]);
+        figures.extend(storage_well);
+        figures.extend(rare.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| alarming(name, n)));
+        figures.extend(status.frames.map(|(per_s, ms)| good(format!("{per_s:.0} fps {ms:.1} ms"))));
         figures
     }
 }
 
-/// How the store is doing, in a few words.
-fn store_figure(status: &DbStatus) -> (Tone, String) {
-    let DbStatus { state, waiting, written, dropped, .. } = status;
+/// The reason why a chart shows no data although there is some, and the keys that help. `None` if it shows data.
+fn empty_chart(data: &FrameData) -> Option<(&'static str, &'static [&'static str])> {
+    if !data.symbols.iter().any(|symbol| symbol.visible) {
+        return Some(("All symbols are hidden", &["`0` shows them again"]));
+    }
+    if data.drawn().all(SymbolFrame::is_empty) {
+        // Spans that are not loaded have a band that says so.
+        return data
+            .not_loaded
+            .is_empty()
+            .then_some(("No ticks in this span", &["`End` goes back to live", "`\u{2212}` shows more time"]));
+    }
+    let has_positive = data.drawn().any(|symbol| symbol.range.is_some_and(|(_, hi)| hi > 0.0));
+    (data.axis == AxisKind::Log && !has_positive)
+        .then_some(("No price above zero to show", &["A logarithmic axis has no other; `A` changes the axis"]))
+}
+
+fn storage_figure(status: &StorageStatus) -> (Tone, String) {
+    let StorageStatus { state, waiting, written, dropped } = status;
     let lost = if *dropped > 0 { format!(", dropped {}", format::count(*dropped)) } else { String::new() };
     let waiting = format::count(*waiting);
     match state {
-        DbState::Connecting => (Tone::Warn, format!("store opening, {waiting} waiting{lost}")),
-        DbState::Persistence if *dropped == 0 => (Tone::Good, format!("stored {}", format::count(*written))),
-        DbState::Persistence => (Tone::Warn, format!("stored {}{lost}", format::count(*written))),
-        DbState::Behind => (Tone::Warn, format!("store behind, {waiting} waiting{lost}")),
-        DbState::Failing(cause) => (Tone::Bad, format!("store fails: {cause}, {waiting} waiting{lost}")),
-    }
-}
-
-/// What stands in the header for a stream.
-pub(super) fn stream_title(stream: &StreamConfig) -> String {
-    let name = display_safe(&stream.name);
-    match &stream.group {
-        Some(group) => format!("stream {name} \u{b7} group {}", display_safe(&group.name)),
-        None => format!("stream {name}"),
-    }
-}
-
-/// The command that publishes where this consumer listens.
-pub(super) fn producer_command(config: &Config) -> String {
-    let channel = match &config.channels[..] {
-        _ if config.stream.is_some() => {
-            format!(" --stream {}", config.stream.as_ref().map_or("".into(), |stream| display_safe(&stream.name)))
+        StorageState::Opening => (Tone::Warn, format!("store opening, {waiting} waiting{lost}")),
+        StorageState::Writing => {
+            let tone = if *dropped == 0 { Tone::Good } else { Tone::Warn };
+            (tone, format!("stored {}{lost}", format::count(*written)))
         }
-        [Channel::Exact(name)] if name != CHANNEL => format!(" --channel {}", config.channels[0]),
-        _ => String::new(),
-    };
-    let server = match &config.target {
-        Target::Given(endpoint) => format!(" --redis {endpoint}"),
-        Target::Cluster(_) => format!(" --redis {} --cluster", config.target.endpoint()),
-        Target::Sentinel(sentinel) => format!(" --redis {sentinel}"),
-        Target::Local { port: LOCAL_PORT } => String::new(),
-        Target::Local { port } => format!(" --local-port {port}"),
-    };
-    let separator = if channel.is_empty() && server.is_empty() { "" } else { " --" };
-    format!("`cargo run --release --bin producer{separator}{channel}{server}`")
+        StorageState::Behind => (Tone::Warn, format!("store behind, {waiting} waiting{lost}")),
+        StorageState::Failing(cause) => (Tone::Bad, format!("store fails: {cause}, {waiting} waiting{lost}")),
+    }
 }
 
-pub(super) fn gap_bands(gathered: &FrameData) -> Vec<MissingBand> {
-    let visible = |gap: &&(i64, i64, u64)| gap.1 >= gathered.span.start && gap.0 < gathered.span.end;
-    let band = |&(start_ns, end_ns, lost): &(i64, i64, u64)| {
-        let length = format::span(end_ns.saturating_sub(start_ns));
-        let label = if lost > 0 {
-            format!("gap {length} \u{b7} {} lost", format::count(lost))
-        } else {
-            format!("gap {length}")
-        };
+/// The bands of spans without data, and of spans that are not loaded.
+pub(super) fn missing_bands(data: &FrameData, history: &HistoryStatus) -> Vec<MissingBand> {
+    let is_visible = |gap: &&MissingSpan| gap.end_ns >= data.span.start && gap.start_ns < data.span.end;
+    let missing = data.missing.iter().filter(is_visible).map(|&MissingSpan { start_ns, end_ns, missing }| {
+        let lost = if missing > 0 { format!(" \u{b7} {} lost", format::count(missing)) } else { String::new() };
+        let label = format!("gap {}{lost}", format::span(end_ns.saturating_sub(start_ns)));
         MissingBand { start_ns, end_ns, absence: Absence::Missing, label }
-    };
-    let gaps = gathered.gaps.iter().filter(visible).map(band);
-    let label = gathered.recalled.as_ref().map_or_else(String::new, |recalled| match &recalled.state {
-        State::Reading => "reading older ticks".to_owned(),
-        State::Behind => "the store is behind".to_owned(),
-        State::Full => "older ticks: zoom in".to_owned(),
-        State::Failing(cause) => format!("the store fails: {cause}"),
     });
-    let absence = match gathered.recalled.as_ref().map(|recalled| &recalled.state) {
-        Some(State::Failing(_)) => Absence::Missing,
-        _ => Absence::Unread,
+    let (absence, label) = match history {
+        HistoryStatus::Loading => (Absence::Unread, "reading older ticks".to_owned()),
+        HistoryStatus::Behind => (Absence::Unread, "the store is behind".to_owned()),
+        HistoryStatus::Full => (Absence::Unread, "older ticks: zoom in".to_owned()),
+        HistoryStatus::Failing(cause) => (Absence::Missing, format!("the store fails: {cause}")),
     };
-    let band = |&(start_ns, end_ns): &(i64, i64)| MissingBand { start_ns, end_ns, absence, label: label.clone() };
-    let unknown = gathered.unknown.iter().map(band);
-    gaps.chain(unknown).collect()
+    let not_loaded = data.not_loaded.iter().map(|&(start_ns, end_ns)| MissingBand {
+        start_ns,
+        end_ns,
+        absence,
+        label: label.clone(),
+    });
+    missing.chain(not_loaded).collect()
 }
 
-pub(super) fn link_badge(link: &Link, gathered: &FrameData, stale_s: Option<u64>, now: Instant) -> Badge {
-    let (tone, text) = match &link.state {
-        LinkState::Connecting => (Tone::Warn, "CONNECTING".to_owned()),
-        LinkState::Down(_) => {
-            let down_s = now.saturating_duration_since(link.since).as_secs();
-            (Tone::Bad, format!("DISCONNECTED {down_s} s"))
+pub(super) fn connection_badge(data: &FrameData, status: &FeedStatus) -> Badge {
+    let (tone, text) = match (&status.connection, status.stale_for) {
+        (ConnectionStatus::Connecting, _) => (Tone::Warn, "CONNECTING".to_owned()),
+        (ConnectionStatus::Down { down_for, .. }, _) => (Tone::Bad, format!("DISCONNECTED {} s", down_for.as_secs())),
+        (ConnectionStatus::Live, _) if data.edge_ns.is_none() => (Tone::Info, "WAITING".to_owned()),
+        (ConnectionStatus::Live, Some(stale_for)) => {
+            (Tone::Warn, format!("STALE {}", format::span(stale_for.as_secs() as i64 * 1_000_000_000)))
         }
-        LinkState::Live if gathered.edge_ns.is_none() => (Tone::Info, "WAITING".to_owned()),
-        LinkState::Live => match stale_s {
-            Some(stale_s) => (Tone::Warn, format!("STALE {}", format::span(stale_s as i64 * 1_000_000_000))),
-            None => (Tone::Good, "LIVE".to_owned()),
-        },
+        (ConnectionStatus::Live, None) => (Tone::Good, "LIVE".to_owned()),
     };
     Badge { tone, text }
 }
 
-pub(super) fn view_badge(controls: &Interaction, gathered: &FrameData) -> Option<Badge> {
-    let text = if controls.is_paused() {
+/// The badge of a view that does not follow the live edge.
+pub(super) fn view_badge(data: &FrameData, interaction: &Interaction) -> Option<Badge> {
+    let text = if interaction.is_paused() {
         "PAUSED".to_owned()
-    } else if controls.follows() {
+    } else if interaction.follows() {
         return None;
     } else {
-        let back_ns = gathered.edge_ns.map_or(0, |edge| edge.saturating_sub(gathered.span.end));
-        format!("{} BACK", format::span(back_ns))
+        let behind_ns = data.edge_ns.map_or(0, |edge_ns| edge_ns.saturating_sub(data.span.end));
+        format!("{} BACK", format::span(behind_ns))
     };
     Some(Badge { tone: Tone::Info, text })
 }
