@@ -18,6 +18,7 @@ mod subscriber;
 mod target;
 mod tls;
 
+pub use crate::tls::{TlsError, TlsFiles};
 pub use backoff::Backoff;
 pub use connector::{ConnectFuture, Connector, Transport};
 pub use endpoint::{Endpoint, EndpointError};
@@ -30,4 +31,3 @@ pub use shards::{SHARDS, SHARDS_MAX, shard_name, shard_of};
 pub use stream_reader::{Entry, Following, Group, Handled, Reader, Since, follow};
 pub use subscriber::{Channel, Delivery, Feed, Incoming, subscribe};
 pub use target::{Sentinel, Target};
-pub use tls::{TlsError, TlsFiles};

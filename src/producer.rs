@@ -29,7 +29,7 @@ use crate::producer::input::InputReport;
 use crate::producer::progress::Watcher;
 use crate::producer::publish_loop::{Ended, Fed, Feeder, Lag};
 use crate::producer::shards::{Lanes, Plan, Publishers};
-use crate::sources::{Format, Generator, Schedule, Selection, Speed};
+use crate::sources::{Format, Generator, Schedule, Speed, TickFilter};
 use crate::spool::Spool;
 use crate::storage::db::StoreUrl;
 
@@ -63,7 +63,7 @@ pub enum Source {
         /// What form its lines have.
         format: Format,
         /// Which of its ticks are published.
-        selection: Selection,
+        selection: TickFilter,
         /// Whether an input without a single line is an error.
         must_hold_ticks: bool,
     },
@@ -74,14 +74,14 @@ pub enum Source {
         /// What it is called in messages; safe for a terminal.
         name: String,
         /// Which of its ticks are published.
-        selection: Selection,
+        selection: TickFilter,
     },
     /// What a store holds, in order of time, then of arrival. Read as a recording is; nothing in it is changed.
     Store {
         /// Where it is.
         url: StoreUrl,
         /// Which of its ticks are published.
-        selection: Selection,
+        selection: TickFilter,
     },
 }
 

@@ -1,6 +1,4 @@
 //! Frames as pixels: what is drawn where, and what never is.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail by panicking, as tests do")]
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -12,12 +10,10 @@ use tickscope::chart::{Rect, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::plot::{Painter, PlotError, png};
 
-mod plotting {
-    pub mod arrangements;
-    pub mod fidelity;
-    pub mod kept;
-    pub mod parts;
-}
+mod arrangements;
+mod cached;
+mod fidelity;
+mod parts;
 
 const SIZE: Size = Size { width: 640, height: 400 };
 const SECOND: i64 = 1_000_000_000;

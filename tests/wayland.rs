@@ -1,28 +1,14 @@
 //! The real window on Wayland: it opens, draws, takes keys and closes, under weston with its headless backend.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support {
-    pub mod inputs;
-    pub mod process;
-    pub mod pulse;
-    pub mod server;
-    pub mod wait;
-    pub mod weston;
-    pub mod x11;
-    pub mod xvfb;
-}
-
 use std::path::Path;
 use std::time::Duration;
 
-use support::inputs::{WindowProgram, is_the_window, key, pressed, released};
-use support::process::{self, Launch};
-use support::server::{RedisServer, Wire, free_port};
-use support::wait::wait_until;
-use support::weston::{Weston, code};
-use support::xvfb::{Area, Picture};
+use crate::support::inputs::{WindowProgram, is_the_window, key, pressed, released};
+use crate::support::process::{self, Launch};
+use crate::support::server::{RedisServer, Wire, free_port};
+use crate::support::wait::wait_until;
+use crate::support::weston::{Weston, code};
+use crate::support::xvfb::{Area, Picture};
 use tickscope::chart::palette_color;
 use tickscope::chart::{Button, Input, Key, Modifiers, Rect};
 use tickscope::chart::{Layout, Size, Theme};
@@ -155,11 +141,11 @@ fn a_demo_needs_nothing_but_a_wayland_display() {
 #[test]
 fn the_hand_reaches_the_window() {
     if is_the_window() {
-        return support::inputs::be_the_window();
+        return crate::support::inputs::be_the_window();
     }
     let weston = Weston::start(SIZE.width, SIZE.height);
     let itself = Launch::new(std::env::current_exe().unwrap());
-    let mut window = WindowProgram::start(weston.launch(itself), "the_hand_reaches_the_window");
+    let mut window = WindowProgram::start(weston.launch(itself), "wayland::the_hand_reaches_the_window");
     let (here, there) = ((120, 80), (180, 140));
     weston.move_mouse(here);
     window.wait_for_mouse();

@@ -38,8 +38,8 @@ impl Frames {
     fn scene(&mut self, book: &SeriesMap, span: TimeSpan) -> Scene {
         let frame = Layout::new(SIZE);
         let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
-        let span = self.lines.extract(book, span, Transform { viewport, rect: frame.plot }.columns());
-        let axis = if book.symbols_len() > 1 { AxisKind::Percent } else { AxisKind::Price };
+        let span = self.lines.downsample(book, span, Transform { viewport, rect: frame.plot }.columns());
+        let axis = if book.symbol_count() > 1 { AxisKind::Percent } else { AxisKind::Price };
         let shown: Vec<Shown<'_>> =
             book.iter().map(|(_, symbol, series)| Shown::new(symbol, series, span, axis)).collect();
         let lo = shown.iter().map(|shown| shown.range.0).fold(f64::INFINITY, f64::min);

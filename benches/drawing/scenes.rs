@@ -10,7 +10,7 @@ use tickscope::chart::{
 use tickscope::chart::{ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
-use tickscope::series::{ColumnCache, History, Sample, SeriesMap, SeriesMapConfig};
+use tickscope::series::{ColumnCache, HistoryLimits, Sample, SeriesMap, SeriesMapConfig};
 
 pub const SIZE: Size = Size { width: 1280, height: 720 };
 /// Ticks in view.
@@ -32,7 +32,7 @@ pub enum Shape {
 /// `symbols` symbols that share `ticks` ticks over [`SPAN_NS`], each within a strip of its own.
 pub fn book(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
     let names: Vec<Symbol> = (0..symbols).map(|i| Symbol::new(&format!("S{i:03}")).expect("a short name")).collect();
-    let history = History { ticks_max: ticks, age_ns_max: None };
+    let history = HistoryLimits { ticks_max: ticks, age_ns_max: None };
     let mut book = SeriesMap::new(SeriesMapConfig { symbols: names.clone(), symbols_max: symbols, history });
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut levels = vec![0.0_f64; symbols];
@@ -62,13 +62,13 @@ fn columns() -> u32 {
 /// What the window would show of `book` over `span`, of which `caches` hold what was shown before.
 pub fn scene(book: &SeriesMap, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
     let columns = columns();
-    caches.resize_with(book.symbols_len(), ColumnCache::default);
+    caches.resize_with(book.symbol_count(), ColumnCache::default);
     let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
     let (mut lines, mut tags, mut legend) = (Vec::new(), Vec::new(), Vec::new());
     for ((id, symbol, series), cache) in book.iter().zip(caches) {
         let palette_index = id.index();
         let mut runs: Vec<Vec<Sample>> = Vec::new();
-        series.extract_cached(span, columns, &[], cache, &mut runs);
+        series.downsample_cached(span, columns, &[], cache, &mut runs);
         for sample in runs.iter().flatten().filter(|sample| span.contains(sample.time_ns)) {
             (lo, hi) = (lo.min(sample.price), hi.max(sample.price));
         }

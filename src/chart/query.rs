@@ -175,7 +175,7 @@ impl<'a> FrameQuery<'a> {
         let pause_point = interaction.pause_point();
         let mut data = FrameData {
             layout,
-            symbols: Vec::with_capacity(series.symbols_len()),
+            symbols: Vec::with_capacity(series.symbol_count()),
             drawn,
             bar_interval: None,
             span,
@@ -211,7 +211,7 @@ impl<'a> FrameQuery<'a> {
     /// Chooses the layout, the symbols drawn and the page of the grid.
     fn arrange(&self) -> (Layout, Vec<usize>, Option<GridPage>) {
         let view = &self.interaction.view;
-        let visible: Vec<usize> = (0..self.series.symbols_len()).filter(|index| view.shows(*index)).collect();
+        let visible: Vec<usize> = (0..self.series.symbol_count()).filter(|index| view.shows(*index)).collect();
         let is_screen = matches!(self.surface, Surface::Screen { .. });
         if view.layout == PaneLayout::Grid && is_screen && visible.len() > 1 {
             let layout = self.surface.layout(Arrangement::Grid { panes: visible.len() });
@@ -244,9 +244,9 @@ impl<'a> FrameQuery<'a> {
             session_open_ns: (view.axis == AxisMode::Session).then(|| self.session.open_ns(session_ns)),
             zone: &self.session.zone,
         };
-        state.columns.resize_with(self.series.symbols_len(), ColumnCache::default);
-        state.bars.resize_with(self.series.symbols_len(), BarCache::default);
-        for index in 0..self.series.symbols_len() {
+        state.columns.resize_with(self.series.symbol_count(), ColumnCache::default);
+        state.bars.resize_with(self.series.symbol_count(), BarCache::default);
+        for index in 0..self.series.symbol_count() {
             let Some(series) = self.merged(index) else { continue };
             let (columns, bars) = (&mut state.columns[index], &mut state.bars[index]);
             let mut symbol = query.prices(series, index, self.interaction);
@@ -277,8 +277,8 @@ pub(crate) fn live_edge_ns(series: &SeriesMap, now: Timestamp) -> Option<i64> {
 
 /// The spans without data that begin before `until_ns`, cut off there.
 fn missing_until(series: &SeriesMap, until_ns: i64, edge_ns: Option<i64>) -> Vec<MissingSpan> {
-    let spans = series.gaps().filter(|gap| gap.start_ns < until_ns);
-    let span = |gap: &crate::series::Gap| MissingSpan {
+    let spans = series.missing_ranges().filter(|gap| gap.start_ns < until_ns);
+    let span = |gap: &crate::series::MissingRange| MissingSpan {
         start_ns: gap.start_ns,
         end_ns: gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until_ns),
         missing: gap.lost,
@@ -288,7 +288,7 @@ fn missing_until(series: &SeriesMap, until_ns: i64, edge_ns: Option<i64>) -> Vec
 
 /// Instants at which lines break, sorted: at spans without data, and after `until_ns`.
 fn breaks_until(series: &SeriesMap, until_ns: i64) -> Vec<i64> {
-    let mut breaks = series.cuts();
+    let mut breaks = series.line_breaks();
     if let Some(end_ns) = until_ns.checked_add(1)
         && let Err(at) = breaks.binary_search(&end_ns)
     {

@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::client::connector::Connector;
 use crate::client::tls;
-use crate::client::tls::{TlsError, TlsFiles};
+use crate::tls::{TlsError, TlsFiles};
 
 /// Why a Redis URL cannot be used. The URL itself is never repeated whole: it may hold a password.
 #[derive(Debug, Error, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
-use crate::analysis::{Alerts, Rule, WATCHED_MAX};
+use crate::analysis::{Alerts, Rule, WATCHED_SYMBOLS_MAX};
 use crate::chart::live_edge_ns;
 use crate::consumer::shared::Shared;
 use crate::model::{Symbol, Tick, Timestamp};
@@ -176,7 +176,7 @@ impl Alerting {
     /// The subscription is live: from now on, silence counts.
     pub(super) fn live(&self) {
         if !self.is_idle() {
-            lock(&self.alerts).live(self.origin.elapsed());
+            lock(&self.alerts).start_watching(self.origin.elapsed());
         }
     }
 
@@ -191,7 +191,7 @@ impl Alerting {
 
     /// Looks for silence, and tells it.
     fn look(&self, shared: &Shared) {
-        let silent = lock(&self.alerts).check(self.origin.elapsed());
+        let silent = lock(&self.alerts).check_stale(self.origin.elapsed());
         if silent.is_empty() {
             return;
         }
@@ -269,7 +269,7 @@ async fn work(shared: Arc<Shared>, mut hook: Option<Hook>, mut stopped: watch::R
     write_log(alerting, true);
     let (unwatched, thinned) = alerting.losses();
     if unwatched > 0 {
-        warn!("{unwatched} ticks of symbols beyond the first {WATCHED_MAX} were held against no rule for *");
+        warn!("{unwatched} ticks of symbols beyond the first {WATCHED_SYMBOLS_MAX} were held against no rule for *");
     }
     if thinned > 0 {
         debug!("{thinned} prices in windows were forgotten: a move may have been missed by a five-hundredth");

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::analysis::Outliers;
+use crate::analysis::OutlierFilter;
 use crate::client::{
     Channel, ClientError, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
     shard_name, shard_of, subscribe,
@@ -67,7 +67,7 @@ pub(super) async fn read(
         let ingest = move |keeping: Option<Arc<Persistence>>| {
             let decoder = Decoder::new(config_of_it.fields.clone());
             // A symbol's ticks all come through one connection.
-            let outliers = config_of_it.outliers.map(Outliers::new);
+            let outliers = config_of_it.outliers.map(OutlierFilter::new);
             Ingest::new(Arc::clone(&shared), part, decoder, outliers, keeping)
         };
         let (target, stop, rng) = (target.clone(), stop.clone(), ChaCha8Rng::from_rng(&mut rng));

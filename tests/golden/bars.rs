@@ -6,7 +6,7 @@ use tickscope::chart::{
 };
 
 use super::compare::View;
-use super::market::{MINUTE, SECOND, SIZE, START, bars, chart, legend, scene, trades};
+use super::sample::{MINUTE, SECOND, SIZE, START, bars, chart, legend, scene, trades};
 
 /// IBM's bars of `length_ns` with volume, as the window shows them.
 pub fn candles(theme: Theme, style: BarStyle, length_ns: i64, detail: &str) -> Scene {

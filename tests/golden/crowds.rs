@@ -7,7 +7,7 @@ use tickscope::chart::{
 };
 
 use super::compare::View;
-use super::market::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};
+use super::sample::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};
 
 const WINDOW: Size = Size { width: 1280, height: 720 };
 
@@ -35,7 +35,7 @@ fn crowd(theme: Theme, count: usize) -> Scene {
 }
 
 pub fn symbols_2_light() -> View {
-    view(market::lines(Theme::Light, AxisKind::Percent, &[0, 1]))
+    view(sample::lines(Theme::Light, AxisKind::Percent, &[0, 1]))
 }
 
 pub fn symbols_200_dark() -> View {
@@ -72,7 +72,7 @@ fn grid(theme: Theme, panes: usize, size: Size, scale: Scale) -> View {
     let real = SYMBOLS
         .iter()
         .enumerate()
-        .map(|(palette_index, symbol)| ((*symbol).to_owned(), market::trades(palette_index).to_vec()));
+        .map(|(palette_index, symbol)| ((*symbol).to_owned(), sample::trades(palette_index).to_vec()));
     let all = real.chain((SYMBOLS.len()..panes).map(made_up)).take(panes).enumerate();
     let (charts, legend): (Vec<Chart>, Vec<LegendEntry>) = all
         .map(|(palette_index, (symbol, trades))| {

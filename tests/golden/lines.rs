@@ -6,7 +6,7 @@ use tickscope::chart::{
 use tickscope::chart::{Transform, ValueSpan};
 
 use super::compare::View;
-use super::market::{self, MINUTE, SIZE, START, Trade, chart, entry, fitted, points, scene, sized, view, walk};
+use super::sample::{self, MINUTE, SIZE, START, Trade, chart, entry, fitted, points, scene, sized, view, walk};
 
 /// Cuts two minutes out of all lines.
 fn with_gap(scene: &mut Scene) {
@@ -45,7 +45,7 @@ pub fn hover(view: &mut View, (across, down): (f64, f64)) {
 }
 
 pub fn lines_dark() -> View {
-    let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 2, 3]);
+    let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 2, 3]);
     with_gap(&mut scene);
     let mut view = sized(scene, Size { width: 1280, height: 720 });
     hover(&mut view, (0.68, 0.47));
@@ -53,15 +53,15 @@ pub fn lines_dark() -> View {
 }
 
 pub fn lines_light() -> View {
-    view(market::lines(Theme::Light, AxisKind::Price, &[1]))
+    view(sample::lines(Theme::Light, AxisKind::Price, &[1]))
 }
 
 pub fn percent_light() -> View {
-    view(market::lines(Theme::Light, AxisKind::Percent, &[0, 1, 2, 3]))
+    view(sample::lines(Theme::Light, AxisKind::Percent, &[0, 1, 2, 3]))
 }
 
 pub fn log_narrow_dark() -> View {
-    let mut view = view(market::lines(Theme::Dark, AxisKind::Log, &[1]));
+    let mut view = view(sample::lines(Theme::Dark, AxisKind::Log, &[1]));
     hover(&mut view, (0.4, 0.3));
     view
 }
@@ -82,14 +82,14 @@ pub fn log_wide_light() -> View {
 }
 
 pub fn gap_light() -> View {
-    let mut scene = market::lines(Theme::Light, AxisKind::Percent, &[0, 3]);
+    let mut scene = sample::lines(Theme::Light, AxisKind::Percent, &[0, 3]);
     with_gap(&mut scene);
     view(scene)
 }
 
 /// A gap, and beside it what a store has and nobody has read from it yet.
 pub fn unread_dark() -> View {
-    let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 3]);
+    let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 3]);
     with_gap(&mut scene);
     let first = scene.chart.lines.iter().flat_map(|line| line.runs.iter().flatten()).map(|point| point.time_ns).min();
     let (start_ns, end_ns) = (first.unwrap(), START + 15 * MINUTE);
@@ -102,7 +102,7 @@ pub fn unread_dark() -> View {
 }
 
 pub fn focus_dark() -> View {
-    let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 2, 3]);
+    let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 2, 3]);
     scene.chart.focus = Some(1);
     scene.header.legend[1].focused = true;
     scene.header.legend[2].visible = false;
@@ -124,7 +124,7 @@ pub fn hover_shapes_light() -> View {
     let legend = walks
         .iter()
         .enumerate()
-        .map(|(palette_index, walk)| entry(palette_index, &market::name(palette_index), walk))
+        .map(|(palette_index, walk)| entry(palette_index, &sample::name(palette_index), walk))
         .collect();
     let mut view = view(scene(Theme::Light, chart, legend));
     hover(&mut view, (0.5, 0.12));
@@ -132,7 +132,7 @@ pub fn hover_shapes_light() -> View {
 }
 
 pub fn crosshair_snapped_dark() -> View {
-    let mut scene = market::lines(Theme::Dark, AxisKind::Price, &[1]);
+    let mut scene = sample::lines(Theme::Dark, AxisKind::Price, &[1]);
     scene.chart.viewport.time.start = START + 29 * MINUTE;
     scene.chart.viewport.time.end = START + 31 * MINUTE;
     scene.chart.viewport.value = ValueSpan { lo: 182.85, hi: 183.25 };
@@ -145,13 +145,13 @@ pub fn crosshair_snapped_dark() -> View {
 
 pub fn narrow_dark() -> View {
     let mut view =
-        sized(market::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 2, 3]), Size { width: 360, height: 240 });
+        sized(sample::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 2, 3]), Size { width: 360, height: 240 });
     hover(&mut view, (0.3, 0.3));
     view
 }
 
 pub fn scale_2_dark() -> View {
-    let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 3]);
+    let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 1, 3]);
     with_gap(&mut scene);
     let size = Size { width: 2 * SIZE.width - 1, height: 2 * SIZE.height - 1 };
     let mut view = View { scene, frame: Layout::with_arrangement(size, Scale::Two, Arrangement::Single) };

@@ -11,11 +11,11 @@ use tickscope::client::{
     Overflow, Reader, SendQueue, Since, Stream, Topic, follow, publish, subscribe,
 };
 use tickscope::model::{Price, StreamId, Symbol, Tick, Timestamp};
-use tickscope::series::{History, SeriesMap, SeriesMapConfig};
+use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
 use tokio::sync::watch;
 
 use super::plan::{Plan, Scenario};
-use super::stage::{Trace, What, target};
+use super::servers::{Trace, What, target};
 
 pub const STREAM: &str = "ticks";
 pub const CHANNEL: &str = "stock_prices";
@@ -232,7 +232,7 @@ pub struct Heard {
 
 impl Default for Heard {
     fn default() -> Self {
-        let history = History { ticks_max: 1_000_000, age_ns_max: None };
+        let history = HistoryLimits { ticks_max: 1_000_000, age_ns_max: None };
         let config = SeriesMapConfig { symbols: Vec::new(), symbols_max: 16, history };
         Self { book: SeriesMap::new(config), numbers: BTreeMap::new() }
     }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use crate::chart::interaction::Interaction;
 use crate::chart::{AxisKind, Bar, BarInterval, Point};
 use crate::model::TimeSpan;
-use crate::series::{BarCache, Candle, ColumnCache, LoadedHistory, MergedSeries, Sample, Series};
+use crate::series::{self, BarCache, ColumnCache, LoadedHistory, MergedSeries, Sample, Series};
 
 /// The data of one symbol in a frame.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct SymbolFrame {
     /// Vertices of the line: its unbroken runs, each in order of time.
     pub runs: Vec<Vec<Sample>>,
     /// Bars, if bars are drawn.
-    pub bars: Vec<Candle>,
+    pub bars: Vec<series::Bar>,
     /// Visible outliers: of each pixel column the first, lowest, highest and last.
     pub outliers: Vec<Sample>,
 }
@@ -148,7 +148,7 @@ impl SymbolQuery<'_> {
     pub(super) fn outliers(&self, live: Option<&Series>, history: Option<&LoadedHistory>, index: usize) -> Vec<Sample> {
         let mut outliers = Vec::new();
         if let Some(live) = live {
-            live.extract(self.span, self.columns, &mut outliers);
+            live.downsample(self.span, self.columns, &mut outliers);
         }
         // Memory is complete from its oldest outlier on.
         let oldest_ns = live.and_then(Series::oldest_ns).unwrap_or(i64::MAX);
@@ -175,7 +175,7 @@ impl SymbolQuery<'_> {
             symbol.range = price_range(symbol.bars.iter().flat_map(|bar| [bar.low, bar.high]));
             return Some(interval);
         }
-        series.extract_cached(self.span, self.columns, &self.breaks, columns, &mut symbol.runs);
+        series.downsample_cached(self.span, self.columns, &self.breaks, columns, &mut symbol.runs);
         symbol.runs.retain(|run| run.first().is_some_and(|sample| sample.time_ns <= self.until_ns));
         // The samples contain the lowest and highest tick of every column.
         let inside = symbol.runs.iter().flatten().filter(|sample| self.span.contains(sample.time_ns));
@@ -186,7 +186,7 @@ impl SymbolQuery<'_> {
 
     /// Reads bars of the requested interval, or of one that suits the view. The interval is longer where bars would be
     /// closer than three pixels.
-    fn bars(&self, series: MergedSeries<'_>, cache: &mut BarCache, bars: &mut Vec<Candle>) -> BarInterval {
+    fn bars(&self, series: MergedSeries<'_>, cache: &mut BarCache, bars: &mut Vec<series::Bar>) -> BarInterval {
         let (span, columns) = (self.span, self.columns);
         match self.bar_interval.unwrap_or_else(|| BarInterval::suited(span, columns)) {
             interval @ BarInterval::Seconds(_) => {
@@ -241,13 +241,13 @@ fn crossings(run: &[Sample], span: TimeSpan) -> impl Iterator<Item = f64> {
 mod tests {
     use crate::chart::query::symbol_frame::*;
     use crate::model::{Price, Timestamp};
-    use crate::series::{History, Series};
+    use crate::series::{HistoryLimits, Series};
 
     const SECOND: i64 = 1_000_000_000;
 
     /// A series with a tick in each second of the first hour, rising by one.
     fn hour() -> Series {
-        let mut series = Series::new(History { ticks_max: usize::MAX, age_ns_max: None });
+        let mut series = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: None });
         for second in 0..3_600 {
             let time = Timestamp::from_nanos(second * SECOND).unwrap();
             series.push(time, Price::new(second as f64).unwrap(), Some(2.0));
@@ -255,7 +255,7 @@ mod tests {
         series
     }
 
-    fn bars(interval: Option<&str>, columns: u32, until_ns: i64) -> (String, Vec<Candle>) {
+    fn bars(interval: Option<&str>, columns: u32, until_ns: i64) -> (String, Vec<series::Bar>) {
         let query = SymbolQuery {
             span: TimeSpan { start: 0, end: 3_600 * SECOND },
             columns,
@@ -275,7 +275,7 @@ mod tests {
     fn bars_have_the_requested_interval_if_the_view_can_hold_them() {
         let (interval, found) = bars(Some("5m"), 600, i64::MAX);
         assert_eq!((interval.as_str(), found.len()), ("5 min", 12));
-        let first = Candle {
+        let first = series::Bar {
             start_ns: 0,
             end_ns: 300 * SECOND,
             open: 0.0,
