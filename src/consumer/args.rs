@@ -21,7 +21,7 @@ use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::storage::db::DbConfig;
-use crate::terminal::Colors;
+use crate::terminal::ColorDepth;
 pub use choices::{ScaleChoice, StatsFormat, ViewChoice};
 use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
@@ -281,7 +281,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct TerminalConfig {
     /// How many colours it shows.
-    pub colors: Colors,
+    pub colors: ColorDepth,
     /// What holds log lines back while the view has the terminal; `None` where they go elsewhere.
     pub console: Option<Console>,
 }

@@ -1,7 +1,5 @@
 //! The chart in the terminal: the loop on the main thread that listens, collects and draws.
 
-mod map;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,14 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::chart::{Badge, HitAreas, HitTest, Input, Interaction, Layout, Request, Size, Surface, Tone};
+use crate::chart::{Badge, HitAreas, HitTest, Input, Interaction, Layout, Request, Scene, Size, Surface, Tone};
 use crate::consumer::export::Background;
 use crate::consumer::frame::{FrameSource, SECOND, TOAST, View};
 use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, TerminalConfig, snapshot};
 use crate::model::{Timestamp, display_safe};
 use crate::plot::Painter;
-use crate::terminal::{self, CellLayout, Screen, Word};
+use crate::terminal::{CellLayout, Screen};
 
 /// Least time between two redraws. A terminal draws letters, often over a network; thirty times a second looks live.
 const FRAME: Duration = Duration::from_millis(33);
@@ -42,7 +40,7 @@ pub(super) struct Console {
     symbols: usize,
     /// What the last frame was drawn from, and when.
     drawn: Option<(u64, Instant)>,
-    shown: Option<terminal::Frame>,
+    shown: Option<Scene>,
     /// When ticks last came.
     lively: Instant,
     /// The user did something since the last frame.
@@ -58,7 +56,7 @@ struct Held {
     log: crate::cli::Console,
     /// How many lines there were when the last one was shown, and until when that stays.
     told: u64,
-    line: Option<(Word, Instant)>,
+    line: Option<(Badge, Instant)>,
 }
 
 impl Drop for Held {
@@ -178,23 +176,22 @@ impl Console {
         }
         let unseen_ns = shared.take_unseen();
         let layout = self.layout()?;
-        let Layout { size, .. } = dots(layout);
+        let Layout { size, .. } = chart_layout(layout);
         let view = picture.view(shared, controls, Surface::Dots { size }, begun);
-        let View { scene, hit_test, is_stale, shows_seconds } = view;
+        let View { mut scene, hit_test, is_stale, shows_seconds } = view;
         (self.hit_test, self.is_stale, self.shows_seconds) = (hit_test, is_stale, shows_seconds);
-        let mut frame = map::frame(&scene, layout);
         if let Some(held) = &mut self.held {
-            held.look(begun, &frame.look);
-            frame.toast = frame.toast.or_else(|| held.line.as_ref().map(|(word, _)| word.clone()));
+            held.look(begun);
+            scene.toast = scene.toast.or_else(|| held.line.as_ref().map(|(badge, _)| badge.clone()));
         }
         // Where a first symbol comes, the watchlist takes room of the chart: the next frame has it.
-        self.touched = self.symbols != frame.watchlist.len();
-        self.symbols = frame.watchlist.len();
-        self.hit_test.areas = layout.map_or_else(HitAreas::default, |layout| map::hits(&frame, &layout));
+        self.touched = self.symbols != scene.header.legend.len();
+        self.symbols = scene.header.legend.len();
+        self.hit_test.areas = layout.map_or_else(HitAreas::default, |layout| layout.hit_areas(&scene));
         let spent = begun.elapsed();
-        if self.shown.as_ref() != Some(&frame) {
-            self.screen.draw(&frame)?;
-            self.shown = Some(frame);
+        if self.shown.as_ref() != Some(&scene) {
+            self.screen.draw(&scene)?;
+            self.shown = Some(scene);
         }
         picture.meters.record_frame(spent, Instant::now(), Timestamp::now().as_nanos(), &unseen_ns);
         self.drawn = Some((revision, begun));
@@ -215,8 +212,8 @@ impl Console {
             self.shown = None;
             return Ok(false);
         }
-        self.hit_test.layout = dots(layout);
-        let input = layout.map_or(input, |layout| map::in_dots(input, &layout));
+        self.hit_test.layout = chart_layout(layout);
+        let input = layout.map_or(input, |layout| layout.input_in_dots(input));
         let request = controls.apply(input, &self.hit_test);
         // Several inputs may come between two frames; each begins where the last one ended.
         self.hit_test.span = controls.span();
@@ -252,14 +249,9 @@ impl Console {
     }
 }
 
-/// The plot's dots as a frame of pixels: what is collected for it is what its columns of dots can show.
-fn dots(layout: Option<CellLayout>) -> Layout {
-    let (width, height) = layout.map_or((2, 4), |layout| layout.dots());
-    let bare = Layout::plot_only(Size { width, height });
-    match layout {
-        Some(layout) => Layout { value_axis: layout.value_axis(), time_axis: layout.time_axis(), ..bare },
-        None => bare,
-    }
+/// Layout of a chart whose pixels are the dots of the plot; a screen that is too small has a single cell.
+fn chart_layout(layout: Option<CellLayout>) -> Layout {
+    layout.map_or_else(|| Layout::plot_only(Size { width: 2, height: 4 }), |layout| layout.chart_layout())
 }
 
 impl Held {
@@ -269,16 +261,16 @@ impl Held {
         is_over || self.log.newest_held().is_some_and(|(seen, _)| seen != self.told)
     }
 
-    fn look(&mut self, now: Instant, look: &terminal::Look) {
+    fn look(&mut self, now: Instant) {
         if let Some((seen, line)) = self.log.newest_held().filter(|(seen, _)| *seen != self.told) {
             self.told = seen;
             let text = without_escapes(&line);
-            let color = match () {
-                () if text.contains(" ERROR ") => look.bad,
-                () if text.contains(" WARN ") => look.warn,
-                () => look.dim,
+            let tone = match () {
+                () if text.contains(" ERROR ") => Tone::Bad,
+                () if text.contains(" WARN ") => Tone::Warn,
+                () => Tone::Info,
             };
-            self.line = Some((Word { text, color }, now + TOAST));
+            self.line = Some((Badge { tone, text }, now + TOAST));
         }
         self.line.take_if(|(_, until)| now >= *until);
     }

@@ -178,7 +178,7 @@ impl Interaction {
 
     /// Closes the search. A click on a result focuses that symbol.
     fn click_search(&mut self, x: f64, y: f64, last: &HitTest) {
-        let row = last.areas.found.iter().position(|rect| rect.contains(x, y));
+        let row = last.areas.search_rows.iter().position(|rect| rect.contains(x, y));
         if let Some((row, search)) = row.zip(self.search.take())
             && let Some(symbol) = matching_symbols(&self.symbols, &search.text).get(last.results_skipped + row)
         {
