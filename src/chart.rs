@@ -6,6 +6,7 @@
 
 mod bar_interval;
 pub(crate) mod format;
+mod history_snapshot;
 mod input;
 mod interaction;
 mod layout;
@@ -24,6 +25,9 @@ mod viewport;
 mod viewport_tests;
 
 pub use bar_interval::{BarInterval, BarIntervalError};
+pub(crate) use history_snapshot::{
+    BackfillRequest, BackfillState, HistorySnapshot, MissingHistory, OversizedView, complete_memory,
+};
 pub use input::{Button, Input, Key, Modifiers};
 pub use interaction::{
     AxisMode, ChartKind, Cursor, HitTest, Interaction, PaneLayout, PausePoint, Plot, PlotId, Request, ResolvedView,
@@ -38,7 +42,7 @@ pub use query::{
 };
 pub use scene::*;
 pub use scene_builder::{
-    ConnectionStatus, FeedStatus, FiredAlert, HistoryStatus, SceneBuilder, SourceLabels, StorageState, StorageStatus,
+    ConnectionState, FiredAlert, FrameStatus, SceneBuilder, SourceLabels, StorageState, StorageStatus,
 };
 pub use theme::*;
 pub use time_ticks::time_ticks;

@@ -7,9 +7,12 @@ mod trading_session;
 mod value_axes;
 
 use crate::chart::interaction::{AxisMode, ChartKind, GridPage, Interaction, PaneLayout, Plot, PlotId, ResolvedView};
-use crate::chart::{Arrangement, AxisKind, BarInterval, Layout, Scale, Size, Transform, Viewport};
+use crate::chart::{
+    Arrangement, AxisKind, BackfillState, BarInterval, HistorySnapshot, Layout, MissingHistory, Scale, Size, Transform,
+    Viewport,
+};
 use crate::model::{TimeSpan, Timestamp, display_safe};
-use crate::series::{BarCache, ColumnCache, Counters, LoadedHistory, MergedSeries, SeriesMap};
+use crate::series::{BarCache, ColumnCache, Counters, MergedSeries, SeriesMap};
 pub use cursor::CrosshairPosition;
 pub use symbol_frame::SymbolFrame;
 use symbol_frame::SymbolQuery;
@@ -76,10 +79,14 @@ pub struct FrameData {
     pub edge_ns: Option<i64>,
     /// Time of the newest tick, ns.
     pub newest_ns: Option<i64>,
-    /// Time of the oldest tick in memory or in the store, ns.
+    /// Time of the oldest tick in memory or in the database, ns.
     pub oldest_ns: Option<i64>,
-    /// Start and end of the visible spans that the store has and that are not loaded, ns.
+    /// Start and end of the visible spans that the database has and that are not loaded, ns.
     pub not_loaded: Vec<(i64, i64)>,
+    /// Progress of loading them.
+    pub(crate) backfill_state: BackfillState,
+    /// Request for history that the view misses.
+    pub(crate) missing_history: MissingHistory,
     /// Spans without data, in order of time.
     pub missing: Vec<MissingSpan>,
     /// Counters of the feed.
@@ -141,15 +148,15 @@ pub struct QueryState {
 /// # Examples
 ///
 /// ```
-/// use tickscope::chart::{FeedStatus, FrameQuery, Interaction, QueryState, SceneBuilder, SourceLabels, Size};
+/// use tickscope::chart::{FrameStatus, FrameQuery, Interaction, QueryState, SceneBuilder, SourceLabels, Size};
 /// use tickscope::chart::{Surface, TradingSession, ViewSettings, Scale};
 /// use tickscope::model::{Timestamp, decode_all};
 /// ```
 pub struct FrameQuery<'a> {
     /// Ticks in memory.
     pub series: &'a SeriesMap,
-    /// Older ticks loaded from a store.
-    pub history: Option<&'a LoadedHistory>,
+    /// Older ticks loaded from a database.
+    pub(crate) history: Option<&'a HistorySnapshot>,
     /// View to resolve. Every symbol of `series` must have been added to it; see [`new_symbols`].
     pub interaction: &'a Interaction,
     /// Trading session, for changes since its open.
@@ -161,6 +168,17 @@ pub struct FrameQuery<'a> {
 }
 
 impl<'a> FrameQuery<'a> {
+    /// A query of the ticks in memory.
+    pub fn new(
+        series: &'a SeriesMap,
+        interaction: &'a Interaction,
+        session: &'a TradingSession,
+        surface: Surface,
+        now: Timestamp,
+    ) -> Self {
+        Self { series, history: None, interaction, session, surface, now }
+    }
+
     /// Reads a frame.
     pub fn run(&self, state: &mut QueryState) -> FrameData {
         let (series, interaction) = (self.series, self.interaction);
@@ -184,6 +202,8 @@ impl<'a> FrameQuery<'a> {
             newest_ns: series.newest_ns(),
             oldest_ns,
             not_loaded: Vec::new(),
+            backfill_state: BackfillState::default(),
+            missing_history: MissingHistory::Unchanged,
             missing: missing_until(series, pause_point.edge_ns, edge_ns),
             counters: series.counters(),
             axis: AxisKind::Price,
@@ -193,6 +213,7 @@ impl<'a> FrameQuery<'a> {
             view,
         };
         self.read_symbols(state, &mut data);
+        self.check_history(&mut data);
         self.step_by_bars(&mut data);
         data.axis = state.axes.kind(interaction.view.axis, &data);
         if data.axis == AxisKind::Percent {
@@ -205,7 +226,7 @@ impl<'a> FrameQuery<'a> {
 
     fn merged(&self, index: usize) -> Option<MergedSeries<'a>> {
         let (_, series) = self.series.get(index)?;
-        Some(MergedSeries::new(series, self.history, index))
+        Some(MergedSeries::new(series, self.history.map(|history| &history.loaded), index))
     }
 
     /// Chooses the layout, the symbols drawn and the page of the grid.
@@ -231,6 +252,15 @@ impl<'a> FrameQuery<'a> {
         (self.surface.layout(arrangement), focus.into_iter().collect(), None)
     }
 
+    /// Determines which part of the view is not loaded yet.
+    fn check_history(&self, data: &mut FrameData) {
+        let Some(history) = self.history else { return };
+        data.oldest_ns = history.oldest_ns.into_iter().chain(data.oldest_ns).min();
+        data.not_loaded = history.unknown(self.series, &data.drawn, data.span);
+        data.missing_history = history.missing(self.series, &data.drawn, data.span, data.follows);
+        data.backfill_state = history.state.clone();
+    }
+
     fn read_symbols(&self, state: &mut QueryState, data: &mut FrameData) {
         let view = &self.interaction.view;
         let session_ns = data.span.end.min(data.edge_ns.unwrap_or(i64::MAX));
@@ -244,6 +274,7 @@ impl<'a> FrameQuery<'a> {
             session_open_ns: (view.axis == AxisMode::Session).then(|| self.session.open_ns(session_ns)),
             zone: &self.session.zone,
         };
+        let loaded = self.history.map(|history| &history.loaded);
         state.columns.resize_with(self.series.symbol_count(), ColumnCache::default);
         state.bars.resize_with(self.series.symbol_count(), BarCache::default);
         for index in 0..self.series.symbol_count() {
@@ -253,7 +284,7 @@ impl<'a> FrameQuery<'a> {
             if data.drawn.binary_search(&index).is_ok() {
                 let interval = query.line_or_bars(series, columns, bars, &mut symbol);
                 data.bar_interval = interval.or(data.bar_interval);
-                symbol.outliers = query.outliers(self.series.outliers(index), self.history, index);
+                symbol.outliers = query.outliers(self.series.outliers(index), loaded, index);
             } else {
                 (*columns, *bars) = (ColumnCache::default(), BarCache::default());
             }

@@ -1,6 +1,6 @@
 //! The scene builder: turns the data of a frame and the status of the feed into a scene.
 
-mod feed_status;
+mod frame_status;
 mod overlays;
 mod plots;
 mod status_text;
@@ -12,7 +12,7 @@ use crate::chart::interaction::{HELP, HitTest, Interaction, VisibleTicks, matchi
 use crate::chart::query::{FrameData, SymbolFrame};
 use crate::chart::{Chart, Footer, Header, HitAreas, LegendEntry, Scene, Search, ValueSpan, Viewport};
 use crate::model::display_safe;
-pub use feed_status::{ConnectionStatus, FeedStatus, FiredAlert, HistoryStatus, StorageState, StorageStatus};
+pub use frame_status::{ConnectionState, FiredAlert, FrameStatus, StorageState, StorageStatus};
 use status_text::{connection_badge, missing_bands, view_badge};
 
 /// Most search results shown. More would hide the chart.
@@ -48,9 +48,9 @@ impl SceneBuilder {
 
     /// Builds the scene of a frame, and what input handling needs to know of it. `interaction` must have adopted the
     /// view of `data`.
-    pub fn build(&mut self, data: &FrameData, interaction: &Interaction, status: &FeedStatus) -> (Scene, HitTest) {
+    pub fn build(&mut self, data: &FrameData, interaction: &Interaction, status: &FrameStatus) -> (Scene, HitTest) {
         self.update_decimals(data);
-        let missing = missing_bands(data, &status.history);
+        let missing = missing_bands(data);
         let mut charts: Vec<Chart> =
             data.plots.iter().map(|plot| self.chart(plot, data, interaction, &missing)).collect();
         self.add_crosshair(data, &mut charts);

@@ -1,31 +1,42 @@
 //! Frames: reads the feed under the lock of the series, then builds the scene without it.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::chart::{
-    Badge, ConnectionStatus, FeedStatus, FiredAlert, FrameData, FrameQuery, HistoryStatus, HitTest, Interaction,
+    Badge, ConnectionState, FiredAlert, FrameData, FrameQuery, FrameStatus, HitTest, Interaction, MissingHistory,
     QueryState, Scene, SceneBuilder, SourceLabels, StorageState, StorageStatus, Surface, Tone, TradingSession,
     new_symbols,
 };
 use crate::client::{Channel, LinkState, Target};
-use crate::consumer::alerting::Fired;
+use crate::consumer::alerting::{Alerting, Fired};
 use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
-use crate::consumer::backfill::{Need, State};
+use crate::consumer::backfill::Backfill;
+use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::meters::Meters;
-use crate::consumer::shared::Shared;
+use crate::consumer::persistence::Persistence;
+use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Timestamp, display_safe};
 use crate::storage::db::{DbState, DbStatus};
 
-use std::sync::atomic::Ordering;
-
 /// Redraw interval of a frame that shows a time in seconds.
-pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECONDS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time for which a message above the footer is shown.
-pub(super) const TOAST: Duration = Duration::from_secs(4);
+pub(super) const TOAST_TIME: Duration = Duration::from_secs(4);
 
 /// Time for which an alert is shown above the footer.
-const ALERT_TOAST: Duration = Duration::from_secs(6);
+const ALERT_TOAST_TIME: Duration = Duration::from_secs(6);
+
+/// Handles that a frame is read from.
+pub(super) struct FrameHandles {
+    pub(super) series: SeriesHandle,
+    pub(super) feed: FeedStatus,
+    pub(super) storage: Option<Arc<Persistence>>,
+    pub(super) alerting: Arc<Alerting>,
+    pub(super) backfill: Option<Arc<Backfill>>,
+}
 
 /// A frame to draw.
 pub(super) struct View {
@@ -38,7 +49,7 @@ pub(super) struct View {
 }
 
 /// Builds the frames of a view.
-pub(super) struct FrameSource {
+pub(super) struct FrameBuilder {
     builder: SceneBuilder,
     session: TradingSession,
     state: QueryState,
@@ -51,7 +62,7 @@ pub(super) struct FrameSource {
     pub(super) is_loading: bool,
 }
 
-impl FrameSource {
+impl FrameBuilder {
     pub(super) fn new(config: &Config, target: &Target) -> Self {
         let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
         let labels = SourceLabels {
@@ -73,74 +84,66 @@ impl FrameSource {
     /// Builds a frame of the current state of the feed.
     pub(super) fn view(
         &mut self,
-        shared: &Shared,
+        handles: &FrameHandles,
         interaction: &mut Interaction,
         surface: Surface,
         now: Instant,
     ) -> View {
-        let mut status = feed_status(shared, now);
-        let data = self.query(shared, interaction, surface, &mut status.history);
+        let (mut status, data) = self.read(handles, interaction, surface, now);
+        if let Some(backfill) = &handles.backfill {
+            backfill.request(data.missing_history.clone());
+        }
+        self.is_loading = matches!(data.missing_history, MissingHistory::Request(_));
         interaction.adopt(&data.view);
-        self.add_alerts(shared, &data, &mut status, now);
-        self.meters.update(now, shared.brought(data.counters.received));
+        self.add_alerts(&handles.alerting, &data, &mut status, now);
+        self.meters.update(now, handles.feed.without_restored(data.counters.received));
         status.ticks_per_s = self.meters.ticks_per_s;
         (status.latency_ms, status.frames) = (self.meters.latency_ms(), self.meters.frames());
         status.toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
         let (scene, hit_test) = self.builder.build(&data, interaction, &status);
         interaction.settle_measurements(&hit_test);
         let is_stale = status.stale_for.is_some();
-        let shows_seconds = is_stale || matches!(status.connection, ConnectionStatus::Down { .. });
+        let shows_seconds = is_stale || matches!(status.connection, ConnectionState::Down { .. });
         View { scene, hit_test, is_stale, shows_seconds }
     }
 
-    /// Reads memory and loaded history, and requests the history that is missing.
-    fn query(
+    /// Reads the data and the status of a frame.
+    fn read(
         &mut self,
-        shared: &Shared,
+        handles: &FrameHandles,
         interaction: &mut Interaction,
         surface: Surface,
-        status: &mut HistoryStatus,
-    ) -> FrameData {
-        let history = shared.history();
-        let loaded = history.map(|history| history.recalled());
-        let series = shared.book();
+        now: Instant,
+    ) -> (FrameStatus, FrameData) {
+        let history = handles.backfill.as_ref().map(|backfill| backfill.snapshot());
+        let mut status = handles.status(now);
+        // The connection's lock comes before that of the series. Held together, they make a lost connection and the
+        // outage that it opens appear in the same frame.
+        let connection = handles.feed.connection();
+        let series = handles.series.lock();
+        status.connection = match &connection.state {
+            LinkState::Connecting => ConnectionState::Connecting,
+            LinkState::Live => ConnectionState::Live,
+            LinkState::Down(cause) => {
+                let down_for = now.saturating_duration_since(connection.since);
+                ConnectionState::Down { cause: cause.clone(), down_for }
+            }
+        };
+        (status.reconnects, status.slow_consumer_disconnects) = (connection.reconnects, connection.cut_off);
+        drop(connection);
         for symbol in new_symbols(&series, interaction.symbols_len()) {
             interaction.add_symbol(symbol);
         }
-        let query = FrameQuery {
-            series: &series,
-            history: loaded.as_ref().map(|loaded| &loaded.past),
-            interaction,
-            session: &self.session,
-            surface,
-            now: Timestamp::now(),
-        };
-        let mut data = query.run(&mut self.state);
-        let mut need = Need::NoMore;
-        if let Some(loaded) = &loaded {
-            data.oldest_ns = loaded.oldest_ns.into_iter().chain(data.oldest_ns).min();
-            data.not_loaded = loaded.unknown(&series, &data.drawn, data.span);
-            need = loaded.need(&series, &data.drawn, data.span, data.follows);
-            *status = match &loaded.state {
-                State::Reading => HistoryStatus::Loading,
-                State::Behind => HistoryStatus::Behind,
-                State::Full => HistoryStatus::Full,
-                State::Failing(cause) => HistoryStatus::Failing(cause.clone()),
-            };
-        }
-        drop(series);
-        self.is_loading = matches!(need, Need::Read(_));
-        if let Some(history) = history {
-            history.wish(need);
-        }
-        data
+        let query = FrameQuery::new(&series, interaction, &self.session, surface, Timestamp::now());
+        let data = FrameQuery { history: history.as_deref(), ..query }.run(&mut self.state);
+        (status, data)
     }
 
     /// Copies the alerts that fired in view, and announces the newest alert above the footer.
-    fn add_alerts(&mut self, shared: &Shared, data: &FrameData, status: &mut FeedStatus, now: Instant) {
-        let alerts = shared.alerts();
-        status.alerts_dropped = alerts.dropped();
-        let visible = alerts.iter().filter(|alert| data.shows(alert.time_ns));
+    fn add_alerts(&mut self, alerting: &Alerting, data: &FrameData, status: &mut FrameStatus, now: Instant) {
+        let log = alerting.log();
+        status.alerts_dropped = log.dropped();
+        let visible = log.iter().filter(|alert| data.shows(alert.time_ns));
         status.alerts = visible
             .map(|alert| FiredAlert {
                 time_ns: alert.time_ns,
@@ -149,39 +152,32 @@ impl FrameSource {
                 rule: alert.rule.clone(),
             })
             .collect();
-        let newest = alerts.iter().next_back().filter(|newest| Some(newest.at) != self.announced).cloned();
-        drop(alerts);
+        let newest = log.iter().next_back().filter(|newest| Some(newest.at) != self.announced).cloned();
+        drop(log);
         let Some(Fired { at, rule, symbol, price, .. }) = newest else { return };
         self.announced = Some(at);
-        if now.saturating_duration_since(at) < ALERT_TOAST {
+        if now.saturating_duration_since(at) < ALERT_TOAST_TIME {
             let text = match price {
                 Some(price) => format!("{rule}  ({symbol} at {price})"),
                 None => format!("{rule}  (nothing from {symbol})"),
             };
-            self.toast = Some((Badge { tone: Tone::Warn, text }, at + ALERT_TOAST));
+            self.toast = Some((Badge { tone: Tone::Warn, text }, at + ALERT_TOAST_TIME));
         }
     }
 }
 
-/// Copies the status of the feed.
-fn feed_status(shared: &Shared, now: Instant) -> FeedStatus {
-    let link = shared.link().clone();
-    FeedStatus {
-        connection: match link.state {
-            LinkState::Connecting => ConnectionStatus::Connecting,
-            LinkState::Live => ConnectionStatus::Live,
-            LinkState::Down(cause) => {
-                ConnectionStatus::Down { cause, down_for: now.saturating_duration_since(link.since) }
-            }
-        },
-        stale_for: shared.arrivals().stale_for(now),
-        rejected: shared.rejects().total(),
-        trimmed: shared.trimmed().load(Ordering::Relaxed),
-        dead_letters: shared.failed().load(Ordering::Relaxed),
-        reconnects: link.reconnects,
-        slow_consumer_disconnects: link.cut_off,
-        storage: shared.keeping().map(|storage| storage_status(storage.status())),
-        ..FeedStatus::default()
+impl FrameHandles {
+    /// Copies the part of the status that is independent of the series.
+    fn status(&self, now: Instant) -> FrameStatus {
+        let counters = self.feed.counters();
+        FrameStatus {
+            stale_for: self.feed.arrivals().stale_for(now),
+            rejected: self.feed.rejects().total(),
+            trimmed: counters.trimmed.load(Ordering::Relaxed),
+            dead_letters: counters.dead_letters.load(Ordering::Relaxed),
+            storage: self.storage.as_ref().map(|storage| storage_status(storage.status())),
+            ..FrameStatus::default()
+        }
     }
 }
 

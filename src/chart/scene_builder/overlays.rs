@@ -3,7 +3,7 @@
 use crate::chart::format;
 use crate::chart::interaction::{Cursor, Interaction, Measurement, Plot};
 use crate::chart::query::{CrosshairPosition, FrameData, SymbolFrame};
-use crate::chart::scene_builder::{FeedStatus, SceneBuilder};
+use crate::chart::scene_builder::{FrameStatus, SceneBuilder};
 use crate::chart::{AxisKind, Chart, Crosshair, Mark, Point, Readout, Ruler, Selection};
 
 /// Palette index of the grey that marks alerts about symbols of which no tick has arrived.
@@ -65,7 +65,7 @@ impl SceneBuilder {
 
     /// Adds alert marks to the plots of their symbols. An alert about a symbol of which no tick has arrived marks its
     /// instant in the main chart.
-    pub(super) fn add_alerts(data: &FrameData, status: &FeedStatus, charts: &mut [Chart]) {
+    pub(super) fn add_alerts(data: &FrameData, status: &FrameStatus, charts: &mut [Chart]) {
         for alert in status.alerts.iter().filter(|alert| data.shows(alert.time_ns)) {
             let place = alert.symbol.map(|index| data.drawn.binary_search(&index));
             let pane = match (place, data.layout.is_grid()) {

@@ -3,14 +3,12 @@
 use crate::chart::format;
 use crate::chart::interaction::Interaction;
 use crate::chart::query::{FrameData, MissingSpan, SymbolFrame};
-use crate::chart::scene_builder::{
-    ConnectionStatus, FeedStatus, HistoryStatus, SceneBuilder, StorageState, StorageStatus,
-};
-use crate::chart::{Absence, AxisKind, Badge, MissingBand, Notice, Tone};
+use crate::chart::scene_builder::{ConnectionState, FrameStatus, SceneBuilder, StorageState, StorageStatus};
+use crate::chart::{Absence, AxisKind, BackfillState, Badge, MissingBand, Notice, Tone};
 
 impl SceneBuilder {
     /// The message in the middle of a chart that shows no data.
-    pub(super) fn notice(&self, data: &FrameData, connection: &ConnectionStatus) -> Option<Notice> {
+    pub(super) fn notice(&self, data: &FrameData, connection: &ConnectionState) -> Option<Notice> {
         let notice = |tone, title: String, lines: &[&str]| {
             Some(Notice { tone, title, lines: lines.iter().map(|line| (*line).to_owned()).collect() })
         };
@@ -20,11 +18,11 @@ impl SceneBuilder {
         }
         let server = &self.labels.server;
         match connection {
-            ConnectionStatus::Connecting => notice(Tone::Info, format!("Connecting to {server}"), &[]),
-            ConnectionStatus::Down { cause, .. } => {
+            ConnectionState::Connecting => notice(Tone::Info, format!("Connecting to {server}"), &[]),
+            ConnectionState::Down { cause, .. } => {
                 notice(Tone::Bad, format!("No connection to {server}"), &[cause, "Trying again"])
             }
-            ConnectionStatus::Live => {
+            ConnectionState::Live => {
                 let title = format!("Waiting for ticks on {}", self.labels.channel);
                 notice(Tone::Info, title, &["Start a producer in another terminal:", &self.labels.producer_command])
             }
@@ -32,7 +30,7 @@ impl SceneBuilder {
     }
 
     /// The figures of the footer. Alarming ones come first, for a narrow window has no room for all.
-    pub(super) fn figures(data: &FrameData, status: &FeedStatus) -> Vec<(Tone, String)> {
+    pub(super) fn figures(data: &FrameData, status: &FrameStatus) -> Vec<(Tone, String)> {
         let counters = &data.counters;
         let good = |text| (Tone::Good, text);
         let alarming = |name: &str, n: u64| {
@@ -107,18 +105,18 @@ fn storage_figure(status: &StorageStatus) -> (Tone, String) {
 }
 
 /// The bands of spans without data, and of spans that are not loaded.
-pub(super) fn missing_bands(data: &FrameData, history: &HistoryStatus) -> Vec<MissingBand> {
+pub(super) fn missing_bands(data: &FrameData) -> Vec<MissingBand> {
     let is_visible = |gap: &&MissingSpan| gap.end_ns >= data.span.start && gap.start_ns < data.span.end;
     let missing = data.missing.iter().filter(is_visible).map(|&MissingSpan { start_ns, end_ns, missing }| {
         let lost = if missing > 0 { format!(" \u{b7} {} lost", format::count(missing)) } else { String::new() };
         let label = format!("gap {}{lost}", format::span(end_ns.saturating_sub(start_ns)));
         MissingBand { start_ns, end_ns, absence: Absence::Missing, label }
     });
-    let (absence, label) = match history {
-        HistoryStatus::Loading => (Absence::Unread, "reading older ticks".to_owned()),
-        HistoryStatus::Behind => (Absence::Unread, "the store is behind".to_owned()),
-        HistoryStatus::Full => (Absence::Unread, "older ticks: zoom in".to_owned()),
-        HistoryStatus::Failing(cause) => (Absence::Missing, format!("the store fails: {cause}")),
+    let (absence, label) = match &data.backfill_state {
+        BackfillState::Reading => (Absence::Unread, "reading older ticks".to_owned()),
+        BackfillState::Behind => (Absence::Unread, "the store is behind".to_owned()),
+        BackfillState::Full => (Absence::Unread, "older ticks: zoom in".to_owned()),
+        BackfillState::Failing(cause) => (Absence::Missing, format!("the store fails: {cause}")),
     };
     let not_loaded = data.not_loaded.iter().map(|&(start_ns, end_ns)| MissingBand {
         start_ns,
@@ -129,15 +127,15 @@ pub(super) fn missing_bands(data: &FrameData, history: &HistoryStatus) -> Vec<Mi
     missing.chain(not_loaded).collect()
 }
 
-pub(super) fn connection_badge(data: &FrameData, status: &FeedStatus) -> Badge {
+pub(super) fn connection_badge(data: &FrameData, status: &FrameStatus) -> Badge {
     let (tone, text) = match (&status.connection, status.stale_for) {
-        (ConnectionStatus::Connecting, _) => (Tone::Warn, "CONNECTING".to_owned()),
-        (ConnectionStatus::Down { down_for, .. }, _) => (Tone::Bad, format!("DISCONNECTED {} s", down_for.as_secs())),
-        (ConnectionStatus::Live, _) if data.edge_ns.is_none() => (Tone::Info, "WAITING".to_owned()),
-        (ConnectionStatus::Live, Some(stale_for)) => {
+        (ConnectionState::Connecting, _) => (Tone::Warn, "CONNECTING".to_owned()),
+        (ConnectionState::Down { down_for, .. }, _) => (Tone::Bad, format!("DISCONNECTED {} s", down_for.as_secs())),
+        (ConnectionState::Live, _) if data.edge_ns.is_none() => (Tone::Info, "WAITING".to_owned()),
+        (ConnectionState::Live, Some(stale_for)) => {
             (Tone::Warn, format!("STALE {}", format::span(stale_for.as_secs() as i64 * 1_000_000_000)))
         }
-        (ConnectionStatus::Live, None) => (Tone::Good, "LIVE".to_owned()),
+        (ConnectionState::Live, None) => (Tone::Good, "LIVE".to_owned()),
     };
     Badge { tone, text }
 }

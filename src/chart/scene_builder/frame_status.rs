@@ -1,15 +1,15 @@
-//! Status of the feed as a frame shows it.
+//! Status of the feed and of the storage, as a frame shows it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::chart::Badge;
 
-/// Status of the feed at the instant of a frame. Texts must be safe to display.
+/// Status of the feed and of the storage at the instant of a frame. Texts must be safe to display.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct FeedStatus {
+pub struct FrameStatus {
     /// Connection to the server.
-    pub connection: ConnectionStatus,
+    pub connection: ConnectionState,
     /// Time since the last tick, if it is unusually long for this feed.
     pub stale_for: Option<Duration>,
     /// Number of messages rejected.
@@ -30,8 +30,6 @@ pub struct FeedStatus {
     pub frames: Option<(f64, f64)>,
     /// Database that ticks are stored in.
     pub storage: Option<StorageStatus>,
-    /// Loading of older ticks from the database.
-    pub history: HistoryStatus,
     /// Alerts that fired in the visible span.
     pub alerts: Vec<FiredAlert>,
     /// Number of older alerts that are no longer kept.
@@ -40,9 +38,9 @@ pub struct FeedStatus {
     pub toast: Option<Badge>,
 }
 
-/// Status of the connection.
+/// State of the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum ConnectionStatus {
+pub enum ConnectionState {
     /// Connecting for the first time.
     #[default]
     Connecting,
@@ -80,20 +78,6 @@ pub enum StorageState {
     /// Writing, but slower than ticks arrive.
     Behind,
     /// The last attempt failed with this error. Attempts continue.
-    Failing(String),
-}
-
-/// Status of loading older ticks.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum HistoryStatus {
-    /// Loading, or nothing to load.
-    #[default]
-    Loading,
-    /// The writer has not committed yet what memory has evicted.
-    Behind,
-    /// The limit on loaded ticks is reached.
-    Full,
-    /// The database cannot be read. Attempts continue.
     Failing(String),
 }
 
