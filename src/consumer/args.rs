@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::analysis::{OutlierLimit, Rule};
 use crate::chart::{AxisMode, BarInterval, BarIntervalError, ChartKind, PaneLayout, Scale, Size, Surface, Theme};
-use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
+use crate::cli::{ConfigArgs, DurationError, LogWriter, TlsArgs, parse_duration, parse_port};
 use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::ui_state::UiState;
@@ -295,7 +295,7 @@ pub struct TerminalConfig {
     /// How many colours it shows.
     pub colors: ColorDepth,
     /// What holds log lines back while the view has the terminal; `None` where they go elsewhere.
-    pub console: Option<Console>,
+    pub console: Option<LogWriter>,
 }
 
 impl Config {
