@@ -1,5 +1,6 @@
 //! What is shown, as plain data: scene, layout, viewport, axis ticks. Pure: time is a parameter.
 
+mod axis_steps;
 mod bar_interval;
 pub(crate) mod format;
 mod input;
@@ -7,24 +8,25 @@ mod layout;
 mod log_ticks;
 mod navigator;
 mod pane_grid;
+mod scale;
 mod scene;
 mod theme;
 mod time_ticks;
 mod value_span;
 mod value_ticks;
 mod viewport;
-#[cfg(test)]
-mod viewport_tests;
 
+pub(crate) use axis_steps::percent_text;
 pub use bar_interval::{BarInterval, BarIntervalError};
 pub use input::{Button, Input, Key, Modifiers};
-pub use layout::{Arrangement, HitAreas, Layout, SIDE_PX_MAX, Scale};
+pub use layout::{Arrangement, HitAreas, Layout, SIDE_PX_MAX};
 pub use navigator::{LEAD_SHARE, Navigator};
+pub use scale::Scale;
 pub use scene::*;
 pub use theme::*;
 pub use time_ticks::time_ticks;
 pub(crate) use time_ticks::{date_text, instant_text};
 pub use value_span::PAD_SHARE;
 pub use value_ticks::value_ticks;
-pub(crate) use value_ticks::{decimals_at, percent_text, value_text};
+pub(crate) use value_ticks::{decimals_at, value_text};
 pub use viewport::{PIXEL_ABS_MAX, Rect, Transform, ValueSpan, Viewport};
