@@ -3,6 +3,7 @@
 mod axis_steps;
 mod bar_interval;
 pub(crate) mod format;
+mod history_snapshot;
 mod input;
 mod layout;
 mod log_ticks;
@@ -18,6 +19,9 @@ mod viewport;
 
 pub(crate) use axis_steps::percent_text;
 pub use bar_interval::{BarInterval, BarIntervalError};
+pub(crate) use history_snapshot::{
+    BackfillRequest, BackfillState, HistorySnapshot, MissingHistory, OversizedView, complete_memory,
+};
 pub use input::{Button, Input, Key, Modifiers};
 pub use layout::{Arrangement, HitAreas, Layout, SIDE_PX_MAX};
 pub use navigator::{LEAD_SHARE, Navigator};
