@@ -2,7 +2,6 @@
 
 use plotters::style::text_anchor::HPos;
 
-use super::axes::{time_share, value_share};
 use super::background::{LABEL, Ticks};
 use super::font::Type;
 use super::label_layout::spread_labels;
@@ -39,7 +38,7 @@ pub(super) fn value_axis(painter: &LayerPainter<'_>, chart: &Chart, layout: &Lay
         return Ok(());
     }
     let span = chart.viewport.value;
-    let row = |value: f64| axis.bottom - value_share(span, value) * axis.height();
+    let row = |value: f64| axis.y_of(span, value);
     let tag_area = |middle: f64| Area {
         left: axis.left + 2.0,
         right: axis.right - 4.0,
@@ -173,7 +172,7 @@ pub(super) fn time_axis(
     }
     let span = chart.viewport.time;
     let (y, right_edge) = (axis.middle(), f64::from(layout.header.right.max(layout.value_axis.right)));
-    let column = |time_ns: i64| axis.left + time_share(span, time_ns) * axis.width();
+    let column = |time_ns: i64| axis.x_of(span, time_ns);
     let window = Area { left: f64::from(layout.header.left) + 2.0, right: right_edge - 2.0, ..axis };
 
     let mut occupied: Vec<Area> = Vec::new();
@@ -237,7 +236,7 @@ fn crosshair_tag(
     let length_ns = (i128::from(span.end) - i128::from(span.start)) as f64;
     let text = instant_text(crosshair.time_ns, &chart.zone, length_ns / axis.width(), length_ns > DATED_NS as f64);
     let width = (painter.width(&text, TAG) + 12.0).ceil();
-    let at = axis.left + time_share(span, crosshair.time_ns) * axis.width();
+    let at = axis.x_of(span, crosshair.time_ns);
     let x = if crosshair.snapped { at } else { f64::from(crosshair.x) + 0.5 };
     let left = (x - width / 2.0).round();
     Some((Area { left, right: left + width, ..*axis }.moved_into(window), text))

@@ -4,7 +4,7 @@ use plotters::coord::cartesian::MeshLine;
 use plotters_backend::DrawingBackend;
 
 use super::DrawResult;
-use super::axes::{plane, value_share};
+use super::axes::plane;
 use super::font::{Fonts, Type};
 use super::painter::{Area, LayerPainter, Paint};
 use super::units::{UNITS_PER_PX, units_per_screen_px};
@@ -112,7 +112,7 @@ pub(super) fn grid(painter: &LayerPainter<'_>, layout: &Layout, chart: &Chart, t
 pub(super) fn zero_line(painter: &LayerPainter<'_>, layout: &Layout, chart: &Chart) -> DrawResult {
     let (plot, value) = (Area::from(layout.plot), chart.viewport.value);
     if chart.axis == AxisKind::Percent && value.lo < 0.0 && value.hi > 0.0 && plot.width() > 0.0 {
-        let y = (plot.bottom - value_share(value, 0.0) * plot.height()).floor() + 0.5;
+        let y = plot.y_of(value, 0.0).floor() + 0.5;
         painter.dashes((plot.left, y), (plot.right, y), (1.0, 3.0), painter.colors.crosshair.into())?;
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use plotters::style::text_anchor::HPos;
 
-use super::axes::{time_share, value_share};
 use super::axis_labels::under_mouse;
 use super::font::Type;
 use super::painter::{Area, LayerPainter, Paint};
@@ -35,7 +34,7 @@ pub(super) fn missing_labels(
     occupied: &mut Vec<Area>,
 ) -> DrawResult {
     let plot = Area::from(layout.plot);
-    let column = |time_ns: i64| plot.left + time_share(chart.viewport.time, time_ns) * plot.width();
+    let column = |time_ns: i64| plot.x_of(chart.viewport.time, time_ns);
     let own = chart.missing.iter().filter(|band| !common.contains(band));
     let mut bands: Vec<(f64, f64, &MissingBand)> = common
         .iter()
@@ -73,8 +72,8 @@ pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, whole: &Layout, in
     if plot.width() <= 0.0 || plot.height() <= 0.0 {
         return Ok(());
     }
-    let column = |time_ns: i64| plot.left + time_share(viewport.time, time_ns) * plot.width();
-    let row = |value: f64| plot.bottom - value_share(viewport.value, value) * plot.height();
+    let column = |time_ns: i64| plot.x_of(viewport.time, time_ns);
+    let row = |value: f64| plot.y_of(viewport.value, value);
     let (here, half) = (under_mouse(crosshair, &layout), 0.5 / painter.scale.factor());
     if !here && !whole.is_grid() {
         return Ok(());

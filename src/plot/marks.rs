@@ -3,7 +3,6 @@
 use plotters::style::text_anchor::HPos;
 
 use super::DrawResult;
-use super::axes::{time_share, value_share};
 use super::font::Type;
 use super::painter::{Area, LayerPainter, Paint};
 use crate::chart::{Chart, Layout, Mark};
@@ -34,8 +33,8 @@ fn groups<'a>(chart: &'a Chart, plot: &Area) -> Vec<Group<'a>> {
     order.sort_by_key(|mark| mark.time_ns);
     let mut groups: Vec<Group<'_>> = Vec::new();
     for mark in order {
-        let x = plot.left + time_share(viewport.time, mark.time_ns) * plot.width();
-        let row = |value: f64| plot.bottom - value_share(viewport.value, value) * plot.height();
+        let x = plot.x_of(viewport.time, mark.time_ns);
+        let row = |value: f64| plot.y_of(viewport.value, value);
         let y = mark.value.map(row).filter(|y| (plot.top..plot.bottom).contains(y));
         let same = |group: &&mut Group<'_>| match (group.y, y) {
             (Some(a), Some(b)) => (a - b).abs() < SAME_PX.1,

@@ -1,7 +1,6 @@
 //! Filtered ticks: a cross at each one, or an arrow at the edge beyond which it lies.
 
 use super::DrawResult;
-use super::axes::{time_share, value_share};
 use super::painter::{Area, LayerPainter, Paint};
 use crate::chart::{Chart, Layout, Outlier};
 
@@ -29,8 +28,8 @@ fn place(chart: &Chart, plot: &Area, outlier: &Outlier) -> Option<Place> {
     if !viewport.time.contains(outlier.time_ns) {
         return None;
     }
-    let x = plot.left + time_share(viewport.time, outlier.time_ns) * plot.width();
-    let y = plot.bottom - value_share(viewport.value, outlier.value) * plot.height();
+    let x = plot.x_of(viewport.time, outlier.time_ns);
+    let y = plot.y_of(viewport.value, outlier.value);
     Some(match y {
         _ if y < plot.top => Place::Above(x),
         _ if y > plot.bottom => Place::Below(x),

@@ -7,11 +7,13 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, ShapeStyle, TextStyle};
 use plotters_backend::BackendCoord;
 
+use super::axes::{time_share, value_share};
 use super::backend::Backend;
 use super::font::{Face, Fonts, Type};
 use super::units::{EM_TO_SIZE, FIGURES_FAMILY, UNITS_PER_PX, WORDS_FAMILY, units, units_per_screen_px};
 use super::{DrawResult, PlotError};
-use crate::chart::{Rect, Rgb, Scale, ThemeColors};
+use crate::chart::{Rect, Rgb, Scale, ThemeColors, ValueSpan};
+use crate::model::TimeSpan;
 
 /// Colour and opacity (0 to 1).
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +65,16 @@ impl Area {
 
     pub(super) fn middle(&self) -> f64 {
         f64::midpoint(self.top, self.bottom)
+    }
+
+    /// Column of an instant when the area shows `span`.
+    pub(super) fn x_of(&self, span: TimeSpan, time_ns: i64) -> f64 {
+        self.left + time_share(span, time_ns) * self.width()
+    }
+
+    /// Row of a value when the area shows `span`.
+    pub(super) fn y_of(&self, span: ValueSpan, value: f64) -> f64 {
+        self.bottom - value_share(span, value) * self.height()
     }
 
     /// Whether a point lies inside, edges included.

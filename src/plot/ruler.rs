@@ -3,7 +3,6 @@
 use plotters::style::text_anchor::HPos;
 
 use super::DrawResult;
-use super::axes::{time_share, value_share};
 use super::font::Type;
 use super::painter::{Area, LayerPainter, Paint};
 use crate::chart::{Chart, Layout, Ruler, Selection};
@@ -28,8 +27,8 @@ pub(super) fn draw(painter: &LayerPainter<'_>, ruler: &Ruler, chart: &Chart, lay
     }
     let viewport = chart.viewport;
     let place = |time_ns: i64, value: f64| {
-        let x = plot.left + time_share(viewport.time, time_ns) * plot.width();
-        let y = plot.bottom - value_share(viewport.value, value) * plot.height();
+        let x = plot.x_of(viewport.time, time_ns);
+        let y = plot.y_of(viewport.value, value);
         (x, if y.is_nan() { plot.bottom } else { y })
     };
     let (from, to) = (place(ruler.from.time_ns, ruler.from.value), place(ruler.to.time_ns, ruler.to.value));

@@ -6,6 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
+use ratatui::widgets::{Clear, Widget as _};
 
 use super::ColorDepth;
 use crate::chart::{Rgb, ThemeColors};
@@ -30,14 +31,9 @@ impl Canvas<'_> {
 
     /// Fills an area with blanks.
     pub(super) fn clear(&mut self, area: Rect, style: Style) {
-        for y in area.top()..area.bottom() {
-            for x in area.left()..area.right() {
-                if let Some(cell) = self.cells.cell_mut((x, y)) {
-                    cell.reset();
-                    cell.set_style(style);
-                }
-            }
-        }
+        let area = area.intersection(self.cells.area);
+        Clear.render(area, self.cells);
+        self.cells.set_style(area, style);
     }
 
     /// Writes as much of `text` as fits in `columns`; returns the column after it.
