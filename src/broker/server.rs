@@ -9,7 +9,8 @@ use crate::broker::key_locks::Access;
 use crate::broker::output_buffer::OutputLimits;
 use crate::broker::streams::{NODE_BYTES_MAX, NODE_ENTRIES_MAX};
 use crate::broker::subscriptions::{RouteTable, Routes};
-use crate::resp::command::{Args, BULK_BYTES_MAX, COMMAND_BYTES_MAX, strict_integer};
+use crate::resp::command::{Args, COMMAND_BYTES_MAX, strict_integer};
+use crate::resp::scanner::BULK_BYTES_MAX;
 
 /// The Redis whose behaviour is followed; clients decide by it what they may use.
 const REDIS_VERSION: &str = "7.0.15";

@@ -1,6 +1,6 @@
-//! TLS beneath a connection: whom to trust, whom to be, and what it means when that fails.
+//! TLS: trusted authorities, client certificates, and explanations of failures.
 //!
-//! rustls with ring, handed over explicitly: a second provider anywhere in the tree would make the default ambiguous.
+//! rustls gets its provider, ring, explicitly: a second provider in the dependency tree would make the default ambiguous.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,48 +17,48 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, InvalidMessage, RootCertStore, crypto};
 
-use crate::client::error_advice::shown;
+use crate::client::error_advice::excerpt;
 use crate::model::display_safe;
 
-/// Files that TLS needs beyond what this machine trusts by itself.
+/// Files for TLS. Without them, the authorities of this machine are trusted and no client certificate is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Authorities to trust, as PEM, instead of this machine's own.
+    /// PEM file of the trusted authorities, instead of this machine's.
     pub ca: Option<PathBuf>,
-    /// The certificate to show to the server, with those that lead to its authority, as PEM. Only with `key`.
+    /// PEM file of the client certificate with its chain. Requires `key`.
     pub cert: Option<PathBuf>,
-    /// The private key of `cert`, as PEM.
+    /// PEM file of the private key of `cert`.
     pub key: Option<PathBuf>,
 }
 
-/// Why TLS cannot be set up. Nothing of a file's content is repeated.
+/// Error in the TLS setup. It repeats nothing of a file's content.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum TlsError {
-    /// A file that is not there, cannot be read, or does not hold what it should.
+    /// A file is missing, unreadable, or has the wrong content.
     #[error("{option} {path}: {reason}")]
     File {
-        /// The option that names it.
+        /// Option that names the file.
         option: &'static str,
-        /// Its path, safe to show.
+        /// Path of the file, safe to display.
         path: String,
-        /// What is wrong with it.
+        /// Cause.
         reason: String,
     },
-    /// One without the other.
+    /// Only one of certificate and key was given.
     #[error("--tls-cert and --tls-key belong together: the certificate and its private key")]
     HalfIdentity,
-    /// Nothing to judge a certificate by.
-    #[error("this machine has no list of trusted authorities; name the server's with --tls-ca FILE")]
+    /// There is no trusted authority.
+    #[error("this machine has no trusted authorities; name the server's with --tls-ca FILE")]
     NothingTrusted,
-    /// The certificate or its key cannot be used.
+    /// The client certificate or its key is invalid.
     #[error("--tls-cert and --tls-key cannot be used: {0}")]
     Identity(String),
-    /// A version or a cipher that is not there.
+    /// No supported protocol version or cipher.
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
 }
 
-/// Reads all that `files` names and prepares TLS with it.
+/// Reads the files and creates a connector.
 pub(super) fn connector(files: &TlsFiles) -> Result<TlsConnector, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -86,7 +86,7 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
             added.map_err(|error| unusable("--tls-ca", path, "usable certificate", &error.to_string()))?;
         }
     } else {
-        // Machines carry certificates of long ago that nobody can read any more; the others count.
+        // Some machines hold obsolete certificates that cannot be parsed; those are skipped.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     if roots.is_empty() { Err(TlsError::NothingTrusted) } else { Ok(roots) }
@@ -107,26 +107,26 @@ fn unusable(option: &'static str, path: &Path, wanted: &str, reason: &str) -> Tl
     TlsError::File { option, path: display_safe(&path.display().to_string()).into_owned(), reason }
 }
 
-/// Greets the server at the other end of `stream` and checks that it is `host`.
+/// Performs the handshake over `stream` and verifies that the server is `host`.
 pub(super) async fn handshake(connector: &TlsConnector, host: &str, stream: TcpStream) -> io::Result<Encrypted> {
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a certificate cannot carry this host name"))?;
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "this host name cannot appear in a certificate"))?;
     Ok(Encrypted { stream: connector.connect(name, stream).await? })
 }
 
-/// The error of a server that answers, and not in TLS.
-pub(super) fn no_tls() -> io::Error {
+/// Error for a server that answers, but not in TLS.
+pub(super) fn not_tls_error() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Error::InvalidMessage(InvalidMessage::InvalidContentType))
 }
 
-/// Whether whatever listens at the other end of `stream` answers like a Redis without TLS.
-pub(super) async fn speaks_plainly(mut stream: TcpStream) -> io::Result<bool> {
-    // One that waits for credentials, or lets nobody in, answers as well, with an error.
+/// Returns true if the server answers like a Redis without TLS.
+pub(super) async fn speaks_plain(mut stream: TcpStream) -> io::Result<bool> {
+    // A server that requires a password, or refuses the client, answers with an error.
     stream.write_all(b"PING\r\n").await?;
     Ok(matches!(stream.read_u8().await?, b'+' | b'-'))
 }
 
-/// Whether whatever listens at the other end of `stream` answers in TLS, trusted or not.
+/// Returns true if the server answers in TLS, trusted or not.
 pub(super) async fn speaks_tls(host: &str, stream: TcpStream) -> bool {
     let provider = Arc::new(crypto::ring::default_provider());
     let Ok(builder) = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() else {
@@ -143,34 +143,34 @@ fn reason(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What went wrong and what to do about it, where TLS itself is the reason: safe to show.
-pub(super) fn explanation(error: &io::Error) -> Option<(String, &'static str)> {
-    let (what, advice) = match reason(error)? {
+/// Returns the cause, safe to display, and advice, if TLS caused the error.
+pub(super) fn explain(error: &io::Error) -> Option<(String, &'static str)> {
+    let (cause, advice) = match reason(error)? {
         Error::InvalidCertificate(error) => certificate_fault(error),
         Error::InvalidMessage(_) => {
             ("it does not answer in TLS".to_owned(), "Check the port; for a server without TLS write redis://")
         }
         Error::AlertReceived(alert) => (
             format!("it refuses this client ({alert:?})"),
-            "It may ask for a certificate that it knows: --tls-cert FILE --tls-key FILE",
+            "It may require a client certificate: --tls-cert FILE --tls-key FILE",
         ),
         Error::PeerIncompatible(_) => {
-            ("it offers nothing but old and broken encryption".to_owned(), "TLS 1.2 or 1.3 must be enabled there")
+            ("it offers only obsolete encryption".to_owned(), "TLS 1.2 or 1.3 must be enabled there")
         }
-        other => (shown(&other.to_string()), "Check what listens there"),
+        other => (excerpt(&other.to_string()), "Check what listens there"),
     };
-    Some((what, advice))
+    Some((cause, advice))
 }
 
 fn certificate_fault(error: &CertificateError) -> (String, &'static str) {
-    let (what, advice) = match error {
+    let (cause, advice) = match error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             "its certificate comes from an authority that is not trusted here",
             "Name the authority that signed it with --tls-ca FILE",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            "its certificate is made out to another name",
-            "Write the host in the URL as the certificate has it, or have one made for this name",
+            "its certificate is issued for another name",
+            "Write the host in the URL as in the certificate, or get a certificate for this name",
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             ("its certificate has expired", "Renew it on the server; if it is new, set this machine's clock")
@@ -178,19 +178,19 @@ fn certificate_fault(error: &CertificateError) -> (String, &'static str) {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             ("its certificate is not valid yet", "Set this machine's clock, or wait")
         }
-        CertificateError::Revoked => ("its certificate was revoked", "Have a new one made for the server"),
+        CertificateError::Revoked => ("its certificate was revoked", "Get a new one for the server"),
         other => {
             return (
-                format!("its certificate cannot be accepted ({})", shown(&format!("{other:?}"))),
-                "Have a proper one made for the server, and name its authority with --tls-ca FILE",
+                format!("its certificate cannot be accepted ({})", excerpt(&format!("{other:?}"))),
+                "Get a valid one for the server, and name its authority with --tls-ca FILE",
             );
         }
     };
-    (what.to_owned(), advice)
+    (cause.to_owned(), advice)
 }
 
-/// An encrypted connection. One that the server closes without TLS's own farewell, as Redis does, simply ends: what was
-/// cut off is seen by the missing rest of a frame, and the connection is opened anew in any case.
+/// Encrypted connection. If the server closes it without TLS's close_notify, as Redis does, the stream just ends. Missing
+/// data shows as an incomplete frame, and the connection is opened again in any case.
 pub(super) struct Encrypted {
     stream: TlsStream<TcpStream>,
 }

@@ -132,7 +132,7 @@ fn a_certificate_that_does_not_hold_is_refused_with_the_reason() {
     let url = format!("rediss://localhost:{port}");
     both_refuse(&url, &["--tls-ca", &other], "an authority that is not trusted here", "--tls-ca FILE");
     let by_address = format!("rediss://127.0.0.1:{port}");
-    both_refuse(&by_address, &["--tls-ca", &ca], "made out to another name", "Write the host in the URL");
+    both_refuse(&by_address, &["--tls-ca", &ca], "issued for another name", "Write the host in the URL");
     let (_server, port) = authority.server(&authority.sign("localhost", 2020), &["--tls-auth-clients", "no"]);
     both_refuse(&format!("rediss://localhost:{port}"), &["--tls-ca", &ca], "has expired", "Renew it");
 }
