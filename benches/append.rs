@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tickscope::model::{NS_PER_S, Name, Price, TickView, Timestamp};
-use tickscope::series::{History, SeriesMap, SeriesMapConfig};
+use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
 
 /// Ticks under one lock, as the consumer takes them.
 const BATCH: usize = 1_024;
@@ -21,7 +21,7 @@ fn bench(criterion: &mut Criterion) {
         let names: Vec<String> = (0..symbols).map(|number| format!("SYM{number}")).collect();
         let names: Vec<Name<'_>> = names.iter().filter_map(|name| Name::new(name)).collect();
         for (form, source) in [("bare", None), ("numbered", Name::new("p-4f21a"))] {
-            let history = History { ticks_max: TICKS_MAX, age_ns_max: None };
+            let history = HistoryLimits { ticks_max: TICKS_MAX, age_ns_max: None };
             let mut book = SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 4_096, history });
             let (mut seq, mut state) = (0, 1_u64);
             group.bench_function(BenchmarkId::new(form, symbols), |bencher| {
@@ -42,7 +42,7 @@ fn bench(criterion: &mut Criterion) {
                         };
                         book.append_view(black_box(&tick), timestamp);
                     }
-                    book.settle();
+                    book.finish_batch();
                 });
             });
         }

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use tickscope::chart::{Arrangement, Frame, Scale, Scene, Size};
+use tickscope::chart::{Arrangement, Layout, Scale, Scene, Size};
 use tickscope::plot::Painter;
 
 mod drawing {
@@ -16,7 +16,7 @@ use drawing::scenes::{SIZE, Shape, TICKS, book, candles, full_span, grid, hover,
 
 /// Shows `scene` as the window does.
 fn show(painter: &mut Painter, scene: Scene) {
-    black_box(painter.update(scene, &Frame::new(SIZE)).expect("the size is legal"));
+    black_box(painter.update(scene, &Layout::new(SIZE)).expect("the size is legal"));
     black_box(painter.pixels());
 }
 
@@ -96,11 +96,11 @@ fn views(criterion: &mut Criterion) {
     let book = book(4, TICKS, Shape::Walk);
     let mut group = criterion.benchmark_group("views");
     group.sample_size(30);
-    let volume = Frame::arranged(SIZE, Scale::One, Arrangement::WithVolume);
+    let volume = Layout::with_arrangement(SIZE, Scale::One, Arrangement::WithVolume);
     let twice = Size { width: 2 * SIZE.width, height: 2 * SIZE.height };
-    let large = Frame::arranged(twice, Scale::Two, Arrangement::Single);
+    let large = Layout::with_arrangement(twice, Scale::Two, Arrangement::Single);
     let of = |by: i64| scene(&book, moved(full_span(), by), &mut Vec::new());
-    let mut run = |name: &str, frame: &Frame, scenes: [Scene; 2]| {
+    let mut run = |name: &str, frame: &Layout, scenes: [Scene; 2]| {
         let (mut painter, mut turn) = (painter(), 0_usize);
         group.bench_function(name, |bencher| {
             let next = || {
@@ -116,7 +116,7 @@ fn views(criterion: &mut Criterion) {
     run("200 candles with volume", &volume, [0, 1].map(|by| candles(of(by), 200)));
     run("1,180 sticks with volume", &volume, [0, 1].map(|by| candles(of(by), 1_180)));
     for panes in [30, 180] {
-        let frame = Frame::arranged(SIZE, Scale::One, Arrangement::Grid { panes });
+        let frame = Layout::with_arrangement(SIZE, Scale::One, Arrangement::Grid { panes });
         run(&format!("grid of {panes}"), &frame, [0, 1].map(|by| grid(of(by), panes)));
     }
     run("4 lines at scale 2", &large, [0, 1].map(of));

@@ -7,7 +7,7 @@ mod outliers;
 mod price_move;
 mod rule;
 
-pub use alerts::{Alerts, WATCHED_MAX};
-pub use outliers::{FILTERED_MAX, OutlierLimit, OutlierLimitError, Outliers};
-pub use price_move::{EXTREMES_MAX, JUMP_TICKS};
-pub use rule::{Condition, Relation, Rule, RuleError, Scope, Size};
+pub use alerts::{Alerts, WATCHED_SYMBOLS_MAX};
+pub use outliers::{FILTERED_SYMBOLS_MAX, OutlierFilter, OutlierLimit, OutlierLimitError};
+pub use price_move::{CLOCK_RESET_TICKS, EXTREMES_MAX};
+pub use rule::{Condition, MoveSize, Relation, Rule, RuleError, Scope};

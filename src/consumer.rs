@@ -6,7 +6,6 @@ mod backfill;
 mod bars;
 mod demo;
 mod export;
-mod format;
 mod ingest;
 mod interaction;
 mod meters;
@@ -52,7 +51,7 @@ use crate::cli;
 use crate::client::{ClientError, Target};
 use crate::model::display_safe;
 use crate::plot::{Painter, PlotError};
-use crate::series::{History, SeriesMap, SeriesMapConfig};
+use crate::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
 use crate::storage::db::{DbError, DbStatus};
 use crate::terminal::TerminalError;
 use crate::window::WindowError;
@@ -223,7 +222,7 @@ fn share(config: &Config) -> Result<Arc<Shared>, ConsumerError> {
         history: history(config.history),
     });
     let in_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
-    let book = if in_group { book.shared() } else { book };
+    let book = if in_group { book.for_consumer_group() } else { book };
     let shared = Shared::new(book).watching(Alerting::new(config.alerts.clone(), config.on_alert.is_some()));
     let shared = Arc::new(shared);
     if let Some(store) = &config.store {
@@ -274,12 +273,12 @@ impl Frontend {
     }
 }
 
-fn history(kept: Kept) -> History {
+fn history(kept: Kept) -> HistoryLimits {
     /// With a bound in time, this many ticks of a symbol are still the most: 350 MB at most as trades come.
     const TICKS_MAX: usize = 100_000_000;
     match kept {
-        Kept::Ticks(ticks_max) => History { ticks_max, age_ns_max: None },
-        Kept::AgeNs(age_ns) => History { ticks_max: TICKS_MAX, age_ns_max: Some(age_ns) },
+        Kept::Ticks(ticks_max) => HistoryLimits { ticks_max, age_ns_max: None },
+        Kept::AgeNs(age_ns) => HistoryLimits { ticks_max: TICKS_MAX, age_ns_max: Some(age_ns) },
     }
 }
 

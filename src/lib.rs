@@ -18,4 +18,5 @@ pub mod sources;
 pub mod spool;
 pub mod storage;
 pub mod terminal;
+mod tls;
 pub mod window;

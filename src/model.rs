@@ -54,6 +54,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Whether the instant lies more than [`FUTURE_NS_MAX`] after `now`, further than any clock goes wrong.
+    pub fn is_too_far_ahead(self, now: Self) -> bool {
+        self.0 > now.0.saturating_add(FUTURE_NS_MAX)
+    }
+
     /// The clock of this machine. Pure layers never call it: time enters them as a value.
     pub fn now() -> Self {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

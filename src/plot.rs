@@ -38,16 +38,13 @@ mod ruler;
 mod search;
 mod shapes;
 mod svg;
-mod theme;
 mod title;
 
-pub use theme::palette;
-
-use crate::chart::{Frame, Hits, SIDE_PX_MAX, Scene, Size};
+use crate::chart::{HitAreas, Layout, SIDE_PX_MAX, Scene, Size};
 
 use background::Ticks;
 use font::Fonts;
-use framebuffer::{Scratch, Undo};
+use framebuffer::{SavedPixels, Scratch};
 use layers::{LayerRenderer, Stale};
 
 /// Why a frame could not be drawn.
@@ -86,16 +83,16 @@ pub struct Painter {
     fonts: Fonts,
     scratch: Scratch,
     pixels: Vec<u32>,
-    hits: Hits,
+    hits: HitAreas,
     /// What lies under that which floats above the data in `pixels`.
-    undo: Undo,
+    saved: SavedPixels,
     kept: Option<Kept>,
 }
 
 /// What `pixels` shows.
 struct Kept {
     scene: Scene,
-    frame: Frame,
+    frame: Layout,
     /// Of each chart.
     ticks: Vec<Ticks>,
 }
@@ -107,15 +104,15 @@ impl Painter {
             fonts: Fonts::new()?,
             scratch: Scratch::default(),
             pixels: Vec::new(),
-            hits: Hits::default(),
-            undo: Undo::default(),
+            hits: HitAreas::default(),
+            saved: SavedPixels::default(),
             kept: None,
         })
     }
 
     /// Brings the painter's own frame up to `scene`: only what differs from the scene before is drawn. `false` where
     /// not a pixel can have changed.
-    pub fn update(&mut self, scene: Scene, frame: &Frame) -> Result<bool, PlotError> {
+    pub fn update(&mut self, scene: Scene, frame: &Layout) -> Result<bool, PlotError> {
         let expected = checked(frame.size)?;
         let frame = *frame;
         // Taken out first: after an error, nothing is known about the frame.
@@ -133,14 +130,14 @@ impl Painter {
         };
         Ticks::refresh(&mut ticks, charts, &frame, &self.fonts, |index| stale.panes[index].view);
         self.pixels.resize(expected, 0);
-        let Self { fonts, scratch, pixels, hits, undo, .. } = self;
+        let Self { fonts, scratch, pixels, hits, saved, .. } = self;
         if stale.everything {
-            undo.clear();
+            saved.clear();
         } else if stale.floats {
-            undo.restore(pixels);
+            saved.restore(pixels);
         }
-        let mut easel = LayerRenderer { pixels, frame, fonts, scratch };
-        easel.draw(&scene, &ticks, &stale, hits, Some(undo))?;
+        let mut renderer = LayerRenderer { pixels, frame, fonts, scratch };
+        renderer.draw(&scene, &ticks, &stale, hits, Some(saved))?;
         self.kept = Some(Kept { scene, frame, ticks });
         Ok(true)
     }
@@ -151,13 +148,13 @@ impl Painter {
     }
 
     /// What can be clicked where in the frame of the last [`Painter::update`].
-    pub fn hits(&self) -> &Hits {
+    pub fn hits(&self) -> &HitAreas {
         &self.hits
     }
 
     /// Paints all of `scene` into `pixels` (0x00RRGGBB, row by row, as many as the frame's size has), and says what can
     /// be clicked where. What the buffer held before does not matter.
-    pub fn paint(&mut self, scene: &Scene, pixels: &mut [u32], frame: &Frame) -> Result<Hits, PlotError> {
+    pub fn paint(&mut self, scene: &Scene, pixels: &mut [u32], frame: &Layout) -> Result<HitAreas, PlotError> {
         let expected = checked(frame.size)?;
         if pixels.len() != expected {
             return Err(PlotError::Buffer { expected, got: pixels.len() });
@@ -165,14 +162,14 @@ impl Painter {
         let frame = *frame;
         let Self { fonts, scratch, .. } = self;
         let ticks = Ticks::all(layers::charts(scene, &frame), &frame, fonts);
-        let (stale, mut hits) = (Stale::everything(ticks.len()), Hits::default());
-        let mut easel = LayerRenderer { pixels, frame, fonts, scratch };
-        easel.draw(scene, &ticks, &stale, &mut hits, None)?;
+        let (stale, mut hits) = (Stale::everything(ticks.len()), HitAreas::default());
+        let mut renderer = LayerRenderer { pixels, frame, fonts, scratch };
+        renderer.draw(scene, &ticks, &stale, &mut hits, None)?;
         Ok(hits)
     }
 
     /// `scene` as an SVG document with a CSS pixel for each of the layout's: lines and text as such, no bitmap.
-    pub fn svg(&mut self, scene: &Scene, frame: &Frame) -> Result<String, PlotError> {
+    pub fn svg(&mut self, scene: &Scene, frame: &Layout) -> Result<String, PlotError> {
         checked(frame.size)?;
         svg::document(scene, frame, &self.fonts)
     }

@@ -4,6 +4,7 @@
 
 mod args;
 mod input;
+mod local_broker;
 mod progress;
 mod publish_loop;
 mod shards;
@@ -11,6 +12,7 @@ mod stats;
 
 pub use args::{Args, DurableError, UsageError};
 pub use input::InputError;
+pub(crate) use local_broker::local_target;
 pub use shards::LaneAccount;
 pub use stats::Report;
 
@@ -23,13 +25,13 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
 use crate::cli::Console;
-use crate::client::{ClientError, SHARDS, Stream, Target};
+use crate::client::{ClientError, OutputStream, SHARDS, Target};
 use crate::model::TimestampFormat;
 use crate::producer::input::InputReport;
 use crate::producer::progress::Watcher;
 use crate::producer::publish_loop::{Ended, Fed, Feeder, Lag};
 use crate::producer::shards::{Lanes, Plan, Publishers};
-use crate::sources::{Format, Generator, Schedule, Selection, Speed};
+use crate::sources::{Format, Generator, Schedule, Speed, TickFilter};
 use crate::spool::Spool;
 use crate::storage::db::StoreUrl;
 
@@ -63,7 +65,7 @@ pub enum Source {
         /// What form its lines have.
         format: Format,
         /// Which of its ticks are published.
-        selection: Selection,
+        selection: TickFilter,
         /// Whether an input without a single line is an error.
         must_hold_ticks: bool,
     },
@@ -74,14 +76,14 @@ pub enum Source {
         /// What it is called in messages; safe for a terminal.
         name: String,
         /// Which of its ticks are published.
-        selection: Selection,
+        selection: TickFilter,
     },
     /// What a store holds, in order of time, then of arrival. Read as a recording is; nothing in it is changed.
     Store {
         /// Where it is.
         url: StoreUrl,
         /// Which of its ticks are published.
-        selection: Selection,
+        selection: TickFilter,
     },
 }
 
@@ -128,7 +130,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Durable {
     /// The stream that each tick is appended to before it is published.
-    pub stream: Option<Stream>,
+    pub stream: Option<OutputStream>,
     /// Where ticks wait on disk.
     pub spool: Option<Spool>,
     /// Shards of a cluster.

@@ -23,14 +23,14 @@ mod series_map;
 mod tests;
 mod volume;
 
-pub use bars::{BarCache, Candle};
+pub use bars::{Bar, BarCache};
 pub use cache::ColumnCache;
 pub use downsample::Summary;
-pub use loaded_history::{LoadedHistory, Mark, Page};
+pub use loaded_history::{ArrivalMark, HistoryPage, LoadedHistory};
 pub use merged::MergedSeries;
-pub use missing::{Gap, MISSING_RANGES_MAX, MissingCause};
-pub use sequence_tracker::{HOLES_MAX, JUMP_MAX, SOURCES_MAX};
-pub use series_map::{Appended, Counters, SYMBOLS_MAX_DEFAULT, SeriesMap, SeriesMapConfig, SymbolId};
+pub use missing::{MISSING_RANGES_MAX, MissingCause, MissingRange};
+pub use sequence_tracker::{MISSING_RUNS_MAX, SEQ_JUMP_MAX, SOURCES_MAX};
+pub use series_map::{AppendOutcome, Counters, SYMBOLS_MAX_DEFAULT, SeriesMap, SeriesMapConfig, SymbolId};
 
 use std::collections::VecDeque;
 
@@ -44,12 +44,12 @@ use out_of_order::Lateness;
 use pyramid::{Chunks, Place, Pyramid};
 
 /// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
-/// was cut in two keeps half. Beyond, a later tick is dropped and counted.
+/// was cut in two keeps half. Neighbor, a later tick is dropped and counted.
 pub const LATE_CHUNKS_MAX: usize = 256;
 
 /// How much is kept of one symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct History {
+pub struct HistoryLimits {
     /// Most ticks; at least 1.
     pub ticks_max: usize,
     /// Longest time before the newest tick, ns; `None` for any.
@@ -67,7 +67,7 @@ pub struct Sample {
 
 /// A kept tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TickRef {
+pub struct SeriesTick {
     /// Nanoseconds since the Unix epoch.
     pub time_ns: i64,
     /// Its price.
@@ -76,7 +76,7 @@ pub struct TickRef {
     pub size: Option<f64>,
 }
 
-impl TickRef {
+impl SeriesTick {
     /// The tick as the vertex of a line.
     pub const fn sample(&self) -> Sample {
         Sample { time_ns: self.time_ns, price: self.price }
@@ -85,7 +85,7 @@ impl TickRef {
 
 /// What became of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Placed {
+pub enum Placement {
     /// It is the newest one.
     InOrder,
     /// It came late and was put in its place.
@@ -110,7 +110,7 @@ pub struct Statistics {
 /// The ticks of one symbol, sorted by time, those of equal time in order of arrival.
 #[derive(Debug)]
 pub struct Series {
-    history: History,
+    history: HistoryLimits,
     chunks: Chunks,
     pyramid: Pyramid,
     /// Ticks at the front of the first chunk that are evicted already; always fewer than it has.
@@ -141,9 +141,9 @@ pub struct Series {
 
 impl Series {
     /// An empty series that keeps as much as `history` says.
-    pub fn new(history: History) -> Self {
+    pub fn new(history: HistoryLimits) -> Self {
         let history =
-            History { ticks_max: history.ticks_max.max(1), age_ns_max: history.age_ns_max.map(|ns| ns.max(0)) };
+            HistoryLimits { ticks_max: history.ticks_max.max(1), age_ns_max: history.age_ns_max.map(|ns| ns.max(0)) };
         Self {
             history,
             chunks: Chunks::default(),
@@ -168,7 +168,7 @@ impl Series {
 
     /// Takes in a tick, in amortised constant time when it is the newest one; a late one costs the move of a chunk's
     /// tail at most. `size` is finite; NaN counts as none.
-    pub fn push(&mut self, time: Timestamp, price: Price, size: Option<f64>) -> Placed {
+    pub fn push(&mut self, time: Timestamp, price: Price, size: Option<f64>) -> Placement {
         let (time_ns, price, size) = (time.as_nanos(), price.get(), size.unwrap_or(f64::NAN));
         self.received += 1;
         self.record(Sample { time_ns, price });
@@ -181,12 +181,12 @@ impl Series {
         if time_ns >= newest_ns {
             self.append(time_ns, price, size);
             self.evict();
-            return Placed::InOrder;
+            return Placement::InOrder;
         }
         let Some(at) = self.late_chunk(time_ns, newest_ns) else {
             self.too_late += 1;
             self.too_late_ns = self.too_late_ns.max(Some(time_ns));
-            return Placed::TooLate;
+            return Placement::TooLate;
         };
         self.insert(at, time_ns, price, size);
         self.evict();
@@ -195,7 +195,7 @@ impl Series {
             self.late_times.pop_front();
         }
         self.late_times.push_back(time_ns);
-        Placed::Reordered
+        Placement::Reordered
     }
 
     /// Drops what is older than the history allows at `now_ns`, the newest event time of the whole feed: a symbol that
@@ -246,17 +246,17 @@ impl Series {
     }
 
     /// How much is kept.
-    pub fn history(&self) -> History {
+    pub fn history(&self) -> HistoryLimits {
         self.history
     }
 
     /// The earliest tick kept.
-    pub fn first(&self) -> Option<TickRef> {
+    pub fn first(&self) -> Option<SeriesTick> {
         (self.len > 0).then(|| self.tick(self.begin())).flatten()
     }
 
     /// The latest tick kept.
-    pub fn last(&self) -> Option<TickRef> {
+    pub fn last(&self) -> Option<SeriesTick> {
         (self.len > 0).then(|| self.tick(self.before(self.end()))).flatten()
     }
 

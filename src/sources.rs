@@ -8,7 +8,7 @@ mod pacing;
 mod random;
 mod replay;
 
-pub use columns::{Places, is_future};
+pub use columns::ColumnMap;
 pub use pacing::{Playback, Rate, RateError, Schedule, Speed, SpeedError};
 pub use random::{Generator, Model};
-pub use replay::{Format, Recording, RecordingError, Rejections, Selection};
+pub use replay::{Format, Rejections, Replay, ReplayError, TickFilter};

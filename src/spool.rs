@@ -75,7 +75,9 @@ pub enum SpoolError {
         path: String,
     },
     /// The spool holds the numbers of another source.
-    #[error("the spool {path} holds the numbers of source {held}, not of {asked}: omit --source, or name another folder")]
+    #[error(
+        "the spool {path} holds the numbers of source {held}, not of {asked}: omit --source, or name another folder"
+    )]
     Source {
         /// Path of the folder.
         path: String,

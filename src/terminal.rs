@@ -22,5 +22,5 @@ pub use frame::{
     Bars, Candle, Chart, Crosshair, Frame, Gap, Line, Look, Mark, Message, Notice, Outlier, Reading, Ruler, Search,
     Tag, Watched, Word,
 };
-pub use layout::{COLUMNS_MIN, DOT_COLUMNS, DOT_ROWS, Layout, ROWS_MIN};
+pub use layout::{COLUMNS_MIN, CellLayout, DOT_COLUMNS, DOT_ROWS, ROWS_MIN};
 pub use screen::{Screen, TerminalError, give_back};

@@ -1,24 +1,19 @@
 //! Nothing lost and nothing twice, whatever happens to the programs, the server and the network between them: the real
 //! programs at a real redis-server, with faults by seed, and all accounts held against each other at the end.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
+#![allow(dead_code, unreachable_pub, reason = "every program includes all shared support and uses a part of it")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support {
-    pub mod process;
-    pub mod proxy;
-    pub mod server;
-    pub mod wait;
-}
+mod support;
 
-mod breaking {
+mod chaos {
+    pub mod duplicates;
     pub mod fleet;
     mod measures;
     mod network;
     pub mod oracle;
     pub mod plan;
-    pub mod run;
-    pub mod unruly;
+    pub mod runner;
     pub mod verdict;
 }
 
@@ -34,5 +29,5 @@ fn asked<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
 
 #[test]
 fn nothing_is_lost_and_nothing_comes_twice() {
-    breaking::run::run(asked("TICKSCOPE_CHAOS_SEED", SEED), asked("TICKSCOPE_CHAOS_FAULTS", FAULTS));
+    chaos::runner::run(asked("TICKSCOPE_CHAOS_SEED", SEED), asked("TICKSCOPE_CHAOS_FAULTS", FAULTS));
 }

@@ -1,19 +1,16 @@
 //! `scripts/bench` works: small counts, real servers, real peers. What it measures is never asserted, only that it
 //! measures everything and that nothing got lost.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, unreachable_pub, reason = "every program includes all shared support and uses a part of it")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support {
-    pub mod process;
-    pub mod wait;
-}
+mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use support::process::Launch;
+use crate::support::process::Launch;
 
 /// The peers may have to be built first, beside other tests on a busy machine; this only bounds a failure.
 const LIMIT: Duration = Duration::from_mins(15);

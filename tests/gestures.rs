@@ -1,22 +1,11 @@
 //! What a hand does at the keyboard and mouse of a display, and what the window makes of it: the tests' hand against
 //! `tickscope::window` alone, without the program around it.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-
-mod support {
-    pub mod inputs;
-    pub mod process;
-    pub mod pulse;
-    pub mod wait;
-    pub mod x11;
-    pub mod xvfb;
-}
-
 use std::time::Duration;
 
-use support::inputs::{SIZE, TITLE, WindowProgram, be_the_window, is_the_window, key, pressed, released, said};
-use support::process::Launch;
-use support::xvfb::{Button as Hand, Xvfb};
+use crate::support::inputs::{SIZE, TITLE, WindowProgram, be_the_window, is_the_window, key, pressed, released, said};
+use crate::support::process::Launch;
+use crate::support::xvfb::{Button as Hand, Xvfb};
 use tickscope::chart::{Button, Input, Key, Modifiers};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -30,7 +19,7 @@ fn the_hand_reaches_the_window() {
     }
     let mut display = Xvfb::start(SIZE.0 + 40, SIZE.1 + 40);
     let itself = Launch::new(std::env::current_exe().unwrap()).env("DISPLAY", &display.display());
-    let mut program = WindowProgram::start(itself, "the_hand_reaches_the_window");
+    let mut program = WindowProgram::start(itself, "gestures::the_hand_reaches_the_window");
     let window = display.find_window(TITLE, LIMIT);
     display.focus(window);
     display.watch(program.pulse());

@@ -1,19 +1,13 @@
 //! Golden pictures: every view and state, drawn from data that never changes and compared with the picture that was
 //! looked at and accepted. `scripts/golden accept` accepts what is drawn now.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail by panicking, as tests do")]
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
 
-mod golden {
-    pub mod bars;
-    pub mod compare;
-    pub mod crowds;
-    pub mod lines;
-    pub mod market;
-    pub mod states;
-    pub mod tools;
-}
-
-use golden::{bars, compare, crowds, lines, states, tools};
+mod bars;
+mod compare;
+mod crowds;
+mod lines;
+mod sample;
+mod states;
+mod tools;
 
 /// A test for each picture, and one that there is a test for each file.
 macro_rules! pictures {

@@ -1,30 +1,26 @@
 //! Frames as pixels: what is drawn where, and what never is.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail by panicking, as tests do")]
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use tickscope::chart::{
-    Absence, AxisKind, Badge, Chart, Crosshair, Footer, Frame, Header, Hits, LegendEntry, Line, MissingBand, Notice,
-    Point, Readout, Scene, Size, Tag, Theme, Tone,
+    Absence, AxisKind, Badge, Chart, Crosshair, Footer, Header, HitAreas, Layout, LegendEntry, Line, MissingBand,
+    Notice, Point, Readout, Scene, Size, Tag, Theme, Tone, palette_color,
 };
 use tickscope::chart::{Rect, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
-use tickscope::plot::{Painter, PlotError, palette, png};
+use tickscope::plot::{Painter, PlotError, png};
 
-mod plotting {
-    pub mod arrangements;
-    pub mod fidelity;
-    pub mod kept;
-    pub mod parts;
-}
+mod arrangements;
+mod cached;
+mod fidelity;
+mod parts;
 
 const SIZE: Size = Size { width: 640, height: 400 };
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_381_154_400 * SECOND;
 
 fn plot() -> Rect {
-    Frame::new(SIZE).plot
+    Layout::new(SIZE).plot
 }
 
 /// An empty chart: column `c` of the plot is second `c`, row `r` from the bottom is value `r`, so that vertices fall
@@ -58,13 +54,13 @@ fn at(column: f64, row: f64) -> Point {
     Point { time_ns: START + (column * SECOND as f64) as i64, value: row }
 }
 
-fn line(slot: usize, runs: Vec<Vec<Point>>) -> Line {
-    Line { slot, runs }
+fn line(palette_index: usize, runs: Vec<Vec<Point>>) -> Line {
+    Line { palette_index, runs }
 }
 
-fn entry(slot: usize, symbol: &str, visible: bool) -> LegendEntry {
+fn entry(palette_index: usize, symbol: &str, visible: bool) -> LegendEntry {
     let last = Some("168.12".to_owned());
-    LegendEntry { symbol: symbol.to_owned(), slot, last, change_percent: Some(0.24), visible, focused: false }
+    LegendEntry { symbol: symbol.to_owned(), palette_index, last, change_percent: Some(0.24), visible, focused: false }
 }
 
 /// A colour that no theme has.
@@ -72,7 +68,7 @@ const UNPAINTED: u32 = 0x00ff_00ff;
 
 struct Picture {
     pixels: Vec<u32>,
-    hits: Hits,
+    hits: HitAreas,
     size: Size,
 }
 
@@ -82,10 +78,10 @@ impl Picture {
     }
 
     fn by(painter: &mut Painter, scene: &Scene, size: Size) -> Self {
-        Self::on(painter, scene, &Frame::new(size))
+        Self::on(painter, scene, &Layout::new(size))
     }
 
-    fn on(painter: &mut Painter, scene: &Scene, frame: &Frame) -> Self {
+    fn on(painter: &mut Painter, scene: &Scene, frame: &Layout) -> Self {
         let size = frame.size;
         // Whatever the buffer held before must not shine through.
         let mut pixels = vec![UNPAINTED; size.width as usize * size.height as usize];
@@ -144,11 +140,11 @@ fn lines_touch_nothing_outside_the_plot() {
 fn a_line_has_its_colour_where_it_runs_in_both_themes() {
     let rect = plot();
     for theme in [Theme::Dark, Theme::Light] {
-        for slot in 0..9 {
+        for palette_index in 0..9 {
             let mut drawn = Scene { theme, ..scene() };
-            drawn.chart.lines = vec![line(slot, vec![vec![at(10.0, 50.5), at(200.0, 50.5)]])];
+            drawn.chart.lines = vec![line(palette_index, vec![vec![at(10.0, 50.5), at(200.0, 50.5)]])];
             let picture = Picture::of(&drawn, SIZE);
-            assert_eq!(picture.pixel(rect.left + 100, rect.bottom - 51), palette(theme, slot));
+            assert_eq!(picture.pixel(rect.left + 100, rect.bottom - 51), palette_color(theme, palette_index));
         }
     }
 }
@@ -159,7 +155,7 @@ fn a_line_between_rows_is_shared_by_them() {
     let mut drawn = scene();
     drawn.chart.lines = vec![line(0, vec![vec![at(10.0, 77.75), at(200.0, 77.75)]])];
     let (with, without) = (Picture::of(&drawn, SIZE), Picture::of(&scene(), SIZE));
-    let color = palette(Theme::Dark, 0);
+    let color = palette_color(Theme::Dark, 0);
     let rows = [79, 78, 77, 76].map(|up| with.share(&without, (rect.left + 100, rect.bottom - up), color));
     let sum: f64 = rows.iter().sum();
     assert!((sum - 1.5).abs() < 0.03, "{rows:?}");
@@ -188,7 +184,7 @@ fn a_gap_has_a_band_and_a_label() {
         absence: Absence::Missing,
         label: "gap 2 min · 1,204 lost".to_owned(),
     };
-    gapped.chart.gaps = vec![gap(200, 240)];
+    gapped.chart.missing = vec![gap(200, 240)];
     let (with, without) = (Picture::of(&gapped, SIZE), Picture::of(&scene(), SIZE));
     let changes = with.changes(&without);
     let low: Vec<i32> = changes.iter().filter(|(_, y)| *y > rect.top + 40).map(|(x, _)| x - rect.left).collect();
@@ -199,14 +195,14 @@ fn a_gap_has_a_band_and_a_label() {
     );
 
     // A second gap beside it: its band is there, its label would cover the first one's.
-    gapped.chart.gaps.push(gap(250, 260));
+    gapped.chart.missing.push(gap(250, 260));
     let both = Picture::of(&gapped, SIZE);
     let more: Vec<i32> = both.changes(&with).iter().map(|(x, _)| x - rect.left).collect();
     assert!(more.contains(&255) && more.iter().all(|column| (250..260).contains(column)), "{more:?}");
 
     // What is only not read has no warning's colour: neither its band, nor its label.
     let mut unread = gapped.clone();
-    unread.chart.gaps = vec![MissingBand { absence: Absence::Unread, ..gap(200, 240) }];
+    unread.chart.missing = vec![MissingBand { absence: Absence::Unread, ..gap(200, 240) }];
     let calm = Picture::of(&unread, SIZE);
     let warmth = |picture: &Picture, x: i32, y: i32| {
         let (r, _, b) = picture.pixel(x, y);
@@ -233,7 +229,7 @@ fn a_steep_zigzag_has_no_holes() {
             let column = (pair[0].time_ns - START) as f64 / SECOND as f64 + along * 2.7;
             let row = pair[0].value + along * (pair[1].value - pair[0].value);
             let here = (rect.left + column as i32, rect.bottom - 1 - row as i32);
-            let covered = with.share(&without, here, palette(Theme::Dark, 0));
+            let covered = with.share(&without, here, palette_color(Theme::Dark, 0));
             assert!(covered > 0.6, "hole at column {column}, row {row}: {covered}");
         }
     }
@@ -246,7 +242,7 @@ fn a_tall_stroke_within_a_column_is_solid_and_crisp() {
     drawn.chart.lines = vec![line(0, vec![vec![at(77.1, 20.0), at(77.9, 120.0), at(77.95, 30.0)]])];
     let (with, without) = (Picture::of(&drawn, SIZE), Picture::of(&scene(), SIZE));
     let cover =
-        |dx: i32, up: i32| with.share(&without, (rect.left + 77 + dx, rect.bottom - up), palette(Theme::Dark, 0));
+        |dx: i32, up: i32| with.share(&without, (rect.left + 77 + dx, rect.bottom - up), palette_color(Theme::Dark, 0));
     for up in 22..119 {
         assert!(cover(0, up) > 0.99 && cover(-1, up) < 0.3 && cover(1, up) < 0.3, "{up}");
         assert!(cover(2, up).abs() < 0.01);
@@ -261,7 +257,7 @@ fn a_lone_point_is_a_visible_dot_and_a_flat_line_a_line() {
     let (with, without) = (Picture::of(&drawn, SIZE), Picture::of(&scene(), SIZE));
     let changes = with.changes(&without);
     assert!((9..60).contains(&changes.len()), "{}", changes.len());
-    assert_eq!(with.pixel(rect.left + 50, rect.bottom - 61), palette(Theme::Dark, 3));
+    assert_eq!(with.pixel(rect.left + 50, rect.bottom - 61), palette_color(Theme::Dark, 3));
 
     drawn.chart.lines = vec![line(3, vec![(0..100).map(|i| at(f64::from(i), 60.5)).collect()])];
     drawn.chart.viewport.value = ValueSpan { lo: 60.0, hi: 61.0 };
@@ -271,7 +267,8 @@ fn a_lone_point_is_a_visible_dot_and_a_flat_line_a_line() {
     });
     let middle = i32::midpoint(rect.top, rect.bottom);
     for x in 0..99 {
-        let rows = (middle - 3..middle + 3).map(|y| flat.share(&without, (rect.left + x, y), palette(Theme::Dark, 3)));
+        let rows =
+            (middle - 3..middle + 3).map(|y| flat.share(&without, (rect.left + x, y), palette_color(Theme::Dark, 3)));
         assert!((rows.sum::<f64>() - 1.5).abs() < 0.1, "{x}");
     }
 }
@@ -296,7 +293,7 @@ fn legend_hits_hold_the_squares_that_they_stand_for() {
     let picture = Picture::of(&legend, Size { width: 1_280, height: 720 });
     assert_eq!(picture.hits.legend.len(), 3);
     for (index, rect) in &picture.hits.legend {
-        let color = palette(Theme::Dark, *index);
+        let color = palette_color(Theme::Dark, *index);
         let inside = (rect.left..rect.right).flat_map(|x| (rect.top..rect.bottom).map(move |y| (x, y)));
         let solid = inside.filter(|&(x, y)| picture.pixel(x, y) == color).count();
         // The hidden symbol's square is hollow and faded.
@@ -311,10 +308,10 @@ fn legend_hits_hold_the_squares_that_they_stand_for() {
 
 #[test]
 fn the_crosshair_reads_out_and_stays_out_of_the_strips() {
-    let (rect, frame) = (plot(), Frame::new(SIZE));
+    let (rect, frame) = (plot(), Layout::new(SIZE));
     let mut crossed = scene();
     let rows = vec![Readout {
-        slot: 0,
+        palette_index: 0,
         symbol: "SPY".to_owned(),
         price: "168.12".to_owned(),
         change_percent: Some(0.2),
@@ -332,7 +329,11 @@ fn the_crosshair_reads_out_and_stays_out_of_the_strips() {
     let with = Picture::of(&crossed, SIZE);
     let changes = with.changes(&Picture::of(&scene(), SIZE));
     assert!(changes.iter().all(|(_, y)| (frame.plot.top..frame.footer.top).contains(y)));
-    assert_eq!(with.pixel(rect.left + 100, rect.bottom - 101), palette(Theme::Dark, 0), "the dot at its own point");
+    assert_eq!(
+        with.pixel(rect.left + 100, rect.bottom - 101),
+        palette_color(Theme::Dark, 0),
+        "the dot at its own point"
+    );
     assert!(changes.iter().any(|(x, _)| *x > rect.right + 10), "the value's tag");
     assert!(changes.iter().any(|(_, y)| *y > rect.bottom + 4), "the time's tag");
 }
@@ -354,7 +355,7 @@ fn a_painter_that_keeps_its_ground_paints_as_a_new_one_does() {
 
 #[test]
 fn help_notice_and_toast_cover_the_chart_but_not_the_strips() {
-    let frame = Frame::new(SIZE);
+    let frame = Layout::new(SIZE);
     let plain = Picture::of(&scene(), SIZE);
     let mut helped = scene();
     helped.help = Some(vec![("q".to_owned(), "quit".to_owned()), ("space".to_owned(), "pause".to_owned())]);
@@ -372,27 +373,31 @@ fn help_notice_and_toast_cover_the_chart_but_not_the_strips() {
 
 /// A scene with everything in it, and more of it than fits.
 fn busy(size: Size) -> Scene {
-    let rect = Frame::new(size).plot;
+    let rect = Layout::new(size).plot;
     let mut busy = scene();
     let symbols = ["SPY", "ÄÖ€", "日本", "<&>\"'", "A_LONG_SYMBOL_THAT_NO_EXCHANGE_WOULD_EVER_GIVE_TO_ANY_PAPER"];
     let mut rows = Vec::new();
-    for slot in 0..40_usize {
-        let symbol = symbols[slot % symbols.len()];
-        busy.header.legend.push(entry(slot, symbol, slot % 3 > 0));
-        let run = (0..50).map(|i| at(i as f64 * 9.0, ((i * 37 + slot * 11) % 250) as f64)).collect();
-        busy.chart.lines.push(line(slot, vec![run, vec![at(460.0, slot as f64)]]));
-        busy.chart.tags.push(Tag { slot, value: slot as f64 * 9.0 - 40.0, text: format!("{slot}.123456789") });
+    for palette_index in 0..40_usize {
+        let symbol = symbols[palette_index % symbols.len()];
+        busy.header.legend.push(entry(palette_index, symbol, palette_index % 3 > 0));
+        let run = (0..50).map(|i| at(i as f64 * 9.0, ((i * 37 + palette_index * 11) % 250) as f64)).collect();
+        busy.chart.lines.push(line(palette_index, vec![run, vec![at(460.0, palette_index as f64)]]));
+        busy.chart.tags.push(Tag {
+            palette_index,
+            value: palette_index as f64 * 9.0 - 40.0,
+            text: format!("{palette_index}.123456789"),
+        });
         rows.push(Readout {
-            slot,
+            palette_index,
             symbol: symbol.to_owned(),
             price: "1.00".to_owned(),
             change_percent: None,
-            point: at(100.0, slot as f64),
+            point: at(100.0, palette_index as f64),
         });
     }
     let (x, y) = (i32::midpoint(rect.left, rect.right), i32::midpoint(rect.top, rect.bottom));
     busy.chart.crosshair = Some(Crosshair { x, y, time_ns: START, value: 1.0, rows, snapped: false });
-    busy.chart.gaps = vec![MissingBand {
+    busy.chart.missing = vec![MissingBand {
         start_ns: i64::MIN,
         end_ns: START + 60 * SECOND,
         absence: Absence::Missing,
@@ -418,7 +423,7 @@ fn any_size_is_painted() {
         for (_, rect) in &picture.hits.legend {
             assert!(rect.left >= 0 && rect.right <= size.width as i32 && rect.bottom <= size.height as i32);
         }
-        painter.svg(&scene, &Frame::new(size)).unwrap();
+        painter.svg(&scene, &Layout::new(size)).unwrap();
     }
 }
 
@@ -449,18 +454,18 @@ proptest! {
 #[test]
 fn a_wrong_buffer_or_size_is_refused_with_the_reason() {
     let mut painter = Painter::new().unwrap();
-    let error = painter.paint(&scene(), &mut [0; 10], &Frame::new(SIZE)).unwrap_err();
+    let error = painter.paint(&scene(), &mut [0; 10], &Layout::new(SIZE)).unwrap_err();
     assert!(matches!(error, PlotError::Buffer { expected: 256_000, got: 10 }), "{error}");
     for size in [Size { width: 0, height: 5 }, Size { width: 5, height: 100_000 }] {
-        assert!(matches!(painter.paint(&scene(), &mut [], &Frame::new(size)), Err(PlotError::Size { .. })));
-        assert!(matches!(painter.svg(&scene(), &Frame::new(size)), Err(PlotError::Size { .. })));
+        assert!(matches!(painter.paint(&scene(), &mut [], &Layout::new(size)), Err(PlotError::Size { .. })));
+        assert!(matches!(painter.svg(&scene(), &Layout::new(size)), Err(PlotError::Size { .. })));
         assert!(matches!(png(&[], size), Err(PlotError::Size { .. })));
     }
 }
 
 #[test]
 fn svg_is_vectors_and_text_and_well_formed() {
-    let document = Painter::new().unwrap().svg(&busy(SIZE), &Frame::new(SIZE)).unwrap();
+    let document = Painter::new().unwrap().svg(&busy(SIZE), &Layout::new(SIZE)).unwrap();
     assert!(document.starts_with("<svg ") && document.contains(r#"width="640" height="400""#));
     assert!(!document.contains("<image"));
     assert!(document.contains("<polyline") && document.contains("<text") && document.contains("LIVE"));

@@ -1,21 +1,11 @@
 //! The producer against a real server, redis-server and our own: what it publishes, and when.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support {
-    pub mod process;
-    pub mod redis_server;
-    pub mod server;
-    pub mod wait;
-}
-
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::process::{Ended, producer};
+use crate::support::redis_server::{Server, Subscriber};
 use serde_json::Value;
-use support::process::{Ended, producer};
-use support::redis_server::{Server, Subscriber};
 
 /// For a run that takes seconds on a quiet machine.
 const LIMIT: Duration = Duration::from_mins(1);

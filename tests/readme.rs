@@ -1,27 +1,19 @@
-//! The README tells the truth about both command lines.
-
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support {
-    pub mod process;
-    pub mod wait;
-}
+//! docs/command-line.md lists the flags and exit statuses that both programs really have.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use support::process::{Launch, consumer, producer};
+use crate::support::process::{Launch, consumer, producer};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// In every program of this kind, and no news to anyone.
+/// Flags of every command-line program, which the document leaves out.
 const UNIVERSAL: &[&str] = &["--help", "--version"];
 
-/// The part of the README under a heading.
+/// The part of docs/command-line.md under a heading.
 fn section(heading: &str) -> String {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let (_, rest) = readme.split_once(&format!("\n## {heading}\n")).expect("the README has this heading");
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/command-line.md")).unwrap();
+    let (_, rest) = text.split_once(&format!("\n## {heading}\n")).expect("the document has this heading");
     rest.split("\n## ").next().unwrap().to_owned()
 }
 
@@ -40,22 +32,22 @@ fn assert_flags_agree(heading: &str, program: Launch) {
     let offered = flags(help.lines().filter(is_option).filter_map(|line| line.trim_start().split("  ").next()));
     assert!(offered.len() > 10, "the help was not read:\n{help}");
     let table = section(heading);
-    let told = flags(table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()));
-    assert_eq!(told, offered, "left: told by the README; right: offered by `{heading} --help`");
+    let documented = flags(table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()));
+    assert_eq!(documented, offered, "left: listed in docs/command-line.md; right: offered by `{heading} --help`");
 }
 
 #[test]
-fn the_producers_flags_are_those_of_the_readme() {
+fn documented_flags_of_the_producer_exist() {
     assert_flags_agree("`producer`", producer());
 }
 
 #[test]
-fn the_consumers_flags_are_those_of_the_readme() {
+fn documented_flags_of_the_consumer_exist() {
     assert_flags_agree("`consumer`", consumer());
 }
 
 #[test]
-fn an_unknown_flag_ends_with_the_status_that_the_readme_tells() {
+fn an_unknown_flag_exits_with_the_documented_status() {
     assert!(section("Exit status").contains("| 2 | it could not begin: an unknown flag"));
     for program in [producer(), consumer()] {
         let ended = program.args(["--no-such-flag"]).run(LIMIT).expect_code(2);

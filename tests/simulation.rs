@@ -3,20 +3,15 @@
 //!
 //! A simulation has no clock, no thread and no chance but the seed's.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod simulation {
-    pub mod actors;
-    pub mod plan;
-    pub mod stage;
-    pub mod world;
-}
+mod actors;
+mod plan;
+mod servers;
+mod world;
 
 use std::time::Duration;
 
-use simulation::plan::{Plan, Scenario};
-use simulation::world::{Outcome, simulate};
+use plan::{Plan, Scenario};
+use world::{Outcome, simulate};
 
 /// Seeds of each scenario, unless `scripts/chaos --simulations` says otherwise.
 const SEEDS: u64 = 100;

@@ -1,24 +1,18 @@
 //! The laws of this house, read off the source itself. Each rule lives in `tests/tidy/` beside the tests that show that
 //! it can fail; here they all meet the repository.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod tidy {
-    pub mod layers;
-    pub mod manifest;
-    pub mod source;
-    pub mod style;
-}
+mod layers;
+mod manifest;
+mod source;
+mod style;
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tidy::manifest::{Accepted, dependency_reasons};
-use tidy::source::Source;
-use tidy::{layers, style};
+use manifest::{Accepted, dependency_reasons};
+use source::Source;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

@@ -1,31 +1,17 @@
 //! The real window on Wayland: it opens, draws, takes keys and closes, under weston with its headless backend.
 
-#![allow(unreachable_pub, reason = "the modules of a test program are its own")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support {
-    pub mod inputs;
-    pub mod process;
-    pub mod pulse;
-    pub mod server;
-    pub mod wait;
-    pub mod weston;
-    pub mod x11;
-    pub mod xvfb;
-}
-
 use std::path::Path;
 use std::time::Duration;
 
-use support::inputs::{WindowProgram, is_the_window, key, pressed, released};
-use support::process::{self, Launch};
-use support::server::{RedisServer, Wire, free_port};
-use support::wait::wait_until;
-use support::weston::{Weston, code};
-use support::xvfb::{Area, Picture};
+use crate::support::inputs::{WindowProgram, is_the_window, key, pressed, released};
+use crate::support::process::{self, Launch};
+use crate::support::server::{RedisServer, Wire, free_port};
+use crate::support::wait::wait_until;
+use crate::support::weston::{Weston, code};
+use crate::support::xvfb::{Area, Picture};
+use tickscope::chart::palette_color;
 use tickscope::chart::{Button, Input, Key, Modifiers, Rect};
-use tickscope::chart::{Frame, Size, Theme};
-use tickscope::plot::palette;
+use tickscope::chart::{Layout, Size, Theme};
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -37,7 +23,7 @@ const GROUND_LIGHT: u32 = 0x00ff_ffff;
 const STRIP_DARK: u32 = 0x0014_1a21;
 
 fn plot() -> Area {
-    area(Frame::new(SIZE).plot)
+    area(Layout::new(SIZE).plot)
 }
 
 fn area(rect: Rect) -> Area {
@@ -51,14 +37,14 @@ fn has_ground(picture: &Picture, ground: u32) -> bool {
 
 /// Whether a dark window has all of the screen: the shell gives it its size, and pictures come before that.
 fn fills(picture: &Picture) -> bool {
-    let frame = Frame::new(SIZE);
+    let frame = Layout::new(SIZE);
     picture.at(2, frame.header.top as usize) == STRIP_DARK
         && picture.at(2, frame.footer.bottom as usize - 1) == STRIP_DARK
 }
 
 /// Whether a symbol's line is there, by its place in the legend.
 fn has_line(picture: &Picture, theme: Theme, slot: usize) -> bool {
-    let (red, green, blue) = palette(theme, slot);
+    let (red, green, blue) = palette_color(theme, slot);
     picture.count(plot(), |pixel| pixel == u32::from_be_bytes([0, red, green, blue])) > 100
 }
 
@@ -103,7 +89,7 @@ fn the_window_opens_draws_takes_keys_and_closes() {
     weston.picture_when("an empty chart", LIMIT, |picture| has_ground(picture, GROUND_DARK));
     publish_zigzag(&mut wire);
     // Between header and plot the mouse hides nothing.
-    let away = (Frame::new(SIZE).header.right - 3, Frame::new(SIZE).header.bottom + 2);
+    let away = (Layout::new(SIZE).header.right - 3, Layout::new(SIZE).header.bottom + 2);
     weston.move_mouse(away);
     let lines = |picture: &Picture| fills(picture) && (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
     let shown = weston.picture_when("two lines", LIMIT, lines);
@@ -130,7 +116,7 @@ fn what_is_shown_is_what_was_drawn_and_a_signal_ends_it() {
     let dir = tempfile::tempdir().unwrap();
     let (consumer, mut wire) = open(&weston, dir.path(), &redis);
     publish_zigzag(&mut wire);
-    weston.move_mouse((Frame::new(SIZE).header.right - 3, Frame::new(SIZE).header.bottom + 2));
+    weston.move_mouse((Layout::new(SIZE).header.right - 3, Layout::new(SIZE).header.bottom + 2));
     let lines = |picture: &Picture| fills(picture) && (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
     let shown = weston.picture_when("two lines", LIMIT, lines);
     consumer.stop("TERM", LIMIT).expect_code(0);
@@ -155,11 +141,11 @@ fn a_demo_needs_nothing_but_a_wayland_display() {
 #[test]
 fn the_hand_reaches_the_window() {
     if is_the_window() {
-        return support::inputs::be_the_window();
+        return crate::support::inputs::be_the_window();
     }
     let weston = Weston::start(SIZE.width, SIZE.height);
     let itself = Launch::new(std::env::current_exe().unwrap());
-    let mut window = WindowProgram::start(weston.launch(itself), "the_hand_reaches_the_window");
+    let mut window = WindowProgram::start(weston.launch(itself), "wayland::the_hand_reaches_the_window");
     let (here, there) = ((120, 80), (180, 140));
     weston.move_mouse(here);
     window.wait_for_mouse();

@@ -9,8 +9,8 @@ use clap::ValueEnum;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tickscope::model::{NS_PER_S, Symbol, Tick, Timestamp};
-use tickscope::series::{History, SeriesMap, SeriesMapConfig};
-use tickscope::sources::{Format, Generator, Model, Recording, Selection};
+use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
+use tickscope::sources::{Format, Generator, Model, Replay, TickFilter};
 
 /// Ticks handed over at once, as many as the consumer takes at most.
 const BATCH_TICKS: usize = 4_096;
@@ -114,7 +114,7 @@ impl Day {
 fn day() -> anyhow::Result<Vec<Tick>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DAY_FILE);
     let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-    let mut recording = Recording::open(Box::new(file), Format::Detect, Selection::default())?;
+    let mut recording = Replay::open(Box::new(file), Format::Detect, TickFilter::default())?;
     let mut ticks = Vec::new();
     while recording.read_line(Timestamp::now(), &mut ticks, |_, _| {})? {}
     recording.check_played()?;
@@ -123,7 +123,7 @@ fn day() -> anyhow::Result<Vec<Tick>> {
 
 /// An empty book that has room for `ticks` ticks of every symbol.
 pub(crate) fn empty(ticks: usize) -> SeriesMap {
-    let history = History { ticks_max: ticks.max(1), age_ns_max: None };
+    let history = HistoryLimits { ticks_max: ticks.max(1), age_ns_max: None };
     SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: SYMBOLS.len(), history })
 }
 

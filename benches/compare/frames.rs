@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use tickscope::chart::{
-    AxisKind, Badge, Chart, Footer, Frame, Header, LegendEntry, Line, Point, Scene, Size, Tag, Theme, Tone,
+    AxisKind, Badge, Chart, Footer, Header, Layout, LegendEntry, Line, Point, Scene, Size, Tag, Theme, Tone,
 };
 use tickscope::chart::{Transform, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
@@ -31,29 +31,33 @@ impl Frames {
     /// Makes and paints one frame; how many points it was drawn of.
     pub(crate) fn draw(&mut self, book: &SeriesMap, span: TimeSpan) -> Result<usize, PlotError> {
         let scene = self.scene(book, span);
-        self.painter.paint(&scene, &mut self.pixels, &Frame::new(SIZE))?;
+        self.painter.paint(&scene, &mut self.pixels, &Layout::new(SIZE))?;
         Ok(self.lines.points())
     }
 
     fn scene(&mut self, book: &SeriesMap, span: TimeSpan) -> Scene {
-        let frame = Frame::new(SIZE);
+        let frame = Layout::new(SIZE);
         let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
-        let span = self.lines.extract(book, span, Transform { viewport, rect: frame.plot }.columns());
-        let axis = if book.symbols_len() > 1 { AxisKind::Percent } else { AxisKind::Price };
+        let span = self.lines.downsample(book, span, Transform { viewport, rect: frame.plot }.columns());
+        let axis = if book.symbol_count() > 1 { AxisKind::Percent } else { AxisKind::Price };
         let shown: Vec<Shown<'_>> =
             book.iter().map(|(_, symbol, series)| Shown::new(symbol, series, span, axis)).collect();
         let lo = shown.iter().map(|shown| shown.range.0).fold(f64::INFINITY, f64::min);
         let hi = shown.iter().map(|shown| shown.range.1).fold(f64::NEG_INFINITY, f64::max);
         let value = self.held.map_or_else(|| ValueSpan::fit(lo, hi), |held| held.holding(lo, hi));
         self.held = Some(value);
-        let legend = shown.iter().enumerate().map(|(slot, shown)| shown.entry(slot)).collect();
+        let legend = shown.iter().enumerate().map(|(palette_index, shown)| shown.entry(palette_index)).collect();
         let badge = Badge { tone: Tone::Good, text: "LIVE".to_owned() };
         let header =
             Header { badge, view_badge: None, channel: "stock_prices".to_owned(), legend, span: "5 min".to_owned() };
-        let lines = shown.iter().zip(&self.lines.runs).enumerate().map(|(slot, (shown, runs))| shown.line(slot, runs));
+        let lines = shown
+            .iter()
+            .zip(&self.lines.runs)
+            .enumerate()
+            .map(|(palette_index, (shown, runs))| shown.line(palette_index, runs));
         let chart = Chart {
             lines: lines.collect(),
-            tags: shown.iter().enumerate().map(|(slot, shown)| shown.tag(slot)).collect(),
+            tags: shown.iter().enumerate().map(|(palette_index, shown)| shown.tag(palette_index)).collect(),
             ..Chart::empty(Viewport { time: span, value }, axis, TimeZone::UTC)
         };
         let footer = Footer { figures: vec![(Tone::Good, format!("{} kept", book.counters().kept))] };
@@ -87,19 +91,19 @@ impl<'a> Shown<'a> {
         self.base.map_or(price, |base| (price - base) / base * 100.0)
     }
 
-    fn line(&self, slot: usize, runs: &[Vec<Sample>]) -> Line {
+    fn line(&self, palette_index: usize, runs: &[Vec<Sample>]) -> Line {
         let point = |sample: &Sample| Point { time_ns: sample.time_ns, value: self.value(sample.price) };
-        Line { slot, runs: runs.iter().map(|run| run.iter().map(point).collect()).collect() }
+        Line { palette_index, runs: runs.iter().map(|run| run.iter().map(point).collect()).collect() }
     }
 
-    fn tag(&self, slot: usize) -> Tag {
-        Tag { slot, value: self.value(self.last), text: format!("{:.2}", self.value(self.last)) }
+    fn tag(&self, palette_index: usize) -> Tag {
+        Tag { palette_index, value: self.value(self.last), text: format!("{:.2}", self.value(self.last)) }
     }
 
-    fn entry(&self, slot: usize) -> LegendEntry {
+    fn entry(&self, palette_index: usize) -> LegendEntry {
         LegendEntry {
             symbol: self.symbol.to_string(),
-            slot,
+            palette_index,
             last: Some(format!("{:.2}", self.last)),
             change_percent: self.base.map(|_| self.value(self.last)),
             visible: true,

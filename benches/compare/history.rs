@@ -28,7 +28,7 @@ const ZOOM_MAX: f64 = 1_000.0;
 
 /// What to fill in and how often to measure.
 #[derive(clap::Args)]
-pub(crate) struct History {
+pub(crate) struct HistoryLimits {
     /// Ticks in all
     #[arg(long)]
     ticks: usize,
@@ -53,7 +53,7 @@ enum View {
     Elsewhere,
 }
 
-impl History {
+impl HistoryLimits {
     /// Fills and measures.
     pub(crate) fn run(&self) -> anyhow::Result<Value> {
         let mut ticks = Ticks::new(self.source, self.symbols)?;
@@ -71,7 +71,7 @@ impl History {
         Ok(json!({
             "ticks": self.ticks,
             "source": self.source.name(),
-            "symbols": subject.book.symbols_len(),
+            "symbols": subject.book.symbol_count(),
             "fill_s": fill_s,
             "book_bytes": bytes,
             "resident_bytes": resident,
@@ -111,7 +111,7 @@ impl Subject {
         let mut lines = Lines::default();
         let mut points = 0;
         let times = self.measure(view, |book, span| {
-            lines.extract(book, span, COLUMNS);
+            lines.downsample(book, span, COLUMNS);
             points = black_box(&lines).points();
         });
         quantiles(times, points)
@@ -149,7 +149,7 @@ impl Subject {
     /// One tick of every symbol comes, and time passes.
     fn advance(&mut self) {
         let passed_ns = self.span.len_ns() / i64::from(COLUMNS) / LIVE_COLUMNS_A_FRAME;
-        let symbols = self.book.symbols_len();
+        let symbols = self.book.symbol_count();
         for i in 0..symbols {
             let tick = self.ticks.next_after(if i == 0 { passed_ns } else { 0 });
             self.book.append(&tick, tick.timestamp);

@@ -15,12 +15,12 @@ pub(crate) struct Lines {
 impl Lines {
     /// Takes every symbol's line over `span`, `columns` pixels wide, as the consumer does for a frame: over the aligned
     /// span, which it returns.
-    pub(crate) fn extract(&mut self, book: &SeriesMap, span: TimeSpan, columns: u32) -> TimeSpan {
-        let (span, cuts) = (span.aligned(columns), book.cuts());
-        self.runs.resize_with(book.symbols_len(), Vec::new);
-        self.caches.resize_with(book.symbols_len(), ColumnCache::default);
+    pub(crate) fn downsample(&mut self, book: &SeriesMap, span: TimeSpan, columns: u32) -> TimeSpan {
+        let (span, breaks) = (span.aligned(columns), book.line_breaks());
+        self.runs.resize_with(book.symbol_count(), Vec::new);
+        self.caches.resize_with(book.symbol_count(), ColumnCache::default);
         for (((_, _, series), runs), cache) in book.iter().zip(&mut self.runs).zip(&mut self.caches) {
-            series.extract_cached(span, columns, &cuts, cache, runs);
+            series.downsample_cached(span, columns, &breaks, cache, runs);
         }
         span
     }

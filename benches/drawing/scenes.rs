@@ -4,13 +4,13 @@ use jiff::tz::TimeZone;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tickscope::chart::{
-    AxisKind, Badge, Bar, Bars, Chart, Crosshair, Footer, Frame, Header, LegendEntry, Line, Point, Readout, Scene,
+    AxisKind, Badge, Bar, Bars, Chart, Crosshair, Footer, Header, Layout, LegendEntry, Line, Point, Readout, Scene,
     Size, Tag, Theme, Tone,
 };
 use tickscope::chart::{ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
-use tickscope::series::{ColumnCache, History, Sample, SeriesMap, SeriesMapConfig};
+use tickscope::series::{ColumnCache, HistoryLimits, Sample, SeriesMap, SeriesMapConfig};
 
 pub const SIZE: Size = Size { width: 1280, height: 720 };
 /// Ticks in view.
@@ -32,7 +32,7 @@ pub enum Shape {
 /// `symbols` symbols that share `ticks` ticks over [`SPAN_NS`], each within a strip of its own.
 pub fn book(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
     let names: Vec<Symbol> = (0..symbols).map(|i| Symbol::new(&format!("S{i:03}")).expect("a short name")).collect();
-    let history = History { ticks_max: ticks, age_ns_max: None };
+    let history = HistoryLimits { ticks_max: ticks, age_ns_max: None };
     let mut book = SeriesMap::new(SeriesMapConfig { symbols: names.clone(), symbols_max: symbols, history });
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut levels = vec![0.0_f64; symbols];
@@ -56,29 +56,36 @@ pub fn book(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
 }
 
 fn columns() -> u32 {
-    Frame::new(SIZE).plot.width().unsigned_abs()
+    Layout::new(SIZE).plot.width().unsigned_abs()
 }
 
 /// What the window would show of `book` over `span`, of which `caches` hold what was shown before.
 pub fn scene(book: &SeriesMap, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
     let columns = columns();
-    caches.resize_with(book.symbols_len(), ColumnCache::default);
+    caches.resize_with(book.symbol_count(), ColumnCache::default);
     let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
     let (mut lines, mut tags, mut legend) = (Vec::new(), Vec::new(), Vec::new());
     for ((id, symbol, series), cache) in book.iter().zip(caches) {
-        let slot = id.index();
+        let palette_index = id.index();
         let mut runs: Vec<Vec<Sample>> = Vec::new();
-        series.extract_cached(span, columns, &[], cache, &mut runs);
+        series.downsample_cached(span, columns, &[], cache, &mut runs);
         for sample in runs.iter().flatten().filter(|sample| span.contains(sample.time_ns)) {
             (lo, hi) = (lo.min(sample.price), hi.max(sample.price));
         }
         let last = series.last().map_or(0.0, |tick| tick.price);
         let text = format!("{last:.2}");
-        tags.push(Tag { slot, value: last, text: text.clone() });
+        tags.push(Tag { palette_index, value: last, text: text.clone() });
         let (symbol, last) = (symbol.as_str().to_owned(), Some(text));
-        legend.push(LegendEntry { symbol, slot, last, change_percent: Some(0.24), visible: true, focused: false });
+        legend.push(LegendEntry {
+            symbol,
+            palette_index,
+            last,
+            change_percent: Some(0.24),
+            visible: true,
+            focused: false,
+        });
         let point = |sample: &Sample| Point { time_ns: sample.time_ns, value: sample.price };
-        lines.push(Line { slot, runs: runs.iter().map(|run| run.iter().map(point).collect()).collect() });
+        lines.push(Line { palette_index, runs: runs.iter().map(|run| run.iter().map(point).collect()).collect() });
     }
     let figures = ["1,000,000 ticks/s", "1,000,000 kept", "latency p50 4.0 ms p99 9.0 ms", "lost 0", "rejected 0"];
     Scene {
@@ -116,7 +123,7 @@ pub fn moved(span: TimeSpan, by: i64) -> TimeSpan {
 pub fn hover(scene: &mut Scene, x: i32) {
     let viewport = scene.chart.viewport;
     let row = |entry: &LegendEntry| Readout {
-        slot: entry.slot,
+        palette_index: entry.palette_index,
         symbol: entry.symbol.clone(),
         price: "168.12".to_owned(),
         change_percent: Some(0.2),
@@ -149,7 +156,7 @@ pub fn candles(mut scene: Scene, count: i64) -> Scene {
 pub fn grid(mut scene: Scene, panes: usize) -> Scene {
     let pane = |index: usize| {
         let line = scene.chart.lines[index % scene.chart.lines.len()].clone();
-        let tags = scene.chart.tags.iter().filter(|tag| tag.slot == line.slot).cloned().collect();
+        let tags = scene.chart.tags.iter().filter(|tag| tag.palette_index == line.palette_index).cloned().collect();
         Chart { lines: vec![line], tags, ..scene.chart.clone() }
     };
     scene.grid = (0..panes).map(pane).collect();

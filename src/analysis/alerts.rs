@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::rule::{Condition, Relation, Rule, Scope, Size};
+use super::rule::{Condition, MoveSize, Relation, Rule, Scope};
 use crate::analysis::price_move::{Seen, Window};
 use crate::model::{Name, Symbol, Tick, TickView};
 
 /// Most symbols that rules for `*` watch, in order of their coming; those beyond are counted. As many as a book keeps
 /// unless told otherwise, and a bound against a feed that makes names up. Symbols with rules of their own always have a
 /// place.
-pub const WATCHED_MAX: usize = 4_096;
+pub const WATCHED_SYMBOLS_MAX: usize = 4_096;
 
 /// How far one rule has come with one symbol.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ enum State {
         /// The price is on the near side, or there is none yet.
         armed: bool,
     },
-    Moves {
-        size: Size,
+    Move {
+        size: MoveSize,
         window: Box<Window>,
         /// The newest event time when it fired last.
         fired_ns: Option<i64>,
@@ -40,9 +40,9 @@ impl State {
     fn new(condition: Condition) -> Self {
         match condition {
             Condition::Level { relation, level } => Self::Level { relation, level, armed: true },
-            Condition::Moves { size, within } => {
+            Condition::Move { size, within } => {
                 let length_ns = i64::try_from(within.as_nanos()).unwrap_or(i64::MAX);
-                Self::Moves { size, window: Box::new(Window::new(length_ns)), fired_ns: None }
+                Self::Move { size, window: Box::new(Window::new(length_ns)), fired_ns: None }
             }
             Condition::Stale { after } => Self::Stale { after, told: false },
         }
@@ -55,7 +55,7 @@ impl State {
                 let is_far = relation.holds(price, *level);
                 std::mem::replace(armed, !is_far) && is_far
             }
-            Self::Moves { size, window, fired_ns } => {
+            Self::Move { size, window, fired_ns } => {
                 let (lowest, highest) = match window.add(time_ns, price) {
                     Seen::Inside { lowest, highest } => (lowest, highest),
                     Seen::Outside => return false,
@@ -80,10 +80,10 @@ impl State {
 }
 
 /// Whether a price is so far above the lowest one or below the highest one. Nothing is a percentage of 0.
-fn has_moved(size: Size, price: f64, lowest: f64, highest: f64) -> bool {
+fn has_moved(size: MoveSize, price: f64, lowest: f64, highest: f64) -> bool {
     match size {
-        Size::Absolute(size) => price - lowest >= size || highest - price >= size,
-        Size::Percent(percent) => {
+        MoveSize::Absolute(size) => price - lowest >= size || highest - price >= size,
+        MoveSize::Percent(percent) => {
             let is_enough = |change: f64, of: f64| of != 0.0 && change * 100.0 >= percent * of.abs();
             is_enough(price - lowest, lowest) || is_enough(highest - price, highest)
         }
@@ -156,7 +156,7 @@ impl Alerts {
         &self.counts
     }
 
-    /// Ticks that no rule was held against because their symbols are beyond [`WATCHED_MAX`].
+    /// Ticks that no rule was held against because their symbols are beyond [`WATCHED_SYMBOLS_MAX`].
     pub fn unwatched(&self) -> u64 {
         self.unwatched
     }
@@ -165,7 +165,7 @@ impl Alerts {
     pub fn thinned(&self) -> u64 {
         let states = self.watches.iter().flat_map(|watch| &watch.rules);
         let windows =
-            states.filter_map(|(_, state)| if let State::Moves { window, .. } = state { Some(window) } else { None });
+            states.filter_map(|(_, state)| if let State::Move { window, .. } = state { Some(window) } else { None });
         windows.map(|window| window.thinned()).sum()
     }
 
@@ -189,7 +189,7 @@ impl Alerts {
     }
 
     /// Notes that the subscription is live: from now on, silence counts. Only the first time matters.
-    pub fn live(&mut self, now: Duration) {
+    pub fn start_watching(&mut self, now: Duration) {
         if self.live.replace(self.live.unwrap_or(now)).is_none() {
             for watch in &mut self.watches {
                 watch.since = watch.since.or(Some(now));
@@ -199,7 +199,7 @@ impl Alerts {
 
     /// Looks for silence, `now` as in [`Alerts::update`]. Gives each rule that fires, with the symbol and its last
     /// tick.
-    pub fn check(&mut self, now: Duration) -> Vec<(usize, Symbol, Option<Tick>)> {
+    pub fn check_stale(&mut self, now: Duration) -> Vec<(usize, Symbol, Option<Tick>)> {
         let mut fired = Vec::new();
         for watch in &mut self.watches {
             let Some(since) = watch.since else { continue };
@@ -225,7 +225,7 @@ impl Alerts {
         if self.general.is_empty() {
             return None;
         }
-        if self.watches.len() >= WATCHED_MAX {
+        if self.watches.len() >= WATCHED_SYMBOLS_MAX {
             self.unwatched += 1;
             return None;
         }

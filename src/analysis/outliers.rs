@@ -27,7 +27,7 @@ const LEVEL_TICKS: usize = 5;
 const STALE_NS: i64 = 15 * 60 * NS_PER_S;
 
 /// Symbols that are watched at most, at some 600 bytes each; ticks of further ones are not judged.
-pub const FILTERED_MAX: usize = 65_536;
+pub const FILTERED_SYMBOLS_MAX: usize = 65_536;
 
 /// How far from the median a price may lie: a share of it, such as 0.05.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,27 +65,27 @@ impl OutlierLimit {
 
 /// One filter for all symbols of a feed.
 #[derive(Debug)]
-pub struct Outliers {
+pub struct OutlierFilter {
     limit: OutlierLimit,
     symbols: HashMap<CompactString, Recent, RandomState>,
 }
 
-impl Outliers {
+impl OutlierFilter {
     /// A filter that has seen nothing.
     pub fn new(limit: OutlierLimit) -> Self {
         Self { limit, symbols: HashMap::default() }
     }
 
     /// Whether a tick, the next one of its symbol to come, is an outlier. Constant time and memory a symbol.
-    pub fn judge(&mut self, tick: &TickView<'_>) -> bool {
+    pub fn is_outlier(&mut self, tick: &TickView<'_>) -> bool {
         let (time_ns, price) = (tick.timestamp.as_nanos(), tick.price.get());
         let symbol = tick.symbol.as_str();
         if let Some(recent) = self.symbols.get_mut(symbol) {
-            return recent.judge(time_ns, price, self.limit);
+            return recent.is_outlier(time_ns, price, self.limit);
         }
-        if self.symbols.len() < FILTERED_MAX {
+        if self.symbols.len() < FILTERED_SYMBOLS_MAX {
             let recent = self.symbols.entry(CompactString::new(symbol)).or_default();
-            recent.judge(time_ns, price, self.limit);
+            recent.is_outlier(time_ns, price, self.limit);
         }
         false
     }
@@ -102,7 +102,7 @@ struct Recent {
 }
 
 impl Recent {
-    fn judge(&mut self, time_ns: i64, price: f64, limit: OutlierLimit) -> bool {
+    fn is_outlier(&mut self, time_ns: i64, price: f64, limit: OutlierLimit) -> bool {
         if time_ns.saturating_sub(self.newest_ns) > STALE_NS {
             *self = Self::default();
         }
@@ -170,9 +170,10 @@ mod tests {
 
     /// Which of these ticks, a second apart, are flagged.
     fn flagged(limit_text: &str, prices: &[f64]) -> Vec<usize> {
-        let mut filter = Outliers::new(limit(limit_text));
-        let judge = |(at, price): (usize, &f64)| filter.judge(&tick("A", at as i64 * NS_PER_S, *price)).then_some(at);
-        prices.iter().enumerate().filter_map(judge).collect()
+        let mut filter = OutlierFilter::new(limit(limit_text));
+        let is_outlier =
+            |(at, price): (usize, &f64)| filter.is_outlier(&tick("A", at as i64 * NS_PER_S, *price)).then_some(at);
+        prices.iter().enumerate().filter_map(is_outlier).collect()
     }
 
     fn tick(symbol: &str, time_ns: i64, price: f64) -> TickView<'_> {
@@ -208,13 +209,13 @@ mod tests {
     #[test]
     fn nothing_is_judged_by_too_few_prices_or_by_those_before_a_long_pause() {
         assert_eq!(flagged("5%", &[1.0, 100.0, 100.0, 100.0, 100.0, 100.0, 1.0]), [6]);
-        let mut filter = Outliers::new(limit("5"));
+        let mut filter = OutlierFilter::new(limit("5"));
         for at_s in 0..10 {
-            assert!(!filter.judge(&tick("A", at_s * NS_PER_S, 100.0)));
+            assert!(!filter.is_outlier(&tick("A", at_s * NS_PER_S, 100.0)));
         }
-        assert!(filter.judge(&tick("A", 10 * NS_PER_S, 200.0)));
-        assert!(!filter.judge(&tick("B", 10 * NS_PER_S, 200.0)), "symbols have nothing to do with each other");
-        assert!(!filter.judge(&tick("A", 10 * NS_PER_S + STALE_NS + 1, 200.0)), "a new day");
+        assert!(filter.is_outlier(&tick("A", 10 * NS_PER_S, 200.0)));
+        assert!(!filter.is_outlier(&tick("B", 10 * NS_PER_S, 200.0)), "symbols have nothing to do with each other");
+        assert!(!filter.is_outlier(&tick("A", 10 * NS_PER_S + STALE_NS + 1, 200.0)), "a new day");
     }
 
     #[test]

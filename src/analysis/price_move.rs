@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 /// are steps of the price between the extreme and the newest one, a few dozen as a rule, and this many in a window in
 /// which the price has done nothing but rise through as many steps. At 16 bytes, 64 kB a side.
 ///
-/// Beyond, those that lie closest together are forgotten, and counted. What is left is still of the window, so that no
+/// Neighbor, those that lie closest together are forgotten, and counted. What is left is still of the window, so that no
 /// move is told that was not; one may be missed by less than a five-hundredth of the distance between the lowest and
 /// the highest price.
 pub const EXTREMES_MAX: usize = 4_096;
 
 /// So many ticks in a row, all older than the window, mean that the clock of the feed was put back, as where a
 /// recording starts over: the window begins anew. Fewer are late ticks.
-pub const JUMP_TICKS: u32 = 16;
+pub const CLOCK_RESET_TICKS: u32 = 16;
 
 /// Which price of two is the more extreme one.
 type Beats = fn(f64, f64) -> bool;
@@ -121,7 +121,7 @@ impl Window {
         let mut is_first = self.newest_ns.is_none();
         if time_ns < oldest_ns {
             self.outdated += 1;
-            if self.outdated < JUMP_TICKS {
+            if self.outdated < CLOCK_RESET_TICKS {
                 return Seen::Outside;
             }
             self.lowest.candidates.clear();
@@ -180,12 +180,12 @@ mod tests {
         let mut window = Window::new(10);
         window.add(1_000, 1.0);
         for _ in 0..3 {
-            for late in 1..JUMP_TICKS {
+            for late in 1..CLOCK_RESET_TICKS {
                 assert_eq!(window.add(i64::from(late), 5.0), Seen::Outside);
             }
             assert_eq!(window.add(1_000, 1.0), Seen::Inside { lowest: 1.0, highest: 1.0 });
         }
-        for late in 1..JUMP_TICKS {
+        for late in 1..CLOCK_RESET_TICKS {
             assert_eq!(window.add(i64::from(late), 5.0), Seen::Outside);
         }
         assert_eq!(window.add(20, 4.0), Seen::First);

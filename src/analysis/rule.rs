@@ -51,7 +51,7 @@ impl Relation {
 
 /// How far a price has to move; above 0, finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Size {
+pub enum MoveSize {
     /// In percent of the price that it moved from.
     Percent(f64),
     /// In the price's own unit.
@@ -69,9 +69,9 @@ pub enum Condition {
         level: f64,
     },
     /// The price moves, up or down, within a time.
-    Moves {
+    Move {
         /// By this or more.
-        size: Size,
+        size: MoveSize,
         /// Event time from the one price to the other, at most.
         within: Duration,
     },
@@ -121,10 +121,10 @@ pub enum RuleError {
     },
     /// A move that is none.
     #[error("{0:?} does not say how far and in what time, such as 'AAPL moves 2% in 1m' or 'AAPL moves 1.5 in 10s'")]
-    Moves(String),
+    Move(String),
     /// A size that is none.
     #[error("{0:?} is no size of a move; it is a number above 0, or a percentage, such as 1.5 or 2%")]
-    Size(String),
+    MoveSize(String),
     /// A silence that is none.
     #[error("behind \"stale\" belongs one time and nothing else, such as 'SPY stale 10s'; {0:?} is none")]
     Stale(String),
@@ -181,21 +181,21 @@ fn parse_condition(word: &str, rest: &[&str]) -> Result<Condition, RuleError> {
         return Ok(Condition::Level { relation, level });
     }
     match (word, rest) {
-        ("moves", [size, "in", time]) => Ok(Condition::Moves { size: parse_size(size)?, within: parse_time(time)? }),
-        ("moves", _) => Err(RuleError::Moves(rest.join(" "))),
+        ("moves", [size, "in", time]) => Ok(Condition::Move { size: parse_size(size)?, within: parse_time(time)? }),
+        ("moves", _) => Err(RuleError::Move(rest.join(" "))),
         ("stale", [time]) => Ok(Condition::Stale { after: parse_time(time)? }),
         ("stale", _) => Err(RuleError::Stale(rest.join(" "))),
         _ => Err(RuleError::Condition(word.to_owned())),
     }
 }
 
-fn parse_size(text: &str) -> Result<Size, RuleError> {
-    let (digits, of): (_, fn(f64) -> Size) = match text.strip_suffix('%') {
-        Some(digits) => (digits, Size::Percent),
-        None => (text, Size::Absolute),
+fn parse_size(text: &str) -> Result<MoveSize, RuleError> {
+    let (digits, of): (_, fn(f64) -> MoveSize) = match text.strip_suffix('%') {
+        Some(digits) => (digits, MoveSize::Percent),
+        None => (text, MoveSize::Absolute),
     };
     let size = digits.parse().ok().filter(|size: &f64| size.is_finite() && *size > 0.0);
-    size.map(of).ok_or_else(|| RuleError::Size(text.to_owned()))
+    size.map(of).ok_or_else(|| RuleError::MoveSize(text.to_owned()))
 }
 
 /// Reads `10s`, `1m`, `1h30m`, `1d` (24 hours), or a number of seconds.
@@ -232,9 +232,9 @@ mod tests {
             ("AAPL < 150.5", "AAPL", level(Relation::Below, 150.5)),
             ("CL=F >= -37.63", "CL=F", level(Relation::AtLeast, -37.63)),
             ("> <= 1e3", ">", level(Relation::AtMost, 1_000.0)),
-            ("AAPL moves 2% in 1m", "AAPL", Condition::Moves { size: Size::Percent(2.0), within: minute }),
-            ("A%B moves 1.5 in 10s", "A%B", Condition::Moves { size: Size::Absolute(1.5), within: ten }),
-            ("moves moves .5% in 60", "moves", Condition::Moves { size: Size::Percent(0.5), within: minute }),
+            ("AAPL moves 2% in 1m", "AAPL", Condition::Move { size: MoveSize::Percent(2.0), within: minute }),
+            ("A%B moves 1.5 in 10s", "A%B", Condition::Move { size: MoveSize::Absolute(1.5), within: ten }),
+            ("moves moves .5% in 60", "moves", Condition::Move { size: MoveSize::Percent(0.5), within: minute }),
             ("  SPY\tstale   10s ", "SPY", Condition::Stale { after: ten }),
             ("SPY stale 1h30m", "SPY", Condition::Stale { after: Duration::from_mins(90) }),
         ] {

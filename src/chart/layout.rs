@@ -2,7 +2,7 @@
 
 use crate::chart::Rect;
 use crate::chart::Size;
-use crate::chart::pane_grid::Cells;
+use crate::chart::pane_grid::PaneGrid;
 
 /// Longest side of a frame, px. Beyond any monitor, and far below where fixed-point coordinates could overflow.
 pub const SIDE_PX_MAX: u32 = 16_384;
@@ -82,7 +82,7 @@ pub enum Arrangement {
 /// The rectangles of a frame, in pixels of the layout. They tile the window but for a margin around the plot; any of
 /// them may be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
+pub struct Layout {
     /// Of the whole, in pixels of the screen.
     pub size: Size,
     /// Pixels of the screen for each of the layout.
@@ -103,15 +103,15 @@ pub struct Frame {
     pub footer: Rect,
 }
 
-impl Frame {
+impl Layout {
     /// The frame of a window of `size` with one plot and no scale; total for any size, sides beyond [`SIDE_PX_MAX`]
     /// count as that.
     pub fn new(size: Size) -> Self {
-        Self::arranged(size, Scale::One, Arrangement::Single)
+        Self::with_arrangement(size, Scale::One, Arrangement::Single)
     }
 
     /// The frame of a window of `size` pixels of the screen.
-    pub fn arranged(size: Size, scale: Scale, arrangement: Arrangement) -> Self {
+    pub fn with_arrangement(size: Size, scale: Scale, arrangement: Arrangement) -> Self {
         let layout_px = |side: u32| (side.min(SIDE_PX_MAX) * 2).div_ceil(scale.halves()) as i32;
         let (width, height) = (layout_px(size.width), layout_px(size.height));
         // What of the layout lies on the screen as a whole: the last pixel of a strip may not, plots must.
@@ -154,7 +154,7 @@ impl Frame {
     }
 
     /// A frame that is all plot, for surfaces that draw what is around it in their own way.
-    pub fn bare(size: Size) -> Self {
+    pub fn plot_only(size: Size) -> Self {
         let plot = Rect { left: 0, top: 0, right: size.width as i32, bottom: size.height as i32 };
         let nothing = Rect::default();
         Self {
@@ -194,9 +194,9 @@ impl Frame {
     }
 
     /// How a grid is divided; `None` where there is none.
-    pub(crate) fn cells(&self) -> Option<Cells> {
+    pub(crate) fn cells(&self) -> Option<PaneGrid> {
         match self.arrangement {
-            Arrangement::Grid { panes } => Some(Cells::new(self.plot, panes, self.scale)),
+            Arrangement::Grid { panes } => Some(PaneGrid::new(self.plot, panes, self.scale)),
             Arrangement::Single | Arrangement::WithVolume => None,
         }
     }
@@ -226,7 +226,7 @@ impl Frame {
 
 /// Where things can be clicked in the frame that was just painted, in pixels of the layout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Hits {
+pub struct HitAreas {
     /// Index into the header's legend, and where that entry stands. Entries that did not fit are absent.
     pub legend: Vec<(usize, Rect)>,
     /// The state at the left of the header.
@@ -247,7 +247,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_stay_inside_and_never_overlap(width in 1_u32..5_000, height in 1_u32..5_000) {
-            let frame = Frame::new(Size { width, height });
+            let frame = Layout::new(Size { width, height });
             let parts = [frame.header, frame.plot, frame.value_axis, frame.time_axis, frame.footer];
             for (i, a) in parts.iter().enumerate() {
                 prop_assert!(a.left >= 0 && a.top >= 0 && a.right <= width as i32 && a.bottom <= height as i32);
@@ -267,7 +267,7 @@ mod tests {
             for scale in [Scale::One, Scale::OneAndHalf, Scale::Two] {
                 let size = Size { width, height };
                 for arrangement in [Arrangement::Single, Arrangement::WithVolume, Arrangement::Grid { panes }] {
-                    let frame = Frame::arranged(size, scale, arrangement);
+                    let frame = Layout::with_arrangement(size, scale, arrangement);
                     prop_assert!(frame.header.right as u32 * scale.halves() >= width * 2, "the strips reach the edge");
                     prop_assert!(frame.footer.bottom as u32 * scale.halves() >= height * 2);
                     for index in 0..frame.panes() {
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_usual_window_has_the_usual_measures() {
-        let frame = Frame::new(Size { width: 1280, height: 720 });
+        let frame = Layout::new(Size { width: 1280, height: 720 });
         assert_eq!(frame.plot, Rect { left: 16, top: 60, right: 1196, bottom: 676 });
         assert_eq!((frame.header.height(), frame.footer.height(), frame.value_axis.width()), (44, 22, 84));
     }

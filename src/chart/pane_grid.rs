@@ -1,7 +1,7 @@
 //! How a grid of small charts is divided: as many equal cells as are wanted or fit, in a shape that is good to read.
 
 use crate::chart::Rect;
-use crate::chart::layout::{Frame, Scale};
+use crate::chart::layout::{Layout, Scale};
 
 /// Least size of a cell, px: a title, and below it a line whose shape can be told.
 const CELL_PX_MIN: (i32, i32) = (88, 44);
@@ -17,13 +17,13 @@ const AXIS_CELL_PX: (i32, i32) = (200, 90);
 /// Width of a pane's value axis, in cells at least so wide; the widest has room for the date below it.
 const AXES_PX: [(i32, i32); 3] = [(420, 88), (300, 70), (AXIS_CELL_PX.0, 58)];
 
-/// Around a plot within its cell: outline, hairline and air. All even, see [`Frame::arranged`].
+/// Around a plot within its cell: outline, hairline and air. All even, see [`Layout::with_arrangement`].
 const PADDING_PX: i32 = 6;
 const EDGE_PX: i32 = 4;
 
 /// A division into equal cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cells {
+pub(crate) struct PaneGrid {
     pub(crate) panes: usize,
     pub(crate) columns: usize,
     left: i32,
@@ -32,7 +32,7 @@ pub(crate) struct Cells {
     height: i32,
 }
 
-impl Cells {
+impl PaneGrid {
     pub(crate) fn new(within: Rect, wanted: usize, scale: Scale) -> Self {
         let (width, height) = (within.width(), within.height());
         let most = |side: i32, least: i32| (side / least).max(1) as usize;
@@ -74,7 +74,7 @@ impl Cells {
     }
 
     /// The frame of a pane.
-    pub(crate) fn pane(&self, whole: &Frame, index: usize) -> Frame {
+    pub(crate) fn pane(&self, whole: &Layout, index: usize) -> Layout {
         let cell = self.cell(index.min(self.panes - 1));
         let title = match self.height {
             140.. => 24,
@@ -93,7 +93,7 @@ impl Cells {
             bottom: inner(cell.bottom - PADDING_PX, top, cell.bottom),
         };
         let right = (cell.right - EDGE_PX).max(plot.right);
-        Frame {
+        Layout {
             header: Rect {
                 left: plot.left,
                 top: cell.top + EDGE_PX / 2,
@@ -117,8 +117,8 @@ mod tests {
     use crate::chart::{Arrangement, Size};
     use proptest::prelude::*;
 
-    fn grid(width: u32, height: u32, panes: usize) -> Frame {
-        Frame::arranged(Size { width, height }, Scale::One, Arrangement::Grid { panes })
+    fn grid(width: u32, height: u32, panes: usize) -> Layout {
+        Layout::with_arrangement(Size { width, height }, Scale::One, Arrangement::Grid { panes })
     }
 
     proptest! {

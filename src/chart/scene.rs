@@ -4,17 +4,8 @@
 
 use jiff::tz::TimeZone;
 
-use crate::chart::Viewport;
-
-/// Colour scheme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Theme {
-    /// Light on dark.
-    #[default]
-    Dark,
-    /// Dark on light.
-    Light,
-}
+use super::theme::{Rgb, Theme, ThemeColors, Tone};
+use super::viewport::Viewport;
 
 /// Size of a frame in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +14,6 @@ pub struct Size {
     pub width: u32,
     /// Rows.
     pub height: u32,
-}
-
-/// What a status means; decides its colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// All is well.
-    Good,
-    /// Something the user chose or should know (paused, scrolled back).
-    Info,
-    /// Data may be missing or old.
-    Warn,
-    /// No data can come.
-    Bad,
 }
 
 /// The connection's and view's state in a word or two, at the left of the header.
@@ -53,7 +31,7 @@ pub struct LegendEntry {
     /// Symbol, safe to show.
     pub symbol: String,
     /// Which colour of the palette.
-    pub slot: usize,
+    pub palette_index: usize,
     /// Last price, formatted; `None` before the first tick.
     pub last: Option<String>,
     /// Change over the visible span, percent.
@@ -73,7 +51,7 @@ pub struct Header {
     pub view_badge: Option<Badge>,
     /// Channel names, joined.
     pub channel: String,
-    /// In order of colour slot.
+    /// In order of colour palette_index.
     pub legend: Vec<LegendEntry>,
     /// Visible span in words, `45 min`.
     pub span: String,
@@ -104,7 +82,7 @@ pub struct Point {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Line {
     /// Which colour of the palette.
-    pub slot: usize,
+    pub palette_index: usize,
     /// The runs; between two of them is a gap that is never bridged.
     pub runs: Vec<Vec<Point>>,
 }
@@ -116,6 +94,16 @@ pub enum Absence {
     Missing,
     /// It is kept somewhere, and not read from there.
     Unread,
+}
+
+impl Absence {
+    /// Colour of the band that shows it.
+    pub(crate) fn color(self, colors: &ThemeColors) -> Rgb {
+        match self {
+            Self::Missing => colors.warn,
+            Self::Unread => colors.dim,
+        }
+    }
 }
 
 /// A span without data, drawn as a band with its label on top.
@@ -135,7 +123,7 @@ pub struct MissingBand {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tag {
     /// Which colour of the palette.
-    pub slot: usize,
+    pub palette_index: usize,
     /// Where on the axis it points.
     pub value: f64,
     /// What it says.
@@ -146,7 +134,7 @@ pub struct Tag {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readout {
     /// Which colour of the palette.
-    pub slot: usize,
+    pub palette_index: usize,
     /// Symbol, safe to show.
     pub symbol: String,
     /// Price at the cursor's time, formatted.
@@ -236,7 +224,7 @@ pub struct Title {
     /// Change in percent, which gives the figures their colour; `None` for neutral ones.
     pub change_percent: Option<f64>,
     /// Colour of a square before the symbol, if it is to have one.
-    pub slot: Option<usize>,
+    pub palette_index: Option<usize>,
 }
 
 /// Something that happened at an instant, marked in the chart.
@@ -247,7 +235,7 @@ pub struct Mark {
     /// Where on the value axis; `None` marks the instant alone.
     pub value: Option<f64>,
     /// Which colour of the palette.
-    pub slot: usize,
+    pub palette_index: usize,
     /// Safe to show, `AAPL > 190`.
     pub text: String,
 }
@@ -260,7 +248,7 @@ pub struct Outlier {
     /// Where on the value axis, also far beyond its ends.
     pub value: f64,
     /// Which colour of the palette.
-    pub slot: usize,
+    pub palette_index: usize,
 }
 
 /// A measurement between two places.
@@ -298,7 +286,7 @@ pub struct Chart {
     pub zone: TimeZone,
     /// In order of drawing.
     pub lines: Vec<Line>,
-    /// The one of `lines`, by colour slot, that stands out while the others step back. A pane of a grid that has one is
+    /// The one of `lines`, by colour palette_index, that stands out while the others step back. A pane of a grid that has one is
     /// outlined.
     pub focus: Option<usize>,
     /// Bars, if that is how the chart is drawn.
@@ -308,7 +296,7 @@ pub struct Chart {
     /// At the top left.
     pub title: Option<Title>,
     /// Missing spans.
-    pub gaps: Vec<MissingBand>,
+    pub missing: Vec<MissingBand>,
     /// Last prices.
     pub tags: Vec<Tag>,
     /// Alerts.
@@ -338,7 +326,7 @@ impl Chart {
             bars: None,
             volume: false,
             title: None,
-            gaps: Vec::new(),
+            missing: Vec::new(),
             tags: Vec::new(),
             marks: Vec::new(),
             outliers: Vec::new(),
@@ -356,9 +344,9 @@ pub struct Search {
     /// What was typed; safe to show.
     pub query: String,
     /// What it finds, the best first; as much as may be shown.
-    pub found: Vec<LegendEntry>,
+    pub matches: Vec<LegendEntry>,
     /// Which of `found` Enter would take.
-    pub chosen: usize,
+    pub selected: usize,
     /// How many more it finds.
     pub more: usize,
 }

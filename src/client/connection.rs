@@ -8,10 +8,11 @@ use redis::{Cmd, FromRedisValue, InfoDict, ProtocolVersion, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::client::error::SessionError;
-use crate::client::timeouts::REPLY_TIMEOUT;
-use crate::client::transport::{Transport, connect, expects_tls};
 use crate::client::Endpoint;
+use crate::client::error::SessionError;
+use crate::client::socket::{connect, expects_tls};
+use crate::client::timeouts::REPLY_TIMEOUT;
+use crate::client::transport::Transport;
 use crate::resp::scanner::{FRAME_BYTES_MAX, NotResp, has_oversized, value_length};
 
 /// Initial size of the read buffer.
@@ -175,7 +176,11 @@ impl Connection {
                 let unread = &self.buffer[end..self.filled];
                 let length = value_length(unread).map_err(|NotResp| {
                     let is_oversized = has_oversized(unread);
-                    if is_oversized { SessionError::reply_too_long(endpoint) } else { SessionError::not_redis(endpoint) }
+                    if is_oversized {
+                        SessionError::reply_too_long(endpoint)
+                    } else {
+                        SessionError::not_redis(endpoint)
+                    }
                 });
                 match length? {
                     Some(length) => (replies, end) = (replies + 1, end + length),

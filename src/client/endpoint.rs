@@ -7,8 +7,8 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use thiserror::Error;
 use tokio_rustls::TlsConnector;
 
-use crate::client::tls;
-use crate::client::{Connector, TlsError, TlsFiles};
+use crate::client::{Connector, tls};
+use crate::tls::{TlsError, TlsFiles};
 
 /// Error in a Redis URL. It never quotes the URL, which may hold a password.
 #[derive(Debug, Error, PartialEq, Eq)]

@@ -85,7 +85,7 @@ impl SessionError {
 
     /// The error, if TLS caused it.
     fn tls(endpoint: &Endpoint, error: &io::Error) -> Option<Self> {
-        let (reason, advice) = tls::explain(error)?;
+        let (reason, advice) = tls::explain_error(error)?;
         Some(Self::Fatal(ClientError::Tls { server: endpoint.to_string(), reason, advice }))
     }
 

@@ -22,9 +22,7 @@ pub(super) fn advice(reply: &str) -> Option<&'static str> {
         "NOPERM" => "Ask for an ACL rule that allows these channels, such as &stock_prices +subscribe +publish",
         "DENIED" => "The server is in protected mode: set a password there, or bind it to this machine's address",
         "NOPROTO" => "The server is older than Redis 6: omit protocol=resp3 from the URL",
-        "WRONGTYPE" => {
-            "The key of this name is not a stream: give another name with --stream, or delete the key"
-        }
+        "WRONGTYPE" => "The key of this name is not a stream: give another name with --stream, or delete the key",
         "ERR" if is_unknown(reply, "XADD") => {
             "This server has no streams, which Redis has since version 5: omit --stream, or use another server"
         }
@@ -42,9 +40,7 @@ pub(super) fn advice(reply: &str) -> Option<&'static str> {
             "Check the number of the database behind the / in the URL: a server has 16, from 0 to 15, unless it is \
              configured otherwise, and a cluster has database 0 only"
         }
-        "ERR" if reply.contains("cluster support disabled") => {
-            "This server is not part of a cluster: omit --cluster"
-        }
+        "ERR" if reply.contains("cluster support disabled") => "This server is not part of a cluster: omit --cluster",
         "ERR" if reply.contains("AUTH") => "Omit the password from the URL, or check the configuration of the server",
         _ => return None,
     };

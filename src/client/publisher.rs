@@ -164,7 +164,9 @@ impl Publisher<'_> {
         if let Some(since) = down_since.filter(|_| status == ConnectionStatus::Down) {
             let down_s = since.elapsed().as_secs_f64();
             let shard = if is_shard { format!(" for {key}") } else { String::new() };
-            info!("connected to {server}{shard} again after {down_s:.1} s; {queued} ticks waited, {dropped} dropped so far");
+            info!(
+                "connected to {server}{shard} again after {down_s:.1} s; {queued} ticks waited, {dropped} dropped so far"
+            );
         } else if is_shard {
             debug!("connected to {server} for {key}");
         } else if status == ConnectionStatus::Connecting {

@@ -9,9 +9,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::client::Backoff;
 use crate::client::discovery::Discovery;
 use crate::client::error::{ClientError, SessionError};
-use crate::client::Backoff;
 
 /// A session that was live for this long was healthy, even if nothing arrived.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);

@@ -32,7 +32,7 @@ mod tests {
     fn channel_and_stream_of_a_shard_share_a_slot_and_shards_are_spread() {
         let slots: Vec<u16> = (0..SHARDS).map(|shard| hash_slot(shard_name("stock_ticks", shard).as_bytes())).collect();
         for (shard, slot_of_stream) in slots.iter().enumerate() {
-            assert_eq!(slot(shard_name("stock_prices", shard as u16).as_bytes()), *slot_of_stream);
+            assert_eq!(hash_slot(shard_name("stock_prices", shard as u16).as_bytes()), *slot_of_stream);
         }
         // Each master of a small cluster gets some of the shards.
         for masters in [3u16, 6] {

@@ -189,8 +189,11 @@ impl<H: EntryHandler> StreamReader<'_, H> {
             warn_trimmed(&self.source.stream, entries);
         } else {
             let stream = display_safe(&self.source.stream);
-            let lost = if entries > 0 { format!("at least {entries} entries are") } else { "entries may be".to_owned() };
-            warn!("the stream {stream} was trimmed beyond the last entry read: {lost} lost; raise --maxlen to keep more");
+            let lost =
+                if entries > 0 { format!("at least {entries} entries are") } else { "entries may be".to_owned() };
+            warn!(
+                "the stream {stream} was trimmed beyond the last entry read: {lost} lost; raise --maxlen to keep more"
+            );
         }
         self.handler.on_trimmed(entries);
     }
@@ -252,10 +255,7 @@ async fn check_readable(connection: &mut Connection, stream: &str) -> Result<(),
 }
 
 /// Waits until the handler is ready. Verifies meanwhile that the server is alive.
-async fn wait_until_ready(
-    handler: &mut impl EntryHandler,
-    connection: &mut Connection,
-) -> Result<(), SessionError> {
+async fn wait_until_ready(handler: &mut impl EntryHandler, connection: &mut Connection) -> Result<(), SessionError> {
     while timeout(BLOCK_TIMEOUT, handler.ready()).await.is_err() {
         connection.request(&redis::cmd("PING")).await?;
     }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
-use crate::analysis::{Alerts, Rule, WATCHED_MAX};
+use crate::analysis::{Alerts, Rule, WATCHED_SYMBOLS_MAX};
 use crate::consumer::shared::Shared;
 use crate::model::{Symbol, Tick, Timestamp};
 pub(super) use hook::FIRED_RULE;
@@ -175,7 +175,7 @@ impl Alerting {
     /// The subscription is live: from now on, silence counts.
     pub(super) fn live(&self) {
         if !self.is_idle() {
-            lock(&self.alerts).live(self.origin.elapsed());
+            lock(&self.alerts).start_watching(self.origin.elapsed());
         }
     }
 
@@ -190,7 +190,7 @@ impl Alerting {
 
     /// Looks for silence, and tells it.
     fn look(&self, shared: &Shared) {
-        let silent = lock(&self.alerts).check(self.origin.elapsed());
+        let silent = lock(&self.alerts).check_stale(self.origin.elapsed());
         if silent.is_empty() {
             return;
         }
@@ -268,7 +268,7 @@ async fn work(shared: Arc<Shared>, mut hook: Option<Hook>, mut stopped: watch::R
     write_log(alerting, true);
     let (unwatched, thinned) = alerting.losses();
     if unwatched > 0 {
-        warn!("{unwatched} ticks of symbols beyond the first {WATCHED_MAX} were held against no rule for *");
+        warn!("{unwatched} ticks of symbols beyond the first {WATCHED_SYMBOLS_MAX} were held against no rule for *");
     }
     if thinned > 0 {
         debug!("{thinned} prices in windows were forgotten: a move may have been missed by a five-hundredth");

@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
-use crate::series::{LoadedHistory, Mark, Series, SeriesMap};
+use crate::series::{ArrivalMark, LoadedHistory, Series, SeriesMap};
 use crate::storage::db::StoreUrl;
 use reading::{PAGE_TICKS, PAST_TICKS_MAX, Reading};
 
@@ -31,7 +31,7 @@ pub(super) struct BackfillRequest {
     /// The symbols, by their places in the book, sorted.
     pub(super) slots: Vec<usize>,
     /// Where their memory begins to be whole, the latest of all.
-    seam_ns: i64,
+    complete_from_ns: i64,
     /// Ticks came that belong into what was read: the number of that reading.
     stale: Option<u64>,
 }
@@ -65,7 +65,7 @@ pub(super) enum State {
 pub(super) struct HistorySnapshot {
     pub(super) past: LoadedHistory,
     /// How far each symbol had come when the store was known to have all of it.
-    marks: Vec<Mark>,
+    marks: Vec<ArrivalMark>,
     /// Grows with everything that was read.
     number: u64,
     /// Time of the oldest tick in the store; `None` while unknown.
@@ -216,46 +216,47 @@ impl Drop for BackfillThread {
 
 /// How far behind the seam the past is to reach, so that memory may give up more before the store is read again: a
 /// sixteenth of what memory keeps, and for the least of memories two seconds, or half of it.
-fn margin_ns(seam_ns: i64, series: &Series) -> i64 {
+fn margin_ns(complete_from_ns: i64, series: &Series) -> i64 {
     const LEAST_NS: i64 = 2_000_000_000;
     if series.evicted() == 0 {
         return 0;
     }
-    let kept_ns = series.last().map_or(0, |last| last.time_ns.saturating_sub(seam_ns).max(0));
+    let kept_ns = series.last().map_or(0, |last| last.time_ns.saturating_sub(complete_from_ns).max(0));
     (kept_ns / 16).max(LEAST_NS.min(kept_ns / 2))
 }
 
 /// The latest of the symbols' seams, and up to where the past may reach and still be behind what all are doing now.
 fn seam(book: &SeriesMap, slots: &[usize]) -> Option<(i64, i64)> {
     let series = slots.iter().filter_map(|slot| book.get(*slot)).map(|(_, series)| series);
-    let seams = series.filter_map(|series| Some((series.whole_from_ns()?, series)));
-    let (seam_ns, latest) = seams.max_by_key(|(seam_ns, _)| *seam_ns)?;
-    Some((seam_ns, margin_ns(seam_ns, latest)))
+    let seams = series.filter_map(|series| Some((series.complete_from_ns()?, series)));
+    let (complete_from_ns, latest) = seams.max_by_key(|(complete_from_ns, _)| *complete_from_ns)?;
+    Some((complete_from_ns, margin_ns(complete_from_ns, latest)))
 }
 
 impl HistorySnapshot {
     /// What a picture of `span` with these symbols (sorted) needs from the store.
     pub(super) fn need(&self, book: &SeriesMap, slots: &[usize], span: TimeSpan, follows: bool) -> Need {
-        let Some((seam_ns, margin_ns)) = seam(book, slots) else { return Need::Nothing };
+        let Some((complete_from_ns, margin_ns)) = seam(book, slots) else { return Need::Nothing };
         // Who looks back is likely to go on; a view that follows the live edge stays where it is.
         let ahead_ns = if follows { 0 } else { span.len_ns() };
-        let is_enough = self.oldest_ns.is_some_and(|oldest_ns| oldest_ns >= seam_ns);
-        if is_enough || span.start.saturating_sub(ahead_ns) >= seam_ns {
+        let is_enough = self.oldest_ns.is_some_and(|oldest_ns| oldest_ns >= complete_from_ns);
+        if is_enough || span.start.saturating_sub(ahead_ns) >= complete_from_ns {
             return Need::Nothing;
         }
         let is_stale = self.is_stale(book);
-        let wish = BackfillRequest { span, slots: slots.to_vec(), seam_ns, stale: is_stale.then_some(self.number) };
+        let wish =
+            BackfillRequest { span, slots: slots.to_vec(), complete_from_ns, stale: is_stale.then_some(self.number) };
         // What is read ahead is all that fits.
         let has_room = self.past.ticks() + PAGE_TICKS <= PAST_TICKS_MAX;
         let half_ns = if has_room { span.len_ns() / 2 } else { 0 };
         let (from_ns, to_ns) = (span.start.saturating_sub(half_ns), span.end.saturating_add(half_ns));
-        let to_ns = to_ns.min(seam_ns.saturating_add(margin_ns / 2));
+        let to_ns = to_ns.min(complete_from_ns.saturating_add(margin_ns / 2));
         let from_ns = from_ns.max(self.oldest_ns.unwrap_or(i64::MIN));
         let is_read = match (&self.state, self.past.covered()) {
             (State::Reading, Some(covered)) => covered.start <= from_ns && covered.end >= to_ns,
             (State::Full, Some(covered)) => {
                 let is_tried = self.full.as_ref().is_some_and(|full| full.is_like(slots, span));
-                is_tried && covered.end >= span.end.min(seam_ns)
+                is_tried && covered.end >= span.end.min(complete_from_ns)
             }
             _ => false,
         };
@@ -267,7 +268,7 @@ impl HistorySnapshot {
     /// Whether ticks came that belong into what was read.
     fn is_stale(&self, book: &SeriesMap) -> bool {
         let Some(covered) = self.past.covered() else { return false };
-        let known = self.past.slots().iter().zip(&self.marks);
+        let known = self.past.symbols().iter().zip(&self.marks);
         let series = known.filter_map(|(slot, mark)| Some((book.get(*slot)?.1, mark)));
         let since = series.filter_map(|(series, mark)| series.earliest_since(mark));
         since.min().is_some_and(|since_ns| since_ns < covered.end)
@@ -275,24 +276,30 @@ impl HistorySnapshot {
 
     /// Whether a symbol's past is read.
     fn has(&self, slot: usize) -> bool {
-        self.past.slots().binary_search(&slot).is_ok()
+        self.past.symbols().binary_search(&slot).is_ok()
     }
 
     /// The stretches of a span that are not known, where these symbols are shown.
     pub(super) fn unknown(&self, book: &SeriesMap, slots: &[usize], span: TimeSpan) -> Vec<(i64, i64)> {
         let (read, unread): (Vec<usize>, Vec<usize>) = slots.iter().partition(|slot| self.has(**slot));
-        let seam_of = |slots: &[usize]| seam(book, slots).map(|(seam_ns, _)| seam_ns).filter(|ns| *ns > span.start);
+        let seam_of = |slots: &[usize]| {
+            seam(book, slots).map(|(complete_from_ns, _)| complete_from_ns).filter(|ns| *ns > span.start)
+        };
         let (read_ns, unread_ns) = (seam_of(&read), seam_of(&unread));
         // Before the store is known there is nothing to say, unless that it cannot be.
         let is_failing = matches!(self.state, State::Failing(_));
         let Some(oldest_ns) = self.oldest_ns.or(is_failing.then_some(span.start)) else { return Vec::new() };
         let first_ns = oldest_ns.max(span.start);
-        let mut stretches: Vec<(i64, i64)> = unread_ns.map(|seam_ns| (first_ns, seam_ns)).into_iter().collect();
+        let mut stretches: Vec<(i64, i64)> =
+            unread_ns.map(|complete_from_ns| (first_ns, complete_from_ns)).into_iter().collect();
         match (read_ns, self.past.covered()) {
             (None, _) => {}
-            (Some(seam_ns), None) => stretches.push((first_ns, seam_ns)),
-            (Some(seam_ns), Some(covered)) => {
-                stretches.extend([(first_ns, covered.start.min(seam_ns)), (covered.end.max(first_ns), seam_ns)]);
+            (Some(complete_from_ns), None) => stretches.push((first_ns, complete_from_ns)),
+            (Some(complete_from_ns), Some(covered)) => {
+                stretches.extend([
+                    (first_ns, covered.start.min(complete_from_ns)),
+                    (covered.end.max(first_ns), complete_from_ns),
+                ]);
             }
         }
         stretches.retain(|(start, end)| start < end && *start < span.end && *end > span.start);

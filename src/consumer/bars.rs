@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::chart::BarInterval;
 use crate::model::TimeSpan;
-use crate::series::{BarCache, Candle, MergedSeries};
+use crate::series::{Bar, BarCache, MergedSeries};
 
 /// The bars of a span that is `columns` pixels wide, and the interval that they are of: `asked`, or what suits the view
 /// where that is `None`, and a longer one where the bars would stand closer than three pixels. Bars of time are aligned
@@ -19,7 +19,7 @@ pub(super) fn candles(
     zone: &TimeZone,
     until_ns: i64,
     cache: &mut BarCache,
-) -> (BarInterval, Vec<Candle>) {
+) -> (BarInterval, Vec<Bar>) {
     let asked = asked.unwrap_or_else(|| BarInterval::suited(span, columns));
     let used = match asked {
         BarInterval::Seconds(_) => asked.fits(span, columns),
@@ -41,13 +41,13 @@ pub(super) fn candles(
 mod tests {
     use super::*;
     use crate::model::{Price, Timestamp};
-    use crate::series::{History, Series};
+    use crate::series::{HistoryLimits, Series};
 
     const SECOND: i64 = 1_000_000_000;
 
     /// A tick each second of an hour from midnight, rising by one.
     fn series() -> Series {
-        let mut series = Series::new(History { ticks_max: usize::MAX, age_ns_max: None });
+        let mut series = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: None });
         for second in 0..3_600 {
             let time = Timestamp::from_nanos(second * SECOND).unwrap();
             series.push(time, Price::new(second as f64).unwrap(), Some(2.0));
@@ -55,7 +55,7 @@ mod tests {
         series
     }
 
-    fn bars(asked: Option<&str>, columns: u32, until_ns: i64) -> (String, Vec<Candle>) {
+    fn bars(asked: Option<&str>, columns: u32, until_ns: i64) -> (String, Vec<Bar>) {
         let (span, asked) = (TimeSpan { start: 0, end: 3_600 * SECOND }, asked.map(|text| text.parse().unwrap()));
         let mut cache = BarCache::default();
         let (used, bars) =
@@ -67,7 +67,7 @@ mod tests {
     fn bars_are_those_asked_for_where_the_view_holds_them() {
         let (used, found) = bars(Some("5m"), 600, i64::MAX);
         assert_eq!((used.as_str(), found.len()), ("5 min", 12));
-        let first = Candle {
+        let first = Bar {
             start_ns: 0,
             end_ns: 300 * SECOND,
             open: 0.0,

@@ -15,7 +15,7 @@ use crate::client::{Endpoint, Target};
 use crate::consumer::args::{CHANNEL, Config};
 use crate::model::{Timestamp, TimestampFormat};
 use crate::producer::{self, Display, Pace, Source};
-use crate::sources::{Format, Selection, Speed};
+use crate::sources::{Format, Speed, TickFilter};
 
 /// Trades of AIG, BAC, IBM and SPY; data/README.md tells where they are from.
 const TRADES: &[u8] = include_bytes!("../../data/us-trades-2013-10-07.csv.gz");
@@ -58,7 +58,7 @@ async fn listen(port: u16) -> io::Result<TcpListener> {
 /// Starts broker and producer.
 pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Demo, DemoError> {
     let port = match config.target {
-        Target::Local { port } => port,
+        Target::Local { port, .. } => port,
         _ => 0,
     };
     let listener = listen(port).await.map_err(DemoError::Listen)?;
@@ -72,7 +72,7 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
             input: Box::new(TRADES),
             name: "the shipped trades".to_owned(),
             format: Format::Detect,
-            selection: Selection { from: Timestamp::from_nanos(OPENING_NS), ..Selection::default() },
+            selection: TickFilter { from: Timestamp::from_nanos(OPENING_NS), ..TickFilter::default() },
             must_hold_ticks: true,
         },
         pace: Pace::Recorded(SPEED.parse().unwrap_or(Speed::ONE)),
@@ -99,7 +99,7 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
 }
 
 fn target(broker: &Broker) -> Target {
-    Target::Given(Endpoint::loopback(broker.local_addr().port()))
+    Target::Server(Endpoint::loopback(broker.local_addr().port()))
 }
 
 impl Demo {

@@ -31,7 +31,7 @@ use crate::consumer::interaction::Until;
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
 use crate::model::{Symbol, display_safe};
-use crate::series::{MergedSeries, Series, SeriesMap, TickRef};
+use crate::series::{MergedSeries, Series, SeriesMap, SeriesTick};
 use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError, TickFormat};
 pub(super) use background::Background;
 pub use stored::{StoredExportError, export_stored};
@@ -50,7 +50,7 @@ pub(super) fn in_view(scene: &Scene, until: Until) -> (Vec<usize>, TimeSpan) {
     let visible = scene.header.legend.iter().filter(|entry| entry.visible);
     let mut span = scene.chart.viewport.time;
     span.end = span.end.min(until.tick_ns.saturating_add(1)).max(span.start);
-    (visible.map(|entry| entry.slot).collect(), span)
+    (visible.map(|entry| entry.palette_index).collect(), span)
 }
 
 /// Writes what `scene` shows, if the user asked for it.
@@ -144,7 +144,7 @@ struct Lane {
     outlier: bool,
     symbol: Symbol,
     /// Taken from the book and not yet written, from `at` on.
-    ticks: Vec<TickRef>,
+    ticks: Vec<SeriesTick>,
     at: usize,
     /// What is still to be taken: from the instant of the last one taken on, ...
     rest: TimeSpan,
@@ -182,7 +182,7 @@ impl Lane {
     }
 
     fn take(&mut self) -> Option<Row<'_>> {
-        let TickRef { time_ns, price, size } = *self.ticks.get(self.at)?;
+        let SeriesTick { time_ns, price, size } = *self.ticks.get(self.at)?;
         self.at += 1;
         Some(Row {
             symbol: self.symbol.as_str(),
@@ -200,14 +200,14 @@ impl Lane {
         let Some(series) = series(book, self.place, self.outlier) else { return };
         if let Some(recalled) = self.past.take() {
             let tape = MergedSeries::new(series, Some(&recalled.past), self.place);
-            self.ticks.extend(tape.ticks_before_seam(self.rest, self.taken).take(at_once));
+            self.ticks.extend(tape.loaded_ticks(self.rest, self.taken).take(at_once));
             if self.note_taken() {
                 self.past = Some(recalled);
                 return;
             }
             // From here on it is memory's, of which nothing is taken yet.
-            let seam_ns = tape.seam_ns().unwrap_or(self.rest.start);
-            (self.rest.start, self.taken) = (self.rest.start.max(seam_ns), 0);
+            let complete_from_ns = tape.complete_from_ns().unwrap_or(self.rest.start);
+            (self.rest.start, self.taken) = (self.rest.start.max(complete_from_ns), 0);
         }
         let given_way = match series.oldest_ns() {
             Some(oldest_ns) if oldest_ns > self.rest.start => u64::MAX,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use crate::analysis::Outliers;
-use crate::client::{Delivery, Feed, Incoming, LinkState};
+use crate::analysis::OutlierFilter;
+use crate::client::{LinkState, Message, MessageBatch, MessageHandler};
 use crate::consumer::alerting::{Unwatched, Watch, Watcher};
 use crate::consumer::persistence::Persistence;
 use crate::consumer::shared::{Continuity, Shared};
@@ -32,7 +32,7 @@ pub(super) struct Ingest {
     part: usize,
     decoder: Decoder,
     /// The filter, where there is one.
-    outliers: Option<Outliers>,
+    outliers: Option<OutlierFilter>,
     log: RejectLog,
     sampler: Sampler,
     /// Where ticks are kept, if they are.
@@ -48,7 +48,7 @@ impl Ingest {
         shared: Arc<Shared>,
         part: usize,
         decoder: Decoder,
-        outliers: Option<Outliers>,
+        outliers: Option<OutlierFilter>,
         keeping: Option<Arc<Persistence>>,
     ) -> Self {
         let log = RejectLog { last: None, unlogged: 0, due: None };
@@ -67,7 +67,7 @@ impl Ingest {
 pub(super) struct Parcel<'a> {
     /// The entry of a stream that it came in.
     pub(super) id: Option<StreamId>,
-    pub(super) incoming: Incoming<'a>,
+    pub(super) incoming: Message<'a>,
 }
 
 /// Every so manieth tick's event time, for the latency figure. Which ticks these are depends on their number alone.
@@ -103,7 +103,7 @@ struct Batch<'a, W> {
     book: Option<MutexGuard<'a, SeriesMap>>,
     ticks: usize,
     watch: W,
-    outliers: Option<&'a mut Outliers>,
+    outliers: Option<&'a mut OutlierFilter>,
     /// Where ticks are to be kept.
     to_keep: Option<&'a mut Vec<TickRow>>,
     live_from_ms: u64,
@@ -113,7 +113,7 @@ impl<W: Watch> Batch<'_, W> {
     #[inline]
     fn append(&mut self, tick: &TickView<'_>, id: Option<StreamId>) {
         let book = self.book.get_or_insert_with(|| self.shared.book());
-        let is_outlier = self.outliers.as_deref_mut().is_some_and(|filter| filter.judge(tick));
+        let is_outlier = self.outliers.as_deref_mut().is_some_and(|filter| filter.is_outlier(tick));
         if is_outlier {
             // A price that is taken for a slip is no reason for an alarm.
             book.append_outlier(tick, self.arrival);
@@ -139,7 +139,7 @@ impl<W: Watch> Batch<'_, W> {
         if self.to_keep.is_none() {
             self.shared.unkept().fetch_add(self.ticks as u64, Ordering::Relaxed);
         }
-        book.settle();
+        book.finish_batch();
         drop(book);
         self.watch.let_go();
         self.ticks = 0;
@@ -196,7 +196,7 @@ impl Ingest {
         for Parcel { id, incoming } in parcels {
             let mut has_tick = false;
             match incoming {
-                Incoming::Message(payload) => {
+                Message::Payload(payload) => {
                     if payload.len() > QUICK_BYTES_MAX {
                         batch.close();
                     }
@@ -211,7 +211,7 @@ impl Ingest {
                         }
                     });
                 }
-                Incoming::TooLong => {
+                Message::TooLong => {
                     rejects.add(Reject::TooLong);
                     log.note(Reject::TooLong, b"");
                 }
@@ -232,7 +232,7 @@ impl Ingest {
 /// What parcels are taken in with.
 struct Parts<'a> {
     decoder: &'a mut Decoder,
-    outliers: Option<&'a mut Outliers>,
+    outliers: Option<&'a mut OutlierFilter>,
     log: &'a mut RejectLog,
     sampler: &'a mut Sampler,
     to_keep: Option<&'a mut Vec<TickRow>>,
@@ -240,8 +240,8 @@ struct Parts<'a> {
     live_from_ms: u64,
 }
 
-impl Feed for Ingest {
-    fn take(&mut self, delivery: &mut Delivery<'_>) {
+impl MessageHandler for Ingest {
+    fn on_messages(&mut self, delivery: &mut MessageBatch<'_>) {
         let parcels = delivery.map(|incoming| Parcel { id: None, incoming });
         // Messages have no ids.
         self.take_in(parcels, &mut Vec::new());
@@ -252,12 +252,12 @@ impl Feed for Ingest {
         }
     }
 
-    fn cut_off(&mut self) {
+    fn on_cut_off(&mut self) {
         self.shared.link().cut_off += 1;
         self.shared.touch();
     }
 
-    fn link(&mut self, state: LinkState) {
+    fn on_link(&mut self, state: LinkState) {
         self.shared.set_link(self.part, state, Continuity::Torn);
     }
 }

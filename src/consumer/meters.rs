@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::consumer::format;
+use crate::chart::format;
 
 /// How often the figures change.
 pub(super) const SETTLE_EVERY: Duration = Duration::from_millis(500);

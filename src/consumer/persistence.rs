@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::consumer::args::STORE_FILE;
 use crate::consumer::shared::Shared;
 use crate::model::{Name, Price, StreamId, TickView, Timestamp};
-use crate::series::Appended;
+use crate::series::AppendOutcome;
 use crate::storage::db::{DbConfig, DbError, DbStatus, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
 /// Ticks that are taken from the store at the start, at most, over all symbols: a second or two of reading.
@@ -165,7 +165,7 @@ pub(super) fn restore(url: &StoreUrl, ticks_max: usize, alone: bool, shared: &Sh
     let is_known = |(name, it): (&CompactString, &Brought)| it.is_refused || book.id(name).is_some();
     let later = alone && brought.iter().all(is_known);
     let is_whole = |it: &Brought| it.is_placed && it.rows < ticks_max;
-    book.end_restoring(|name| alone && brought.get(name).is_none_or(is_whole), later);
+    book.finish_restore(|name| alone && brought.get(name).is_none_or(is_whole), later);
     drop(book);
     shared.touch();
     Ok(count)
@@ -186,12 +186,12 @@ fn append(shared: &Shared, ticks: &[TickRow], brought: &mut AllBrought) {
         };
         let source = tick.source.as_deref().and_then(Name::new);
         let view = TickView { symbol, price, timestamp, size: tick.size, seq: tick.seq, source };
-        let became = book.restore_view(&view, tick.outlier);
-        known.is_placed &= matches!(became, Appended::InOrder | Appended::Reordered);
-        known.is_refused &= matches!(became, Appended::Ignored | Appended::OverSymbolsMax);
+        let became = book.append_restored(&view, tick.outlier);
+        known.is_placed &= matches!(became, AppendOutcome::InOrder | AppendOutcome::Reordered);
+        known.is_refused &= matches!(became, AppendOutcome::Ignored | AppendOutcome::OverSymbolsMax);
         restored += 1;
     }
-    book.settle();
+    book.finish_batch();
     // Who counts what came by itself must not see the one without the other.
     shared.restored().fetch_add(restored, Ordering::Relaxed);
     drop(book);

@@ -6,14 +6,14 @@ mod session;
 use std::sync::Arc;
 
 use crate::chart::BarInterval;
-use crate::chart::{Arrangement, Frame, Scale, Size};
+use crate::chart::{Arrangement, Layout, Scale, Size};
 use crate::consumer::args::{AxisChoice, Config, KindChoice, LayoutChoice, parse_size};
 use crate::consumer::backfill::{HistorySnapshot, Need};
 use crate::consumer::interaction::Interaction;
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
 use crate::model::{Timestamp, display_safe};
-use crate::series::{BarCache, Candle, ColumnCache, Counters, MergedSeries, Sample, SeriesMap};
+use crate::series::{Bar, BarCache, ColumnCache, Counters, MergedSeries, Sample, SeriesMap};
 use collect::Take;
 pub(super) use session::Session;
 
@@ -38,7 +38,7 @@ pub(super) struct SymbolFrame {
     /// The line, cut at gaps.
     pub(super) runs: Vec<Vec<Sample>>,
     /// The bars, where these are drawn instead.
-    pub(super) candles: Vec<Candle>,
+    pub(super) candles: Vec<Bar>,
     /// Ticks in view that were set apart: of each pixel column the first, lowest, highest and last.
     pub(super) outliers: Vec<Sample>,
 }
@@ -64,7 +64,7 @@ impl SymbolFrame {
 /// Everything a frame takes from the book.
 pub(super) struct FrameData {
     /// How the picture is laid out.
-    pub(super) frame: Frame,
+    pub(super) frame: Layout,
     pub(super) shown: Vec<SymbolFrame>,
     /// What is drawn, by places in `shown`: the symbols of a grid's panes, in reading order, or of the one chart.
     pub(super) drawn: Vec<usize>,
@@ -147,10 +147,10 @@ impl Surface {
         Some(flag).filter(|flag| parse_size(flag).is_ok())
     }
 
-    pub(super) fn frame(self, arrangement: Arrangement) -> Frame {
+    pub(super) fn frame(self, arrangement: Arrangement) -> Layout {
         match self {
-            Self::Screen { size, scale } => Frame::arranged(size, scale, arrangement),
-            Self::Dots { size } => Frame::bare(size),
+            Self::Screen { size, scale } => Layout::with_arrangement(size, scale, arrangement),
+            Self::Dots { size } => Layout::plot_only(size),
         }
     }
 }
@@ -195,11 +195,11 @@ pub(super) fn gather(
             .then(|| session.open_ns(span.end.min(edge_ns.unwrap_or(i64::MAX)))),
         zone: &session.zone,
     };
-    caches.columns.resize_with(book.symbols_len(), ColumnCache::default);
-    caches.bars.resize_with(book.symbols_len(), BarCache::default);
+    caches.columns.resize_with(book.symbol_count(), ColumnCache::default);
+    caches.bars.resize_with(book.symbol_count(), BarCache::default);
     let mut interval = None;
-    let mut shown = Vec::with_capacity(book.symbols_len());
-    for slot in 0..book.symbols_len() {
+    let mut shown = Vec::with_capacity(book.symbol_count());
+    for slot in 0..book.symbol_count() {
         let Some(tape) = tapes.get(slot) else { continue };
         let (columns, bars) = (&mut caches.columns[slot], &mut caches.bars[slot]);
         let mut one = take.figures(tape, slot, controls);
@@ -236,7 +236,7 @@ pub(super) fn gather(
 
 /// The gaps that begin before an instant, as far as that; an open one ends at the live edge.
 fn gaps_until(book: &SeriesMap, until_ns: i64, edge_ns: Option<i64>) -> Vec<(i64, i64, u64)> {
-    let gaps = book.gaps().filter(|gap| gap.start_ns < until_ns);
+    let gaps = book.missing_ranges().filter(|gap| gap.start_ns < until_ns);
     gaps.map(|gap| (gap.start_ns, gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until_ns), gap.lost)).collect()
 }
 
@@ -271,14 +271,14 @@ pub(super) fn tape<'a>(
 
 /// What of the book comes into the picture, and where.
 struct Plan {
-    frame: Frame,
+    frame: Layout,
     drawn: Vec<usize>,
     page: (usize, usize),
 }
 
 impl Plan {
     fn new(tapes: &Tapes<'_>, controls: &mut Interaction, surface: Surface) -> Self {
-        let visible: Vec<usize> = (0..tapes.book.symbols_len()).filter(|slot| controls.sight.shows(*slot)).collect();
+        let visible: Vec<usize> = (0..tapes.book.symbol_count()).filter(|slot| controls.sight.shows(*slot)).collect();
         let screen = matches!(surface, Surface::Screen { .. });
         if controls.sight.layout == LayoutChoice::Grid && screen && visible.len() > 1 {
             let frame = surface.frame(Arrangement::Grid { panes: visible.len() });
@@ -345,7 +345,7 @@ fn step_by_bars(controls: &mut Interaction, shown: &[SymbolFrame]) {
 
 /// Where lines break; one that would lead on behind `until_ns` does there.
 fn cuts_until(book: &SeriesMap, until_ns: i64) -> Vec<i64> {
-    let mut cuts = book.cuts();
+    let mut cuts = book.line_breaks();
     if let Some(cut) = until_ns.checked_add(1)
         && let Err(at) = cuts.binary_search(&cut)
     {

@@ -8,13 +8,13 @@ mod status_text;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::chart::{AxisKind, Badge, Chart, Footer, Frame, Header, LegendEntry, Scene, Search};
+use crate::chart::format;
+use crate::chart::{AxisKind, Badge, Chart, Footer, Header, Layout, LegendEntry, Scene, Search};
 use crate::chart::{ValueSpan, Viewport};
 use crate::client::{LinkState, Target};
 use crate::consumer::args::{AxisChoice, Config};
 use crate::consumer::backfill::Need;
 use crate::consumer::export::in_view;
-use crate::consumer::format;
 use crate::consumer::interaction::{HELP, Interaction, PlotId, Seeing, find};
 use crate::consumer::meters::Meters;
 use crate::consumer::query::{Caches, FrameData, Session, Surface, SymbolFrame, gather};
@@ -65,7 +65,7 @@ pub(super) struct SceneBuilder {
 /// A picture as data, how it is laid out, and what inputs need to know of it.
 pub(super) struct View {
     pub(super) scene: Scene,
-    pub(super) frame: Frame,
+    pub(super) frame: Layout,
     pub(super) seeing: Seeing,
 }
 
@@ -147,7 +147,7 @@ impl SceneBuilder {
         let (chart, grid) = if gathered.is_grid() {
             let value = seeing.plots.first().map_or(ValueSpan::EMPTY, |plot| plot.value);
             let common = Chart::empty(Viewport { time: gathered.span, value }, axis, self.session.zone.clone());
-            (Chart { gaps: gap_bands(&gathered), ..common }, charts)
+            (Chart { missing: gap_bands(&gathered), ..common }, charts)
         } else {
             (charts.swap_remove(0), Vec::new())
         };
@@ -215,7 +215,7 @@ impl SceneBuilder {
     fn legend_entry(&self, shown: &SymbolFrame, controls: &Interaction) -> LegendEntry {
         LegendEntry {
             symbol: shown.symbol.clone(),
-            slot: shown.slot,
+            palette_index: shown.slot,
             last: shown.last.map(|last| self.price(shown.slot, last.price)),
             change_percent: shown.last.and_then(|last| shown.percent(last.price)),
             visible: shown.visible,
@@ -232,8 +232,8 @@ impl SceneBuilder {
         let shown = found.iter().skip(first).take(FOUND_MAX).filter_map(|slot| gathered.shown.get(*slot));
         let search = Search {
             query: display_safe(&query.text).into_owned(),
-            found: shown.map(|shown| self.legend_entry(shown, controls)).collect(),
-            chosen: query.chosen - first,
+            matches: shown.map(|shown| self.legend_entry(shown, controls)).collect(),
+            selected: query.chosen - first,
             more: found.len().saturating_sub(first + FOUND_MAX),
         };
         (Some(search), first)

@@ -201,13 +201,13 @@ impl Shared {
                 link.reconnects += u64::from(link.was_live);
                 link.was_live = true;
                 if continuity == Continuity::Whole {
-                    self.book().heal_disconnections();
+                    self.book().recover_outages();
                 }
             }
             (LinkState::Down(_), LinkState::Live) => {
                 let mut book = self.book();
                 if let Some(newest) = book.newest_ns() {
-                    book.open_gap(newest);
+                    book.begin_outage(newest);
                 }
             }
             _ => {}

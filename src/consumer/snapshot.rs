@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::chart::{Frame, Scene, Size};
+use crate::chart::{Layout, Scene, Size};
 use crate::consumer::args::SnapshotFormat;
 use crate::plot::{Painter, PlotError, png};
 use crate::storage::AtomicFile;
@@ -30,7 +30,7 @@ pub enum SnapshotError {
 pub(super) fn write(
     painter: &mut Painter,
     scene: &Scene,
-    frame: &Frame,
+    frame: &Layout,
     path: &Path,
     format: SnapshotFormat,
 ) -> Result<(), SnapshotError> {

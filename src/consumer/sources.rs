@@ -12,10 +12,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::analysis::Outliers;
+use crate::analysis::OutlierFilter;
+use crate::client;
 use crate::client::{
-    Channel, ClientError, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
-    shard_name, shard_of, subscribe,
+    Accepted, Channel, ClientError, ConsumerGroup, Entry, EntryHandler, LinkState, Message, Since, StreamSource,
+    Target, shard_name, shard_of, subscribe,
 };
 use crate::consumer::args::{Config, StreamConfig};
 use crate::consumer::ingest::{Ingest, Parcel};
@@ -67,7 +68,7 @@ pub(super) async fn read(
         let ingest = move |keeping: Option<Arc<Persistence>>| {
             let decoder = Decoder::new(config_of_it.fields.clone());
             // A symbol's ticks all come through one connection.
-            let outliers = config_of_it.outliers.map(Outliers::new);
+            let outliers = config_of_it.outliers.map(OutlierFilter::new);
             Ingest::new(Arc::clone(&shared), part, decoder, outliers, keeping)
         };
         let (target, stop, rng) = (target.clone(), stop.clone(), ChaCha8Rng::from_rng(&mut rng));
@@ -199,13 +200,13 @@ async fn read_stream(
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
     let Reading { target, name, config, member, keeping, mut place } = reading;
-    let group = config.group.clone().map(|group| Group {
+    let group = config.group.clone().map(|group| ConsumerGroup {
         dead_letters: format!("{name}:dead"),
         name: group.name,
-        member: group.member.unwrap_or(member),
+        consumer: group.member.unwrap_or(member),
         deliveries_max: group.deliveries_max,
     });
-    let mut following = Following { stream: name.clone(), since: config.since(), group };
+    let mut following = StreamSource { stream: name.clone(), since: config.since(), group };
     let stream: Arc<str> = name.as_str().into();
     if let (Kept::Unknown, Some(keeping)) = (place, &keeping) {
         warn!("the store is away: what is read is shown and not kept until it says up to where it has the stream");
@@ -213,14 +214,14 @@ async fn read_stream(
         let own_rng = ChaCha8Rng::from_rng(&mut rng);
         place = tokio::select! {
             known = keeping.checkpoint(&name) => known.into(),
-            ended = follow(&target, &following, &mut viewer, stop.clone(), own_rng) => return ended,
+            ended = client::read_stream(&target, &following, &mut viewer, stop.clone(), own_rng) => return ended,
         };
     }
     if let Kept::UpTo(id) = place {
         following.since = not_beyond(config.since, id, Timestamp::now());
     }
     let mut reader = StreamReader::new(ingest(keeping), stream, following.group.is_some());
-    follow(&target, &following, &mut reader, stop, rng).await
+    client::read_stream(&target, &following, &mut reader, stop, rng).await
 }
 
 /// Where to begin so that the store, which ends at `id`, gets everything behind it.
@@ -264,8 +265,8 @@ enum Payload<'a> {
     Written(std::ops::Range<usize>),
 }
 
-impl Reader for StreamReader {
-    fn take(&mut self, entries: &[Entry<'_>]) -> Handled {
+impl EntryHandler for StreamReader {
+    fn on_entries(&mut self, entries: &[Entry<'_>]) -> Accepted {
         let mut json = std::mem::take(&mut self.json);
         json.clear();
         let payloads: Vec<Payload<'_>> = entries.iter().map(|entry| payload(entry, &mut json)).collect();
@@ -274,7 +275,7 @@ impl Reader for StreamReader {
                 Payload::InPlace(bytes) => bytes,
                 Payload::Written(range) => &json[range.clone()],
             };
-            Parcel { id: Some(entry.id), incoming: Incoming::Message(bytes) }
+            Parcel { id: Some(entry.id), incoming: Message::Payload(bytes) }
         });
         let mut hopeless: Vec<StreamId> = Vec::new();
         self.ingest.take_in(parcels, &mut hopeless);
@@ -292,24 +293,24 @@ impl Reader for StreamReader {
         if !self.in_group {
             hopeless.clear();
         }
-        Handled { ticket, failed: hopeless.into_iter().map(|id| (id, "it holds no tick")).collect() }
+        Accepted { ticket, rejected: hopeless.into_iter().map(|id| (id, "it holds no tick")).collect() }
     }
 
-    fn trimmed(&mut self, count: u64) {
+    fn on_trimmed(&mut self, count: u64) {
         self.ingest.shared.trimmed().fetch_add(count, Ordering::Relaxed);
         self.ingest.shared.touch();
     }
 
-    fn buried(&mut self, count: u64) {
+    fn on_dead_letters(&mut self, count: u64) {
         self.ingest.shared.failed().fetch_add(count, Ordering::Relaxed);
         self.ingest.shared.touch();
     }
 
-    fn link(&mut self, state: LinkState) {
+    fn on_link(&mut self, state: LinkState) {
         self.ingest.shared.set_link(self.ingest.part(), state, Continuity::Whole);
     }
 
-    async fn room(&mut self) {
+    async fn ready(&mut self) {
         if let Some(keeping) = &self.ingest.keeping {
             keeping.room().await;
         }
@@ -319,7 +320,7 @@ impl Reader for StreamReader {
         *self.committed.borrow()
     }
 
-    async fn progress(&mut self) {
+    async fn commit_progress(&mut self) {
         // A store that has ended commits nothing more.
         if self.committed.changed().await.is_err() {
             std::future::pending::<()>().await;

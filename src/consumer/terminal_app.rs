@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::chart::Input;
-use crate::chart::{Badge, Frame, Hits, Size, Tone};
+use crate::chart::{Badge, HitAreas, Layout, Size, Tone};
 use crate::consumer::export::Background;
 use crate::consumer::interaction::{Interaction, Request, Seeing, Seen};
 use crate::consumer::query::Surface;
@@ -19,7 +19,7 @@ use crate::consumer::shared::Shared;
 use crate::consumer::{Config, ConsumerError, TerminalConfig, snapshot};
 use crate::model::{Timestamp, display_safe};
 use crate::plot::Painter;
-use crate::terminal::{self, Layout, Screen, Word};
+use crate::terminal::{self, CellLayout, Screen, Word};
 
 /// Least time between two redraws. A terminal draws letters, often over a network; thirty times a second looks live.
 const FRAME: Duration = Duration::from_millis(33);
@@ -41,7 +41,7 @@ pub(super) struct Console {
     seeing: Seeing,
     /// Symbols that there were in the last frame; they decide where its parts lie.
     symbols: usize,
-    hits: Hits,
+    hits: HitAreas,
     /// What the last frame was drawn from, and when.
     drawn: Option<(u64, Instant)>,
     shown: Option<terminal::Frame>,
@@ -86,7 +86,7 @@ impl Console {
             held,
             seeing,
             symbols: config.symbols.len(),
-            hits: Hits::default(),
+            hits: HitAreas::default(),
             drawn: None,
             shown: None,
             lively: Instant::now(),
@@ -162,9 +162,9 @@ impl Console {
         shared.revision() != revision && age >= interval
     }
 
-    fn layout(&self) -> Result<Option<Layout>, ConsumerError> {
+    fn layout(&self) -> Result<Option<CellLayout>, ConsumerError> {
         let (columns, rows) = self.screen.size()?;
-        Ok(Layout::new(columns, rows, self.symbols))
+        Ok(CellLayout::new(columns, rows, self.symbols))
     }
 
     fn draw(
@@ -180,7 +180,7 @@ impl Console {
         }
         let unseen_ns = shared.take_unseen();
         let layout = self.layout()?;
-        let Frame { size, .. } = dots(layout);
+        let Layout { size, .. } = dots(layout);
         let View { scene, seeing, .. } = picture.view(shared, controls, Surface::Dots { size }, begun);
         self.seeing = seeing;
         let mut frame = map::frame(&scene, layout);
@@ -191,7 +191,7 @@ impl Console {
         // Where a first symbol comes, the watchlist takes room of the chart: the next frame has it.
         self.touched = self.symbols != frame.watchlist.len();
         self.symbols = frame.watchlist.len();
-        self.hits = layout.map_or_else(Hits::default, |layout| map::hits(&frame, &layout));
+        self.hits = layout.map_or_else(HitAreas::default, |layout| map::hits(&frame, &layout));
         let spent = begun.elapsed();
         if self.shown.as_ref() != Some(&frame) {
             self.screen.draw(&frame)?;
@@ -254,11 +254,11 @@ impl Console {
 }
 
 /// The plot's dots as a frame of pixels: what is collected for it is what its columns of dots can show.
-fn dots(layout: Option<Layout>) -> Frame {
+fn dots(layout: Option<CellLayout>) -> Layout {
     let (width, height) = layout.map_or((2, 4), |layout| layout.dots());
-    let bare = Frame::bare(Size { width, height });
+    let bare = Layout::plot_only(Size { width, height });
     match layout {
-        Some(layout) => Frame { value_axis: layout.value_axis(), time_axis: layout.time_axis(), ..bare },
+        Some(layout) => Layout { value_axis: layout.value_axis(), time_axis: layout.time_axis(), ..bare },
         None => bare,
     }
 }

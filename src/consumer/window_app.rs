@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::chart::Input;
-use crate::chart::{Arrangement, Badge, Frame, Scale, Size, Tone};
+use crate::chart::{Arrangement, Badge, Layout, Scale, Size, Tone};
 use crate::consumer::export::Background;
 use crate::consumer::interaction::{Interaction, Request, Seeing, Seen};
 use crate::consumer::query::Surface;
@@ -44,7 +44,7 @@ pub(super) struct Screen {
     size: Size,
     scale: Scale,
     /// How the last picture was laid out.
-    frame: Frame,
+    frame: Layout,
     seeing: Seeing,
     /// What the last frame was drawn from, and when.
     drawn: Option<(u64, Instant)>,
@@ -73,7 +73,7 @@ impl Screen {
             painter: Painter::new()?,
             size,
             scale,
-            frame: Frame::arranged(size, scale, Arrangement::Single),
+            frame: Layout::with_arrangement(size, scale, Arrangement::Single),
             seeing,
             drawn: None,
             presented: now,

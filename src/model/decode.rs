@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAc
 use serde_json::value::RawValue;
 
 use crate::model::fields::{Branch, Field, Node};
-use crate::model::{FUTURE_NS_MAX, FieldMap, Name, Price, Tick, TickView, Timestamp, parse_price, parse_timestamp};
+use crate::model::{FieldMap, Name, Price, Tick, TickView, Timestamp, parse_price, parse_timestamp};
 
 /// Why a message or an object in it is no tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +214,7 @@ impl<'de> Slots<'de> {
         let price = parse_price(&number_or_string(required(Field::Price)?).ok_or(Reject::Price)?)?;
         let timestamp = number_or_string(required(Field::Timestamp)?).ok_or(Reject::Timestamp)?;
         let timestamp = parse_timestamp(&timestamp)?;
-        if timestamp.as_nanos() > now.as_nanos().saturating_add(FUTURE_NS_MAX) {
+        if timestamp.is_too_far_ahead(now) {
             return Err(Reject::Future);
         }
         let size = self.get(Field::Size).map(read_size).transpose()?;

@@ -6,15 +6,15 @@ use plotters_backend::DrawingBackend;
 
 use super::axes::{time_share, value_share};
 use super::font::Type;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::{Chart, Crosshair, Readout, Tag};
+use crate::chart::{Rgb, tag_colors};
 use crate::chart::{date_text, instant_text};
 use crate::chart::{decimals_at, value_text};
 use crate::model::NS_PER_S;
 use crate::plot::background::{LABEL, Ticks};
 use crate::plot::label_layout::spread;
-use crate::plot::painter::{Area, Pen};
-use crate::plot::theme::{Rgb, tag_colors};
+use crate::plot::painter::{Area, LayerPainter};
 use crate::plot::{PlotError, bars};
 
 const TAG: Type = Type::figures(12.0).bold();
@@ -38,9 +38,9 @@ const DATED_NS: i64 = 12 * 3_600 * NS_PER_S;
 
 /// Labels and tags of the value axis.
 pub(super) fn value_axis<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
     ticks: &Ticks,
 ) -> Result<(), PlotError> {
     let axis = Area::from(frame.value_axis);
@@ -66,7 +66,7 @@ pub(super) fn value_axis<DB: DrawingBackend>(
         // On a tick it has the colour of whose tick it is.
         let tick = |row: &&Readout| cross.snapped && row.point.time_ns == cross.time_ns;
         let row = cross.rows.iter().filter(tick).find(|row| row.point.value.to_bits() == cross.value.to_bits());
-        let color = row.map_or(pen.look.cross, |row| pen.look.slot(row.slot));
+        let color = row.map_or(painter.colors.crosshair, |row| painter.colors.palette_color(row.palette_index));
         (tag_area(middle), value_text(cross.value, chart.axis, decimals), color)
     });
 
@@ -80,22 +80,23 @@ pub(super) fn value_axis<DB: DrawingBackend>(
         // A label at the very bottom would stand among those of the time axis; panes have a title above.
         let inside = area.bottom <= axis.bottom + 2.0 && area.top >= f64::from(frame.header.bottom) - 2.0;
         if inside && !hidden {
-            figures(pen, text, LABEL, &axis, y, pen.look.dim)?;
+            figures(painter, text, LABEL, &axis, y, painter.colors.dim)?;
         }
     }
     // Of what the crosshair's tag covers in part, no halves of letters are left.
     let covered = |area: &Area| cross.as_ref().is_some_and(|(tag, ..)| tag.overlaps(area));
     for (tag, middle) in tags.iter().zip(&middles) {
         if let Some(middle) = middle {
-            let color = bars::last_color(pen.look, chart).unwrap_or_else(|| pen.look.slot(tag.slot));
+            let color = bars::last_color(painter.colors, chart)
+                .unwrap_or_else(|| painter.colors.palette_color(tag.palette_index));
             let area = tag_area(*middle);
-            boxed(pen, if covered(&area) { "" } else { &tag.text }, area, color)?;
+            boxed(painter, if covered(&area) { "" } else { &tag.text }, area, color)?;
         }
     }
     let Some((area, text, color)) = cross else { return Ok(()) };
     // A rim of ground sets it off from the tags that it covers.
-    pen.rounded(area.inset(-1.0), TAG_RADIUS_PX + 1.0, pen.look.ground)?;
-    boxed(pen, &text, area, color)
+    painter.rounded(area.inset(-1.0), TAG_RADIUS_PX + 1.0, painter.colors.background)?;
+    boxed(painter, &text, area, color)
 }
 
 /// Whether a notice stands instead of data: there are no values then, and none are named.
@@ -112,7 +113,7 @@ fn chosen(chart: &Chart, height_px: f64) -> Vec<&Tag> {
     }
     let mut sorted: Vec<&Tag> = chart.tags.iter().collect();
     sorted.sort_by(|a, b| a.value.total_cmp(&b.value));
-    let focus = sorted.iter().position(|tag| Some(tag.slot) == chart.focus);
+    let focus = sorted.iter().position(|tag| Some(tag.palette_index) == chart.focus);
     let mut tags: Vec<&Tag> = focus.map(|at| sorted.remove(at)).into_iter().collect();
     let rest = most.saturating_sub(tags.len());
     tags.extend(sorted.iter().rev().take(rest.div_ceil(2)));
@@ -121,13 +122,13 @@ fn chosen(chart: &Chart, height_px: f64) -> Vec<&Tag> {
 }
 
 /// Whether the mouse is in the plot of `frame`: in a grid the others only show the same instant.
-pub(super) fn under_mouse(cross: &Crosshair, frame: &Frame) -> bool {
+pub(super) fn under_mouse(cross: &Crosshair, frame: &Layout) -> bool {
     frame.plot.contains(f64::from(cross.x), f64::from(cross.y))
 }
 
 /// Figures at the axis' indent, set smaller until they fit.
 fn figures<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     text: &str,
     ty: Type,
     axis: &Area,
@@ -135,26 +136,31 @@ fn figures<DB: DrawingBackend>(
     color: Rgb,
 ) -> Result<(), PlotError> {
     let room = axis.width() - INDENT_PX - 4.0;
-    let (ty, text) = shrunk(pen, text, ty, room);
-    pen.text(&text, ty, (axis.left + INDENT_PX, y), HPos::Left, color)
+    let (ty, text) = shrunk(painter, text, ty, room);
+    painter.text(&text, ty, (axis.left + INDENT_PX, y), HPos::Left, color)
 }
 
-fn shrunk<DB: DrawingBackend>(pen: &Pen<'_, DB>, text: &str, ty: Type, room: f64) -> (Type, String) {
-    let width = pen.width(text, ty);
+fn shrunk<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, text: &str, ty: Type, room: f64) -> (Type, String) {
+    let width = painter.width(text, ty);
     if width <= room {
         return (ty, text.to_owned());
     }
     let ty = Type { em: (ty.em * (room / width) as f32).clamp(EM_MIN.min(ty.em), ty.em), ..ty };
-    (ty, pen.fit(text, ty, room + 0.5))
+    (ty, painter.fit(text, ty, room + 0.5))
 }
 
 /// A tag on the value axis.
-fn boxed<DB: DrawingBackend>(pen: &Pen<'_, DB>, text: &str, area: Area, color: Rgb) -> Result<(), PlotError> {
-    let (ground, ink) = tag_colors(pen.look.theme, color);
-    pen.rounded(area, TAG_RADIUS_PX, ground)?;
+fn boxed<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    text: &str,
+    area: Area,
+    color: Rgb,
+) -> Result<(), PlotError> {
+    let (ground, ink) = tag_colors(painter.colors.theme, color);
+    painter.rounded(area, TAG_RADIUS_PX, ground)?;
     let room = area.width() - (INDENT_PX - 2.0) - 2.0;
-    let (ty, text) = shrunk(pen, text, TAG, room);
-    pen.text(&text, ty, (area.left + INDENT_PX - 2.0, area.middle()), HPos::Left, ink)
+    let (ty, text) = shrunk(painter, text, TAG, room);
+    painter.text(&text, ty, (area.left + INDENT_PX - 2.0, area.middle()), HPos::Left, ink)
 }
 
 /// Which ends of the window's time axis a plot's own has.
@@ -176,9 +182,9 @@ const CROSS_SHARE_MAX: f64 = 0.7;
 /// Labels of the time axis, the crosshair's time, and in the corner of the window the day. Columns of a grid that are
 /// too narrow for labels leave the first and the last instant to the outermost two.
 pub(super) fn time_axis<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
     ticks: &Ticks,
     ends: Ends,
 ) -> Result<(), PlotError> {
@@ -193,37 +199,42 @@ pub(super) fn time_axis<DB: DrawingBackend>(
 
     let mut taken: Vec<Area> = Vec::new();
     // Under the columns of a wide grid the same instant would stand side by side: there, the last one says it for all.
-    let cross = cross_time(pen, chart, frame, &axis, &window)
+    let cross = cross_time(painter, chart, frame, &axis, &window)
         .filter(|(area, _)| ends.single || ends.last || area.width() <= axis.width() * CROSS_SHARE_MAX);
     taken.extend(cross.as_ref().map(|(area, _)| *area));
     for (time_ns, text) in &ticks.time {
-        let half = pen.width(text, LABEL) / 2.0;
+        let half = painter.width(text, LABEL) / 2.0;
         let at = column(*time_ns);
         let area = Area { left: at - half, right: at + half, ..axis };
         if area.left >= window.left && area.right <= window.right && !taken.iter().any(|t| t.overlaps(&area)) {
-            pen.text(text, LABEL, (at, y), HPos::Center, pen.look.dim)?;
+            painter.text(text, LABEL, (at, y), HPos::Center, painter.colors.dim)?;
             taken.push(area);
         }
     }
     if taken.is_empty() && !ends.single {
-        span_ends(pen, chart, &axis, ends)?;
+        span_ends(painter, chart, &axis, ends)?;
     }
     // Times of day do not say of which day: the corner does.
     let day = date_text(span.end.saturating_sub(1), &chart.zone);
-    let left = right_edge - 4.0 - pen.width(&day, LABEL);
+    let left = right_edge - 4.0 - painter.width(&day, LABEL);
     let area = Area { left: left - 4.0, right: right_edge, ..axis };
     if ends.last && left > axis.right && !taken.iter().any(|t| t.overlaps(&area)) {
-        pen.text(&day, LABEL, (left, y), HPos::Left, pen.look.dim)?;
+        painter.text(&day, LABEL, (left, y), HPos::Left, painter.colors.dim)?;
     }
     let Some((area, text)) = cross else { return Ok(()) };
     let tag = Area { top: (y - 9.0).round(), bottom: (y - 9.0).round() + TAG_PX, ..area };
-    let (ground, ink) = tag_colors(pen.look.theme, pen.look.cross);
-    pen.rounded(tag, TAG_RADIUS_PX, ground)?;
-    pen.text(&text, TAG, (tag.left + 6.0, tag.middle()), HPos::Left, ink)
+    let (ground, ink) = tag_colors(painter.colors.theme, painter.colors.crosshair);
+    painter.rounded(tag, TAG_RADIUS_PX, ground)?;
+    painter.text(&text, TAG, (tag.left + 6.0, tag.middle()), HPos::Left, ink)
 }
 
 /// The first and the last instant of a span, at the ends of the axis.
-fn span_ends<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, axis: &Area, ends: Ends) -> Result<(), PlotError> {
+fn span_ends<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    chart: &Chart,
+    axis: &Area,
+    ends: Ends,
+) -> Result<(), PlotError> {
     let span = chart.viewport.time;
     let length_ns = (i128::from(span.end) - i128::from(span.start)) as f64;
     let text = |time_ns: i64| instant_text(time_ns, &chart.zone, length_ns / ENDS_PARTS, false);
@@ -231,8 +242,8 @@ fn span_ends<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, axis: &Area, 
         [(ends.first, span.start, axis.left, HPos::Left), (ends.last, span.end, axis.right, HPos::Right)]
     {
         let text = text(time_ns);
-        if shown && pen.width(&text, LABEL) <= axis.width() {
-            pen.text(&text, LABEL, (x, axis.middle()), anchor, pen.look.dim)?;
+        if shown && painter.width(&text, LABEL) <= axis.width() {
+            painter.text(&text, LABEL, (x, axis.middle()), anchor, painter.colors.dim)?;
         }
     }
     Ok(())
@@ -240,9 +251,9 @@ fn span_ends<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, axis: &Area, 
 
 /// Where the crosshair's time stands on the axis, and what it says.
 fn cross_time<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
     axis: &Area,
     window: &Area,
 ) -> Option<(Area, String)> {
@@ -250,7 +261,7 @@ fn cross_time<DB: DrawingBackend>(
     let span = chart.viewport.time;
     let length_ns = (i128::from(span.end) - i128::from(span.start)) as f64;
     let text = instant_text(cross.time_ns, &chart.zone, length_ns / axis.width(), length_ns > DATED_NS as f64);
-    let width = (pen.width(&text, TAG) + 12.0).ceil();
+    let width = (painter.width(&text, TAG) + 12.0).ceil();
     let at = axis.left + time_share(span, cross.time_ns) * axis.width();
     let x = if cross.snapped { at } else { f64::from(cross.x) + 0.5 };
     let left = (x - width / 2.0).round();

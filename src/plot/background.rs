@@ -5,13 +5,13 @@ use plotters_backend::DrawingBackend;
 
 use super::axes::{plane, value_share};
 use super::font::{Fonts, Type};
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::time_ticks;
 use crate::chart::value_ticks;
 use crate::chart::{AxisKind, Chart};
 use crate::plot::PlotError;
 use crate::plot::framebuffer::{UNITS_PER_PX, units_per_screen_px};
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 /// Type of the labels on both axes.
 pub(super) const LABEL: Type = Type::figures(12.0);
@@ -25,7 +25,7 @@ pub(super) struct Ticks {
 
 impl Ticks {
     /// Of one chart.
-    fn new(chart: &Chart, frame: &Frame, fonts: &Fonts) -> Self {
+    fn new(chart: &Chart, frame: &Layout, fonts: &Fonts) -> Self {
         let digit_px = f64::from(fonts.width("0", LABEL));
         let (viewport, plot) = (chart.viewport, frame.plot);
         Self {
@@ -39,7 +39,7 @@ impl Ticks {
     pub(super) fn refresh(
         all: &mut Vec<Self>,
         charts: &[Chart],
-        frame: &Frame,
+        frame: &Layout,
         fonts: &Fonts,
         stale: impl Fn(usize) -> bool,
     ) {
@@ -58,7 +58,7 @@ impl Ticks {
     }
 
     /// Of all `charts` that `frame` shows.
-    pub(super) fn all(charts: &[Chart], frame: &Frame, fonts: &Fonts) -> Vec<Self> {
+    pub(super) fn all(charts: &[Chart], frame: &Layout, fonts: &Fonts) -> Vec<Self> {
         let mut all = Vec::new();
         Self::refresh(&mut all, charts, frame, fonts, |_| true);
         all
@@ -66,28 +66,28 @@ impl Ticks {
 }
 
 /// The colours that lie under everything.
-pub(super) fn flat<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame) -> Result<(), PlotError> {
-    pen.area.fill(&Paint::from(pen.look.ground).color())?;
-    pen.fill(frame.header, pen.look.strip)?;
-    pen.fill(frame.footer, pen.look.strip)
+pub(super) fn flat<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, frame: &Layout) -> Result<(), PlotError> {
+    painter.area.fill(&Paint::from(painter.colors.background).color())?;
+    painter.fill(frame.header, painter.colors.strip)?;
+    painter.fill(frame.footer, painter.colors.strip)
 }
 
 /// Hairlines at the ticks. Those at the very ends of the axes lie a pixel outside the plot.
 pub(super) fn grid<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
-    frame: &Frame,
+    painter: &LayerPainter<'_, DB>,
+    frame: &Layout,
     chart: &Chart,
     ticks: &Ticks,
 ) -> Result<(), PlotError> {
     if frame.plot.width() == 0 || frame.plot.height() == 0 {
         return Ok(());
     }
-    let look = pen.look;
-    let plane = plane(&pen.area, chart.viewport, frame.plot, &ticks.time, &ticks.value);
-    let style = Paint::from(look.grid).stroke(1.0);
+    let colors = painter.colors;
+    let plane = plane(&painter.area, chart.viewport, frame.plot, &ticks.time, &ticks.value);
+    let style = Paint::from(colors.grid).stroke(1.0);
     // Times go on through the volume pane.
     let floor = frame.plots().bottom * UNITS_PER_PX;
-    let unit = units_per_screen_px(pen.scale);
+    let unit = units_per_screen_px(painter.scale);
     plane.draw_mesh(
         |backend, line| {
             let (from, to) = match line {
@@ -104,24 +104,28 @@ pub(super) fn grid<DB: DrawingBackend>(
     )?;
     // The left and bottom edges, so that the grid has an end where no tick falls; panes stand apart.
     let plot = Area::from(frame.plots());
-    let half = 0.5 / pen.scale.factor();
-    pen.hairline((plot.left + half, plot.top), (plot.left + half, plot.bottom), look.grid)?;
+    let half = 0.5 / painter.scale.factor();
+    painter.hairline((plot.left + half, plot.top), (plot.left + half, plot.bottom), colors.grid)?;
     if frame.time_axis.top == frame.plots().bottom {
-        pen.hairline((plot.left, plot.bottom + half), (plot.right, plot.bottom + half), look.grid)?;
+        painter.hairline((plot.left, plot.bottom + half), (plot.right, plot.bottom + half), colors.grid)?;
     }
     if frame.volume.height() > 0 {
         let y = f64::from(frame.volume.top) + half;
-        pen.hairline((plot.left, y), (plot.right, y), look.panel_edge)?;
+        painter.hairline((plot.left, y), (plot.right, y), colors.panel_edge)?;
     }
     Ok(())
 }
 
 /// Where nothing has changed, on a percent axis.
-pub(super) fn zero_line<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame, chart: &Chart) -> Result<(), PlotError> {
+pub(super) fn zero_line<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    frame: &Layout,
+    chart: &Chart,
+) -> Result<(), PlotError> {
     let (plot, value) = (Area::from(frame.plot), chart.viewport.value);
     if chart.axis == AxisKind::Percent && value.lo < 0.0 && value.hi > 0.0 && plot.width() > 0.0 {
         let y = (plot.bottom - value_share(value, 0.0) * plot.height()).floor() + 0.5;
-        pen.dashes((plot.left, y), (plot.right, y), (1.0, 3.0), pen.look.cross.into())?;
+        painter.dashes((plot.left, y), (plot.right, y), (1.0, 3.0), painter.colors.crosshair.into())?;
     }
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! Candles, OHLC bars, and the volume below them: whole pixels of the screen, so that all bars of a chart look alike.
+//! Candles, OHLC bars, and the volume below them: whole pixels of the screen, so that all bars of a chart colors alike.
 
 use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::{Bar, BarStyle, Bars, Chart, MissingBand};
 use crate::chart::{Rect, Transform, ValueSpan, Viewport};
+use crate::chart::{Rgb, ThemeColors};
 use crate::plot::background::LABEL;
-use crate::plot::painter::{Area, Paint, Pen};
-use crate::plot::theme::{Look, Rgb};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 use crate::plot::{PlotError, data};
 
 const TITLE: Type = Type::words(12.5);
@@ -63,8 +63,8 @@ struct Place {
 }
 
 impl Place {
-    fn new<DB: DrawingBackend>(pen: &Pen<'_, DB>, viewport: Viewport, screen: Rect) -> Self {
-        Self { transform: Transform { viewport, rect: screen }, hair_px: (pen.scale.factor() as i32).max(1) }
+    fn new<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, viewport: Viewport, screen: Rect) -> Self {
+        Self { transform: Transform { viewport, rect: screen }, hair_px: (painter.scale.factor() as i32).max(1) }
     }
 
     /// `None` for bars outside the plot.
@@ -82,24 +82,24 @@ impl Place {
     }
 }
 
-fn color(look: &Look, bar: &Bar) -> Rgb {
-    if bar.close >= bar.open { look.gain } else { look.loss }
+fn color(colors: &ThemeColors, bar: &Bar) -> Rgb {
+    if bar.close >= bar.open { colors.rising } else { colors.falling }
 }
 
 /// Draws the bars of a plot.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     bars: &Bars,
     viewport: Viewport,
-    frame: &Frame,
+    frame: &Layout,
 ) -> Result<(), PlotError> {
-    let place = Place::new(pen, viewport, frame.screen(frame.plot));
+    let place = Place::new(painter, viewport, frame.screen(frame.plot));
     for bar in &bars.bars {
         let finite = [bar.open, bar.high, bar.low, bar.close].into_iter().all(f64::is_finite);
         let Some(columns) = place.columns(bar).filter(|_| finite) else { continue };
-        let paint = color(pen.look, bar);
+        let paint = color(painter.colors, bar);
         let block =
-            |(left, right): (i32, i32), top: i32, bottom: i32| pen.block(Rect { left, top, right, bottom }, paint);
+            |(left, right): (i32, i32), top: i32, bottom: i32| painter.block(Rect { left, top, right, bottom }, paint);
         // Every row that a price of the bar falls into, the lowest one's included.
         block(columns.wick, place.row(bar.high), place.row(bar.low) + 1)?;
         if columns.body.1 - columns.body.0 <= columns.wick.1 - columns.wick.0 {
@@ -118,27 +118,27 @@ pub(super) fn draw<DB: DrawingBackend>(
 }
 
 /// Colour of a chart's tags where it is drawn in bars: that of the last one.
-pub(super) fn last_color(look: &Look, chart: &Chart) -> Option<Rgb> {
-    chart.bars.as_ref()?.bars.last().map(|bar| color(look, bar))
+pub(super) fn last_color(colors: &ThemeColors, chart: &Chart) -> Option<Rgb> {
+    chart.bars.as_ref()?.bars.last().map(|bar| color(colors, bar))
 }
 
 /// Dotted rows from the tags through the plot.
 pub(super) fn last_prices<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
 ) -> Result<(), PlotError> {
-    let place = Place::new(pen, chart.viewport, frame.screen(frame.plot));
+    let place = Place::new(painter, chart.viewport, frame.screen(frame.plot));
     let plot = Area::from(frame.plot);
-    let Some(color) = last_color(pen.look, chart) else { return Ok(()) };
+    let Some(color) = last_color(painter.colors, chart) else { return Ok(()) };
     for tag in &chart.tags {
         let row = place.row(tag.value);
         if row < place.transform.rect.top || row >= place.transform.rect.bottom {
             continue;
         }
-        let unit = 1.0 / pen.scale.factor();
+        let unit = 1.0 / painter.scale.factor();
         let y = (f64::from(row) + 0.5) * unit;
-        pen.dots((plot.left, plot.right), y, Paint(color, 0.8))?;
+        painter.dots((plot.left, plot.right), y, Paint(color, 0.8))?;
     }
     Ok(())
 }
@@ -153,22 +153,22 @@ fn volume_max(chart: &Chart) -> f64 {
 
 /// The pane below the plot.
 pub(super) fn volume<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
     common: &[MissingBand],
 ) -> Result<(), PlotError> {
     let pane = frame.volume;
     if pane.width() == 0 || pane.height() == 0 || !chart.volume {
         return Ok(());
     }
-    let below = Frame { plot: pane, ..*frame };
-    data::bands(pen, chart, &below, common)?;
+    let below = Layout { plot: pane, ..*frame };
+    data::bands(painter, chart, &below, common)?;
     let most = volume_max(chart);
     let bars = Rect { top: bars_top(pane), ..pane };
     if let Some(data) = chart.bars.as_ref().filter(|_| most > 0.0) {
         let value = ValueSpan { lo: 0.0, hi: most };
-        let place = Place::new(pen, Viewport { value, ..chart.viewport }, frame.screen(bars));
+        let place = Place::new(painter, Viewport { value, ..chart.viewport }, frame.screen(bars));
         for bar in data.bars.iter().filter(|bar| bar.volume > 0.0) {
             let Some(columns) = place.columns(bar) else { continue };
             // However little was traded is a row.
@@ -176,12 +176,12 @@ pub(super) fn volume<DB: DrawingBackend>(
             let (left, right) = columns.body;
             let bottom = place.transform.rect.bottom;
             let share = if right - left > 1 { VOLUME_SHARE } else { VOLUME_STICK_SHARE };
-            pen.block(Rect { left, top, right, bottom }, Paint(color(pen.look, bar), share))?;
+            painter.block(Rect { left, top, right, bottom }, Paint(color(painter.colors, bar), share))?;
         }
     }
     if pane.height() >= TITLED_PX {
         let at = (f64::from(pane.left) + 8.0, f64::from(pane.top) + f64::from(TITLE_PX) / 2.0 + 1.0);
-        pen.text("Volume", TITLE, at, HPos::Left, pen.look.dim)?;
+        painter.text("Volume", TITLE, at, HPos::Left, painter.colors.dim)?;
     }
     Ok(())
 }
@@ -192,16 +192,16 @@ fn bars_top(pane: Rect) -> i32 {
 
 /// The highest volume, beside the top of its bar on the value axis.
 pub(super) fn volume_label<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
 ) -> Result<(), PlotError> {
     let (pane, axis, most) = (frame.volume, Area::from(frame.value_axis), volume_max(chart));
     if !chart.volume || pane.height() < TITLE_PX || axis.width() < 30.0 || most <= 0.0 {
         return Ok(());
     }
     let y = f64::from(bars_top(pane)).max(f64::from(pane.top) + 8.0);
-    pen.text(&compact(most), LABEL, (axis.left + 9.0, y), HPos::Left, pen.look.dim)
+    painter.text(&compact(most), LABEL, (axis.left + 9.0, y), HPos::Left, painter.colors.dim)
 }
 
 /// A number in a few figures: `940`, `38.6k`, `1.2M`.

@@ -5,11 +5,11 @@ use plotters_backend::DrawingBackend;
 
 use super::axes::{time_share, value_share};
 use super::font::Type;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::percent_text;
 use crate::chart::{Chart, Crosshair, MissingBand, Readout};
 use crate::plot::axis_labels::under_mouse;
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 use crate::plot::{PlotError, shapes};
 
 const SYMBOL: Type = Type::words(12.5).bold();
@@ -31,15 +31,15 @@ const ROWS_MAX: usize = 16;
 /// Labels at the top of gap bands, widest band first, on a second row where the first is taken; a label that would
 /// cover another text is left out.
 pub(super) fn gap_labels<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
     common: &[MissingBand],
-    frame: &Frame,
+    frame: &Layout,
     taken: &mut Vec<Area>,
 ) -> Result<(), PlotError> {
     let plot = Area::from(frame.plot);
     let column = |time_ns: i64| plot.left + time_share(chart.viewport.time, time_ns) * plot.width();
-    let own = chart.gaps.iter().filter(|gap| !common.contains(gap));
+    let own = chart.missing.iter().filter(|gap| !common.contains(gap));
     let mut bands: Vec<(f64, f64, &MissingBand)> = common
         .iter()
         .chain(own)
@@ -49,7 +49,7 @@ pub(super) fn gap_labels<DB: DrawingBackend>(
     bands.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)));
     let rows = taken.len() + 1;
     for (left, right, gap) in bands {
-        let width = pen.width(&gap.label, GAP_LABEL) + 12.0;
+        let width = painter.width(&gap.label, GAP_LABEL) + 12.0;
         if width > plot.width() {
             continue;
         }
@@ -60,9 +60,9 @@ pub(super) fn gap_labels<DB: DrawingBackend>(
         let free = |area: &Area| !taken.iter().any(|other| other.overlaps(area));
         let fits = |row: &usize| plot.height() >= 24.0 + *row as f64 * GAP_ROW_PX;
         let Some(area) = (0..rows).filter(fits).map(place).find(free) else { continue };
-        pen.rounded(area, 3.0, Paint(pen.look.ground, 0.72))?;
-        let color = pen.look.absence(gap.absence);
-        pen.text(&gap.label, GAP_LABEL, (area.left + 6.0, area.middle()), HPos::Left, color)?;
+        painter.rounded(area, 3.0, Paint(painter.colors.background, 0.72))?;
+        let color = gap.absence.color(painter.colors);
+        painter.text(&gap.label, GAP_LABEL, (area.left + 6.0, area.middle()), HPos::Left, color)?;
         taken.push(area);
     }
     Ok(())
@@ -70,9 +70,9 @@ pub(super) fn gap_labels<DB: DrawingBackend>(
 
 /// The crosshair of one plot of `whole`. In a grid all panes show the instant, and what their symbol was worth then.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    whole: &Frame,
+    whole: &Layout,
     index: usize,
 ) -> Result<(), PlotError> {
     let Some(cross) = &chart.crosshair else { return Ok(()) };
@@ -83,54 +83,58 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     let column = |time_ns: i64| plot.left + time_share(viewport.time, time_ns) * plot.width();
     let row = |value: f64| plot.bottom - value_share(viewport.value, value) * plot.height();
-    let (here, half) = (under_mouse(cross, &frame), 0.5 / pen.scale.factor());
+    let (here, half) = (under_mouse(cross, &frame), 0.5 / painter.scale.factor());
     if !here && !whole.is_grid() {
         return Ok(());
     }
-    let pixel = |px: f64| (px * pen.scale.factor()).floor() / pen.scale.factor() + half;
+    let pixel = |px: f64| (px * painter.scale.factor()).floor() / painter.scale.factor() + half;
     // On a tick, it stands where that is drawn; else under the mouse.
     let x = if cross.snapped || !here { pixel(column(cross.time_ns)) } else { f64::from(cross.x) + 0.5 };
     let y = if cross.snapped { pixel(row(cross.value)) } else { f64::from(cross.y) + 0.5 };
     if x >= plot.left && x < plot.right {
-        let (paint, floor) = (Paint(pen.look.cross, 0.85), f64::from(frame.plots().bottom));
+        let (paint, floor) = (Paint(painter.colors.crosshair, 0.85), f64::from(frame.plots().bottom));
         if cross.snapped {
-            pen.hairline((x, plot.top), (x, floor), paint)?;
+            painter.hairline((x, plot.top), (x, floor), paint)?;
         } else {
-            pen.dashes((x, plot.top), (x, floor), (3.0, 3.0), paint)?;
+            painter.dashes((x, plot.top), (x, floor), (3.0, 3.0), paint)?;
         }
     }
     if here && y >= plot.top && y < plot.bottom {
-        pen.dashes((plot.left, y), (plot.right, y), (3.0, 3.0), Paint(pen.look.cross, 0.85))?;
+        painter.dashes((plot.left, y), (plot.right, y), (3.0, 3.0), Paint(painter.colors.crosshair, 0.85))?;
     }
     for row_out in &cross.rows {
         let at = (column(row_out.point.time_ns), row(row_out.point.value));
         if frame.plot.contains(at.0, at.1) {
-            shapes::marker(pen, row_out.slot, at, shapes::RADIUS_PX)?;
+            shapes::marker(painter, row_out.palette_index, at, shapes::RADIUS_PX)?;
         }
     }
-    if whole.is_grid() { pane_value(pen, cross, &frame) } else { read_out(pen, cross, &plot) }
+    if whole.is_grid() { pane_value(painter, cross, &frame) } else { read_out(painter, cross, &plot) }
 }
 
 /// What a pane's symbol was worth, at the right end of its title.
-fn pane_value<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, frame: &Frame) -> Result<(), PlotError> {
+fn pane_value<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    cross: &Crosshair,
+    frame: &Layout,
+) -> Result<(), PlotError> {
     let strip = Area::from(frame.header);
     let Some(row) = cross.rows.first().filter(|_| strip.height() >= 12.0) else { return Ok(()) };
     let ty = if strip.height() < 18.0 { Type::figures(10.0).bold() } else { Type::figures(11.5).bold() };
     let change = row.change_percent.map(|percent| percent_text(percent, 2));
-    let width = pen.width(&row.price, ty) + change.as_ref().map_or(0.0, |text| pen.width(text, ty) + 7.0);
+    let width = painter.width(&row.price, ty) + change.as_ref().map_or(0.0, |text| painter.width(text, ty) + 7.0);
     let change = change.filter(|_| width + 12.0 <= strip.width() / 2.0);
-    let width = if change.is_some() { width } else { pen.width(&row.price, ty) };
+    let width = if change.is_some() { width } else { painter.width(&row.price, ty) };
     let area = Area { left: strip.right - width - 6.0, right: strip.right + 1.0, ..strip };
     if area.left < strip.left {
         return Ok(());
     }
-    pen.fill(area, pen.look.ground)?;
+    painter.fill(area, painter.colors.background)?;
     let (mut end, y) = (strip.right, strip.middle());
     if let Some(text) = &change {
-        pen.text(text, ty, (end, y), HPos::Right, pen.look.change(row.change_percent.unwrap_or(0.0)))?;
-        end -= pen.width(text, ty) + 7.0;
+        painter.text(text, ty, (end, y), HPos::Right, painter.colors.change(row.change_percent.unwrap_or(0.0)))?;
+        end -= painter.width(text, ty) + 7.0;
     }
-    pen.text(&row.price, ty, (end, y), HPos::Right, pen.look.text)
+    painter.text(&row.price, ty, (end, y), HPos::Right, painter.colors.text)
 }
 
 /// A row of the read-out as texts.
@@ -140,7 +144,11 @@ struct Row<'a> {
     change: String,
 }
 
-fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Area) -> Result<(), PlotError> {
+fn read_out<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    cross: &Crosshair,
+    plot: &Area,
+) -> Result<(), PlotError> {
     let room = ((plot.height() - 2.0 * PADDING_PX - 8.0) / ROW_PX).floor().max(0.0) as usize;
     let room = room.min(ROWS_MAX);
     if cross.rows.is_empty() || room == 0 {
@@ -151,16 +159,16 @@ fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Are
     let rows: Vec<Row<'_>> = nearest(cross, shown)
         .into_iter()
         .map(|source| Row {
-            symbol: pen.fonts.fit(&source.symbol, SYMBOL, SYMBOL_PX_MAX as f32),
+            symbol: painter.fonts.fit(&source.symbol, SYMBOL, SYMBOL_PX_MAX as f32),
             change: source.change_percent.map_or_else(String::new, |percent| percent_text(percent, 2)),
             source,
         })
         .collect();
     let hidden = cross.rows.len() - rows.len();
     let widest = |width: &dyn Fn(&Row<'_>) -> f64| rows.iter().map(width).fold(0.0, f64::max);
-    let symbols = widest(&|row| pen.width(&row.symbol, SYMBOL));
-    let prices = widest(&|row| pen.width(&row.source.price, FIGURE));
-    let changes = widest(&|row| pen.width(&row.change, FIGURE));
+    let symbols = widest(&|row| painter.width(&row.symbol, SYMBOL));
+    let prices = widest(&|row| painter.width(&row.source.price, FIGURE));
+    let changes = widest(&|row| painter.width(&row.change, FIGURE));
     let change_column = if changes > 0.0 { COLUMN_GAP_PX + changes } else { 0.0 };
     let width = 2.0 * PADDING_PX + SHAPE_PX + 8.0 + symbols + COLUMN_GAP_PX + prices + change_column;
     let count = rows.len() + usize::from(hidden > 0);
@@ -170,23 +178,23 @@ fn read_out<DB: DrawingBackend>(pen: &Pen<'_, DB>, cross: &Crosshair, plot: &Are
         return Ok(());
     }
 
-    pen.panel(area, 4.0, Paint(pen.look.panel, 0.94), Paint::from(pen.look.panel_edge))?;
+    painter.panel(area, 4.0, Paint(painter.colors.panel, 0.94), Paint::from(painter.colors.panel_edge))?;
     let mut y = area.top + PADDING_PX - 4.0 + ROW_PX / 2.0;
     for row in &rows {
-        let look = pen.look;
+        let colors = painter.colors;
         let left = area.left + PADDING_PX;
-        shapes::marker(pen, row.source.slot, (left + SHAPE_PX / 2.0, y), SHAPE_PX / 2.0)?;
+        shapes::marker(painter, row.source.palette_index, (left + SHAPE_PX / 2.0, y), SHAPE_PX / 2.0)?;
         let symbol_left = left + SHAPE_PX + 8.0;
-        pen.text(&row.symbol, SYMBOL, (symbol_left, y), HPos::Left, look.text)?;
+        painter.text(&row.symbol, SYMBOL, (symbol_left, y), HPos::Left, colors.text)?;
         let price_right = symbol_left + symbols + COLUMN_GAP_PX + prices;
-        pen.text(&row.source.price, FIGURE, (price_right, y), HPos::Right, look.text)?;
-        let color = look.change(row.source.change_percent.unwrap_or(0.0));
-        pen.text(&row.change, FIGURE, (area.right - PADDING_PX, y), HPos::Right, color)?;
+        painter.text(&row.source.price, FIGURE, (price_right, y), HPos::Right, colors.text)?;
+        let color = colors.change(row.source.change_percent.unwrap_or(0.0));
+        painter.text(&row.change, FIGURE, (area.right - PADDING_PX, y), HPos::Right, color)?;
         y += ROW_PX;
     }
     if hidden > 0 {
         let left = area.left + PADDING_PX + SHAPE_PX + 8.0;
-        pen.text(&format!("+{hidden} more"), SYMBOL, (left, y), HPos::Left, pen.look.dim)?;
+        painter.text(&format!("+{hidden} more"), SYMBOL, (left, y), HPos::Left, painter.colors.dim)?;
     }
     Ok(())
 }

@@ -5,10 +5,10 @@ use plotters::style::Color as _;
 use plotters_backend::DrawingBackend;
 
 use super::axes::plane;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::{Chart, Line, MissingBand};
 use crate::plot::framebuffer::units_per_screen_px;
-use crate::plot::painter::{Paint, Pen, units};
+use crate::plot::painter::{LayerPainter, Paint, units};
 use crate::plot::polyline::{Stroke, strokes};
 use crate::plot::{PlotError, bars};
 
@@ -29,49 +29,61 @@ const BACK_CLOUD_SHARE: f64 = 0.25;
 
 /// Draws `chart`, and spans without data that it has in common with others.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
     common: &[MissingBand],
 ) -> Result<(), PlotError> {
     let plot = frame.plot;
     if plot.width() == 0 || plot.height() == 0 {
         return Ok(());
     }
-    bands(pen, chart, frame, common)?;
+    bands(painter, chart, frame, common)?;
     if let Some(data) = &chart.bars {
-        bars::draw(pen, data, chart.viewport, frame)?;
-        bars::last_prices(pen, chart, frame)?;
+        bars::draw(painter, data, chart.viewport, frame)?;
+        bars::last_prices(painter, chart, frame)?;
     }
     let many = chart.lines.len() > LINES_CLEAR_MAX;
-    let focus = chart.focus.filter(|focus| chart.lines.iter().any(|line| line.slot == *focus));
+    let focus = chart.focus.filter(|focus| chart.lines.iter().any(|line| line.palette_index == *focus));
     let (width, share) = match (many, focus.is_some()) {
         (false, false) => (LINE_PX, 1.0),
         (true, false) => (THIN_PX, CLOUD_SHARE),
         (false, true) => (LINE_PX, BACK_SHARE),
         (true, true) => (THIN_PX, BACK_CLOUD_SHARE),
     };
-    for line in chart.lines.iter().filter(|line| Some(line.slot) != focus) {
-        draw_line(pen, line, chart, frame, (width, Paint(pen.look.slot(line.slot), share)))?;
+    for line in chart.lines.iter().filter(|line| Some(line.palette_index) != focus) {
+        draw_line(
+            painter,
+            line,
+            chart,
+            frame,
+            (width, Paint(painter.colors.palette_color(line.palette_index), share)),
+        )?;
     }
-    for line in chart.lines.iter().filter(|line| Some(line.slot) == focus) {
-        draw_line(pen, line, chart, frame, (FOCUS_PX, Paint(pen.look.slot(line.slot), 1.0)))?;
+    for line in chart.lines.iter().filter(|line| Some(line.palette_index) == focus) {
+        draw_line(
+            painter,
+            line,
+            chart,
+            frame,
+            (FOCUS_PX, Paint(painter.colors.palette_color(line.palette_index), 1.0)),
+        )?;
     }
     Ok(())
 }
 
 fn draw_line<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     line: &Line,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
     (width_px, paint): (f64, Paint),
 ) -> Result<(), PlotError> {
-    let (plot, unit) = (frame.screen(frame.plot), units_per_screen_px(pen.scale));
+    let (plot, unit) = (frame.screen(frame.plot), units_per_screen_px(painter.scale));
     for stroke in line.runs.iter().flat_map(|run| strokes(run, chart.viewport, plot, unit)) {
         match stroke {
-            Stroke::Path(path) => pen.area.draw(&PathElement::new(path, paint.stroke(width_px)))?,
-            Stroke::Dot(at) => pen.area.draw(&Circle::new(at, units(DOT_PX), paint.color().filled()))?,
+            Stroke::Path(path) => painter.area.draw(&PathElement::new(path, paint.stroke(width_px)))?,
+            Stroke::Dot(at) => painter.area.draw(&Circle::new(at, units(DOT_PX), paint.color().filled()))?,
         }
     }
     Ok(())
@@ -79,17 +91,17 @@ fn draw_line<DB: DrawingBackend>(
 
 /// Spans without data.
 pub(super) fn bands<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
     common: &[MissingBand],
 ) -> Result<(), PlotError> {
-    let plane = plane(&pen.area, chart.viewport, frame.plot, &[], &[]);
+    let plane = plane(&painter.area, chart.viewport, frame.plot, &[], &[]);
     let value = chart.viewport.value;
-    let own = chart.gaps.iter().filter(|gap| !common.contains(gap));
+    let own = chart.missing.iter().filter(|gap| !common.contains(gap));
     for gap in common.iter().chain(own).filter(|gap| gap.start_ns < gap.end_ns) {
         let corners = [(gap.start_ns, value.hi), (gap.end_ns, value.lo)];
-        plane.draw(&Rectangle::new(corners, Paint(pen.look.absence(gap.absence), 0.09).color().filled()))?;
+        plane.draw(&Rectangle::new(corners, Paint(gap.absence.color(painter.colors), 0.09).color().filled()))?;
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(super) const WORDS_FAMILY: &str = "Ubuntu Light, Ubuntu, Helvetica Neue, Ari
 /// See [`WORDS_FAMILY`].
 pub(super) const FIGURES_FAMILY: &str = "Hack, DejaVu Sans Mono, Menlo, Consolas, monospace";
 
-/// What the ends of a stroke look like.
+/// What the ends of a stroke colors like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caps {
     /// Cut off at the end point: grid lines and dashes, exact to the pixel.
@@ -50,13 +50,13 @@ pub(super) struct Scratch {
 
 /// Pixels as they were before something was drawn over them, so that it can be taken away again.
 #[derive(Default)]
-pub(super) struct Undo {
+pub(super) struct SavedPixels {
     /// Where in the frame each piece begins, and how long it is.
     pieces: Vec<(usize, usize)>,
     pixels: Vec<u32>,
 }
 
-impl Undo {
+impl SavedPixels {
     fn save(&mut self, at: usize, pixels: &[u32]) {
         self.pieces.push((at, pixels.len()));
         self.pixels.extend_from_slice(pixels);
@@ -81,7 +81,7 @@ impl Undo {
 }
 
 /// A framebuffer that plotters draws on. Nothing outside `clip` is ever touched.
-pub(super) struct Canvas<'a> {
+pub(super) struct FramebufferBackend<'a> {
     pub(super) pixels: &'a mut [u32],
     /// In pixels of the screen, as is all here but what plotters gives.
     pub(super) size: Size,
@@ -92,12 +92,12 @@ pub(super) struct Canvas<'a> {
     pub(super) fonts: &'a Fonts,
     pub(super) scratch: &'a mut Scratch,
     /// Where to keep what is drawn over; `None` for what stays.
-    pub(super) undo: Option<&'a mut Undo>,
+    pub(super) saved: Option<&'a mut SavedPixels>,
 }
 
 type Outcome = Result<(), DrawingErrorKind<Infallible>>;
 
-impl Canvas<'_> {
+impl FramebufferBackend<'_> {
     fn px(&self, units: i32) -> f32 {
         units as f32 / units_per_screen_px(self.scale) as f32
     }
@@ -118,8 +118,8 @@ impl Canvas<'_> {
     fn row(&mut self, y: i32, left: i32, right: i32) -> &mut [u32] {
         let start = y as usize * self.size.width as usize;
         let cells = self.pixels.get_mut(start + left as usize..start + right as usize).unwrap_or_default();
-        if let Some(undo) = &mut self.undo {
-            undo.save(start + left as usize, cells);
+        if let Some(saved) = &mut self.saved {
+            saved.save(start + left as usize, cells);
         }
         cells
     }
@@ -240,7 +240,7 @@ fn blend(under: u32, over: u32, share: u32) -> u32 {
     mix(0x00ff_00ff, 0x0080_0080) | mix(0x0000_ff00, 0x0000_8000)
 }
 
-impl DrawingBackend for Canvas<'_> {
+impl DrawingBackend for FramebufferBackend<'_> {
     type ErrorType = Infallible;
 
     fn get_size(&self) -> (u32, u32) {

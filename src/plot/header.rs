@@ -8,11 +8,11 @@ use plotters_backend::DrawingBackend;
 use super::font::{Fonts, Type};
 use crate::chart::Rect;
 use crate::chart::percent_text;
-use crate::chart::{Frame, Hits};
 use crate::chart::{Header, LegendEntry};
+use crate::chart::{HitAreas, Layout};
+use crate::chart::{Rgb, ThemeColors};
 use crate::plot::PlotError;
-use crate::plot::painter::{Area, Paint, Pen};
-use crate::plot::theme::{Look, Rgb};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 const BADGE: Type = Type::words(13.0).bold();
 const CHANNEL: Type = Type::words(13.0);
@@ -60,7 +60,7 @@ pub(super) struct Entry {
 
 /// Where everything stands; `None` for what did not fit.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Layout {
+pub(super) struct HeaderLayout {
     pub(super) badge: Option<(String, f64, f64)>,
     pub(super) view_badge: Option<(String, f64, f64)>,
     pub(super) channel: Option<(String, f64, f64)>,
@@ -72,8 +72,8 @@ pub(super) struct Layout {
 }
 
 /// What fits into `strip`. The channel gives way first, then changes, then last prices, then whole entries.
-pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> Layout {
-    let mut layout = Layout::default();
+pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> HeaderLayout {
+    let mut layout = HeaderLayout::default();
     if strip.height() < STRIP_PX_MIN {
         return layout;
     }
@@ -142,7 +142,7 @@ pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> Layout {
 }
 
 fn place_entries(
-    layout: &mut Layout,
+    layout: &mut HeaderLayout,
     entries: &[Measured<'_>],
     fitting: Option<Detail>,
     (mut x, end): (f64, f64),
@@ -228,50 +228,50 @@ impl<'a> Measured<'a> {
 
 /// Draws the header and says where its parts can be clicked.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     header: &Header,
-    frame: &Frame,
-    hits: &mut Hits,
+    frame: &Layout,
+    hits: &mut HitAreas,
 ) -> Result<(), PlotError> {
-    let layout = layout(header, frame.header, pen.fonts);
+    let layout = layout(header, frame.header, painter.fonts);
     hits.legend.clear();
     (hits.badge, hits.view_badge) = (Rect::default(), Rect::default());
-    let look = pen.look;
+    let colors = painter.colors;
     let strip = Area::from(frame.header);
     let y = strip.middle();
     if let Some((text, left, right)) = &layout.badge {
-        let tone = look.tone(header.badge.tone);
-        pen.disc((left + DOT_PX, y), DOT_PX, tone)?;
-        pen.text(text, BADGE, (left + 2.0 * DOT_PX + 6.0, y), HPos::Left, tone)?;
+        let tone = colors.tone(header.badge.tone);
+        painter.disc((left + DOT_PX, y), DOT_PX, tone)?;
+        painter.text(text, BADGE, (left + 2.0 * DOT_PX + 6.0, y), HPos::Left, tone)?;
         hits.badge = Area { left: left - 4.0, right: right + 4.0, ..strip }.outward();
     }
     if let (Some((text, left, right)), Some(badge)) = (&layout.view_badge, &header.view_badge) {
-        let tone = look.tone(badge.tone);
+        let tone = colors.tone(badge.tone);
         let pill = Area { left: *left, right: *right, top: y - 10.0, bottom: y + 10.0 };
-        pen.rounded(pill, 10.0, Paint(tone, 0.16))?;
-        pen.text(text, BADGE, (left + 8.0, y), HPos::Left, tone)?;
+        painter.rounded(pill, 10.0, Paint(tone, 0.16))?;
+        painter.text(text, BADGE, (left + 8.0, y), HPos::Left, tone)?;
         hits.view_badge = Area { left: left - 4.0, right: right + 4.0, ..strip }.outward();
     }
     for (text, left, ty, color) in [
-        layout.channel.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, look.dim)),
-        layout.more.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, look.dim)),
-        layout.span_word.map(|left| ("window", left, CHANNEL, look.dim)),
-        layout.span.as_ref().map(|(text, left, _)| (text.as_str(), *left, SPAN, look.text)),
+        layout.channel.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, colors.dim)),
+        layout.more.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, colors.dim)),
+        layout.span_word.map(|left| ("window", left, CHANNEL, colors.dim)),
+        layout.span.as_ref().map(|(text, left, _)| (text.as_str(), *left, SPAN, colors.text)),
     ]
     .into_iter()
     .flatten()
     {
-        pen.text(text, ty, (left, y), HPos::Left, color)?;
+        painter.text(text, ty, (left, y), HPos::Left, color)?;
     }
     for entry in &layout.entries {
         let source = &header.legend[entry.index];
         if source.focused {
             let line = Area { left: entry.left - 3.0, right: entry.right + 3.0, top: strip.bottom - 3.0, ..strip };
             let band = Area { left: line.left - 4.0, right: line.right + 4.0, top: y - 14.0, bottom: y + 14.0 };
-            pen.rounded(band, 5.0, Paint(look.text, 0.07))?;
-            pen.fill(line, look.slot(source.slot))?;
+            painter.rounded(band, 5.0, Paint(colors.text, 0.07))?;
+            painter.fill(line, colors.palette_color(source.palette_index))?;
         }
-        draw_entry(pen, entry, source, y)?;
+        draw_entry(painter, entry, source, y)?;
         let clickable = Area { left: entry.left - 6.0, right: entry.right + 6.0, ..strip };
         hits.legend.push((entry.index, clickable.outward()));
     }
@@ -279,28 +279,29 @@ pub(super) fn draw<DB: DrawingBackend>(
 }
 
 fn draw_entry<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     entry: &Entry,
     source: &LegendEntry,
     y: f64,
 ) -> Result<(), PlotError> {
-    let look = pen.look;
-    let slot = look.slot(source.slot);
+    let colors = painter.colors;
+    let palette_index = colors.palette_color(source.palette_index);
     let square = Area::sized(entry.left, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX);
-    let faded = |look: &Look, color: Rgb| if source.visible { Paint(color, 1.0) } else { Paint(look.dim, 0.6) };
+    let faded =
+        |colors: &ThemeColors, color: Rgb| if source.visible { Paint(color, 1.0) } else { Paint(colors.dim, 0.6) };
     if source.visible {
-        pen.rounded(square, 3.0, slot)?;
+        painter.rounded(square, 3.0, palette_index)?;
     } else {
-        pen.panel(square, 3.0, Paint(slot, 0.0), Paint(slot, 0.7))?;
+        painter.panel(square, 3.0, Paint(palette_index, 0.0), Paint(palette_index, 0.7))?;
     }
     let left = entry.left + SQUARE_PX + INNER_PX;
-    pen.text(&entry.symbol, SYMBOL, (left, y), HPos::Left, faded(look, look.text))?;
+    painter.text(&entry.symbol, SYMBOL, (left, y), HPos::Left, faded(colors, colors.text))?;
     if let Some((text, left)) = &entry.last {
-        pen.text(text, LAST, (*left, y), HPos::Left, faded(look, look.text))?;
+        painter.text(text, LAST, (*left, y), HPos::Left, faded(colors, colors.text))?;
     }
     if let Some((text, left)) = &entry.change {
-        let color = look.change(source.change_percent.unwrap_or(0.0));
-        pen.text(text, CHANGE, (*left, y), HPos::Left, faded(look, color))?;
+        let color = colors.change(source.change_percent.unwrap_or(0.0));
+        painter.text(text, CHANGE, (*left, y), HPos::Left, faded(colors, color))?;
     }
     Ok(())
 }
@@ -311,13 +312,13 @@ mod tests {
     use crate::chart::{Badge, Size, Tone};
     use proptest::prelude::*;
 
-    fn entry(slot: usize, symbol: &str, priced: bool) -> LegendEntry {
+    fn entry(palette_index: usize, symbol: &str, priced: bool) -> LegendEntry {
         LegendEntry {
             symbol: symbol.to_owned(),
-            slot,
+            palette_index,
             last: priced.then(|| "168.12".to_owned()),
             change_percent: priced.then_some(-0.07),
-            visible: slot % 3 != 1,
+            visible: palette_index % 3 != 1,
             focused: false,
         }
     }
@@ -332,12 +333,12 @@ mod tests {
         }
     }
 
-    fn laid_out(header: &Header, width: u32) -> Layout {
-        layout(header, Frame::new(Size { width, height: 720 }).header, &Fonts::new().unwrap())
+    fn laid_out(header: &Header, width: u32) -> HeaderLayout {
+        layout(header, Layout::new(Size { width, height: 720 }).header, &Fonts::new().unwrap())
     }
 
     /// All that is shown, as intervals from left to right.
-    fn spans(layout: &Layout) -> Vec<(f64, f64)> {
+    fn spans(layout: &HeaderLayout) -> Vec<(f64, f64)> {
         let texts = [&layout.badge, &layout.view_badge, &layout.channel];
         let mut spans: Vec<(f64, f64)> = texts.into_iter().flatten().map(|(_, left, right)| (*left, *right)).collect();
         spans.extend(layout.entries.iter().map(|entry| (entry.left, entry.right)));
@@ -355,7 +356,7 @@ mod tests {
             channel in "[a-z_.*, ]{0,80}",
             span in "[a-z0-9 ]{0,12}",
         ) {
-            let legend = symbols.iter().enumerate().map(|(slot, s)| entry(slot, s, slot % 4 != 3)).collect();
+            let legend = symbols.iter().enumerate().map(|(palette_index, s)| entry(palette_index, s, palette_index % 4 != 3)).collect();
             let header = Header {
                 badge: Badge { tone: Tone::Warn, text: badge },
                 view_badge: view.map(|text| Badge { tone: Tone::Info, text }),

@@ -9,13 +9,13 @@ use plotters_backend::DrawingBackend;
 
 use super::font::Fonts;
 use crate::chart::Rect;
+use crate::chart::ThemeColors;
 use crate::chart::{Chart, MissingBand, Scene};
-use crate::chart::{Frame, Hits};
+use crate::chart::{HitAreas, Layout};
 use crate::plot::axis_labels::Ends;
 use crate::plot::background::Ticks;
-use crate::plot::framebuffer::{Canvas, Caps, Scratch, Undo};
-use crate::plot::painter::Pen;
-use crate::plot::theme::Look;
+use crate::plot::framebuffer::{Caps, FramebufferBackend, SavedPixels, Scratch};
+use crate::plot::painter::LayerPainter;
 use crate::plot::{PlotError, axis_labels, background, bars, data, grid, header, overlay, overlays, title};
 
 /// What has to be drawn anew.
@@ -41,7 +41,7 @@ pub(super) struct StalePane {
 }
 
 /// The charts that `frame` has room for.
-pub(super) fn charts<'a>(scene: &'a Scene, frame: &Frame) -> &'a [Chart] {
+pub(super) fn charts<'a>(scene: &'a Scene, frame: &Layout) -> &'a [Chart] {
     if frame.is_grid() {
         &scene.grid[..scene.grid.len().min(frame.panes())]
     } else {
@@ -50,8 +50,8 @@ pub(super) fn charts<'a>(scene: &'a Scene, frame: &Frame) -> &'a [Chart] {
 }
 
 /// Spans without data that the panes of a grid have in common.
-fn common<'a>(scene: &'a Scene, frame: &Frame) -> &'a [MissingBand] {
-    if frame.is_grid() { &scene.chart.gaps } else { &[] }
+fn common<'a>(scene: &'a Scene, frame: &Layout) -> &'a [MissingBand] {
+    if frame.is_grid() { &scene.chart.missing } else { &[] }
 }
 
 impl Stale {
@@ -61,7 +61,7 @@ impl Stale {
     }
 
     /// What `new` shows otherwise than `old` does. Compared is all that a layer is drawn from, point by point.
-    pub(super) fn between(old: &Scene, new: &Scene, frame: &Frame) -> Self {
+    pub(super) fn between(old: &Scene, new: &Scene, frame: &Layout) -> Self {
         let (were, are) = (charts(old, frame), charts(new, frame));
         // The outlines of panes in focus lie between them.
         let outlines = frame.is_grid() && were.iter().zip(are).any(|(a, b)| a.focus.is_some() != b.focus.is_some());
@@ -88,13 +88,13 @@ impl Stale {
 }
 
 impl StalePane {
-    fn between(was: &Chart, is: &Chart, gaps: bool, frame: &Frame) -> Self {
-        let look = |chart: &Chart| (chart.viewport, chart.axis, chart.decimals);
-        let view = look(was) != look(is) || was.zone != is.zone;
+    fn between(was: &Chart, is: &Chart, gaps: bool, frame: &Layout) -> Self {
+        let colors = |chart: &Chart| (chart.viewport, chart.axis, chart.decimals);
+        let view = colors(was) != colors(is) || was.zone != is.zone;
         let plot = view
             || gaps
             || was.lines != is.lines
-            || was.gaps != is.gaps
+            || was.missing != is.missing
             || was.focus != is.focus
             || was.volume != is.volume
             || was.bars != is.bars
@@ -127,51 +127,55 @@ fn floats_differ(was: &Chart, is: &Chart) -> bool {
 /// A framebuffer with what it takes to draw on it.
 pub(super) struct LayerRenderer<'a> {
     pub(super) pixels: &'a mut [u32],
-    pub(super) frame: Frame,
+    pub(super) frame: Layout,
     pub(super) fonts: &'a Fonts,
     pub(super) scratch: &'a mut Scratch,
 }
 
 impl LayerRenderer<'_> {
     /// Draws the stale layers of `scene`. Where floats are among them, those of the scene before are gone already;
-    /// what the new ones cover goes into `undo`.
+    /// what the new ones cover goes into `saved`.
     pub(super) fn draw(
         &mut self,
         scene: &Scene,
         ticks: &[Ticks],
         stale: &Stale,
-        hits: &mut Hits,
-        undo: Option<&mut Undo>,
+        hits: &mut HitAreas,
+        saved: Option<&mut SavedPixels>,
     ) -> Result<(), PlotError> {
-        let (frame, look) = (self.frame, Look::new(scene.theme));
+        let (frame, colors) = (self.frame, ThemeColors::of(scene.theme));
         let charts = charts(scene, &frame);
         let whole = Rect { left: 0, top: 0, right: frame.header.right, bottom: frame.footer.bottom };
         if stale.everything {
-            self.on(whole, Caps::Butt, look, None, |pen| {
-                background::flat(pen, &frame)?;
-                grid::borders(pen, charts, &frame)
+            self.on(whole, Caps::Butt, colors, None, |painter| {
+                background::flat(painter, &frame)?;
+                grid::borders(painter, charts, &frame)
             })?;
         }
         for (index, (chart, (ticks, stale_pane))) in charts.iter().zip(ticks.iter().zip(&stale.panes)).enumerate() {
             let pane = Pane { chart, frame: frame.pane(index), ticks, common: common(scene, &frame) };
-            self.draw_pane(&pane, index, *stale_pane, stale.everything, look)?;
+            self.draw_pane(&pane, index, *stale_pane, stale.everything, colors)?;
         }
-        let flat = |pen: &CanvasPen<'_>| if stale.everything { Ok(()) } else { background::flat(pen, &frame) };
+        let flat = |painter: &FramebufferPainter<'_>| {
+            if stale.everything { Ok(()) } else { background::flat(painter, &frame) }
+        };
         if stale.header {
-            self.on(frame.header, Caps::Butt, look, None, |pen| {
-                flat(pen)?;
-                header::draw(pen, &scene.header, &frame, hits)
+            self.on(frame.header, Caps::Butt, colors, None, |painter| {
+                flat(painter)?;
+                header::draw(painter, &scene.header, &frame, hits)
             })?;
         }
         if stale.footer {
-            self.on(frame.footer, Caps::Butt, look, None, |pen| {
-                flat(pen)?;
-                overlay::footer(pen, &scene.footer, &frame, hits)
+            self.on(frame.footer, Caps::Butt, colors, None, |painter| {
+                flat(painter)?;
+                overlay::footer(painter, &scene.footer, &frame, hits)
             })?;
         }
         if stale.floats {
             let between = Rect { top: frame.header.bottom, bottom: frame.footer.top, ..whole };
-            self.on(between, Caps::Butt, look, undo, |pen| overlays::draw(pen, scene, charts, &frame, hits))?;
+            self.on(between, Caps::Butt, colors, saved, |painter| {
+                overlays::draw(painter, scene, charts, &frame, hits)
+            })?;
         }
         Ok(())
     }
@@ -182,29 +186,30 @@ impl LayerRenderer<'_> {
         index: usize,
         stale: StalePane,
         everything: bool,
-        look: &'static Look,
+        colors: &'static ThemeColors,
     ) -> Result<(), PlotError> {
         let whole = self.frame;
         let Pane { chart, frame, ticks, common } = *pane;
-        let flat = |pen: &CanvasPen<'_>| if everything { Ok(()) } else { background::flat(pen, &whole) };
+        let flat =
+            |painter: &FramebufferPainter<'_>| if everything { Ok(()) } else { background::flat(painter, &whole) };
         if stale.plot {
             // The border below the plots is a row lower than they are.
-            self.on(frame.plots(), Caps::Butt, look, None, |pen| {
-                flat(pen)?;
-                background::grid(pen, &frame, chart, ticks)?;
-                background::zero_line(pen, &frame, chart)
+            self.on(frame.plots(), Caps::Butt, colors, None, |painter| {
+                flat(painter)?;
+                background::grid(painter, &frame, chart, ticks)?;
+                background::zero_line(painter, &frame, chart)
             })?;
-            self.on(frame.plot, Caps::Round, look, None, |pen| data::draw(pen, chart, &frame, common))?;
-            self.on(frame.volume, Caps::Butt, look, None, |pen| bars::volume(pen, chart, &frame, common))?;
+            self.on(frame.plot, Caps::Round, colors, None, |painter| data::draw(painter, chart, &frame, common))?;
+            self.on(frame.volume, Caps::Butt, colors, None, |painter| bars::volume(painter, chart, &frame, common))?;
         }
         if stale.title && whole.is_grid() {
-            self.on(frame.header, Caps::Butt, look, None, |pen| {
-                flat(pen)?;
-                chart.title.as_ref().map_or(Ok(()), |title| title::strip(pen, title, &frame))
+            self.on(frame.header, Caps::Butt, colors, None, |painter| {
+                flat(painter)?;
+                chart.title.as_ref().map_or(Ok(()), |title| title::strip(painter, title, &frame))
             })?;
         }
         if stale.axes {
-            self.draw_axes(pane, index, &flat, look)?;
+            self.draw_axes(pane, index, &flat, colors)?;
         }
         Ok(())
     }
@@ -213,8 +218,8 @@ impl LayerRenderer<'_> {
         &mut self,
         pane: &Pane<'_>,
         index: usize,
-        flat: &impl Fn(&CanvasPen<'_>) -> Result<(), PlotError>,
-        look: &'static Look,
+        flat: &impl Fn(&FramebufferPainter<'_>) -> Result<(), PlotError>,
+        colors: &'static ThemeColors,
     ) -> Result<(), PlotError> {
         let whole = self.frame;
         let Pane { chart, frame, ticks, .. } = *pane;
@@ -226,21 +231,21 @@ impl LayerRenderer<'_> {
             } else {
                 frame.value_axis
             };
-            self.on(values, Caps::Butt, look, None, |pen| {
-                flat(pen)?;
-                background::grid(pen, &frame, chart, ticks)?;
-                axis_labels::value_axis(pen, chart, &frame, ticks)?;
-                bars::volume_label(pen, chart, &frame)?;
-                if single { axis_labels::time_axis(pen, chart, &frame, ticks, Ends::WINDOW) } else { Ok(()) }
+            self.on(values, Caps::Butt, colors, None, |painter| {
+                flat(painter)?;
+                background::grid(painter, &frame, chart, ticks)?;
+                axis_labels::value_axis(painter, chart, &frame, ticks)?;
+                bars::volume_label(painter, chart, &frame)?;
+                if single { axis_labels::time_axis(painter, chart, &frame, ticks, Ends::WINDOW) } else { Ok(()) }
             })?;
         }
         let Some(times) = time_clip(&whole, &frame, index) else { return Ok(()) };
-        self.on(times, Caps::Butt, look, None, |pen| {
-            flat(pen)?;
+        self.on(times, Caps::Butt, colors, None, |painter| {
+            flat(painter)?;
             if single {
-                background::grid(pen, &frame, chart, ticks)?;
+                background::grid(painter, &frame, chart, ticks)?;
             }
-            axis_labels::time_axis(pen, chart, &frame, ticks, ends(&whole, index))
+            axis_labels::time_axis(painter, chart, &frame, ticks, ends(&whole, index))
         })
     }
 
@@ -249,22 +254,22 @@ impl LayerRenderer<'_> {
         &mut self,
         clip: Rect,
         caps: Caps,
-        look: &'static Look,
-        undo: Option<&mut Undo>,
-        draw: impl FnOnce(&CanvasPen<'_>) -> Result<(), PlotError>,
+        colors: &'static ThemeColors,
+        saved: Option<&mut SavedPixels>,
+        draw: impl FnOnce(&FramebufferPainter<'_>) -> Result<(), PlotError>,
     ) -> Result<(), PlotError> {
         let Self { pixels, frame, fonts, scratch, .. } = self;
         let (size, scale, clip) = (frame.size, frame.scale, frame.screen(clip));
         if clip.width() == 0 || clip.height() == 0 {
             return Ok(());
         }
-        let canvas = Canvas { pixels, size, scale, clip, caps, fonts, scratch, undo };
-        draw(&Pen { area: canvas.into_drawing_area(), fonts, look, scale })
+        let canvas = FramebufferBackend { pixels, size, scale, clip, caps, fonts, scratch, saved };
+        draw(&LayerPainter { area: canvas.into_drawing_area(), fonts, colors, scale })
     }
 }
 
 /// Where the times of a plot stand; in a grid the panes of the first row have those of the columns below them.
-fn time_clip(whole: &Frame, frame: &Frame, index: usize) -> Option<Rect> {
+fn time_clip(whole: &Layout, frame: &Layout, index: usize) -> Option<Rect> {
     let Some(cells) = whole.cells() else {
         return Some(Rect { left: 0, top: frame.plots().bottom, right: frame.plot.right, bottom: whole.footer.top });
     };
@@ -275,7 +280,7 @@ fn time_clip(whole: &Frame, frame: &Frame, index: usize) -> Option<Rect> {
 }
 
 /// Which ends of the window's time axis are those of a plot's.
-fn ends(whole: &Frame, index: usize) -> Ends {
+fn ends(whole: &Layout, index: usize) -> Ends {
     whole.cells().map_or(Ends::WINDOW, |cells| Ends {
         single: false,
         first: index == 0,
@@ -287,13 +292,13 @@ fn ends(whole: &Frame, index: usize) -> Ends {
 #[derive(Clone, Copy)]
 pub(super) struct Pane<'a> {
     pub(super) chart: &'a Chart,
-    pub(super) frame: Frame,
+    pub(super) frame: Layout,
     pub(super) ticks: &'a Ticks,
     pub(super) common: &'a [MissingBand],
 }
 
 /// Every chart of a scene with where it is drawn.
-pub(super) fn panes<'a>(scene: &'a Scene, frame: &Frame, ticks: &'a [Ticks]) -> Vec<Pane<'a>> {
+pub(super) fn panes<'a>(scene: &'a Scene, frame: &Layout, ticks: &'a [Ticks]) -> Vec<Pane<'a>> {
     let charts = charts(scene, frame).iter().zip(ticks).enumerate();
     let pane = |(index, (chart, ticks)): (usize, (&'a Chart, &'a Ticks))| Pane {
         chart,
@@ -304,43 +309,43 @@ pub(super) fn panes<'a>(scene: &'a Scene, frame: &Frame, ticks: &'a [Ticks]) -> 
     charts.map(pane).collect()
 }
 
-type CanvasPen<'a> = Pen<'a, Canvas<'a>>;
+type FramebufferPainter<'a> = LayerPainter<'a, FramebufferBackend<'a>>;
 
 /// All below the data, for a document without layers that stay.
 pub(super) fn back<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     scene: &Scene,
-    frame: &Frame,
+    frame: &Layout,
     panes: &[Pane<'_>],
 ) -> Result<(), PlotError> {
-    background::flat(pen, frame)?;
-    grid::borders(pen, charts(scene, frame), frame)?;
+    background::flat(painter, frame)?;
+    grid::borders(painter, charts(scene, frame), frame)?;
     for pane in panes {
-        background::grid(pen, &pane.frame, pane.chart, pane.ticks)?;
-        background::zero_line(pen, &pane.frame, pane.chart)?;
+        background::grid(painter, &pane.frame, pane.chart, pane.ticks)?;
+        background::zero_line(painter, &pane.frame, pane.chart)?;
     }
     Ok(())
 }
 
 /// All above the data, for a document without layers that stay.
 pub(super) fn front<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     scene: &Scene,
-    frame: &Frame,
+    frame: &Layout,
     panes: &[Pane<'_>],
 ) -> Result<(), PlotError> {
-    let mut hits = Hits::default();
+    let mut hits = HitAreas::default();
     for (index, pane) in panes.iter().enumerate() {
-        axis_labels::value_axis(pen, pane.chart, &pane.frame, pane.ticks)?;
-        bars::volume_label(pen, pane.chart, &pane.frame)?;
+        axis_labels::value_axis(painter, pane.chart, &pane.frame, pane.ticks)?;
+        bars::volume_label(painter, pane.chart, &pane.frame)?;
         if time_clip(frame, &pane.frame, index).is_some() {
-            axis_labels::time_axis(pen, pane.chart, &pane.frame, pane.ticks, ends(frame, index))?;
+            axis_labels::time_axis(painter, pane.chart, &pane.frame, pane.ticks, ends(frame, index))?;
         }
         if let Some(title) = pane.chart.title.as_ref().filter(|_| frame.is_grid()) {
-            title::strip(pen, title, &pane.frame)?;
+            title::strip(painter, title, &pane.frame)?;
         }
     }
-    header::draw(pen, &scene.header, frame, &mut hits)?;
-    overlay::footer(pen, &scene.footer, frame, &mut hits)?;
-    overlays::draw(pen, scene, charts(scene, frame), frame, &mut hits)
+    header::draw(painter, &scene.header, frame, &mut hits)?;
+    overlay::footer(painter, &scene.footer, frame, &mut hits)?;
+    overlays::draw(painter, scene, charts(scene, frame), frame, &mut hits)
 }

@@ -6,10 +6,10 @@ use plotters_backend::DrawingBackend;
 
 use super::axes::{time_share, value_share};
 use super::font::Type;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::{Chart, Mark};
 use crate::plot::PlotError;
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 const TEXT: Type = Type::words(12.0);
 const COUNT: Type = Type::figures(11.0).bold();
@@ -56,9 +56,9 @@ fn groups<'a>(chart: &'a Chart, plot: &Area) -> Vec<Group<'a>> {
 
 /// Draws the marks of a plot. Texts keep off those in `taken`.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
     taken: &mut Vec<Area>,
 ) -> Result<(), PlotError> {
     let plot = Area::from(frame.plot);
@@ -67,19 +67,19 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     let groups = groups(chart, &plot);
     for group in &groups {
-        let color = pen.look.slot(group.mark.slot);
-        pen.hairline((group.x, plot.top), (group.x, plot.bottom), Paint(color, 0.35))?;
+        let color = painter.colors.palette_color(group.mark.palette_index);
+        painter.hairline((group.x, plot.top), (group.x, plot.bottom), Paint(color, 0.35))?;
     }
     for group in &groups {
-        let color = pen.look.slot(group.mark.slot);
+        let color = painter.colors.palette_color(group.mark.palette_index);
         let shape = pennant(group, &plot);
-        for (grown, paint) in [(1.5, pen.look.ground), (0.0, color)] {
-            pen.polygon(grow(&shape, grown), paint)?;
+        for (grown, paint) in [(1.5, painter.colors.background), (0.0, color)] {
+            painter.polygon(grow(&shape, grown), paint)?;
         }
         taken.push(bounds(&shape));
     }
     for group in &groups {
-        words(pen, group, &plot, taken)?;
+        words(painter, group, &plot, taken)?;
     }
     Ok(())
 }
@@ -120,17 +120,17 @@ fn bounds(shape: &[(f64, f64); 3]) -> Area {
 
 /// What a mark says, right or left of it; how many there are goes before the rest.
 fn words<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     group: &Group<'_>,
     plot: &Area,
     taken: &mut Vec<Area>,
 ) -> Result<(), PlotError> {
     let count = if group.count > 1 { format!("{}×", group.count) } else { String::new() };
-    let count_px = if count.is_empty() { 0.0 } else { pen.width(&count, COUNT) + 5.0 };
-    let text = pen.fit(&group.mark.text, TEXT, TEXT_PX_MAX);
+    let count_px = if count.is_empty() { 0.0 } else { painter.width(&count, COUNT) + 5.0 };
+    let text = painter.fit(&group.mark.text, TEXT, TEXT_PX_MAX);
     let middle = bounds(&pennant(group, plot)).middle().clamp(plot.top + 9.0, plot.bottom - 9.0);
     for shown in [text.as_str(), ""] {
-        let width = count_px + pen.width(shown, TEXT) + 8.0;
+        let width = count_px + painter.width(shown, TEXT) + 8.0;
         if width <= 8.0 {
             return Ok(());
         }
@@ -142,10 +142,16 @@ fn words<DB: DrawingBackend>(
                 && !taken.iter().any(|other| other.overlaps(area))
         };
         let Some(area) = sides.iter().find(free) else { continue };
-        pen.rounded(*area, 3.0, Paint(pen.look.ground, 0.78))?;
+        painter.rounded(*area, 3.0, Paint(painter.colors.background, 0.78))?;
         let y = area.middle();
-        pen.text(&count, COUNT, (area.left + 4.0, y), HPos::Left, pen.look.slot(group.mark.slot))?;
-        pen.text(shown, TEXT, (area.left + 4.0 + count_px, y), HPos::Left, pen.look.text)?;
+        painter.text(
+            &count,
+            COUNT,
+            (area.left + 4.0, y),
+            HPos::Left,
+            painter.colors.palette_color(group.mark.palette_index),
+        )?;
+        painter.text(shown, TEXT, (area.left + 4.0 + count_px, y), HPos::Left, painter.colors.text)?;
         taken.push(*area);
         return Ok(());
     }
@@ -163,7 +169,8 @@ mod tests {
     #[test]
     fn marks_at_one_place_are_one_and_those_outside_none() {
         let viewport = Viewport { time: TimeSpan { start: 0, end: 1_000 }, value: ValueSpan { lo: 0.0, hi: 100.0 } };
-        let mark = |time_ns: i64, value: Option<f64>| Mark { time_ns, value, slot: 0, text: time_ns.to_string() };
+        let mark =
+            |time_ns: i64, value: Option<f64>| Mark { time_ns, value, palette_index: 0, text: time_ns.to_string() };
         let mut chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
         chart.marks = vec![
             mark(105, Some(50.0)),

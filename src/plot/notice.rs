@@ -5,10 +5,10 @@ use plotters_backend::DrawingBackend;
 
 use super::font::Type;
 use super::overlay::centered;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::{Notice, Tone};
 use crate::plot::PlotError;
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 const TITLE: Type = Type::words(17.0).bold();
 const LINE: Type = Type::words(13.5);
@@ -21,40 +21,44 @@ const SIGN_PX: f64 = 19.0;
 const SIGN_ROWS_PX: f64 = 2.0 * SIGN_PX + 14.0;
 
 /// A sign, a title and lines in the middle of the plot. The sign goes first where there is little room, then lines.
-pub(super) fn draw<DB: DrawingBackend>(pen: &Pen<'_, DB>, notice: &Notice, frame: &Frame) -> Result<(), PlotError> {
+pub(super) fn draw<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    notice: &Notice,
+    frame: &Layout,
+) -> Result<(), PlotError> {
     let plot = Area::from(frame.plots());
     let padding = if plot.height() < 200.0 { PADDING_PX / 2.0 } else { PADDING_PX };
     let room = plot.width() - 2.0 * padding;
     if room < 40.0 || plot.height() < 40.0 {
         return Ok(());
     }
-    let title = pen.fit(&notice.title, TITLE, room);
+    let title = painter.fit(&notice.title, TITLE, room);
     let rows = plot.height() - 2.0 * padding - TITLE_PX;
     let all = notice.lines.len() as f64 * LINE_PX;
     let sign = rows >= all + SIGN_ROWS_PX;
     let fitting = (rows / LINE_PX).floor().max(0.0) as usize;
     let fit = |line: &String| {
-        if line_width(pen, line) <= room { line.clone() } else { pen.fit(&line.replace('`', ""), LINE, room) }
+        if line_width(painter, line) <= room { line.clone() } else { painter.fit(&line.replace('`', ""), LINE, room) }
     };
     let lines: Vec<String> = notice.lines.iter().take(fitting).map(fit).collect();
-    let widest = lines.iter().map(|line| line_width(pen, line)).fold(pen.width(&title, TITLE), f64::max);
+    let widest = lines.iter().map(|line| line_width(painter, line)).fold(painter.width(&title, TITLE), f64::max);
     let sign_rows = if sign { SIGN_ROWS_PX } else { 0.0 };
     let gap = if lines.is_empty() { 0.0 } else { 4.0 };
     let height = 2.0 * padding + sign_rows + TITLE_PX + gap + lines.len() as f64 * LINE_PX;
     let area = centered(&plot, widest + 2.0 * padding, height).moved_into(&plot);
-    pen.panel(area, 10.0, Paint(pen.look.panel, 0.93), Paint::from(pen.look.panel_edge))?;
+    painter.panel(area, 10.0, Paint(painter.colors.panel, 0.93), Paint::from(painter.colors.panel_edge))?;
 
     let x = f64::midpoint(area.left, area.right);
     if sign {
-        draw_sign(pen, notice.tone, (x, area.top + padding + SIGN_PX))?;
+        draw_sign(painter, notice.tone, (x, area.top + padding + SIGN_PX))?;
     }
     let mut y = area.top + padding + sign_rows + TITLE_PX / 2.0;
-    pen.text(&title, TITLE, (x, y), HPos::Center, pen.look.tone(notice.tone))?;
+    painter.text(&title, TITLE, (x, y), HPos::Center, painter.colors.tone(notice.tone))?;
     y += TITLE_PX / 2.0 + gap + LINE_PX / 2.0;
     for line in &lines {
-        let mut left = x - line_width(pen, line) / 2.0;
+        let mut left = x - line_width(painter, line) / 2.0;
         for (i, part) in line.split('`').enumerate() {
-            left += draw_part(pen, part, i % 2 == 1, (left, y))?;
+            left += draw_part(painter, part, i % 2 == 1, (left, y))?;
         }
         y += LINE_PX;
     }
@@ -66,41 +70,45 @@ const KEY_PX: f64 = 6.0;
 
 /// Draws a part of a line and returns how wide it is.
 fn draw_part<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     part: &str,
     code: bool,
     (left, y): (f64, f64),
 ) -> Result<f64, PlotError> {
-    let width = part_width(pen, part, code);
+    let width = part_width(painter, part, code);
     if !code {
-        pen.text(part, LINE, (left, y), HPos::Left, pen.look.text)?;
+        painter.text(part, LINE, (left, y), HPos::Left, painter.colors.text)?;
     } else if !part.is_empty() {
         let key = Area::sized(left, (y - 9.5).round(), width, 19.0);
-        pen.rounded(key, 4.0, Paint(pen.look.dim, 0.16))?;
-        pen.text(part, CODE, (left + KEY_PX, y), HPos::Left, pen.look.text)?;
+        painter.rounded(key, 4.0, Paint(painter.colors.dim, 0.16))?;
+        painter.text(part, CODE, (left + KEY_PX, y), HPos::Left, painter.colors.text)?;
     }
     Ok(width)
 }
 
-fn part_width<DB: DrawingBackend>(pen: &Pen<'_, DB>, part: &str, code: bool) -> f64 {
+fn part_width<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, part: &str, code: bool) -> f64 {
     match (code, part.is_empty()) {
-        (false, _) => pen.width(part, LINE),
+        (false, _) => painter.width(part, LINE),
         (true, true) => 0.0,
-        (true, false) => pen.width(part, CODE) + 2.0 * KEY_PX,
+        (true, false) => painter.width(part, CODE) + 2.0 * KEY_PX,
     }
 }
 
-fn line_width<DB: DrawingBackend>(pen: &Pen<'_, DB>, line: &str) -> f64 {
-    line.split('`').enumerate().map(|(i, part)| part_width(pen, part, i % 2 == 1)).sum()
+fn line_width<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, line: &str) -> f64 {
+    line.split('`').enumerate().map(|(i, part)| part_width(painter, part, i % 2 == 1)).sum()
 }
 
 /// A disc in the tone's colour, with what it means on it: a tick, a trace without a tick, a stroke, a cross.
-fn draw_sign<DB: DrawingBackend>(pen: &Pen<'_, DB>, tone: Tone, (x, y): (f64, f64)) -> Result<(), PlotError> {
+fn draw_sign<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    tone: Tone,
+    (x, y): (f64, f64),
+) -> Result<(), PlotError> {
     const STROKE_PX: f64 = 2.0;
-    let color = pen.look.tone(tone);
-    pen.disc((x, y), SIGN_PX, Paint(color, 0.14))?;
-    pen.ring((x, y), SIGN_PX - 0.5, 1.0, Paint(color, 0.35))?;
-    let stroke = |points: &[(f64, f64)]| pen.path(points.iter().map(|(dx, dy)| (x + dx, y + dy)), STROKE_PX, color);
+    let color = painter.colors.tone(tone);
+    painter.disc((x, y), SIGN_PX, Paint(color, 0.14))?;
+    painter.ring((x, y), SIGN_PX - 0.5, 1.0, Paint(color, 0.35))?;
+    let stroke = |points: &[(f64, f64)]| painter.path(points.iter().map(|(dx, dy)| (x + dx, y + dy)), STROKE_PX, color);
     match tone {
         Tone::Good => stroke(&[(-7.0, 0.5), (-2.0, 5.5), (7.5, -5.0)]),
         Tone::Info => {
@@ -108,7 +116,7 @@ fn draw_sign<DB: DrawingBackend>(pen: &Pen<'_, DB>, tone: Tone, (x, y): (f64, f6
         }
         Tone::Warn => {
             stroke(&[(0.0, -8.0), (0.0, 2.5)])?;
-            pen.disc((x, y + 7.5), 1.6, color)
+            painter.disc((x, y + 7.5), 1.6, color)
         }
         Tone::Bad => {
             stroke(&[(-6.0, -6.0), (6.0, 6.0)])?;

@@ -3,10 +3,10 @@
 use plotters_backend::DrawingBackend;
 
 use super::axes::{time_share, value_share};
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::{Chart, Outlier};
 use crate::plot::PlotError;
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 /// Half a cross across, px.
 const HALF_PX: f64 = 4.0;
@@ -42,7 +42,11 @@ fn place(chart: &Chart, plot: &Area, outlier: &Outlier) -> Option<Place> {
 }
 
 /// Draws the outliers of a plot. Of those whose marks would cover each other wholly one is drawn.
-pub(super) fn draw<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: &Frame) -> Result<(), PlotError> {
+pub(super) fn draw<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    chart: &Chart,
+    frame: &Layout,
+) -> Result<(), PlotError> {
     let plot = Area::from(frame.plot);
     if plot.width() < 4.0 * HALF_PX || plot.height() < 3.0 * ARROW_PX {
         return Ok(());
@@ -50,31 +54,38 @@ pub(super) fn draw<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &Chart, frame: 
     let mut last = None;
     for outlier in &chart.outliers {
         let Some(place) = place(chart, &plot, outlier) else { continue };
-        if last.replace((place, outlier.slot)) == Some((place, outlier.slot)) {
+        if last.replace((place, outlier.palette_index)) == Some((place, outlier.palette_index)) {
             continue;
         }
-        let color = pen.look.slot(outlier.slot);
+        let color = painter.colors.palette_color(outlier.palette_index);
         match place {
             Place::Cross(x, y) => {
                 // Inside the plot as a whole.
                 let x = x.clamp(plot.left + HALF_PX, plot.right - HALF_PX);
                 let y = y.clamp(plot.top + HALF_PX, plot.bottom - HALF_PX);
-                for (width, paint) in [(STROKE_PX + 2.0, Paint::from(pen.look.ground)), (STROKE_PX, color.into())] {
+                for (width, paint) in
+                    [(STROKE_PX + 2.0, Paint::from(painter.colors.background)), (STROKE_PX, color.into())]
+                {
                     for slope in [1.0, -1.0] {
                         let end = |side: f64| (x + side * HALF_PX, y + side * slope * HALF_PX);
-                        pen.path([end(-1.0), end(1.0)], width, paint)?;
+                        painter.path([end(-1.0), end(1.0)], width, paint)?;
                     }
                 }
             }
-            Place::Above(x) => arrow(pen, (x, plot.top + 1.0), 1.0, outlier.slot)?,
-            Place::Below(x) => arrow(pen, (x, plot.bottom - 1.0), -1.0, outlier.slot)?,
+            Place::Above(x) => arrow(painter, (x, plot.top + 1.0), 1.0, outlier.palette_index)?,
+            Place::Below(x) => arrow(painter, (x, plot.bottom - 1.0), -1.0, outlier.palette_index)?,
         }
     }
     Ok(())
 }
 
 /// A triangle with its tip at `tip`, its base on the side that `down` says.
-fn arrow<DB: DrawingBackend>(pen: &Pen<'_, DB>, (x, y): (f64, f64), down: f64, slot: usize) -> Result<(), PlotError> {
+fn arrow<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    (x, y): (f64, f64),
+    down: f64,
+    palette_index: usize,
+) -> Result<(), PlotError> {
     let shape = |grown: f64| {
         [
             (x, y - down * grown),
@@ -82,8 +93,8 @@ fn arrow<DB: DrawingBackend>(pen: &Pen<'_, DB>, (x, y): (f64, f64), down: f64, s
             (x + HALF_PX + grown, y + down * (ARROW_PX + grown)),
         ]
     };
-    pen.polygon(shape(1.0), pen.look.ground)?;
-    pen.polygon(shape(0.0), pen.look.slot(slot))
+    painter.polygon(shape(1.0), painter.colors.background)?;
+    painter.polygon(shape(0.0), painter.colors.palette_color(palette_index))
 }
 
 #[cfg(test)]
@@ -99,8 +110,8 @@ mod tests {
     fn an_outlier_beyond_the_axis_is_told_at_its_edge() {
         let viewport = Viewport { time: TimeSpan { start: 0, end: 100 }, value: ValueSpan { lo: 10.0, hi: 20.0 } };
         let chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
-        let plot = Area::from(Frame::new(Size { width: 640, height: 400 }).plot);
-        let of = |time_ns: i64, value: f64| place(&chart, &plot, &Outlier { time_ns, value, slot: 0 });
+        let plot = Area::from(Layout::new(Size { width: 640, height: 400 }).plot);
+        let of = |time_ns: i64, value: f64| place(&chart, &plot, &Outlier { time_ns, value, palette_index: 0 });
         let middle = (f64::midpoint(plot.left, plot.right), plot.middle());
         assert_eq!(of(50, 15.0), Some(Place::Cross(middle.0, middle.1)));
         assert_eq!(of(50, 20.5), Some(Place::Above(middle.0)));

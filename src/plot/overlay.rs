@@ -6,9 +6,9 @@ use plotters_backend::DrawingBackend;
 use super::font::Type;
 use crate::chart::Rect;
 use crate::chart::{Badge, Footer, Tone};
-use crate::chart::{Frame, Hits};
+use crate::chart::{HitAreas, Layout};
 use crate::plot::PlotError;
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 const FIGURE: Type = Type::figures(11.0);
 const HELP: Type = Type::words(12.5);
@@ -31,10 +31,10 @@ const COLUMN_GAP_PX: f64 = 28.0;
 
 /// Figures from the left, help at the right. The last figures go first.
 pub(super) fn footer<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     footer: &Footer,
-    frame: &Frame,
-    hits: &mut Hits,
+    frame: &Layout,
+    hits: &mut HitAreas,
 ) -> Result<(), PlotError> {
     let strip = Area::from(frame.footer);
     hits.help = Rect::default();
@@ -43,57 +43,61 @@ pub(super) fn footer<DB: DrawingBackend>(
     }
     let y = strip.middle();
     let mut end = strip.right - EDGE_PX;
-    let (mark, word) = (pen.width("?", KEY), pen.width("help", HELP));
+    let (mark, word) = (painter.width("?", KEY), painter.width("help", HELP));
     let left = end - word - 6.0 - mark;
     if left > strip.left + EDGE_PX {
-        pen.text("?", KEY, (left, y), HPos::Left, pen.look.text)?;
-        pen.text("help", HELP, (end - word, y), HPos::Left, pen.look.dim)?;
+        painter.text("?", KEY, (left, y), HPos::Left, painter.colors.text)?;
+        painter.text("help", HELP, (end - word, y), HPos::Left, painter.colors.dim)?;
         hits.help = Area { left: left - 8.0, right: strip.right, ..strip }.outward();
         end = left - EDGE_PX;
     }
-    let separator = pen.width(" · ", FIGURE);
+    let separator = painter.width(" · ", FIGURE);
     let mut x = strip.left + EDGE_PX;
     for (i, (tone, text)) in footer.figures.iter().enumerate() {
         let lead = if i == 0 { 0.0 } else { separator };
         let room = end - x - lead;
-        let shown = if pen.width(text, FIGURE) <= room {
+        let shown = if painter.width(text, FIGURE) <= room {
             text.clone()
         } else if i == 0 {
-            pen.fit(text, FIGURE, room)
+            painter.fit(text, FIGURE, room)
         } else {
             break;
         };
         if i > 0 {
-            pen.text("·", FIGURE, (x + lead / 2.0, y), HPos::Center, pen.look.dim)?;
+            painter.text("·", FIGURE, (x + lead / 2.0, y), HPos::Center, painter.colors.dim)?;
         }
-        let color = if *tone == Tone::Good { pen.look.dim } else { pen.look.tone(*tone) };
-        pen.text(&shown, FIGURE, (x + lead, y), HPos::Left, color)?;
-        x += lead + pen.width(&shown, FIGURE);
+        let color = if *tone == Tone::Good { painter.colors.dim } else { painter.colors.tone(*tone) };
+        painter.text(&shown, FIGURE, (x + lead, y), HPos::Left, color)?;
+        x += lead + painter.width(&shown, FIGURE);
     }
     Ok(())
 }
 
 /// A short message above the footer.
-pub(super) fn toast<DB: DrawingBackend>(pen: &Pen<'_, DB>, toast: &Badge, frame: &Frame) -> Result<(), PlotError> {
+pub(super) fn toast<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    toast: &Badge,
+    frame: &Layout,
+) -> Result<(), PlotError> {
     let plot = Area::from(frame.plot);
     let (dot, height) = (16.0, 30.0);
-    let text = pen.fit(&toast.text, TOAST, plot.width() - dot - 40.0);
+    let text = painter.fit(&toast.text, TOAST, plot.width() - dot - 40.0);
     if text.is_empty() || plot.height() < 2.0 * height {
         return Ok(());
     }
-    let width = (pen.width(&text, TOAST) + dot + 28.0).ceil();
+    let width = (painter.width(&text, TOAST) + dot + 28.0).ceil();
     let left = (f64::midpoint(plot.left, plot.right) - width / 2.0).round();
     let area = Area::sized(left, plot.bottom - height - 12.0, width, height);
-    pen.panel(area, 6.0, Paint(pen.look.panel, 0.96), Paint::from(pen.look.panel_edge))?;
-    pen.disc((area.left + 18.0, area.middle()), 4.0, pen.look.tone(toast.tone))?;
-    pen.text(&text, TOAST, (area.left + 14.0 + dot, area.middle()), HPos::Left, pen.look.text)
+    painter.panel(area, 6.0, Paint(painter.colors.panel, 0.96), Paint::from(painter.colors.panel_edge))?;
+    painter.disc((area.left + 18.0, area.middle()), 4.0, painter.colors.tone(toast.tone))?;
+    painter.text(&text, TOAST, (area.left + 14.0 + dot, area.middle()), HPos::Left, painter.colors.text)
 }
 
 /// Keys and what they do, over everything else; a second pair of columns where one is too high.
 pub(super) fn help<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     rows: &[(String, String)],
-    frame: &Frame,
+    frame: &Layout,
 ) -> Result<(), PlotError> {
     let whole = Area {
         left: 0.0,
@@ -101,7 +105,7 @@ pub(super) fn help<DB: DrawingBackend>(
         right: f64::from(frame.header.right),
         bottom: f64::from(frame.footer.top),
     };
-    pen.fill(whole, Paint(pen.look.ground, 0.62))?;
+    painter.fill(whole, Paint(painter.colors.background, 0.62))?;
     let padding = if whole.height() < 400.0 { PADDING_PX / 2.0 } else { PADDING_PX };
     let room = whole.height() - 2.0 * padding - HELP_TITLE_PX - 8.0;
     let fitting = (room / KEY_ROW_PX_MIN).floor().max(0.0) as usize;
@@ -111,7 +115,8 @@ pub(super) fn help<DB: DrawingBackend>(
     let columns = rows.len().div_ceil(fitting).min(2);
     let per_column = rows.len().div_ceil(columns).min(fitting);
     let pitch = (room / per_column as f64).floor().clamp(KEY_ROW_PX_MIN, KEY_ROW_PX);
-    let columns: Vec<KeyColumn<'_>> = rows.chunks(per_column).take(2).map(|rows| KeyColumn::new(pen, rows)).collect();
+    let columns: Vec<KeyColumn<'_>> =
+        rows.chunks(per_column).take(2).map(|rows| KeyColumn::new(painter, rows)).collect();
     let fixed = columns.iter().map(|column| column.keys_px + KEY_GAP_PX + COLUMN_GAP_PX).sum::<f64>() - COLUMN_GAP_PX;
     // Where the texts do not fit, the wider column gives way first.
     let room = (whole.width() - 16.0 - 2.0 * padding - fixed).max(0.0);
@@ -121,12 +126,12 @@ pub(super) fn help<DB: DrawingBackend>(
 
     let height = 2.0 * padding + HELP_TITLE_PX + per_column as f64 * pitch;
     let area = centered(&whole, fixed + texts + 2.0 * padding, height).moved_into(&whole);
-    pen.panel(area, 8.0, Paint(pen.look.panel, 0.98), Paint::from(pen.look.panel_edge))?;
-    let title = pen.fit("Keys and mouse", TITLE, area.width() - 2.0 * padding);
-    pen.text(&title, TITLE, (area.left + padding, area.top + padding + 8.0), HPos::Left, pen.look.text)?;
+    painter.panel(area, 8.0, Paint(painter.colors.panel, 0.98), Paint::from(painter.colors.panel_edge))?;
+    let title = painter.fit("Keys and mouse", TITLE, area.width() - 2.0 * padding);
+    painter.text(&title, TITLE, (area.left + padding, area.top + padding + 8.0), HPos::Left, painter.colors.text)?;
     let (mut left, top) = (area.left + padding, area.top + padding + HELP_TITLE_PX);
     for column in &columns {
-        column.draw(pen, (left, top), pitch, text_px_max)?;
+        column.draw(painter, (left, top), pitch, text_px_max)?;
         left += column.keys_px + KEY_GAP_PX + column.texts_px.min(text_px_max) + COLUMN_GAP_PX;
     }
     Ok(())
@@ -140,28 +145,34 @@ struct KeyColumn<'a> {
 }
 
 impl<'a> KeyColumn<'a> {
-    fn new<DB: DrawingBackend>(pen: &Pen<'_, DB>, rows: &'a [(String, String)]) -> Self {
+    fn new<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, rows: &'a [(String, String)]) -> Self {
         Self {
-            keys_px: rows.iter().map(|(key, _)| pen.width(key, KEY)).fold(0.0, f64::max) + 14.0,
-            texts_px: rows.iter().map(|(_, text)| pen.width(text, LINE)).fold(0.0, f64::max).ceil(),
+            keys_px: rows.iter().map(|(key, _)| painter.width(key, KEY)).fold(0.0, f64::max) + 14.0,
+            texts_px: rows.iter().map(|(_, text)| painter.width(text, LINE)).fold(0.0, f64::max).ceil(),
             rows,
         }
     }
 
     fn draw<DB: DrawingBackend>(
         &self,
-        pen: &Pen<'_, DB>,
+        painter: &LayerPainter<'_, DB>,
         (left, top): (f64, f64),
         pitch: f64,
         text_px_max: f64,
     ) -> Result<(), PlotError> {
         for (i, (key, text)) in self.rows.iter().enumerate() {
             let y = top + (i as f64 + 0.5) * pitch;
-            let cap = Area::sized(left, (y - 9.0).round(), (pen.width(key, KEY) + 14.0).round(), 18.0);
-            pen.panel(cap, 4.0, Paint(pen.look.strip, 1.0), Paint::from(pen.look.panel_edge))?;
-            pen.text(key, KEY, (left + 7.0, cap.middle()), HPos::Left, pen.look.text)?;
-            let text = pen.fit(text, LINE, self.texts_px.min(text_px_max));
-            pen.text(&text, LINE, (left + self.keys_px + KEY_GAP_PX, cap.middle()), HPos::Left, pen.look.dim)?;
+            let cap = Area::sized(left, (y - 9.0).round(), (painter.width(key, KEY) + 14.0).round(), 18.0);
+            painter.panel(cap, 4.0, Paint(painter.colors.strip, 1.0), Paint::from(painter.colors.panel_edge))?;
+            painter.text(key, KEY, (left + 7.0, cap.middle()), HPos::Left, painter.colors.text)?;
+            let text = painter.fit(text, LINE, self.texts_px.min(text_px_max));
+            painter.text(
+                &text,
+                LINE,
+                (left + self.keys_px + KEY_GAP_PX, cap.middle()),
+                HPos::Left,
+                painter.colors.dim,
+            )?;
         }
         Ok(())
     }

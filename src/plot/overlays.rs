@@ -3,8 +3,8 @@
 use plotters_backend::DrawingBackend;
 
 use crate::chart::{Chart, Scene};
-use crate::chart::{Frame, Hits};
-use crate::plot::painter::{Area, Pen};
+use crate::chart::{HitAreas, Layout};
+use crate::plot::painter::{Area, LayerPainter};
 use crate::plot::{PlotError, crosshair, marks, notice, outliers, overlay, ruler, search, title};
 
 /// Panes lower than this show gaps, but have no room to name them.
@@ -12,11 +12,11 @@ const GAP_LABEL_PX: i32 = 120;
 
 /// Draws all of it, and says where the findings of a search can be clicked.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     scene: &Scene,
     charts: &[Chart],
-    frame: &Frame,
-    hits: &mut Hits,
+    frame: &Layout,
+    hits: &mut HitAreas,
 ) -> Result<(), PlotError> {
     hits.found.clear();
     for (index, chart) in charts.iter().enumerate() {
@@ -24,48 +24,48 @@ pub(super) fn draw<DB: DrawingBackend>(
         // Places that texts stand at already.
         let mut taken: Vec<Area> = Vec::new();
         if let Some(title) = chart.title.as_ref().filter(|_| !frame.is_grid()) {
-            taken.extend(title::draw(pen, title, &pane)?);
+            taken.extend(title::draw(painter, title, &pane)?);
         }
         let first_row = frame.cells().is_none_or(|cells| index < cells.columns);
-        let common = if frame.is_grid() && first_row { &scene.chart.gaps[..] } else { &[] };
+        let common = if frame.is_grid() && first_row { &scene.chart.missing[..] } else { &[] };
         if !frame.is_grid() || pane.plot.height() >= GAP_LABEL_PX {
-            crosshair::gap_labels(pen, chart, common, &pane, &mut taken)?;
+            crosshair::gap_labels(painter, chart, common, &pane, &mut taken)?;
         }
-        outliers::draw(pen, chart, &pane)?;
-        marks::draw(pen, chart, &pane, &mut taken)?;
+        outliers::draw(painter, chart, &pane)?;
+        marks::draw(painter, chart, &pane, &mut taken)?;
         if let Some(measured) = &chart.ruler {
-            ruler::draw(pen, measured, chart, &pane)?;
+            ruler::draw(painter, measured, chart, &pane)?;
         }
     }
     if let Some(selection) = &scene.chart.selection {
-        ruler::selection(pen, selection, frame)?;
+        ruler::selection(painter, selection, frame)?;
     }
     for (index, chart) in charts.iter().enumerate() {
-        crosshair::draw(pen, chart, frame, index)?;
+        crosshair::draw(painter, chart, frame, index)?;
     }
     if let Some(notice) = &scene.chart.notice {
-        notice::draw(pen, notice, frame)?;
+        notice::draw(painter, notice, frame)?;
     }
     if let Some(found) = &scene.search {
-        search::draw(pen, found, frame, hits)?;
+        search::draw(painter, found, frame, hits)?;
     }
     if let Some(rows) = &scene.help {
-        overlay::help(pen, rows, frame)?;
+        overlay::help(painter, rows, frame)?;
     }
     if let Some(toast) = &scene.toast {
-        overlay::toast(pen, toast, frame)?;
+        overlay::toast(painter, toast, frame)?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::chart::ThemeColors;
     use crate::chart::{Absence, AxisKind, Mark, MissingBand, Scale, Size, Theme, Title};
     use crate::chart::{ValueSpan, Viewport};
     use crate::model::TimeSpan;
     use crate::plot::font::Fonts;
     use crate::plot::overlays::*;
-    use crate::plot::theme::Look;
     use jiff::tz::TimeZone;
     use plotters::backend::SVGBackend;
     use plotters::drawing::IntoDrawingArea;
@@ -84,20 +84,20 @@ mod tests {
                 Viewport { time: TimeSpan { start: 0, end: 1_000 }, value: ValueSpan { lo: 0.0, hi: 100.0 } };
             let mut chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
             let absence = Absence::Missing;
-            chart.gaps = gaps.into_iter()
+            chart.missing = gaps.into_iter()
                 .map(|(start_ns, len, label)| MissingBand { start_ns, end_ns: start_ns + len, absence, label }).collect();
             chart.marks =
-                marks.into_iter().map(|(time_ns, value, text)| Mark { time_ns, value, slot: 1, text }).collect();
+                marks.into_iter().map(|(time_ns, value, text)| Mark { time_ns, value, palette_index: 1, text }).collect();
             let figures = vec![("O".to_owned(), "183.08".to_owned()); figures];
             let title = Title { symbol: "SYMBOL".to_owned(), figures, ..Title::default() };
 
-            let (frame, fonts, mut text) = (Frame::new(Size { width, height }), Fonts::new().unwrap(), String::new());
+            let (frame, fonts, mut text) = (Layout::new(Size { width, height }), Fonts::new().unwrap(), String::new());
             let area = SVGBackend::with_string(&mut text, (width * 48, height * 48)).into_drawing_area();
-            let pen = Pen { area, fonts: &fonts, look: Look::new(Theme::Dark), scale: Scale::One };
-            let mut taken: Vec<Area> = title::draw(&pen, &title, &frame).unwrap().into_iter().collect();
-            crosshair::gap_labels(&pen, &chart, &[], &frame, &mut taken).unwrap();
+            let painter = LayerPainter { area, fonts: &fonts, colors: ThemeColors::of(Theme::Dark), scale: Scale::One };
+            let mut taken: Vec<Area> = title::draw(&painter, &title, &frame).unwrap().into_iter().collect();
+            crosshair::gap_labels(&painter, &chart, &[], &frame, &mut taken).unwrap();
             let labels = taken.len();
-            marks::draw(&pen, &chart, &frame, &mut taken).unwrap();
+            marks::draw(&painter, &chart, &frame, &mut taken).unwrap();
             let plot = Area::from(frame.plot);
             for (i, area) in taken.iter().enumerate() {
                 // Marks themselves stand where their values are, and may touch.

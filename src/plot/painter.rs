@@ -11,8 +11,8 @@ use super::PlotError;
 use super::font::{Face, Fonts, Type};
 use crate::chart::Rect;
 use crate::chart::Scale;
+use crate::chart::{Rgb, ThemeColors};
 use crate::plot::framebuffer::{EM_TO_SIZE, FIGURES_FAMILY, UNITS_PER_PX, WORDS_FAMILY, units_per_screen_px};
-use crate::plot::theme::{Look, Rgb};
 
 /// A colour and its opacity, 0 to 1.
 #[derive(Debug, Clone, Copy)]
@@ -115,14 +115,14 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotE
 }
 
 /// A drawing area with the fonts and colours that go with it.
-pub(super) struct Pen<'a, DB: DrawingBackend> {
+pub(super) struct LayerPainter<'a, DB: DrawingBackend> {
     pub(super) area: DrawingArea<DB, Shift>,
     pub(super) fonts: &'a Fonts,
-    pub(super) look: &'static Look,
+    pub(super) colors: &'static ThemeColors,
     pub(super) scale: Scale,
 }
 
-impl<DB: DrawingBackend> Pen<'_, DB> {
+impl<DB: DrawingBackend> LayerPainter<'_, DB> {
     pub(super) fn fill(&self, area: impl Into<Area>, paint: impl Into<Paint>) -> Result<(), PlotError> {
         let area = area.into();
         if area.width() <= 0.0 || area.height() <= 0.0 {

@@ -5,10 +5,10 @@ use plotters_backend::DrawingBackend;
 
 use super::axes::{time_share, value_share};
 use super::font::Type;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::{Chart, Ruler, Selection};
 use crate::plot::PlotError;
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 const LINE: Type = Type::figures(12.0);
 const ROW_PX: f64 = 17.0;
@@ -24,10 +24,10 @@ const DIMMED: f64 = 0.5;
 
 /// The measured rectangle with an arrow along each side, and what was measured.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     ruler: &Ruler,
     chart: &Chart,
-    frame: &Frame,
+    frame: &Layout,
 ) -> Result<(), PlotError> {
     let plot = Area::from(frame.plot);
     if plot.width() < 20.0 || plot.height() < 20.0 {
@@ -43,18 +43,23 @@ pub(super) fn draw<DB: DrawingBackend>(
     let inside = |(x, y): (f64, f64)| (x.clamp(plot.left, plot.right), y.clamp(plot.top, plot.bottom));
     let (a, b) = (inside(from), inside(to));
     let area = spanned(a, b);
-    let color = if ruler.rising { pen.look.gain } else { pen.look.loss };
-    pen.fill(area, Paint(color, 0.13))?;
+    let color = if ruler.rising { painter.colors.rising } else { painter.colors.falling };
+    painter.fill(area, Paint(color, 0.13))?;
     let (x, y) = (f64::midpoint(area.left, area.right), area.middle());
     // An arrow whose end lies outside is cut off there, and has no head.
-    arrow(pen, (a.0, y), (b.0, y), (b.0 - to.0).abs() < 0.5, Paint::from(color))?;
-    arrow(pen, (x, a.1), (x, b.1), (b.1 - to.1).abs() < 0.5, Paint::from(color))?;
-    pen.outlined(area.inset(-0.5), 0.0, Paint(color, 0.55))?;
-    words(pen, ruler, &area, &plot)
+    arrow(painter, (a.0, y), (b.0, y), (b.0 - to.0).abs() < 0.5, Paint::from(color))?;
+    arrow(painter, (x, a.1), (x, b.1), (b.1 - to.1).abs() < 0.5, Paint::from(color))?;
+    painter.outlined(area.inset(-0.5), 0.0, Paint(color, 0.55))?;
+    words(painter, ruler, &area, &plot)
 }
 
-fn words<DB: DrawingBackend>(pen: &Pen<'_, DB>, ruler: &Ruler, area: &Area, plot: &Area) -> Result<(), PlotError> {
-    let widest = ruler.lines.iter().map(|line| pen.width(line, LINE)).fold(0.0, f64::max);
+fn words<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    ruler: &Ruler,
+    area: &Area,
+    plot: &Area,
+) -> Result<(), PlotError> {
+    let widest = ruler.lines.iter().map(|line| painter.width(line, LINE)).fold(0.0, f64::max);
     let (width, height) = (widest + 2.0 * PADDING_PX, ruler.lines.len() as f64 * ROW_PX + PADDING_PX);
     if ruler.lines.is_empty() || width > plot.width() || height > plot.height() {
         return Ok(());
@@ -72,12 +77,12 @@ fn words<DB: DrawingBackend>(pen: &Pen<'_, DB>, ruler: &Ruler, area: &Area, plot
         side.top >= plot.top && side.bottom <= plot.bottom && side.left >= plot.left && side.right <= plot.right
     };
     let panel = sides.iter().find(fits).unwrap_or(&sides[0]).moved_into(plot);
-    let color = if ruler.rising { pen.look.gain } else { pen.look.loss };
-    pen.panel(panel, 4.0, Paint(pen.look.panel, 0.95), Paint(color, 0.7))?;
+    let color = if ruler.rising { painter.colors.rising } else { painter.colors.falling };
+    painter.panel(panel, 4.0, Paint(painter.colors.panel, 0.95), Paint(color, 0.7))?;
     let mut y = panel.top + PADDING_PX / 2.0 + ROW_PX / 2.0;
     for (i, line) in ruler.lines.iter().enumerate() {
-        let paint = if i == 0 { pen.look.text } else { color };
-        pen.text(line, LINE, (f64::midpoint(panel.left, panel.right), y), HPos::Center, paint)?;
+        let paint = if i == 0 { painter.colors.text } else { color };
+        painter.text(line, LINE, (f64::midpoint(panel.left, panel.right), y), HPos::Center, paint)?;
         y += ROW_PX;
     }
     Ok(())
@@ -90,13 +95,13 @@ fn spanned(a: (f64, f64), b: (f64, f64)) -> Area {
 
 /// A straight arrow along a row or a column.
 fn arrow<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     from: (f64, f64),
     to: (f64, f64),
     headed: bool,
     paint: Paint,
 ) -> Result<(), PlotError> {
-    pen.hairline(from, to, paint)?;
+    painter.hairline(from, to, paint)?;
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = dx.abs() + dy.abs();
     if !headed || length < HEADED_PX {
@@ -105,20 +110,20 @@ fn arrow<DB: DrawingBackend>(
     let (ux, uy) = (dx / length, dy / length);
     let (long, half) = HEAD_PX;
     let foot = (to.0 - ux * long, to.1 - uy * long);
-    pen.polygon([to, (foot.0 - uy * half, foot.1 + ux * half), (foot.0 + uy * half, foot.1 - ux * half)], paint)
+    painter.polygon([to, (foot.0 - uy * half, foot.1 + ux * half), (foot.0 + uy * half, foot.1 - ux * half)], paint)
 }
 
 /// The box to zoom into; what lies around it in its plot is dimmed.
 pub(super) fn selection<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     selection: &Selection,
-    frame: &Frame,
+    frame: &Layout,
 ) -> Result<(), PlotError> {
     let index = frame.pane_at(selection.from.0, selection.from.1).unwrap_or(0);
     let plot = Area::from(frame.pane(index).plot);
     let finite = |x: f64, low: f64, high: f64| if x.is_nan() { low } else { x.clamp(low, high) };
     let inside = |(x, y): (f64, f64)| {
-        (pen.snapped(finite(x, plot.left, plot.right)), pen.snapped(finite(y, plot.top, plot.bottom)))
+        (painter.snapped(finite(x, plot.left, plot.right)), painter.snapped(finite(y, plot.top, plot.bottom)))
     };
     let area = spanned(inside(selection.from), inside(selection.to));
     let around = [
@@ -128,11 +133,11 @@ pub(super) fn selection<DB: DrawingBackend>(
         Area { left: area.right, top: area.top, bottom: area.bottom, ..plot },
     ];
     for side in around {
-        pen.fill(side, Paint(pen.look.ground, DIMMED))?;
+        painter.fill(side, Paint(painter.colors.background, DIMMED))?;
     }
     if area.width() >= 2.0 && area.height() >= 2.0 {
-        pen.fill(area, Paint(pen.look.info, 0.07))?;
-        pen.outlined(area, 0.0, pen.look.info)?;
+        painter.fill(area, Paint(painter.colors.info, 0.07))?;
+        painter.outlined(area, 0.0, painter.colors.info)?;
     }
     Ok(())
 }

@@ -6,10 +6,10 @@ use plotters_backend::DrawingBackend;
 use super::font::Type;
 use crate::chart::Rect;
 use crate::chart::percent_text;
-use crate::chart::{Frame, Hits};
+use crate::chart::{HitAreas, Layout};
 use crate::chart::{LegendEntry, Search};
 use crate::plot::PlotError;
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 const QUERY: Type = Type::words(15.0);
 const SYMBOL: Type = Type::words(13.0).bold();
@@ -28,10 +28,10 @@ const PRICES_FROM_PX: f64 = 170.0;
 
 /// Draws the box under the header and says where the findings stand.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     search: &Search,
-    frame: &Frame,
-    hits: &mut Hits,
+    frame: &Layout,
+    hits: &mut HitAreas,
 ) -> Result<(), PlotError> {
     let (left, right) = (f64::from(frame.header.left), f64::from(frame.header.right));
     let (top, bottom) = (f64::from(frame.header.bottom) + 8.0, f64::from(frame.footer.top) - 8.0);
@@ -42,11 +42,11 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     let room = room.max(0.0) as usize;
     // The last row says what is not shown.
-    let all = search.found.len() <= room && search.more == 0;
-    let shown = if all { search.found.len() } else { search.found.len().min(room.saturating_sub(1)) };
-    let first = (search.chosen + 1).saturating_sub(shown).min(search.found.len() - shown);
-    let more = search.more + search.found.len() - shown;
-    let word = if search.found.is_empty() {
+    let all = search.matches.len() <= room && search.more == 0;
+    let shown = if all { search.matches.len() } else { search.matches.len().min(room.saturating_sub(1)) };
+    let first = (search.selected + 1).saturating_sub(shown).min(search.matches.len() - shown);
+    let more = search.more + search.matches.len() - shown;
+    let word = if search.matches.is_empty() {
         if search.query.is_empty() { "type a symbol".to_owned() } else { "no symbol matches".to_owned() }
     } else if more > 0 {
         format!("+{more} more")
@@ -56,70 +56,74 @@ pub(super) fn draw<DB: DrawingBackend>(
     let rows = shown + usize::from(!word.is_empty() && room > 0);
     let height = QUERY_PX + if rows > 0 { rows as f64 * ROW_PX + 8.0 } else { 0.0 };
     let area = Area::sized(((left + right - width) / 2.0).round(), top, width.floor(), height);
-    pen.panel(area, 7.0, Paint(pen.look.panel, 0.98), Paint::from(pen.look.panel_edge))?;
-    query(pen, search, &area)?;
+    painter.panel(area, 7.0, Paint(painter.colors.panel, 0.98), Paint::from(painter.colors.panel_edge))?;
+    query(painter, search, &area)?;
     if rows == 0 {
         return Ok(());
     }
-    let y = pen.snapped(area.top + QUERY_PX) - 0.5 / pen.scale.factor();
-    pen.hairline((area.left + 1.0, y), (area.right - 1.0, y), pen.look.panel_edge)?;
+    let y = painter.snapped(area.top + QUERY_PX) - 0.5 / painter.scale.factor();
+    painter.hairline((area.left + 1.0, y), (area.right - 1.0, y), painter.colors.panel_edge)?;
     hits.found.resize(first, Rect::default());
     let mut row = Area { top: area.top + QUERY_PX + 4.0, bottom: area.top + QUERY_PX + 4.0 + ROW_PX, ..area };
-    for (index, entry) in search.found.iter().enumerate().skip(first).take(shown) {
-        if index == search.chosen {
+    for (index, entry) in search.matches.iter().enumerate().skip(first).take(shown) {
+        if index == search.selected {
             let bar = Area { left: row.left + 5.0, right: row.right - 5.0, ..row };
-            pen.rounded(bar, 4.0, Paint(pen.look.info, 0.18))?;
+            painter.rounded(bar, 4.0, Paint(painter.colors.info, 0.18))?;
         }
-        finding(pen, entry, &row)?;
+        finding(painter, entry, &row)?;
         hits.found.push(row.outward());
         (row.top, row.bottom) = (row.bottom, row.bottom + ROW_PX);
     }
     if rows > shown {
-        pen.text(&word, HINT, (row.left + PADDING_PX, row.middle()), HPos::Left, pen.look.dim)?;
+        painter.text(&word, HINT, (row.left + PADDING_PX, row.middle()), HPos::Left, painter.colors.dim)?;
     }
     Ok(())
 }
 
 /// A lens, what was typed, and a caret behind it; of a long text the end.
-fn query<DB: DrawingBackend>(pen: &Pen<'_, DB>, search: &Search, area: &Area) -> Result<(), PlotError> {
-    let (y, look) = (area.top + QUERY_PX / 2.0, pen.look);
+fn query<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, search: &Search, area: &Area) -> Result<(), PlotError> {
+    let (y, colors) = (area.top + QUERY_PX / 2.0, painter.colors);
     let lens = (area.left + PADDING_PX + 5.0, y - 1.0);
-    pen.ring(lens, 4.5, 1.5, look.dim)?;
-    pen.path([(lens.0 + 3.4, lens.1 + 3.4), (lens.0 + 7.5, lens.1 + 7.5)], 1.75, look.dim)?;
+    painter.ring(lens, 4.5, 1.5, colors.dim)?;
+    painter.path([(lens.0 + 3.4, lens.1 + 3.4), (lens.0 + 7.5, lens.1 + 7.5)], 1.75, colors.dim)?;
     let left = area.left + PADDING_PX + 20.0;
     let room = area.right - PADDING_PX - 4.0 - left;
     let tail = |at: usize| search.query.get(at..).unwrap_or_default();
     let starts = search.query.char_indices().map(|(at, _)| at);
-    let shown = starts.map(tail).find(|text| pen.width(text, QUERY) <= room).unwrap_or_default();
-    pen.text(shown, QUERY, (left, y), HPos::Left, look.text)?;
-    let caret = pen.snapped(left + pen.width(shown, QUERY) + 2.0);
-    pen.fill(Area { left: caret, right: caret + 1.0, top: y - 9.0, bottom: y + 9.0 }, look.info)?;
+    let shown = starts.map(tail).find(|text| painter.width(text, QUERY) <= room).unwrap_or_default();
+    painter.text(shown, QUERY, (left, y), HPos::Left, colors.text)?;
+    let caret = painter.snapped(left + painter.width(shown, QUERY) + 2.0);
+    painter.fill(Area { left: caret, right: caret + 1.0, top: y - 9.0, bottom: y + 9.0 }, colors.info)?;
     if search.query.is_empty() {
-        pen.text("symbol", QUERY, (caret + 5.0, y), HPos::Left, Paint(look.dim, 0.6))?;
+        painter.text("symbol", QUERY, (caret + 5.0, y), HPos::Left, Paint(colors.dim, 0.6))?;
     }
     Ok(())
 }
 
-fn finding<DB: DrawingBackend>(pen: &Pen<'_, DB>, entry: &LegendEntry, row: &Area) -> Result<(), PlotError> {
-    let (y, look) = (row.middle(), pen.look);
-    let slot = look.slot(entry.slot);
+fn finding<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    entry: &LegendEntry,
+    row: &Area,
+) -> Result<(), PlotError> {
+    let (y, colors) = (row.middle(), painter.colors);
+    let palette_index = colors.palette_color(entry.palette_index);
     let square = Area::sized(row.left + PADDING_PX, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX);
     if entry.visible {
-        pen.rounded(square, 3.0, slot)?;
+        painter.rounded(square, 3.0, palette_index)?;
     } else {
-        pen.outlined(square, 3.0, Paint(slot, 0.8))?;
+        painter.outlined(square, 3.0, Paint(palette_index, 0.8))?;
     }
     let mut end = row.right - PADDING_PX;
     if row.width() >= CHANGES_FROM_PX {
         let text = entry.change_percent.map_or_else(String::new, |percent| percent_text(percent, 2));
-        pen.text(&text, FIGURE, (end, y), HPos::Right, look.change(entry.change_percent.unwrap_or(0.0)))?;
-        end -= CHANGE_PX.max(pen.width(&text, FIGURE) + 10.0);
+        painter.text(&text, FIGURE, (end, y), HPos::Right, colors.change(entry.change_percent.unwrap_or(0.0)))?;
+        end -= CHANGE_PX.max(painter.width(&text, FIGURE) + 10.0);
     }
     if let Some(last) = entry.last.as_ref().filter(|_| row.width() >= PRICES_FROM_PX) {
-        pen.text(last, FIGURE, (end, y), HPos::Right, look.text)?;
-        end -= pen.width(last, FIGURE) + 12.0;
+        painter.text(last, FIGURE, (end, y), HPos::Right, colors.text)?;
+        end -= painter.width(last, FIGURE) + 12.0;
     }
     let left = square.right + 9.0;
-    let color = if entry.visible { look.text } else { look.dim };
-    pen.text(&pen.fit(&entry.symbol, SYMBOL, end - left), SYMBOL, (left, y), HPos::Left, color)
+    let color = if entry.visible { colors.text } else { colors.dim };
+    painter.text(&painter.fit(&entry.symbol, SYMBOL, end - left), SYMBOL, (left, y), HPos::Left, color)
 }

@@ -5,8 +5,8 @@ use std::f64::consts::{FRAC_PI_2, PI, TAU};
 use plotters_backend::DrawingBackend;
 
 use super::PlotError;
-use crate::plot::painter::Pen;
-use crate::plot::theme::palette_len;
+use crate::chart::PALETTE_LEN;
+use crate::plot::painter::LayerPainter;
 
 /// Radius of a mark on the chart, px.
 pub(super) const RADIUS_PX: f64 = 4.25;
@@ -37,23 +37,25 @@ const SHAPES: [Shape; 8] = [
     Shape::Star,
 ];
 
-/// The shape of a slot: where colours start over, each has another one.
-fn shape(slot: usize) -> Shape {
-    SHAPES[(slot % SHAPES.len() + slot / palette_len()) % SHAPES.len()]
+/// The shape of a palette_index: where colours start over, each has another one.
+fn shape(palette_index: usize) -> Shape {
+    SHAPES[(palette_index % SHAPES.len() + palette_index / PALETTE_LEN) % SHAPES.len()]
 }
 
-/// Draws the mark of `slot` with a rim of the ground's colour.
+/// Draws the mark of `palette_index` with a rim of the ground's colour.
 pub(super) fn marker<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
-    slot: usize,
+    painter: &LayerPainter<'_, DB>,
+    palette_index: usize,
     at: (f64, f64),
     radius: f64,
 ) -> Result<(), PlotError> {
-    let shape = shape(slot);
-    for (radius, color) in [(radius + RIM_PX, pen.look.ground), (radius, pen.look.slot(slot))] {
+    let shape = shape(palette_index);
+    for (radius, color) in
+        [(radius + RIM_PX, painter.colors.background), (radius, painter.colors.palette_color(palette_index))]
+    {
         match shape {
-            Shape::Circle => pen.disc(at, radius * 0.9, color)?,
-            _ => pen.polygon(outline(shape, at, radius), color)?,
+            Shape::Circle => painter.disc(at, radius * 0.9, color)?,
+            _ => painter.polygon(outline(shape, at, radius), color)?,
         }
     }
     Ok(())
@@ -102,8 +104,8 @@ mod tests {
 
     #[test]
     fn lines_of_one_colour_have_different_shapes() {
-        for slot in 0..8 {
-            let alike: Vec<Shape> = (0..8).map(|round| shape(slot + round * palette_len())).collect();
+        for palette_index in 0..8 {
+            let alike: Vec<Shape> = (0..8).map(|round| shape(palette_index + round * PALETTE_LEN)).collect();
             for (i, a) in alike.iter().enumerate() {
                 assert!(!alike[i + 1..].contains(a), "{alike:?}");
             }

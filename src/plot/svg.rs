@@ -10,22 +10,23 @@ use plotters::drawing::IntoDrawingArea;
 
 use super::font::{Fonts, MIDDLE_EM};
 use super::layers::Pane;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::Rect;
 use crate::chart::Scene;
+use crate::chart::ThemeColors;
 use crate::plot::background::Ticks;
 use crate::plot::framebuffer::UNITS_PER_PX;
-use crate::plot::painter::Pen;
-use crate::plot::theme::Look;
+use crate::plot::painter::LayerPainter;
 use crate::plot::{PlotError, bars, data, layers};
 
-pub(super) fn document(scene: &Scene, frame: &Frame, fonts: &Fonts) -> Result<String, PlotError> {
+pub(super) fn document(scene: &Scene, frame: &Layout, fonts: &Fonts) -> Result<String, PlotError> {
     let frame = *frame;
     let ticks = Ticks::all(layers::charts(scene, &frame), &frame, fonts);
     let panes = layers::panes(scene, &frame, &ticks);
-    let layer = |draw: &dyn Fn(&Pen<'_, SVGBackend<'_>>) -> Result<(), PlotError>| layer(&frame, scene, fonts, draw);
-    let under = layer(&|pen| layers::back(pen, scene, &frame, &panes))?;
-    let over = layer(&|pen| layers::front(pen, scene, &frame, &panes))?;
+    let layer =
+        |draw: &dyn Fn(&LayerPainter<'_, SVGBackend<'_>>) -> Result<(), PlotError>| layer(&frame, scene, fonts, draw);
+    let under = layer(&|painter| layers::back(painter, scene, &frame, &panes))?;
+    let over = layer(&|painter| layers::front(painter, scene, &frame, &panes))?;
     let (width, height) = (frame.header.right, frame.footer.bottom);
     let mut out = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {} {}">"#,
@@ -36,8 +37,8 @@ pub(super) fn document(scene: &Scene, frame: &Frame, fonts: &Fonts) -> Result<St
     out.push_str(&under);
     for pane in &panes {
         let Pane { chart, frame, common, .. } = *pane;
-        clipped(&mut out, frame.plot, &layer(&|pen| data::draw(pen, chart, &frame, common))?);
-        clipped(&mut out, frame.volume, &layer(&|pen| bars::volume(pen, chart, &frame, common))?);
+        clipped(&mut out, frame.plot, &layer(&|painter| data::draw(painter, chart, &frame, common))?);
+        clipped(&mut out, frame.volume, &layer(&|painter| bars::volume(painter, chart, &frame, common))?);
     }
     out.push_str(&over);
     out.push_str("</svg>\n");
@@ -61,19 +62,19 @@ fn clipped(out: &mut String, clip: Rect, elements: &str) {
 
 /// The elements that `draw` makes, without the document around them.
 fn layer(
-    frame: &Frame,
+    frame: &Layout,
     scene: &Scene,
     fonts: &Fonts,
-    draw: impl FnOnce(&Pen<'_, SVGBackend<'_>>) -> Result<(), PlotError>,
+    draw: impl FnOnce(&LayerPainter<'_, SVGBackend<'_>>) -> Result<(), PlotError>,
 ) -> Result<String, PlotError> {
     let mut text = String::new();
     let units = |px: i32| (px * UNITS_PER_PX).unsigned_abs();
     let fine = (units(frame.header.right), units(frame.footer.bottom));
     let area = SVGBackend::with_string(&mut text, fine).into_drawing_area();
-    let pen = Pen { area, fonts, look: Look::new(scene.theme), scale: frame.scale };
-    draw(&pen)?;
-    pen.area.present()?;
-    drop(pen);
+    let painter = LayerPainter { area, fonts, colors: ThemeColors::of(scene.theme), scale: frame.scale };
+    draw(&painter)?;
+    painter.area.present()?;
+    drop(painter);
     let inner = text.split_once('\n').map_or("", |(_, rest)| rest);
     let inner = inner.trim_end().strip_suffix("</svg>").unwrap_or(inner);
     // plotters centres text on its x-height, the framebuffer on its capitals. Quotes are escaped in text content, so

@@ -4,11 +4,11 @@ use plotters::style::text_anchor::HPos;
 use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use crate::chart::Frame;
+use crate::chart::Layout;
 use crate::chart::Title;
 use crate::chart::percent_text;
 use crate::plot::PlotError;
-use crate::plot::painter::{Area, Paint, Pen};
+use crate::plot::painter::{Area, LayerPainter, Paint};
 
 const SYMBOL: Type = Type::words(14.0).bold();
 const FIGURE: Type = Type::figures(12.0);
@@ -28,23 +28,23 @@ struct Line<'a> {
     width: f64,
 }
 
-fn line<'a, DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &'a Title, room: f64) -> Option<Line<'a>> {
-    let square = if title.slot.is_some() { SQUARE_PX + NAME_GAP_PX } else { 0.0 };
-    let symbol = pen.fit(&title.symbol, SYMBOL, (room - square).min(SYMBOL_PX_MAX));
+fn line<'a, DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, title: &'a Title, room: f64) -> Option<Line<'a>> {
+    let square = if title.palette_index.is_some() { SQUARE_PX + NAME_GAP_PX } else { 0.0 };
+    let symbol = painter.fit(&title.symbol, SYMBOL, (room - square).min(SYMBOL_PX_MAX));
     if symbol.is_empty() {
         return None;
     }
     // One text, whatever typeface a document is shown in.
     let mut words = if title.detail.is_empty() { symbol.clone() } else { format!("{symbol} · {}", title.detail) };
-    let whole = square + pen.width(&words, SYMBOL) <= room;
+    let whole = square + painter.width(&words, SYMBOL) <= room;
     if !whole {
         words = symbol;
     }
-    let mut width = square + pen.width(&words, SYMBOL);
+    let mut width = square + painter.width(&words, SYMBOL);
     let mut figures = Vec::new();
     for (name, value) in title.figures.iter().take_while(|_| whole) {
-        let lead = GAP_PX + if name.is_empty() { 0.0 } else { pen.width(name, FIGURE) + NAME_GAP_PX };
-        let end = width + lead + pen.width(value, FIGURE);
+        let lead = GAP_PX + if name.is_empty() { 0.0 } else { painter.width(name, FIGURE) + NAME_GAP_PX };
+        let end = width + lead + painter.width(value, FIGURE);
         if end > room {
             break;
         }
@@ -56,39 +56,47 @@ fn line<'a, DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &'a Title, room: f64) 
 
 /// Draws the title of a single plot and returns the place that it takes.
 pub(super) fn draw<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
+    painter: &LayerPainter<'_, DB>,
     title: &Title,
-    frame: &Frame,
+    frame: &Layout,
 ) -> Result<Option<Area>, PlotError> {
     let plot = Area::from(frame.plot);
     let room = plot.width() - 2.0 * INDENT_PX - 4.0;
     if plot.height() < 2.0 * HEIGHT_PX {
         return Ok(None);
     }
-    let Some(line) = line(pen, title, room) else { return Ok(None) };
+    let Some(line) = line(painter, title, room) else { return Ok(None) };
     let area = Area::sized(plot.left + 2.0, plot.top + 3.0, line.width.ceil() + 2.0 * (INDENT_PX - 2.0), HEIGHT_PX);
-    pen.rounded(area, 3.0, Paint(pen.look.ground, 0.78))?;
-    let (left, y, look) = (plot.left + INDENT_PX, area.middle(), pen.look);
+    painter.rounded(area, 3.0, Paint(painter.colors.background, 0.78))?;
+    let (left, y, colors) = (plot.left + INDENT_PX, area.middle(), painter.colors);
     let mut x = left;
-    if let Some(slot) = title.slot {
-        pen.rounded(Area::sized(x, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX), 2.0, look.slot(slot))?;
+    if let Some(palette_index) = title.palette_index {
+        painter.rounded(
+            Area::sized(x, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX),
+            2.0,
+            colors.palette_color(palette_index),
+        )?;
         x += SQUARE_PX + NAME_GAP_PX;
     }
-    pen.text(&line.words, SYMBOL, (x, y), HPos::Left, look.text)?;
-    let color = title.change_percent.map_or(look.text, |percent| look.change(percent));
+    painter.text(&line.words, SYMBOL, (x, y), HPos::Left, colors.text)?;
+    let color = title.change_percent.map_or(colors.text, |percent| colors.change(percent));
     for (name, value, at) in &line.figures {
         let mut x = left + at;
         if !name.is_empty() {
-            pen.text(name, FIGURE, (x, y), HPos::Left, look.dim)?;
-            x += pen.width(name, FIGURE) + NAME_GAP_PX;
+            painter.text(name, FIGURE, (x, y), HPos::Left, colors.dim)?;
+            x += painter.width(name, FIGURE) + NAME_GAP_PX;
         }
-        pen.text(value, FIGURE, (x, y), HPos::Left, color)?;
+        painter.text(value, FIGURE, (x, y), HPos::Left, color)?;
     }
     Ok(Some(area))
 }
 
 /// Draws the title of a pane: the symbol at the left, the change at the right, and between them the figures that fit.
-pub(super) fn strip<DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &Title, pane: &Frame) -> Result<(), PlotError> {
+pub(super) fn strip<DB: DrawingBackend>(
+    painter: &LayerPainter<'_, DB>,
+    title: &Title,
+    pane: &Layout,
+) -> Result<(), PlotError> {
     let strip = Area::from(pane.header);
     if strip.height() < 10.0 || strip.width() < 20.0 {
         return Ok(());
@@ -99,38 +107,38 @@ pub(super) fn strip<DB: DrawingBackend>(pen: &Pen<'_, DB>, title: &Title, pane: 
     } else {
         (Type::words(12.5).bold(), Type::figures(11.5))
     };
-    let (y, look) = (strip.middle(), pen.look);
+    let (y, colors) = (strip.middle(), painter.colors);
     let mut x = strip.left;
-    if let Some(slot) = title.slot {
+    if let Some(palette_index) = title.palette_index {
         let side = if small { 7.0 } else { 9.0 };
-        pen.rounded(Area::sized(x, y - side / 2.0, side, side), 2.0, look.slot(slot))?;
+        painter.rounded(Area::sized(x, y - side / 2.0, side, side), 2.0, colors.palette_color(palette_index))?;
         x += side + 5.0;
     }
-    let symbol = pen.fit(&title.symbol, symbol_ty, strip.right - x);
-    pen.text(&symbol, symbol_ty, (x, y), HPos::Left, look.text)?;
-    x += pen.width(&symbol, symbol_ty) + if small { 2.0 } else { 6.0 };
+    let symbol = painter.fit(&title.symbol, symbol_ty, strip.right - x);
+    painter.text(&symbol, symbol_ty, (x, y), HPos::Left, colors.text)?;
+    x += painter.width(&symbol, symbol_ty) + if small { 2.0 } else { 6.0 };
     let mut end = strip.right;
-    let color = title.change_percent.map_or(look.text, |percent| look.change(percent));
+    let color = title.change_percent.map_or(colors.text, |percent| colors.change(percent));
     if let Some(percent) = title.change_percent {
         let text = percent_text(percent, 2);
-        let left = end - pen.width(&text, figure_ty);
+        let left = end - painter.width(&text, figure_ty);
         if left < x {
             return Ok(());
         }
-        pen.text(&text, figure_ty, (left, y), HPos::Left, color)?;
+        painter.text(&text, figure_ty, (left, y), HPos::Left, color)?;
         end = left - 7.0;
     }
     // From the right, so that they stand in columns; the last ones go first where there is no room.
     let mut shown: Vec<(&str, f64)> = Vec::new();
     for (_, value) in &title.figures {
-        let width = pen.width(value, figure_ty) + 7.0;
+        let width = painter.width(value, figure_ty) + 7.0;
         if shown.iter().map(|(_, px)| px).sum::<f64>() + width > end - x {
             break;
         }
         shown.push((value, width));
     }
     for (value, width) in shown.iter().rev() {
-        pen.text(value, figure_ty, (end, y), HPos::Right, look.text)?;
+        painter.text(value, figure_ty, (end, y), HPos::Right, colors.text)?;
         end -= width;
     }
     Ok(())

@@ -19,7 +19,7 @@ use crate::model::{SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, Timest
 use crate::producer::args::durable::DurableArgs;
 use crate::producer::args::playing::PlayArgs;
 use crate::producer::{Config, Display, Pace, Source};
-use crate::sources::{Format, Generator, Model, Rate, Schedule, Selection};
+use crate::sources::{Format, Generator, Model, Rate, Schedule, TickFilter};
 use crate::storage::db::{DbError, StoreUrlError};
 
 /// What is published unless told otherwise.
@@ -298,7 +298,7 @@ impl Args {
                 Ok(Target::parse_with(url, self.durable.cluster, &TlsFiles { ca, cert, key })?)
             }
             None if self.durable.cluster => Err(DurableError::NoNodes.into()),
-            None => Ok(Target::Local { port: self.local_port }),
+            None => Ok(crate::producer::local_target(self.local_port)),
         }
     }
 
@@ -348,7 +348,7 @@ impl Args {
         })
     }
 
-    fn selection(&self) -> Result<Selection, UsageError> {
+    fn selection(&self) -> Result<TickFilter, UsageError> {
         self.playing.selection(symbols(&self.symbols)?, Timestamp::now())
     }
 }

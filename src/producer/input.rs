@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::model::{Price, Reject, Symbol, Tick, Timestamp};
 use crate::producer::Source;
-use crate::sources::{Format, Recording, RecordingError, Rejections, Selection};
+use crate::sources::{Format, Rejections, Replay, ReplayError, TickFilter};
 use crate::storage::db::{SelectedError, StoreReader, StoreUrl, TickRow};
 use crate::storage::{PARQUET_MAGIC, TableError, TickTable};
 
@@ -30,7 +30,7 @@ const CHUNKS_AHEAD: usize = 16;
 pub enum InputError {
     /// A text.
     #[error(transparent)]
-    Recording(#[from] RecordingError),
+    Recording(#[from] ReplayError),
     /// A file of typed columns.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -155,15 +155,15 @@ fn play(source: Source, out: &mut Out) -> Result<(), InputError> {
     match source {
         Source::Market(_) => Ok(()),
         Source::Recording { input, name, format, selection, must_hold_ticks } => {
-            Ok(play_lines(Recording::open(input, format, selection)?, &name, must_hold_ticks, out)?)
+            Ok(play_lines(Replay::open(input, format, selection)?, &name, must_hold_ticks, out)?)
         }
         Source::File { mut file, name, selection } => {
-            let start = first_bytes(&mut file).map_err(|error| RecordingError::Read { line: 0, error })?;
+            let start = first_bytes(&mut file).map_err(|error| ReplayError::Read { line: 0, error })?;
             if start == PARQUET_MAGIC {
                 return play_table(file, &name, &selection, out);
             }
             let whole = Box::new(Cursor::new(start).chain(file));
-            Ok(play_lines(Recording::open(whole, Format::Detect, selection)?, &name, true, out)?)
+            Ok(play_lines(Replay::open(whole, Format::Detect, selection)?, &name, true, out)?)
         }
         Source::Store { url, selection } => play_store(&url, &selection, out),
     }
@@ -176,12 +176,7 @@ fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-fn play_lines(
-    mut recording: Recording,
-    name: &str,
-    must_hold_ticks: bool,
-    out: &mut Out,
-) -> Result<(), RecordingError> {
+fn play_lines(mut recording: Replay, name: &str, must_hold_ticks: bool, out: &mut Out) -> Result<(), ReplayError> {
     loop {
         let noted = |cause, line| warn!("{name}, line {line}: {cause}; such lines are counted and passed over");
         let more = recording.read_line(Timestamp::now(), &mut out.ticks, noted);
@@ -197,12 +192,12 @@ fn play_lines(
         }
     }
     match recording.check_played() {
-        Err(RecordingError::Empty) if !must_hold_ticks => Ok(()),
+        Err(ReplayError::Empty) if !must_hold_ticks => Ok(()),
         checked => checked,
     }
 }
 
-fn play_table(file: File, name: &str, selection: &Selection, out: &mut Out) -> Result<(), InputError> {
+fn play_table(file: File, name: &str, selection: &TickFilter, out: &mut Out) -> Result<(), InputError> {
     let mut table = TickTable::open(file, selection)?;
     if let Some((first_ns, last_ns)) = table.span() {
         let first_ns = selection.from.map_or(first_ns, |from| from.as_nanos().max(first_ns));
@@ -231,8 +226,8 @@ fn play_table(file: File, name: &str, selection: &Selection, out: &mut Out) -> R
     }
     match (selected, found, rejections.counts().total()) {
         (1.., _, _) => Ok(()),
-        (0, 1.., _) => Err(RecordingError::NothingSelected.into()),
-        (0, 0, 1..) => Err(RecordingError::NoTick(rejections.summary()).into()),
+        (0, 1.., _) => Err(ReplayError::NothingSelected.into()),
+        (0, 0, 1..) => Err(ReplayError::NoTick(rejections.summary()).into()),
         (0, 0, 0) => Err(InputError::NoRows),
     }
 }
@@ -243,7 +238,7 @@ fn note(rejections: &mut Rejections, name: &str, row: u64, cause: Reject) {
     }
 }
 
-fn play_store(url: &StoreUrl, selection: &Selection, out: &mut Out) -> Result<(), InputError> {
+fn play_store(url: &StoreUrl, selection: &TickFilter, out: &mut Out) -> Result<(), InputError> {
     let mut reader = StoreReader::open(url).map_err(SelectedError::from)?;
     let (first_ns, last_ns) = reader.locate(selection)?;
     out.tell_span(first_ns, last_ns);
@@ -267,7 +262,7 @@ fn play_store(url: &StoreUrl, selection: &Selection, out: &mut Out) -> Result<()
     out.hand_over();
     read?;
     match (played, rejections.counts().total()) {
-        (0, 1..) => Err(RecordingError::NoTick(rejections.summary()).into()),
+        (0, 1..) => Err(ReplayError::NoTick(rejections.summary()).into()),
         _ => Ok(()),
     }
 }

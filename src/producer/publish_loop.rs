@@ -7,12 +7,13 @@ use std::time::Duration;
 use compact_str::CompactString;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::client::{Batch, Overflow, shard_of};
+use crate::client::{OverflowPolicy, shard_of};
 use crate::model::{Timestamp, TimestampFormat, write_tick};
 use crate::producer::input::{Input, InputReport};
 use crate::producer::shards::{Lane, Lanes};
 use crate::producer::{Config, Pace, Source, progress};
 use crate::sources::{Generator, Playback};
+use crate::spool::Batch;
 
 /// Ticks handed over at a time when more than one is due.
 const BATCH_TICKS: usize = 256;
@@ -177,7 +178,7 @@ impl<'a> Feeder<'a> {
         if !matches!(self.pace, Pace::Unpaced) {
             // These were due. Without a pace a tick is due only when there is room for it.
             for (part, lane) in self.parts.iter_mut().zip(self.lanes.as_slice()) {
-                lane.outbox.give_up(&mut part.batch);
+                lane.outbox.discard(&mut part.batch);
             }
         }
         self.lanes.close();
@@ -296,7 +297,7 @@ impl<'a> Feeder<'a> {
         };
         let Some(part) = self.parts.get_mut(lane) else { return 0 };
         if part.batch.is_empty() {
-            part.batch.number(part.next);
+            part.batch.set_first_number(part.next);
         }
         // Whoever publishes a tick numbers it: a recording's own numbers would look like duplicates when played twice.
         tick.seq = part.source.is_some().then_some(part.next);
@@ -316,7 +317,8 @@ impl<'a> Feeder<'a> {
 
     /// Hands over what is there for a lane.
     async fn hand_over(&mut self, lane: usize) {
-        let overflow = if matches!(self.pace, Pace::Unpaced) { Overflow::Wait } else { Overflow::DropOldest };
+        let overflow =
+            if matches!(self.pace, Pace::Unpaced) { OverflowPolicy::Wait } else { OverflowPolicy::DropOldest };
         let (Some(part), Some(lane)) = (self.parts.get_mut(lane), self.lanes.as_slice().get(lane)) else { return };
         self.waiting = self.waiting.saturating_sub(part.batch.len());
         lane.outbox.push(&mut part.batch, overflow).await;

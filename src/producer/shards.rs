@@ -19,9 +19,10 @@ use tokio::task::JoinSet;
 
 use crate::client;
 use crate::client::{
-    ClientError, DeliveryReport, Link, Notices, OnConfirmed, SendQueue, Snapshot, Stream, Target, Topic, shard_name,
+    ClientError, ConnectionStatus, DeliveryReport, Destination, OnConfirmed, OutputStream, QueueStats, RetryLog,
+    SendQueue, SpoolWriter, Target, shard_name,
 };
-use crate::spool::{Spool, Writer};
+use crate::spool::Spool;
 
 /// One way.
 pub(super) struct Lane {
@@ -30,8 +31,8 @@ pub(super) struct Lane {
     pub(super) source: Option<CompactString>,
     /// The number of its next tick.
     pub(super) next: u64,
-    topic: Topic,
-    writer: Option<Writer>,
+    destination: Destination,
+    writer: Option<SpoolWriter>,
 }
 
 /// All of them.
@@ -53,7 +54,7 @@ pub struct LaneAccount {
 pub(super) struct Plan<'a> {
     pub(super) target: &'a Target,
     pub(super) channel: &'a str,
-    pub(super) stream: Option<&'a Stream>,
+    pub(super) stream: Option<&'a OutputStream>,
     pub(super) shards: u16,
     pub(super) id: Option<&'a CompactString>,
     /// Ticks that wait in memory at most, of all lanes.
@@ -65,20 +66,22 @@ impl Lanes {
     pub(super) fn new(plan: &Plan<'_>, spool: Option<Spool>) -> io::Result<Self> {
         let count = lane_count(plan.target, plan.shards);
         let memory = (plan.memory / usize::from(count)).max(1);
-        let queues: Vec<(Arc<SendQueue>, Option<Writer>, u64)> = match spool {
+        let queues: Vec<(Arc<SendQueue>, Option<SpoolWriter>, u64)> = match spool {
             Some(spool) => {
-                let started = spool.start(memory)?.into_iter();
-                started.map(|(outbox, writer, next)| (outbox, Some(writer), next)).collect()
+                let started = spool.into_logs().into_iter().map(|log| SpoolWriter::start(log, memory));
+                started
+                    .map(|started| started.map(|(outbox, writer, next)| (outbox, Some(writer), next)))
+                    .collect::<io::Result<_>>()?
             }
             None => (0..count).map(|_| (Arc::new(SendQueue::new(memory)), None, 1)).collect(),
         };
         let sharded = plan.target.is_cluster();
         let lanes = queues.into_iter().zip(0..).map(|((outbox, writer, next), shard)| {
             let name = |name: &str| if sharded { shard_name(name, shard) } else { name.to_owned() };
-            let stream = plan.stream.map(|stream| Stream { name: name(&stream.name), maxlen: stream.maxlen });
-            let topic = Topic { channel: name(plan.channel), stream, sharded };
+            let stream = plan.stream.map(|stream| OutputStream { name: name(&stream.name), maxlen: stream.maxlen });
+            let destination = Destination { channel: name(plan.channel), stream, sharded };
             let source = plan.id.map(|id| if sharded { format_compact!("{id}.{shard}") } else { id.clone() });
-            Lane { outbox, source, next, topic, writer }
+            Lane { outbox, source, next, destination, writer }
         });
         Ok(Self { lanes: lanes.collect() })
     }
@@ -113,20 +116,20 @@ impl Lanes {
     }
 
     /// All figures together.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        sum(self.lanes.iter().map(|lane| lane.outbox.snapshot()))
+    pub(super) fn snapshot(&self) -> QueueStats {
+        sum(self.lanes.iter().map(|lane| lane.outbox.stats()))
     }
 
     /// Whether ticks can leave on any lane.
     pub(super) fn is_any_live(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.outbox.snapshot().link == Link::Live)
+        self.lanes.iter().any(|lane| lane.outbox.stats().status == ConnectionStatus::Live)
     }
 
     /// Waits until the spools are written, `limit` at most.
     pub(super) async fn end_spools(&mut self, limit: Duration) {
         let mut writers = JoinSet::new();
         for writer in self.lanes.iter_mut().filter_map(|lane| lane.writer.take()) {
-            writers.spawn(writer.end(limit));
+            writers.spawn(writer.finish(limit));
         }
         while writers.join_next().await.is_some() {}
     }
@@ -135,7 +138,7 @@ impl Lanes {
     pub(super) fn accounts(&self) -> Vec<LaneAccount> {
         let account = |lane: &Lane| LaneAccount {
             source: lane.source.as_ref().map(ToString::to_string),
-            account: lane.outbox.account(),
+            account: lane.outbox.report(),
         };
         self.lanes.iter().map(account).collect()
     }
@@ -147,13 +150,13 @@ pub(super) fn lane_count(target: &Target, shards: u16) -> u16 {
 }
 
 /// Sums count what all lanes did. A subscriber of everything counts once, though it listens to each shard.
-fn sum(snapshots: impl Iterator<Item = Snapshot>) -> Snapshot {
-    let rank = |link: Link| match link {
-        Link::Live => 0,
-        Link::Connecting => 1,
-        Link::Down => 2,
+fn sum(snapshots: impl Iterator<Item = QueueStats>) -> QueueStats {
+    let rank = |status: ConnectionStatus| match status {
+        ConnectionStatus::Live => 0,
+        ConnectionStatus::Connecting => 1,
+        ConnectionStatus::Down => 2,
     };
-    let together = snapshots.reduce(|a, b| Snapshot {
+    let together = snapshots.reduce(|a, b| QueueStats {
         sent: a.sent + b.sent,
         dropped: a.dropped + b.dropped,
         queued: a.queued + b.queued,
@@ -162,11 +165,11 @@ fn sum(snapshots: impl Iterator<Item = Snapshot>) -> Snapshot {
         reconnects: a.reconnects + b.reconnects,
         receivers: a.receivers.max(b.receivers),
         // One part of the cluster that is away is what matters.
-        link: if rank(a.link) >= rank(b.link) { a.link } else { b.link },
+        status: if rank(a.status) >= rank(b.status) { a.status } else { b.status },
         connected_at: [a.connected_at, b.connected_at].into_iter().flatten().min(),
         confirmed_at: a.confirmed_at.max(b.confirmed_at),
     });
-    together.unwrap_or_else(|| SendQueue::new(1).snapshot())
+    together.unwrap_or_else(|| SendQueue::new(1).stats())
 }
 
 /// The publishers' tasks: their own, so that a tick is encoded on one core while another is published on the next.
@@ -183,13 +186,13 @@ impl Publishers {
         jitter_seed: u64,
     ) -> Self {
         let mut tasks = JoinSet::new();
-        let notices = Notices::default();
+        let log = RetryLog::shared();
         for (lane, at) in lanes.lanes.iter().zip(0u64..) {
-            let (target, topic, outbox) = (target.clone(), lane.topic.clone(), Arc::clone(&lane.outbox));
-            let (echo, notices) = (echo(), Arc::clone(&notices));
+            let (target, destination, outbox) = (target.clone(), lane.destination.clone(), Arc::clone(&lane.outbox));
+            let (echo, log) = (echo(), log.clone());
             tasks.spawn(async move {
                 let rng = ChaCha8Rng::seed_from_u64(jitter_seed.wrapping_add(at));
-                client::publish(&target, &topic, &outbox, echo, notices, rng).await
+                client::publish(&target, &destination, &outbox, echo, log, rng).await
             });
         }
         Self { tasks }
@@ -210,36 +213,36 @@ impl Publishers {
 
 #[cfg(test)]
 mod tests {
-    use crate::client::TlsFiles;
+    use crate::client::{Endpoint, TlsFiles};
     use crate::producer::shards::*;
 
-    fn plan<'a>(target: &'a Target, stream: &'a Stream, id: &'a CompactString) -> Plan<'a> {
+    fn plan<'a>(target: &'a Target, stream: &'a OutputStream, id: &'a CompactString) -> Plan<'a> {
         Plan { target, channel: "c", stream: Some(stream), shards: 4, id: Some(id), memory: 100 }
     }
 
     #[test]
     fn a_cluster_has_a_lane_a_shard_and_one_server_has_one() {
-        let stream = Stream { name: "s".to_owned(), maxlen: 9 };
+        let stream = OutputStream { name: "s".to_owned(), maxlen: 9 };
         let id = CompactString::from("p");
         let cluster = Target::parse_with("redis+cluster://h", false, &TlsFiles::default()).unwrap();
         let lanes = Lanes::new(&plan(&cluster, &stream, &id), None).unwrap();
         let lane = &lanes.as_slice()[3];
         assert_eq!((lanes.as_slice().len(), lane.source.as_deref(), lane.next), (4, Some("p.3"), 1));
-        let kept = Some(Stream { name: "s:{3}".to_owned(), maxlen: 9 });
-        assert_eq!(lane.topic, Topic { channel: "c:{3}".to_owned(), stream: kept, sharded: true });
-        let lanes = Lanes::new(&plan(&Target::Local { port: 1 }, &stream, &id), None).unwrap();
+        let kept = Some(OutputStream { name: "s:{3}".to_owned(), maxlen: 9 });
+        assert_eq!(lane.destination, Destination { channel: "c:{3}".to_owned(), stream: kept, sharded: true });
+        let lanes = Lanes::new(&plan(&Target::Server(Endpoint::loopback(1)), &stream, &id), None).unwrap();
         let [lane] = lanes.as_slice() else { panic!("one lane") };
-        assert_eq!((lane.source.as_deref(), lane.topic.channel.as_str()), (Some("p"), "c"));
+        assert_eq!((lane.source.as_deref(), lane.destination.channel.as_str()), (Some("p"), "c"));
     }
 
     #[test]
     fn figures_add_up_and_one_part_that_is_away_shows() {
-        let one = SendQueue::new(9).snapshot();
-        let a = Snapshot { sent: 3, queued: 1, receivers: Some(2), link: Link::Live, ..one };
-        let b = Snapshot { sent: 4, dropped: 5, reconnects: 1, link: Link::Down, ..one };
+        let one = SendQueue::new(9).stats();
+        let a = QueueStats { sent: 3, queued: 1, receivers: Some(2), status: ConnectionStatus::Live, ..one };
+        let b = QueueStats { sent: 4, dropped: 5, reconnects: 1, status: ConnectionStatus::Down, ..one };
         let both = sum([a, b].into_iter());
         assert_eq!((both.sent, both.dropped, both.queued, both.reconnects), (7, 5, 1, 1));
-        assert_eq!((both.receivers, both.link), (Some(2), Link::Down));
+        assert_eq!((both.receivers, both.status), (Some(2), ConnectionStatus::Down));
         assert_eq!(sum([a].into_iter()), a);
     }
 }

@@ -41,7 +41,9 @@ fn read_quoted<'a>(mut rest: &'a [u8], out: &mut Vec<u8>, quote: u8) -> Result<&
             [byte, tail @ ..] if *byte == quote => {
                 return if tail.first().is_none_or(|next| is_space(*next)) { Ok(tail) } else { Err(Unbalanced) };
             }
-            [b'\\', b'x', high, low, tail @ ..] if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            [b'\\', b'x', high, low, tail @ ..]
+                if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0) as u8;
                 out.push(digit(high) << 4 | digit(low));
                 tail

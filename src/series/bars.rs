@@ -14,7 +14,7 @@ use super::{Seen, Series, cache};
 
 /// What happened in one bucket of time, or over so many ticks; of at least one tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candle {
+pub struct Bar {
     /// First instant of its bucket, ns; of a bar of ticks, the time of its first tick.
     pub start_ns: i64,
     /// First instant after its bucket, ns; of a bar of ticks, the time of the first tick of the next bar, or of its own
@@ -44,7 +44,7 @@ struct Bucket {
     /// Ticks from here on are not shown: the bucket's end, or earlier on a paused chart.
     end_ns: i64,
     /// `None` without ticks.
-    candle: Option<Candle>,
+    candle: Option<Bar>,
     /// Up to date.
     known: bool,
 }
@@ -145,15 +145,15 @@ impl Series {
     /// `out` is cleared first.
     ///
     /// The cost depends on the number of buckets, and on what has changed since the last call with the same cache. A
-    /// bar whose first ticks are evicted is marked as not [complete](Candle::complete).
-    pub fn bars(&self, edges: &[i64], until_ns: i64, cache: &mut BarCache, out: &mut Vec<Candle>) {
+    /// bar whose first ticks are evicted is marked as not [complete](Bar::complete).
+    pub fn bars(&self, edges: &[i64], until_ns: i64, cache: &mut BarCache, out: &mut Vec<Bar>) {
         out.clear();
         cache.move_to(edges, until_ns, self);
         cache.fill(self);
         let ends = edges.iter().skip(1);
         let bars = cache.buckets.iter().zip(ends).filter_map(|(bucket, &end_ns)| {
             // A bucket that was cut short is still shown in its whole width.
-            bucket.candle.map(|candle| Candle { end_ns, ..candle })
+            bucket.candle.map(|candle| Bar { end_ns, ..candle })
         });
         out.extend(bars);
     }
@@ -164,7 +164,7 @@ impl Series {
     /// than `bars_max` bars, the latest are given. `out` is cleared first.
     ///
     /// The cost depends on the number of bars given, and on the history only by its logarithm.
-    pub fn tick_bars(&self, ticks: u32, span: TimeSpan, until_ns: i64, bars_max: usize, out: &mut Vec<Candle>) {
+    pub fn tick_bars(&self, ticks: u32, span: TimeSpan, until_ns: i64, bars_max: usize, out: &mut Vec<Bar>) {
         out.clear();
         let (ticks, mut reader) = (u64::from(ticks.max(1)), Reader::new(self));
         let end = until_ns.checked_add(1).map_or(self.end(), |cut_ns| reader.seek(cut_ns));
@@ -200,10 +200,10 @@ impl Series {
     }
 
     /// The bar of a range that is not empty.
-    fn candle(&self, reader: &mut Reader<'_>, range: (Place, Place), times: (i64, i64), complete: bool) -> Candle {
+    fn candle(&self, reader: &mut Reader<'_>, range: (Place, Place), times: (i64, i64), complete: bool) -> Bar {
         let ((from, to), (start_ns, end_ns)) = (range, times);
         let (bounds, totals) = (reader.bounds(from, to), self.totals(from, to));
-        Candle {
+        Bar {
             start_ns,
             end_ns,
             open: reader.sample(from).price,

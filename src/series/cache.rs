@@ -172,7 +172,7 @@ impl ColumnCache {
             let to = reader.seek_from(from, (number + 1).saturating_mul(width_ns));
             *column = Column { known: true, ..Column::UNKNOWN };
             if from < to {
-                reader.extract(from, to, column);
+                reader.downsample(from, to, column);
             }
             next = Some(to);
         }
@@ -183,7 +183,7 @@ impl ColumnCache {
 pub(super) struct Runs<'a> {
     pub(super) out: &'a mut Vec<Vec<Sample>>,
     /// Sorted; those before the next sample's time are done with.
-    pub(super) cuts: &'a [i64],
+    pub(super) breaks: &'a [i64],
     /// Room for a run.
     pub(super) capacity: usize,
 }
@@ -191,8 +191,8 @@ pub(super) struct Runs<'a> {
 impl Extend<Sample> for Runs<'_> {
     fn extend<T: IntoIterator<Item = Sample>>(&mut self, samples: T) {
         for sample in samples {
-            let done = self.cuts.iter().take_while(|&&cut| cut <= sample.time_ns).count();
-            self.cuts = &self.cuts[done..];
+            let done = self.breaks.iter().take_while(|&&cut| cut <= sample.time_ns).count();
+            self.breaks = &self.breaks[done..];
             if done > 0 || self.out.is_empty() {
                 self.out.push(Vec::with_capacity(self.capacity));
             }
@@ -204,43 +204,43 @@ impl Extend<Sample> for Runs<'_> {
 }
 
 impl Series {
-    /// As [`Series::extract_runs`], sample for sample, at a cost that depends on what has changed since the last call
+    /// As [`Series::downsample_runs`], sample for sample, at a cost that depends on what has changed since the last call
     /// with the same cache. The span must be [aligned](TimeSpan::aligned); one that is not is extracted the long way.
-    pub fn extract_cached(
+    pub fn downsample_cached(
         &self,
         span: TimeSpan,
         columns: u32,
-        cuts: &[i64],
+        breaks: &[i64],
         cache: &mut ColumnCache,
         out: &mut Vec<Vec<Sample>>,
     ) {
         if !span.is_aligned(columns) {
-            return self.extract_runs(span, columns, cuts, out);
+            return self.downsample_runs(span, columns, breaks, out);
         }
         out.clear();
         cache.move_to(span, columns, self, None);
         let mut reader = Reader::new(self);
         cache.fill(&mut reader);
         let (from, to) = (reader.seek(span.start), reader.seek(span.end));
-        let mut runs = Runs { out, cuts, capacity: 2 * columns as usize };
+        let mut runs = Runs { out, breaks, capacity: 2 * columns as usize };
         if from > self.begin() {
             let before = reader.sample(self.before(from));
-            runs.cuts = &cuts[cuts.partition_point(|&cut| cut <= before.time_ns)..];
+            runs.breaks = &breaks[breaks.partition_point(|&cut| cut <= before.time_ns)..];
             runs.extend([before]);
         }
         for (column, start_ns) in cache.columns.iter().zip((span.start..).step_by(cache.width_ns as usize)) {
             let end_ns = start_ns.saturating_add(cache.width_ns);
             // A cut within the column, behind its first instant, parts its ticks.
-            let inner = cuts.partition_point(|&cut| cut <= start_ns)..cuts.partition_point(|&cut| cut < end_ns);
+            let inner = breaks.partition_point(|&cut| cut <= start_ns)..breaks.partition_point(|&cut| cut < end_ns);
             if inner.is_empty() {
                 runs.extend(column.samples().iter().copied());
                 continue;
             }
             let mut from = reader.seek(start_ns);
-            for &cut in cuts[inner].iter().chain([&end_ns]) {
+            for &cut in breaks[inner].iter().chain([&end_ns]) {
                 let to = reader.seek_from(from, cut);
                 if from < to {
-                    reader.extract(from, to, &mut runs);
+                    reader.downsample(from, to, &mut runs);
                 }
                 from = to;
             }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::TickRef;
+use super::SeriesTick;
 use super::columns::{BLOCK_TICKS, Columns, Extremes};
 use super::volume::Volume;
 use crate::series::block_codec::{Packed, Unpacked};
@@ -61,7 +61,7 @@ impl Chunk {
         self.len() >= CHUNK_TICKS
     }
 
-    /// The next late tick cuts it in two.
+    /// The next late tick breaks it in two.
     pub(super) fn is_crammed(&self) -> bool {
         self.len() >= CHUNK_TICKS + LATE_ROOM_TICKS
     }
@@ -175,7 +175,7 @@ impl Chunk {
     }
 
     /// The ticks of a range, in order.
-    pub(super) fn ticks(&self, range: Range<usize>) -> impl Iterator<Item = TickRef> {
+    pub(super) fn ticks(&self, range: Range<usize>) -> impl Iterator<Item = SeriesTick> {
         let blocks = if range.is_empty() { 0..0 } else { range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) };
         blocks.flat_map(move |block| {
             let (mut unpacked, mut sizes) = (Unpacked::default(), [f64::NAN; BLOCK_TICKS]);
@@ -184,7 +184,7 @@ impl Chunk {
             self.unpack_sizes(block, &mut sizes);
             let first = block * BLOCK_TICKS;
             let inside = range.start.max(first) - first..(range.end - first).min(unpacked.len);
-            inside.map(move |at| TickRef {
+            inside.map(move |at| SeriesTick {
                 time_ns: unpacked.times[at],
                 price: unpacked.scaled[at] / unpacked.scale,
                 size: Some(sizes[at]).filter(|size| !size.is_nan()),

@@ -33,7 +33,7 @@ impl Series {
 
     /// The instant from which on every tick that came is kept; what is before it may be somewhere else, and not all of
     /// it is here. [`i64::MIN`] where there is nothing else; `None` before the first tick, where there may be.
-    pub fn whole_from_ns(&self) -> Option<i64> {
+    pub fn complete_from_ns(&self) -> Option<i64> {
         // Of ticks that are equally old, some may be gone and some not. Behind them all is here, whether or not a tick
         // stands there.
         let gone_ns = self.gone_ns();

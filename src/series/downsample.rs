@@ -6,7 +6,7 @@ use crate::model::TimeSpan;
 use super::chunk::Chunk;
 use super::pyramid::{Piece, Place, Totals};
 use super::reader::Reader;
-use super::{Sample, Series, TickRef};
+use super::{Sample, Series, SeriesTick};
 
 /// What happened within a span; of at least one tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,19 +29,19 @@ pub struct Summary {
 
 impl Series {
     /// The latest tick that is not after `time_ns`.
-    pub fn at_or_before(&self, time_ns: i64) -> Option<TickRef> {
+    pub fn at_or_before(&self, time_ns: i64) -> Option<SeriesTick> {
         let place = time_ns.checked_add(1).map_or(self.end(), |next_ns| self.seek(next_ns));
         if place > self.begin() { self.tick(self.before(place)) } else { None }
     }
 
     /// The earliest tick that is not before `time_ns`.
-    pub fn at_or_after(&self, time_ns: i64) -> Option<TickRef> {
+    pub fn at_or_after(&self, time_ns: i64) -> Option<SeriesTick> {
         let place = self.seek(time_ns);
         if place < self.end() { self.tick(place) } else { None }
     }
 
     /// The tick nearest in time; the earlier one of two that are equally near.
-    pub fn nearest(&self, time_ns: i64) -> Option<TickRef> {
+    pub fn nearest(&self, time_ns: i64) -> Option<SeriesTick> {
         let (before, after) = (self.at_or_before(time_ns), self.at_or_after(time_ns));
         match (before, after) {
             (Some(before), Some(after)) => {
@@ -78,39 +78,39 @@ impl Series {
     ///
     /// This is M4 (Jugel, Jerzak, Hackenbroich, Markl, "M4: A Visualization-Oriented Time Series Data Aggregation",
     /// VLDB 2014), taken from the pyramid: the cost depends on `columns`, and on the history only by its logarithm.
-    pub fn extract(&self, span: TimeSpan, columns: u32, out: &mut Vec<Sample>) {
+    pub fn downsample(&self, span: TimeSpan, columns: u32, out: &mut Vec<Sample>) {
         out.clear();
-        self.extract_between(span, columns, (self.begin(), self.end()), out);
+        self.downsample_between(span, columns, (self.begin(), self.end()), out);
     }
 
-    /// As [`Series::extract`], cut into runs: each instant of `cuts` (sorted) begins a new one, and no run knows of
+    /// As [`Series::extract`], cut into runs: each instant of `breaks` (sorted) begins a new one, and no run knows of
     /// ticks in another. A run that does not reach into the span is left out.
-    pub fn extract_runs(&self, span: TimeSpan, columns: u32, cuts: &[i64], out: &mut Vec<Vec<Sample>>) {
+    pub fn downsample_runs(&self, span: TimeSpan, columns: u32, breaks: &[i64], out: &mut Vec<Vec<Sample>>) {
         out.clear();
         let mut from = self.begin();
         // A cut outside the span still ends the run that would lead into it or out of it.
-        let inner = cuts.partition_point(|&cut| cut <= span.start).saturating_sub(1)
-            ..(cuts.partition_point(|&cut| cut < span.end) + 1).min(cuts.len());
-        for (index, &cut) in cuts[inner].iter().enumerate() {
+        let inner = breaks.partition_point(|&cut| cut <= span.start).saturating_sub(1)
+            ..(breaks.partition_point(|&cut| cut < span.end) + 1).min(breaks.len());
+        for (index, &cut) in breaks[inner].iter().enumerate() {
             let to = self.seek(cut).max(from);
             if index > 0 || cut > span.start {
-                self.extract_run(span, columns, (from, to), out);
+                self.downsample_run(span, columns, (from, to), out);
             }
             from = to;
         }
-        self.extract_run(span, columns, (from, self.end()), out);
+        self.downsample_run(span, columns, (from, self.end()), out);
     }
 
-    fn extract_run(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Vec<Sample>>) {
+    fn downsample_run(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Vec<Sample>>) {
         let mut samples = Vec::new();
-        self.extract_between(span, columns, run, &mut samples);
+        self.downsample_between(span, columns, run, &mut samples);
         let is_outside = matches!(samples[..], [only] if !span.contains(only.time_ns));
         if !samples.is_empty() && !is_outside {
             out.push(samples);
         }
     }
 
-    fn extract_between(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Sample>) {
+    fn downsample_between(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Sample>) {
         let (begin, end) = run;
         if begin >= end {
             return;
@@ -128,24 +128,24 @@ impl Series {
             }
             let next_ns = span.column_start(span.column(time_ns, columns) + 1, columns);
             let to = reader.seek_from(from, next_ns).min(end);
-            reader.extract(from, to, out);
+            reader.downsample(from, to, out);
             from = to;
         }
     }
 
     /// All ticks kept, from the earliest to the latest.
-    pub fn iter(&self) -> impl Iterator<Item = TickRef> {
+    pub fn iter(&self) -> impl Iterator<Item = SeriesTick> {
         self.iter_between(self.begin(), self.end())
     }
 
     /// The ticks within a span.
-    pub fn iter_range(&self, span: TimeSpan) -> impl Iterator<Item = TickRef> {
+    pub fn iter_range(&self, span: TimeSpan) -> impl Iterator<Item = SeriesTick> {
         self.iter_between(self.seek(span.start), self.seek(span.end))
     }
 
     /// As [`Series::iter_range`], without the first `skip` ticks. They are stepped over by whole chunks, so that a
     /// reader may come back for the next part of an instant that holds many.
-    pub fn iter_range_from(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = TickRef> {
+    pub fn iter_range_from(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = SeriesTick> {
         let to = self.seek(span.end);
         self.iter_between(self.ahead(self.seek(span.start), skip).min(to), to)
     }
@@ -164,7 +164,7 @@ impl Series {
         self.end()
     }
 
-    fn iter_between(&self, from: Place, to: Place) -> impl Iterator<Item = TickRef> {
+    fn iter_between(&self, from: Place, to: Place) -> impl Iterator<Item = SeriesTick> {
         (from.chunk..=to.chunk).filter(move |_| from < to).flat_map(move |id| {
             let (chunk, range) = self.part(id, from, to);
             chunk.ticks(range)
@@ -222,7 +222,7 @@ impl Series {
         Reader::new(self).seek(time_ns)
     }
 
-    pub(super) fn tick(&self, place: Place) -> Option<TickRef> {
+    pub(super) fn tick(&self, place: Place) -> Option<SeriesTick> {
         self.chunks.get(place.chunk).ticks(place.at..place.at + 1).next()
     }
 

@@ -10,20 +10,20 @@ use std::sync::Arc;
 use crate::model::TimeSpan;
 use crate::model::{Price, Timestamp};
 
-use super::{History, Series, TickRef};
+use super::{HistoryLimits, Series, SeriesTick};
 
 /// All is kept: whoever fills a page has counted.
-const ALL: History = History { ticks_max: usize::MAX, age_ns_max: None };
+const ALL: HistoryLimits = HistoryLimits { ticks_max: usize::MAX, age_ns_max: None };
 
 /// The ticks of some symbols in a stretch of time.
 #[derive(Debug)]
-pub struct Page {
+pub struct HistoryPage {
     span: TimeSpan,
-    lanes: Vec<(Series, Vec<TickRef>)>,
+    lanes: Vec<(Series, Vec<SeriesTick>)>,
     ticks: usize,
 }
 
-impl Page {
+impl HistoryPage {
     /// An empty page of `lanes` symbols from `from_ns` on.
     pub fn new(from_ns: i64, lanes: usize) -> Self {
         let span = TimeSpan { start: from_ns, end: from_ns };
@@ -35,7 +35,7 @@ impl Page {
         let Some((series, outliers)) = self.lanes.get_mut(lane) else { return };
         self.ticks += 1;
         if is_outlier {
-            outliers.push(TickRef { time_ns: time.as_nanos(), price: price.get(), size });
+            outliers.push(SeriesTick { time_ns: time.as_nanos(), price: price.get(), size });
         } else {
             series.push(time, price, size);
         }
@@ -43,7 +43,7 @@ impl Page {
 
     /// The page holds all that there is before `to_ns`.
     #[must_use]
-    pub fn until(mut self, to_ns: i64) -> Self {
+    pub fn ending_at(mut self, to_ns: i64) -> Self {
         self.span.end = to_ns;
         self
     }
@@ -77,13 +77,13 @@ impl Page {
             }
         }
         whole.ticks = self.ticks + later.ticks;
-        whole.until(later.span.end)
+        whole.ending_at(later.span.end)
     }
 }
 
 /// How far a series had come at some moment, so that it can be told later how far back what came since reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Mark {
+pub struct ArrivalMark {
     received: u64,
     /// Of those, the ones that a store brought.
     restored: u64,
@@ -93,9 +93,9 @@ pub struct Mark {
 
 impl Series {
     /// How far it has come.
-    pub fn mark(&self) -> Mark {
+    pub fn arrival_mark(&self) -> ArrivalMark {
         let newest = self.statistics.map(|known| (known.last.time_ns, self.count_at(known.last.time_ns)));
-        Mark { received: self.received, restored: self.restoring.count, newest }
+        ArrivalMark { received: self.received, restored: self.restoring.count, newest }
     }
 
     /// Ticks at an instant.
@@ -105,7 +105,7 @@ impl Series {
 
     /// The earliest time of all ticks that came since, kept or not, or one before it; `None` where none came. What a
     /// store brought is none of them: it is there.
-    pub fn earliest_since(&self, mark: &Mark) -> Option<i64> {
+    pub fn earliest_since(&self, mark: &ArrivalMark) -> Option<i64> {
         let restored = self.restoring.count - mark.restored.min(self.restoring.count);
         let came = (self.received - restored).saturating_sub(mark.received);
         if came == 0 {
@@ -134,15 +134,15 @@ impl Series {
 
 /// What is known of the next tick outside the past.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) enum Beyond {
+pub(super) enum Neighbor {
     #[default]
     Unknown,
     /// It, or that there is none.
-    Known(Option<TickRef>),
+    Known(Option<SeriesTick>),
 }
 
-impl Beyond {
-    pub(super) fn tick(self) -> Option<TickRef> {
+impl Neighbor {
+    pub(super) fn tick(self) -> Option<SeriesTick> {
         match self {
             Self::Unknown => None,
             Self::Known(tick) => tick,
@@ -156,16 +156,16 @@ impl Beyond {
 
 /// One symbol's part of a past.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lane {
+pub(super) struct SymbolHistory {
     /// Pages in which it has ticks.
-    pub(super) pages: VecDeque<(Arc<Page>, usize)>,
+    pub(super) pages: VecDeque<(Arc<HistoryPage>, usize)>,
     /// The last tick before the past begins.
-    pub(super) before: Beyond,
+    pub(super) before: Neighbor,
     /// The first one behind its end.
-    pub(super) after: Beyond,
+    pub(super) after: Neighbor,
 }
 
-impl Lane {
+impl SymbolHistory {
     /// Its ticks, page by page.
     pub(super) fn pieces(&self) -> impl DoubleEndedIterator<Item = &Series> {
         self.pages.iter().filter_map(|(page, lane)| page.series(*lane))
@@ -176,9 +176,9 @@ impl Lane {
 #[derive(Debug, Clone, Default)]
 pub struct LoadedHistory {
     /// Which symbols, by their places in the book, sorted.
-    slots: Vec<usize>,
-    lanes: Vec<Lane>,
-    pages: VecDeque<Arc<Page>>,
+    symbols: Vec<usize>,
+    lanes: Vec<SymbolHistory>,
+    pages: VecDeque<Arc<HistoryPage>>,
     /// Covers all that is earlier, too.
     is_first: bool,
     ticks: usize,
@@ -187,13 +187,13 @@ pub struct LoadedHistory {
 
 impl LoadedHistory {
     /// Of these symbols (sorted, none twice), with nothing in it yet.
-    pub fn new(slots: Vec<usize>) -> Self {
-        Self { lanes: vec![Lane::default(); slots.len()], slots, ..Self::default() }
+    pub fn new(symbols: Vec<usize>) -> Self {
+        Self { lanes: vec![SymbolHistory::default(); symbols.len()], symbols, ..Self::default() }
     }
 
     /// The symbols, by their places in the book.
-    pub fn slots(&self) -> &[usize] {
-        &self.slots
+    pub fn symbols(&self) -> &[usize] {
+        &self.symbols
     }
 
     /// Ticks, outliers included.
@@ -218,7 +218,7 @@ impl LoadedHistory {
     }
 
     /// Puts a page before the first one; it must end where that begins.
-    pub fn prepend(&mut self, page: Page) {
+    pub fn prepend(&mut self, page: HistoryPage) {
         let page = Arc::new(page);
         if self.pages.front().is_some_and(|first| first.span.start != page.span.end) {
             return;
@@ -226,7 +226,7 @@ impl LoadedHistory {
         self.is_first = false;
         self.ticks += page.ticks;
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            lane.before = Beyond::Unknown;
+            lane.before = Neighbor::Unknown;
             if page.lanes.get(index).is_some_and(|(series, outliers)| !series.is_empty() || !outliers.is_empty()) {
                 lane.pages.push_front((Arc::clone(&page), index));
             }
@@ -236,13 +236,13 @@ impl LoadedHistory {
 
     /// Puts a page behind the last one; it must begin where that ends. Two that have no more than `joined_max` ticks
     /// together become one.
-    pub fn append(&mut self, page: Page, joined_max: usize) {
+    pub fn append(&mut self, page: HistoryPage, joined_max: usize) {
         if self.pages.back().is_some_and(|last| last.span.end != page.span.start) {
             return;
         }
         if self.pages.is_empty() {
             self.is_first = false;
-            self.lanes.iter_mut().for_each(|lane| lane.before = Beyond::Unknown);
+            self.lanes.iter_mut().for_each(|lane| lane.before = Neighbor::Unknown);
         }
         let small = self.pages.back().filter(|last| last.ticks + page.ticks <= joined_max);
         let small = small.map(|last| last.joined(&page));
@@ -252,7 +252,7 @@ impl LoadedHistory {
         let page = Arc::new(small.unwrap_or(page));
         self.ticks += page.ticks;
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            lane.after = Beyond::Unknown;
+            lane.after = Neighbor::Unknown;
             if page.lanes.get(index).is_some_and(|(series, outliers)| !series.is_empty() || !outliers.is_empty()) {
                 lane.pages.push_back((Arc::clone(&page), index));
             }
@@ -261,20 +261,20 @@ impl LoadedHistory {
     }
 
     /// Before the first page there is nothing.
-    pub fn begin_there(&mut self) {
+    pub fn mark_start_of_history(&mut self) {
         self.is_first = true;
-        self.lanes.iter_mut().for_each(|lane| lane.before = Beyond::Known(None));
+        self.lanes.iter_mut().for_each(|lane| lane.before = Neighbor::Known(None));
     }
 
     /// Notes a symbol's last tick before the past begins, and its first one behind the end.
-    pub fn note_beyond(&mut self, lane: usize, before: Option<TickRef>, after: Option<TickRef>) {
+    pub fn set_neighbors(&mut self, lane: usize, before: Option<SeriesTick>, after: Option<SeriesTick>) {
         if let Some(lane) = self.lanes.get_mut(lane) {
-            (lane.before, lane.after) = (Beyond::Known(before), Beyond::Known(after));
+            (lane.before, lane.after) = (Neighbor::Known(before), Neighbor::Known(after));
         }
     }
 
     /// Whether a symbol's last tick before the past is known, and whether its first one behind the past is.
-    pub fn knows_beyond(&self, lane: usize) -> (bool, bool) {
+    pub fn knows_neighbors(&self, lane: usize) -> (bool, bool) {
         self.lanes.get(lane).map_or((true, true), |lane| (lane.before.is_known(), lane.after.is_known()))
     }
 
@@ -284,7 +284,7 @@ impl LoadedHistory {
         self.is_first = false;
         self.ticks -= page.ticks;
         for lane in &mut self.lanes {
-            lane.before = Beyond::Unknown;
+            lane.before = Neighbor::Unknown;
             lane.pages.pop_front_if(|(first, _)| Arc::ptr_eq(first, &page));
         }
         true
@@ -295,7 +295,7 @@ impl LoadedHistory {
         let Some(page) = self.pages.pop_back() else { return false };
         self.ticks -= page.ticks;
         for lane in &mut self.lanes {
-            lane.after = Beyond::Unknown;
+            lane.after = Neighbor::Unknown;
             lane.pages.pop_back_if(|(last, _)| Arc::ptr_eq(last, &page));
         }
         true
@@ -309,18 +309,18 @@ impl LoadedHistory {
     }
 
     /// The earliest page, and the latest.
-    pub fn ends(&self) -> Option<(&Page, &Page)> {
+    pub fn first_and_last(&self) -> Option<(&HistoryPage, &HistoryPage)> {
         self.pages.front().zip(self.pages.back()).map(|(first, last)| (&**first, &**last))
     }
 
     /// A symbol's part; `None` if the past is not about it.
-    pub(super) fn lane(&self, slot: usize) -> Option<&Lane> {
-        self.slots.binary_search(&slot).ok().and_then(|at| self.lanes.get(at))
+    pub(super) fn lane(&self, symbol: usize) -> Option<&SymbolHistory> {
+        self.symbols.binary_search(&symbol).ok().and_then(|at| self.lanes.get(at))
     }
 
     /// A symbol's outliers in a span, in order of time.
-    pub fn outliers(&self, slot: usize, span: TimeSpan) -> impl Iterator<Item = TickRef> {
-        let pages = self.lane(slot).into_iter().flat_map(|lane| &lane.pages);
+    pub fn outliers(&self, symbol: usize, span: TimeSpan) -> impl Iterator<Item = SeriesTick> {
+        let pages = self.lane(symbol).into_iter().flat_map(|lane| &lane.pages);
         let outliers = pages.filter_map(|(page, lane)| page.lanes.get(*lane)).flat_map(|(_, outliers)| outliers);
         outliers.copied().filter(move |tick| span.contains(tick.time_ns))
     }
@@ -328,6 +328,6 @@ impl LoadedHistory {
     /// Bytes of memory in use, about.
     pub fn bytes(&self) -> usize {
         let lanes = self.pages.iter().flat_map(|page| &page.lanes);
-        lanes.map(|(series, outliers)| series.bytes() + outliers.capacity() * size_of::<TickRef>()).sum()
+        lanes.map(|(series, outliers)| series.bytes() + outliers.capacity() * size_of::<SeriesTick>()).sum()
     }
 }

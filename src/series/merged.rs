@@ -12,10 +12,10 @@ use std::iter;
 use crate::model::TimeSpan;
 
 use super::cache::{Before, Column, Runs};
-use super::pyramid::{Bounds, Mark, Place};
+use super::pyramid::{Bounds, ExtremeTick, Place};
 use super::reader::Reader;
-use super::{ColumnCache, LoadedHistory, Sample, Series, TickRef};
-use crate::series::loaded_history::Lane;
+use super::{ColumnCache, LoadedHistory, Sample, Series, SeriesTick};
+use crate::series::loaded_history::SymbolHistory;
 
 /// What memory keeps of a symbol, with what is known of the time before.
 #[derive(Debug, Clone, Copy)]
@@ -27,17 +27,17 @@ pub struct MergedSeries<'a> {
 /// A past that has something of the symbol's time.
 #[derive(Debug, Clone, Copy)]
 struct Known<'a> {
-    lane: &'a Lane,
+    lane: &'a SymbolHistory,
     covered: TimeSpan,
     revision: u64,
     /// Ticks from here on are memory's.
-    seam_ns: i64,
+    complete_from_ns: i64,
 }
 
 impl Known<'_> {
     /// Between the past's end and the seam lies what nobody knows.
     fn has_hole(&self) -> bool {
-        self.covered.end < self.seam_ns
+        self.covered.end < self.complete_from_ns
     }
 }
 
@@ -55,32 +55,32 @@ impl<'a> MergedSeries<'a> {
         Self { live, past: None }
     }
 
-    /// What memory keeps of the symbol at `slot`, and what the past has of it.
-    pub fn new(live: &'a Series, past: Option<&'a LoadedHistory>, slot: usize) -> Self {
+    /// What memory keeps of the symbol at `symbol`, and what the past has of it.
+    pub fn new(live: &'a Series, past: Option<&'a LoadedHistory>, symbol: usize) -> Self {
         let known = || {
             let past = past?;
-            let (lane, covered) = (past.lane(slot)?, past.covered()?);
+            let (lane, covered) = (past.lane(symbol)?, past.covered()?);
             // Of a symbol that never came, there is nothing but the past.
-            let seam_ns = live.whole_from_ns().unwrap_or(covered.end);
+            let complete_from_ns = live.complete_from_ns().unwrap_or(covered.end);
             // Where memory has everything, nothing is before it.
-            if seam_ns == i64::MIN {
+            if complete_from_ns == i64::MIN {
                 return None;
             }
-            Some(Known { lane, covered, revision: past.revision(), seam_ns })
+            Some(Known { lane, covered, revision: past.revision(), complete_from_ns })
         };
         Self { live, past: known() }
     }
 
     /// The latest tick of all.
-    pub fn last(&self) -> Option<TickRef> {
+    pub fn last(&self) -> Option<SeriesTick> {
         self.live.last().or_else(|| self.at_or_before(i64::MAX))
     }
 
     /// The latest tick that is not after `time_ns`; `None` also where that is not known.
-    pub fn at_or_before(&self, time_ns: i64) -> Option<TickRef> {
+    pub fn at_or_before(&self, time_ns: i64) -> Option<SeriesTick> {
         let Some(known) = self.past else { return self.live.at_or_before(time_ns) };
-        if time_ns >= known.seam_ns {
-            let live = self.live.at_or_before(time_ns).filter(|tick| tick.time_ns >= known.seam_ns);
+        if time_ns >= known.complete_from_ns {
+            let live = self.live.at_or_before(time_ns).filter(|tick| tick.time_ns >= known.complete_from_ns);
             if live.is_some() || known.has_hole() {
                 return live;
             }
@@ -90,15 +90,15 @@ impl<'a> MergedSeries<'a> {
         if time_ns < known.covered.start {
             return None;
         }
-        let last_ns = time_ns.min(known.seam_ns.saturating_sub(1));
+        let last_ns = time_ns.min(known.complete_from_ns.saturating_sub(1));
         let read = known.lane.pieces().rev().find_map(|piece| piece.at_or_before(last_ns));
         read.or_else(|| known.lane.before.tick())
     }
 
     /// The earliest tick that is not before `time_ns`; `None` also where that is not known.
-    pub fn at_or_after(&self, time_ns: i64) -> Option<TickRef> {
+    pub fn at_or_after(&self, time_ns: i64) -> Option<SeriesTick> {
         let Some(known) = self.past else { return self.live.at_or_after(time_ns) };
-        if time_ns >= known.seam_ns {
+        if time_ns >= known.complete_from_ns {
             return self.live.at_or_after(time_ns);
         }
         if time_ns < known.covered.start || time_ns >= known.covered.end {
@@ -108,18 +108,18 @@ impl<'a> MergedSeries<'a> {
     }
 
     /// The earliest tick that is known and not before `time_ns`.
-    pub fn first_known_from(&self, time_ns: i64) -> Option<TickRef> {
+    pub fn first_known_from(&self, time_ns: i64) -> Option<SeriesTick> {
         let Some(known) = self.past else { return self.live.at_or_after(time_ns) };
         let read = self.at_or_after(time_ns).or_else(|| self.read_at_or_after(&known, time_ns));
         let read = read.filter(|tick| tick.time_ns >= time_ns);
-        read.or_else(|| self.live.at_or_after(time_ns.max(known.seam_ns)))
+        read.or_else(|| self.live.at_or_after(time_ns.max(known.complete_from_ns)))
     }
 
-    fn read_at_or_after(&self, known: &Known<'_>, time_ns: i64) -> Option<TickRef> {
+    fn read_at_or_after(&self, known: &Known<'_>, time_ns: i64) -> Option<SeriesTick> {
         let read = known.lane.pieces().find_map(|piece| piece.at_or_after(time_ns));
-        let read = read.filter(|tick| tick.time_ns < known.seam_ns);
+        let read = read.filter(|tick| tick.time_ns < known.complete_from_ns);
         let behind = || {
-            if known.has_hole() { known.lane.after.tick() } else { self.live.at_or_after(known.seam_ns) }
+            if known.has_hole() { known.lane.after.tick() } else { self.live.at_or_after(known.complete_from_ns) }
         };
         read.or_else(behind)
     }
@@ -135,7 +135,7 @@ impl<'a> MergedSeries<'a> {
     fn is_live_enough(&self, span: TimeSpan) -> bool {
         let Some(known) = self.past else { return true };
         let before = span.start.checked_sub(1).and_then(|before_ns| self.live.at_or_before(before_ns));
-        before.is_some_and(|tick| tick.time_ns >= known.seam_ns)
+        before.is_some_and(|tick| tick.time_ns >= known.complete_from_ns)
     }
 
     /// What counts of all series that may have ticks from `from_ns` to before `to_ns`, in order of time.
@@ -146,30 +146,30 @@ impl<'a> MergedSeries<'a> {
             let skipped = known.lane.pages.partition_point(|(page, _)| page.span().end <= from_ns);
             let pieces = pieces.skip(skipped).take_while(move |(page, _)| page.span().start < to_ns);
             let series = pieces.filter_map(|(page, lane)| page.series(*lane));
-            series.map(move |series| Part { series, from: series.begin(), to: series.seek(known.seam_ns) })
+            series.map(move |series| Part { series, from: series.begin(), to: series.seek(known.complete_from_ns) })
         });
-        let from = self.past.map_or_else(|| live.begin(), |known| live.seek(known.seam_ns));
+        let from = self.past.map_or_else(|| live.begin(), |known| live.seek(known.complete_from_ns));
         let live = Part { series: live, from, to: live.end() };
         pieces.chain(iter::once(live)).filter(|part| part.from < part.to)
     }
 
-    /// As [`Series::extract_cached`] over all that is known. Where something is not known, the line is cut.
-    pub fn extract_cached(
+    /// As [`Series::downsample_cached`] over all that is known. Where something is not known, the line is cut.
+    pub fn downsample_cached(
         &self,
         span: TimeSpan,
         columns: u32,
-        cuts: &[i64],
+        breaks: &[i64],
         cache: &mut ColumnCache,
         out: &mut Vec<Vec<Sample>>,
     ) {
         let Some(known) = self.past.filter(|_| !self.is_live_enough(span)) else {
-            return self.live.extract_cached(span, columns, cuts, cache, out);
+            return self.live.downsample_cached(span, columns, breaks, cache, out);
         };
-        let mut all_cuts = cuts.to_vec();
+        let mut all_cuts = breaks.to_vec();
         if known.has_hole()
-            && let Err(at) = all_cuts.binary_search(&known.seam_ns)
+            && let Err(at) = all_cuts.binary_search(&known.complete_from_ns)
         {
-            all_cuts.insert(at, known.seam_ns);
+            all_cuts.insert(at, known.complete_from_ns);
         }
         if span.is_aligned(columns) {
             let past = Before { revision: known.revision, is_whole: !known.has_hole() };
@@ -204,25 +204,25 @@ impl<'a> MergedSeries<'a> {
         &self,
         span: TimeSpan,
         columns: u32,
-        cuts: &[i64],
+        breaks: &[i64],
         cache: Option<&ColumnCache>,
         out: &mut Vec<Vec<Sample>>,
     ) {
         out.clear();
-        let mut runs = Runs { out, cuts, capacity: 2 * columns as usize };
+        let mut runs = Runs { out, breaks, capacity: 2 * columns as usize };
         let before = span.start.checked_sub(1).and_then(|before_ns| self.at_or_before(before_ns));
         let begin_ns = before.map_or(span.start, |before| before.time_ns);
-        runs.cuts = &cuts[cuts.partition_point(|&cut| cut <= begin_ns)..];
+        runs.breaks = &breaks[breaks.partition_point(|&cut| cut <= begin_ns)..];
         runs.extend(before.map(|before| before.sample()));
         match cache {
-            None => self.walk(span, (span, columns), cuts, &mut runs),
+            None => self.walk(span, (span, columns), breaks, &mut runs),
             Some(cache) => {
                 for (column, start_ns) in cache.columns.iter().zip((span.start..).step_by(cache.width_ns as usize)) {
                     let end_ns = start_ns.saturating_add(cache.width_ns);
                     // A cut within the column, behind its first instant, parts its ticks.
-                    let first_cut = cuts.get(cuts.partition_point(|&cut| cut <= start_ns));
+                    let first_cut = breaks.get(breaks.partition_point(|&cut| cut <= start_ns));
                     if first_cut.is_some_and(|&cut| cut < end_ns) {
-                        self.walk(TimeSpan { start: start_ns, end: end_ns }, (span, columns), cuts, &mut runs);
+                        self.walk(TimeSpan { start: start_ns, end: end_ns }, (span, columns), breaks, &mut runs);
                     } else {
                         runs.extend(column.samples().iter().copied());
                     }
@@ -234,11 +234,11 @@ impl<'a> MergedSeries<'a> {
     }
 
     /// Takes a part of a span, anew, column by column.
-    fn walk(&self, part: TimeSpan, (span, columns): (TimeSpan, u32), cuts: &[i64], runs: &mut Runs<'_>) {
+    fn walk(&self, part: TimeSpan, (span, columns): (TimeSpan, u32), breaks: &[i64], runs: &mut Runs<'_>) {
         let mut walk = Walk::new(self.parts(part.start, part.end), part.start);
         while let Some(time_ns) = walk.next_ns().filter(|time_ns| *time_ns < part.end) {
             let column_end_ns = span.column_start(span.column(time_ns, columns) + 1, columns);
-            let next_cut = cuts.get(cuts.partition_point(|&cut| cut <= time_ns));
+            let next_cut = breaks.get(breaks.partition_point(|&cut| cut <= time_ns));
             let end_ns = next_cut.map_or(column_end_ns, |&cut| cut.min(column_end_ns)).min(part.end);
             if let Some(four) = walk.take_until(end_ns) {
                 four.emit(runs);
@@ -328,7 +328,7 @@ impl Four {
             return Self { first, last: end, min: first, max: first };
         }
         let Bounds { min, max } = reader.bounds(from, to);
-        let stop = |mark: &Mark| (number, mark.place, reader.marked(mark));
+        let stop = |mark: &ExtremeTick| (number, mark.place, reader.marked(mark));
         Self { first, last: end, min: stop(&min), max: stop(&max) }
     }
 

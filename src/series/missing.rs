@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// Most gaps remembered: more than there are columns on a screen. Beyond, the two oldest become one.
+/// Most gaps remembered: more than there are columns on a screen. Neighbor, the two oldest become one.
 pub const MISSING_RANGES_MAX: usize = 4_096;
 
 /// Why ticks are missing.
@@ -16,7 +16,7 @@ pub enum MissingCause {
 
 /// A span in which ticks are missing, or may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
+pub struct MissingRange {
     /// The last event time before it, ns.
     pub start_ns: i64,
     /// Event time of the first tick after it, ns, never before the start; `None` while none has come.
@@ -29,15 +29,15 @@ pub struct Gap {
 
 /// The gaps in order of their beginning; each has a number for good.
 #[derive(Debug, Default)]
-pub(super) struct Gaps {
+pub(super) struct MissingRanges {
     /// Number of the first one in the list; those before were merged into it.
     first: u64,
-    list: VecDeque<Gap>,
+    list: VecDeque<MissingRange>,
 }
 
-impl Gaps {
+impl MissingRanges {
     /// Those that still miss something: a loss that was healed to the last tick is none.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Gap> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &MissingRange> {
         self.list.iter().filter(|gap| gap.cause == MissingCause::Disconnected || gap.lost > 0)
     }
 
@@ -50,7 +50,7 @@ impl Gaps {
     pub(super) fn open(&mut self, start_ns: i64) -> bool {
         let opens = !self.is_open();
         if opens {
-            self.push(Gap { start_ns, end_ns: None, lost: 0, cause: MissingCause::Disconnected });
+            self.push(MissingRange { start_ns, end_ns: None, lost: 0, cause: MissingCause::Disconnected });
         }
         opens
     }
@@ -62,7 +62,7 @@ impl Gaps {
         true
     }
 
-    /// Number under which a loss after `start_ns` will be recorded by [`Gaps::lose`].
+    /// Number under which a loss after `start_ns` will be recorded by [`MissingRanges::lose`].
     pub(super) fn mark_for(&self, start_ns: i64) -> u64 {
         let next = self.first + self.list.len() as u64;
         if self.takes_loss(start_ns) { next - 1 } else { next }
@@ -73,7 +73,7 @@ impl Gaps {
     pub(super) fn lose(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
         let end_ns = end_ns.max(start_ns);
         if !self.takes_loss(start_ns) {
-            self.push(Gap { start_ns, end_ns: Some(end_ns), lost, cause: MissingCause::Lost });
+            self.push(MissingRange { start_ns, end_ns: Some(end_ns), lost, cause: MissingCause::Lost });
         } else if let Some(gap) = self.list.back_mut() {
             gap.lost = gap.lost.saturating_add(lost);
             gap.end_ns = gap.end_ns.map(|end| end.max(end_ns));
@@ -89,7 +89,7 @@ impl Gaps {
 
     /// All that was published while the connection was down has come after all: what stays of such gaps is what the
     /// running numbers miss. `true` when that changes something.
-    pub(super) fn heal_disconnections(&mut self) -> bool {
+    pub(super) fn recover_outages(&mut self) -> bool {
         let mut healed = false;
         for gap in self.list.iter_mut().filter(|gap| gap.cause == MissingCause::Disconnected) {
             gap.cause = MissingCause::Lost;
@@ -106,7 +106,7 @@ impl Gaps {
             .is_some_and(|gap| gap.end_ns.is_none_or(|end| gap.cause == MissingCause::Lost && start_ns <= end))
     }
 
-    fn push(&mut self, gap: Gap) {
+    fn push(&mut self, gap: MissingRange) {
         self.list.push_back(gap);
         if self.list.len() <= MISSING_RANGES_MAX {
             return;

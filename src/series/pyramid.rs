@@ -10,7 +10,7 @@ use super::volume::Volume;
 /// thirtieth of a byte a tick.
 const FAN_BITS: u32 = 2;
 
-/// A place in a series: which chunk (they are numbered for good, from 0) and which tick in it. Places order as time
+/// A place in a series: which chunk (they are numbered for good, from 0) and which tick in it. ColumnMap order as time
 /// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -20,7 +20,7 @@ pub(super) struct Place {
 
 /// A tick that is an extreme of a range.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Mark {
+pub(super) struct ExtremeTick {
     pub(super) place: Place,
     pub(super) price: f64,
     /// Its time where it is at hand; looking it up costs a cache miss, too much for a mark that may be beaten by the
@@ -31,15 +31,15 @@ pub(super) struct Mark {
 /// Lowest and highest tick of a range, the earliest one among equals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bounds {
-    pub(super) min: Mark,
-    pub(super) max: Mark,
+    pub(super) min: ExtremeTick,
+    pub(super) max: ExtremeTick,
 }
 
 impl Bounds {
     /// Of nothing: any tick replaces it.
     pub(super) const fn none() -> Self {
-        let mark = Mark { place: Place { chunk: 0, at: 0 }, price: f64::INFINITY, time_ns: None };
-        Self { min: mark, max: Mark { price: f64::NEG_INFINITY, ..mark } }
+        let mark = ExtremeTick { place: Place { chunk: 0, at: 0 }, price: f64::INFINITY, time_ns: None };
+        Self { min: mark, max: ExtremeTick { price: f64::NEG_INFINITY, ..mark } }
     }
 
     /// Takes in what stands elsewhere.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::chunk::Chunk;
 use super::columns::{BLOCK_TICKS, Extremes};
-use super::pyramid::{Bounds, Mark, Piece, Place};
+use super::pyramid::{Bounds, ExtremeTick, Piece, Place};
 use super::{Sample, Series};
 use crate::series::block_codec::Unpacked;
 
@@ -187,19 +187,19 @@ impl<'a> Reader<'a> {
         let mark = |wanted: f64| {
             let at = range.start + scaled.iter().position(|&price| price == wanted).unwrap_or(0);
             let place = Place { chunk: id, at: block * BLOCK_TICKS + at };
-            Mark { place, price: ticks.scaled[at] / ticks.scale, time_ns: Some(ticks.times[at]) }
+            ExtremeTick { place, price: ticks.scaled[at] / ticks.scale, time_ns: Some(ticks.times[at]) }
         };
         found.merge(&Bounds { min: mark(min), max: mark(max) });
     }
 
-    pub(super) fn marked(&self, mark: &Mark) -> Sample {
+    pub(super) fn marked(&self, mark: &ExtremeTick) -> Sample {
         let time = || self.series.chunks.get(mark.place.chunk).time(mark.place.at);
         Sample { time_ns: mark.time_ns.unwrap_or_else(time), price: mark.price }
     }
 
     /// Appends what a pixel column needs of a range that is not empty: its first, lowest, highest and last tick, in
     /// order and none twice.
-    pub(super) fn extract(&mut self, from: Place, to: Place, out: &mut impl Extend<Sample>) {
+    pub(super) fn downsample(&mut self, from: Place, to: Place, out: &mut impl Extend<Sample>) {
         let last = self.before(to);
         let first = self.sample(from);
         out.extend([first]);
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
         }
         let Bounds { min, max } = self.bounds(from, to);
         let (earlier, later) = if min.place < max.place { (min, max) } else { (max, min) };
-        let is_inside = |mark: &Mark| mark.place > from && mark.place < last;
+        let is_inside = |mark: &ExtremeTick| mark.place > from && mark.place < last;
         if is_inside(&earlier) {
             out.extend([self.marked(&earlier)]);
         }
@@ -249,7 +249,7 @@ impl Bounds {
     }
 
     fn of_extremes(id: u64, Extremes { min, max, min_at, max_at }: Extremes) -> Self {
-        let mark = |at: u16, price| Mark { place: Place { chunk: id, at: at.into() }, price, time_ns: None };
+        let mark = |at: u16, price| ExtremeTick { place: Place { chunk: id, at: at.into() }, price, time_ns: None };
         Self { min: mark(min_at, min), max: mark(max_at, max) }
     }
 

@@ -13,11 +13,11 @@ pub const SOURCES_MAX: usize = 1_024;
 /// Most runs of missing numbers remembered for a producer; beyond, the oldest run is lost for good: a tick of it that
 /// still comes cannot be told from a repetition, and is taken for one. Bounds a hostile or very lossy feed to some
 /// 50 kB a producer.
-pub const HOLES_MAX: usize = 1_024;
+pub const MISSING_RUNS_MAX: usize = 1_024;
 
 /// A jump ahead by more than this is a new numbering (say, numbers seeded by a clock), not a loss: at a million ticks a
 /// second it would be an outage of twelve days.
-pub const JUMP_MAX: u64 = 1 << 40;
+pub const SEQ_JUMP_MAX: u64 = 1 << 40;
 
 /// What a tick's running number says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Source {
     }
 
     fn observe(&mut self, seq: u64, time_ns: i64, mark: Option<u64>) -> Verdict {
-        if seq >= self.next && seq - self.next <= JUMP_MAX {
+        if seq >= self.next && seq - self.next <= SEQ_JUMP_MAX {
             let lost = seq - self.next;
             if lost > 0 {
                 self.add_hole(self.next, Hole { last: seq - 1, mark });
@@ -112,7 +112,7 @@ impl Source {
 
     fn add_hole(&mut self, first: u64, hole: Hole) {
         self.holes.insert(first, hole);
-        if self.holes.len() > HOLES_MAX {
+        if self.holes.len() > MISSING_RUNS_MAX {
             self.holes.pop_first();
         }
     }
@@ -125,8 +125,8 @@ impl Source {
 
 /// The running numbers of all producers.
 #[derive(Debug, Default)]
-pub(super) struct LossTracker {
-    /// Places in `sources`.
+pub(super) struct SequenceTracker {
+    /// ColumnMap in `sources`.
     places: HashMap<Box<[u8]>, usize, RandomState>,
     sources: Vec<Source>,
     /// Place of the one heard last: ticks of one producer come in runs.
@@ -134,7 +134,7 @@ pub(super) struct LossTracker {
     heard: u64,
 }
 
-impl LossTracker {
+impl SequenceTracker {
     /// Takes note of a tick that is the next one of the producer heard last; of any other, `false` and nothing done.
     /// [`observe`](Self::observe) would say that it is fresh and that nothing is lost.
     #[inline]

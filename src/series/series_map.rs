@@ -6,9 +6,9 @@ use foldhash::fast::RandomState;
 
 use crate::model::{Name, Symbol, Tick, TickView, Timestamp};
 
-use super::{History, Placed, Series};
-use crate::series::missing::{Gap, Gaps};
-use crate::series::sequence_tracker::{LossTracker, Verdict};
+use super::{HistoryLimits, Placement, Series};
+use crate::series::missing::{MissingRange, MissingRanges};
+use crate::series::sequence_tracker::{SequenceTracker, Verdict};
 
 /// Symbols kept unless told otherwise: every listed stock of one exchange, and still bounded against a feed that makes
 /// names up.
@@ -26,7 +26,7 @@ pub struct SeriesMapConfig {
     /// Most symbols; ticks of further ones are counted and dropped. Listed symbols are always kept.
     pub symbols_max: usize,
     /// How much is kept of each symbol.
-    pub history: History,
+    pub history: HistoryLimits,
 }
 
 /// A symbol's number in its book: its place in the legend and its colour slot.
@@ -42,7 +42,7 @@ impl SymbolId {
 
 /// What became of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Appended {
+pub enum AppendOutcome {
     /// It is kept, as the newest of its symbol.
     InOrder,
     /// It is kept, in its place among earlier ones.
@@ -133,8 +133,8 @@ pub struct SeriesMap {
     ids: HashMap<Box<[u8]>, SymbolId, RandomState>,
     recent: Recent,
     entries: Vec<Entry>,
-    loss: LossTracker,
-    gaps: Gaps,
+    loss: SequenceTracker,
+    gaps: MissingRanges,
     counters: Counters,
     revision: u64,
     newest_ns: Option<i64>,
@@ -158,8 +158,8 @@ impl SeriesMap {
             ids: HashMap::default(),
             recent: Recent::default(),
             entries: Vec::new(),
-            loss: LossTracker::default(),
-            gaps: Gaps::default(),
+            loss: SequenceTracker::default(),
+            gaps: MissingRanges::default(),
             counters: Counters::default(),
             revision: 0,
             newest_ns: None,
@@ -180,31 +180,31 @@ impl SeriesMap {
     /// For one of several readers who share what the producers send: numbers that do not come went to another one and
     /// are no loss.
     #[must_use]
-    pub fn shared(self) -> Self {
+    pub fn for_consumer_group(self) -> Self {
         Self { is_shared: true, ..self }
     }
 
     /// Takes in a tick that came at `arrival`. An open gap ends here.
-    pub fn append(&mut self, tick: &Tick, arrival: Timestamp) -> Appended {
+    pub fn append(&mut self, tick: &Tick, arrival: Timestamp) -> AppendOutcome {
         let appended = self.append_view(&tick.view(), arrival);
-        self.settle();
+        self.finish_batch();
         appended
     }
 
     /// Takes in ticks that came together; how many of them are kept.
     pub fn append_batch<'a>(&mut self, ticks: impl IntoIterator<Item = &'a Tick>, arrival: Timestamp) -> usize {
-        let kept = ticks
-            .into_iter()
-            .filter(|tick| matches!(self.append_view(&tick.view(), arrival), Appended::InOrder | Appended::Reordered));
+        let kept = ticks.into_iter().filter(|tick| {
+            matches!(self.append_view(&tick.view(), arrival), AppendOutcome::InOrder | AppendOutcome::Reordered)
+        });
         let kept = kept.count();
-        self.settle();
+        self.finish_batch();
         kept
     }
 
     /// Takes in a tick of the past, as [`append_view`](Self::append_view) does, of which others in between may be left
     /// out: what its number jumps over is no loss. Later ticks are held against its number all the same. It says
     /// nothing about when the feed last brought something.
-    pub fn restore_view(&mut self, tick: &TickView<'_>, is_outlier: bool) -> Appended {
+    pub fn append_restored(&mut self, tick: &TickView<'_>, is_outlier: bool) -> AppendOutcome {
         let (arrival, last_arrival) = (tick.timestamp, self.last_arrival);
         let received = self.series_mut(tick.symbol).map_or(0, Series::begin_restored);
         let is_shared = std::mem::replace(&mut self.is_shared, true);
@@ -220,7 +220,7 @@ impl SeriesMap {
 
     /// The past is taken in. Of symbols for which `has_all` says so there is nothing older elsewhere, and, if `later`,
     /// neither of those that come from now on: of these, memory has everything until it gives something up.
-    pub fn end_restoring(&mut self, has_all: impl Fn(&str) -> bool, later: bool) {
+    pub fn finish_restore(&mut self, has_all: impl Fn(&str) -> bool, later: bool) {
         (self.is_restoring, self.begins_whole) = (false, later);
         for entry in &mut self.entries {
             entry.series.has_restored(has_all(entry.symbol.as_str()));
@@ -233,10 +233,10 @@ impl SeriesMap {
         self.entries.get_mut(id.index()).map(|entry| &mut entry.series)
     }
 
-    /// Takes in a tick that came at `arrival`, with others as a rule: [`settle`](Self::settle) is to be called behind
+    /// Takes in a tick that came at `arrival`, with others as a rule: [`settle`](Self::finish_batch) is to be called behind
     /// the last of them. An open gap ends here.
     #[inline]
-    pub fn append_view(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Appended {
+    pub fn append_view(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> AppendOutcome {
         let time_ns = tick.timestamp.as_nanos();
         let id = match self.receive(tick, arrival) {
             Ok(id) => id,
@@ -251,22 +251,22 @@ impl SeriesMap {
         let placed = series.push(tick.timestamp, tick.price, tick.size);
         self.counters.kept = self.counters.kept + series.len() as u64 - kept_before;
         self.counters.evicted += series.evicted() - evicted_before;
-        if placed == Placed::TooLate {
+        if placed == Placement::TooLate {
             self.counters.too_late += 1;
-            return Appended::TooLate;
+            return AppendOutcome::TooLate;
         }
         self.revision += 1;
         self.newest_ns = self.newest_ns.max(Some(time_ns));
-        if placed == Placed::Reordered {
+        if placed == Placement::Reordered {
             self.counters.reordered += 1;
-            return Appended::Reordered;
+            return AppendOutcome::Reordered;
         }
-        Appended::InOrder
+        AppendOutcome::InOrder
     }
 
     /// As [`append_view`](Self::append_view) for a tick that a filter took for an outlier: it is kept beside the
     /// symbol's series, so that no line, bar or figure is made of it.
-    pub fn append_outlier(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Appended {
+    pub fn append_outlier(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> AppendOutcome {
         let id = match self.receive(tick, arrival) {
             Ok(id) => id,
             Err(refused) => return refused,
@@ -278,15 +278,15 @@ impl SeriesMap {
         self.revision += 1;
         self.newest_ns = self.newest_ns.max(Some(tick.timestamp.as_nanos()));
         match placed {
-            Placed::InOrder => Appended::InOrder,
-            Placed::Reordered => Appended::Reordered,
-            Placed::TooLate => Appended::TooLate,
+            Placement::InOrder => AppendOutcome::InOrder,
+            Placement::Reordered => AppendOutcome::Reordered,
+            Placement::TooLate => AppendOutcome::TooLate,
         }
     }
 
     /// What is done with every tick, whatever series it goes to.
     #[inline]
-    fn receive(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Result<SymbolId, Appended> {
+    fn receive(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Result<SymbolId, AppendOutcome> {
         self.counters.received += 1;
         self.last_arrival = self.last_arrival.max(Some(arrival));
         let time_ns = tick.timestamp.as_nanos();
@@ -296,7 +296,7 @@ impl SeriesMap {
         }
         if is_duplicate {
             self.counters.duplicates += 1;
-            return Err(Appended::Duplicate);
+            return Err(AppendOutcome::Duplicate);
         }
         self.find_or_intern(tick.symbol)
     }
@@ -316,7 +316,7 @@ impl SeriesMap {
             Verdict::Fresh { lost: 0 } | Verdict::Late { mark: None } => false,
             Verdict::Fresh { .. } if self.is_shared => false,
             Verdict::Fresh { lost } => {
-                self.add_loss(lost, start_ns, time_ns);
+                self.add_missing(lost, start_ns, time_ns);
                 false
             }
             Verdict::Late { mark: Some(mark) } => {
@@ -330,7 +330,7 @@ impl SeriesMap {
     }
 
     #[inline]
-    fn find_or_intern(&mut self, symbol: Name<'_>) -> Result<SymbolId, Appended> {
+    fn find_or_intern(&mut self, symbol: Name<'_>) -> Result<SymbolId, AppendOutcome> {
         if let Some(id) = self.recent.find(symbol) {
             return Ok(id);
         }
@@ -341,14 +341,14 @@ impl SeriesMap {
     }
 
     /// Gives a new symbol its place, if there is one for it.
-    fn admit(&mut self, symbol: Name<'_>) -> Result<SymbolId, Appended> {
+    fn admit(&mut self, symbol: Name<'_>) -> Result<SymbolId, AppendOutcome> {
         if !self.config.symbols.is_empty() {
             self.counters.ignored += 1;
-            return Err(Appended::Ignored);
+            return Err(AppendOutcome::Ignored);
         }
         if self.entries.len() >= self.config.symbols_max {
             self.counters.over_symbols_max += 1;
-            return Err(Appended::OverSymbolsMax);
+            return Err(AppendOutcome::OverSymbolsMax);
         }
         Ok(self.intern(symbol.into()))
     }
@@ -365,7 +365,7 @@ impl SeriesMap {
     }
 
     /// Ends a batch: lets the symbols that have gone quiet age with the feed, to within a thousandth of the age.
-    pub fn settle(&mut self) {
+    pub fn finish_batch(&mut self) {
         let (Some(age_ns_max), Some(newest_ns)) = (self.config.history.age_ns_max, self.newest_ns) else { return };
         if newest_ns <= self.swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE) {
             return;
@@ -385,7 +385,7 @@ impl SeriesMap {
 
     /// Ticks may be missing from `start_ns` (event time, the newest one as a rule) until the next one comes. Does
     /// nothing while a gap is open.
-    pub fn open_gap(&mut self, start_ns: i64) {
+    pub fn begin_outage(&mut self, start_ns: i64) {
         if self.gaps.open(start_ns) {
             self.revision += 1;
         }
@@ -393,41 +393,41 @@ impl SeriesMap {
 
     /// All that was published while the connection was down has come, or will come next: what stays of such gaps is
     /// what the running numbers miss.
-    pub fn heal_disconnections(&mut self) {
-        if self.gaps.heal_disconnections() {
+    pub fn recover_outages(&mut self) {
+        if self.gaps.recover_outages() {
             self.revision += 1;
         }
     }
 
     /// `lost` ticks are known to be missing between two event times: in the open gap, if there is one.
-    pub fn add_loss(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
+    pub fn add_missing(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
         self.gaps.lose(lost, start_ns, end_ns);
         self.counters.lost = self.counters.lost.saturating_add(lost);
         self.revision += 1;
     }
 
     /// The gaps, the oldest one first.
-    pub fn gaps(&self) -> impl DoubleEndedIterator<Item = &Gap> {
+    pub fn missing_ranges(&self) -> impl DoubleEndedIterator<Item = &MissingRange> {
         self.gaps.iter()
     }
 
     /// Whether a gap waits for its end.
-    pub fn is_gap_open(&self) -> bool {
+    pub fn is_outage_open(&self) -> bool {
         self.gaps.is_open()
     }
 
-    /// Instants at which lines break, sorted, for [`Series::extract_runs`]: just behind the last tick before each gap,
+    /// Instants at which lines break, sorted, for [`Series::downsample_runs`]: just behind the last tick before each gap,
     /// and at the first one after it.
-    pub fn cuts(&self) -> Vec<i64> {
-        let mut cuts: Vec<i64> = Vec::new();
-        for gap in self.gaps() {
+    pub fn line_breaks(&self) -> Vec<i64> {
+        let mut breaks: Vec<i64> = Vec::new();
+        for gap in self.missing_ranges() {
             let start_ns = gap.start_ns.saturating_add(1);
-            cuts.push(start_ns);
-            cuts.extend(gap.end_ns.map(|end_ns| end_ns.max(start_ns)));
+            breaks.push(start_ns);
+            breaks.extend(gap.end_ns.map(|end_ns| end_ns.max(start_ns)));
         }
-        cuts.sort_unstable();
-        cuts.dedup();
-        cuts
+        breaks.sort_unstable();
+        breaks.dedup();
+        breaks
     }
 
     /// All symbols, in order of their colours.
@@ -437,7 +437,7 @@ impl SeriesMap {
     }
 
     /// Symbols that have a place.
-    pub fn symbols_len(&self) -> usize {
+    pub fn symbol_count(&self) -> usize {
         self.entries.len()
     }
 

@@ -17,7 +17,7 @@ mod series_map;
 
 use oracle::Oracle;
 
-const EVERYTHING: History = History { ticks_max: usize::MAX, age_ns_max: None };
+const EVERYTHING: HistoryLimits = HistoryLimits { ticks_max: usize::MAX, age_ns_max: None };
 
 /// A way in which times and prices come.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ enum Shape {
 }
 
 /// Ticks made from a seed: large enough to span chunks and pyramid nodes, which proptest's own vectors are not.
-fn make_ticks(shape: Shape, count: usize, lateness_ns: i64, seed: u64) -> Vec<TickRef> {
+fn make_ticks(shape: Shape, count: usize, lateness_ns: i64, seed: u64) -> Vec<SeriesTick> {
     use rand::{RngExt, SeedableRng};
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let mut time_ns = 1_000_000_i64;
@@ -56,20 +56,20 @@ fn make_ticks(shape: Shape, count: usize, lateness_ns: i64, seed: u64) -> Vec<Ti
             let late =
                 if lateness_ns > 0 && rng.random_range(0..8) == 0 { rng.random_range(0..lateness_ns) } else { 0 };
             let size = (rng.random_range(0..3) > 0).then(|| f64::from(rng.random_range(1..1_000_u32)));
-            TickRef { time_ns: (time_ns - late).max(0), price: shown, size }
+            SeriesTick { time_ns: (time_ns - late).max(0), price: shown, size }
         })
         .collect()
 }
 
-fn push(series: &mut Series, tick: TickRef) -> Placed {
+fn push(series: &mut Series, tick: SeriesTick) -> Placement {
     series.push(Timestamp::from_nanos(tick.time_ns).unwrap(), Price::new(tick.price).unwrap(), tick.size)
 }
 
-fn fill(history: History, ticks: &[TickRef]) -> (Series, Oracle) {
+fn fill(history: HistoryLimits, ticks: &[SeriesTick]) -> (Series, Oracle) {
     let (mut series, mut oracle) = (Series::new(history), Oracle::new(history, Vec::new()));
     for &tick in ticks {
         let placed = push(&mut series, tick);
-        assert_ne!(placed == Placed::TooLate, oracle.push(tick), "{tick:?}");
+        assert_ne!(placed == Placement::TooLate, oracle.push(tick), "{tick:?}");
     }
     (series, oracle)
 }
@@ -81,8 +81,8 @@ fn bits(samples: &[Sample]) -> Vec<(i64, u64)> {
 
 fn assert_same(series: &Series, oracle: &Oracle, span: TimeSpan, columns: u32) {
     let mut samples = Vec::new();
-    series.extract(span, columns, &mut samples);
-    assert_eq!(bits(&samples), bits(&oracle.extract(span, columns)), "{span:?} {columns}");
+    series.downsample(span, columns, &mut samples);
+    assert_eq!(bits(&samples), bits(&oracle.downsample(span, columns)), "{span:?} {columns}");
     assert!(samples.len() <= 4 * columns as usize + 2);
     let (found, expected) = (series.range(span), oracle.range(span));
     assert_eq!(found, expected, "{span:?}");
@@ -114,7 +114,7 @@ proptest! {
         views in prop::collection::vec((0.0_f64..1.0, 0.0_f64..1.0, 1_u32..300), 1..6),
     ) {
         let ticks = make_ticks(shape, count, lateness_ns, seed);
-        let (series, oracle) = fill(History { ticks_max: kept, age_ns_max }, &ticks);
+        let (series, oracle) = fill(HistoryLimits { ticks_max: kept, age_ns_max }, &ticks);
         prop_assert_eq!(series.len(), oracle.ticks().len());
         prop_assert!(series.len() <= kept);
         prop_assert!(series.iter().eq(oracle.ticks().iter().copied()));
@@ -144,7 +144,7 @@ proptest! {
             tick.time_ns = index as i64;
         }
         let sorted = ticks.clone();
-        ticks.chunks_mut(reach).for_each(<[TickRef]>::reverse);
+        ticks.chunks_mut(reach).for_each(<[SeriesTick]>::reverse);
         let (series, _) = fill(EVERYTHING, &ticks);
         prop_assert_eq!(series.too_late(), 0);
         prop_assert!(series.iter().eq(sorted.iter().copied()));
@@ -162,7 +162,7 @@ fn a_million_ticks_with_late_ones_and_evictions_stay_exact() {
 
 fn check_large(shape: Shape, count: usize, ticks_max: usize) {
     let ticks = make_ticks(shape, count, 100_000, 7);
-    let (series, oracle) = fill(History { ticks_max, age_ns_max: None }, &ticks);
+    let (series, oracle) = fill(HistoryLimits { ticks_max, age_ns_max: None }, &ticks);
     assert!(series.reordered() > count as u64 / 20);
     assert_eq!(series.evicted() + series.too_late(), (count - ticks_max) as u64);
     let (from, to) = (series.first().unwrap().time_ns, series.last().unwrap().time_ns);
@@ -178,13 +178,13 @@ fn check_large(shape: Shape, count: usize, ticks_max: usize) {
 fn a_tick_is_too_late_only_beyond_the_named_lateness() {
     let mut series = Series::new(EVERYTHING);
     let count = (LATE_CHUNKS_MAX + 6) as i64 * CHUNK_TICKS as i64;
-    let at = |time_ns| TickRef { time_ns, price: 1.0, size: None };
+    let at = |time_ns| SeriesTick { time_ns, price: 1.0, size: None };
     for time_ns in 0..count {
         push(&mut series, at(time_ns));
     }
     let reach = LATE_CHUNKS_MAX as i64 * CHUNK_TICKS as i64;
-    assert_eq!(push(&mut series, at(count - 1 - reach)), Placed::Reordered);
-    assert_eq!(push(&mut series, at(count - 1 - reach - 2 * CHUNK_TICKS as i64)), Placed::TooLate);
+    assert_eq!(push(&mut series, at(count - 1 - reach)), Placement::Reordered);
+    assert_eq!(push(&mut series, at(count - 1 - reach - 2 * CHUNK_TICKS as i64)), Placement::TooLate);
     assert_eq!((series.too_late(), series.reordered(), series.len() as i64), (1, 1, count + 1));
     assert_eq!(series.nearest(-5).unwrap().time_ns, 0);
     assert_eq!(series.nearest(i64::MAX).unwrap().time_ns, count - 1);
@@ -193,12 +193,12 @@ fn a_tick_is_too_late_only_beyond_the_named_lateness() {
 
 #[test]
 fn memory_stays_where_it_is_once_the_history_is_full() {
-    let mut series = Series::new(History { ticks_max: 100_000, age_ns_max: None });
+    let mut series = Series::new(HistoryLimits { ticks_max: 100_000, age_ns_max: None });
     let mut most_bytes = Vec::new();
     for round in 0..4 {
         let mut most = 0;
         for time_ns in round * 300_000..(round + 1) * 300_000 {
-            push(&mut series, TickRef { time_ns, price: time_ns as f64, size: Some(1.0) });
+            push(&mut series, SeriesTick { time_ns, price: time_ns as f64, size: Some(1.0) });
             if time_ns % 1_000 == 0 {
                 most = most.max(series.bytes());
             }

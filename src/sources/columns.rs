@@ -2,7 +2,7 @@
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use crate::model::{Price, Reject, Symbol, Tick, Timestamp, display_safe, parse_price, parse_timestamp};
+use crate::model::{Price, Reject, Symbol, Tick, display_safe, parse_price, parse_timestamp};
 
 /// Most columns in a row. Exports of market data have a few dozen.
 const COLUMNS_MAX: usize = 1_024;
@@ -21,7 +21,7 @@ const SHOWN_CHARS_MAX: usize = 200;
 
 /// Where the parts of a tick stand in each row of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
+pub struct ColumnMap {
     /// The time's column, from 0.
     pub timestamp: usize,
     /// The symbol's.
@@ -32,7 +32,7 @@ pub struct Places {
     pub size: Option<usize>,
 }
 
-impl Places {
+impl ColumnMap {
     /// Finds the columns by their names, in any case and any order; else tells which parts have none.
     pub fn find(names: &[impl AsRef<str>]) -> Result<Self, Vec<&'static str>> {
         let names: Vec<String> = names.iter().map(|name| name.as_ref().trim().to_ascii_lowercase()).collect();
@@ -61,7 +61,7 @@ pub(super) struct HeaderError {
 /// Reads rows by the places that the header gave.
 pub(super) struct Columns {
     fields: Fields,
-    places: Places,
+    places: ColumnMap,
 }
 
 impl Columns {
@@ -74,7 +74,7 @@ impl Columns {
         let mut fields = Fields::new(delimiter.unwrap_or(b','));
         fields.split(line);
         let names: Vec<&str> = (0..fields.count).map(|i| fields.get(i).unwrap_or_default()).collect();
-        match Places::find(&names) {
+        match ColumnMap::find(&names) {
             Ok(places) => Ok(Self { fields, places }),
             Err(missing) => {
                 let found: String = String::from_utf8_lossy(line).chars().take(SHOWN_CHARS_MAX).collect();
@@ -197,11 +197,6 @@ impl Fields {
         let start = if column == 0 { 0 } else { self.ends[column - 1] };
         std::str::from_utf8(&self.text[start..end]).ok().map(str::trim)
     }
-}
-
-/// Whether an instant lies further ahead of the reader's clock than any clock goes wrong.
-pub fn is_future(timestamp: Timestamp, now: Timestamp) -> bool {
-    timestamp.as_nanos() > now.as_nanos().saturating_add(crate::model::FUTURE_NS_MAX)
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use std::io::{self, Read};
 use thiserror::Error;
 
 use crate::model::{Decoder, FieldMap, Reject, RejectCounts, Symbol, Tick, Timestamp};
-use crate::sources::columns::{Columns, HeaderError, is_future};
+use crate::sources::columns::{Columns, HeaderError};
 use crate::sources::lines::{Line, Lines};
 
 /// Why a recording cannot be played.
 #[derive(Debug, Error)]
-pub enum RecordingError {
+pub enum ReplayError {
     /// The bytes end in the middle of a gzip stream, or the disk, pipe or network broke.
     #[error("reading stopped after line {line}: {}", explained(.error))]
     Read {
@@ -43,7 +43,7 @@ pub enum RecordingError {
     /// There were rows, but none of them was a tick.
     #[error("none of its rows is a tick: {0}")]
     NoTick(String),
-    /// There were ticks, but the selection left none.
+    /// There were ticks, but the filter left none.
     #[error("none of its ticks has one of the symbols that were asked for and lies between --from and --to")]
     NothingSelected,
 }
@@ -68,7 +68,7 @@ pub enum Format {
 
 /// Which ticks of a recording are wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Selection {
+pub struct TickFilter {
     /// Only ticks at or after this instant.
     pub from: Option<Timestamp>,
     /// Only ticks before this instant.
@@ -77,7 +77,7 @@ pub struct Selection {
     pub symbols: Option<std::collections::BTreeSet<Symbol>>,
 }
 
-impl Selection {
+impl TickFilter {
     /// Whether `tick` is wanted.
     pub fn contains(&self, tick: &Tick) -> bool {
         self.from.is_none_or(|from| tick.timestamp >= from)
@@ -142,39 +142,39 @@ enum Form {
 }
 
 /// An open recording.
-pub struct Recording {
+pub struct Replay {
     lines: Lines,
     form: Form,
     /// A first line that was read to tell the form, and is itself a row.
     pending: Option<Vec<u8>>,
-    selection: Selection,
+    filter: TickFilter,
     rejections: Rejections,
     ticks: u64,
     selected: u64,
 }
 
-impl Recording {
+impl Replay {
     /// Starts to read: the form is told by the first bytes, never by a name. Waits for the first line unless the form
     /// is given.
-    pub fn open(source: Box<dyn Read + Send>, format: Format, selection: Selection) -> Result<Self, RecordingError> {
-        let read_error = |error| RecordingError::Read { line: 0, error };
+    pub fn open(source: Box<dyn Read + Send>, format: Format, filter: TickFilter) -> Result<Self, ReplayError> {
+        let read_error = |error| ReplayError::Read { line: 0, error };
         let lines = Lines::new(source).map_err(read_error)?;
         let form = Form::Ndjson(Decoder::new(FieldMap::default()));
         let (rejections, pending) = (Rejections::default(), None);
-        let mut recording = Self { lines, form, pending, selection, rejections, ticks: 0, selected: 0 };
+        let mut recording = Self { lines, form, pending, filter, rejections, ticks: 0, selected: 0 };
         if format == Format::Detect {
             recording.detect()?;
         }
         Ok(recording)
     }
 
-    fn detect(&mut self) -> Result<(), RecordingError> {
+    fn detect(&mut self) -> Result<(), ReplayError> {
         loop {
             let line = match self.lines.next() {
                 Ok(Line::Text(text)) => text,
                 Ok(Line::TooLong) => &b"(a line of more than a megabyte)"[..],
-                Ok(Line::End) => return Err(RecordingError::Empty),
-                Err(error) => return Err(RecordingError::Read { line: 0, error }),
+                Ok(Line::End) => return Err(ReplayError::Empty),
+                Err(error) => return Err(ReplayError::Read { line: 0, error }),
             };
             match line.trim_ascii_start().first() {
                 None => {}
@@ -184,7 +184,7 @@ impl Recording {
                 }
                 Some(_) => {
                     let columns = Columns::from_header(line)
-                        .map_err(|HeaderError { missing, found }| RecordingError::Header { missing, found })?;
+                        .map_err(|HeaderError { missing, found }| ReplayError::Header { missing, found })?;
                     self.form = Form::Csv(Box::new(columns));
                     return Ok(());
                 }
@@ -200,20 +200,20 @@ impl Recording {
         now: Timestamp,
         ticks: &mut Vec<Tick>,
         mut noted: impl FnMut(Reject, u64),
-    ) -> Result<bool, RecordingError> {
+    ) -> Result<bool, ReplayError> {
         let pending = self.pending.take();
         let number = self.lines.number();
         let line = match pending.as_deref() {
             Some(line) => Line::Text(line),
-            None => self.lines.next().map_err(|error| RecordingError::Read { line: number, error })?,
+            None => self.lines.next().map_err(|error| ReplayError::Read { line: number, error })?,
         };
         let number = if pending.is_some() { number } else { number + 1 };
-        let (rejections, selection) = (&mut self.rejections, &self.selection);
+        let (rejections, filter) = (&mut self.rejections, &self.filter);
         let (mut read, before) = (0, ticks.len());
         let mut take = |tick: Result<Tick, Reject>| match tick {
             Ok(tick) => {
                 read += 1;
-                if selection.contains(&tick) {
+                if filter.contains(&tick) {
                     ticks.push(tick);
                 }
             }
@@ -229,7 +229,7 @@ impl Recording {
             (Line::Text(text), _) if text.trim_ascii().is_empty() => {}
             (Line::Text(text), Form::Ndjson(decoder)) => decoder.decode(text, now, take),
             (Line::Text(text), Form::Csv(columns)) => take(match columns.read(text) {
-                Ok(tick) if is_future(tick.timestamp, now) => Err(Reject::Future),
+                Ok(tick) if tick.timestamp.is_too_far_ahead(now) => Err(Reject::Future),
                 other => other,
             }),
         }
@@ -249,12 +249,12 @@ impl Recording {
     }
 
     /// After the end: an error unless there was at least one tick to play.
-    pub fn check_played(&self) -> Result<(), RecordingError> {
+    pub fn check_played(&self) -> Result<(), ReplayError> {
         match (self.selected, self.ticks, self.rejections.counts().total()) {
             (1.., _, _) => Ok(()),
-            (0, 1.., _) => Err(RecordingError::NothingSelected),
-            (0, 0, 1..) => Err(RecordingError::NoTick(self.rejections.summary())),
-            (0, 0, 0) => Err(RecordingError::Empty),
+            (0, 1.., _) => Err(ReplayError::NothingSelected),
+            (0, 0, 1..) => Err(ReplayError::NoTick(self.rejections.summary())),
+            (0, 0, 0) => Err(ReplayError::Empty),
         }
     }
 }

@@ -85,8 +85,10 @@ impl CheckpointFile {
 
 fn encode(generation: u64, checkpoint: Checkpoint) -> Vec<u8> {
     let Checkpoint { done, used, dropped_start, dropped_end } = checkpoint;
-    let mut bytes: Vec<u8> =
-        [MAGIC, generation, done, used, dropped_start, dropped_end].iter().flat_map(|field| field.to_le_bytes()).collect();
+    let mut bytes: Vec<u8> = [MAGIC, generation, done, used, dropped_start, dropped_end]
+        .iter()
+        .flat_map(|field| field.to_le_bytes())
+        .collect();
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
     bytes.resize(COPY_BYTES, 0);
     bytes

@@ -133,7 +133,9 @@ impl SegmentLog {
         if end < bytes.len() {
             let torn = bytes.len() - end;
             let path = safe_path(&path);
-            warn!("discarded the last {torn} bytes of the spool's {path}, which a crash cut short; they were never sent");
+            warn!(
+                "discarded the last {torn} bytes of the spool's {path}, which a crash cut short; they were never sent"
+            );
         }
         if last <= self.done() {
             return fs::remove_file(&path).map_err(failed);

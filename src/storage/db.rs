@@ -171,7 +171,7 @@ pub enum DbError {
         cause: String,
     },
     /// The way there is not as safe as it has to be.
-    #[error("cannot reach the store {store} by TLS: {cause}; {advice}")]
+    #[error("cannot reach the store {store} by TLS: {cause}. {advice}")]
     Tls {
         /// Where, without secrets.
         store: String,

@@ -6,7 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::model::{Reject, Tick, Timestamp};
-use crate::sources::Selection;
+use crate::sources::TickFilter;
 
 /// The first and the last bytes of a Parquet file.
 pub const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
@@ -66,7 +66,7 @@ pub struct TickTable {
 impl TickTable {
     /// Opens a Parquet file and finds its columns. Groups of rows that have nothing of the selection's time are passed
     /// over, as far as the file tells; of the others all rows are given out.
-    pub fn open(file: File, selection: &Selection) -> Result<Self, TableError> {
+    pub fn open(file: File, selection: &TickFilter) -> Result<Self, TableError> {
         if !file.metadata()?.is_file() {
             return Err(TableError::Pipe);
         }

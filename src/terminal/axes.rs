@@ -2,16 +2,16 @@
 
 use super::chart::{cell_of, column_of, row_of};
 use super::frame::{Chart, Tag};
-use super::layout::Layout;
+use super::layout::CellLayout;
 use crate::terminal::canvas::{Sheet, clipped, width};
 
 /// Draws both axes.
-pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     values(sheet, layout, chart);
     times(sheet, layout, chart);
 }
 
-fn values(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+fn values(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     let (axis, look, colors) = (layout.value_axis, sheet.look, sheet.colors);
     let room = axis.width - 1;
     for (value, label) in &chart.value_ticks {
@@ -31,7 +31,7 @@ fn values(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
 }
 
 /// Each tag with a row of its own, as near to where it points as the others let it; those without room are left out.
-fn spread<'a>(layout: &Layout, chart: &'a Chart) -> Vec<(u16, &'a Tag)> {
+fn spread<'a>(layout: &CellLayout, chart: &'a Chart) -> Vec<(u16, &'a Tag)> {
     let mut tags: Vec<(u16, &Tag)> =
         chart.tags.iter().filter_map(|tag| Some((row_of(layout, chart, tag.value)?, tag))).collect();
     tags.sort_by_key(|(row, _)| *row);
@@ -50,7 +50,7 @@ fn spread<'a>(layout: &Layout, chart: &'a Chart) -> Vec<(u16, &'a Tag)> {
     tags
 }
 
-fn times(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+fn times(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     let (axis, look, colors) = (layout.time_axis, sheet.look, sheet.colors);
     let cross = chart.crosshair.as_ref().map(|cross| {
         let (column, _) = cell_of(layout, cross.at);

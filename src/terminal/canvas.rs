@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::frame::{Frame, Look};
-use super::layout::{COLUMNS_MIN, Layout, ROWS_MIN};
+use super::layout::{COLUMNS_MIN, CellLayout, ROWS_MIN};
 use crate::terminal::{Colors, axes, chart, header_footer, popups};
 
 /// Cells with the colours that they are drawn in.
@@ -74,7 +74,7 @@ pub(super) fn paint(cells: &mut Buffer, frame: &Frame, colors: Colors) {
     let look = frame.look;
     let mut sheet = Sheet { cells, look, colors };
     sheet.clear(area, colors.style(look.text, look.ground));
-    let Some(layout) = Layout::new(area.width, area.height, frame.watchlist.len()) else {
+    let Some(layout) = CellLayout::new(area.width, area.height, frame.watchlist.len()) else {
         let text = format!("too small: {COLUMNS_MIN}x{ROWS_MIN} at least");
         let (x, y) = ((area.width.saturating_sub(width(&text))) / 2, area.height / 2);
         sheet.text(x, y, &text, area.width, colors.style(look.text, look.ground));

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use super::color::mixed;
 use super::dots::Dots;
 use super::frame::{Bars, Candle, Chart, Gap, Outlier};
-use super::layout::{DOT_COLUMNS, DOT_ROWS, Layout};
+use super::layout::{CellLayout, DOT_COLUMNS, DOT_ROWS};
 use super::{Colors, Rgb};
 use crate::chart::Transform;
 use crate::terminal::canvas::{Sheet, width};
@@ -18,26 +18,26 @@ const GAP_TINT: f64 = 0.14;
 const SELECTION_TINT: f64 = 0.25;
 
 /// The transform from data to dots.
-pub(super) fn transform(layout: &Layout, chart: &Chart) -> Transform {
+pub(super) fn transform(layout: &CellLayout, chart: &Chart) -> Transform {
     let (columns, rows) = layout.dots();
     let rect = crate::chart::Rect { left: 0, top: 0, right: columns as i32, bottom: rows as i32 };
     Transform { viewport: chart.viewport, rect }
 }
 
 /// The column of cells over which an instant lies, if it is on the screen.
-pub(super) fn column_of(layout: &Layout, chart: &Chart, time_ns: i64) -> Option<u16> {
+pub(super) fn column_of(layout: &CellLayout, chart: &Chart, time_ns: i64) -> Option<u16> {
     let column = (transform(layout, chart).x(time_ns) / f64::from(DOT_COLUMNS)).floor();
     (column >= 0.0 && column < f64::from(layout.plot.width)).then(|| layout.plot.x + column as u16)
 }
 
 /// The row of cells in which a value lies, if it is on the screen.
-pub(super) fn row_of(layout: &Layout, chart: &Chart, value: f64) -> Option<u16> {
+pub(super) fn row_of(layout: &CellLayout, chart: &Chart, value: f64) -> Option<u16> {
     let row = (transform(layout, chart).y(value) / f64::from(DOT_ROWS)).floor();
     (row >= 0.0 && row < f64::from(layout.plot.height)).then(|| layout.plot.y + row as u16)
 }
 
 /// Draws the plot.
-pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     grid(sheet, layout, chart);
     for gap in &chart.gaps {
         gap_band(sheet, layout, chart, gap);
@@ -67,7 +67,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
 }
 
 /// A cross at an outlier, or an arrow at the edge that it lies beyond.
-fn outside_or_in(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, outlier: &Outlier) {
+fn outside_or_in(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart, outlier: &Outlier) {
     let Some(x) = column_of(layout, chart, outlier.time_ns) else { return };
     let value = chart.viewport.value;
     let bottom = (layout.plot.y + layout.plot.height).saturating_sub(1);
@@ -94,7 +94,7 @@ fn put_behind(sheet: &mut Sheet<'_>, at: (u16, u16), c: char, color: Rgb) {
     }
 }
 
-fn grid(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+fn grid(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     if sheet.colors == Colors::Plain {
         return;
     }
@@ -107,7 +107,7 @@ fn grid(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
 }
 
 /// Columns of cells between two instants, as far as they are on the screen.
-fn columns_between(layout: &Layout, chart: &Chart, (from, to): (i64, i64)) -> Option<(u16, u16)> {
+fn columns_between(layout: &CellLayout, chart: &Chart, (from, to): (i64, i64)) -> Option<(u16, u16)> {
     let transform = transform(layout, chart);
     let column = |time_ns: i64| {
         (transform.x(time_ns) / f64::from(DOT_COLUMNS)).clamp(0.0, f64::from(layout.plot.width)).round() as u16
@@ -116,7 +116,7 @@ fn columns_between(layout: &Layout, chart: &Chart, (from, to): (i64, i64)) -> Op
     (left < right).then_some((left, right))
 }
 
-fn gap_band(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, gap: &Gap) {
+fn gap_band(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart, gap: &Gap) {
     let Some((left, right)) = columns_between(layout, chart, gap.span) else { return };
     let (look, colors) = (sheet.look, sheet.colors);
     let ground = mixed(look.ground, gap.color, GAP_TINT);
@@ -144,7 +144,7 @@ fn gap_band(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, gap: &Gap) {
     }
 }
 
-fn selection(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+fn selection(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     let Some((from, to)) = chart.selection else { return };
     let cell = |at: f64, dots: u32, cells: u16| (at / f64::from(dots)).floor().clamp(0.0, f64::from(cells - 1)) as u16;
     let column = |x: f64| layout.plot.x + cell(x, DOT_COLUMNS, layout.plot.width);
@@ -163,7 +163,7 @@ fn selection(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
     }
 }
 
-fn crosshair(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+fn crosshair(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     let Some(cross) = &chart.crosshair else { return };
     let dim = sheet.look.dim;
     let (x, y) = cell_of(layout, cross.at);
@@ -176,14 +176,14 @@ fn crosshair(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
 }
 
 /// The cell of a place given in dots, kept inside the plot.
-pub(super) fn cell_of(layout: &Layout, (x, y): (f64, f64)) -> (u16, u16) {
+pub(super) fn cell_of(layout: &CellLayout, (x, y): (f64, f64)) -> (u16, u16) {
     let Rect { x: left, y: top, width, height } = layout.plot;
     let column = (x / f64::from(DOT_COLUMNS)).floor().clamp(0.0, f64::from(width - 1));
     let row = (y / f64::from(DOT_ROWS)).floor().clamp(0.0, f64::from(height - 1));
     (left + column as u16, top + row as u16)
 }
 
-fn lines(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+fn lines(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     let (columns, rows) = layout.cells();
     let mut dots = Dots::new(columns, rows);
     let transform = transform(layout, chart);
@@ -208,7 +208,7 @@ fn lines(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
     }
 }
 
-fn draw_bars(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, bars: &Bars) {
+fn draw_bars(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart, bars: &Bars) {
     for candle in &bars.candles {
         let color = if candle.close >= candle.open { sheet.look.good } else { sheet.look.bad };
         let middle = candle.span.0 + (candle.span.1.saturating_sub(candle.span.0)) / 2;
@@ -218,7 +218,7 @@ fn draw_bars(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, bars: &Bars)
 }
 
 /// One bar in half-cells: a wick from low to high, a body or two ticks on it.
-fn bar(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart, x: u16, candle: &Candle, filled: bool, color: Rgb) {
+fn bar(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart, x: u16, candle: &Candle, filled: bool, color: Rgb) {
     let transform = transform(layout, chart);
     let halves = i64::from(layout.plot.height) * 2;
     let half = |value: f64| (transform.y(value) / f64::from(DOT_ROWS / 2)).floor().clamp(-1.0, halves as f64) as i64;

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::frame::{Frame, Watched, Word};
-use super::layout::{HELP, Layout};
+use super::layout::{CellLayout, HELP};
 use crate::terminal::canvas::{Sheet, clipped, width};
 
 /// Between two words of a strip.
@@ -21,7 +21,7 @@ const NAME_COLUMNS_MIN: u16 = 4;
 const ENTRY_COLUMNS_MIN: u16 = 20;
 
 /// State, channel and span.
-pub(super) fn header(sheet: &mut Sheet<'_>, layout: &Layout, frame: &Frame) {
+pub(super) fn header(sheet: &mut Sheet<'_>, layout: &CellLayout, frame: &Frame) {
     let (area, look, colors) = (layout.header, frame.look, sheet.colors);
     sheet.clear(area, colors.style(look.text, look.strip));
     let span_columns = width(&frame.span) + 1;
@@ -41,7 +41,7 @@ fn badge(sheet: &mut Sheet<'_>, x: u16, y: u16, end: u16, word: &Word) -> u16 {
 }
 
 /// Figures, as far as they fit, and where to find help.
-pub(super) fn footer(sheet: &mut Sheet<'_>, layout: &Layout, figures: &[Word]) {
+pub(super) fn footer(sheet: &mut Sheet<'_>, layout: &CellLayout, figures: &[Word]) {
     let (area, look, colors) = (layout.footer, sheet.look, sheet.colors);
     sheet.clear(area, colors.style(look.dim, look.strip));
     sheet.text_left_of(area.right() - 1, area.y, HELP, area.width, colors.style(look.dim, look.strip));
@@ -56,7 +56,7 @@ pub(super) fn footer(sheet: &mut Sheet<'_>, layout: &Layout, figures: &[Word]) {
 }
 
 /// Symbols with price and change: a column of them at the left, or a row or two above the chart.
-pub(super) fn watchlist(sheet: &mut Sheet<'_>, layout: &Layout, watched: &[Watched]) {
+pub(super) fn watchlist(sheet: &mut Sheet<'_>, layout: &CellLayout, watched: &[Watched]) {
     let area = layout.watchlist;
     sheet.clear(area, sheet.colors.style(sheet.look.text, sheet.look.strip));
     let places = layout.entries(watched);
@@ -128,7 +128,7 @@ fn emphasis(style: Style, entry: &Watched) -> Style {
     }
 }
 
-impl Layout {
+impl CellLayout {
     /// Which symbols of the watchlist are shown, and where. Where they do not all fit, the focused one is among them,
     /// and room is kept to say how many are not.
     pub(super) fn entries(&self, watched: &[Watched]) -> Vec<(usize, Rect)> {

@@ -29,7 +29,7 @@ const WIDE_AXIS_FROM: u16 = 64;
 
 /// The parts of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub struct CellLayout {
     pub(super) header: Rect,
     /// Left of the chart, or above it.
     pub(super) watchlist: Rect,
@@ -39,7 +39,7 @@ pub struct Layout {
     pub(super) footer: Rect,
 }
 
-impl Layout {
+impl CellLayout {
     /// For a screen of so many cells and symbols; `None` where there is no room.
     pub fn new(columns: u16, rows: u16, symbols: usize) -> Option<Self> {
         if columns < COLUMNS_MIN || rows < ROWS_MIN {
@@ -137,7 +137,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_stay_inside_and_leave_a_chart(columns in 40_u16..400, rows in 12_u16..120, symbols in 0_usize..300) {
-            let layout = Layout::new(columns, rows, symbols).unwrap();
+            let layout = CellLayout::new(columns, rows, symbols).unwrap();
             let strips = [layout.header, layout.watchlist, layout.time_axis, layout.footer];
             for part in strips.into_iter().chain([layout.plot, layout.value_axis]) {
                 prop_assert!(part.right() <= columns && part.bottom() <= rows, "{part:?}");
@@ -148,13 +148,13 @@ mod tests {
 
     #[test]
     fn below_the_least_size_there_is_no_layout() {
-        assert_eq!(Layout::new(39, 30, 1), None);
-        assert_eq!(Layout::new(80, 11, 1), None);
+        assert_eq!(CellLayout::new(39, 30, 1), None);
+        assert_eq!(CellLayout::new(80, 11, 1), None);
     }
 
     #[test]
     fn a_cell_has_its_place_in_dots() {
-        let layout = Layout::new(100, 30, 2).unwrap();
+        let layout = CellLayout::new(100, 30, 2).unwrap();
         assert_eq!(layout.place(layout.plot.x, layout.plot.y), (1.0, 2.0));
         assert_eq!(layout.place(layout.plot.x + 3, layout.plot.y + 1), (7.0, 6.0));
         assert!(layout.time_axis().contains(1.0, f64::from(layout.dots().1) + 1.0));

@@ -6,11 +6,11 @@ use ratatui::style::{Modifier, Style};
 use super::Rgb;
 use super::chart::cell_of;
 use super::frame::{Chart, Crosshair, Frame, Message, Notice, Reading, Search, Word};
-use super::layout::Layout;
+use super::layout::CellLayout;
 use crate::terminal::canvas::{Sheet, width};
 
 /// Draws everything that floats.
-pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &Layout, frame: &Frame) {
+pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &CellLayout, frame: &Frame) {
     title(sheet, layout, &frame.chart);
     if let Some(notice) = &frame.chart.notice {
         draw_notice(sheet, layout, notice);
@@ -57,7 +57,7 @@ fn centred(within: Rect, columns: u16, rows: u16) -> Rect {
     Rect { x, y, width, height }
 }
 
-fn title(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
+fn title(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
     let mut x = layout.plot.x + 1;
     for word in &chart.title {
         let style = sheet.colors.style(word.color, sheet.look.ground);
@@ -65,7 +65,7 @@ fn title(sheet: &mut Sheet<'_>, layout: &Layout, chart: &Chart) {
     }
 }
 
-fn draw_notice(sheet: &mut Sheet<'_>, layout: &Layout, notice: &Notice) {
+fn draw_notice(sheet: &mut Sheet<'_>, layout: &CellLayout, notice: &Notice) {
     let room = layout.plot.width.saturating_sub(2);
     let (look, colors) = (sheet.look, sheet.colors);
     // What is to be typed stands out; it must be there to its last letter, so lines are broken and not cut.
@@ -112,7 +112,7 @@ fn broken(text: &str, columns: u16) -> Vec<String> {
     lines
 }
 
-fn ruler(sheet: &mut Sheet<'_>, layout: &Layout, message: &Message) {
+fn ruler(sheet: &mut Sheet<'_>, layout: &CellLayout, message: &Message) {
     let widest = message.lines.iter().map(|line| width(line)).max().unwrap_or(0);
     let area = Rect {
         width: (widest + 4).min(layout.plot.width),
@@ -127,7 +127,7 @@ fn ruler(sheet: &mut Sheet<'_>, layout: &Layout, message: &Message) {
 }
 
 /// Beside the crosshair, on the side where there is more room.
-fn readout(sheet: &mut Sheet<'_>, layout: &Layout, cross: &Crosshair) {
+fn readout(sheet: &mut Sheet<'_>, layout: &CellLayout, cross: &Crosshair) {
     if cross.rows.is_empty() {
         return;
     }
@@ -154,7 +154,7 @@ fn readout(sheet: &mut Sheet<'_>, layout: &Layout, cross: &Crosshair) {
     }
 }
 
-fn draw_toast(sheet: &mut Sheet<'_>, layout: &Layout, toast: &Word) {
+fn draw_toast(sheet: &mut Sheet<'_>, layout: &CellLayout, toast: &Word) {
     let row = layout.plot.bottom() - 1;
     let columns = (width(&toast.text) + 2).min(layout.plot.width);
     let area = Rect { x: layout.plot.x, y: row, width: columns, height: 1 };
@@ -163,7 +163,7 @@ fn draw_toast(sheet: &mut Sheet<'_>, layout: &Layout, toast: &Word) {
     sheet.text(area.x + 1, row, &toast.text, columns.saturating_sub(2), style);
 }
 
-impl Layout {
+impl CellLayout {
     /// The search box, at the top of the plot.
     fn search_box(&self, search: &Search) -> Rect {
         const COLUMNS: u16 = 44;
@@ -180,7 +180,7 @@ impl Layout {
     }
 }
 
-fn draw_search(sheet: &mut Sheet<'_>, layout: &Layout, search: &Search) {
+fn draw_search(sheet: &mut Sheet<'_>, layout: &CellLayout, search: &Search) {
     let inside = panel(sheet, layout.search_box(search), sheet.look.info);
     let (look, colors) = (sheet.look, sheet.colors);
     let text = colors.style(look.text, look.strip);
@@ -198,7 +198,7 @@ fn draw_search(sheet: &mut Sheet<'_>, layout: &Layout, search: &Search) {
     }
 }
 
-fn draw_help(sheet: &mut Sheet<'_>, layout: &Layout, rows: &[(String, String)]) {
+fn draw_help(sheet: &mut Sheet<'_>, layout: &CellLayout, rows: &[(String, String)]) {
     let keys = rows.iter().map(|(key, _)| width(key)).max().unwrap_or(0);
     let texts = rows.iter().map(|(_, text)| width(text)).max().unwrap_or(0);
     let whole = Rect { x: 0, y: 0, width: layout.header.width, height: layout.footer.bottom() };

@@ -2,11 +2,11 @@
 
 use tickscope::chart::ValueSpan;
 use tickscope::chart::{
-    Arrangement, AxisKind, Bar, BarStyle, Bars, Frame, Line, Point, Scale, Scene, Size, Tag, Theme, Title,
+    Arrangement, AxisKind, Bar, BarStyle, Bars, Layout, Line, Point, Scale, Scene, Size, Tag, Theme, Title,
 };
 
 use super::compare::View;
-use super::market::{MINUTE, SECOND, SIZE, START, bars, chart, legend, scene, trades};
+use super::sample::{MINUTE, SECOND, SIZE, START, bars, chart, legend, scene, trades};
 
 /// IBM's bars of `length_ns` with volume, as the window shows them.
 pub fn candles(theme: Theme, style: BarStyle, length_ns: i64, detail: &str) -> Scene {
@@ -15,7 +15,7 @@ pub fn candles(theme: Theme, style: BarStyle, length_ns: i64, detail: &str) -> S
     let last = *bars.last().unwrap();
     let mut chart = chart(AxisKind::Price, ValueSpan::fit(lo, hi));
     chart.title = Some(title(&last, detail));
-    chart.tags = vec![Tag { slot: 1, value: last.close, text: format!("{:.2}", last.close) }];
+    chart.tags = vec![Tag { palette_index: 1, value: last.close, text: format!("{:.2}", last.close) }];
     chart.bars = Some(Bars { style, bars });
     chart.volume = true;
     let mut legend = legend(4);
@@ -32,12 +32,12 @@ fn title(bar: &Bar, detail: &str) -> Title {
         detail: detail.to_owned(),
         figures,
         change_percent: Some((bar.close / bar.open - 1.0) * 100.0),
-        slot: None,
+        palette_index: None,
     }
 }
 
 fn with_volume(scene: Scene, size: Size, scale: Scale) -> View {
-    View { scene, frame: Frame::arranged(size, scale, Arrangement::WithVolume) }
+    View { scene, frame: Layout::with_arrangement(size, scale, Arrangement::WithVolume) }
 }
 
 pub fn candles_light() -> View {
@@ -81,7 +81,7 @@ pub fn doji_dark() -> View {
     let mut chart = chart(AxisKind::Price, ValueSpan { lo: 97.5, hi: 102.0 });
     chart.title = Some(title(&bars[6], "4 min"));
     chart.bars = Some(Bars { style: BarStyle::Candles, bars });
-    View { scene: scene(Theme::Dark, chart, legend(2)), frame: Frame::new(SIZE) }
+    View { scene: scene(Theme::Dark, chart, legend(2)), frame: Layout::new(SIZE) }
 }
 
 /// A line beside bars, as an indicator is.
@@ -91,7 +91,7 @@ pub fn bars_and_line_light() -> View {
     let mean =
         |ten: &[Bar]| Point { time_ns: ten[9].end_ns, value: ten.iter().map(|bar| bar.close).sum::<f64>() / 10.0 };
     let run = bars.windows(10).map(mean).collect();
-    scene.chart.lines = vec![Line { slot: 6, runs: vec![run] }];
+    scene.chart.lines = vec![Line { palette_index: 6, runs: vec![run] }];
     with_volume(scene, SIZE, Scale::One)
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tickscope::chart::{Frame, Scene, Size};
+use tickscope::chart::{Layout, Scene, Size};
 use tickscope::plot::Painter;
 
 /// Where accepted pictures lie.
@@ -20,7 +20,7 @@ const ACCEPT: &str = "TICKSCOPE_ACCEPT";
 /// What is drawn, and where.
 pub struct View {
     pub scene: Scene,
-    pub frame: Frame,
+    pub frame: Layout,
 }
 
 fn accepts() -> bool {

@@ -2,12 +2,12 @@
 
 use tickscope::chart::Transform;
 use tickscope::chart::{
-    Absence, Arrangement, AxisKind, Chart, Crosshair, Frame, LegendEntry, Line, MissingBand, Readout, Scale, Scene,
+    Absence, Arrangement, AxisKind, Chart, Crosshair, Layout, LegendEntry, Line, MissingBand, Readout, Scale, Scene,
     Size, Tag, Theme, Title,
 };
 
 use super::compare::View;
-use super::market::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};
+use super::sample::{self, NOW, SYMBOLS, Trade, chart, entry, fitted, name, percent, points, scene, view, walk};
 
 const WINDOW: Size = Size { width: 1280, height: 720 };
 
@@ -17,21 +17,25 @@ fn crowd(theme: Theme, count: usize) -> Scene {
     let lines: Vec<Line> = walks
         .iter()
         .enumerate()
-        .map(|(slot, walk)| Line { slot, runs: vec![points(walk, AxisKind::Percent)] })
+        .map(|(palette_index, walk)| Line { palette_index, runs: vec![points(walk, AxisKind::Percent)] })
         .collect();
     let mut chart = chart(AxisKind::Percent, fitted(lines.iter().flat_map(|line| &line.runs[0])));
     let tag = |line: &Line| {
         let value = line.runs[0].last().unwrap().value;
-        Tag { slot: line.slot, value, text: format!("{value:+.2}%").replace('-', "−") }
+        Tag { palette_index: line.palette_index, value, text: format!("{value:+.2}%").replace('-', "−") }
     };
     chart.tags = lines.iter().map(tag).collect();
     chart.lines = lines;
-    let legend = walks.iter().enumerate().map(|(slot, walk)| entry(slot, &name(slot), walk)).collect();
+    let legend = walks
+        .iter()
+        .enumerate()
+        .map(|(palette_index, walk)| entry(palette_index, &name(palette_index), walk))
+        .collect();
     scene(theme, chart, legend)
 }
 
 pub fn symbols_2_light() -> View {
-    view(market::lines(Theme::Light, AxisKind::Percent, &[0, 1]))
+    view(sample::lines(Theme::Light, AxisKind::Percent, &[0, 1]))
 }
 
 pub fn symbols_200_dark() -> View {
@@ -46,7 +50,7 @@ pub fn symbols_200_focus_light() -> View {
 }
 
 /// The chart of one symbol, as a pane has it.
-fn pane(slot: usize, symbol: &str, trades: &[Trade]) -> Chart {
+fn pane(palette_index: usize, symbol: &str, trades: &[Trade]) -> Chart {
     let run = points(trades, AxisKind::Price);
     let last = trades.last().unwrap().price;
     let mut chart = chart(AxisKind::Price, fitted(&run));
@@ -55,23 +59,29 @@ fn pane(slot: usize, symbol: &str, trades: &[Trade]) -> Chart {
         detail: String::new(),
         figures: vec![(String::new(), format!("{last:.2}"))],
         change_percent: Some(percent(trades)),
-        slot: Some(slot),
+        palette_index: Some(palette_index),
     });
-    chart.tags = vec![Tag { slot, value: last, text: format!("{last:.2}") }];
-    chart.lines = vec![Line { slot, runs: vec![run] }];
+    chart.tags = vec![Tag { palette_index, value: last, text: format!("{last:.2}") }];
+    chart.lines = vec![Line { palette_index, runs: vec![run] }];
     chart
 }
 
 /// A grid of so many panes, the real symbols first.
 fn grid(theme: Theme, panes: usize, size: Size, scale: Scale) -> View {
     let made_up = |i: usize| (name(i), walk(i as u64, 500, 20.0 + (i % 17) as f64 * 9.0, 0.000_4));
-    let real = SYMBOLS.iter().enumerate().map(|(slot, symbol)| ((*symbol).to_owned(), market::trades(slot).to_vec()));
+    let real = SYMBOLS
+        .iter()
+        .enumerate()
+        .map(|(palette_index, symbol)| ((*symbol).to_owned(), sample::trades(palette_index).to_vec()));
     let all = real.chain((SYMBOLS.len()..panes).map(made_up)).take(panes).enumerate();
-    let (charts, legend): (Vec<Chart>, Vec<LegendEntry>) =
-        all.map(|(slot, (symbol, trades))| (pane(slot, &symbol, &trades), entry(slot, &symbol, &trades))).unzip();
+    let (charts, legend): (Vec<Chart>, Vec<LegendEntry>) = all
+        .map(|(palette_index, (symbol, trades))| {
+            (pane(palette_index, &symbol, &trades), entry(palette_index, &symbol, &trades))
+        })
+        .unzip();
     let common = chart(AxisKind::Price, charts[0].viewport.value);
     let scene = Scene { grid: charts, ..scene(theme, common, legend) };
-    View { scene, frame: Frame::arranged(size, scale, Arrangement::Grid { panes }) }
+    View { scene, frame: Layout::with_arrangement(size, scale, Arrangement::Grid { panes }) }
 }
 
 fn focus(view: &mut View, pane: usize) {
@@ -90,7 +100,7 @@ fn hover(view: &mut View, pane: usize) {
         let point = *line.runs[0].iter().take_while(|point| point.time_ns <= time_ns).last().unwrap();
         let title = chart.title.as_ref().unwrap();
         let row = Readout {
-            slot: line.slot,
+            palette_index: line.palette_index,
             symbol: title.symbol.clone(),
             price: format!("{:.2}", point.value),
             change_percent: title.change_percent,
@@ -124,7 +134,7 @@ pub fn grid_30_dark() -> View {
     let mut view = grid(Theme::Dark, 30, WINDOW, Scale::One);
     let (absence, label) = (Absence::Missing, "gap 2 min");
     let gap = |start_ns, end_ns| MissingBand { start_ns, end_ns, absence, label: label.to_owned() };
-    view.scene.chart.gaps = vec![gap(NOW - 900_000_000_000, NOW - 780_000_000_000)];
+    view.scene.chart.missing = vec![gap(NOW - 900_000_000_000, NOW - 780_000_000_000)];
     view
 }
 

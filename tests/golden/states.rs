@@ -4,7 +4,7 @@ use tickscope::chart::ValueSpan;
 use tickscope::chart::{AxisKind, Badge, Notice, Scene, Theme, Tone};
 
 use super::compare::View;
-use super::market::{self, chart, scene, view};
+use super::sample::{self, chart, scene, view};
 
 fn noticed(theme: Theme, tone: Tone, badge: &str, title: &str, lines: &[&str]) -> Scene {
     let mut chart = chart(AxisKind::Price, ValueSpan { lo: 99.0, hi: 101.0 });
@@ -53,7 +53,7 @@ pub fn error_light() -> View {
 
 /// There is data, but not where one looks.
 pub fn nothing_in_view_dark() -> View {
-    let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 1]);
+    let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 1]);
     scene.chart.lines.clear();
     scene.chart.tags.clear();
     let lines = ["`End` goes back to live", "`−` shows more time"].map(ToOwned::to_owned).to_vec();

@@ -6,7 +6,7 @@ use tickscope::chart::{
 
 use super::bars::candles;
 use super::compare::View;
-use super::market::{self, MINUTE, SECOND, SIZE, START, entry, sized, trades, view, walk};
+use super::sample::{self, MINUTE, SECOND, SIZE, START, entry, sized, trades, view, walk};
 
 /// Whole seconds after the start of the morning.
 fn at_second(seconds: i64) -> i64 {
@@ -14,7 +14,7 @@ fn at_second(seconds: i64) -> i64 {
 }
 
 fn measured(theme: Theme, from: Point, to: Point, lines: &[&str]) -> View {
-    let mut scene = market::lines(theme, AxisKind::Price, &[1]);
+    let mut scene = sample::lines(theme, AxisKind::Price, &[1]);
     let lines = lines.iter().map(|line| (*line).to_owned()).collect();
     scene.chart.ruler = Some(Ruler { from, to, lines, rising: to.value > from.value });
     view(scene)
@@ -41,7 +41,7 @@ pub fn ruler_falling_light() -> View {
 }
 
 fn selecting(theme: Theme) -> View {
-    let mut scene = market::lines(theme, AxisKind::Percent, &[0, 1, 3]);
+    let mut scene = sample::lines(theme, AxisKind::Percent, &[0, 1, 3]);
     scene.chart.selection = Some(Selection { from: (190.5, 110.0), to: (371.0, 262.0) });
     view(scene)
 }
@@ -55,11 +55,11 @@ pub fn selection_light() -> View {
 }
 
 fn marked(theme: Theme) -> View {
-    let mut scene = market::lines(theme, AxisKind::Percent, &[0, 1]);
-    let mark = |second: i64, value: Option<f64>, slot: usize, text: &str| Mark {
+    let mut scene = sample::lines(theme, AxisKind::Percent, &[0, 1]);
+    let mark = |second: i64, value: Option<f64>, palette_index: usize, text: &str| Mark {
         time_ns: at_second(second),
         value,
-        slot,
+        palette_index,
         text: text.to_owned(),
     };
     scene.chart.marks = vec![
@@ -84,8 +84,9 @@ pub fn marks_light() -> View {
 
 /// Crosses where outliers are, arrows at the edges that some lie beyond.
 fn set_apart(theme: Theme) -> View {
-    let mut scene = market::lines(theme, AxisKind::Percent, &[0, 1]);
-    let outlier = |second: i64, value: f64, slot: usize| Outlier { time_ns: at_second(second), value, slot };
+    let mut scene = sample::lines(theme, AxisKind::Percent, &[0, 1]);
+    let outlier =
+        |second: i64, value: f64, palette_index: usize| Outlier { time_ns: at_second(second), value, palette_index };
     scene.chart.outliers = vec![
         outlier(600, 0.4, 0),
         outlier(900, 900.0, 0),
@@ -118,26 +119,26 @@ pub fn search_dark() -> View {
     let mut scene = candles(Theme::Dark, BarStyle::Candles, MINUTE, "1 min");
     scene.chart.volume = false;
     let found = found(&["IBM", "IBKR", "IBN", "IBTX", "AIB", "FIBK"]);
-    scene.search = Some(Search { query: "ib".to_owned(), found, chosen: 1, more: 14 });
+    scene.search = Some(Search { query: "ib".to_owned(), matches: found, selected: 1, more: 14 });
     view(scene)
 }
 
 pub fn search_nothing_light() -> View {
-    let mut scene = market::lines(Theme::Light, AxisKind::Percent, &[0, 1]);
+    let mut scene = sample::lines(Theme::Light, AxisKind::Percent, &[0, 1]);
     scene.search = Some(Search { query: "QQQX".to_owned(), ..Search::default() });
     view(scene)
 }
 
 pub fn search_narrow_dark() -> View {
-    let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 1]);
+    let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 1]);
     let long = "A_LONG_SYMBOL_THAT_NO_EXCHANGE_WOULD_EVER_GIVE_TO_ANY_PAPER";
     let found = found(&[long, "IBKR", "IBN", "IBTX", "AIB", "FIBK", "IBB", "IBA"]);
-    scene.search = Some(Search { query: String::new(), found, chosen: 7, more: 192 });
+    scene.search = Some(Search { query: String::new(), matches: found, selected: 7, more: 192 });
     sized(scene, Size { width: 300, height: 220 })
 }
 
 pub fn help_dark() -> View {
-    let mut scene = market::lines(Theme::Dark, AxisKind::Percent, &[0, 1]);
+    let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 1]);
     let rows = [
         ("wheel", "zoom in time at the mouse"),
         ("Shift wheel", "zoom in value"),
@@ -156,13 +157,13 @@ pub fn help_dark() -> View {
 }
 
 pub fn toast_light() -> View {
-    let mut scene = market::lines(Theme::Light, AxisKind::Percent, &[0, 1]);
+    let mut scene = sample::lines(Theme::Light, AxisKind::Percent, &[0, 1]);
     scene.toast = Some(Badge { tone: Tone::Good, text: "saved tickscope-20131007-104500.png".to_owned() });
     view(scene)
 }
 
 pub fn view_badge_light() -> View {
-    let mut scene = market::lines(Theme::Light, AxisKind::Price, &[1]);
+    let mut scene = sample::lines(Theme::Light, AxisKind::Price, &[1]);
     scene.header.badge = Badge { tone: Tone::Warn, text: "STALE 14 s".to_owned() };
     scene.header.view_badge = Some(Badge { tone: Tone::Info, text: "PAUSED".to_owned() });
     scene.header.legend = vec![entry(1, "IBM", trades(1))];

@@ -6,9 +6,9 @@ use mongodb::bson::{Document, doc};
 use tickscope::model::{StreamId, Symbol};
 use tickscope::storage::db::{DbConfig, DbError, DbWriter, StoreReader, TickRow};
 
-use super::places::{LIMIT, Place, START_NS, bare, heard, keeper, numbered, streamed, through, wait_committed};
-use super::support::mongo::Kind;
-use super::support::wait::wait_until;
+use super::fixture::{LIMIT, Place, START_NS, bare, heard, keeper, numbered, streamed, through, wait_committed};
+use super::server::Kind;
+use crate::support::wait::wait_until;
 
 /// Each body as a test over the small server, alone and as a replica set; all of them for a real one.
 macro_rules! bodies {

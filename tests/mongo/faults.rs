@@ -12,9 +12,9 @@ use tickscope::storage::db::{
     DbConfig, DbError, DbState, DbWriter, RowBatch, StoreReader, StoreUrl, StoreUrlError, TickRow,
 };
 
-use super::places::{LIMIT, Place, bare, keeper, numbered, wait_committed};
-use super::support::mongo::{Fault, Kind, MongoServer};
-use super::support::wait::wait_for;
+use super::fixture::{LIMIT, Place, bare, keeper, numbered, wait_committed};
+use super::server::{Fault, Kind, MongoServer};
+use crate::support::wait::wait_for;
 
 fn start(kind: Kind) -> (Arc<MongoServer>, Place) {
     let server = Arc::new(MongoServer::start(kind));

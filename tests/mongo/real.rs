@@ -5,8 +5,8 @@ use std::io::Write;
 use mongodb::bson::{Document, doc};
 
 use super::bodies;
-use super::killed::kill_writers;
-use super::places::{Place, bare, heard};
+use super::crashes::kill_writers;
+use super::fixture::{Place, bare, heard};
 
 /// Where the server is; a database in it is not asked for, because each body makes and drops its own.
 const VARIABLE: &str = "MONGODB_URL";
@@ -66,7 +66,7 @@ fn a_real_server_does_all_that_the_small_one_does() {
         body(&Place::new(address(&server, number), None));
     }
     views(&Place::new(address(&server, 98), None));
-    let test = "mongo::killed::a_writer_killed_at_any_instant_loses_and_doubles_nothing_on_a_server_alone";
+    let test = "mongo::crashes::a_writer_killed_at_any_instant_loses_and_doubles_nothing_on_a_server_alone";
     kill_writers(&Place::new(address(&server, 99), None), test);
     say(&format!("all of it ran on the server of {VARIABLE}"));
 }

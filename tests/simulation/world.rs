@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::actors::{GROUP, Heard, LAST_AFTER, LAST_MESSAGES, Part, STREAM, Shelf, listener, publisher, stream_reader};
 use super::plan::{Fault, Kind, MEMORY, Plan, SERVER, Scenario};
-use super::stage::{Event, Memory, Trace, What};
+use super::servers::{Event, Memory, Trace, What};
 
 /// Simulated time that passes at a step.
 const STEP: Duration = Duration::from_millis(10);

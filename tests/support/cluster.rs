@@ -1,8 +1,5 @@
 //! A real Redis Cluster: three masters, each with a replica, as six processes on ports of their own.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 

@@ -3,9 +3,6 @@
 //! The display is a variable of the environment, which a test must not change for itself. So a test starts its own
 //! program again, with [`ROLE`] set, and is the window there.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::io::Write;
 use std::time::Duration;
 

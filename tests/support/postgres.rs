@@ -1,8 +1,5 @@
 //! A real PostgreSQL server of a test's own: a cluster in a folder that goes with it.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;

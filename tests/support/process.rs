@@ -1,8 +1,5 @@
 //! Our programs (and others) as child processes whose output is read while they run.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{Read, Write};

@@ -4,9 +4,6 @@
 //! one of them. Sizes and places of pieces come from a seed. What TCP itself rules out, it cannot do: bytes neither
 //! come twice nor in another order.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;

@@ -3,9 +3,6 @@
 //! Each round of such a loop ends in a sleep, and the kernel counts the sleeps of each thread. A time would not do: a
 //! machine that is busy elsewhere may give the program none of it.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,9 +1,6 @@
 //! Programs of other people that read our files, and write some: pandas, pyarrow and polars, in a virtual environment
 //! of the tests' own.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use super::process::Launch;

@@ -1,8 +1,5 @@
 //! A real redis-server on a port of its own, and a subscriber that keeps all it hears.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;

@@ -1,9 +1,6 @@
 //! A terminal of a test's own: a tmux server with one window of a known size, a hand on its keys and mouse, and an eye
 //! on its cells.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

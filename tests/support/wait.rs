@@ -1,8 +1,5 @@
 //! Waiting for a condition, with a limit and a clear failure: what tests do instead of sleeping for luck.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, reason = "a test fails by panicking")]
-
 use std::thread;
 use std::time::{Duration, Instant};
 

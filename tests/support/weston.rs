@@ -3,9 +3,6 @@
 //!
 //! Its kiosk shell gives a window the whole screen, so that a pixel of the picture is a pixel of the window.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::Write;

@@ -4,9 +4,6 @@
 //! Sources: "X Window System Protocol", X Consortium Standard, Version 11, Appendix B (encoding); ICCCM 4.2.8.1; "The
 //! DAMAGE Extension", Protocol Version 1.1.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;

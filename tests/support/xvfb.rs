@@ -4,9 +4,6 @@
 //! There is no window manager. Windows are found by title, focused by hand, and what a hand does to the mouse stays
 //! done until the program has seen it ([`Xvfb::watch`]), because minifb polls it.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this file")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter};
 use std::path::Path;

@@ -4,7 +4,7 @@ use super::source::{NamePath, Source, inline_modules, paths};
 
 /// From the bottom up: a module may use those before it.
 const ORDER: &[&str] = &[
-    "model", "series", "analysis", "sources", "chart", "resp", "spool", "client", "broker", "storage", "plot",
+    "model", "series", "analysis", "sources", "chart", "resp", "tls", "spool", "client", "broker", "storage", "plot",
     "terminal", "window", "producer", "consumer",
 ];
 
@@ -35,6 +35,8 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["storage"]),
     ("tokio_postgres", &["storage"]),
     ("tokio_postgres_rustls", &["storage"]),
+    ("rustls_native_certs", &["tls"]),
+    ("tokio_rustls", &["tls", "client/tls*", "client/endpoint*", "storage/db/postgres/tls*"]),
     ("mongodb", &["storage"]),
     ("bson", &["storage"]),
     ("clap", &["bin", "cli", "producer/args*", "consumer/args*"]),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::analysis::price_move::JUMP_TICKS;
+use crate::analysis::price_move::CLOCK_RESET_TICKS;
 use crate::model::{Price, Timestamp};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -77,14 +77,14 @@ fn silence_is_told_once_and_ended_by_a_tick() {
     let mut alerts = alerts(&["SPY stale 10s", "* stale 30s"]);
     let s = Duration::from_secs;
     let told = |alerts: &mut Alerts, now| {
-        let fired = alerts.check(s(now)).into_iter();
+        let fired = alerts.check_stale(s(now)).into_iter();
         fired
             .map(|(rule, symbol, tick)| (rule, symbol.to_string(), tick.map(|tick| tick.price.get())))
             .collect::<Vec<_>>()
     };
     // Before the subscription is live, nobody is silent.
     assert!(told(&mut alerts, 100).is_empty());
-    alerts.live(s(100));
+    alerts.start_watching(s(100));
     assert!(told(&mut alerts, 109).is_empty());
     assert_eq!(told(&mut alerts, 110), [(0, "SPY".into(), None)]);
     assert!(told(&mut alerts, 129).is_empty());
@@ -92,7 +92,7 @@ fn silence_is_told_once_and_ended_by_a_tick() {
     // A symbol that no rule names is watched from its first tick on.
     alerts.update(&tick("QQQ", 7.0, 5), s(140));
     alerts.update(&tick("SPY", 168.5, 5), s(141));
-    alerts.live(s(149));
+    alerts.start_watching(s(149));
     assert_eq!(told(&mut alerts, 151), [(0, "SPY".into(), Some(168.5))]);
     assert_eq!(told(&mut alerts, 500), [(1, "SPY".into(), Some(168.5)), (1, "QQQ".into(), Some(7.0))]);
     assert!(told(&mut alerts, 1_000).is_empty());
@@ -105,20 +105,20 @@ fn silence_is_told_once_and_ended_by_a_tick() {
 #[test]
 fn rules_for_all_symbols_hold_each_on_its_own_and_a_bounded_number_of_them() {
     let mut alerts = alerts(&["* > 10", "LAST > 10", "* moves 5 in 1s"]);
-    for number in 0..WATCHED_MAX + 5 {
+    for number in 0..WATCHED_SYMBOLS_MAX + 5 {
         let name = format!("S{number}");
         let fired = alerts.update(&tick(&name, 11.0, 1), Duration::ZERO).len();
-        assert_eq!(fired, usize::from(number < WATCHED_MAX - 1), "{number}");
+        assert_eq!(fired, usize::from(number < WATCHED_SYMBOLS_MAX - 1), "{number}");
     }
     assert_eq!(alerts.update(&tick("LAST", 11.0, 1), Duration::ZERO), [0, 1]);
     assert_eq!(alerts.update(&tick("LAST", 16.0, 1), Duration::ZERO), [2]);
-    assert_eq!(alerts.counts(), [WATCHED_MAX as u64, 1, 1]);
+    assert_eq!(alerts.counts(), [WATCHED_SYMBOLS_MAX as u64, 1, 1]);
     assert_eq!((alerts.unwatched(), alerts.thinned()), (6, 0));
 }
 
-/// Moves told by looking at every tick of the window each time.
+/// Move told by looking at every tick of the window each time.
 struct Plain {
-    size: Size,
+    size: MoveSize,
     length_ns: i64,
     ticks: Vec<(i64, f64)>,
     newest_ns: Option<i64>,
@@ -131,7 +131,7 @@ impl Plain {
         let newest = self.newest_ns.map_or(time_ns, |newest| newest.max(time_ns));
         if time_ns < newest - self.length_ns {
             self.outdated += 1;
-            if self.outdated == JUMP_TICKS {
+            if self.outdated == CLOCK_RESET_TICKS {
                 (self.ticks, self.newest_ns, self.fired_ns, self.outdated) =
                     (vec![(time_ns, price)], Some(time_ns), None, 0);
             }
@@ -144,8 +144,8 @@ impl Plain {
         let highest = self.ticks.iter().map(|(_, price)| *price).fold(f64::NEG_INFINITY, f64::max);
         let rests = self.fired_ns.is_some_and(|fired_ns| newest - fired_ns <= self.length_ns);
         let enough = match self.size {
-            Size::Absolute(size) => (price - lowest).max(highest - price) >= size,
-            Size::Percent(percent) => {
+            MoveSize::Absolute(size) => (price - lowest).max(highest - price) >= size,
+            MoveSize::Percent(percent) => {
                 (lowest != 0.0 && (price - lowest) * 100.0 >= percent * lowest.abs())
                     || (highest != 0.0 && (highest - price) * 100.0 >= percent * highest.abs())
             }
@@ -169,8 +169,8 @@ proptest! {
         let rule = format!("AAPL moves {size}{} in 1s", if percent { "%" } else { "" });
         let mut alerts = alerts(&[&rule]);
         // Nanoseconds are too short for a rule's text and long enough for a window.
-        let (length, Condition::Moves { size, .. }) = (length_ns, alerts.rules()[0].condition()) else { panic!() };
-        let State::Moves { window, .. } = &mut alerts.watches[0].rules[0].1 else { panic!("it is a move") };
+        let (length, Condition::Move { size, .. }) = (length_ns, alerts.rules()[0].condition()) else { panic!() };
+        let State::Move { window, .. } = &mut alerts.watches[0].rules[0].1 else { panic!("it is a move") };
         **window = Window::new(length);
         let mut plain = Plain { size, length_ns, ticks: Vec::new(), newest_ns: None, outdated: 0, fired_ns: None };
         let (mut time_ns, mut price) = (10_000, 20.0);

@@ -321,16 +321,16 @@ impl<H: EntryHandler> Consumer<'_, H> {
     async fn acknowledge_committed(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
         let committed = self.handler.committed();
         while let Some(batch) = self.in_progress.front().filter(|batch| batch.ticket <= committed) {
-            self.acknowledge(connection, &batch.ids).await?;
-            if let Some(batch) = self.in_progress.pop_front() {
-                batch.ids.iter().for_each(|id| _ = self.held.remove(id));
-            }
+            let ids = batch.ids.clone();
+            self.acknowledge(connection, &ids).await?;
+            ids.iter().for_each(|id| _ = self.held.remove(id));
+            self.in_progress.pop_front();
         }
         Ok(())
     }
 
     /// Acknowledges entries, which are no longer pending afterwards.
-    async fn acknowledge(&self, connection: &mut Connection, ids: &[StreamId]) -> Result<(), SessionError> {
+    async fn acknowledge(&mut self, connection: &mut Connection, ids: &[StreamId]) -> Result<(), SessionError> {
         for ids in ids.chunks(IDS_MAX) {
             let mut command = self.group_command("XACK");
             ids.iter().for_each(|id| _ = command.arg(id.to_string()));
@@ -353,7 +353,7 @@ impl<H: EntryHandler> Consumer<'_, H> {
 
     /// Claims entries for this consumer. Sets their number of deliveries, or leaves it unchanged.
     async fn claim(
-        &self,
+        &mut self,
         connection: &mut Connection,
         ids: &[StreamId],
         deliveries: Option<u64>,

@@ -139,10 +139,7 @@ impl GroupState {
     pub(super) fn find(reply: &[u8], name: &str) -> Option<Self> {
         let groups = parse::<StreamInfoGroupsReply>(reply)?.groups;
         let group = groups.into_iter().find(|group| group.name == name)?;
-        Some(Self {
-            delivered: stream_id(&group.last_delivered_id)?,
-            read: group.entries_read.map(|read| read as u64),
-        })
+        Some(Self { delivered: stream_id(&group.last_delivered_id)?, read: group.entries_read.map(|read| read as u64) })
     }
 }
 
@@ -205,7 +202,10 @@ mod tests {
         detector.count_read(2);
         assert_eq!(detector.check(&state(10, 15, 15), id(15)), Some(exactly(1)));
         // All that came was trimmed.
-        assert_eq!(detector.check(&StreamState { first: None, length: 0, ..state(19, 18, 18) }, id(15)), Some(exactly(3)));
+        assert_eq!(
+            detector.check(&StreamState { first: None, length: 0, ..state(19, 18, 18) }, id(15)),
+            Some(exactly(3))
+        );
     }
 
     #[test]

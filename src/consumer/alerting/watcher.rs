@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use super::{Alerting, Fired, lock};
 use crate::analysis::Alerts;
 use crate::model::TickView;
-use crate::series::{Appended, SeriesMap, SymbolId};
+use crate::series::{AppendOutcome, SeriesMap, SymbolId};
 
 /// Looks at ticks as they go into the book.
 pub(in crate::consumer) trait Watch {
     /// A tick, what became of it, and the book that it went into.
-    fn saw(&mut self, tick: &TickView<'_>, appended: Appended, book: &SeriesMap);
+    fn saw(&mut self, tick: &TickView<'_>, appended: AppendOutcome, book: &SeriesMap);
     /// The book is no longer locked.
     fn let_go(&mut self);
 }
@@ -21,7 +21,7 @@ pub(in crate::consumer) struct Unwatched;
 
 impl Watch for Unwatched {
     #[inline]
-    fn saw(&mut self, _: &TickView<'_>, _: Appended, _: &SeriesMap) {}
+    fn saw(&mut self, _: &TickView<'_>, _: AppendOutcome, _: &SeriesMap) {}
 
     #[inline]
     fn let_go(&mut self) {}
@@ -46,9 +46,9 @@ impl<'a> Watcher<'a> {
 }
 
 impl Watch for Watcher<'_> {
-    fn saw(&mut self, tick: &TickView<'_>, appended: Appended, book: &SeriesMap) {
+    fn saw(&mut self, tick: &TickView<'_>, appended: AppendOutcome, book: &SeriesMap) {
         // A repetition is no news, and what nobody asked for is not watched either.
-        if matches!(appended, Appended::Duplicate | Appended::Ignored) {
+        if matches!(appended, AppendOutcome::Duplicate | AppendOutcome::Ignored) {
             return;
         }
         let alerting = self.alerting;

@@ -9,7 +9,7 @@ use super::choices::parse_export;
 use super::{Args, ArgsError, ExportFormat, parse_symbols};
 use crate::cli::{TimeError, parse_time};
 use crate::model::Timestamp;
-use crate::sources::Selection;
+use crate::sources::TickFilter;
 use crate::storage::db::StoreUrl;
 
 /// What only a run with a feed, or a chart, has a use for.
@@ -36,7 +36,7 @@ pub struct StoredExport {
     /// The store. Nothing in it is changed.
     pub url: StoreUrl,
     /// What of it.
-    pub selection: Selection,
+    pub selection: TickFilter,
     /// Where to.
     pub path: PathBuf,
     /// In which form.
@@ -108,7 +108,7 @@ impl Args {
         let symbols = (!symbols.is_empty()).then(|| BTreeSet::from_iter(symbols));
         let store = self.durable.store(data_dir)?.ok_or(ExportingError::NoStore)?;
         check_apart(&store.url, &path)?;
-        Ok(Some(StoredExport { url: store.url, selection: Selection { from, to, symbols }, path, format }))
+        Ok(Some(StoredExport { url: store.url, selection: TickFilter { from, to, symbols }, path, format }))
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         let words = ["--export", "t.csv", "--store", "sqlite:t.db", "--from", "1h", "--to", "2023-11-14T22:00:00Z"];
         let asked = export(&[&words[..], &["--symbols", "B,A", "--headless"]].concat()).unwrap().unwrap();
         assert_eq!((asked.url, asked.format), ("sqlite:t.db".parse().unwrap(), ExportFormat::Csv));
-        let Selection { from, to, symbols } = asked.selection;
+        let TickFilter { from, to, symbols } = asked.selection;
         let at = |seconds: i64| Timestamp::from_nanos(seconds * NS_PER_S);
         assert_eq!((from, to), (at(1_700_000_000 - 3_600), at(1_699_999_200)));
         assert_eq!(symbols.unwrap().into_iter().collect::<Vec<_>>(), ["A", "B"].map(|name| Symbol::new(name).unwrap()));

@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
 use crate::model::{Price, Symbol, Timestamp};
-use crate::series::{LoadedHistory, Mark, Page, TickRef};
+use crate::series::{ArrivalMark, HistoryPage, LoadedHistory, SeriesTick};
 use crate::storage::db::{DbError, StoreReader, StoreUrl, TickRow};
 
 use settling::Moment;
@@ -84,7 +84,7 @@ pub(super) struct Reading {
     /// When the store was asked where it begins, and of how many symbols.
     asked: Option<(Instant, usize)>,
     /// A past of fewer symbols, and its marks: shown until there is as much of the new one as is in view.
-    replaced: Option<(LoadedHistory, Vec<Mark>)>,
+    replaced: Option<(LoadedHistory, Vec<ArrivalMark>)>,
     /// What is looked at.
     view: TimeSpan,
     /// That of which not all fits.
@@ -199,7 +199,7 @@ impl Reading {
     /// Opens the store, and looks where it begins, now and then and when there are more symbols.
     fn open(&mut self) -> Result<(), DbError> {
         let patience = if self.oldest_ns.is_some() { ASKED_EVERY } else { ASKED_EVERY / 10 };
-        let count = self.shared.book().symbols_len().min(OLDEST_OF_MAX + 1);
+        let count = self.shared.book().symbol_count().min(OLDEST_OF_MAX + 1);
         let is_asked = self.asked.is_some_and(|(asked, of)| of == count && asked.elapsed() < patience);
         if self.reader.is_some() && is_asked {
             return Ok(());
@@ -229,13 +229,13 @@ impl Reading {
         self.take_symbols(wish);
         let is_settled = self.settle(wish);
         let ends = seam(&self.shared.book(), &wish.slots);
-        let (Some(settled), Some((seam_ns, margin_ns))) = (&self.settled, ends) else {
+        let (Some(settled), Some((complete_from_ns, margin_ns))) = (&self.settled, ends) else {
             return Ok(if is_settled { Next::Done } else { self.wait_for_commit() });
         };
         // What came with the newest time itself is there; what comes with it now is seen to come.
-        let up_to = |ns: i64| seam_ns.saturating_add(ns).min(settled.newest_ns.saturating_add(1));
+        let up_to = |ns: i64| complete_from_ns.saturating_add(ns).min(settled.newest_ns.saturating_add(1));
         let reach = Reach { most_ns: up_to(margin_ns), enough_ns: up_to(margin_ns / 2) };
-        if self.oldest_ns.is_none_or(|oldest_ns| oldest_ns >= seam_ns) {
+        if self.oldest_ns.is_none_or(|oldest_ns| oldest_ns >= complete_from_ns) {
             self.recover();
             self.show_new();
             // The first ticks may still be to be committed.
@@ -251,7 +251,7 @@ impl Reading {
             return Ok(self.wait_for_commit());
         }
         self.recover();
-        self.look_beyond(number, seam_ns)
+        self.look_beyond(number, complete_from_ns)
     }
 
     /// All that fits is read, which is not all that is in view if it is full.
@@ -268,7 +268,7 @@ impl Reading {
 
     /// The past is about the wished symbols, or about more.
     fn take_symbols(&mut self, wish: &BackfillRequest) {
-        let known = self.past.slots();
+        let known = self.past.symbols();
         if !known.is_empty() && wish.slots.iter().all(|slot| known.binary_search(slot).is_ok()) {
             return;
         }
@@ -307,7 +307,7 @@ impl Reading {
             Some(covered) if !is_far(covered) => covered,
             // Nothing joins what is wished now: it begins at the right, where the user comes from.
             _ => {
-                self.past = LoadedHistory::new(self.past.slots().to_vec());
+                self.past = LoadedHistory::new(self.past.symbols().to_vec());
                 return self.read_before(begin, start, end);
             }
         };
@@ -330,7 +330,7 @@ impl Reading {
     /// begins at `end_ns` or later is not wished and gives way.
     fn read_before(&mut self, to_ns: i64, least_ns: i64, end_ns: i64) -> Result<bool, DbError> {
         let drop_unwanted = |past: &mut LoadedHistory| {
-            past.ends().is_some_and(|(_, last)| last.span().start >= end_ns) && past.drop_last()
+            past.first_and_last().is_some_and(|(_, last)| last.span().start >= end_ns) && past.drop_last()
         };
         if !self.make_room(drop_unwanted) {
             return Ok(false);
@@ -346,7 +346,7 @@ impl Reading {
         self.adapt(page.ticks());
         self.past.prepend(page);
         if self.oldest_ns.is_some_and(|oldest_ns| self.past.covered().is_some_and(|it| it.start <= oldest_ns)) {
-            self.past.begin_there();
+            self.past.mark_start_of_history();
         }
         self.show_more();
         Ok(true)
@@ -356,7 +356,7 @@ impl Reading {
     /// that end at `until_ns` or earlier give way: what is newer is worth more.
     fn read_behind(&mut self, from_ns: i64, most_ns: i64, until_ns: i64) -> Result<bool, DbError> {
         let drop_unwanted = |past: &mut LoadedHistory| {
-            past.ends().is_some_and(|(first, _)| first.span().end <= until_ns) && past.drop_first()
+            past.first_and_last().is_some_and(|(first, _)| first.span().end <= until_ns) && past.drop_first()
         };
         if !self.make_room(drop_unwanted) {
             return Ok(false);
@@ -403,7 +403,7 @@ impl Reading {
     }
 
     /// The next page of a stretch; whole instants only. `None` if the end has come.
-    fn read_page(&mut self, from_ns: i64, to_ns: i64) -> Result<Option<Page>, DbError> {
+    fn read_page(&mut self, from_ns: i64, to_ns: i64) -> Result<Option<HistoryPage>, DbError> {
         let Some(reader) = &mut self.reader else { return Ok(None) };
         if self.history.wished().is_none() {
             return Ok(None);
@@ -426,21 +426,21 @@ impl Reading {
                 end_ns = time_ns.saturating_add(1);
             }
         }
-        let mut page = Page::new(from_ns, symbols.len());
+        let mut page = HistoryPage::new(from_ns, symbols.len());
         for (lane, tick) in ticks {
             if let (Some(time), Some(price)) = (Timestamp::from_nanos(tick.time_ns), Price::new(tick.price)) {
                 page.push(lane, time, price, tick.size, tick.outlier);
             }
         }
-        Ok(Some(page.until(end_ns)))
+        Ok(Some(page.ending_at(end_ns)))
     }
 
     /// Looks up what stands next to the past, symbol by symbol. What was found stays where another wish comes.
-    fn look_beyond(&mut self, number: u64, seam_ns: i64) -> Result<Next, DbError> {
+    fn look_beyond(&mut self, number: u64, complete_from_ns: i64) -> Result<Next, DbError> {
         let Some(covered) = self.past.covered() else { return Ok(Next::Done) };
-        let has_hole = covered.end < seam_ns;
+        let has_hole = covered.end < complete_from_ns;
         let is_wanted = |lane: &usize| {
-            let (knows_before, knows_after) = self.past.knows_beyond(*lane);
+            let (knows_before, knows_after) = self.past.knows_neighbors(*lane);
             !knows_before || (has_hole && !knows_after)
         };
         let lanes: Vec<usize> = (0..self.symbols.len()).filter(is_wanted).collect();
@@ -448,15 +448,16 @@ impl Reading {
             return Ok(Next::Done);
         }
         let Some(reader) = &mut self.reader else { return Ok(Next::On) };
-        let as_tick =
-            |tick: Option<TickRow>| tick.map(|TickRow { time_ns, price, size, .. }| TickRef { time_ns, price, size });
+        let as_tick = |tick: Option<TickRow>| {
+            tick.map(|TickRow { time_ns, price, size, .. }| SeriesTick { time_ns, price, size })
+        };
         let symbols: Vec<&Symbol> = lanes.iter().filter_map(|lane| self.symbols.get(*lane)).collect();
         let (before_ns, from_ns) = ((covered.start != i64::MIN).then_some(covered.start), Some(covered.end));
         let (past, history) = (&mut self.past, &self.history);
         let mut left = lanes.iter();
         reader.neighbours(&symbols, before_ns, from_ns.filter(|_| has_hole), &mut |before, after| {
             if let Some(lane) = left.next() {
-                past.note_beyond(*lane, as_tick(before), as_tick(after));
+                past.set_neighbors(*lane, as_tick(before), as_tick(after));
             }
             let is_same = history.wished().is_some_and(|(latest, _)| latest == number);
             if is_same { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

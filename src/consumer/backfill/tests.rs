@@ -24,7 +24,7 @@ struct Rig {
 }
 
 fn book(ticks_max: usize) -> SeriesMap {
-    let history = crate::series::History { ticks_max, age_ns_max: None };
+    let history = crate::series::HistoryLimits { ticks_max, age_ns_max: None };
     SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 10, history })
 }
 
@@ -95,8 +95,8 @@ impl Rig {
             let same = (0..2).all(|slot| {
                 let (mut found, mut expected) = (Vec::new(), Vec::new());
                 let tape = MergedSeries::new(book.get(slot).unwrap().1, Some(&recalled.past), slot);
-                tape.extract_cached(span, 90, &[], &mut ColumnCache::default(), &mut found);
-                self.whole.get(slot).unwrap().1.extract_runs(span, 90, &[], &mut expected);
+                tape.downsample_cached(span, 90, &[], &mut ColumnCache::default(), &mut found);
+                self.whole.get(slot).unwrap().1.downsample_runs(span, 90, &[], &mut expected);
                 found == expected
             });
             drop(book);
@@ -167,8 +167,8 @@ fn a_store_that_cannot_be_read_is_said_to_be_so_and_holds_nobody_up() {
         assert!(begun.elapsed() < LIMIT);
         thread::sleep(Duration::from_millis(5));
     }
-    let seam_ns = rig.shared.book().get(0).unwrap().1.whole_from_ns().unwrap();
-    assert_eq!(history.recalled().unknown(&rig.shared.book(), &[0, 1], span), [(START_NS, seam_ns)]);
+    let complete_from_ns = rig.shared.book().get(0).unwrap().1.complete_from_ns().unwrap();
+    assert_eq!(history.recalled().unknown(&rig.shared.book(), &[0, 1], span), [(START_NS, complete_from_ns)]);
     // It comes after all.
     drop(Persistence::open(&DbConfig { url: url(elsewhere.path()), keep_age_ns: None, rows_waiting_max: 10 }).unwrap());
     while matches!(history.recalled().state, State::Failing(_)) {
@@ -203,10 +203,10 @@ fn what_is_known_of_some_symbols_stays_where_others_are_not_read() {
     let mut rig = Rig::new(500);
     rig.feed(2_000);
     let book = rig.shared.book();
-    let seams: Vec<i64> = (0..2).map(|slot| book.get(slot).unwrap().1.whole_from_ns().unwrap()).collect();
+    let seams: Vec<i64> = (0..2).map(|slot| book.get(slot).unwrap().1.complete_from_ns().unwrap()).collect();
     let mut past = LoadedHistory::new(vec![0]);
     let at = |share: i64| START_NS + (seams[0] - START_NS) * share / 4;
-    past.append(crate::series::Page::new(at(1), 1).until(at(2)), 0);
+    past.append(crate::series::HistoryPage::new(at(1), 1).ending_at(at(2)), 0);
     let recalled = HistorySnapshot { past, oldest_ns: Some(START_NS), ..HistorySnapshot::default() };
     let span = TimeSpan { start: START_NS, end: rig.now_ns() };
     assert_eq!(recalled.unknown(&book, &[0], span), [(at(0), at(1)), (at(2), at(4))]);
@@ -219,9 +219,9 @@ fn a_view_that_is_too_much_is_asked_for_again_when_it_is_another_one() {
     let mut rig = Rig::new(500);
     rig.feed(2_000);
     let book = rig.shared.book();
-    let seam_ns = seam(&book, &[0]).unwrap().0;
+    let complete_from_ns = seam(&book, &[0]).unwrap().0;
     let mut past = LoadedHistory::new(vec![0]);
-    past.append(crate::series::Page::new(seam_ns - 100, 1).until(seam_ns + 100), 0);
+    past.append(crate::series::HistoryPage::new(complete_from_ns - 100, 1).ending_at(complete_from_ns + 100), 0);
     let span = TimeSpan { start: START_NS, end: rig.now_ns() };
     let full = Some(Full { slots: vec![0], span });
     let recalled =

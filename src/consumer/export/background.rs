@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use crate::chart::format;
 use crate::chart::{Badge, Tone};
 use crate::consumer::args::ExportFormat;
 use crate::consumer::export::{self, Saved};
-use crate::consumer::format;
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
 use crate::storage::{HAS_PARQUET, TickFileError};

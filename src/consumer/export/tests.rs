@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::model::{Name, Price, Tick, TickView, Timestamp};
-use crate::series::{History, SeriesMapConfig};
+use crate::series::{HistoryLimits, SeriesMapConfig};
 
 fn shared(ticks_max: usize) -> Shared {
-    let history = History { ticks_max, age_ns_max: None };
+    let history = HistoryLimits { ticks_max, age_ns_max: None };
     Shared::new(SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 1_000, history }))
 }
 
@@ -72,7 +72,7 @@ fn outliers_are_there_and_flagged() {
         let (symbol, price) = (Name::new("A").unwrap(), Price::new(price).unwrap());
         let timestamp = Timestamp::from_nanos(time_ns).unwrap();
         let tick = TickView { symbol, price, timestamp, size: None, seq: None, source: None };
-        shared.book().restore_view(&tick, is_outlier);
+        shared.book().append_restored(&tick, is_outlier);
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.csv");

@@ -1,6 +1,6 @@
 //! What a picture shows, as far as inputs are about it.
 
-use crate::chart::{AxisKind, Frame, Hits};
+use crate::chart::{AxisKind, HitAreas, Layout};
 use crate::chart::{BarInterval, ValueSpan};
 use crate::consumer::interaction::{Cursor, PlotId};
 use crate::model::TimeSpan;
@@ -70,8 +70,8 @@ impl Seeing {
 
 /// The picture that the user sees while an input arrives.
 pub(in crate::consumer) struct Seen<'a> {
-    pub(in crate::consumer) frame: &'a Frame,
-    pub(in crate::consumer) hits: &'a Hits,
+    pub(in crate::consumer) frame: &'a Layout,
+    pub(in crate::consumer) hits: &'a HitAreas,
     pub(in crate::consumer) seeing: &'a Seeing,
 }
 

@@ -1,7 +1,7 @@
 mod gestures;
 
 use crate::chart::{Button, Key, Modifiers, Rect, Transform, Viewport};
-use crate::chart::{Frame, Hits, Size};
+use crate::chart::{HitAreas, Layout, Size};
 use crate::consumer::args::{AxisChoice, config_of};
 use crate::consumer::interaction::*;
 
@@ -18,22 +18,22 @@ const EDGE: i64 = 1_000 * MINUTE;
 
 struct Rig {
     controls: Interaction,
-    frame: Frame,
-    hits: Hits,
+    frame: Layout,
+    hits: HitAreas,
     edge_ns: i64,
     oldest_ns: i64,
 }
 
 impl Rig {
     fn new(grows: bool) -> Self {
-        let frame = Frame::new(Size { width: 1280, height: 720 });
+        let frame = Layout::new(Size { width: 1280, height: 720 });
         let legend = vec![
             (0, Rect { left: 200, top: 10, right: 300, bottom: 30 }),
             (3, Rect { left: 320, top: 10, right: 420, bottom: 30 }),
         ];
         let badge = Rect { left: 10, top: 10, right: 60, bottom: 30 };
         let help = Rect { left: 1_200, top: 700, right: 1_270, bottom: 718 };
-        let hits = Hits { legend, badge, help, ..Hits::default() };
+        let hits = HitAreas { legend, badge, help, ..HitAreas::default() };
         let controls = controls(5 * MINUTE, grows);
         Self { controls, frame, hits, edge_ns: EDGE, oldest_ns: EDGE - 60 * MINUTE }
     }
@@ -207,7 +207,7 @@ fn nothing_breaks_before_the_first_tick() {
     let keys = [Key::Plus, Key::Minus, Key::Left, Key::Home, Key::End, Key::Space, Key::Space];
     for key in keys {
         let span = rig.controls.advance(EDGE, EDGE);
-        let (frame, hits) = (Frame::new(Size { width: 1, height: 1 }), Hits::default());
+        let (frame, hits) = (Layout::new(Size { width: 1, height: 1 }), HitAreas::default());
         let seeing = Seeing { span, axis: AxisKind::Percent, ..Seeing::nothing(EDGE) };
         let seen = Seen { frame: &frame, hits: &hits, seeing: &seeing };
         rig.controls.apply(Input::Key { key, repeat: false, held: Modifiers::NONE }, &seen);

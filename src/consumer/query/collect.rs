@@ -62,7 +62,7 @@ impl Take<'_> {
     pub(super) fn outliers(&self, live: Option<&Series>, past: Option<&LoadedHistory>, slot: usize) -> Vec<Sample> {
         let mut outliers = Vec::new();
         if let Some(live) = live {
-            live.extract(self.span, self.columns, &mut outliers);
+            live.downsample(self.span, self.columns, &mut outliers);
         }
         // Where memory has any it has all: those of the past end where these begin.
         let past_span = TimeSpan {
@@ -97,7 +97,7 @@ impl Take<'_> {
             shown.candles = candles;
             return Some(interval);
         }
-        tape.extract_cached(self.span, self.columns, &self.cuts, columns, &mut shown.runs);
+        tape.downsample_cached(self.span, self.columns, &self.cuts, columns, &mut shown.runs);
         shown.runs.retain(|run| run.first().is_some_and(|sample| sample.time_ns <= self.until_ns));
         // The lowest and highest tick of every column are among the samples.
         let inside = shown.runs.iter().flatten().filter(|sample| self.span.contains(sample.time_ns));

@@ -51,7 +51,7 @@ impl SceneBuilder {
             };
             let value = shown.zip(fired.price).and_then(|(shown, price)| axis_value(chart.axis, shown, price));
             let slot = fired.slot.unwrap_or(NOBODYS_SLOT);
-            chart.marks.push(Mark { time_ns: fired.time_ns, value, slot, text: fired.rule.to_string() });
+            chart.marks.push(Mark { time_ns: fired.time_ns, value, palette_index: slot, text: fired.rule.to_string() });
         }
         let Some(newest) = newest.filter(|newest| Some(newest.at) != self.told) else { return };
         self.told = Some(newest.at);

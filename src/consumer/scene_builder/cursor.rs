@@ -1,8 +1,8 @@
 //! Where the crosshair is, and what is measured with it.
 
+use crate::chart::format;
 use crate::chart::{AxisKind, Chart, Crosshair, Point, Readout, Ruler, Selection};
 use crate::chart::{Transform, Viewport};
-use crate::consumer::format;
 use crate::consumer::interaction::{Cursor, Interaction, Measure, Plot};
 use crate::consumer::query::{FrameData, SymbolFrame, tape};
 use crate::consumer::scene_builder::SceneBuilder;
@@ -74,7 +74,7 @@ fn on_line(chart: &Chart, map: &Transform, free: At) -> Option<At> {
                 let off = (x - free.x).hypot(y - free.y);
                 if off <= SNAP_PX && best.is_none_or(|(least, _)| off < least) && map.rect.contains(x, y) {
                     let cursor = Cursor { time_ns: point.time_ns, value: point.value, ..free.cursor };
-                    best = Some((off, At { cursor, x, y, on: Some(line.slot), snapped: true }));
+                    best = Some((off, At { cursor, x, y, on: Some(line.palette_index), snapped: true }));
                 }
             }
         }
@@ -115,7 +115,8 @@ fn at_tick(gathered: &FrameData, plots: &[Plot], charts: &[Chart], slot: usize, 
         let x = middle_of(&map, bar.start_ns, bar.end_ns);
         return Some(At { cursor, x, y: map.y(bar.close), on: Some(slot), snapped: false });
     }
-    let points = chart.lines.iter().filter(|line| line.slot == slot).flat_map(|line| line.runs.iter().flatten());
+    let points =
+        chart.lines.iter().filter(|line| line.palette_index == slot).flat_map(|line| line.runs.iter().flatten());
     // Between the vertices that are drawn lie others at the same column; the nearest drawn one has the height.
     let nearest = points.min_by_key(|point| point.time_ns.abs_diff(at_ns))?;
     let cursor = Cursor { pane, time_ns: at_ns, value: nearest.value };
@@ -157,7 +158,7 @@ impl SceneBuilder {
     fn readout(&self, shown: &SymbolFrame, sample: Sample, axis: AxisKind) -> Option<Readout> {
         let value = axis_value(axis, shown, sample.price)?;
         Some(Readout {
-            slot: shown.slot,
+            palette_index: shown.slot,
             symbol: shown.symbol.clone(),
             price: self.price(shown.slot, sample.price),
             change_percent: shown.percent(sample.price),

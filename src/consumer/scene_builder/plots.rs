@@ -1,14 +1,14 @@
 //! Charts from what was taken of the book: lines, bars, axes, tags, titles.
 
+use crate::chart::format;
 use crate::chart::{AxisKind, Bar, BarStyle, Bars, Chart, Line, Outlier, Point, Tag, Title};
 use crate::chart::{ValueSpan, Viewport};
 use crate::consumer::args::KindChoice;
-use crate::consumer::format;
 use crate::consumer::interaction::{Interaction, Plot, PlotId};
 use crate::consumer::query::{FrameData, SymbolFrame};
 use crate::consumer::scene_builder::SceneBuilder;
 use crate::consumer::scene_builder::status_text::gap_bands;
-use crate::series::Candle;
+use crate::series;
 
 /// From so many symbols in one plot on, tags say whose they are: colours have repeated, and the axis says what they are
 /// worth.
@@ -77,7 +77,7 @@ impl SceneBuilder {
             volume: !gathered.frame.volume.is_empty(),
             title,
             // Those of a grid are common to its panes.
-            gaps: if gathered.is_grid() { Vec::new() } else { gap_bands(gathered) },
+            missing: if gathered.is_grid() { Vec::new() } else { gap_bands(gathered) },
             outliers: shown.iter().flat_map(|shown| outliers(shown, axis)).collect(),
             tags: shown.iter().filter_map(|one| self.tag(one, axis, shown.len() >= NAMED_FROM)).collect(),
             ..Chart::empty(viewport, axis, self.session.zone.clone())
@@ -92,7 +92,7 @@ impl SceneBuilder {
             AxisKind::Percent => format::percent(value),
             AxisKind::Price | AxisKind::Log => self.price(shown.slot, price),
         };
-        Some(Tag { slot: shown.slot, value, text })
+        Some(Tag { palette_index: shown.slot, value, text })
     }
 
     fn pane_title(&self, shown: &SymbolFrame) -> Title {
@@ -103,7 +103,7 @@ impl SceneBuilder {
             detail: String::new(),
             figures: last.into_iter().collect(),
             change_percent: change,
-            slot: Some(shown.slot),
+            palette_index: Some(shown.slot),
         }
     }
 
@@ -128,7 +128,7 @@ impl SceneBuilder {
             detail: format!("{interval}{part}"),
             figures,
             change_percent: change.filter(|change| change.is_finite()),
-            slot: None,
+            palette_index: None,
         })
     }
 }
@@ -160,7 +160,7 @@ fn line(shown: &SymbolFrame, axis: AxisKind) -> Line {
             runs.push(points);
         }
     }
-    Line { slot: shown.slot, runs }
+    Line { palette_index: shown.slot, runs }
 }
 
 /// On a logarithmic axis, a price that is not positive lies below all others.
@@ -168,11 +168,11 @@ fn outliers(shown: &SymbolFrame, axis: AxisKind) -> impl Iterator<Item = Outlier
     let lowest = (axis == AxisKind::Log).then_some(f64::NEG_INFINITY);
     shown.outliers.iter().filter_map(move |sample| {
         let value = axis_value(axis, shown, sample.price).or(lowest)?;
-        Some(Outlier { time_ns: sample.time_ns, value, slot: shown.slot })
+        Some(Outlier { time_ns: sample.time_ns, value, palette_index: shown.slot })
     })
 }
 
-fn bar(shown: &SymbolFrame, axis: AxisKind, candle: &Candle) -> Option<Bar> {
+fn bar(shown: &SymbolFrame, axis: AxisKind, candle: &series::Bar) -> Option<Bar> {
     let value = |price| axis_value(axis, shown, price);
     Some(Bar {
         start_ns: candle.start_ns,

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::chart::format;
 use crate::chart::{Absence, AxisKind, Badge, MissingBand, Notice, Tone};
 use crate::client::{Channel, LinkState, Target};
 use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
 use crate::consumer::backfill::State;
-use crate::consumer::format;
 use crate::consumer::interaction::Interaction;
 use crate::consumer::query::{FrameData, SymbolFrame};
 use crate::consumer::scene_builder::SceneBuilder;
@@ -133,11 +133,11 @@ pub(super) fn producer_command(config: &Config) -> String {
         _ => String::new(),
     };
     let server = match &config.target {
-        Target::Given(endpoint) => format!(" --redis {endpoint}"),
+        Target::Server(endpoint) => format!(" --redis {endpoint}"),
         Target::Cluster(_) => format!(" --redis {} --cluster", config.target.endpoint()),
         Target::Sentinel(sentinel) => format!(" --redis {sentinel}"),
-        Target::Local { port: LOCAL_PORT } => String::new(),
-        Target::Local { port } => format!(" --local-port {port}"),
+        Target::Local { port: LOCAL_PORT, .. } => String::new(),
+        Target::Local { port, .. } => format!(" --local-port {port}"),
     };
     let separator = if channel.is_empty() && server.is_empty() { "" } else { " --" };
     format!("`cargo run --release --bin producer{separator}{channel}{server}`")

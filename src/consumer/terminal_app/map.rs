@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::chart::Input;
-use crate::chart::{self, AxisKind, BarStyle, Hits, LegendEntry, Scene, Theme, Tone, time_ticks, value_ticks};
-use crate::consumer::format;
+use crate::chart::format;
+use crate::chart::palette_color;
+use crate::chart::{self, AxisKind, BarStyle, HitAreas, LegendEntry, Scene, Theme, Tone, time_ticks, value_ticks};
 use crate::model::TimeSpan;
-use crate::plot::palette;
 use crate::terminal::{
-    self, Bars, Candle, Crosshair, DOT_COLUMNS, DOT_ROWS, Gap, Layout, Line, Look, Mark, Message, Notice, Outlier,
+    self, Bars, Candle, CellLayout, Crosshair, DOT_COLUMNS, DOT_ROWS, Gap, Line, Look, Mark, Message, Notice, Outlier,
     Reading, Ruler, Search, Tag, Watched, Word,
 };
 
@@ -48,7 +48,7 @@ const LIGHT: Look = Look {
 };
 
 /// What the terminal shows of a scene that was collected for `layout`'s dots; `None` where there is no room.
-pub(super) fn frame(scene: &Scene, layout: Option<Layout>) -> terminal::Frame {
+pub(super) fn frame(scene: &Scene, layout: Option<CellLayout>) -> terminal::Frame {
     let look = match scene.theme {
         Theme::Dark => DARK,
         Theme::Light => LIGHT,
@@ -72,8 +72,8 @@ pub(super) fn frame(scene: &Scene, layout: Option<Layout>) -> terminal::Frame {
         help: scene.help.clone(),
         search: scene.search.as_ref().map(|search| Search {
             query: search.query.clone(),
-            found: search.found.iter().map(|entry| tones.watched(entry)).collect(),
-            chosen: search.chosen,
+            found: search.matches.iter().map(|entry| tones.watched(entry)).collect(),
+            chosen: search.selected,
             more: search.more,
         }),
         toast: scene.toast.as_ref().map(word),
@@ -81,10 +81,10 @@ pub(super) fn frame(scene: &Scene, layout: Option<Layout>) -> terminal::Frame {
 }
 
 /// What can be clicked where, in dots.
-pub(super) fn hits(frame: &terminal::Frame, layout: &Layout) -> Hits {
+pub(super) fn hits(frame: &terminal::Frame, layout: &CellLayout) -> HitAreas {
     let columns = |word: &Word| word.text.chars().count() as u16 + 2;
     let badge = columns(&frame.badge);
-    Hits {
+    HitAreas {
         legend: layout.clickable(&frame.watchlist),
         badge: layout.header_words(1, badge),
         view_badge: frame
@@ -98,7 +98,7 @@ pub(super) fn hits(frame: &terminal::Frame, layout: &Layout) -> Hits {
 }
 
 /// An input whose place is a cell, as one whose place is in dots of the plot.
-pub(super) fn in_dots(input: Input, layout: &Layout) -> Input {
+pub(super) fn in_dots(input: Input, layout: &CellLayout) -> Input {
     let at = |x: f64, y: f64| layout.place(x as u16, y as u16);
     match input {
         Input::Moved { x, y } => {
@@ -137,8 +137,8 @@ impl Tones {
         }
     }
 
-    fn slot(&self, slot: usize) -> terminal::Rgb {
-        palette(self.theme, slot)
+    fn palette_index(&self, palette_index: usize) -> terminal::Rgb {
+        palette_color(self.theme, palette_index)
     }
 
     fn change(&self, percent: Option<f64>) -> Word {
@@ -153,7 +153,7 @@ impl Tones {
     fn watched(&self, entry: &LegendEntry) -> Watched {
         Watched {
             symbol: entry.symbol.clone(),
-            color: self.slot(entry.slot),
+            color: self.palette_index(entry.palette_index),
             last: entry.last.clone().unwrap_or_default(),
             change: self.change(entry.change_percent),
             visible: entry.visible,
@@ -161,14 +161,18 @@ impl Tones {
         }
     }
 
-    fn chart(&self, chart: &chart::Chart, layout: Option<Layout>) -> terminal::Chart {
+    fn chart(&self, chart: &chart::Chart, layout: Option<CellLayout>) -> terminal::Chart {
         let (columns, rows) = layout.map_or((1, 1), |layout| layout.cells());
         let viewport = chart.viewport;
         let line = |line: &chart::Line| Line {
-            color: self.slot(line.slot),
+            color: self.palette_index(line.palette_index),
             runs: line.runs.iter().map(|run| run.iter().map(|point| (point.time_ns, point.value)).collect()).collect(),
         };
-        let tag = |tag: &chart::Tag| Tag { value: tag.value, text: tag.text.clone(), color: self.slot(tag.slot) };
+        let tag = |tag: &chart::Tag| Tag {
+            value: tag.value,
+            text: tag.text.clone(),
+            color: self.palette_index(tag.palette_index),
+        };
         let gap = |gap: &chart::MissingBand| Gap {
             span: (gap.start_ns, gap.end_ns),
             label: gap.label.clone(),
@@ -177,16 +181,25 @@ impl Tones {
                 chart::Absence::Unread => self.look.dim,
             },
         };
-        let mark = |mark: &chart::Mark| Mark { time_ns: mark.time_ns, value: mark.value, color: self.slot(mark.slot) };
-        let outlier = |it: &chart::Outlier| Outlier { time_ns: it.time_ns, value: it.value, color: self.slot(it.slot) };
+        let mark = |mark: &chart::Mark| Mark {
+            time_ns: mark.time_ns,
+            value: mark.value,
+            color: self.palette_index(mark.palette_index),
+        };
+        let outlier = |it: &chart::Outlier| Outlier {
+            time_ns: it.time_ns,
+            value: it.value,
+            color: self.palette_index(it.palette_index),
+        };
         // The focused line is drawn last, because a cell has the colour of whoever comes last.
-        let (focused, others): (Vec<_>, Vec<_>) = chart.lines.iter().partition(|line| Some(line.slot) == chart.focus);
+        let (focused, others): (Vec<_>, Vec<_>) =
+            chart.lines.iter().partition(|line| Some(line.palette_index) == chart.focus);
         terminal::Chart {
             viewport,
             lines: others.into_iter().chain(focused).map(line).collect(),
             bars: chart.bars.as_ref().map(bars),
             title: chart.title.as_ref().map(|title| self.title(title)).unwrap_or_default(),
-            gaps: chart.gaps.iter().map(gap).collect(),
+            gaps: chart.missing.iter().map(gap).collect(),
             tags: chart.tags.iter().map(tag).collect(),
             marks: chart.marks.iter().map(mark).collect(),
             outliers: chart.outliers.iter().map(outlier).collect(),
@@ -207,7 +220,7 @@ impl Tones {
     }
 
     fn title(&self, title: &chart::Title) -> Vec<Word> {
-        let color = title.slot.map_or(self.look.text, |slot| self.slot(slot));
+        let color = title.palette_index.map_or(self.look.text, |palette_index| self.palette_index(palette_index));
         let detail = Word { text: title.detail.clone(), color: self.look.dim };
         let figures = title.figures.iter().flat_map(|(name, value)| {
             let color = title.change_percent.map_or(self.look.text, |change| self.change(Some(change)).color);
@@ -219,7 +232,7 @@ impl Tones {
     fn crosshair(&self, cross: &chart::Crosshair, chart: &chart::Chart) -> Crosshair {
         let reading = |row: &chart::Readout| Reading {
             symbol: row.symbol.clone(),
-            color: self.slot(row.slot),
+            color: self.palette_index(row.palette_index),
             price: row.price.clone(),
             change: self.change(row.change_percent),
         };

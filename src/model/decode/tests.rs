@@ -2,7 +2,7 @@ use compact_str::CompactString;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{NS_PER_S, Symbol, TimestampFormat, write_tick};
+use crate::model::{FUTURE_NS_MAX, NS_PER_S, Symbol, TimestampFormat, write_tick};
 
 mod agree;
 

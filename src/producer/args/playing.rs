@@ -9,7 +9,7 @@ use super::UsageError;
 use crate::cli::{TimeError, parse_time};
 use crate::model::{Symbol, Timestamp, display_safe};
 use crate::producer::{Pace, Source};
-use crate::sources::{Rate, Schedule, Selection, Speed, SpeedError};
+use crate::sources::{Rate, Schedule, Speed, SpeedError, TickFilter};
 use crate::storage::db::{StoreReader, StoreUrl, StoreUrlError};
 
 /// How an address of a store begins. No file is looked for under such a name: its text may hold a password, and what
@@ -71,7 +71,7 @@ impl PlayArgs {
     }
 
     /// What is played of it.
-    pub(super) fn selection(&self, symbols: Vec<Symbol>, now: Timestamp) -> Result<Selection, UsageError> {
+    pub(super) fn selection(&self, symbols: Vec<Symbol>, now: Timestamp) -> Result<TickFilter, UsageError> {
         let time = |flag, text: &Option<String>| -> Result<Option<Timestamp>, TimeError> {
             text.as_deref().map(|text| parse_time(flag, text, now)).transpose()
         };
@@ -81,12 +81,12 @@ impl PlayArgs {
         {
             return Err(UsageError::Span);
         }
-        Ok(Selection { from, to, symbols: (!symbols.is_empty()).then(|| BTreeSet::from_iter(symbols)) })
+        Ok(TickFilter { from, to, symbols: (!symbols.is_empty()).then(|| BTreeSet::from_iter(symbols)) })
     }
 }
 
 /// What `path` names: a store, or a file, which is opened.
-pub(super) fn source(path: &Path, selection: Selection) -> Result<Source, UsageError> {
+pub(super) fn source(path: &Path, selection: TickFilter) -> Result<Source, UsageError> {
     if let Some(url) = store(path).map_err(UsageError::StoreUrl)? {
         StoreReader::check(&url).map_err(UsageError::Store)?;
         return Ok(Source::Store { url, selection });

@@ -64,9 +64,9 @@ fn only_slow_ticks_are_lines_and_nothing_mixes_with_figures_on_stdout() {
 #[test]
 fn a_server_is_taken_from_the_flag_and_an_empty_one_counts_as_none() {
     let target = |args: &[&str]| config(args).unwrap().target;
-    assert!(matches!(target(&["--redis", " "]), Target::Local { port: 6379 }));
-    assert!(matches!(target(&["--redis", "", "--local-port", "7000"]), Target::Local { port: 7000 }));
-    assert!(matches!(target(&["--redis", "redis://h:1"]), Target::Given(_)));
+    assert!(matches!(target(&["--redis", " "]), Target::Local { port: 6379, .. }));
+    assert!(matches!(target(&["--redis", "", "--local-port", "7000"]), Target::Local { port: 7000, .. }));
+    assert!(matches!(target(&["--redis", "redis://h:1"]), Target::Server(_)));
     for url in ["http://u:s3cret@h", "redis://:s3cret@h:x/y", "s3cret"] {
         let error = error(&["--redis", url]);
         assert!(error.starts_with("--redis (or REDIS_URL) cannot be used: ") && !error.contains("s3cret"), "{error}");

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
-use super::super::TickRef;
+use super::super::SeriesTick;
 use super::super::chunk::{CHUNK_TICKS, Chunk};
 use crate::series::block_codec::*;
 
 /// Prices, sizes and times that feeds bring, and some that none does.
-fn ticks() -> impl Strategy<Value = Vec<TickRef>> {
+fn ticks() -> impl Strategy<Value = Vec<SeriesTick>> {
     let step = prop_oneof![
         6 => 0_i64..5,
         3 => (0_i64..2_000).prop_map(|ms| ms * 1_000_000),
@@ -37,13 +37,13 @@ fn ticks() -> impl Strategy<Value = Vec<TickRef>> {
         let mut time_ns = 1_381_152_600_000_000_000_i64;
         let tick = |(step, price, size): (i64, f64, Option<f64>)| {
             time_ns = time_ns.saturating_add(step);
-            TickRef { time_ns, price, size }
+            SeriesTick { time_ns, price, size }
         };
         ticks.into_iter().map(tick).collect()
     })
 }
 
-fn chunk(ticks: &[TickRef]) -> Chunk {
+fn chunk(ticks: &[SeriesTick]) -> Chunk {
     let mut chunk = Chunk::new(Box::default());
     for tick in ticks {
         chunk.push(tick.time_ns, tick.price, tick.size.unwrap_or(f64::NAN));
@@ -51,7 +51,7 @@ fn chunk(ticks: &[TickRef]) -> Chunk {
     chunk
 }
 
-fn bits(tick: &TickRef) -> (i64, u64, Option<u64>) {
+fn bits(tick: &SeriesTick) -> (i64, u64, Option<u64>) {
     (tick.time_ns, tick.price.to_bits(), tick.size.map(f64::to_bits))
 }
 
@@ -90,8 +90,8 @@ proptest! {
 
 #[test]
 fn damaged_bytes_are_read_without_a_panic() {
-    let ticks: Vec<TickRef> = (0..300)
-        .map(|i| TickRef { time_ns: i * 997, price: 100.0 + (i % 7) as f64 / 100.0, size: Some((i % 3) as f64) })
+    let ticks: Vec<SeriesTick> = (0..300)
+        .map(|i| SeriesTick { time_ns: i * 997, price: 100.0 + (i % 7) as f64 / 100.0, size: Some((i % 3) as f64) })
         .collect();
     let mut chunk = chunk(&ticks);
     chunk.pack();

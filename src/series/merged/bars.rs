@@ -3,7 +3,7 @@
 use crate::model::TimeSpan;
 use crate::series::pyramid::{Place, Totals};
 use crate::series::reader::Reader;
-use crate::series::{BarCache, Candle, Series};
+use crate::series::{Bar, BarCache, Series};
 
 use crate::series::merged::{Known, MergedSeries, Part, Walk};
 
@@ -34,10 +34,10 @@ impl Making {
         }
     }
 
-    fn candle(self, (start_ns, end_ns): (i64, i64), complete: bool) -> Candle {
+    fn candle(self, (start_ns, end_ns): (i64, i64), complete: bool) -> Bar {
         let Self { open, high, low, close, totals } = self;
         let (volume, count) = (totals.volume.total(), totals.count);
-        Candle { start_ns, end_ns, open, high, low, close, volume, count, complete }
+        Bar { start_ns, end_ns, open, high, low, close, volume, count, complete }
     }
 }
 
@@ -45,16 +45,16 @@ impl Known<'_> {
     /// Whether everything from `start_ns` to before `end_ns` is known.
     fn is_whole(&self, start_ns: i64, end_ns: i64) -> bool {
         let is_read = start_ns >= self.covered.start && (end_ns <= self.covered.end || !self.has_hole());
-        is_read || start_ns >= self.seam_ns
+        is_read || start_ns >= self.complete_from_ns
     }
 }
 
 impl MergedSeries<'_> {
     /// As [`Series::bars`] over all that is known.
-    pub fn bars(&self, edges: &[i64], until_ns: i64, cache: &mut BarCache, out: &mut Vec<Candle>) {
+    pub fn bars(&self, edges: &[i64], until_ns: i64, cache: &mut BarCache, out: &mut Vec<Bar>) {
         let (Some(&start), Some(&end)) = (edges.first(), edges.last()) else { return out.clear() };
         let known = match self.past {
-            Some(known) if start < known.seam_ns => known,
+            Some(known) if start < known.complete_from_ns => known,
             _ => return self.live.bars(edges, until_ns, cache, out),
         };
         out.clear();
@@ -72,7 +72,7 @@ impl MergedSeries<'_> {
 
     /// How many ticks of a span are known, without those later than `until_ns`.
     pub fn count(&self, span: TimeSpan, until_ns: i64) -> u64 {
-        if self.past.is_none_or(|known| span.start >= known.seam_ns) {
+        if self.past.is_none_or(|known| span.start >= known.complete_from_ns) {
             return self.live.count(span, until_ns);
         }
         let end_ns = until_ns.checked_add(1).map_or(span.end, |cut_ns| span.end.min(cut_ns));
@@ -87,7 +87,7 @@ impl MergedSeries<'_> {
     /// backwards before that: a bar has the same ticks whether memory still keeps them or they were read back. Where
     /// something between is not known, what is before is counted backwards from there. A tick that came too late for
     /// memory and was read back moves those before it by one place.
-    pub fn tick_bars(&self, ticks: u32, span: TimeSpan, until_ns: i64, bars_max: usize, out: &mut Vec<Candle>) {
+    pub fn tick_bars(&self, ticks: u32, span: TimeSpan, until_ns: i64, bars_max: usize, out: &mut Vec<Bar>) {
         let known = match self.past {
             Some(known) if !self.begins_behind_seam(&known, ticks, span) => known,
             _ => return self.live.tick_bars(ticks, span, until_ns, bars_max, out),
@@ -112,7 +112,8 @@ impl MergedSeries<'_> {
     fn begins_behind_seam(&self, known: &Known<'_>, ticks: u32, span: TimeSpan) -> bool {
         let live = self.live;
         let first = live.ordinal(live.seek(span.start)).saturating_sub(1);
-        self.is_live_enough(span) && first - first % u64::from(ticks.max(1)) >= live.ordinal(live.seek(known.seam_ns))
+        self.is_live_enough(span)
+            && first - first % u64::from(ticks.max(1)) >= live.ordinal(live.seek(known.complete_from_ns))
     }
 }
 
@@ -132,7 +133,7 @@ struct Asked {
 
 impl Asked {
     /// The bars of parts of which the tick behind the last one would have the number `end`.
-    fn bars(&self, parts: &[Part<'_>], end: i64, out: &mut Vec<Candle>) {
+    fn bars(&self, parts: &[Part<'_>], end: i64, out: &mut Vec<Bar>) {
         let line = Line::new(parts, end - count_of(parts));
         let all = self.until_ns.checked_add(1).map_or(end, |cut_ns| line.seek(cut_ns));
         let (from, to) = (line.seek(self.span.start).min(all), line.seek(self.span.end).min(all));

@@ -2,19 +2,19 @@
 
 use crate::model::TimeSpan;
 
-use crate::series::TickRef;
+use crate::series::SeriesTick;
 use crate::series::merged::MergedSeries;
 
 impl<'a> MergedSeries<'a> {
     /// From when on memory's own ticks count; `None` where memory is all there is.
-    pub fn seam_ns(&self) -> Option<i64> {
-        self.past.map(|known| known.seam_ns)
+    pub fn complete_from_ns(&self) -> Option<i64> {
+        self.past.map(|known| known.complete_from_ns)
     }
 
     /// The ticks of a span that were read back, up to where memory's own begin, without the first `skip` of them. The
     /// first ones are stepped over by whole chunks where they are of one instant.
-    pub fn ticks_before_seam(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = TickRef> + use<'a> {
-        let end_ns = self.past.map_or(span.start, |known| known.seam_ns.min(span.end)).max(span.start);
+    pub fn loaded_ticks(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = SeriesTick> + use<'a> {
+        let end_ns = self.past.map_or(span.start, |known| known.complete_from_ns.min(span.end)).max(span.start);
         let span = TimeSpan { start: span.start, end: end_ns };
         let pages = self.past.into_iter().flat_map(|known| known.lane.pages.iter());
         let pages = pages.skip_while(move |(page, _)| page.span().end <= span.start);

@@ -5,15 +5,15 @@ use proptest::prelude::*;
 use super::{EVERYTHING, Oracle, Shape, make_ticks, push, shapes};
 use crate::model::TimeSpan;
 use crate::model::{Price, Timestamp};
-use crate::series::{BarCache, Candle, History, Placed, Series, TickRef};
+use crate::series::{Bar, BarCache, HistoryLimits, Placement, Series, SeriesTick};
 
 /// The bar of ticks that lie in order.
-fn bar(ticks: &[TickRef], start_ns: i64, end_ns: i64, complete: bool) -> Option<Candle> {
+fn bar(ticks: &[SeriesTick], start_ns: i64, end_ns: i64, complete: bool) -> Option<Bar> {
     let (first, last) = (ticks.first()?, ticks.last()?);
     let pick = |better: fn(f64, f64) -> bool| {
         ticks.iter().map(|tick| tick.price).reduce(|best, price| if better(price, best) { price } else { best })
     };
-    Some(Candle {
+    Some(Bar {
         start_ns,
         end_ns,
         open: first.price,
@@ -27,10 +27,10 @@ fn bar(ticks: &[TickRef], start_ns: i64, end_ns: i64, complete: bool) -> Option<
 }
 
 /// Bars of buckets of time, by looking at every tick once a bucket.
-fn bars(oracle: &Oracle, edges: &[i64], until_ns: i64) -> Vec<Candle> {
+fn bars(oracle: &Oracle, edges: &[i64], until_ns: i64) -> Vec<Bar> {
     let one = |edges: &[i64]| {
-        let is_inside = |tick: &&TickRef| (edges[0]..edges[1]).contains(&tick.time_ns) && tick.time_ns <= until_ns;
-        let inside: Vec<TickRef> = oracle.ticks().iter().filter(is_inside).copied().collect();
+        let is_inside = |tick: &&SeriesTick| (edges[0]..edges[1]).contains(&tick.time_ns) && tick.time_ns <= until_ns;
+        let inside: Vec<SeriesTick> = oracle.ticks().iter().filter(is_inside).copied().collect();
         let complete = !oracle.evicted().iter().any(|tick| is_inside(&tick));
         bar(&inside, edges[0], edges[1], complete)
     };
@@ -38,7 +38,7 @@ fn bars(oracle: &Oracle, edges: &[i64], until_ns: i64) -> Vec<Candle> {
 }
 
 /// Bars of so many ticks, by counting from the first one.
-fn tick_bars(oracle: &Oracle, ticks: usize, span: TimeSpan, until_ns: i64, bars_max: usize) -> Vec<Candle> {
+fn tick_bars(oracle: &Oracle, ticks: usize, span: TimeSpan, until_ns: i64, bars_max: usize) -> Vec<Bar> {
     let evicted = oracle.evicted().len();
     let mut all = [oracle.evicted(), oracle.ticks()].concat();
     all.retain(|tick| tick.time_ns <= until_ns);
@@ -57,15 +57,15 @@ fn tick_bars(oracle: &Oracle, ticks: usize, span: TimeSpan, until_ns: i64, bars_
 }
 
 /// Equal to the bit: `==` would take -0.0 for 0.0.
-pub(super) fn bits(bars: &[Candle]) -> Vec<(i64, i64, [u64; 5], u64, bool)> {
-    let one = |bar: &Candle| {
+pub(super) fn bits(bars: &[Bar]) -> Vec<(i64, i64, [u64; 5], u64, bool)> {
+    let one = |bar: &Bar| {
         let numbers = [bar.open, bar.high, bar.low, bar.close, bar.volume].map(f64::to_bits);
         (bar.start_ns, bar.end_ns, numbers, bar.count, bar.complete)
     };
     bars.iter().map(one).collect()
 }
 
-fn push_all(series: &mut Series, ticks: &[TickRef]) {
+fn push_all(series: &mut Series, ticks: &[SeriesTick]) {
     for &tick in ticks {
         push(series, tick);
     }
@@ -113,7 +113,7 @@ proptest! {
     ) {
         let ticks = make_ticks(shape, 40_000, lateness_ns, seed);
         let mut coming = ticks.iter();
-        let history = History { ticks_max, age_ns_max };
+        let history = HistoryLimits { ticks_max, age_ns_max };
         let (mut series, mut oracle) = (Series::new(history), Oracle::new(history, Vec::new()));
         let (mut cache, mut width_ns, mut first, mut until_ns) = (BarCache::default(), width_ns, 1_000_000, i64::MAX);
         for step in steps {
@@ -121,7 +121,7 @@ proptest! {
             match step {
                 Step::Ticks(count) => for &tick in coming.by_ref().take(count) {
                     let placed = push(&mut series, tick);
-                    prop_assert_ne!(placed == Placed::TooLate, oracle.push(tick));
+                    prop_assert_ne!(placed == Placement::TooLate, oracle.push(tick));
                 },
                 Step::Pan(by) => first += by * width_ns,
                 Step::Width(to) => width_ns = to,
@@ -151,7 +151,7 @@ proptest! {
             (0.0_f64..1.0, 0.0_f64..1.0, 1_usize..3_000, 0_usize..40, prop_oneof![Just(1.0), 0.0_f64..1.1]), 1..6),
     ) {
         let ticks = make_ticks(shape, count, lateness_ns, seed);
-        let (series, oracle) = super::fill(History { ticks_max, age_ns_max }, &ticks);
+        let (series, oracle) = super::fill(HistoryLimits { ticks_max, age_ns_max }, &ticks);
         let (from, to) = (ticks.iter().map(|t| t.time_ns).min(), ticks.iter().map(|t| t.time_ns).max());
         let (from, to) = (from.unwrap_or(0) - 10, to.unwrap_or(1_000) + 10);
         for (position, length, ticks, bars_max, until) in views {
@@ -174,7 +174,7 @@ proptest! {
 #[test]
 fn bars_over_a_tall_pyramid_are_exact() {
     let ticks = make_ticks(Shape::Spikes, 1_000_000, 0, 11);
-    let (series, oracle) = super::fill(History { ticks_max: 900_000, age_ns_max: None }, &ticks);
+    let (series, oracle) = super::fill(HistoryLimits { ticks_max: 900_000, age_ns_max: None }, &ticks);
     let (from, to) = (series.first().unwrap().time_ns, series.last().unwrap().time_ns);
     let span = TimeSpan { start: from, end: to + 1 };
     for each in [30_000_u32, 299_999] {
@@ -192,7 +192,7 @@ fn bars_over_a_tall_pyramid_are_exact() {
 
 #[test]
 fn a_live_frame_takes_only_the_open_bar_anew() {
-    let mut series = Series::new(History { ticks_max: 19_000, age_ns_max: None });
+    let mut series = Series::new(HistoryLimits { ticks_max: 19_000, age_ns_max: None });
     let ticks = make_ticks(Shape::Ties, 21_000, 0, 3);
     push_all(&mut series, &ticks[..19_500]);
     let (oldest, newest) = (series.first().unwrap().time_ns, series.last().unwrap().time_ns);
@@ -215,7 +215,7 @@ fn a_live_frame_takes_only_the_open_bar_anew() {
 fn a_cache_that_is_handed_another_series_gives_that_ones_bars() {
     let ticks = make_ticks(Shape::Spikes, 3_000, 500, 5);
     let (long, _) = super::fill(EVERYTHING, &ticks);
-    let (short, oracle) = super::fill(History { ticks_max: 10, age_ns_max: None }, &ticks[..2_000]);
+    let (short, oracle) = super::fill(HistoryLimits { ticks_max: 10, age_ns_max: None }, &ticks[..2_000]);
     let edges: Vec<i64> = (0..40).map(|i| 1_000_000 + i * 1_000).collect();
     let (mut cache, mut out) = (BarCache::default(), Vec::new());
     long.bars(&edges, i64::MAX, &mut cache, &mut out);
@@ -227,13 +227,13 @@ fn a_cache_that_is_handed_another_series_gives_that_ones_bars() {
 
 #[test]
 fn a_tick_whose_time_has_expired_with_the_feed_is_too_late() {
-    let mut series = Series::new(History { ticks_max: 100, age_ns_max: Some(5_000) });
+    let mut series = Series::new(HistoryLimits { ticks_max: 100, age_ns_max: Some(5_000) });
     let mut come = |time_ns| series.push(Timestamp::from_nanos(time_ns).unwrap(), Price::new(1.0).unwrap(), None);
-    assert_eq!([come(4_500), come(6_000)], [Placed::InOrder, Placed::InOrder]);
+    assert_eq!([come(4_500), come(6_000)], [Placement::InOrder, Placement::InOrder]);
     // The feed is at 10 us: this symbol's first tick expires, and one from before it may not stand behind it.
     series.expire(10_000);
     let mut come = |time_ns| series.push(Timestamp::from_nanos(time_ns).unwrap(), Price::new(1.0).unwrap(), None);
-    assert_eq!([come(4_000), come(5_500)], [Placed::TooLate, Placed::Reordered]);
+    assert_eq!([come(4_000), come(5_500)], [Placement::TooLate, Placement::Reordered]);
     assert_eq!(series.at_or_after(4_600).unwrap().time_ns, 5_500);
     let (edges, mut out) = ([4_000, 5_000, 7_000], Vec::new());
     series.bars(&edges, i64::MAX, &mut BarCache::default(), &mut out);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Shape, bits, make_ticks, push, shapes};
 use crate::model::TimeSpan;
-use crate::series::{ColumnCache, History, Series};
+use crate::series::{ColumnCache, HistoryLimits, Series};
 
 /// What happens between two frames.
 #[derive(Debug, Clone)]
@@ -35,12 +35,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-fn check(series: &Series, span: TimeSpan, columns: u32, cuts: &[i64], cache: &mut ColumnCache) {
+fn check(series: &Series, span: TimeSpan, columns: u32, breaks: &[i64], cache: &mut ColumnCache) {
     let (mut kept, mut fresh) = (Vec::new(), Vec::new());
-    series.extract_cached(span, columns, cuts, cache, &mut kept);
-    series.extract_runs(span, columns, cuts, &mut fresh);
+    series.downsample_cached(span, columns, breaks, cache, &mut kept);
+    series.downsample_runs(span, columns, breaks, &mut fresh);
     let all = |runs: &[Vec<_>]| runs.iter().map(|run| bits(run)).collect::<Vec<_>>();
-    assert_eq!(all(&kept), all(&fresh), "{span:?} {columns} {cuts:?}");
+    assert_eq!(all(&kept), all(&fresh), "{span:?} {columns} {breaks:?}");
 }
 
 proptest! {
@@ -58,8 +58,8 @@ proptest! {
     ) {
         let ticks = make_ticks(shape, 40_000, lateness_ns, seed);
         let mut coming = ticks.iter();
-        let mut series = Series::new(History { ticks_max, age_ns_max });
-        let (mut cache, mut cuts, mut columns) = (ColumnCache::default(), Vec::new(), 100);
+        let mut series = Series::new(HistoryLimits { ticks_max, age_ns_max });
+        let (mut cache, mut breaks, mut columns) = (ColumnCache::default(), Vec::new(), 100);
         let start = 1_000_000 - length / 3;
         let mut span = TimeSpan { start, end: start + length };
         for step in steps {
@@ -77,14 +77,14 @@ proptest! {
                     span = TimeSpan { end: span.start + length, ..span };
                 }
                 Step::Follow => span = TimeSpan { start: newest - span.len_ns() + 1, end: newest + 1 },
-                Step::Cut(behind) => cuts.push(newest - behind),
+                Step::Cut(behind) => breaks.push(newest - behind),
                 Step::Resize(to) => columns = to,
             }
-            cuts.sort_unstable();
-            cuts.dedup();
-            check(&series, span.aligned(columns), columns, &cuts, &mut cache);
+            breaks.sort_unstable();
+            breaks.dedup();
+            check(&series, span.aligned(columns), columns, &breaks, &mut cache);
             // Not aligned, as a rule: the long way, which must leave the cache in order.
-            check(&series, span, columns, &cuts, &mut cache);
+            check(&series, span, columns, &breaks, &mut cache);
         }
     }
 }
@@ -110,7 +110,7 @@ fn an_aligned_span_is_half_a_column_away_at_most_and_keeps_its_columns_as_it_scr
 
 #[test]
 fn a_frame_after_a_few_ticks_takes_few_columns_anew() {
-    let mut series = Series::new(History { ticks_max: usize::MAX, age_ns_max: None });
+    let mut series = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: None });
     let ticks = make_ticks(Shape::Ties, 20_000, 0, 3);
     ticks[..19_990].iter().for_each(|&tick| {
         push(&mut series, tick);
@@ -118,7 +118,7 @@ fn a_frame_after_a_few_ticks_takes_few_columns_anew() {
     let newest = ticks[19_999].time_ns;
     let span = TimeSpan { start: newest - 200_000, end: newest + 10_000 }.aligned(1_000);
     let (mut cache, mut out) = (ColumnCache::default(), Vec::new());
-    series.extract_cached(span, 1_000, &[], &mut cache, &mut out);
+    series.downsample_cached(span, 1_000, &[], &mut cache, &mut out);
     assert_eq!(cache.unknown_after(&series, span, 1_000), 0, "nothing has changed");
     ticks[19_990..].iter().for_each(|&tick| {
         push(&mut series, tick);

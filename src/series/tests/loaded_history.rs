@@ -8,12 +8,14 @@ use super::bars::bits as bar_bits;
 use super::{EVERYTHING, bits, make_ticks, push, shapes};
 use crate::model::TimeSpan;
 use crate::model::{Price, Timestamp};
-use crate::series::{BarCache, ColumnCache, History, LoadedHistory, Mark, MergedSeries, Page, Series, TickRef};
+use crate::series::{
+    ArrivalMark, BarCache, ColumnCache, HistoryLimits, HistoryPage, LoadedHistory, MergedSeries, Series, SeriesTick,
+};
 
 /// What a store would have: every tick that came, by time and then by arrival, as a series of its own.
 struct Store {
     all: Series,
-    ticks: Vec<TickRef>,
+    ticks: Vec<SeriesTick>,
 }
 
 impl Store {
@@ -21,21 +23,21 @@ impl Store {
         Self { all: Series::new(EVERYTHING), ticks: Vec::new() }
     }
 
-    fn push(&mut self, tick: TickRef) {
+    fn push(&mut self, tick: SeriesTick) {
         push(&mut self.all, tick);
         self.ticks.push(tick);
     }
 
-    fn page(&self, from_ns: i64, to_ns: i64) -> Page {
-        let mut inside: Vec<TickRef> = self.ticks.clone();
+    fn page(&self, from_ns: i64, to_ns: i64) -> HistoryPage {
+        let mut inside: Vec<SeriesTick> = self.ticks.clone();
         inside.retain(|tick| (from_ns..to_ns).contains(&tick.time_ns));
         inside.sort_by_key(|tick| tick.time_ns);
-        let mut page = Page::new(from_ns, 1);
+        let mut page = HistoryPage::new(from_ns, 1);
         for tick in inside {
             let (time, price) = (Timestamp::from_nanos(tick.time_ns).unwrap(), Price::new(tick.price).unwrap());
             page.push(0, time, price, tick.size, false);
         }
-        page.until(to_ns)
+        page.ending_at(to_ns)
     }
 }
 
@@ -44,22 +46,22 @@ struct Rig {
     live: Series,
     store: Store,
     past: LoadedHistory,
-    mark: Mark,
+    mark: ArrivalMark,
     revision: u64,
 }
 
 impl Rig {
-    fn new(history: History) -> Self {
+    fn new(history: HistoryLimits) -> Self {
         Self {
             live: Series::new(history),
             store: Store::new(),
             past: LoadedHistory::new(vec![7]),
-            mark: Mark::default(),
+            mark: ArrivalMark::default(),
             revision: 0,
         }
     }
 
-    fn push(&mut self, tick: TickRef) {
+    fn push(&mut self, tick: SeriesTick) {
         push(&mut self.live, tick);
         self.store.push(tick);
     }
@@ -73,14 +75,14 @@ impl Rig {
         if let Some(since_ns) = self.live.earliest_since(&self.mark) {
             self.past.drop_from(since_ns);
         }
-        self.mark = self.live.mark();
+        self.mark = self.live.arrival_mark();
         let mut from_ns = self.past.covered().map_or(0, |covered| covered.end);
         while from_ns < to_ns {
             let end_ns = (from_ns + page_ns).min(to_ns);
             self.past.append(self.store.page(from_ns, end_ns), 300);
             from_ns = end_ns;
         }
-        self.past.begin_there();
+        self.past.mark_start_of_history();
         self.revision += 1;
         self.past.set_revision(self.revision);
     }
@@ -95,13 +97,13 @@ fn assert_same_line(
     whole: &Series,
     span: TimeSpan,
     columns: u32,
-    cuts: &[i64],
+    breaks: &[i64],
     cache: &mut ColumnCache,
 ) {
     let (mut found, mut expected) = (Vec::new(), Vec::new());
-    tape.extract_cached(span, columns, cuts, cache, &mut found);
-    whole.extract_runs(span, columns, cuts, &mut expected);
-    assert_eq!(runs(&found), runs(&expected), "{span:?} {columns} {cuts:?}");
+    tape.downsample_cached(span, columns, breaks, cache, &mut found);
+    whole.downsample_runs(span, columns, breaks, &mut expected);
+    assert_eq!(runs(&found), runs(&expected), "{span:?} {columns} {breaks:?}");
 }
 
 fn assert_same_bars(tape: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
@@ -122,7 +124,7 @@ fn assert_same_tick_bars(tape: MergedSeries<'_>, whole: &Series, span: TimeSpan,
     }
 }
 
-fn span_of(ticks: &[TickRef], at: f64, share: f64) -> TimeSpan {
+fn span_of(ticks: &[SeriesTick], at: f64, share: f64) -> TimeSpan {
     let (first, last) =
         ticks.iter().fold((i64::MAX, 0), |(first, last), tick| (tick.time_ns.min(first), tick.time_ns.max(last)));
     let reach = (last - first.min(last) + 40) as f64;
@@ -145,20 +147,20 @@ proptest! {
         views in prop::collection::vec((-0.1_f64..1.0, 0.0_f64..1.1, 1_u32..120, 0.0_f64..1.1), 1..5),
         seed: u64,
     ) {
-        let mut rig = Rig::new(History { ticks_max, age_ns_max });
+        let mut rig = Rig::new(HistoryLimits { ticks_max, age_ns_max });
         let ticks = make_ticks(shape, counts.iter().sum(), lateness_ns, seed);
         let mut coming = ticks.iter().copied();
         let mut caches: Vec<ColumnCache> = views.iter().map(|_| ColumnCache::default()).collect();
         for count in counts {
             coming.by_ref().take(count).for_each(|tick| rig.push(tick));
-            let Some(seam_ns) = rig.live.whole_from_ns() else { continue };
+            let Some(complete_from_ns) = rig.live.complete_from_ns() else { continue };
             let newest_ns = rig.store.all.last().unwrap().time_ns;
             // A past that reaches beyond the seam, so that memory may give up more before it is read again.
-            let to_ns = seam_ns + ((newest_ns - seam_ns) as f64 * margin) as i64;
+            let to_ns = complete_from_ns + ((newest_ns - complete_from_ns) as f64 * margin) as i64;
             let known = rig.past.covered().map_or(i64::MIN, |covered| covered.end);
             let is_stale = rig.live.earliest_since(&rig.mark).is_some_and(|since_ns| since_ns < known);
-            if is_stale || known < seam_ns {
-                let page_ns = page_ns.max(seam_ns / 400);
+            if is_stale || known < complete_from_ns {
+                let page_ns = page_ns.max(complete_from_ns / 400);
                 rig.read_until(to_ns.max(known).max(1), page_ns);
             }
             let (tape, whole) = (rig.tape(), &rig.store.all);
@@ -167,19 +169,19 @@ proptest! {
                 let span = span_of(&rig.store.ticks, at, share);
                 let span = if seed % 2 == 0 { span } else { TimeSpan { end: span.start + 4_000, ..span } };
                 let cut = span.start + span.len_ns() / 3;
-                for cuts in [vec![], vec![cut], vec![seam_ns - 1, cut + 1, newest_ns]] {
-                    let mut cuts = cuts;
-                    cuts.sort_unstable();
-                    cuts.dedup();
-                    assert_same_line(tape, whole, span, columns, &cuts, cache);
-                    assert_same_line(tape, whole, span.aligned(columns), columns, &cuts, cache);
+                for breaks in [vec![], vec![cut], vec![complete_from_ns - 1, cut + 1, newest_ns]] {
+                    let mut breaks = breaks;
+                    breaks.sort_unstable();
+                    breaks.dedup();
+                    assert_same_line(tape, whole, span, columns, &breaks, cache);
+                    assert_same_line(tape, whole, span.aligned(columns), columns, &breaks, cache);
                 }
                 let until_ns = if until > 1.0 { i64::MAX } else { span_of(&rig.store.ticks, until, 0.1).start };
                 assert_same_bars(tape, whole, span, until_ns);
                 if rig.live.too_late() == 0 {
                     assert_same_tick_bars(tape, whole, span, until_ns);
                 }
-                for time_ns in [span.start, span.end, seam_ns - 1, seam_ns, seam_ns + 1, i64::MIN, i64::MAX] {
+                for time_ns in [span.start, span.end, complete_from_ns - 1, complete_from_ns, complete_from_ns + 1, i64::MIN, i64::MAX] {
                     prop_assert_eq!(tape.at_or_before(time_ns), whole.at_or_before(time_ns));
                     prop_assert_eq!(tape.at_or_after(time_ns), whole.at_or_after(time_ns));
                     prop_assert_eq!(tape.first_known_from(time_ns), whole.at_or_after(time_ns));
@@ -195,32 +197,32 @@ proptest! {
         ticks_max in 1_usize..2_000,
         from in 0.0_f64..0.6,
         reach in 0.0_f64..0.6,
-        knows_beyond: bool,
+        knows_neighbors: bool,
         views in prop::collection::vec((-0.1_f64..1.0, 0.0_f64..1.1, 1_u32..120), 1..8),
         seed: u64,
     ) {
-        let mut rig = Rig::new(History { ticks_max, age_ns_max: None });
+        let mut rig = Rig::new(HistoryLimits { ticks_max, age_ns_max: None });
         let ticks = make_ticks(shape, 5_000, 0, seed);
         for &tick in &ticks {
             rig.push(tick);
         }
-        let (first_ns, seam_ns) = (ticks[0].time_ns, rig.live.whole_from_ns().unwrap());
-        let at = |share: f64| first_ns + ((seam_ns - first_ns) as f64 * share) as i64;
+        let (first_ns, complete_from_ns) = (ticks[0].time_ns, rig.live.complete_from_ns().unwrap());
+        let at = |share: f64| first_ns + ((complete_from_ns - first_ns) as f64 * share) as i64;
         let (from_ns, to_ns) = (at(from), at((from + reach).min(1.0)));
         prop_assume!(from_ns < to_ns);
         let middle_ns = i64::midpoint(from_ns, to_ns);
         rig.past.append(rig.store.page(middle_ns, to_ns), 0);
         rig.past.prepend(rig.store.page(from_ns, middle_ns));
         let (before, after) = (rig.store.all.at_or_before(from_ns - 1), rig.store.all.at_or_after(to_ns));
-        if knows_beyond {
-            rig.past.note_beyond(0, before, after);
+        if knows_neighbors {
+            rig.past.set_neighbors(0, before, after);
         }
-        let has_hole = to_ns < seam_ns;
-        // The same as a series with holes, and cuts there.
+        let has_hole = to_ns < complete_from_ns;
+        // The same as a series with holes, and breaks there.
         let mut known = Series::new(EVERYTHING);
-        let lone = |tick: Option<TickRef>| tick.filter(|_| knows_beyond);
-        let mut here: Vec<TickRef> = lone(before).into_iter().collect();
-        here.extend(ticks.iter().filter(|tick| (from_ns..to_ns).contains(&tick.time_ns) || tick.time_ns >= seam_ns));
+        let lone = |tick: Option<SeriesTick>| tick.filter(|_| knows_neighbors);
+        let mut here: Vec<SeriesTick> = lone(before).into_iter().collect();
+        here.extend(ticks.iter().filter(|tick| (from_ns..to_ns).contains(&tick.time_ns) || tick.time_ns >= complete_from_ns));
         here.sort_by_key(|tick| tick.time_ns);
         for tick in here {
             push(&mut known, tick);
@@ -228,27 +230,27 @@ proptest! {
         let tape = rig.tape();
         for &(at, share, columns) in &views {
             let span = span_of(&ticks, at, share);
-            let cuts: Vec<i64> = iter::once(seam_ns).filter(|_| has_hole).collect();
+            let breaks: Vec<i64> = iter::once(complete_from_ns).filter(|_| has_hole).collect();
             let (mut found, mut expected) = (Vec::new(), Vec::new());
-            tape.extract_cached(span, columns, &cuts, &mut ColumnCache::default(), &mut found);
-            known.extract_runs(span, columns, &cuts, &mut expected);
-            if !knows_beyond {
-                prop_assert_eq!(runs(&found), runs(&expected), "{:?} {} {:?}", span, columns, cuts);
+            tape.downsample_cached(span, columns, &breaks, &mut ColumnCache::default(), &mut found);
+            known.downsample_runs(span, columns, &breaks, &mut expected);
+            if !knows_neighbors {
+                prop_assert_eq!(runs(&found), runs(&expected), "{:?} {} {:?}", span, columns, breaks);
             }
             for run in &found {
                 let times = run.iter().map(|sample| sample.time_ns);
                 let is_read = |time_ns: i64| (from_ns..to_ns).contains(&time_ns);
                 for (one, next) in times.clone().zip(times.skip(1)) {
-                    let leads_in = knows_beyond && before.is_some_and(|tick| tick.time_ns == one);
-                    let leads_out = knows_beyond && after.is_some_and(|tick| tick.time_ns == next);
+                    let leads_in = knows_neighbors && before.is_some_and(|tick| tick.time_ns == one);
+                    let leads_out = knows_neighbors && after.is_some_and(|tick| tick.time_ns == next);
                     let joins = is_read(one) && (is_read(next) || !has_hole || leads_out);
-                    prop_assert!(joins || one >= seam_ns || leads_in, "{} to {}", one, next);
+                    prop_assert!(joins || one >= complete_from_ns || leads_in, "{} to {}", one, next);
                 }
             }
             for time_ns in [span.start, span.end] {
                 let is_read = (from_ns..to_ns).contains(&time_ns);
                 let found = tape.at_or_before(time_ns);
-                if is_read && knows_beyond {
+                if is_read && knows_neighbors {
                     prop_assert_eq!(found, rig.store.all.at_or_before(time_ns));
                     prop_assert_eq!(tape.at_or_after(time_ns), rig.store.all.at_or_after(time_ns));
                 }
@@ -262,12 +264,12 @@ proptest! {
 fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
     let mut past = LoadedHistory::new(vec![3, 5]);
     let page = |from_ns: i64| {
-        let mut page = Page::new(from_ns, 2);
+        let mut page = HistoryPage::new(from_ns, 2);
         for n in 0..10 {
             let (time, price) = (Timestamp::from_nanos(from_ns + n).unwrap(), Price::new(n as f64).unwrap());
             page.push(1, time, price, None, n == 4);
         }
-        page.until(from_ns + 10)
+        page.ending_at(from_ns + 10)
     };
     past.append(page(100), 0);
     past.append(page(110), 0);
@@ -275,7 +277,11 @@ fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
     past.prepend(page(50));
     assert_eq!((past.covered(), past.ticks()), (Some(TimeSpan { start: 90, end: 120 }), 30), "pages must join");
     past.append(page(120), 20);
-    assert_eq!((past.ends().unwrap().1.span(), past.ticks()), (TimeSpan { start: 110, end: 130 }, 40), "joined");
+    assert_eq!(
+        (past.first_and_last().unwrap().1.span(), past.ticks()),
+        (TimeSpan { start: 110, end: 130 }, 40),
+        "joined"
+    );
     let outliers = |past: &LoadedHistory| {
         past.outliers(5, TimeSpan { start: 94, end: 124 }).map(|t| t.time_ns).collect::<Vec<_>>()
     };
@@ -286,7 +292,7 @@ fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
     assert_eq!(MergedSeries::new(&live, Some(&past), 3).last(), None);
     past.drop_from(115);
     assert_eq!(past.covered(), Some(TimeSpan { start: 90, end: 110 }));
-    past.begin_there();
+    past.mark_start_of_history();
     assert_eq!(past.covered(), Some(TimeSpan { start: i64::MIN, end: 110 }));
     assert!(past.drop_first());
     assert_eq!((past.covered(), past.ticks()), (Some(TimeSpan { start: 100, end: 110 }), 10));
@@ -296,11 +302,11 @@ fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
 
 #[test]
 fn a_symbol_that_aged_away_goes_on_in_its_past() {
-    let mut rig = Rig::new(History { ticks_max: usize::MAX, age_ns_max: Some(100) });
-    let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
+    let mut rig = Rig::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: Some(100) });
+    let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
     (0..10).for_each(|n| rig.push(tick(n * 10)));
     rig.live.expire(1_000);
-    assert_eq!((rig.live.len(), rig.live.whole_from_ns()), (0, Some(900)));
+    assert_eq!((rig.live.len(), rig.live.complete_from_ns()), (0, Some(900)));
     rig.read_until(900, 50);
     assert_eq!(rig.tape().last().map(|tick| tick.time_ns), Some(90));
     assert_same_line(
@@ -315,40 +321,40 @@ fn a_symbol_that_aged_away_goes_on_in_its_past() {
 
 #[test]
 fn what_came_since_is_told_by_its_earliest_time() {
-    let mut series = Series::new(History { ticks_max: 4, age_ns_max: None });
-    let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
-    let mark = series.mark();
+    let mut series = Series::new(HistoryLimits { ticks_max: 4, age_ns_max: None });
+    let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
+    let mark = series.arrival_mark();
     assert_eq!(series.earliest_since(&mark), None);
     for ns in [10, 20, 30] {
         push(&mut series, tick(ns));
     }
     assert_eq!(series.earliest_since(&mark), Some(10));
-    let mark = series.mark();
+    let mark = series.arrival_mark();
     assert_eq!(series.earliest_since(&mark), None);
     push(&mut series, tick(40));
     assert_eq!(series.earliest_since(&mark), Some(40));
     push(&mut series, tick(30));
     assert_eq!(series.earliest_since(&mark), Some(30), "late");
-    let mark = series.mark();
+    let mark = series.arrival_mark();
     push(&mut series, tick(40));
     assert_eq!(series.earliest_since(&mark), Some(40), "of the same time as the newest");
-    let mark = series.mark();
+    let mark = series.arrival_mark();
     push(&mut series, tick(5));
     assert_eq!((series.too_late(), series.earliest_since(&mark)), (1, Some(5)), "also what is not kept");
 }
 
 #[test]
 fn what_came_since_a_symbol_fell_silent_reaches_no_further_back_than_that() {
-    let mut series = Series::new(History { ticks_max: usize::MAX, age_ns_max: Some(100) });
-    let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
+    let mut series = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: Some(100) });
+    let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
     push(&mut series, tick(10));
-    let mark = series.mark();
+    let mark = series.arrival_mark();
     series.expire(5_000);
     push(&mut series, tick(5_000));
     assert_eq!((series.len(), series.earliest_since(&mark)), (1, Some(5_000)));
     push(&mut series, tick(5_101));
     assert_eq!((series.len(), series.earliest_since(&mark)), (1, Some(10)), "of what is gone nothing is known");
-    let mark = series.mark();
+    let mark = series.arrival_mark();
     series.expire(9_000);
     push(&mut series, tick(4_000));
     assert_eq!(series.earliest_since(&mark), Some(4_000), "late, while nothing is kept");
@@ -356,30 +362,30 @@ fn what_came_since_a_symbol_fell_silent_reaches_no_further_back_than_that() {
 
 #[test]
 fn memory_is_whole_behind_what_is_gone_whether_or_not_a_tick_stands_there() {
-    let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
-    let mut aging = Series::new(History { ticks_max: usize::MAX, age_ns_max: Some(100) });
+    let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
+    let mut aging = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: Some(100) });
     for ns in [10, 900] {
         push(&mut aging, tick(ns));
     }
-    assert_eq!((aging.oldest_ns(), aging.whole_from_ns()), (Some(900), Some(800)));
-    let mut full = Series::new(History { ticks_max: 2, age_ns_max: None });
+    assert_eq!((aging.oldest_ns(), aging.complete_from_ns()), (Some(900), Some(800)));
+    let mut full = Series::new(HistoryLimits { ticks_max: 2, age_ns_max: None });
     for ns in [10, 50, 90] {
         push(&mut full, tick(ns));
     }
-    assert_eq!(full.whole_from_ns(), Some(11));
+    assert_eq!(full.complete_from_ns(), Some(11));
     push(&mut full, tick(30));
-    assert_eq!((full.too_late(), full.whole_from_ns()), (1, Some(31)), "what came too late is somewhere else");
+    assert_eq!((full.too_late(), full.complete_from_ns()), (1, Some(31)), "what came too late is somewhere else");
 }
 
 /// All that memory keeps is as old as what it gave up last: it begins behind its last tick, and its bars are counted
 /// all the same.
 #[test]
 fn bars_of_ticks_keep_their_places_where_no_tick_of_memory_counts() {
-    let mut rig = Rig::new(History { ticks_max: 3, age_ns_max: None });
+    let mut rig = Rig::new(HistoryLimits { ticks_max: 3, age_ns_max: None });
     for n in 0..25 {
-        rig.push(TickRef { time_ns: n.min(20), price: n as f64, size: Some(1.0) });
+        rig.push(SeriesTick { time_ns: n.min(20), price: n as f64, size: Some(1.0) });
     }
-    assert_eq!(rig.live.whole_from_ns(), Some(21));
+    assert_eq!(rig.live.complete_from_ns(), Some(21));
     rig.read_until(21, 8);
     assert_same_tick_bars(rig.tape(), &rig.store.all, TimeSpan { start: -5, end: 30 }, i64::MAX);
     assert_same_tick_bars(rig.tape(), &rig.store.all, TimeSpan { start: 3, end: 18 }, 14);
@@ -389,12 +395,12 @@ fn bars_of_ticks_keep_their_places_where_no_tick_of_memory_counts() {
 /// memory as if it had never come.
 #[test]
 fn a_tick_that_came_too_late_moves_the_bars_before_it_by_one_place() {
-    let mut rig = Rig::new(History { ticks_max: 10, age_ns_max: None });
-    let tick = |time_ns: i64| TickRef { time_ns, price: 1.0, size: None };
+    let mut rig = Rig::new(HistoryLimits { ticks_max: 10, age_ns_max: None });
+    let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
     (0..30).for_each(|n| rig.push(tick(n * 10)));
     rig.push(tick(155));
     assert_eq!(rig.live.too_late(), 1);
-    rig.read_until(rig.live.whole_from_ns().unwrap(), 1_000);
+    rig.read_until(rig.live.complete_from_ns().unwrap(), 1_000);
     let mut bars = Vec::new();
     rig.tape().tick_bars(7, TimeSpan { start: 0, end: 300 }, i64::MAX, 200, &mut bars);
     let found: Vec<(i64, u64)> = bars.iter().map(|bar| (bar.start_ns, bar.count)).collect();

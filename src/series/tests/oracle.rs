@@ -1,33 +1,33 @@
 //! The same questions answered from a plain sorted list.
 
-use super::super::{History, Sample, Summary, TickRef};
+use super::super::{HistoryLimits, Sample, SeriesTick, Summary};
 use crate::model::TimeSpan;
 
 pub(super) struct Oracle {
-    history: History,
+    history: HistoryLimits,
     /// Sorted; those before `from` are evicted.
-    ticks: Vec<TickRef>,
+    ticks: Vec<SeriesTick>,
     from: usize,
 }
 
 impl Oracle {
     /// Takes ticks that are sorted already.
-    pub(super) fn new(history: History, sorted: Vec<TickRef>) -> Self {
+    pub(super) fn new(history: HistoryLimits, sorted: Vec<SeriesTick>) -> Self {
         Self { history, ticks: sorted, from: 0 }
     }
 
     /// The ticks kept.
-    pub(super) fn ticks(&self) -> &[TickRef] {
+    pub(super) fn ticks(&self) -> &[SeriesTick] {
         &self.ticks[self.from..]
     }
 
     /// The ticks that were kept once.
-    pub(super) fn evicted(&self) -> &[TickRef] {
+    pub(super) fn evicted(&self) -> &[SeriesTick] {
         &self.ticks[..self.from]
     }
 
     /// Whether the tick was kept.
-    pub(super) fn push(&mut self, tick: TickRef) -> bool {
+    pub(super) fn push(&mut self, tick: SeriesTick) -> bool {
         let newest_ns = self.ticks.last().map_or(i64::MIN, |last| last.time_ns.max(tick.time_ns));
         let oldest_ns = self.history.age_ns_max.map_or(i64::MIN, |age| newest_ns.saturating_sub(age));
         let full = self.ticks().len() >= self.history.ticks_max;
@@ -43,7 +43,7 @@ impl Oracle {
     }
 
     /// M4, by one pass over every tick.
-    pub(super) fn extract(&self, span: TimeSpan, columns: u32) -> Vec<Sample> {
+    pub(super) fn downsample(&self, span: TimeSpan, columns: u32) -> Vec<Sample> {
         let mut keep = vec![false; self.ticks().len()];
         if let Some(before) = self.ticks().iter().rposition(|tick| tick.time_ns < span.start) {
             keep[before] = true;
@@ -70,7 +70,7 @@ impl Oracle {
     }
 
     pub(super) fn range(&self, span: TimeSpan) -> Option<Summary> {
-        let inside: Vec<TickRef> = self.iter_range(span).collect();
+        let inside: Vec<SeriesTick> = self.iter_range(span).collect();
         let first = inside.first()?.sample();
         let mut found = Summary {
             first,
@@ -92,15 +92,15 @@ impl Oracle {
         Some(found)
     }
 
-    pub(super) fn iter_range(&self, span: TimeSpan) -> impl Iterator<Item = TickRef> {
+    pub(super) fn iter_range(&self, span: TimeSpan) -> impl Iterator<Item = SeriesTick> {
         self.ticks().iter().copied().filter(move |tick| span.contains(tick.time_ns))
     }
 
-    pub(super) fn at_or_before(&self, time_ns: i64) -> Option<TickRef> {
+    pub(super) fn at_or_before(&self, time_ns: i64) -> Option<SeriesTick> {
         self.ticks().iter().rfind(|tick| tick.time_ns <= time_ns).copied()
     }
 
-    pub(super) fn at_or_after(&self, time_ns: i64) -> Option<TickRef> {
+    pub(super) fn at_or_after(&self, time_ns: i64) -> Option<SeriesTick> {
         self.ticks().iter().find(|tick| tick.time_ns >= time_ns).copied()
     }
 }

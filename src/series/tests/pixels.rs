@@ -115,7 +115,7 @@ proptest! {
         let range = ValueSpan::fit(found.min, found.max);
         let value = ValueSpan { lo: range.value_at(low - 0.1), hi: range.value_at(high + 0.1) }.limited();
         let mut extracted = Vec::new();
-        series.extract(time, RECT.width().unsigned_abs(), &mut extracted);
+        series.downsample(time, RECT.width().unsigned_abs(), &mut extracted);
         let (differ, _) = compare(&ticks, &extracted, Viewport { time, value });
         prop_assert_eq!(differ, 0);
     }
@@ -128,7 +128,7 @@ fn the_comparison_sees_a_missing_spike() {
     let time = TimeSpan { start: ticks[0].time_ns, end: ticks[4_999].time_ns };
     let value = ValueSpan::fit(-1e6, 1e6);
     let mut extracted = Vec::new();
-    series.extract(time, RECT.width().unsigned_abs(), &mut extracted);
+    series.downsample(time, RECT.width().unsigned_abs(), &mut extracted);
     let (differ, lit) = compare(&ticks, &extracted, Viewport { time, value });
     assert!(differ == 0 && lit > 200, "{differ} of {lit}");
     let highest = extracted.iter().position(|s| s.price == series.statistics().unwrap().max).unwrap();

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use super::{EVERYTHING, Oracle, TickRef, assert_same};
+use super::{EVERYTHING, Oracle, SeriesTick, assert_same};
 use crate::model::TimeSpan;
 
 const TRADES: &str = "data/us-trades-2013-10-07.csv.gz";
 
-fn trades() -> BTreeMap<String, Vec<TickRef>> {
+fn trades() -> BTreeMap<String, Vec<SeriesTick>> {
     let file = std::fs::File::open(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(TRADES)).unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    let mut symbols: BTreeMap<String, Vec<TickRef>> = BTreeMap::new();
+    let mut symbols: BTreeMap<String, Vec<SeriesTick>> = BTreeMap::new();
     for row in text.lines().skip(1) {
         let [time_ms, symbol, price, size] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
         let (time_ms, price, size) = (time_ms.parse::<i64>().unwrap(), price.parse().unwrap(), size.parse().unwrap());
-        let tick = TickRef { time_ns: time_ms * 1_000_000, price, size: Some(size) };
+        let tick = SeriesTick { time_ns: time_ms * 1_000_000, price, size: Some(size) };
         symbols.entry(symbol.to_owned()).or_default().push(tick);
     }
     symbols
@@ -52,7 +52,7 @@ fn a_tick_of_the_real_day_takes_three_bytes_at_most() {
             let mut series = crate::series::Series::new(EVERYTHING);
             for day in 0..days {
                 for tick in ticks {
-                    super::push(&mut series, TickRef { time_ns: tick.time_ns + day * DAY_NS, ..*tick });
+                    super::push(&mut series, SeriesTick { time_ns: tick.time_ns + day * DAY_NS, ..*tick });
                 }
             }
             bytes += series.bytes();
@@ -66,10 +66,10 @@ fn a_tick_of_the_real_day_takes_three_bytes_at_most() {
 }
 
 /// The oracle's own insertion is slow for hundreds of thousands of ticks; the file is sorted already.
-fn filled(ticks: &[TickRef]) -> (crate::series::Series, Oracle) {
+fn filled(ticks: &[SeriesTick]) -> (crate::series::Series, Oracle) {
     let mut series = crate::series::Series::new(EVERYTHING);
     for &tick in ticks {
-        assert_eq!(super::push(&mut series, tick), crate::series::Placed::InOrder);
+        assert_eq!(super::push(&mut series, tick), crate::series::Placement::InOrder);
     }
     (series, Oracle::new(EVERYTHING, ticks.to_vec()))
 }

@@ -12,11 +12,11 @@ fn now() -> Timestamp {
     Timestamp::from_nanos(NOW_NS).unwrap()
 }
 
-fn open(bytes: &[u8], format: Format) -> Result<Recording, RecordingError> {
-    Recording::open(Box::new(Cursor::new(bytes.to_vec())), format, Selection::default())
+fn open(bytes: &[u8], format: Format) -> Result<Replay, ReplayError> {
+    Replay::open(Box::new(Cursor::new(bytes.to_vec())), format, TickFilter::default())
 }
 
-fn play(mut recording: Recording) -> (Vec<Tick>, Recording) {
+fn play(mut recording: Replay) -> (Vec<Tick>, Replay) {
     let mut ticks = Vec::new();
     while recording.read_line(now(), &mut ticks, |_, _| {}).unwrap() {}
     (ticks, recording)
@@ -116,22 +116,22 @@ fn a_selection_takes_a_span_of_time_and_some_symbols() {
         .chain((0..10).map(|i| format!("{},{},1\n", 1_381_132_800 + i, if i % 2 == 0 { "A" } else { "B" })))
         .collect();
     let at = |s: i64| Timestamp::from_nanos((1_381_132_800 + s) * crate::model::NS_PER_S);
-    let count = |selection: Selection| {
+    let count = |filter: TickFilter| {
         let source = Box::new(Cursor::new(bytes.clone().into_bytes()));
-        let (ticks, recording) = play(Recording::open(source, Format::Detect, selection).unwrap());
+        let (ticks, recording) = play(Replay::open(source, Format::Detect, filter).unwrap());
         (ticks.len(), recording.check_played().is_ok())
     };
-    assert_eq!(count(Selection { from: at(3), to: at(7), symbols: None }), (4, true));
+    assert_eq!(count(TickFilter { from: at(3), to: at(7), symbols: None }), (4, true));
     let only_b = Some([Symbol::new("B").unwrap()].into());
-    assert_eq!(count(Selection { from: at(3), to: None, symbols: only_b }), (4, true));
-    assert_eq!(count(Selection { from: at(100), to: None, symbols: None }), (0, false));
+    assert_eq!(count(TickFilter { from: at(3), to: None, symbols: only_b }), (4, true));
+    assert_eq!(count(TickFilter { from: at(100), to: None, symbols: None }), (0, false));
 }
 
 #[test]
 fn the_shipped_trading_day_is_read_whole() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
     let source = Box::new(File::open(path).unwrap());
-    let (ticks, recording) = play(Recording::open(source, Format::Detect, Selection::default()).unwrap());
+    let (ticks, recording) = play(Replay::open(source, Format::Detect, TickFilter::default()).unwrap());
     assert_eq!(ticks.len(), 388_417);
     assert_eq!(recording.rejections().counts().total(), 0);
     assert!(ticks.windows(2).all(|pair| pair[0].timestamp <= pair[1].timestamp), "it is in order of time");

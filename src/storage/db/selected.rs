@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use thiserror::Error;
 
 use crate::model::{Symbol, Timestamp};
-use crate::sources::Selection;
+use crate::sources::TickFilter;
 use crate::storage::db::{DbError, StoreReader, TickRow};
 
 /// Symbols that are named in an error, at most: as many as fit a few lines of a terminal.
@@ -52,7 +52,7 @@ pub enum SelectedError {
 impl StoreReader {
     /// Finds out, without reading it, whether the store may have ticks of a selection. The first and the last instant,
     /// in nanoseconds and both included, at which they can be.
-    pub fn locate(&mut self, selection: &Selection) -> Result<(i64, i64), SelectedError> {
+    pub fn locate(&mut self, selection: &TickFilter) -> Result<(i64, i64), SelectedError> {
         let known = self.symbols()?;
         let Some((oldest_ns, newest_ns)) = self.span()? else {
             return Err(SelectedError::Empty { store: self.name().to_owned() });
@@ -76,7 +76,7 @@ impl StoreReader {
     /// were; not a single one is an error.
     pub fn read_selected(
         &mut self,
-        selection: &Selection,
+        selection: &TickFilter,
         visit: &mut impl FnMut(&TickRow) -> ControlFlow<()>,
     ) -> Result<u64, SelectedError> {
         let (from_ns, last_ns) = self.locate(selection)?;
@@ -93,7 +93,7 @@ impl StoreReader {
         }
     }
 
-    fn nothing(&self, selection: &Selection, oldest_ns: i64, newest_ns: i64) -> SelectedError {
+    fn nothing(&self, selection: &TickFilter, oldest_ns: i64, newest_ns: i64) -> SelectedError {
         let of_instant = |at: Timestamp| shown(at.as_nanos());
         let when = match (selection.from.map(of_instant), selection.to.map(of_instant)) {
             (Some(from), Some(to)) => format!(" between {from} and {to}"),

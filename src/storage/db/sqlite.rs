@@ -15,7 +15,7 @@ use crate::storage::db::backend::{
     Backend, Numbers, OpenError, PRUNE_ROWS, Remedy, Row, RowMaker, Tally, Trouble, flags, old_before,
 };
 use crate::storage::db::names::{Directory, Names};
-use crate::storage::db::url::shown_path;
+use crate::storage::db::url::display_path;
 use crate::storage::db::{DbError, RowBatch, TickRow};
 
 use named::NamedFile;
@@ -82,7 +82,7 @@ fn trouble(error: &rusqlite::Error) -> Trouble {
 }
 
 fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let store = shown_path(path);
+    let store = display_path(path);
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             OpenError::Final(DbError::Foreign { store, cause: cause(error) })

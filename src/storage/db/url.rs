@@ -14,7 +14,7 @@ use crate::model::display_safe;
 #[cfg(feature = "mongodb")]
 pub use mongodb::MongoUrl;
 pub use postgres::PostgresUrl;
-pub(super) use postgres::{Encryption, Strictness};
+pub(super) use postgres::SslStrictness;
 
 /// Where a store is. Shown, it never tells a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -118,14 +118,14 @@ impl FromStr for StoreUrl {
     }
 }
 
-pub(super) fn shown_path(path: &Path) -> String {
+pub(super) fn display_path(path: &Path) -> String {
     display_safe(&path.display().to_string()).into_owned()
 }
 
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(path) => write!(f, "sqlite:{}", shown_path(path)),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", display_path(path)),
             Self::Postgres(url) => url.fmt(f),
             #[cfg(feature = "mongodb")]
             Self::Mongo(url) => url.fmt(f),

@@ -15,7 +15,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
 use crate::model::{Reject, Symbol, Tick, Timestamp, display_safe};
-use crate::sources::{Places, Selection, is_future};
+use crate::sources::{ColumnMap, TickFilter};
 use crate::storage::TableError;
 use crate::storage::parquet::cells;
 use crate::storage::parquet::cells::{Column, Meaning, Wanted};
@@ -74,12 +74,12 @@ struct Current {
 }
 
 impl Reader {
-    pub(in crate::storage) fn open(file: File, selection: &Selection) -> Result<Self, TableError> {
+    pub(in crate::storage) fn open(file: File, selection: &TickFilter) -> Result<Self, TableError> {
         guarded(|| Self::find(file, selection))
     }
 
     /// Reads the table of contents, and decides what is read of the rest.
-    fn find(file: File, selection: &Selection) -> Result<Self, TableError> {
+    fn find(file: File, selection: &TickFilter) -> Result<Self, TableError> {
         let file = SerializedFileReader::new(file).map_err(explained)?;
         let columns = choose(&file)?;
         let metadata = file.metadata();
@@ -127,7 +127,8 @@ impl Reader {
         let rows = usize::try_from(current.rows_left).unwrap_or(usize::MAX).min(BATCH_ROWS);
         guarded(|| current.fill(rows))?;
         for _ in 0..rows {
-            let in_time = |tick: Tick| if is_future(tick.timestamp, now) { Err(Reject::Future) } else { Ok(tick) };
+            let in_time =
+                |tick: Tick| if tick.timestamp.is_too_far_ahead(now) { Err(Reject::Future) } else { Ok(tick) };
             take(current.row, current.tick().and_then(in_time));
             current.row += 1;
         }
@@ -184,7 +185,7 @@ fn choose(file: &SerializedFileReader<File>) -> Result<Chosen<Field>, TableError
         .filter(|&leaf| schema.column(leaf).path().parts().len() == 1 && schema.column(leaf).max_rep_level() == 0)
         .collect();
     let names: Vec<String> = leaves.iter().map(|&leaf| schema.column(leaf).name().to_owned()).collect();
-    let places = Places::find(&names).map_err(|missing| {
+    let places = ColumnMap::find(&names).map_err(|missing| {
         let found: String = names.join(", ").chars().take(SHOWN_CHARS_MAX).collect();
         TableError::Columns { missing: missing.join(", "), found: display_safe(&found).into_owned() }
     })?;
@@ -234,7 +235,7 @@ fn told_span(group: &RowGroupMetaData, timestamp: Field) -> Option<(i64, i64)> {
     }
 }
 
-fn may_hold(selection: &Selection, (lowest_ns, highest_ns): (i64, i64)) -> bool {
+fn may_hold(selection: &TickFilter, (lowest_ns, highest_ns): (i64, i64)) -> bool {
     selection.from.is_none_or(|from| highest_ns >= from.as_nanos())
         && selection.to.is_none_or(|to| lowest_ns < to.as_nanos())
 }

@@ -34,7 +34,7 @@ fn write(path: &Path, columns: TickColumns, count: i64) {
     assert_eq!(file.finish().unwrap(), count as u64);
 }
 
-fn read(path: &Path, selection: &Selection) -> Result<(Vec<Tick>, u64), TableError> {
+fn read(path: &Path, selection: &TickFilter) -> Result<(Vec<Tick>, u64), TableError> {
     let mut table = TickTable::open(File::open(path)?, selection)?;
     let (mut ticks, mut rows) = (Vec::new(), 0);
     while table.read(now(), &mut |row, tick| {
@@ -59,7 +59,7 @@ fn what_was_written_comes_back_to_the_bit() {
     for columns in [TickColumns::Bare, TickColumns::WithOrigin] {
         for count in [0, 1, 4_096, 300_000] {
             write(&path, columns, count);
-            let (ticks, passed) = read(&path, &Selection::default()).unwrap();
+            let (ticks, passed) = read(&path, &TickFilter::default()).unwrap();
             assert_eq!((ticks.len() as i64, passed), (count, 0));
             ticks.iter().zip(0..).for_each(|(tick, i)| assert_same(tick, &row(i)));
         }
@@ -72,16 +72,16 @@ fn groups_of_another_time_are_passed_over() {
     let path = dir.path().join("ticks");
     write(&path, TickColumns::Bare, 600_000);
     let at = |i: i64| Timestamp::from_nanos(row(i).time_ns);
-    let span = |selection: &Selection| TickTable::open(File::open(&path).unwrap(), selection).unwrap().span();
-    assert_eq!(span(&Selection::default()), Some((START_NS, row(599_999).time_ns)));
-    let late = Selection { from: at(530_000), ..Selection::default() };
+    let span = |selection: &TickFilter| TickTable::open(File::open(&path).unwrap(), selection).unwrap().span();
+    assert_eq!(span(&TickFilter::default()), Some((START_NS, row(599_999).time_ns)));
+    let late = TickFilter { from: at(530_000), ..TickFilter::default() };
     let (ticks, passed) = read(&path, &late).unwrap();
     assert_eq!((ticks.len(), passed), (600_000 - 524_288, 524_288), "the last of three groups");
     assert_same(&ticks[0], &row(524_288));
     assert_eq!(span(&late), Some((row(524_288).time_ns, row(599_999).time_ns)));
-    let early = Selection { to: at(262_144), ..Selection::default() };
+    let early = TickFilter { to: at(262_144), ..TickFilter::default() };
     assert_eq!(read(&path, &early).unwrap().0.len(), 262_144, "a span ends before its end");
-    let none = Selection { to: Timestamp::from_nanos(START_NS), ..Selection::default() };
+    let none = TickFilter { to: Timestamp::from_nanos(START_NS), ..TickFilter::default() };
     assert_eq!(read(&path, &none).unwrap(), (Vec::new(), 600_000));
 }
 
@@ -91,11 +91,11 @@ fn what_cannot_be_read_is_said() {
     let path = dir.path().join("ticks");
     for bytes in [&b""[..], b"PAR1", b"PAR1PAR1", b"PAR1\0\0\0\0PAR1", b"PAR1\xff\xff\xff\xffPAR1"] {
         std::fs::write(&path, bytes).unwrap();
-        let error = read(&path, &Selection::default()).unwrap_err();
+        let error = read(&path, &TickFilter::default()).unwrap_err();
         assert!(matches!(error, TableError::Damaged(_)), "{error}");
         assert!(error.to_string().contains("fetch or write it again"), "{error}");
     }
-    let pipe = TickTable::open(File::open("/dev/null").unwrap(), &Selection::default()).err().unwrap();
+    let pipe = TickTable::open(File::open("/dev/null").unwrap(), &TickFilter::default()).err().unwrap();
     assert!(matches!(pipe, TableError::Pipe), "{pipe}");
 }
 
@@ -115,7 +115,7 @@ fn a_file_cut_anywhere_is_an_error() {
     let lengths = (0..ends).chain((ends..length - ends).step_by(13)).chain(length - ends..length);
     for length in lengths {
         std::fs::write(&path, &bytes[..length]).unwrap();
-        assert!(read(&path, &Selection::default()).is_err(), "{length} of {} bytes", bytes.len());
+        assert!(read(&path, &TickFilter::default()).is_err(), "{length} of {} bytes", bytes.len());
     }
 }
 
@@ -126,7 +126,7 @@ fn any_flipped_bit_is_read_or_refused() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (at % 8);
         std::fs::write(&path, &damaged).unwrap();
-        let _ = read(&path, &Selection::default());
+        let _ = read(&path, &TickFilter::default());
     }
 }
 
@@ -152,6 +152,6 @@ proptest! {
         }
         let path = dir.path().join("damaged");
         std::fs::write(&path, &damaged).unwrap();
-        let _ = read(&path, &Selection::default());
+        let _ = read(&path, &TickFilter::default());
     }
 }

@@ -22,7 +22,7 @@ async fn the_oldest_messages_are_dropped_and_counted_while_the_server_is_down() 
     let queue = SendQueue::new(4);
     queue.push(&mut messages(0..10), OverflowPolicy::DropOldest).await;
     let stats = queue.stats();
-    assert_eq!((stats.dropped, stats.queued, stats.link), (6, 4, ConnectionStatus::Connecting));
+    assert_eq!((stats.dropped, stats.queued, stats.status), (6, 4, ConnectionStatus::Connecting));
     assert_eq!(numbers(&queue.take(10)), [6, 7, 8, 9]);
     queue.confirm(4, 2);
     let stats = queue.stats();
@@ -48,7 +48,8 @@ async fn a_source_waits_for_a_slow_server_and_drops_once_it_is_down() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_waiting_for_a_full_spool_resumes_after_a_confirmation() {
-    let queue = SendQueue::with_spool(100, DiskOverflowPolicy::new(2, 0, 0, 0), Recovered::default());
+    let queue = SendQueue::new(100);
+    queue.state().disk = Some(DiskOverflow::new(2, 0, 0, 0));
     queue.set_connected(true);
     let mut batch = messages(1..4);
     let mut push = std::pin::pin!(queue.push(&mut batch, OverflowPolicy::DropOldest));
@@ -111,7 +112,17 @@ fn a_restored_connection_counts_as_one_reconnect() {
         queue.set_connected(live);
         queue.stats().status
     });
-    assert_eq!(statuses, [ConnectionStatus::Connecting, ConnectionStatus::Live, ConnectionStatus::Live, ConnectionStatus::Down, ConnectionStatus::Down, ConnectionStatus::Live]);
+    assert_eq!(
+        statuses,
+        [
+            ConnectionStatus::Connecting,
+            ConnectionStatus::Live,
+            ConnectionStatus::Live,
+            ConnectionStatus::Down,
+            ConnectionStatus::Down,
+            ConnectionStatus::Live
+        ]
+    );
     assert_eq!(queue.stats().reconnects, 1);
 }
 

@@ -105,7 +105,11 @@ async fn a_full_spool_drops_and_counts_the_oldest_messages() {
     queue.abandon();
     writer.finish(LIMIT).await;
     assert_eq!(report.sent + report.dropped, 3_000, "{report:?}");
-    assert_eq!(report.dropped_ranges, [SequenceRange { first: 1, last: report.dropped }], "the oldest ones, in one range");
+    assert_eq!(
+        report.dropped_ranges,
+        [SequenceRange { first: 1, last: report.dropped }],
+        "the oldest ones, in one range"
+    );
     assert_eq!(taken, (report.dropped + 1..=3_000).collect::<Vec<_>>());
     assert!((150..=300).contains(&report.sent), "{report:?}");
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::consumer::backfill::{BackfillRequest, State, seam};
-use crate::series::{Mark, Series, SeriesMap};
+use crate::series::{ArrivalMark, Series, SeriesMap};
 
 use crate::consumer::backfill::reading::{Next, Reading};
 
@@ -22,7 +22,7 @@ pub(super) struct Moment {
     received: u64,
     /// The ticket behind which the store has all of them, once that is known.
     ticket: Option<u64>,
-    pub(super) marks: Vec<Mark>,
+    pub(super) marks: Vec<ArrivalMark>,
     /// Of all symbols.
     pub(super) newest_ns: i64,
     /// What came since the moment before reaches back to here.
@@ -57,8 +57,9 @@ impl Reading {
     fn needs_later(&self, wish: &BackfillRequest) -> bool {
         let Some(settled) = &self.settled else { return true };
         let book = self.shared.book();
-        let is_short = seam(&book, &wish.slots).is_some_and(|(seam_ns, margin_ns)| {
-            wish.span.end > settled.newest_ns && seam_ns.saturating_add(margin_ns) > settled.newest_ns.saturating_add(1)
+        let is_short = seam(&book, &wish.slots).is_some_and(|(complete_from_ns, margin_ns)| {
+            wish.span.end > settled.newest_ns
+                && complete_from_ns.saturating_add(margin_ns) > settled.newest_ns.saturating_add(1)
         });
         is_short || self.since(&book).zip(self.past.covered()).is_some_and(|(since_ns, covered)| since_ns < covered.end)
     }
@@ -66,15 +67,15 @@ impl Reading {
     /// How far back that reaches which came since the settled moment.
     fn since(&self, book: &SeriesMap) -> Option<i64> {
         let marks = &self.settled.as_ref()?.marks;
-        let series = self.past.slots().iter().zip(marks).filter_map(|(slot, mark)| Some((book.get(*slot)?.1, mark)));
+        let series = self.past.symbols().iter().zip(marks).filter_map(|(slot, mark)| Some((book.get(*slot)?.1, mark)));
         series.filter_map(|(series, mark)| series.earliest_since(mark)).min()
     }
 
     fn moment(&self) -> Option<Moment> {
         let book = self.shared.book();
-        let all = || self.past.slots().iter().filter_map(|slot| Some(book.get(*slot)?.1));
+        let all = || self.past.symbols().iter().filter_map(|slot| Some(book.get(*slot)?.1));
         let newest_ns = book.newest_ns()?;
-        let marks = all().map(Series::mark).collect();
+        let marks = all().map(Series::arrival_mark).collect();
         // What the store has to do with: not what came from it, nor what was shown while nobody knew where it ends.
         let others = [self.shared.restored(), self.shared.unkept()].map(|count| count.load(Ordering::Relaxed));
         let received = book.counters().received.saturating_sub(others.iter().sum());

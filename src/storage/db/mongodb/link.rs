@@ -149,11 +149,11 @@ impl Failure {
             }
             ErrorKind::InvalidArgument { .. } => OpenError::Final(DbError::Refused { store, cause }),
             ErrorKind::InvalidTlsConfig { .. } => {
-                let advice = "name files in PEM form with tlsCAFile=FILE and tlsCertificateKeyFile=FILE";
+                let advice = "Name files in PEM form with tlsCAFile=FILE and tlsCertificateKeyFile=FILE";
                 OpenError::Final(DbError::Tls { store, cause, advice })
             }
             _ if cause.contains("invalid peer certificate") => {
-                let advice = "name the authority that signed it with tlsCAFile=FILE in the address";
+                let advice = "Name the authority that signed it with tlsCAFile=FILE in the address";
                 OpenError::Final(DbError::Tls { store, cause, advice })
             }
             _ => OpenError::Away(cause),

@@ -91,7 +91,7 @@ impl Failure {
     /// Whether encryption failed, or is not allowed to this user.
     fn may_be_encryption(&self) -> bool {
         let Self::Server(error) = self else { return false };
-        error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) || tls::is_reason(error)
+        error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) || tls::is_cause(error)
     }
 
     /// Whether it is this one of the server's errors.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::storage::db::backend::{OUTLIER, OpenError, Row};
 use crate::storage::db::reader::{Read, Source};
-use crate::storage::db::url::shown_path;
+use crate::storage::db::url::display_path;
 use crate::storage::db::{DbError, TickRow};
 
 use crate::storage::db::sqlite::{BUSY_WAIT, as_file, cause, open_error, schema};
@@ -42,7 +42,7 @@ pub(super) fn span(connection: &Connection) -> rusqlite::Result<Option<(i64, i64
 
 impl SqliteSource {
     pub(in crate::storage::db) fn open(path: &Path) -> Result<Self, DbError> {
-        let store = shown_path(path);
+        let store = display_path(path);
         let failed = |error| match error {
             OpenError::Final(error) => error,
             // Another program holds it, or the disk fails: a file elsewhere would not help.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::storage::db::DbError;
 use crate::storage::db::backend::OpenError;
-use crate::storage::db::url::shown_path;
+use crate::storage::db::url::display_path;
 
 use crate::storage::db::sqlite::open_error;
 
@@ -156,7 +156,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, OpenErr
     let (version, application_id) = (number("user_version")?, number("application_id")?);
     let objects: i64 = moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     moment.finish().map_err(failed)?;
-    let store = shown_path(path);
+    let store = display_path(path);
     let is_empty = objects == 0 && version == 0;
     if !is_empty && application_id != APPLICATION_ID {
         let cause = "it is another program's database".to_owned();
@@ -180,7 +180,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
                 continue;
             }
             let cause = format!("it has {names} of somebody's own, under names that this version needs; rename them");
-            return Err(OpenError::Final(DbError::Foreign { store: shown_path(path), cause }));
+            return Err(OpenError::Final(DbError::Foreign { store: display_path(path), cause }));
         }
         take_step(connection, version, step).map_err(|error| open_error(path, &error))?;
     }

@@ -1,39 +1,41 @@
-//! The address of a database on a PostgreSQL server, and how the way there is encrypted.
+//! PostgreSQL URLs, and the encryption that they ask for.
 //!
-//! | `sslmode` | the way is | and the server's certificate |
+//! | `sslmode` | connection | server certificate |
 //! |---|---|---|
-//! | `disable` | in clear | |
-//! | `prefer` (as long as nothing is said) | encrypted where the server can, else in clear | is looked at by nobody |
-//! | `require` | encrypted | is looked at by nobody; with `sslrootcert=FILE` as for `verify-ca` |
-//! | `verify-ca`, with `sslrootcert=FILE` | encrypted | comes from an authority in that file, for whatever name |
-//! | `verify-full` (with `sslrootcert` and nothing else said) | encrypted | is trusted, for the name in the address |
+//! | `disable` | plain | |
+//! | `prefer` (the default) | encrypted if the server can, else plain | not verified |
+//! | `require` | encrypted | not verified; with `sslrootcert=FILE` as `verify-ca` |
+//! | `verify-ca`, with `sslrootcert=FILE` | encrypted | signed by an authority in that file, for any name |
+//! | `verify-full` (the default with `sslrootcert`) | encrypted | trusted, and issued for the URL's host |
 //!
-//! That is libpq's meaning, with three exceptions for the better: without `sslrootcert` the authorities of this machine
-//! are trusted, and not those of a file in a hidden folder; an authority that is named is never named in vain, so that
-//! `prefer` and `disable` refuse one; and files and settings of libpq's own are not looked at. As in libpq, this
-//! machine's authorities go with `verify-full` alone: they sign for everybody, so whoever does not look at the name
-//! takes any server for the right one.
+//! The meaning is libpq's, except that this machine's authorities are trusted without `sslrootcert` instead of those
+//! in `~/.postgresql`; that `prefer` and `disable` reject `sslrootcert`, which they would ignore; and that libpq's own
+//! files and environment variables are not read. As in libpq, this machine's authorities are accepted with
+//! `verify-full` only: they sign for everybody, so without a check of the name any server would pass.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 
 use crate::model::display_safe;
-use crate::storage::db::url::{StoreUrlError, shown_path};
+use crate::storage::db::url::{StoreUrlError, display_path};
+use crate::tls::TlsFiles;
 
-/// A database on a PostgreSQL server. Shown, it never tells its password.
+/// Database on a PostgreSQL server. `Display` and `Debug` leave the password out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     config: Box<Config>,
     encryption: Encryption,
 }
 
-/// How much is asked of the way to the server; see the module.
+/// Values of `sslmode`, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::storage::db) enum Strictness {
+pub(in crate::storage::db) enum SslStrictness {
     Disable,
     Prefer,
     Require,
@@ -41,71 +43,54 @@ pub(in crate::storage::db) enum Strictness {
     VerifyFull,
 }
 
-/// What the address says about encryption.
+/// Encryption that a URL asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::storage::db) struct Encryption {
-    pub(in crate::storage::db) strictness: Strictness,
-    /// Authorities to trust, as PEM, instead of this machine's own.
-    pub(in crate::storage::db) authorities: Option<PathBuf>,
-    /// The certificate to show to the server and its private key, as PEM.
-    pub(in crate::storage::db) identity: Option<(PathBuf, PathBuf)>,
+    pub(in crate::storage::db) strictness: SslStrictness,
+    pub(in crate::storage::db) files: TlsFiles,
 }
 
-/// libpq's word for the authorities of the machine.
-const SYSTEM: &str = "system";
+/// Value of `sslrootcert` that stands for this machine's authorities.
+const SYSTEM_ROOTS: &str = "system";
 
-/// The parameters that the client library does not know.
-#[derive(Default)]
-struct Own {
-    mode: Option<String>,
-    authorities: Option<String>,
-    certificate: Option<String>,
-    key: Option<String>,
-}
+/// Parameters that tokio-postgres does not know, or not with all values.
+const SSL_PARAMETERS: [&str; 4] = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
 
-impl Own {
-    fn place(&mut self, name: &str) -> Option<&mut Option<String>> {
-        match name {
-            "sslmode" => Some(&mut self.mode),
-            "sslrootcert" => Some(&mut self.authorities),
-            "sslcert" => Some(&mut self.certificate),
-            "sslkey" => Some(&mut self.key),
-            _ => None,
-        }
-    }
-
-    fn encryption(self) -> Result<Encryption, StoreUrlError> {
-        let said = match self.mode.as_deref() {
+impl Encryption {
+    /// Interprets the [`SSL_PARAMETERS`] of a URL.
+    fn from_parameters(mut parameters: HashMap<&str, String>) -> Result<Self, StoreUrlError> {
+        let mode = match parameters.get("sslmode").map(String::as_str) {
             None => None,
-            Some("disable") => Some(Strictness::Disable),
-            Some("prefer") => Some(Strictness::Prefer),
-            Some("require") => Some(Strictness::Require),
-            Some("verify-ca") => Some(Strictness::VerifyCa),
-            Some("verify-full") => Some(Strictness::VerifyFull),
+            Some("disable") => Some(SslStrictness::Disable),
+            Some("prefer") => Some(SslStrictness::Prefer),
+            Some("require") => Some(SslStrictness::Require),
+            Some("verify-ca") => Some(SslStrictness::VerifyCa),
+            Some("verify-full") => Some(SslStrictness::VerifyFull),
             Some(_) => return Err(StoreUrlError::SslMode),
         };
-        let strictness = match (said, &self.authorities) {
-            (None, None) => Strictness::Prefer,
-            (None, Some(_)) => Strictness::VerifyFull,
-            (Some(Strictness::Disable | Strictness::Prefer), Some(_)) => return Err(StoreUrlError::SslRoot),
-            (Some(Strictness::Require), Some(_)) => Strictness::VerifyCa,
-            (Some(said), _) => said,
+        let root = parameters.remove("sslrootcert");
+        let strictness = match (mode, &root) {
+            (None, None) => SslStrictness::Prefer,
+            (None, Some(_)) => SslStrictness::VerifyFull,
+            (Some(SslStrictness::Disable | SslStrictness::Prefer), Some(_)) => return Err(StoreUrlError::SslRoot),
+            (Some(SslStrictness::Require), Some(_)) => SslStrictness::VerifyCa,
+            (Some(mode), _) => mode,
         };
-        let authorities = self.authorities.filter(|path| path != SYSTEM).map(PathBuf::from);
-        if strictness == Strictness::VerifyCa && authorities.is_none() {
+        let ca = root.filter(|path| path != SYSTEM_ROOTS).map(PathBuf::from);
+        if strictness == SslStrictness::VerifyCa && ca.is_none() {
             return Err(StoreUrlError::SslAuthority);
         }
-        let identity = match (self.certificate, self.key) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
-            _ => return Err(StoreUrlError::SslIdentity),
-        };
-        Ok(Encryption { strictness, authorities, identity })
+        let mut path = |name| parameters.remove(name).map(PathBuf::from);
+        let (cert, key) = (path("sslcert"), path("sslkey"));
+        if cert.is_some() != key.is_some() {
+            return Err(StoreUrlError::SslIdentity);
+        }
+        Ok(Self { strictness, files: TlsFiles { ca, cert, key } })
     }
 }
 
 impl PostgresUrl {
-    /// What the client needs, password included.
+    /// Connection settings, including the password.
     pub(in crate::storage::db) fn config(&self) -> &Config {
         &self.config
     }
@@ -115,49 +100,37 @@ impl PostgresUrl {
     }
 }
 
-/// Text with `%40` and the like resolved; `None` where that is no text.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let number = match tail {
-            [high, low, ..] if *first == b'%' => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                digit(high).zip(digit(low)).map(|(high, low)| (high * 16 + low) as u8)
-            }
-            _ => None,
-        };
-        bytes.push(number.unwrap_or(*first));
-        rest = if number.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8(bytes).ok()
+fn decode(text: &str) -> Result<String, StoreUrlError> {
+    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| StoreUrlError::Postgres)
 }
 
-/// The address without the parameters that are ours, and these.
-fn split(text: &str) -> Result<(String, Own), StoreUrlError> {
-    // A question mark in the password begins nothing, as the client library reads it.
+/// Splits a URL into the part that tokio-postgres parses and the [`SSL_PARAMETERS`].
+fn split_parameters(text: &str) -> Result<(String, HashMap<&'static str, String>), StoreUrlError> {
+    // A question mark in the password starts no query, as tokio-postgres reads it.
     let host_at = text.find('@').unwrap_or(0);
     let Some(query_at) = text[host_at..].find('?').map(|at| host_at + at) else {
-        return Ok((text.to_owned(), Own::default()));
+        return Ok((text.to_owned(), HashMap::new()));
     };
-    let (mut own, mut others) = (Own::default(), Vec::new());
+    let (mut ssl, mut others) = (HashMap::new(), Vec::new());
     for pair in text[query_at + 1..].split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decoded(name).ok_or(StoreUrlError::Postgres)?;
-        match own.place(&name) {
-            Some(place) => *place = Some(decoded(value).ok_or(StoreUrlError::Postgres)?).filter(|it| !it.is_empty()),
+        let name = decode(name)?;
+        match SSL_PARAMETERS.into_iter().find(|known| *known == name) {
+            // An empty value counts as unset, and a later one replaces an earlier one.
+            Some(known) if value.is_empty() => drop(ssl.remove(known)),
+            Some(known) => drop(ssl.insert(known, decode(value)?)),
             None => others.push(pair),
         }
     }
     let address = &text[..query_at];
-    Ok((if others.is_empty() { address.to_owned() } else { format!("{address}?{}", others.join("&")) }, own))
+    Ok((if others.is_empty() { address.to_owned() } else { format!("{address}?{}", others.join("&")) }, ssl))
 }
 
-/// Refuses what the client library would not read as it was meant. To it, all before the first `@` is the login: behind
-/// a password with that sign it would look for a host, and the rest of the password would be shown and looked up.
+/// Rejects an unescaped `@` in the password. tokio-postgres ends the login at the first `@`: it would take the rest of
+/// the password for a host, which is displayed and looked up in DNS.
 fn check_login(text: &str) -> Result<(), StoreUrlError> {
     let Some((login, rest)) = text.split_once('@') else { return Ok(()) };
-    // There is no login where the sign stands in a parameter's value.
+    // An `@` in a parameter's value ends no login.
     let is_query = login.split_once('?').is_some_and(|(_, query)| query.contains('='));
     let address = rest.split_once('?').map_or(rest, |(address, _)| address);
     if is_query || address.contains('@') { Err(StoreUrlError::Postgres) } else { Ok(()) }
@@ -168,15 +141,15 @@ impl FromStr for PostgresUrl {
 
     fn from_str(text: &str) -> Result<Self, StoreUrlError> {
         check_login(text)?;
-        let (address, own) = split(text)?;
+        let (address, ssl) = split_parameters(text)?;
         let mut config = Config::from_str(&address).map_err(|_| StoreUrlError::Postgres)?;
-        // No host has that sign in its name, written as %40 or not: it is a part of something else.
+        // Host names contain no `@`, even written as %40: it belongs to a password.
         if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
             return Err(StoreUrlError::Postgres);
         }
-        let encryption = own.encryption()?;
+        let encryption = Encryption::from_parameters(ssl)?;
         if config.get_hosts().is_empty() {
-            // A certificate is held against the host; an address is one.
+            // The server certificate is verified against the host; an IP address can be one.
             for address in config.get_hostaddrs().to_vec() {
                 config.host(address.to_string());
             }
@@ -184,17 +157,17 @@ impl FromStr for PostgresUrl {
         if config.get_hosts().is_empty() {
             return Err(StoreUrlError::Host);
         }
-        let is_strict = encryption.strictness >= Strictness::Require;
+        let is_strict = encryption.strictness >= SslStrictness::Require;
         if config.get_ssl_negotiation() == SslNegotiation::Direct && !is_strict {
             return Err(StoreUrlError::SslDirect);
         }
-        // A socket of this machine needs no encryption, and the server offers none there.
+        // Servers offer no encryption on Unix sockets.
         let is_local = config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
         config.ssl_mode(match encryption.strictness {
             _ if is_local => SslMode::Disable,
-            Strictness::Disable => SslMode::Disable,
-            Strictness::Prefer => SslMode::Prefer,
-            Strictness::Require | Strictness::VerifyCa | Strictness::VerifyFull => SslMode::Require,
+            SslStrictness::Disable => SslMode::Disable,
+            SslStrictness::Prefer => SslMode::Prefer,
+            SslStrictness::Require | SslStrictness::VerifyCa | SslStrictness::VerifyFull => SslMode::Require,
         });
         Ok(Self { config: Box::new(config), encryption })
     }
@@ -208,14 +181,14 @@ impl fmt::Display for PostgresUrl {
             write!(f, "{}@", display_safe(user))?;
         }
         let ports = config.get_ports();
-        for (number, host) in config.get_hosts().iter().enumerate() {
-            f.write_str(if number > 0 { "," } else { "" })?;
+        for (index, host) in config.get_hosts().iter().enumerate() {
+            f.write_str(if index > 0 { "," } else { "" })?;
             match host {
                 Host::Tcp(name) => f.write_str(&display_safe(name))?,
                 #[cfg(unix)]
-                Host::Unix(path) => f.write_str(&shown_path(path))?,
+                Host::Unix(path) => f.write_str(&display_path(path))?,
             }
-            if let Some(port) = ports.get(number).or(ports.first()) {
+            if let Some(port) = ports.get(index).or(ports.first()) {
                 write!(f, ":{port}")?;
             }
         }
@@ -241,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn each_mode_asks_as_much_as_it_says() {
-        use Strictness::{Disable, Prefer, Require, VerifyCa, VerifyFull};
+    fn each_sslmode_maps_to_its_strictness() {
+        use SslStrictness::{Disable, Prefer, Require, VerifyCa, VerifyFull};
         for (query, strictness, mode, authorities) in [
             ("", Prefer, SslMode::Prefer, None),
             ("?sslmode=", Prefer, SslMode::Prefer, None),
@@ -257,17 +230,19 @@ mod tests {
             ("?sslrootcert=system", VerifyFull, SslMode::Require, None),
         ] {
             let url = parsed(query).unwrap();
-            let encryption = Encryption { strictness, authorities: authorities.map(PathBuf::from), identity: None };
+            let files = TlsFiles { ca: authorities.map(PathBuf::from), ..TlsFiles::default() };
+            let encryption = Encryption { strictness, files };
             assert_eq!((url.encryption(), url.config().get_ssl_mode()), (&encryption, mode), "{query}");
             assert_eq!(url.config().get_connect_timeout().is_some(), query.contains("connect_timeout"), "{query}");
             assert_eq!(url.config().get_password(), Some(&b"se?cret"[..]), "{query}");
         }
         let url = parsed("?sslmode=require&sslcert=c.pem&sslkey=k.pem").unwrap();
-        assert_eq!(url.encryption().identity, Some(("c.pem".into(), "k.pem".into())));
+        let TlsFiles { cert, key, .. } = &url.encryption().files;
+        assert_eq!((cert, key), (&Some("c.pem".into()), &Some("k.pem".into())));
     }
 
     #[test]
-    fn what_asks_for_two_things_at_once_is_refused() {
+    fn contradictory_parameters_are_rejected() {
         for (query, error) in [
             ("?sslmode=always", StoreUrlError::SslMode),
             ("?sslmode=prefer&sslrootcert=ca.pem", StoreUrlError::SslRoot),
@@ -301,14 +276,14 @@ mod tests {
             assert_eq!(error, StoreUrlError::Postgres, "{text}");
             assert!(error.to_string().contains("%40") && !error.to_string().contains("secret"), "{error}");
         }
-        // Behind the login there is no doubt what the sign belongs to.
+        // After the login, the sign belongs to the parameter.
         let url: PostgresUrl = "postgres://u@h/d?password=a@secret".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://u@h:5432/d");
         assert_eq!(url.config().get_password(), Some(&b"a@secret"[..]));
     }
 
     #[test]
-    fn a_socket_of_this_machine_is_not_encrypted_and_an_address_is_a_host() {
+    fn unix_sockets_are_not_encrypted_and_hostaddr_serves_as_host() {
         let url: PostgresUrl = "postgres://me@%2Frun%2Fpg/ticks?sslmode=require".parse().unwrap();
         assert_eq!(url.config().get_ssl_mode(), SslMode::Disable);
         let url: PostgresUrl = "postgres:///ticks?hostaddr=127.0.0.1&user=me".parse().unwrap();

@@ -1,0 +1,8 @@
+//! Storage in SQLite and PostgreSQL, and what is exported and replayed from it.
+
+#![allow(dead_code, unreachable_pub, reason = "every program includes all shared support and uses a part of it")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod replay;
+mod storage;
+mod support;

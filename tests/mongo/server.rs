@@ -1,0 +1,196 @@
+//! A server inside the test that speaks as much of MongoDB's wire protocol as the store uses. It is NO MongoDB.
+//!
+//! What it can prove: that our requests are well formed; that every write asks for a majority and the journal, and
+//! every read for what a majority has; that inside a transaction nothing is written but all of it; that no answer that
+//! is lost, at any step, costs or doubles a tick; what our errors say. What it cannot: how a real server plans, locks,
+//! replicates and elects, whether the pipelines of the views are what MongoDB takes them for, users and TLS. That is
+//! for a run with `MONGODB_URL`.
+//!
+//! It keeps to what MongoDB's documentation says where it matters here: an error in a transaction ends it, a write to
+//! what another one has touched conflicts, a transaction whose client is gone holds its locks until it expires (a
+//! second here, a minute there), a retried write and a retried commit are answered as the first.
+
+pub mod answer;
+pub mod data;
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use mongodb::bson::Document;
+
+use data::State;
+
+/// The code of a message of this protocol.
+const OP_MSG: i32 = 2_013;
+
+/// What a server is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: it has no transactions.
+    Alone,
+    /// A replica set of one.
+    ReplicaSet,
+}
+
+/// What goes wrong with a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is cut, and nothing is done.
+    CutBefore,
+    /// It is done, and the connection is cut in place of the answer.
+    CutAfter,
+    /// It is refused with a code and words.
+    Refuse(i32, &'static str),
+    /// It meets another transaction, and gives way.
+    Conflict,
+}
+
+/// A server; gone when dropped.
+pub struct MongoServer {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+pub struct Shared {
+    kind: Kind,
+    state: Mutex<State>,
+    /// By the command's name: what happens to its next ones.
+    faults: Mutex<HashMap<String, Vec<Fault>>>,
+    counts: Mutex<HashMap<String, u32>>,
+    connections: Mutex<Vec<TcpStream>>,
+    is_over: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MongoServer {
+    pub fn start(kind: Kind) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            kind,
+            state: Mutex::default(),
+            faults: Mutex::default(),
+            counts: Mutex::default(),
+            connections: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        });
+        let theirs = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if theirs.is_over.load(Ordering::SeqCst) {
+                    return;
+                }
+                client.set_nodelay(true).unwrap();
+                lock(&theirs.connections).push(client.try_clone().unwrap());
+                let shared = Arc::clone(&theirs);
+                thread::spawn(move || serve(&client, &shared, port));
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// The address of a database.
+    pub fn url(&self, database: &str) -> String {
+        format!("mongodb://127.0.0.1:{}/{database}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The next commands of this name meet these faults, one each.
+    pub fn fail(&self, command: &str, faults: &[Fault]) {
+        lock(&self.shared.faults).entry(command.to_owned()).or_default().extend_from_slice(faults);
+    }
+
+    /// How many commands of this name came.
+    pub fn count(&self, command: &str) -> u32 {
+        lock(&self.shared.counts).get(command).copied().unwrap_or(0)
+    }
+
+    /// Cuts every connection that stands.
+    pub fn cut_all(&self) {
+        for connection in lock(&self.shared.connections).drain(..) {
+            drop(connection.shutdown(Shutdown::Both));
+        }
+    }
+}
+
+impl Drop for MongoServer {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::SeqCst);
+        self.cut_all();
+        // The listener waits for a client to notice.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+fn serve(mut client: &TcpStream, shared: &Shared, port: u16) {
+    while let Some((id, command)) = read(client) {
+        let name = command.keys().next().cloned().unwrap_or_default();
+        *lock(&shared.counts).entry(name.clone()).or_default() += 1;
+        let fault = lock(&shared.faults).get_mut(&name).filter(|faults| !faults.is_empty()).map(|it| it.remove(0));
+        let answer = match fault {
+            Some(Fault::CutBefore) => break,
+            Some(Fault::Refuse(code, words)) => answer::error(code, words, &[]),
+            Some(Fault::Conflict) => answer::error(112, "WriteConflict error", &["TransientTransactionError"]),
+            Some(Fault::CutAfter) | None => answer::answer(&shared.state, shared.kind, port, &name, &command),
+        };
+        if fault == Some(Fault::CutAfter) {
+            break;
+        }
+        let body = answer.to_vec().unwrap();
+        let mut message = Vec::with_capacity(21 + body.len());
+        for number in [21 + body.len() as i32, 0, id, OP_MSG, 0] {
+            message.extend_from_slice(&number.to_le_bytes());
+        }
+        message.push(0);
+        message.extend_from_slice(&body);
+        if client.write_all(&message).is_err() {
+            break;
+        }
+    }
+    drop(client.shutdown(Shutdown::Both));
+}
+
+/// A message's number and its command, sequences of documents as arrays in it.
+fn read(mut client: &TcpStream) -> Option<(i32, Document)> {
+    let mut header = [0; 16];
+    client.read_exact(&mut header).ok()?;
+    let number = |at: usize| i32::from_le_bytes(header[at..at + 4].try_into().unwrap());
+    let mut body = vec![0; usize::try_from(number(0)).unwrap() - header.len()];
+    client.read_exact(&mut body).ok()?;
+    assert_eq!(number(12), OP_MSG, "a message of another kind");
+    assert_eq!(&body[..4], [0; 4], "a message with flags");
+    let (mut command, mut sequences) = (Document::new(), Vec::new());
+    let mut rest = &body[4..];
+    while let Some((kind, section)) = rest.split_first() {
+        if *kind == 0 {
+            rest = section;
+            command = Document::from_reader(&mut rest).unwrap();
+            continue;
+        }
+        let (mut section, after) = section.split_at(i32::from_le_bytes(section[..4].try_into().unwrap()) as usize);
+        rest = after;
+        section = &section[4..];
+        let end = section.iter().position(|byte| *byte == 0).unwrap();
+        let name = String::from_utf8(section[..end].to_vec()).unwrap();
+        section = &section[end + 1..];
+        let mut documents = Vec::new();
+        while !section.is_empty() {
+            documents.push(Document::from_reader(&mut section).unwrap());
+        }
+        sequences.push((name, documents));
+    }
+    for (name, documents) in sequences {
+        command.insert(name, documents);
+    }
+    Some((number(4), command))
+}

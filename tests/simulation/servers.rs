@@ -1,0 +1,142 @@
+//! What all that is simulated stands on: the trace, the way to the server, and a server whose memory outlives its host.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tickscope::broker::{Broker, BrokerClock, BrokerLimits};
+use tickscope::client::{ConnectFuture, Connector, Endpoint, Target, Transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use turmoil::net::{TcpListener, TcpStream};
+
+use super::plan::SERVER;
+
+pub const PORT: u16 = 6379;
+
+/// Bytes on their way between the server's host and what it remembers.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// The time of day when a simulation begins, ms since the Unix epoch.
+const EPOCH_MS: i64 = 1_700_000_000_000;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Simulated, from the start.
+    pub at: Duration,
+    pub who: &'static str,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// An attempt to connect.
+    ConnectFuture,
+    Live,
+    Down(String),
+    /// Entries or messages came: how many, and the first.
+    Came(usize, String),
+    /// Everything up to this ticket is committed.
+    Committed(u64),
+    /// A fault begins or ends.
+    Fault(String),
+    Said(String),
+}
+
+/// All that happened, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Trace(Arc<Mutex<Vec<Event>>>);
+
+impl Trace {
+    pub fn note(&self, who: &'static str, what: What) {
+        // Outside a host, the clock is the driver's, who says so.
+        self.note_at(turmoil::sim_elapsed().unwrap_or_default(), who, what);
+    }
+
+    pub fn note_at(&self, at: Duration, who: &'static str, what: What) {
+        self.0.lock().unwrap().push(Event { at, who, what });
+    }
+
+    pub fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// Connects over the simulated network.
+struct Dialer {
+    who: &'static str,
+    trace: Trace,
+}
+
+impl Connector for Dialer {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> ConnectFuture<'a> {
+        self.trace.note(self.who, What::ConnectFuture);
+        Box::pin(async move {
+            let stream = TcpStream::connect((host, port)).await?;
+            Ok(Box::new(stream) as Box<dyn Transport>)
+        })
+    }
+}
+
+/// The server, as `who` reaches it.
+pub fn target(who: &'static str, trace: &Trace) -> Target {
+    let endpoint = Endpoint::parse(&format!("redis://{SERVER}:{PORT}")).unwrap();
+    Target::Server(endpoint.through(Arc::new(Dialer { who, trace: trace.clone() })))
+}
+
+/// What the server remembers: it outlives a crash, as with a server that writes everything down before it confirms it.
+#[derive(Clone, Default)]
+pub struct Memory {
+    broker: Arc<Mutex<Option<Broker>>>,
+    /// The time of day when it began to remember, ms since the Unix epoch.
+    born_ms: Arc<Mutex<u64>>,
+}
+
+impl Memory {
+    /// Remembers, from now on and nothing from before.
+    pub async fn hold(self) -> turmoil::Result {
+        let born_ms = EPOCH_MS + turmoil::sim_elapsed().unwrap_or_default().as_millis() as i64;
+        let broker = Broker::detached(BrokerLimits::default(), BrokerClock::simulated(born_ms));
+        *self.broker.lock().unwrap() = Some(broker);
+        *self.born_ms.lock().unwrap() = born_ms.cast_unsigned();
+        std::future::pending().await
+    }
+
+    /// Entries with lower ids are forgotten.
+    pub fn born_ms(&self) -> u64 {
+        *self.born_ms.lock().unwrap()
+    }
+
+    /// The host that may crash, with all connections.
+    pub async fn serve(self) -> turmoil::Result {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
+        loop {
+            let (mut stream, peer) = listener.accept().await?;
+            let mut pipe = self.connect(peer);
+            tokio::task::spawn_local(async move {
+                // A connection that breaks is what this is about.
+                drop(tokio::io::copy_bidirectional(&mut stream, &mut pipe).await);
+            });
+        }
+    }
+
+    fn connect(&self, peer: SocketAddr) -> tokio::io::DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        let broker = self.broker.lock().unwrap();
+        broker.as_ref().expect("the memory is there before the server").attach(theirs, peer);
+        ours
+    }
+
+    /// Asks for a number, past the network.
+    pub async fn ask(&self, command: &str) -> io::Result<u64> {
+        let mut pipe = self.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        pipe.write_all(format!("{command}\r\n").as_bytes()).await?;
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(pipe.read_u8().await?);
+        }
+        let text = String::from_utf8_lossy(&line);
+        text.trim().trim_start_matches(':').parse().map_err(|_| io::Error::other(text.into_owned()))
+    }
+}

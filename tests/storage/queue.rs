@@ -1,0 +1,153 @@
+//! The queue before a store: bounded, never in the way, nothing lost in silence.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use tickscope::storage::db::{DbConfig, DbError, DbState, DbStatus, DbWriter, RowBatch, StoreUrl, TickRow};
+use tokio::time::timeout;
+
+use super::fixture::{LIMIT, Place, bare, heard, on_both, shared_server, streamed, wait_committed};
+use crate::support::postgres::PASSWORD;
+use crate::support::server::free_port;
+use crate::support::wait::wait_until;
+
+fn ticks(count: i64) -> Vec<TickRow> {
+    (0..count).map(|n| bare("A", n, n as f64)).collect()
+}
+
+/// A keeper whose server does not exist.
+fn away(rows_waiting_max: usize) -> DbWriter {
+    let url: StoreUrl = format!("postgres://me:{PASSWORD_PART}@127.0.0.1:{}/none", free_port()).parse().unwrap();
+    DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max }).unwrap()
+}
+
+const PASSWORD_PART: &str = "hush";
+
+fn failing(status: &DbStatus) -> Option<&str> {
+    match &status.state {
+        DbState::Failing(cause) => Some(cause),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_waited_for_and_what_the_bound_drops_is_counted() {
+    let keeper = away(100);
+    assert_eq!(keeper.offer(heard(&ticks(60))), 0);
+    assert!(keeper.has_room());
+    assert_eq!(keeper.offer(heard(&ticks(60))), 20);
+    assert_eq!(keeper.offer(heard(&ticks(5))), 5);
+    assert!(!keeper.has_room());
+    let status = keeper.status();
+    assert_eq!((status.waiting, status.dropped, status.written), (100, 25, 0), "{status:?}");
+    assert!(
+        failing(&status).is_some_and(|cause| cause.contains("refused") && !cause.contains(PASSWORD_PART)),
+        "{status:?}"
+    );
+    let status = keeper.close(Duration::ZERO);
+    assert_eq!((status.waiting, status.dropped), (0, 125), "{status:?}");
+    assert_eq!(keeper.offer(heard(&ticks(3))), 3, "after the end nothing is taken");
+    assert_eq!(keeper.checkpoint("s"), None);
+    assert_eq!(keeper.checkpoint_later("s").await, None);
+}
+
+#[tokio::test]
+async fn a_push_waits_for_room_and_takes_all_or_nothing() {
+    let keeper = away(100);
+    keeper.push(heard(&ticks(60))).await;
+    let waited = timeout(Duration::from_millis(50), keeper.push(heard(&ticks(41)))).await;
+    assert!(waited.is_err(), "there was no room");
+    assert_eq!(keeper.status().waiting, 60, "a push that was given up took nothing");
+    keeper.push(heard(&ticks(40))).await;
+    assert!(timeout(Duration::from_millis(50), keeper.room()).await.is_err());
+    assert!(timeout(Duration::from_millis(50), keeper.push(heard(&[]))).await.is_err(), "empty batches count too");
+    let waiting = tokio::spawn({
+        let keeper = keeper.clone();
+        async move { keeper.push(heard(&ticks(1))).await }
+    });
+    let status = tokio::task::spawn_blocking(move || keeper.close(Duration::from_millis(100))).await.unwrap();
+    waiting.await.unwrap();
+    assert!((100..=101).contains(&status.dropped), "{status:?}");
+}
+
+#[tokio::test]
+async fn room_comes_with_commits_and_a_batch_larger_than_the_queue_passes() {
+    let place = Place::file();
+    let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 100 };
+    let keeper = DbWriter::open(config).unwrap();
+    for ticket in 1..=8 {
+        keeper.push(RowBatch { ticket, ..heard(&ticks(90)) }).await;
+    }
+    keeper.push(RowBatch { ticket: 9, ..heard(&ticks(25_000)) }).await;
+    keeper.room().await;
+    let mut committed = keeper.committed();
+    assert_eq!(*committed.wait_for(|ticket| *ticket >= 9).await.unwrap(), 9);
+    let status = keeper.close(LIMIT);
+    assert_eq!((status.written, status.dropped, status.waiting), (25_720, 0, 0), "{status:?}");
+    assert_eq!(place.sql("SELECT count(*) FROM ticks"), "25720");
+}
+
+#[test]
+fn a_dropped_row_takes_the_checkpoint_with_it() {
+    let place = Place::file();
+    let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 2 };
+    let keeper = DbWriter::open(config).unwrap();
+    assert_eq!(keeper.offer(streamed(&ticks(3), "9-0")), 1);
+    keeper.close(LIMIT);
+    assert_eq!(place.keeper().checkpoint("s"), None, "what was dropped may still be read again");
+    assert_eq!(place.sql("SELECT count(*) FROM ticks"), "2");
+}
+
+#[test]
+fn what_waits_is_committed_when_the_last_handle_goes() {
+    on_both(|place| {
+        drop({
+            let keeper = place.keeper();
+            keeper.offer(heard(&ticks(20_000)));
+            keeper
+        });
+        wait_until("the rows", LIMIT, || place.sql("SELECT count(*) FROM ticks") == "20000");
+    });
+}
+
+#[test]
+fn many_batches_share_a_transaction() {
+    on_both(|place| {
+        let keeper = place.keeper();
+        for ticket in 1..=1_000 {
+            keeper.offer(RowBatch { ticket, ..heard(&ticks(10)) });
+        }
+        wait_committed(&keeper, 1_000);
+        let status = keeper.close(LIMIT);
+        assert!((1..100).contains(&status.commits), "{status:?}");
+        assert_eq!((status.written, status.state), (10_000, DbState::Persistence));
+    });
+}
+
+#[test]
+fn what_a_server_refuses_for_good_is_an_error_without_the_password() {
+    let server = shared_server();
+    let open = |url: &str| {
+        let url = url.parse().unwrap();
+        DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 10 }).map(drop)
+    };
+    let good = server.url("postgres");
+    let wrong = good.replacen("s3cr", "wrong", 1);
+    for url in [&wrong, &good.replace("keeper", "nobody_here"), &server.url("no_such_database")] {
+        let error = open(url).unwrap_err();
+        assert!(matches!(error, DbError::Refused { .. }), "{error}");
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains(PASSWORD) && !text.contains("s3cr") && !text.contains("wrong"), "{text}");
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_no_reason_to_hang() {
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://me@127.0.0.1:{}/none", silent.local_addr().unwrap().port()).parse().unwrap();
+    let keeper = DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 10 }).unwrap();
+    assert_eq!(failing(&keeper.status()), Some("the server does not answer"));
+    keeper.offer(heard(&ticks(4)));
+    assert_eq!(keeper.close(Duration::from_millis(200)).dropped, 4);
+}

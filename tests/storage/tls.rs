@@ -1,0 +1,209 @@
+//! The way to a real PostgreSQL server, encrypted: as much as the address asks for, and not less.
+
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use tempfile::TempDir;
+use tickscope::storage::db::{DbConfig, DbError, DbWriter, StoreReader, StoreUrl};
+
+use super::crashes::kill_server_in_mid_load;
+use super::fixture::{LIMIT, heard, keeper, numbered, wait_committed};
+use crate::support::postgres::{PASSWORD, PostgresServer};
+
+/// The last year in which certificates hold: one that no test lives to see, and one that is over.
+const VALID: i32 = 2100;
+const OVER: i32 = 2001;
+
+/// An authority of a test's own.
+struct Authority {
+    dir: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its private key, as PEM.
+struct Identity {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "an authority of this test");
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(dir.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        Self { issuer: Issuer::new(params, key), dir }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn sign(&self, names: &[&str], until: i32) -> Identity {
+        let names: Vec<String> = names.iter().copied().map(str::to_owned).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(until, 12, 31);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Identity { certificate, key: key.serialize_pem() }
+    }
+
+    /// A server that shows a certificate for `host`.
+    fn server(&self, host: &str, until: i32) -> PostgresServer {
+        let identity = self.sign(&[host], until);
+        PostgresServer::start_with(&["ssl=on"], &[("server.crt", &identity.certificate), ("server.key", &identity.key)])
+    }
+}
+
+/// The server's database `ticks` under a host's name, with parameters.
+fn address(server: &PostgresServer, host: &str, query: &str) -> String {
+    format!("{}?{query}", server.url("ticks").replace("127.0.0.1", host))
+}
+
+/// Keeps a tick, reads it back, and says whether the server saw the keeper come encrypted.
+#[track_caller]
+fn keeps_encrypted(server: &PostgresServer, address: &str, ms: i64) -> bool {
+    let url: StoreUrl = address.parse().unwrap();
+    let keeper = keeper(&url, None);
+    assert_eq!(keeper.offer(heard(&[numbered("p", ms as u64, ms, 1.0)])), 0);
+    wait_committed(&keeper, 1);
+    let seen = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'tickscope%'";
+    let seen = server.psql("ticks", seen);
+    assert_eq!(keeper.close(LIMIT).written, 1);
+    let mut reader = StoreReader::open(&url).unwrap();
+    assert!(reader.span().unwrap().is_some_and(|(_, newest_ns)| newest_ns % 1_000_000_000 == ms * 1_000_000));
+    seen == "t"
+}
+
+/// Neither a writer nor a reader is let through; both say `what`, and never the password.
+#[track_caller]
+fn refuses(address: &str, what: &[&str]) {
+    let url: StoreUrl = address.parse().unwrap();
+    let writer = DbWriter::open(DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 10 }).unwrap_err();
+    let reader = StoreReader::open(&url).unwrap_err();
+    for error in [writer, reader] {
+        assert!(matches!(error, DbError::Tls { .. }), "{error}");
+        let said = format!("{error} {error:?}");
+        assert!(what.iter().all(|word| said.contains(word)), "{said}");
+        assert!(!said.contains(PASSWORD) && !said.contains("s3cr"), "{said}");
+    }
+}
+
+#[test]
+fn a_server_that_can_encrypt_is_spoken_to_in_secret_as_far_as_the_address_asks() {
+    let authority = Authority::new();
+    let ca = authority.path("ca.pem");
+    let server = authority.server("localhost", VALID);
+    let encrypted = [
+        (String::new(), "localhost"),
+        ("sslmode=prefer".to_owned(), "127.0.0.1"),
+        ("sslmode=require".to_owned(), "127.0.0.1"),
+        (format!("sslmode=require&sslrootcert={ca}"), "127.0.0.1"),
+        (format!("sslmode=verify-ca&sslrootcert={ca}"), "127.0.0.1"),
+        (format!("sslmode=verify-full&sslrootcert={ca}"), "localhost"),
+        (format!("sslrootcert={ca}&channel_binding=require"), "localhost"),
+    ];
+    for (ms, (query, host)) in encrypted.iter().enumerate() {
+        assert!(keeps_encrypted(&server, &address(&server, host, query), ms as i64), "{query}");
+    }
+    assert!(!keeps_encrypted(&server, &address(&server, "localhost", "sslmode=disable"), 99));
+    // The certificate names localhost, and not this.
+    let query = format!("sslmode=verify-full&sslrootcert={ca}");
+    refuses(&address(&server, "127.0.0.1", &query), &["made out to another name (localhost)", "Write the host"]);
+    // Who signed it, this machine does not know.
+    let what = ["signed by an authority that is not trusted here", "sslrootcert=FILE"];
+    refuses(&address(&server, "localhost", "sslmode=verify-full"), &what);
+    for mode in ["verify-full", "verify-ca"] {
+        let other = Authority::new();
+        let query = format!("sslmode={mode}&sslrootcert={}", other.path("ca.pem"));
+        refuses(&address(&server, "localhost", &query), &what);
+    }
+}
+
+#[test]
+fn a_certificate_that_is_over_is_refused_by_whoever_looks() {
+    let authority = Authority::new();
+    let server = authority.server("localhost", OVER);
+    for mode in ["verify-full", "verify-ca"] {
+        let query = format!("sslmode={mode}&sslrootcert={}", authority.path("ca.pem"));
+        refuses(&address(&server, "localhost", &query), &["has expired", "Renew it"]);
+    }
+    assert!(keeps_encrypted(&server, &address(&server, "localhost", "sslmode=require"), 1), "nobody looks");
+}
+
+#[test]
+fn a_server_without_encryption_serves_only_those_who_do_not_insist() {
+    let server = PostgresServer::start();
+    for (ms, query) in ["", "sslmode=prefer", "sslmode=disable"].into_iter().enumerate() {
+        assert!(!keeps_encrypted(&server, &address(&server, "127.0.0.1", query), ms as i64), "{query}");
+    }
+    let ca = Authority::new();
+    let own = format!("sslmode=verify-ca&sslrootcert={}", ca.path("ca.pem"));
+    for query in ["sslmode=require", &own, "sslmode=verify-full"] {
+        refuses(&address(&server, "127.0.0.1", query), &["has no TLS", "Set ssl=on there"]);
+    }
+}
+
+#[test]
+fn a_server_that_wants_to_know_whom_it_speaks_to_is_shown_a_certificate() {
+    let authority = Authority::new();
+    let own = authority.sign(&["localhost"], VALID);
+    let client = authority.sign(&["keeper"], VALID);
+    let ca = std::fs::read_to_string(authority.path("ca.pem")).unwrap();
+    let hba = "hostssl ticks all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n\
+               hostnossl clear all 127.0.0.1/32 scram-sha-256\n\
+               host postgres all 127.0.0.1/32 scram-sha-256\n";
+    let files = [("server.crt", &*own.certificate), ("server.key", &own.key), ("ca.crt", &ca), ("pg_hba.conf", hba)];
+    let server = PostgresServer::start_with(&["ssl=on", "ssl_ca_file=ca.crt"], &files);
+    let files = [("client.pem", &client.certificate), ("client.key", &client.key)];
+    for (name, text) in files {
+        std::fs::write(authority.path(name), text).unwrap();
+    }
+    let identity = format!("sslcert={}&sslkey={}", authority.path("client.pem"), authority.path("client.key"));
+    let url: StoreUrl = address(&server, "127.0.0.1", &format!("sslmode=require&{identity}")).parse().unwrap();
+    let keeper = keeper(&url, None);
+    keeper.offer(heard(&[numbered("p", 1, 1, 1.0)]));
+    assert_eq!(keeper.close(LIMIT).written, 1);
+    assert_eq!(StoreReader::open(&url).unwrap().symbols().unwrap().len(), 1);
+    // Without one, it is the server that refuses.
+    let url: StoreUrl = address(&server, "127.0.0.1", "sslmode=require").parse().unwrap();
+    let error = StoreReader::open(&url).unwrap_err();
+    assert!(matches!(&error, DbError::Refused { cause, .. } if cause.contains("certificate")), "{error}");
+    // A database that takes those in clear only is reached by whoever only prefers encryption.
+    let url: StoreUrl = server.create("clear").parse().unwrap();
+    assert_eq!(super::fixture::keeper(&url, None).close(LIMIT).dropped, 0);
+    assert!(StoreReader::open(&url).is_ok());
+}
+
+#[test]
+fn a_file_that_is_none_is_named() {
+    let authority = Authority::new();
+    let server = authority.server("localhost", VALID);
+    let key = authority.path("key.pem");
+    std::fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let ca = authority.path("ca.pem");
+    for (query, what) in [
+        ("sslrootcert=%2Fno%2Fsuch.pem".to_owned(), "sslrootcert /no/such.pem: cannot be read"),
+        (format!("sslrootcert={key}"), "holds no certificate in PEM form"),
+        (format!("sslrootcert={ca}&sslcert={ca}&sslkey={ca}"), "holds no private key in PEM form"),
+        (format!("sslrootcert={ca}&sslcert={ca}&sslkey={key}"), "sslcert and sslkey cannot be used"),
+    ] {
+        refuses(
+            &address(&server, "localhost", &query),
+            &[what, "Check sslrootcert, sslcert and sslkey in the store's URL"],
+        );
+    }
+    assert!(Path::new(&ca).exists());
+}
+
+#[test]
+fn an_encrypting_server_killed_in_mid_load_loses_and_doubles_nothing() {
+    let authority = Authority::new();
+    let server = authority.server("localhost", VALID);
+    let query = format!("sslmode=verify-full&sslrootcert={}", authority.path("ca.pem"));
+    let url: StoreUrl = address(&server, "localhost", &query).parse().unwrap();
+    kill_server_in_mid_load(server, &url);
+}
