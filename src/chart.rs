@@ -2,6 +2,7 @@
 
 mod bar_interval;
 pub(crate) mod format;
+mod history_snapshot;
 mod input;
 mod layout;
 mod log_ticks;
@@ -17,6 +18,9 @@ mod viewport;
 mod viewport_tests;
 
 pub use bar_interval::{BarInterval, BarIntervalError};
+pub(crate) use history_snapshot::{
+    BackfillRequest, BackfillState, HistorySnapshot, MissingHistory, OversizedView, complete_memory,
+};
 pub use input::{Button, Input, Key, Modifiers};
 pub use layout::{Arrangement, HitAreas, Layout, SIDE_PX_MAX, Scale};
 pub use navigator::{LEAD_SHARE, Navigator};

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Environment};
 use tickscope::consumer::{self, ConsumerError, Start, TerminalConfig};
-use tickscope::terminal::Colors;
+use tickscope::terminal::ColorDepth;
 
 fn main() -> ExitCode {
     let surroundings = Environment::of_process();
@@ -28,9 +28,9 @@ fn main() -> ExitCode {
 
 fn terminal(surroundings: &Environment, console: &Console) -> Option<TerminalConfig> {
     let colors = match surroundings.no_color() {
-        true => Colors::Plain,
-        false if surroundings.true_color() => Colors::True,
-        false => Colors::Indexed,
+        true => ColorDepth::Plain,
+        false if surroundings.true_color() => ColorDepth::TrueColor,
+        false => ColorDepth::Indexed,
     };
     // Where standard error goes elsewhere, log lines tear nothing.
     let console = surroundings.stderr_is_terminal.then(|| console.clone());
@@ -64,7 +64,7 @@ fn run(start: Start, console: &Console, terminal: Option<TerminalConfig>) -> Res
 
 /// Ctrl-C and SIGTERM. The handlers are set when the runtime first polls this.
 async fn shutdown() {
-    match cli::shutdown_signal(tickscope::terminal::give_back) {
+    match cli::shutdown_signal(tickscope::terminal::restore) {
         Ok(signal) => signal.await,
         Err(error) => {
             tracing::warn!("signals cannot be caught ({error}); close the window or kill the process to end it");

@@ -21,8 +21,9 @@ use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, FieldMapError, Symbol};
+use crate::series::HistoryLimits;
 use crate::storage::db::DbConfig;
-use crate::terminal::Colors;
+use crate::terminal::ColorDepth;
 pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
 use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
@@ -88,7 +89,7 @@ pub struct Args {
     /// Streams, groups, clusters, stores.
     #[command(flatten)]
     pub durable: DurableArgs,
-    /// Outliers.
+    /// OutlierFilter.
     #[command(flatten)]
     pub cleaning: CleaningArgs,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
@@ -180,13 +181,24 @@ pub struct Args {
     pub verbose: u8,
 }
 
-/// How much is kept of each symbol.
+/// Amount of history kept in memory for each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// The newest ticks, by number.
+pub enum HistoryLimit {
+    /// Number of ticks.
     Ticks(usize),
-    /// The newest ticks, by age against the newest one, ns.
+    /// Age against the newest tick, ns.
     AgeNs(i64),
+}
+
+impl HistoryLimit {
+    pub(super) fn limits(self) -> HistoryLimits {
+        /// Most ticks of a symbol under a limit of age: 350 MB as trades come.
+        const TICKS_MAX: usize = 100_000_000;
+        match self {
+            Self::Ticks(ticks_max) => HistoryLimits { ticks_max, age_ns_max: None },
+            Self::AgeNs(age_ns) => HistoryLimits { ticks_max: TICKS_MAX, age_ns_max: Some(age_ns) },
+        }
+    }
 }
 
 /// File format of a snapshot, by its extension.
@@ -231,7 +243,7 @@ pub struct Config {
     /// Visible span; `None` grows with the data.
     pub window: Option<Duration>,
     /// Bound per symbol.
-    pub history: Kept,
+    pub history: HistoryLimit,
     /// Bound on symbols.
     pub symbols_max: usize,
     /// Keys of foreign feeds.
@@ -273,7 +285,7 @@ pub struct Config {
     /// What an earlier run remembered beyond flags.
     pub remembered: UiState,
     /// Where this run may leave what the user changed by hand.
-    pub remember_at: Option<PathBuf>,
+    pub ui_state_file: Option<PathBuf>,
     /// The terminal that can be drawn on, if there is one.
     pub terminal: Option<TerminalConfig>,
 }
@@ -282,7 +294,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct TerminalConfig {
     /// How many colours it shows.
-    pub colors: Colors,
+    pub colors: ColorDepth,
     /// What holds log lines back while the view has the terminal; `None` where they go elsewhere.
     pub console: Option<Console>,
 }
@@ -392,15 +404,15 @@ fn parse_symbols_max(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("a number of symbols is 1 to {MAX}"))
 }
 
-fn parse_history(text: &str) -> Result<Kept, ArgsError> {
+fn parse_history(text: &str) -> Result<HistoryLimit, ArgsError> {
     const TICKS_MAX: usize = 1_000_000_000;
     let refused = || ArgsError::History(text.to_owned());
     if let Ok(ticks) = text.replace('_', "").parse::<usize>() {
-        return if (1..=TICKS_MAX).contains(&ticks) { Ok(Kept::Ticks(ticks)) } else { Err(refused()) };
+        return if (1..=TICKS_MAX).contains(&ticks) { Ok(HistoryLimit::Ticks(ticks)) } else { Err(refused()) };
     }
     let age = parse_duration(text).map_err(|_: DurationError| refused())?;
     let age_ns = i64::try_from(age.as_nanos()).map_err(|_| refused())?;
-    if age_ns > 0 { Ok(Kept::AgeNs(age_ns)) } else { Err(refused()) }
+    if age_ns > 0 { Ok(HistoryLimit::AgeNs(age_ns)) } else { Err(refused()) }
 }
 
 fn parse_symbols(texts: &[String]) -> Result<Vec<Symbol>, ArgsError> {
@@ -451,7 +463,7 @@ impl Args {
             store,
             outliers: self.cleaning.outliers,
             window: self.window,
-            history: self.history.as_deref().map_or(Ok(Kept::Ticks(HISTORY_TICKS)), parse_history)?,
+            history: self.history.as_deref().map_or(Ok(HistoryLimit::Ticks(HISTORY_TICKS)), parse_history)?,
             symbols_max: self.max_symbols,
             fields: FieldMap::parse(&self.fields)?,
             view: if self.headless { ViewChoice::None } else { self.view },
@@ -475,7 +487,7 @@ impl Args {
             alerts,
             on_alert: self.on_alert.filter(|command| !command.trim().is_empty()),
             remembered: UiState::default(),
-            remember_at: None,
+            ui_state_file: None,
             terminal: None,
         })
     }

@@ -109,7 +109,7 @@ impl Demo {
     }
 
     /// Ends both.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn shut_down(mut self) {
         if tokio::time::timeout(END_TIMEOUT, &mut self.producer).await.is_err() {
             self.producer.abort();
         }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::chart::BarInterval;
 use crate::chart::{Arrangement, Layout, Scale, Size};
+use crate::chart::{HistorySnapshot, MissingHistory};
 use crate::consumer::args::{AxisChoice, Config, KindChoice, LayoutChoice, parse_size};
-use crate::consumer::backfill::{HistorySnapshot, Need};
 use crate::consumer::interaction::Interaction;
 use crate::consumer::shared::Shared;
 use crate::model::TimeSpan;
@@ -82,7 +82,7 @@ pub(super) struct FrameData {
     /// What was read back, if anything is.
     pub(super) recalled: Option<Arc<HistorySnapshot>>,
     /// What else is to be read.
-    pub(super) need: Need,
+    pub(super) need: MissingHistory,
     /// Stretches of the time before memory that are not known.
     pub(super) unknown: Vec<(i64, i64)>,
     /// Start, end and loss of each gap; an open one ends at the live edge.
@@ -206,7 +206,8 @@ pub(super) fn gather(
         one.drawn = plan.is_drawn(slot);
         if one.drawn {
             interval = take.line_or_bars(tape, columns, bars, &mut one).or(interval);
-            one.outliers = take.outliers(book.outliers(slot), recalled.as_deref().map(|recalled| &recalled.past), slot);
+            one.outliers =
+                take.outliers(book.outliers(slot), recalled.as_deref().map(|recalled| &recalled.loaded), slot);
         } else {
             (*columns, *bars) = (ColumnCache::default(), BarCache::default());
         }
@@ -252,9 +253,14 @@ impl<'a> Tapes<'a> {
     }
 
     /// What else is to be read of the symbols in the picture, and what is not known of them.
-    fn need_and_unknown(&self, controls: &Interaction, drawn: &[usize], span: TimeSpan) -> (Need, Vec<(i64, i64)>) {
-        let Some(recalled) = self.recalled else { return (Need::NoMore, Vec::new()) };
-        let need = recalled.need(self.book, drawn, span, controls.follows());
+    fn need_and_unknown(
+        &self,
+        controls: &Interaction,
+        drawn: &[usize],
+        span: TimeSpan,
+    ) -> (MissingHistory, Vec<(i64, i64)>) {
+        let Some(recalled) = self.recalled else { return (MissingHistory::Unchanged, Vec::new()) };
+        let need = recalled.missing(self.book, drawn, span, controls.follows());
         (need, recalled.unknown(self.book, drawn, span))
     }
 }
@@ -266,7 +272,7 @@ pub(super) fn tape<'a>(
     slot: usize,
 ) -> Option<MergedSeries<'a>> {
     let (_, series) = book.get(slot)?;
-    Some(MergedSeries::new(series, recalled.map(|recalled| &recalled.past), slot))
+    Some(MergedSeries::new(series, recalled.map(|recalled| &recalled.loaded), slot))
 }
 
 /// What of the book comes into the picture, and where.

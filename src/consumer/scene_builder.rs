@@ -8,12 +8,12 @@ mod status_text;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::chart::MissingHistory;
 use crate::chart::format;
 use crate::chart::{AxisKind, Badge, Chart, Footer, Header, Layout, LegendEntry, Scene, Search};
 use crate::chart::{ValueSpan, Viewport};
 use crate::client::{LinkState, Target};
 use crate::consumer::args::{AxisChoice, Config};
-use crate::consumer::backfill::Need;
 use crate::consumer::export::in_view;
 use crate::consumer::interaction::{HELP, Interaction, PlotId, Seeing, find};
 use crate::consumer::meters::Meters;
@@ -162,12 +162,12 @@ impl SceneBuilder {
     /// Takes from memory and from what was read back, and says what else is to be read.
     fn gather(&mut self, shared: &Shared, controls: &mut Interaction, surface: Surface) -> FrameData {
         let session = self.session.clone();
-        let recalled = shared.history().map(|history| history.recalled());
+        let recalled = shared.history().map(|history| history.snapshot());
         let mut gathered =
             gather(&shared.book(), recalled, &mut self.caches, controls, surface, &session, Timestamp::now());
-        self.is_wanting = matches!(gathered.need, Need::Read(_));
+        self.is_wanting = matches!(gathered.need, MissingHistory::Request(_));
         if let Some(history) = shared.history() {
-            history.wish(std::mem::replace(&mut gathered.need, Need::NoMore));
+            history.request(std::mem::replace(&mut gathered.need, MissingHistory::Unchanged));
         }
         gathered
     }

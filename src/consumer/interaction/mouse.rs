@@ -192,7 +192,7 @@ impl Interaction {
     }
 
     fn click_search(&mut self, x: f64, y: f64, seen: &Seen<'_>) {
-        let row = seen.hits.found.iter().position(|rect| rect.contains(x, y));
+        let row = seen.hits.search_rows.iter().position(|rect| rect.contains(x, y));
         let first = seen.seeing.found_first;
         let query = self.search.take();
         let found = row.zip(query).and_then(|(row, query)| find(&self.symbols, &query.text).get(first + row).copied());

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::chart::BackfillState as State;
 use crate::chart::format;
 use crate::chart::{Absence, AxisKind, Badge, MissingBand, Notice, Tone};
 use crate::client::{Channel, LinkState, Target};
 use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
-use crate::consumer::backfill::State;
 use crate::consumer::interaction::Interaction;
 use crate::consumer::query::{FrameData, SymbolFrame};
 use crate::consumer::scene_builder::SceneBuilder;

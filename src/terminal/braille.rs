@@ -1,27 +1,27 @@
 //! Braille dots: two columns and four rows a cell, one colour a cell.
 
-use super::Rgb;
 use super::layout::{DOT_COLUMNS, DOT_ROWS};
+use crate::chart::Rgb;
 
 /// Bits of the dots of a cell, row by row, left to right (Unicode block U+2800).
 const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 
-/// A sheet of dots.
+/// Dots of a rectangle of cells.
 pub(super) struct Dots {
     columns: u32,
     rows: u32,
-    /// The dots of each cell and the colour of whoever came last.
+    /// Dots of each cell, and the colour of the last one set.
     cells: Vec<(u8, Rgb)>,
 }
 
 impl Dots {
-    /// For so many cells.
+    /// No dots, in `columns` x `rows` cells.
     pub(super) fn new(columns: u16, rows: u16) -> Self {
         let (columns, rows) = (u32::from(columns), u32::from(rows));
         Self { columns, rows, cells: vec![(0, (0, 0, 0)); (columns * rows) as usize] }
     }
 
-    /// Sets one dot; outside there are none.
+    /// Sets one dot. Places outside are ignored.
     pub(super) fn set(&mut self, x: i64, y: i64, color: Rgb) {
         let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
         if x >= self.columns * DOT_COLUMNS || y >= self.rows * DOT_ROWS {
@@ -32,28 +32,28 @@ impl Dots {
         cell.1 = color;
     }
 
-    /// The character and colour of a cell, if it has a dot.
+    /// Character and colour of a cell; `None` if it has no dots.
     pub(super) fn cell(&self, column: u16, row: u16) -> Option<(char, Rgb)> {
         let (bits, color) = *self.cells.get((u32::from(row) * self.columns + u32::from(column)) as usize)?;
         let code = 0x2800 + u32::from(bits);
         char::from_u32(code).filter(|_| bits > 0).map(|c| (c, color))
     }
 
-    /// A straight line between two places, in fractions of dots: each column that it passes has its dots from where it
-    /// enters to where it leaves.
+    /// Draws a straight line between two places, in fractional dots. In each column that it crosses, it sets the dots
+    /// from the height at which it enters to the height at which it leaves.
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), color: Rgb) {
         let (from, to) = if from.0 <= to.0 { (from, to) } else { (to, from) };
         let width = f64::from(self.columns * DOT_COLUMNS);
         let (slope, last) = ((to.1 - from.1) / (to.0 - from.0), width - 1.0);
         let y_at = |x: f64| if slope.is_finite() { from.1 + (x - from.0) * slope } else { from.1 };
-        let is_number = ![from.0, from.1, to.0, to.1].iter().any(|part| part.is_nan());
-        if !is_number || to.0 < 0.0 || from.0 >= width {
+        let has_nan = [from.0, from.1, to.0, to.1].iter().any(|part| part.is_nan());
+        if has_nan || to.0 < 0.0 || from.0 >= width {
             return;
         }
         let (first, end) = (from.0.max(0.0).floor(), to.0.min(last).floor());
         let mut x = first;
         while x <= end {
-            // Two ends in one column: from one to the other.
+            // Both ends lie in one column.
             let vertical = from.0.floor() == to.0.floor();
             let (a, b) = if vertical { (from.1, to.1) } else { (y_at(x.max(from.0)), y_at((x + 1.0).min(to.0))) };
             self.column(x as i64, a, b, color);
@@ -61,7 +61,7 @@ impl Dots {
         }
     }
 
-    /// The dots of one column between two heights. The one that the second height only touches is the next column's.
+    /// Sets the dots of one column between two heights.
     fn column(&mut self, x: i64, a: f64, b: f64, color: Rgb) {
         let bottom = f64::from(self.rows * DOT_ROWS);
         let (top, low) = (a.min(b), a.max(b));
@@ -81,7 +81,7 @@ impl Dots {
 mod tests {
     use super::*;
 
-    const INK: Rgb = (1, 2, 3);
+    const COLOR: Rgb = (1, 2, 3);
 
     fn text(dots: &Dots) -> String {
         let row = |y: u32| {
@@ -95,7 +95,7 @@ mod tests {
     fn lines_are_drawn_dot_by_dot() {
         let drawn = |from, to| {
             let mut dots = Dots::new(2, 1);
-            dots.line(from, to, INK);
+            dots.line(from, to, COLOR);
             text(&dots)
         };
         assert_eq!(drawn((0.5, 0.5), (3.5, 0.5)), "⠉⠉");
@@ -109,12 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_has_the_colour_of_whoever_came_last() {
+    fn a_cell_has_the_color_of_its_last_dot() {
         let mut dots = Dots::new(1, 1);
-        dots.set(0, 0, INK);
+        dots.set(0, 0, COLOR);
         dots.set(1, 3, (9, 9, 9));
-        dots.set(2, 0, INK);
-        dots.set(-1, 0, INK);
+        dots.set(2, 0, COLOR);
+        dots.set(-1, 0, COLOR);
         assert_eq!(dots.cell(0, 0), Some(('⢁', (9, 9, 9))));
     }
 }
