@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::analysis::{OutlierLimit, Rule};
 use crate::chart::{BarInterval, BarIntervalError};
 use crate::chart::{Scale, Size, Theme};
-use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
+use crate::cli::{ConfigArgs, DurationError, LogWriter, TlsArgs, parse_duration, parse_port};
 use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::ui_state::UiState;
@@ -296,7 +296,7 @@ pub struct TerminalConfig {
     /// How many colours it shows.
     pub colors: ColorDepth,
     /// What holds log lines back while the view has the terminal; `None` where they go elsewhere.
-    pub console: Option<Console>,
+    pub console: Option<LogWriter>,
 }
 
 impl Config {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::{Environment, Placed, Settings};
+use crate::cli::{Environment, LocatedError, Settings};
 use crate::consumer::alerting::FIRED_RULE;
 use crate::consumer::args::{Args, Config, StoredExport, ViewChoice};
 use crate::consumer::ui_state::{UiState, UiStateError};
@@ -47,7 +47,7 @@ impl Start {
             ui_state = UiState { window: None, focused: None, hidden: None, ..ui_state };
         }
         if let Some(path) = &ui_state_file {
-            let complaints = settings.add_remembered(&ui_state.flags(), &path.display().to_string());
+            let complaints = settings.add_ui_state(&ui_state.flags(), &path.display().to_string());
             warnings.extend(complaints.into_iter().map(|complaint| format!("{complaint}; it is ignored")));
         }
         let mut args: Args = settings.finish()?;
@@ -65,24 +65,24 @@ impl Start {
         for warning in &self.warnings {
             tracing::warn!("{}", display_safe(warning));
         }
-        self.settings.tell();
+        self.settings.log_notes();
     }
 
     /// Export of stored ticks, if that is all that was requested.
     ///
     /// # Errors
     /// Invalid settings, with the place where they are set.
-    pub fn stored_export(&self) -> Result<Option<StoredExport>, Placed> {
+    pub fn stored_export(&self) -> Result<Option<StoredExport>, LocatedError> {
         let export = self.args.stored_export(self.data_dir.as_deref(), Timestamp::now());
-        export.map_err(|error| self.settings.placed(error))
+        export.map_err(|error| self.settings.locate(error))
     }
 
     /// Checks what clap cannot.
     ///
     /// # Errors
     /// Invalid settings, with the place where they are set.
-    pub fn into_config(self) -> Result<Config, Placed> {
-        let config = self.args.into_config_in(self.data_dir.as_deref()).map_err(|error| self.settings.placed(error))?;
+    pub fn into_config(self) -> Result<Config, LocatedError> {
+        let config = self.args.into_config_in(self.data_dir.as_deref()).map_err(|error| self.settings.locate(error))?;
         Ok(Config { remembered: self.ui_state, ui_state_file: self.ui_state_file, ..config })
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct TerminalApp {
 
 /// Log lines that are held back while the chart has the terminal. Dropping it writes them.
 struct HeldLog {
-    log: crate::cli::Console,
+    log: crate::cli::LogWriter,
     /// Number of the last line that was displayed.
     displayed: u64,
     /// Line on display, and the end of its display.

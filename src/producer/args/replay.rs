@@ -1,46 +1,46 @@
-//! The flags by which something recorded is played again: a file, or a store.
+//! Flags for the replay of a file or a store.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::UsageError;
 use crate::cli::{TimeError, parse_time};
 use crate::model::{Symbol, Timestamp, display_safe};
+use crate::producer::args::UsageError;
 use crate::producer::{Pace, Source};
 use crate::sources::{Rate, Schedule, Speed, SpeedError, TickFilter};
 use crate::storage::db::{StoreReader, StoreUrl, StoreUrlError};
 
-/// How an address of a store begins. No file is looked for under such a name: its text may hold a password, and what
-/// is said of a file repeats its name.
+/// Prefixes of store addresses. They are never taken for file names, which error messages repeat, because an address may
+/// contain a password.
 const SCHEMES: [&str; 5] = ["postgres:", "postgresql:", "mongodb:", "mongodb+srv:", "sqlite:"];
 
-/// What is asked of a replay.
+/// Flags for a replay.
 #[derive(Debug, clap::Args)]
-pub(super) struct PlayArgs {
+pub(super) struct ReplayArgs {
     // In an attribute, because rustdoc would take the addresses for links.
     #[arg(
         long,
-        help = "Play a recording: CSV or NDJSON, also gzip-compressed, or Parquet; or what a store holds: sqlite:FILE, \
-                postgres://... or mongodb://..."
+        help = "Replay a recording (CSV or NDJSON, also gzip-compressed, or Parquet) or a store (sqlite:FILE, \
+                postgres://... or mongodb://...)"
     )]
     #[arg(value_name = "FILE|STORE", conflicts_with = "stdin")]
     pub(super) replay: Option<PathBuf>,
 
-    /// Seconds of the recording that pass in one second, or max [default: 1]
+    /// Seconds of the recording to replay in one second, or max [default: 1]
     #[arg(long, value_name = "FACTOR", requires = "replay", conflicts_with = "rate", allow_negative_numbers = true)]
     speed: Option<SpeedArg>,
 
-    /// Play only what was recorded at or after this time (RFC 3339, Unix time, or a time back such as 1h)
+    /// Replay only ticks recorded at or after this time (RFC 3339, Unix time, or a time before now such as 1h)
     #[arg(long, value_name = "TIME", requires = "replay")]
     from: Option<String>,
 
-    /// Play only what was recorded before this time
+    /// Replay only ticks recorded before this time
     #[arg(long, value_name = "TIME", requires = "replay")]
     to: Option<String>,
 
-    /// Publish the recorded timestamps instead of the time at which each tick leaves
+    /// Publish the recorded timestamps instead of the time of publishing
     #[arg(long, requires = "replay")]
     pub(super) keep_timestamps: bool,
 }
@@ -59,8 +59,8 @@ impl std::str::FromStr for SpeedArg {
     }
 }
 
-impl PlayArgs {
-    /// How fast it is played.
+impl ReplayArgs {
+    /// Returns the pace of the replay.
     pub(super) fn pace(&self, rate: Option<Rate>) -> Pace {
         match (rate, self.speed) {
             (Some(rate), _) => Pace::Even(Schedule::rate(rate)),
@@ -70,7 +70,7 @@ impl PlayArgs {
         }
     }
 
-    /// What is played of it.
+    /// Returns the filter for the ticks to replay.
     pub(super) fn selection(&self, symbols: Vec<Symbol>, now: Timestamp) -> Result<TickFilter, UsageError> {
         let time = |flag, text: &Option<String>| -> Result<Option<Timestamp>, TimeError> {
             text.as_deref().map(|text| parse_time(flag, text, now)).transpose()
@@ -85,9 +85,9 @@ impl PlayArgs {
     }
 }
 
-/// What `path` names: a store, or a file, which is opened.
+/// Opens the file that `path` names, or checks the store.
 pub(super) fn source(path: &Path, selection: TickFilter) -> Result<Source, UsageError> {
-    if let Some(url) = store(path).map_err(UsageError::StoreUrl)? {
+    if let Some(url) = store_url(path).map_err(UsageError::StoreUrl)? {
         StoreReader::check(&url).map_err(UsageError::Store)?;
         return Ok(Source::Store { url, selection });
     }
@@ -100,12 +100,12 @@ pub(super) fn source(path: &Path, selection: TickFilter) -> Result<Source, Usage
     Ok(Source::File { file, name, selection })
 }
 
-/// The store that a text names, if it names one.
-fn store(path: &Path) -> Result<Option<StoreUrl>, StoreUrlError> {
+/// Returns the address of a store, unless `path` is a file.
+fn store_url(path: &Path) -> Result<Option<StoreUrl>, StoreUrlError> {
     let Some(text) = path.to_str() else { return Ok(None) };
     match text.parse() {
         Ok(url) => Ok(Some(url)),
-        // Of an address that is none of a store nothing is repeated: it may hold a password.
+        // The error repeats nothing of the address, which may contain a password.
         Err(error) if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) => Err(error),
         Err(StoreUrlError::Scheme) if !text.contains("://") || path.exists() => Ok(None),
         Err(error) => Err(error),
