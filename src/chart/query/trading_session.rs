@@ -1,37 +1,39 @@
-//! When the market's day begins.
+//! Trading sessions.
 
 use jiff::ToSpan as _;
-use jiff::civil::Time;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
-/// When the market's day begins.
+/// A daily trading session, by its time of opening.
 #[derive(Debug, Clone)]
-pub(in crate::consumer) struct Session {
-    pub(in crate::consumer) zone: TimeZone,
-    pub(in crate::consumer) start: Time,
+pub struct TradingSession {
+    /// Time zone of the market.
+    pub zone: TimeZone,
+    /// Local time of day at which a session opens.
+    pub open: Time,
 }
 
-impl Session {
-    /// When the session that `time_ns` belongs to opened, ns.
+impl TradingSession {
+    /// Open of the session that contains `time_ns`, ns since the Unix epoch. `i64::MIN` if it cannot be represented.
     pub(super) fn open_ns(&self, time_ns: i64) -> i64 {
         let Ok(instant) = jiff::Timestamp::from_nanosecond(time_ns.into()) else { return i64::MIN };
-        let local = instant.to_zoned(self.zone.clone());
-        let opening = |date: jiff::civil::Date| {
-            let opens = date.to_datetime(self.start).to_zoned(self.zone.clone()).ok()?;
-            i64::try_from(opens.timestamp().as_nanosecond()).ok()
+        let date = instant.to_zoned(self.zone.clone()).date();
+        let open_on = |date: Date| {
+            let open = date.to_datetime(self.open).to_zoned(self.zone.clone()).ok()?;
+            i64::try_from(open.timestamp().as_nanosecond()).ok()
         };
-        let today = opening(local.date()).filter(|open_ns| *open_ns <= time_ns);
-        let yesterday = || local.date().checked_sub(1.day()).ok().and_then(opening);
+        let today = open_on(date).filter(|open_ns| *open_ns <= time_ns);
+        let yesterday = || date.checked_sub(1.day()).ok().and_then(open_on);
         today.or_else(yesterday).unwrap_or(i64::MIN)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::consumer::query::session::*;
+    use crate::chart::query::trading_session::*;
 
-    fn session(zone: &str, start: &str) -> Session {
-        Session { zone: TimeZone::get(zone).unwrap(), start: start.parse().unwrap() }
+    fn session(zone: &str, open: &str) -> TradingSession {
+        TradingSession { zone: TimeZone::get(zone).unwrap(), open: open.parse().unwrap() }
     }
 
     #[test]
@@ -40,7 +42,7 @@ mod tests {
         let new_york = session("America/New_York", "09:30");
         assert_eq!(new_york.open_ns(ns("2013-10-07T14:00:00Z")), ns("2013-10-07T13:30:00Z"));
         assert_eq!(new_york.open_ns(ns("2013-10-07T13:29:59Z")), ns("2013-10-06T13:30:00Z"));
-        // Summer time ended on the third of November: the opening stays at half past nine.
+        // Daylight saving time ended on 3 November. The local time of the open stays.
         assert_eq!(new_york.open_ns(ns("2013-11-04T15:00:00Z")), ns("2013-11-04T14:30:00Z"));
         let midnight = session("UTC", "00:00");
         assert_eq!(midnight.open_ns(ns("2013-10-07T00:00:00Z")), ns("2013-10-07T00:00:00Z"));
