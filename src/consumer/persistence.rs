@@ -96,7 +96,7 @@ impl Persistence {
 
     /// Up to where `stream` is kept. A store that is away is waited for.
     pub(super) async fn checkpoint(&self, stream: &str) -> Option<StreamId> {
-        self.keeper.checkpoint_later(stream).await
+        self.keeper.checkpoint(stream).await
     }
 
     pub(super) async fn room(&self) {

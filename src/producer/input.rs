@@ -16,8 +16,8 @@ use tracing::warn;
 use crate::model::{Price, Reject, Symbol, Tick, Timestamp};
 use crate::producer::Source;
 use crate::sources::{Format, Rejections, Replay, ReplayError, TickFilter};
-use crate::storage::db::{SelectedError, StoreReader, StoreUrl, TickRow};
-use crate::storage::{PARQUET_MAGIC, TableError, TickTable};
+use crate::storage::db::{SelectionError, StoreReader, StoreUrl, TickRow};
+use crate::storage::{PARQUET_MAGIC, ParquetError, ParquetReader};
 
 /// Ticks handed over at a time when more of them can be read without waiting.
 const CHUNK_TICKS: usize = 512;
@@ -33,13 +33,13 @@ pub enum InputError {
     Recording(#[from] ReplayError),
     /// A file of typed columns.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Table(#[from] ParquetError),
     /// A file of typed columns, and nothing in it.
     #[error("it has no rows")]
     NoRows,
     /// A store.
     #[error(transparent)]
-    Store(#[from] SelectedError),
+    Store(#[from] SelectionError),
 }
 
 /// How reading went.
@@ -198,13 +198,13 @@ fn play_lines(mut recording: Replay, name: &str, must_hold_ticks: bool, out: &mu
 }
 
 fn play_table(file: File, name: &str, selection: &TickFilter, out: &mut Out) -> Result<(), InputError> {
-    let mut table = TickTable::open(file, selection)?;
+    let mut table = ParquetReader::open(file, selection)?;
     if let Some((first_ns, last_ns)) = table.span() {
         let first_ns = selection.from.map_or(first_ns, |from| from.as_nanos().max(first_ns));
         out.tell_span(first_ns, selection.to.map_or(last_ns, |to| to.as_nanos().min(last_ns)));
     }
     let mut rejections = Rejections::of_rows();
-    let (mut found, mut selected) = (table.rows_passed(), 0_u64);
+    let (mut found, mut selected) = (table.rows_skipped(), 0_u64);
     loop {
         let more = table.read(Timestamp::now(), &mut |row, tick| match tick {
             Ok(tick) => {
@@ -239,11 +239,11 @@ fn note(rejections: &mut Rejections, name: &str, row: u64, cause: Reject) {
 }
 
 fn play_store(url: &StoreUrl, selection: &TickFilter, out: &mut Out) -> Result<(), InputError> {
-    let mut reader = StoreReader::open(url).map_err(SelectedError::from)?;
-    let (first_ns, last_ns) = reader.locate(selection)?;
+    let mut reader = StoreReader::open(url).map_err(SelectionError::from)?;
+    let (first_ns, last_ns) = reader.resolve(selection)?;
     out.tell_span(first_ns, last_ns);
     let (name, mut rejections, mut row, mut played) = (url.to_string(), Rejections::of_rows(), 0, 0_u64);
-    let read = reader.read_selected(selection, &mut |kept| {
+    let read = reader.read_selection(selection, &mut |kept| {
         row += 1;
         match tick_of(kept) {
             Ok(tick) => {

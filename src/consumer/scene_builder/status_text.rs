@@ -107,8 +107,8 @@ fn store_figure(status: &DbStatus) -> (Tone, String) {
     let waiting = format::count(*waiting);
     match state {
         DbState::Connecting => (Tone::Warn, format!("store opening, {waiting} waiting{lost}")),
-        DbState::Persistence if *dropped == 0 => (Tone::Good, format!("stored {}", format::count(*written))),
-        DbState::Persistence => (Tone::Warn, format!("stored {}{lost}", format::count(*written))),
+        DbState::Writing if *dropped == 0 => (Tone::Good, format!("stored {}", format::count(*written))),
+        DbState::Writing => (Tone::Warn, format!("stored {}{lost}", format::count(*written))),
         DbState::Behind => (Tone::Warn, format!("store behind, {waiting} waiting{lost}")),
         DbState::Failing(cause) => (Tone::Bad, format!("store fails: {cause}, {waiting} waiting{lost}")),
     }
