@@ -234,7 +234,7 @@ pub struct HitAreas {
     /// What says that the view is paused or scrolled back, beside the badge.
     pub view_badge: Rect,
     /// Rows of the search box's findings, by their place in it.
-    pub found: Vec<Rect>,
+    pub search_rows: Vec<Rect>,
     /// `? help` in the footer.
     pub help: Rect,
 }

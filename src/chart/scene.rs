@@ -51,7 +51,7 @@ pub struct Header {
     pub view_badge: Option<Badge>,
     /// Channel names, joined.
     pub channel: String,
-    /// In order of colour palette_index.
+    /// In order of palette index.
     pub legend: Vec<LegendEntry>,
     /// Visible span in words, `45 min`.
     pub span: String,
@@ -286,7 +286,7 @@ pub struct Chart {
     pub zone: TimeZone,
     /// In order of drawing.
     pub lines: Vec<Line>,
-    /// The one of `lines`, by colour palette_index, that stands out while the others step back. A pane of a grid that has one is
+    /// The one of `lines`, by palette index, that stands out while the others step back. A pane of a grid that has one is
     /// outlined.
     pub focus: Option<usize>,
     /// Bars, if that is how the chart is drawn.

@@ -14,16 +14,16 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use crate::analysis::{OutlierLimit, Rule};
-use crate::chart::{BarInterval, BarIntervalError};
-use crate::chart::{Scale, Size, Theme};
-use crate::cli::{ConfigArgs, Console, DurationError, TlsArgs, parse_duration, parse_port};
+use crate::chart::{AxisMode, BarInterval, BarIntervalError, ChartKind, PaneLayout, Scale, Size, Surface, Theme};
+use crate::cli::{ConfigArgs, DurationError, LogWriter, TlsArgs, parse_duration, parse_port};
 use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, FieldMapError, Symbol};
+use crate::series::HistoryLimits;
 use crate::storage::db::DbConfig;
-use crate::terminal::Colors;
-pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
+use crate::terminal::ColorDepth;
+pub use choices::{ScaleChoice, StatsFormat, ViewChoice};
 use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
 pub(super) use durable::STORE_FILE;
@@ -88,7 +88,7 @@ pub struct Args {
     /// Streams, groups, clusters, stores.
     #[command(flatten)]
     pub durable: DurableArgs,
-    /// Outliers.
+    /// OutlierFilter.
     #[command(flatten)]
     pub cleaning: CleaningArgs,
     /// Port on this machine that is used, and served if nothing listens there, when no server is named
@@ -113,16 +113,16 @@ pub struct Args {
     pub view: ViewChoice,
     /// How prices are drawn
     #[arg(long, value_enum, default_value_t, value_name = "KIND")]
-    pub chart: KindChoice,
+    pub chart: ChartKind,
     /// How symbols are arranged
     #[arg(long, value_enum, default_value_t)]
-    pub layout: LayoutChoice,
+    pub layout: PaneLayout,
     /// Length of a bar: auto, a time such as 5m, or a number of ticks such as 100t
     #[arg(long, value_parser = parse_bars, value_name = "TIME|TICKS", default_value = "auto")]
     pub bars: BarsChoice,
     /// Value axis
     #[arg(long, value_enum, default_value_t)]
-    pub axis: AxisChoice,
+    pub axis: AxisMode,
     /// Zone of the time axis.
     #[arg(help = "Time zone of the time axis, such as America/New_York [default: this machine's]")]
     #[arg(long, value_name = "NAME", value_parser = parse_zone)]
@@ -132,7 +132,7 @@ pub struct Args {
     pub session_start: Time,
     /// Colours
     #[arg(long, value_enum, default_value_t)]
-    pub theme: ThemeChoice,
+    pub theme: Theme,
     /// Size of the chart in pixels
     #[arg(long, value_parser = parse_size, value_name = "WxH", default_value = "1280x720")]
     pub size: Size,
@@ -180,13 +180,24 @@ pub struct Args {
     pub verbose: u8,
 }
 
-/// How much is kept of each symbol.
+/// Amount of history kept in memory for each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// The newest ticks, by number.
+pub enum HistoryLimit {
+    /// Number of ticks.
     Ticks(usize),
-    /// The newest ticks, by age against the newest one, ns.
+    /// Age against the newest tick, ns.
     AgeNs(i64),
+}
+
+impl HistoryLimit {
+    pub(super) fn limits(self) -> HistoryLimits {
+        /// Most ticks of a symbol under a limit of age: 350 MB as trades come.
+        const TICKS_MAX: usize = 100_000_000;
+        match self {
+            Self::Ticks(ticks_max) => HistoryLimits { ticks_max, age_ns_max: None },
+            Self::AgeNs(age_ns) => HistoryLimits { ticks_max: TICKS_MAX, age_ns_max: Some(age_ns) },
+        }
+    }
 }
 
 /// File format of a snapshot, by its extension.
@@ -231,7 +242,7 @@ pub struct Config {
     /// Visible span; `None` grows with the data.
     pub window: Option<Duration>,
     /// Bound per symbol.
-    pub history: Kept,
+    pub history: HistoryLimit,
     /// Bound on symbols.
     pub symbols_max: usize,
     /// Keys of foreign feeds.
@@ -239,13 +250,13 @@ pub struct Config {
     /// Where it is shown.
     pub view: ViewChoice,
     /// How prices are drawn.
-    pub kind: KindChoice,
+    pub kind: ChartKind,
     /// How symbols are arranged.
-    pub layout: LayoutChoice,
+    pub layout: PaneLayout,
     /// Length of a bar; `None` for what suits the view.
     pub bars: Option<BarInterval>,
     /// Value axis.
-    pub axis: AxisChoice,
+    pub axis: AxisMode,
     /// Zone of the time axis.
     pub zone: TimeZone,
     /// When a session opens, in `zone`.
@@ -273,7 +284,7 @@ pub struct Config {
     /// What an earlier run remembered beyond flags.
     pub remembered: UiState,
     /// Where this run may leave what the user changed by hand.
-    pub remember_at: Option<PathBuf>,
+    pub ui_state_file: Option<PathBuf>,
     /// The terminal that can be drawn on, if there is one.
     pub terminal: Option<TerminalConfig>,
 }
@@ -282,9 +293,9 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct TerminalConfig {
     /// How many colours it shows.
-    pub colors: Colors,
+    pub colors: ColorDepth,
     /// What holds log lines back while the view has the terminal; `None` where they go elsewhere.
-    pub console: Option<Console>,
+    pub console: Option<LogWriter>,
 }
 
 impl Config {
@@ -298,6 +309,12 @@ impl Config {
     pub(super) fn screen_size(&self, scale: Scale) -> Size {
         let screen_px = |layout_px: u32| (layout_px * scale.halves() / 2).min(SIDE_MAX);
         Size { width: screen_px(self.size.width), height: screen_px(self.size.height) }
+    }
+
+    /// The surface of a frame that is drawn without a window.
+    pub(super) fn surface(&self) -> Surface {
+        let scale = self.scale.fixed().unwrap_or_default();
+        Surface::Screen { size: self.screen_size(scale), scale }
     }
 }
 
@@ -392,15 +409,15 @@ fn parse_symbols_max(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("a number of symbols is 1 to {MAX}"))
 }
 
-fn parse_history(text: &str) -> Result<Kept, ArgsError> {
+fn parse_history(text: &str) -> Result<HistoryLimit, ArgsError> {
     const TICKS_MAX: usize = 1_000_000_000;
     let refused = || ArgsError::History(text.to_owned());
     if let Ok(ticks) = text.replace('_', "").parse::<usize>() {
-        return if (1..=TICKS_MAX).contains(&ticks) { Ok(Kept::Ticks(ticks)) } else { Err(refused()) };
+        return if (1..=TICKS_MAX).contains(&ticks) { Ok(HistoryLimit::Ticks(ticks)) } else { Err(refused()) };
     }
     let age = parse_duration(text).map_err(|_: DurationError| refused())?;
     let age_ns = i64::try_from(age.as_nanos()).map_err(|_| refused())?;
-    if age_ns > 0 { Ok(Kept::AgeNs(age_ns)) } else { Err(refused()) }
+    if age_ns > 0 { Ok(HistoryLimit::AgeNs(age_ns)) } else { Err(refused()) }
 }
 
 fn parse_symbols(texts: &[String]) -> Result<Vec<Symbol>, ArgsError> {
@@ -451,7 +468,7 @@ impl Args {
             store,
             outliers: self.cleaning.outliers,
             window: self.window,
-            history: self.history.as_deref().map_or(Ok(Kept::Ticks(HISTORY_TICKS)), parse_history)?,
+            history: self.history.as_deref().map_or(Ok(HistoryLimit::Ticks(HISTORY_TICKS)), parse_history)?,
             symbols_max: self.max_symbols,
             fields: FieldMap::parse(&self.fields)?,
             view: if self.headless { ViewChoice::None } else { self.view },
@@ -461,10 +478,7 @@ impl Args {
             axis: self.axis,
             zone: self.zone.unwrap_or_else(TimeZone::system),
             session_start: self.session_start,
-            theme: match self.theme {
-                ThemeChoice::Dark => Theme::Dark,
-                ThemeChoice::Light => Theme::Light,
-            },
+            theme: self.theme,
             size: self.size,
             scale: self.scale,
             wayland: false,
@@ -475,7 +489,7 @@ impl Args {
             alerts,
             on_alert: self.on_alert.filter(|command| !command.trim().is_empty()),
             remembered: UiState::default(),
-            remember_at: None,
+            ui_state_file: None,
             terminal: None,
         })
     }

@@ -81,7 +81,7 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
         timestamps: TimestampFormat::default(),
         keep_timestamps: true,
         id: Some("demo".into()),
-        durable: producer::Durable::default(),
+        delivery: producer::Delivery::default(),
         display: Display::none(),
         jitter_seed: 0,
     };
@@ -109,7 +109,7 @@ impl Demo {
     }
 
     /// Ends both.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn shut_down(mut self) {
         if tokio::time::timeout(END_TIMEOUT, &mut self.producer).await.is_err() {
             self.producer.abort();
         }

@@ -1,18 +1,18 @@
-//! The ticks in view, in a file: every one of them, not what a line of so many pixels needs.
+//! Export of the ticks in view to a file: every tick, not the points that a line needs.
 //!
-//! The file is in order of time; ticks of equal time are in the order of the legend, those of one symbol in order of
-//! arrival, with those behind the others that a filter took for slips of the finger. This is what a tape is, and what
-//! programs that join tables by time ask for.
+//! Rows are in order of time. Ticks of equal time are in the order of the legend, those of one symbol in order of
+//! arrival, with outliers last: the order of a time-and-sales record, and the one that programs expect which join tables
+//! by time.
 //!
-//! What memory has given up, and was read back from a store in order to be shown, is in it as well. What a picture
-//! marks as not read is not: whoever asked is told.
+//! History that was loaded from a database for display is included. What the chart marks as not read is not, and the
+//! user is told.
 //!
-//! The book is never copied and never held for long: each symbol's next few thousand ticks are taken under a lock of
-//! their own, and encoded and written outside of it, while the feed goes on. So the file is not the book at one
-//! instant: a tick that comes late is in it if its place was not yet written, and one that gives way to newer ticks is
-//! not if it was not yet read. At the exit nothing moves any more.
+//! The series are neither copied nor locked for long: a few thousand ticks of one symbol are taken under each lock, and
+//! written outside of it while the feed goes on. The file is therefore not a snapshot of one instant: a late tick is
+//! included if its place was not written yet, and an evicted one is missing if it was not read yet. At exit nothing
+//! changes any more.
 
-mod background;
+mod job;
 mod stored;
 
 use std::cmp::Reverse;
@@ -24,72 +24,60 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{info, warn};
 
-use crate::chart::Scene;
+use crate::chart::{HistorySnapshot, VisibleTicks};
 use crate::consumer::args::{Config, ExportFormat};
-use crate::consumer::backfill::HistorySnapshot;
-use crate::consumer::interaction::Until;
-use crate::consumer::shared::Shared;
-use crate::model::TimeSpan;
-use crate::model::{Symbol, display_safe};
+use crate::consumer::backfill::Backfill;
+use crate::consumer::series_handle::SeriesHandle;
+use crate::model::{Symbol, TimeSpan, display_safe};
 use crate::series::{MergedSeries, Series, SeriesMap, SeriesTick};
 use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError, TickFormat};
-pub(super) use background::Background;
+pub(super) use job::{ExportJob, file_name};
 pub use stored::{StoredExportError, export_stored};
 
-/// Ticks that wait to be written, of all symbols together: 1.5 MB.
-const WAITING_TICKS: usize = 65_536;
+/// Most ticks that wait to be written, of all symbols together: 1.5 MB.
+const BUFFERED_TICKS_MAX: usize = 65_536;
 
-/// Most ticks taken under one lock: some 0.1 ms, so that a frame or a batch that waits for it is not late.
-const AT_ONCE_MAX: usize = 8_192;
+/// Most ticks taken under one lock: 0.1 ms, so that a waiting frame or batch is not late.
+const CHUNK_TICKS_MAX: usize = 8_192;
 
-/// Fewest ticks taken at once, however many symbols there are: less, and the lock would cost more than the ticks.
-const AT_ONCE_MIN: usize = 16;
+/// Fewest ticks taken under one lock, however many symbols there are: below it, the lock costs more than the ticks.
+const CHUNK_TICKS_MIN: usize = 16;
 
-/// The symbols that a picture shows, by their places in the book, and the time that it shows of them.
-pub(super) fn in_view(scene: &Scene, until: Until) -> (Vec<usize>, TimeSpan) {
-    let visible = scene.header.legend.iter().filter(|entry| entry.visible);
-    let mut span = scene.chart.viewport.time;
-    span.end = span.end.min(until.tick_ns.saturating_add(1)).max(span.start);
-    (visible.map(|entry| entry.palette_index).collect(), span)
+/// Source of the ticks in view: memory, and the history loaded from a database.
+#[derive(Clone)]
+pub(super) struct ExportSource {
+    pub(super) series: SeriesHandle,
+    pub(super) backfill: Option<Arc<Backfill>>,
 }
 
-/// Writes what `scene` shows, if the user asked for it.
-pub(super) fn write_asked(config: &Config, shared: &Shared, scene: &Scene, until: Until) -> Result<(), TickFileError> {
+/// Writes the visible ticks if `--export` asks for it.
+pub(super) fn write_requested(
+    config: &Config,
+    source: &ExportSource,
+    visible: &VisibleTicks,
+) -> Result<(), TickFileError> {
     let Some((path, format)) = &config.export else { return Ok(()) };
-    let (symbols, span) = in_view(scene, until);
-    let saved = write(shared, &symbols, span, path, *format)?;
+    let saved =
+        write(source, &visible.symbols, visible.span, path, *format, &AtomicBool::new(false))?.unwrap_or_default();
     info!("saved {} ticks to {}", saved.rows, display_safe(&path.display().to_string()));
-    if !saved.is_whole {
-        warn!(
-            "older ticks in view had not been read from the store and are not in the file; --from and --to write them"
-        );
+    if !saved.is_complete {
+        warn!("the file lacks older ticks in view that were not read from the store; --from and --to export them");
     }
     Ok(())
 }
 
-/// What a file has.
+/// Result of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Saved {
-    /// How many ticks.
-    pub(super) rows: u64,
-    /// All that was in view; not so where a part had yet to be read from the store.
-    pub(super) is_whole: bool,
+struct Saved {
+    rows: u64,
+    /// False if part of the view was not read from the database yet.
+    is_complete: bool,
 }
 
-/// Writes every tick that these symbols, by their places in the book, have within `span`.
-pub(super) fn write(
-    shared: &Shared,
-    symbols: &[usize],
-    span: TimeSpan,
-    path: &Path,
-    format: ExportFormat,
-) -> Result<Saved, TickFileError> {
-    write_until(shared, symbols, span, path, format, &AtomicBool::new(false)).map(Option::unwrap_or_default)
-}
-
-/// As [`write`]; breaks off, and leaves nothing behind, when `stop` says so: then `None`.
-fn write_until(
-    shared: &Shared,
+/// Writes all ticks of `symbols` (indices) within `span`. Returns `None`, and leaves no file behind, if `stop` is set
+/// meanwhile.
+fn write(
+    source: &ExportSource,
     symbols: &[usize],
     span: TimeSpan,
     path: &Path,
@@ -97,33 +85,34 @@ fn write_until(
     stop: &AtomicBool,
 ) -> Result<Option<Saved>, TickFileError> {
     let mut file = TickFile::create(path, format.into(), TickColumns::Bare)?;
-    // Two lanes a symbol.
-    let at_once = (WAITING_TICKS / symbols.len().max(1) / 2).clamp(AT_ONCE_MIN, AT_ONCE_MAX);
-    // What was read stays for as long as it is held here, also where the user looks elsewhere meanwhile.
-    let recalled = shared.history().map(|history| history.recalled());
-    let is_whole = recalled.as_ref().is_none_or(|recalled| recalled.unknown(&shared.book(), symbols, span).is_empty());
-    let kinds = |&place: &usize| [(place, false), (place, true)];
-    let open = |kind| Lane::open(&shared.book(), recalled.as_ref(), kind, span);
-    let mut lanes: Vec<Lane> = symbols.iter().flat_map(kinds).filter_map(open).collect();
-    // The lanes by the time of their next tick, then in the order of the legend.
-    let mut order: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::with_capacity(lanes.len());
-    for (number, lane) in lanes.iter_mut().enumerate() {
-        order.extend(lane.peek(shared, at_once).map(|time_ns| Reverse((time_ns, number))));
+    // Each symbol has two cursors.
+    let chunk_ticks = (BUFFERED_TICKS_MAX / symbols.len().max(1) / 2).clamp(CHUNK_TICKS_MIN, CHUNK_TICKS_MAX);
+    // This keeps the loaded history alive even if the user moves on meanwhile.
+    let history = source.backfill.as_ref().map(|backfill| backfill.snapshot());
+    let series = &source.series;
+    let is_complete = history.as_ref().is_none_or(|history| history.unknown(&series.lock(), symbols, span).is_empty());
+    let both = |&symbol: &usize| [(symbol, false), (symbol, true)];
+    let open = |(symbol, outlier)| Cursor::open(&series.lock(), history.as_ref(), symbol, outlier, span);
+    let mut cursors: Vec<Cursor> = symbols.iter().flat_map(both).filter_map(open).collect();
+    // Cursors by the time of their next tick, then in the order of the legend.
+    let mut order: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::with_capacity(cursors.len());
+    for (number, cursor) in cursors.iter_mut().enumerate() {
+        order.extend(cursor.peek(series, chunk_ticks).map(|time_ns| Reverse((time_ns, number))));
     }
     while let Some(mut next) = order.peek_mut() {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let lane = &mut lanes[next.0.1];
-        if let Some(row) = lane.take() {
+        let cursor = &mut cursors[next.0.1];
+        if let Some(row) = cursor.take() {
             file.write(&row)?;
         }
-        match lane.peek(shared, at_once) {
+        match cursor.peek(series, chunk_ticks) {
             Some(time_ns) => next.0.0 = time_ns,
             None => drop(PeekMut::pop(next)),
         }
     }
-    file.finish().map(|rows| Some(Saved { rows, is_whole }))
+    file.finish().map(|rows| Some(Saved { rows, is_complete }))
 }
 
 impl From<ExportFormat> for TickFormat {
@@ -135,48 +124,50 @@ impl From<ExportFormat> for TickFormat {
     }
 }
 
-/// One symbol's ticks, or its outliers, on their way into the file.
-struct Lane {
-    /// Its place in the book.
-    place: usize,
-    /// What was read of older ones, until all of that is taken.
-    past: Option<Arc<HistorySnapshot>>,
+/// Cursor over one symbol's ticks, or over its outliers.
+struct Cursor {
+    /// Index of the symbol.
+    index: usize,
+    /// Loaded history, until all of it is taken.
+    history: Option<Arc<HistorySnapshot>>,
     outlier: bool,
     symbol: Symbol,
-    /// Taken from the book and not yet written, from `at` on.
+    /// Chunk taken from the series.
     ticks: Vec<SeriesTick>,
+    /// Next tick of the chunk.
     at: usize,
-    /// What is still to be taken: from the instant of the last one taken on, ...
+    /// Span still to be taken. It starts at the instant of the last tick taken.
     rest: TimeSpan,
-    /// ... of which so many have been taken.
+    /// Ticks of that instant that were taken.
     taken: usize,
-    /// Running number, in the whole series, of that instant's first tick: tells which of them have given way since.
+    /// Running number of that instant's first tick in the whole series. It tells how many of them were evicted since.
     first: u64,
 }
 
-impl Lane {
+impl Cursor {
     fn open(
-        book: &SeriesMap,
-        recalled: Option<&Arc<HistorySnapshot>>,
-        (place, outlier): (usize, bool),
+        series: &SeriesMap,
+        history: Option<&Arc<HistorySnapshot>>,
+        index: usize,
+        outlier: bool,
         span: TimeSpan,
     ) -> Option<Self> {
-        let symbol = book.get(place)?.0.clone();
+        let symbol = series.get(index)?.0.clone();
         let mut ticks = Vec::new();
-        let mut past = recalled.cloned();
+        let mut history = history.cloned();
         if outlier {
-            // They are few. Where memory has any it has all: those that were read end where its own begin.
-            let end_ns = series(book, place, true).and_then(Series::oldest_ns).unwrap_or(i64::MAX);
+            // OutlierFilter are few. If memory has any it has all of its time: the loaded ones end where its own start.
+            let end_ns = ticks_of(series, index, true).and_then(Series::oldest_ns).unwrap_or(i64::MAX);
             let before = TimeSpan { end: span.end.min(end_ns), ..span };
-            ticks.extend(past.take().iter().flat_map(|recalled| recalled.past.outliers(place, before)));
+            ticks.extend(history.take().iter().flat_map(|history| history.loaded.outliers(index, before)));
         }
-        Some(Self { place, past, outlier, symbol, ticks, at: 0, rest: span, taken: 0, first: 0 })
+        Some(Self { index, history, outlier, symbol, ticks, at: 0, rest: span, taken: 0, first: 0 })
     }
 
-    /// Time of the next tick; `None` behind the last one.
-    fn peek(&mut self, shared: &Shared, at_once: usize) -> Option<i64> {
+    /// Time of the next tick; `None` after the last one.
+    fn peek(&mut self, series: &SeriesHandle, chunk_ticks: usize) -> Option<i64> {
         if self.at == self.ticks.len() {
-            self.refill(&shared.book(), at_once);
+            self.refill(&series.lock(), chunk_ticks);
         }
         self.ticks.get(self.at).map(|tick| tick.time_ns)
     }
@@ -184,56 +175,50 @@ impl Lane {
     fn take(&mut self) -> Option<Row<'_>> {
         let SeriesTick { time_ns, price, size } = *self.ticks.get(self.at)?;
         self.at += 1;
-        Some(Row {
-            symbol: self.symbol.as_str(),
-            time_ns,
-            price,
-            size,
-            outlier: self.outlier,
-            origin: Origin::default(),
-        })
+        let (symbol, outlier) = (self.symbol.as_str(), self.outlier);
+        Some(Row { symbol, time_ns, price, size, outlier, origin: Origin::default() })
     }
 
-    fn refill(&mut self, book: &SeriesMap, at_once: usize) {
+    fn refill(&mut self, series: &SeriesMap, chunk_ticks: usize) {
         self.at = 0;
         self.ticks.clear();
-        let Some(series) = series(book, self.place, self.outlier) else { return };
-        if let Some(recalled) = self.past.take() {
-            let tape = MergedSeries::new(series, Some(&recalled.past), self.place);
-            self.ticks.extend(tape.loaded_ticks(self.rest, self.taken).take(at_once));
+        let Some(series) = ticks_of(series, self.index, self.outlier) else { return };
+        if let Some(history) = self.history.take() {
+            let merged = MergedSeries::new(series, Some(&history.loaded), self.index);
+            self.ticks.extend(merged.loaded_ticks(self.rest, self.taken).take(chunk_ticks));
             if self.note_taken() {
-                self.past = Some(recalled);
+                self.history = Some(history);
                 return;
             }
-            // From here on it is memory's, of which nothing is taken yet.
-            let complete_from_ns = tape.complete_from_ns().unwrap_or(self.rest.start);
-            (self.rest.start, self.taken) = (self.rest.start.max(complete_from_ns), 0);
+            // The rest comes from memory, of which nothing is taken yet.
+            let seam_ns = merged.complete_from_ns().unwrap_or(self.rest.start);
+            (self.rest.start, self.taken) = (self.rest.start.max(seam_ns), 0);
         }
-        let given_way = match series.oldest_ns() {
+        let evicted = match series.oldest_ns() {
             Some(oldest_ns) if oldest_ns > self.rest.start => u64::MAX,
             Some(oldest_ns) if oldest_ns == self.rest.start => series.evicted().saturating_sub(self.first),
             _ => 0,
         };
-        self.taken = self.taken.saturating_sub(usize::try_from(given_way).unwrap_or(usize::MAX));
-        self.ticks.extend(series.iter_range_from(self.rest, self.taken).take(at_once));
+        self.taken = self.taken.saturating_sub(usize::try_from(evicted).unwrap_or(usize::MAX));
+        self.ticks.extend(series.iter_range_from(self.rest, self.taken).take(chunk_ticks));
         if self.note_taken() {
             let before = series.range(TimeSpan { start: i64::MIN, end: self.rest.start });
             self.first = series.evicted() + before.map_or(0, |before| before.count);
         }
     }
 
-    /// The rest begins at the last instant that ticks were taken of. Whether any were.
+    /// Moves the start of the rest to the instant of the last tick taken. Returns false if none were taken.
     fn note_taken(&mut self) -> bool {
         let Some(last) = self.ticks.last() else { return false };
-        let of_last = self.ticks.iter().rev().take_while(|tick| tick.time_ns == last.time_ns).count();
-        self.taken = if last.time_ns == self.rest.start { self.taken + of_last } else { of_last };
+        let of_instant = self.ticks.iter().rev().take_while(|tick| tick.time_ns == last.time_ns).count();
+        self.taken = if last.time_ns == self.rest.start { self.taken + of_instant } else { of_instant };
         self.rest.start = last.time_ns;
         true
     }
 }
 
-fn series(book: &SeriesMap, place: usize, outlier: bool) -> Option<&Series> {
-    if outlier { book.outliers(place) } else { book.get(place).map(|(_, series)| series) }
+fn ticks_of(series: &SeriesMap, index: usize, outlier: bool) -> Option<&Series> {
+    if outlier { series.outliers(index) } else { series.get(index).map(|(_, series)| series) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From messages to the book: decode, validate, append, one lock a read of the socket.
+//! Ingest of messages: decodes, validates and appends ticks, with one lock per read of the socket.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
@@ -8,152 +8,150 @@ use tracing::warn;
 
 use crate::analysis::OutlierFilter;
 use crate::client::{Delivery, Feed, Incoming, LinkState};
-use crate::consumer::alerting::{Unwatched, Watch, Watcher};
+use crate::consumer::alerting::{Alerting, Watcher};
+use crate::consumer::feed_status::{FeedStatus, Transition};
 use crate::consumer::persistence::Persistence;
-use crate::consumer::shared::{Continuity, Shared};
-use crate::model::{Decoder, Reject, RejectCounts, StreamId, TickView, Timestamp};
+use crate::consumer::rate_limited::RateLimited;
+use crate::consumer::redraw::Redraw;
+use crate::consumer::series_handle::SeriesHandle;
+use crate::model::{Decoder, Reject, RejectCounts, StreamId, TickView, Timestamp, display_safe};
 use crate::series::SeriesMap;
 use crate::storage::db::TickRow;
 
-/// Ticks taken in under one lock, at most: a tenth of a millisecond, so that a frame is not held up by a message that
-/// is an array of a hundred thousand.
+/// Most ticks appended under one lock: 0.1 ms, so that an array of a hundred thousand ticks does not delay a frame.
 const BATCH_TICKS: usize = 1_024;
 
-/// A message longer than this is not begun while the book is locked: its first tick may be long in coming.
+/// Longest message whose decoding may start while the series are locked. The first tick of a longer one may take long.
 const QUICK_BYTES_MAX: usize = 4_096;
 
 /// Least time between two log lines about rejected messages.
 const REJECTS_LOGGED_EVERY: Duration = Duration::from_secs(5);
 
-/// The network side's end of the book. Where several connections bring ticks, each has its own.
+/// Longest prefix of a rejected message that is logged, in characters of up to four bytes.
+const LOGGED_CHARS_MAX: usize = 80;
+
+/// Handles that the network side writes to.
+#[derive(Clone)]
+pub(super) struct IngestHandles {
+    pub(super) series: SeriesHandle,
+    pub(super) feed: FeedStatus,
+    pub(super) redraw: Redraw,
+    pub(super) alerting: Arc<Alerting>,
+    pub(super) storage: Option<Arc<Persistence>>,
+}
+
+/// Writer of one connection's ticks into the series.
 pub(super) struct Ingest {
-    pub(super) shared: Arc<Shared>,
-    /// Which of the connections this is.
-    part: usize,
+    pub(super) handles: IngestHandles,
+    /// Index of the connection.
+    connection: usize,
     decoder: Decoder,
-    /// The filter, where there is one.
     outliers: Option<OutlierFilter>,
-    log: RejectLog,
+    reject_log: RejectLog,
     sampler: Sampler,
-    /// Where ticks are kept, if they are.
-    pub(super) keeping: Option<Arc<Persistence>>,
-    /// Ticks on their way there.
-    pub(super) to_keep: Vec<TickRow>,
-    /// Entries from before this moment, ms, are history: how old they are says nothing about how quick the feed is.
+    /// Rows collected for the database; empty without one.
+    pub(super) rows: Vec<TickRow>,
+    /// Stream entries older than this, in ms, are history: their age says nothing about the latency of the feed.
     live_from_ms: u64,
 }
 
-impl Ingest {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        part: usize,
-        decoder: Decoder,
-        outliers: Option<OutlierFilter>,
-        keeping: Option<Arc<Persistence>>,
-    ) -> Self {
-        let log = RejectLog { last: None, unlogged: 0, due: None };
-        let sampler = Sampler { stride: 1, left: 1, taken: Vec::with_capacity(BATCH_TICKS) };
-        let live_from_ms = (Timestamp::now().as_nanos() / 1_000_000) as u64;
-        Self { shared, part, decoder, outliers, log, sampler, keeping, to_keep: Vec::new(), live_from_ms }
-    }
-
-    /// Which of the connections this is.
-    pub(super) fn part(&self) -> usize {
-        self.part
-    }
-}
-
-/// Something that holds ticks.
-pub(super) struct Parcel<'a> {
-    /// The entry of a stream that it came in.
+/// A message or stream entry that may hold ticks.
+pub(super) struct InboundMessage<'a> {
+    /// Id of the stream entry.
     pub(super) id: Option<StreamId>,
     pub(super) incoming: Incoming<'a>,
 }
 
-/// Every so manieth tick's event time, for the latency figure. Which ticks these are depends on their number alone.
+/// Samples the event time of every `stride`th tick for the latency figure. The choice depends on the count alone.
 struct Sampler {
     stride: usize,
-    /// Ticks until the next one that is taken.
-    left: usize,
-    taken: Vec<i64>,
+    until_next: usize,
+    samples_ns: Vec<i64>,
 }
 
 impl Sampler {
     #[inline]
     fn offer(&mut self, event: Timestamp) {
-        self.left -= 1;
-        if self.left == 0 {
-            self.left = self.stride;
-            self.taken.push(event.as_nanos());
+        self.until_next -= 1;
+        if self.until_next == 0 {
+            self.until_next = self.stride;
+            self.samples_ns.push(event.as_nanos());
         }
     }
 
     fn set_stride(&mut self, stride: usize) {
         self.stride = stride;
-        self.left = self.left.min(stride);
+        self.until_next = self.until_next.min(stride);
     }
 }
 
-/// The book, locked from the first tick on, and let go at the end.
-struct Batch<'a, W> {
-    shared: &'a Shared,
+/// Ticks of one read of the socket. Locks the series at the first tick and releases them every [`BATCH_TICKS`].
+struct Batch<'a> {
+    handles: &'a IngestHandles,
     sampler: &'a mut Sampler,
-    /// The clock, read once for all that one read of the socket brought: to read it costs a tenth of a tick.
+    /// Read once for the whole read of the socket: reading the clock costs a tenth of a tick.
     arrival: Timestamp,
-    book: Option<MutexGuard<'a, SeriesMap>>,
+    series: Option<MutexGuard<'a, SeriesMap>>,
     ticks: usize,
-    watch: W,
+    /// Alert rules; `None` if there are none.
+    watcher: Option<Watcher<'a>>,
     outliers: Option<&'a mut OutlierFilter>,
-    /// Where ticks are to be kept.
-    to_keep: Option<&'a mut Vec<TickRow>>,
+    /// Destination of rows for the database; `None` without one.
+    rows: Option<&'a mut Vec<TickRow>>,
     live_from_ms: u64,
 }
 
-impl<W: Watch> Batch<'_, W> {
+impl Batch<'_> {
     #[inline]
     fn append(&mut self, tick: &TickView<'_>, id: Option<StreamId>) {
-        let book = self.book.get_or_insert_with(|| self.shared.book());
+        let series = self.series.get_or_insert_with(|| self.handles.series.lock());
         let is_outlier = self.outliers.as_deref_mut().is_some_and(|filter| filter.is_outlier(tick));
         if is_outlier {
-            // A price that is taken for a slip is no reason for an alarm.
-            book.append_outlier(tick, self.arrival);
+            // A probable bad print triggers no alert.
+            series.append_outlier(tick, self.arrival);
         } else {
-            let appended = book.append_view(tick, self.arrival);
-            self.watch.saw(tick, appended, book);
+            let appended = series.append_view(tick, self.arrival);
+            if let Some(watcher) = &mut self.watcher {
+                watcher.check(tick, appended, series);
+            }
         }
-        // Also what is not shown: the place in the stream moves on over it, and another run may want it.
-        if let Some(to_keep) = self.to_keep.as_deref_mut() {
-            to_keep.push(kept(tick, id, is_outlier));
+        // Ticks that are not displayed are stored too: the checkpoint passes them, and another run may show them.
+        if let Some(rows) = self.rows.as_deref_mut() {
+            rows.push(row(tick, id, is_outlier));
         }
         if id.is_none_or(|id| id.ms >= self.live_from_ms) {
             self.sampler.offer(tick.timestamp);
         }
         self.ticks += 1;
         if self.ticks >= BATCH_TICKS {
-            self.close();
+            self.flush();
         }
     }
 
-    fn close(&mut self) {
-        let Some(mut book) = self.book.take() else { return };
-        if self.to_keep.is_none() {
-            self.shared.unkept().fetch_add(self.ticks as u64, Ordering::Relaxed);
+    /// Releases the series and publishes what was appended.
+    fn flush(&mut self) {
+        let Some(mut series) = self.series.take() else { return };
+        let IngestHandles { feed, redraw, .. } = self.handles;
+        if self.rows.is_none() {
+            feed.counters().unstored.fetch_add(self.ticks as u64, Ordering::Relaxed);
         }
-        book.finish_batch();
-        drop(book);
-        self.watch.let_go();
+        series.finish_batch();
+        drop(series);
+        if let Some(watcher) = &mut self.watcher {
+            watcher.release();
+        }
         self.ticks = 0;
-        let mut arrivals = self.shared.arrivals();
-        arrivals.beat(Instant::now());
-        arrivals.note(&self.sampler.taken, self.arrival);
+        let mut arrivals = feed.arrivals();
+        arrivals.record_arrival(Instant::now());
+        arrivals.record_samples(&self.sampler.samples_ns, self.arrival);
         self.sampler.set_stride(arrivals.stride());
         drop(arrivals);
-        self.sampler.taken.clear();
-        self.shared.touch();
+        self.sampler.samples_ns.clear();
+        redraw.request();
     }
 }
 
-fn kept(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
+fn row(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
     TickRow {
         symbol: tick.symbol.as_str().into(),
         time_ns: tick.timestamp.as_nanos(),
@@ -167,126 +165,146 @@ fn kept(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
 }
 
 impl Ingest {
-    /// Takes parcels in. Ids of those in which nothing was a tick go to `hopeless`.
-    pub(super) fn take_in<'a>(&mut self, parcels: impl Iterator<Item = Parcel<'a>>, hopeless: &mut Vec<StreamId>) {
-        let Self { shared, decoder, outliers, log, sampler, keeping, to_keep, live_from_ms, .. } = self;
-        let outliers = outliers.as_mut();
-        let to_keep = keeping.is_some().then_some(to_keep);
-        let parts = Parts { decoder, outliers, log, sampler, to_keep, hopeless, live_from_ms: *live_from_ms };
-        if shared.alerting().is_idle() {
-            Self::take_watched(shared, parts, parcels, Unwatched);
-        } else {
-            Self::take_watched(shared, parts, parcels, Watcher::new(shared.alerting()));
+    pub(super) fn new(
+        handles: IngestHandles,
+        connection: usize,
+        decoder: Decoder,
+        outliers: Option<OutlierFilter>,
+    ) -> Self {
+        Self {
+            handles,
+            connection,
+            decoder,
+            outliers,
+            reject_log: RejectLog { limit: RateLimited::new(REJECTS_LOGGED_EVERY), pending: None },
+            sampler: Sampler { stride: 1, until_next: 1, samples_ns: Vec::with_capacity(BATCH_TICKS) },
+            rows: Vec::new(),
+            live_from_ms: (Timestamp::now().as_nanos() / 1_000_000) as u64,
         }
     }
 
-    /// There is one such function with rules and one without, so that a tick that nobody watches costs nothing more.
-    fn take_watched<'a>(
-        shared: &Shared,
-        parts: Parts<'_>,
-        parcels: impl Iterator<Item = Parcel<'a>>,
-        watch: impl Watch,
+    /// Appends the ticks of `messages`. Pushes the ids of entries that held no tick to `without_tick`.
+    pub(super) fn append<'a>(
+        &mut self,
+        messages: impl Iterator<Item = InboundMessage<'a>>,
+        without_tick: &mut Vec<StreamId>,
     ) {
-        let Parts { decoder, outliers, log, sampler, to_keep, hopeless, live_from_ms } = parts;
-        let now = Timestamp::now();
-        sampler.set_stride(shared.arrivals().stride());
+        let Self { handles, decoder, outliers, reject_log, sampler, rows, live_from_ms, .. } = self;
+        let arrival = Timestamp::now();
+        sampler.set_stride(handles.feed.arrivals().stride());
         let mut rejects = RejectCounts::default();
-        let mut batch =
-            Batch { shared, sampler, arrival: now, book: None, ticks: 0, watch, outliers, to_keep, live_from_ms };
-        for Parcel { id, incoming } in parcels {
+        let mut batch = Batch {
+            handles,
+            sampler,
+            arrival,
+            series: None,
+            ticks: 0,
+            watcher: (!handles.alerting.is_idle()).then(|| Watcher::new(&handles.alerting)),
+            outliers: outliers.as_mut(),
+            rows: handles.storage.is_some().then_some(rows),
+            live_from_ms: *live_from_ms,
+        };
+        for InboundMessage { id, incoming } in messages {
             let mut has_tick = false;
             match incoming {
                 Incoming::Message(payload) => {
                     if payload.len() > QUICK_BYTES_MAX {
-                        batch.close();
+                        batch.flush();
                     }
-                    decoder.decode_borrowed(payload, now, |result| match result {
+                    decoder.decode_borrowed(payload, arrival, |result| match result {
                         Ok(tick) => {
                             has_tick = true;
                             batch.append(&tick, id);
                         }
                         Err(cause) => {
                             rejects.add(cause);
-                            log.note(cause, payload);
+                            reject_log.note(cause, payload);
                         }
                     });
                 }
                 Incoming::TooLong => {
                     rejects.add(Reject::TooLong);
-                    log.note(Reject::TooLong, b"");
+                    reject_log.note(Reject::TooLong, b"");
                 }
             }
             if let Some(id) = id.filter(|_| !has_tick) {
-                hopeless.push(id);
+                without_tick.push(id);
             }
         }
-        batch.close();
+        batch.flush();
         if rejects.total() > 0 {
-            shared.rejects().merge(&rejects);
-            shared.touch();
-            log.tell();
+            handles.feed.rejects().merge(&rejects);
+            handles.redraw.request();
+            reject_log.write();
         }
     }
-}
 
-/// What parcels are taken in with.
-struct Parts<'a> {
-    decoder: &'a mut Decoder,
-    outliers: Option<&'a mut OutlierFilter>,
-    log: &'a mut RejectLog,
-    sampler: &'a mut Sampler,
-    to_keep: Option<&'a mut Vec<TickRow>>,
-    hopeless: &'a mut Vec<StreamId>,
-    live_from_ms: u64,
+    /// Records a connection's new state and its consequences: an outage in the series, or the end of one.
+    ///
+    /// `resumes` is true if the source delivers what was published while the connection was down. Such an outage is
+    /// removed from the series once all connections are live again.
+    pub(super) fn set_connection(&self, state: LinkState, resumes: bool) {
+        let IngestHandles { series, feed, redraw, alerting, .. } = &self.handles;
+        feed.set_connection(self.connection, state, |transition| match transition {
+            Transition::Connected if resumes => series.lock().recover_outages(),
+            Transition::Connected => {}
+            Transition::Disconnected => {
+                let mut series = series.lock();
+                if let Some(newest_ns) = series.newest_ns() {
+                    series.begin_outage(newest_ns);
+                }
+            }
+        });
+        if feed.is_live() {
+            alerting.start_silence_clock();
+        }
+        redraw.request();
+    }
 }
 
 impl Feed for Ingest {
     fn take(&mut self, delivery: &mut Delivery<'_>) {
-        let parcels = delivery.map(|incoming| Parcel { id: None, incoming });
-        // Messages have no ids.
-        self.take_in(parcels, &mut Vec::new());
-        if let Some(keeping) = &self.keeping
-            && !self.to_keep.is_empty()
+        // Messages of channels have no ids.
+        self.append(delivery.map(|incoming| InboundMessage { id: None, incoming }), &mut Vec::new());
+        if let Some(storage) = &self.handles.storage
+            && !self.rows.is_empty()
         {
-            keeping.offer(std::mem::take(&mut self.to_keep));
+            storage.offer(std::mem::take(&mut self.rows));
         }
     }
 
     fn cut_off(&mut self) {
-        self.shared.link().cut_off += 1;
-        self.shared.touch();
+        self.handles.feed.connection().cut_off += 1;
+        self.handles.redraw.request();
     }
 
     fn link(&mut self, state: LinkState) {
-        self.shared.set_link(self.part, state, Continuity::Torn);
+        self.set_connection(state, false);
     }
 }
 
-/// Says what was rejected, but not each time.
+/// Rate-limited log of rejected messages.
 struct RejectLog {
-    last: Option<Instant>,
-    unlogged: u64,
-    /// What is to be said once the book is not locked: a terminal may take its time.
-    due: Option<String>,
+    limit: RateLimited,
+    /// Line to write once the series are unlocked: a terminal may block.
+    pending: Option<String>,
 }
 
 impl RejectLog {
     fn note(&mut self, cause: Reject, payload: &[u8]) {
-        if self.due.is_some() || self.last.is_some_and(|last| last.elapsed() < REJECTS_LOGGED_EVERY) {
-            self.unlogged += 1;
+        if self.pending.is_some() {
+            self.limit.suppress();
             return;
         }
-        self.last = Some(Instant::now());
-        let more = std::mem::take(&mut self.unlogged);
-        // A character has four bytes at most: no more of a long message than can be shown is looked at.
-        let shown: String = String::from_utf8_lossy(&payload[..payload.len().min(320)]).chars().take(80).collect();
-        let shown = crate::model::display_safe(&shown);
-        let more = if more > 0 { format!(" [and {more} more before it]") } else { String::new() };
-        self.due = Some(format!("rejected a message ({cause}): {shown}{more}"));
+        let Some(suppressed) = self.limit.permit() else { return };
+        let prefix = &payload[..payload.len().min(4 * LOGGED_CHARS_MAX)];
+        let text: String = String::from_utf8_lossy(prefix).chars().take(LOGGED_CHARS_MAX).collect();
+        let more = if suppressed > 0 { format!(" [and {suppressed} more before it]") } else { String::new() };
+        self.pending = Some(format!("rejected a message ({cause}): {}{more}", display_safe(&text)));
     }
 
-    fn tell(&mut self) {
-        if let Some(text) = self.due.take() {
+    fn write(&mut self) {
+        if let Some(text) = self.pending.take() {
             warn!("{text}");
         }
     }

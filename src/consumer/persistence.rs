@@ -1,8 +1,8 @@
-//! The way of ticks into the store, and what the store held before.
+//! Storage of incoming ticks in a database, and restoring the series from one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use compact_str::CompactString;
@@ -11,189 +11,200 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::consumer::args::STORE_FILE;
-use crate::consumer::shared::Shared;
+use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::redraw::Redraw;
+use crate::consumer::series_handle::{SeriesHandle, lock};
 use crate::model::{Name, Price, StreamId, TickView, Timestamp};
-use crate::series::AppendOutcome;
+use crate::series::{AppendOutcome, SeriesMap};
 use crate::storage::db::{DbConfig, DbError, DbStatus, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
-/// Ticks that are taken from the store at the start, at most, over all symbols: a second or two of reading.
+/// Most ticks restored at the start, over all symbols: they take a second or two to read.
 const RESTORED_MAX: usize = 1_000_000;
 
-/// Of one symbol, at most: as many as anybody looks at before the first new tick.
-const RESTORED_MAX_A_SYMBOL: usize = 100_000;
+/// Most ticks restored of one symbol: more than anyone looks at before the first new tick.
+const RESTORED_PER_SYMBOL_MAX: usize = 100_000;
 
-/// Ticks put into the book under one lock when it is filled from the store.
-const RESTORED_AT_ONCE: usize = 4_096;
+/// Ticks restored under one lock.
+const RESTORE_BATCH: usize = 4_096;
 
-/// A store, shared by all connections that bring ticks.
+/// Database writer shared by all connections. [`DbWriter`] bounds its queue.
 pub(super) struct Persistence {
-    keeper: DbWriter,
-    /// Rows of streams that the end came before: they are still in the stream.
-    left: AtomicU64,
-    /// The ticket that was given out last. Held while a batch is handed over, so that batches wait in the order of
-    /// their tickets, whichever connection they come from.
-    tickets: Mutex<Handed>,
+    writer: DbWriter,
+    /// Stream rows that were not committed before the end. The next run reads them again.
+    uncommitted: AtomicU64,
+    /// Held while a batch is queued, so that batches are queued in the order of their tickets.
+    queued: Mutex<Queued>,
 }
 
-/// What was handed over to the store so far.
+/// Totals handed to the writer so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Handed {
-    /// The last ticket.
+pub(super) struct Queued {
+    /// Last ticket given out.
     pub(super) ticket: u64,
     pub(super) ticks: u64,
 }
 
 impl Persistence {
-    /// Opens the store. The folder of the user's own file is made where it is missing.
+    /// Opens the database. Creates the directory of the user's default file if it is missing.
     pub(super) fn open(config: &DbConfig) -> Result<Arc<Self>, DbError> {
         if let StoreUrl::Sqlite(path) = &config.url
             && path.ends_with(STORE_FILE)
-            && let Some(folder) = path.parent()
-            && let Err(error) = std::fs::create_dir_all(folder)
+            && let Some(directory) = path.parent()
+            && let Err(error) = std::fs::create_dir_all(directory)
         {
-            // Opening will say what is wrong with it.
-            warn!("cannot make the folder of the store: {error}");
+            // Opening the file fails next and explains what to do.
+            warn!("cannot create the directory of the store: {error}");
         }
-        let keeper = DbWriter::open(config.clone())?;
-        info!("keeping every tick in {}", config.url);
-        Ok(Arc::new(Self { keeper, left: AtomicU64::new(0), tickets: Mutex::default() }))
+        let writer = DbWriter::open(config.clone())?;
+        info!("storing every tick in {}", config.url);
+        Ok(Arc::new(Self { writer, uncommitted: AtomicU64::new(0), queued: Mutex::default() }))
     }
 
-    /// Hands over ticks that cannot wait; the store counts those that it has no room for.
-    pub(super) fn offer(&self, mut ticks: Vec<TickRow>) {
-        // Many wait where a store is away.
-        ticks.shrink_to_fit();
-        self.hand_over(ticks.len(), |ticket| {
-            self.keeper.offer(RowBatch { ticks, ticket, ..RowBatch::default() });
+    /// Queues ticks of channels. The writer drops and counts those that exceed its queue.
+    pub(super) fn offer(&self, ticks: Vec<TickRow>) {
+        self.enqueue(RowBatch { ticks, ..RowBatch::default() }, |batch| {
+            self.writer.offer(batch);
         });
     }
 
-    /// Hands over what was read from a stream; the ticket tells when it is committed.
-    pub(super) fn put(&self, stream: &Arc<str>, mut ticks: Vec<TickRow>, checkpoint: Option<StreamId>) -> u64 {
-        let stream = Some(Arc::clone(stream));
-        ticks.shrink_to_fit();
-        self.hand_over(ticks.len(), |ticket| self.keeper.put(RowBatch { stream, ticks, checkpoint, ticket }))
+    /// Queues the ticks of stream entries. Returns the ticket that [`committed`](Self::committed) reaches with them.
+    pub(super) fn put(&self, stream: &Arc<str>, ticks: Vec<TickRow>, checkpoint: Option<StreamId>) -> u64 {
+        let batch = RowBatch { stream: Some(Arc::clone(stream)), ticks, checkpoint, ticket: 0 };
+        self.enqueue(batch, |batch| self.writer.put(batch))
     }
 
-    fn hand_over(&self, ticks: usize, hand: impl FnOnce(u64)) -> u64 {
-        // A number is sound even after a panic.
-        let mut last = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        last.ticket += 1;
-        last.ticks += ticks as u64;
-        hand(last.ticket);
-        last.ticket
+    fn enqueue(&self, mut batch: RowBatch, send: impl FnOnce(RowBatch)) -> u64 {
+        // Many batches wait while the database is away.
+        batch.ticks.shrink_to_fit();
+        let mut queued = lock(&self.queued);
+        queued.ticket += 1;
+        queued.ticks += batch.ticks.len() as u64;
+        batch.ticket = queued.ticket;
+        send(batch);
+        queued.ticket
     }
 
-    /// What was handed over so far.
-    pub(super) fn handed(&self) -> Handed {
-        *self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn queued(&self) -> Queued {
+        *lock(&self.queued)
     }
 
-    /// Whether the store has all that came up to a ticket, or will never have it.
+    /// Returns true if everything up to `ticket` is committed, or never will be.
     pub(super) fn is_settled(&self, ticket: u64) -> bool {
-        *self.keeper.committed().borrow() >= ticket || self.keeper.status().waiting == 0
+        *self.writer.committed().borrow() >= ticket || self.writer.status().waiting == 0
     }
 
-    /// Up to where `stream` is kept. A store that is away is waited for.
+    /// Last stored entry of `stream`. Waits while the database is away.
     pub(super) async fn checkpoint(&self, stream: &str) -> Option<StreamId> {
-        self.keeper.checkpoint(stream).await
+        self.writer.checkpoint(stream).await
     }
 
+    /// Waits until the queue has room.
     pub(super) async fn room(&self) {
-        self.keeper.room().await;
+        self.writer.room().await;
     }
 
+    /// Highest committed ticket.
     pub(super) fn committed(&self) -> watch::Receiver<u64> {
-        self.keeper.committed()
+        self.writer.committed()
     }
 
     pub(super) fn status(&self) -> DbStatus {
-        let status = self.keeper.status();
-        DbStatus { dropped: status.dropped.saturating_sub(self.left()), ..status }
+        let status = self.writer.status();
+        DbStatus { dropped: status.dropped.saturating_sub(self.uncommitted()), ..status }
     }
 
-    /// Commits what waits, for at most `limit`. What is left of a stream is still there for the next run.
-    pub(super) fn close(&self, limit: Duration, of_stream: bool) -> DbStatus {
-        let before = self.keeper.status().dropped;
-        let status = self.keeper.close(limit);
-        if of_stream {
-            self.left.store(status.dropped.saturating_sub(before), Ordering::Relaxed);
+    /// Commits queued rows for at most `limit`. Stream rows that remain are counted as uncommitted, not as dropped.
+    pub(super) fn close(&self, limit: Duration, is_stream: bool) {
+        let before = self.writer.status().dropped;
+        let status = self.writer.close(limit);
+        if is_stream {
+            self.uncommitted.store(status.dropped.saturating_sub(before), Ordering::Relaxed);
         }
-        self.status()
     }
 
-    /// Rows of streams that were not committed before the end.
-    pub(super) fn left(&self) -> u64 {
-        self.left.load(Ordering::Relaxed)
+    /// Stream rows that were not committed before the end.
+    pub(super) fn uncommitted(&self) -> u64 {
+        self.uncommitted.load(Ordering::Relaxed)
     }
 }
 
-/// What was brought of a symbol.
+/// Outcome of restoring one symbol.
 #[derive(Debug, Clone, Copy)]
-struct Brought {
+struct RestoredSymbol {
     rows: usize,
-    /// All of them were placed.
+    /// All rows were placed in the series.
     is_placed: bool,
-    /// The book does not take the symbol.
+    /// The series do not accept the symbol.
     is_refused: bool,
 }
 
-/// What was brought, symbol by symbol.
-type AllBrought = HashMap<CompactString, Brought, RandomState>;
+type RestoredSymbols = HashMap<CompactString, RestoredSymbol, RandomState>;
 
-/// Fills the book with the newest ticks that the store holds of each symbol. Blocks until that is done. Symbols that
-/// are not shown go by as well: their numbers tell what was lost since.
+/// Fills the series with each symbol's newest stored ticks and returns their number. Blocks until done.
 ///
-/// If `alone`, nobody else brings ticks into the store: a symbol of which everything was brought, or nothing was there,
-/// has no other past than memory's.
-pub(super) fn restore(url: &StoreUrl, ticks_max: usize, alone: bool, shared: &Shared) -> Result<u64, DbError> {
+/// Symbols that are not displayed are read too: their sequence numbers show what was missed since. With
+/// `is_only_writer`, no other process stores ticks in this database, so a symbol whose rows were all restored, or that
+/// has none, has no older history than memory.
+pub(super) fn restore(
+    url: &StoreUrl,
+    ticks_max: usize,
+    is_only_writer: bool,
+    series: &SeriesHandle,
+    feed: &FeedStatus,
+    redraw: &Redraw,
+) -> Result<u64, DbError> {
     let mut reader = StoreReader::open(url)?;
-    let symbols = reader.symbols()?.len().max(1);
-    let ticks_max = ticks_max.min(RESTORED_MAX_A_SYMBOL).min((RESTORED_MAX / symbols).max(1));
-    let mut waiting: Vec<TickRow> = Vec::with_capacity(RESTORED_AT_ONCE);
-    let mut brought = AllBrought::default();
-    let count = reader.newest_per_symbol(ticks_max, &mut |tick| {
-        waiting.push(tick.clone());
-        if waiting.len() >= RESTORED_AT_ONCE {
-            append(shared, &waiting, &mut brought);
-            waiting.clear();
+    let symbols_len = reader.symbols()?.len().max(1);
+    let ticks_max = ticks_max.min(RESTORED_PER_SYMBOL_MAX).min((RESTORED_MAX / symbols_len).max(1));
+    let mut batch: Vec<TickRow> = Vec::with_capacity(RESTORE_BATCH);
+    let mut symbols = RestoredSymbols::default();
+    let mut append = |batch: &mut Vec<TickRow>| {
+        let mut series = series.lock();
+        let restored = append_rows(&mut series, batch, &mut symbols);
+        series.finish_batch();
+        // Both counters change under the lock: live ticks are computed from their difference.
+        feed.counters().restored.fetch_add(restored, Ordering::Relaxed);
+        drop(series);
+        redraw.request();
+        batch.clear();
+    };
+    let count = reader.newest_per_symbol(ticks_max, &mut |row| {
+        batch.push(row.clone());
+        if batch.len() >= RESTORE_BATCH {
+            append(&mut batch);
         }
     })?;
-    append(shared, &waiting, &mut brought);
-    let mut book = shared.book();
-    // Who has a place later, but was there already, is not known to have come whole.
-    let is_known = |(name, it): (&CompactString, &Brought)| it.is_refused || book.id(name).is_some();
-    let later = alone && brought.iter().all(is_known);
-    let is_whole = |it: &Brought| it.is_placed && it.rows < ticks_max;
-    book.finish_restore(|name| alone && brought.get(name).is_none_or(is_whole), later);
-    drop(book);
-    shared.touch();
+    append(&mut batch);
+    let mut series = series.lock();
+    // A symbol that was over the limit and gets its place later is not known to be complete.
+    let is_known = |(name, symbol): (&CompactString, &RestoredSymbol)| symbol.is_refused || series.id(name).is_some();
+    let later_complete = is_only_writer && symbols.iter().all(is_known);
+    let is_complete = |symbol: &RestoredSymbol| symbol.is_placed && symbol.rows < ticks_max;
+    series.finish_restore(|name| is_only_writer && symbols.get(name).is_none_or(is_complete), later_complete);
+    drop(series);
+    redraw.request();
     Ok(count)
 }
 
-fn append(shared: &Shared, ticks: &[TickRow], brought: &mut AllBrought) {
+/// Appends rows to the series and returns how many were valid ticks.
+fn append_rows(series: &mut SeriesMap, rows: &[TickRow], symbols: &mut RestoredSymbols) -> u64 {
     let mut restored = 0;
-    let mut book = shared.book();
-    for tick in ticks {
-        let begun = Brought { rows: 0, is_placed: true, is_refused: true };
-        let known = brought.entry(tick.symbol.clone()).or_insert(begun);
+    for row in rows {
+        let first = RestoredSymbol { rows: 0, is_placed: true, is_refused: true };
+        let known = symbols.entry(row.symbol.clone()).or_insert(first);
         known.rows += 1;
         let (Some(symbol), Some(price), Some(timestamp)) =
-            (Name::new(&tick.symbol), Price::new(tick.price), Timestamp::from_nanos(tick.time_ns))
+            (Name::new(&row.symbol), Price::new(row.price), Timestamp::from_nanos(row.time_ns))
         else {
             known.is_placed = false;
             continue;
         };
-        let source = tick.source.as_deref().and_then(Name::new);
-        let view = TickView { symbol, price, timestamp, size: tick.size, seq: tick.seq, source };
-        let became = book.append_restored(&view, tick.outlier);
-        known.is_placed &= matches!(became, AppendOutcome::InOrder | AppendOutcome::Reordered);
-        known.is_refused &= matches!(became, AppendOutcome::Ignored | AppendOutcome::OverSymbolsMax);
+        let source = row.source.as_deref().and_then(Name::new);
+        let tick = TickView { symbol, price, timestamp, size: row.size, seq: row.seq, source };
+        let appended = series.append_restored(&tick, row.outlier);
+        known.is_placed &= matches!(appended, AppendOutcome::InOrder | AppendOutcome::Reordered);
+        known.is_refused &= matches!(appended, AppendOutcome::Ignored | AppendOutcome::OverSymbolsMax);
         restored += 1;
     }
-    book.finish_batch();
-    // Who counts what came by itself must not see the one without the other.
-    shared.restored().fetch_add(restored, Ordering::Relaxed);
-    drop(book);
-    shared.touch();
+    restored
 }

@@ -1,19 +1,22 @@
-//! What is said at the end of a run.
+//! Statistics of a whole run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::consumer::alerting::HooksReport;
+use crate::consumer::alerting::{Alerting, HooksReport};
+use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::meters::{FramesReport, LatencyReport, Meters};
-use crate::consumer::shared::Shared;
+use crate::consumer::persistence::Persistence;
+use crate::consumer::series_handle::SeriesHandle;
 use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
+use crate::series::Series;
 use crate::storage::TickFileError;
 
-/// One symbol's figures over everything received.
+/// Statistics of one symbol over everything received.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SymbolReport {
     /// Ticks received.
@@ -28,99 +31,106 @@ pub struct SymbolReport {
     pub max: f64,
 }
 
-/// What became of ticks in the store.
+/// Rows handed to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct StoreReport {
-    /// Rows that were not there before.
+    /// New rows.
     pub written: u64,
-    /// Rows that were there already, or came twice.
+    /// Rows that existed already or arrived twice.
     pub duplicates: u64,
-    /// Rows that were given up: more waited than may, or the end came first.
+    /// Rows given up because the queue was full or the run ended.
     pub dropped: u64,
-    /// Rows of a stream that the end came before: the next run reads them from there.
+    /// Stream rows that were not committed before the end. The next run reads them from the stream.
     pub left: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Figures of a whole run; `--stats json` prints them.
+/// Statistics of a whole run, as `--stats json` prints them.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Well-formed ticks. With those that were restored, what the other figures add up to.
+    /// Valid ticks of the feed. Together with `restored`, the sum of the other tick counts.
     pub received: u64,
     /// Ticks in memory at the end.
     pub kept: u64,
-    /// Ticks that gave way to newer ones.
+    /// Ticks evicted by newer ones.
     pub evicted: u64,
-    /// Objects and messages that were no ticks, by cause.
+    /// Objects and messages that are not ticks, by cause.
     pub rejected: BTreeMap<&'static str, u64>,
-    /// Ticks that never came, by the running numbers of their producers.
+    /// Missing ticks, according to the producers' sequence numbers.
     pub lost: u64,
-    /// Ticks that came twice.
+    /// Ticks that arrived twice.
     pub duplicates: u64,
-    /// Ticks that the filter set apart.
+    /// Ticks flagged by the bad-print filter.
     #[serde(skip_serializing_if = "is_zero")]
     pub outliers: u64,
-    /// Ticks that came too late to be placed.
+    /// Ticks that arrived too late to be placed.
     pub too_late: u64,
-    /// Ticks of symbols that were not asked for.
+    /// Ticks of symbols that `--symbols` excludes.
     pub ignored: u64,
     /// Ticks of symbols beyond `--max-symbols`.
     pub over_max_symbols: u64,
-    /// Times the connection came back.
+    /// Reconnections.
     pub reconnects: u64,
-    /// Times the server cut the connection off because this reader fell behind.
+    /// Disconnections by the server because this reader fell behind.
     pub cut_off: u64,
-    /// Ticks that came from the store at the start; not among those received.
+    /// Ticks loaded from the database at the start; not part of `received`.
     #[serde(skip_serializing_if = "is_zero")]
     pub restored: u64,
-    /// Entries that their stream gave up before they were read.
+    /// Stream entries that were trimmed before they were read.
     #[serde(skip_serializing_if = "is_zero")]
     pub trimmed: u64,
-    /// Entries that were no ticks and went to the dead letters.
+    /// Stream entries without a tick that were moved to the dead letters.
     #[serde(skip_serializing_if = "is_zero")]
     pub dead_letters: u64,
-    /// What became of ticks in the store; absent without one.
+    /// Rows handed to the database; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreReport>,
     /// Length of the run, s.
     pub elapsed_s: f64,
-    /// From timestamp to screen; absent without a window, and where no clock was comparable.
+    /// Latency from timestamp to screen; absent without a view or without a producer whose clock agrees with ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<LatencyReport>,
-    /// Frames drawn; absent without a window.
+    /// Frames drawn; absent without a view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<FramesReport>,
-    /// Times each rule of `--alert` fired; absent without any.
+    /// Number of alerts by rule; absent without rules.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub alerts: BTreeMap<String, u64>,
-    /// What became of the command of `--on-alert`; absent without one.
+    /// Statistics of the `--on-alert` command; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<HooksReport>,
-    /// By symbol, as it came over the wire.
+    /// Statistics by symbol, named as received.
     pub symbols: BTreeMap<String, SymbolReport>,
-    /// The snapshot that was asked for could not be written.
+    /// Error of a requested snapshot.
     #[serde(skip)]
     pub snapshot_error: Option<SnapshotError>,
-    /// The export that was asked for could not be written.
+    /// Error of a requested export.
     #[serde(skip)]
     pub export_error: Option<TickFileError>,
 }
 
 impl Report {
-    pub(super) fn collect(shared: &Shared, meters: &Meters, elapsed_s: f64) -> Self {
-        let rejected = shared.rejects().iter().collect();
+    pub(super) fn collect(
+        series: &SeriesHandle,
+        feed: &FeedStatus,
+        storage: Option<&Persistence>,
+        alerting: &Alerting,
+        meters: &Meters,
+        elapsed_s: f64,
+    ) -> Self {
+        // Read before the series are locked: connection state comes first in the order of locks.
         let (reconnects, cut_off) = {
-            let link = shared.link();
-            (link.reconnects, link.cut_off)
+            let connection = feed.connection();
+            (connection.reconnects, connection.cut_off)
         };
-        let restored = shared.restored().load(Ordering::Relaxed);
-        let book = shared.book();
-        let counters = book.counters();
-        let of_symbol = |series: &crate::series::Series| {
+        let series = series.lock();
+        let counters = series.counters();
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let of_symbol = |series: &Series| {
             series.statistics().map(|all| SymbolReport {
                 count: series.received(),
                 first: all.first.price,
@@ -129,15 +139,15 @@ impl Report {
                 max: all.max,
             })
         };
-        let symbols = book
+        let symbols = series
             .iter()
             .filter_map(|(_, symbol, series)| Some((symbol.as_str().to_owned(), of_symbol(series)?)))
             .collect();
         Self {
-            received: counters.received.saturating_sub(restored),
+            received: feed.without_restored(counters.received),
             kept: counters.kept,
             evicted: counters.evicted,
-            rejected,
+            rejected: feed.rejects().iter().collect(),
             lost: counters.lost,
             duplicates: counters.duplicates,
             outliers: counters.outliers,
@@ -146,39 +156,39 @@ impl Report {
             over_max_symbols: counters.over_symbols_max,
             reconnects,
             cut_off,
-            restored,
-            trimmed: shared.trimmed().load(Ordering::Relaxed),
-            dead_letters: shared.failed().load(Ordering::Relaxed),
-            store: shared.keeping().map(|keeping| {
-                let status = keeping.status();
+            restored: load(&feed.counters().restored),
+            trimmed: load(&feed.counters().trimmed),
+            dead_letters: load(&feed.counters().dead_letters),
+            store: storage.map(|storage| {
+                let status = storage.status();
                 let (written, duplicates, dropped) = (status.written, status.duplicates, status.dropped);
-                StoreReport { written, duplicates, dropped, left: keeping.left() }
+                StoreReport { written, duplicates, dropped, left: storage.uncommitted() }
             }),
             elapsed_s,
             latency_ms: meters.latency_report(),
             frames: meters.frames_report(),
-            alerts: shared.alerting().counts(),
-            hooks: shared.alerting().hooks(),
+            alerts: alerting.counts(),
+            hooks: alerting.hooks(),
             symbols,
             snapshot_error: None,
             export_error: None,
         }
     }
 
-    /// One line of JSON, safe for a terminal: what could steer one is written as an escape.
+    /// Returns one line of JSON, safe for a terminal: control characters are escaped.
     pub fn to_json(&self) -> String {
-        // Numbers and strings only: this cannot fail, and an empty object would still be valid.
+        // Serializing numbers and strings cannot fail. An empty object would still be valid.
         let json = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
         if json.chars().all(is_display_safe) {
             return json;
         }
-        // JSON leaves DEL, the C1 controls and what turns text around as they are. Here they stand in strings only.
+        // JSON permits DEL, the C1 controls and bidirectional controls. Here they occur in strings only.
         let mut safe = String::with_capacity(json.len() + 16);
         for c in json.chars() {
             if is_display_safe(c) {
                 safe.push(c);
             } else {
-                // A string takes every write: there is no error to handle.
+                // Writing to a string cannot fail.
                 let _ = write!(safe, "\\u{:04x}", u32::from(c));
             }
         }

@@ -1,4 +1,4 @@
-//! Pictures in files.
+//! Images of the chart in files.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,47 +10,46 @@ use crate::consumer::args::SnapshotFormat;
 use crate::plot::{Painter, PlotError, png};
 use crate::storage::AtomicFile;
 
-/// Why there is no picture.
+/// Error while writing an image.
 #[derive(Debug, Error)]
 pub enum SnapshotError {
-    /// The file.
+    /// The file cannot be written.
     #[error("cannot write {path}: {source}; choose a folder that exists, is writable and has room")]
     Write {
-        /// Where to.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Cause.
         source: io::Error,
     },
-    /// The drawing.
+    /// The chart cannot be rendered.
     #[error("the chart cannot be drawn")]
     Plot(#[from] PlotError),
 }
 
-/// Draws `scene` on `frame` into a file.
+/// Renders `scene` with `layout` into a file.
 pub(super) fn write(
     painter: &mut Painter,
     scene: &Scene,
-    frame: &Layout,
+    layout: &Layout,
     path: &Path,
     format: SnapshotFormat,
 ) -> Result<(), SnapshotError> {
     match format {
-        SnapshotFormat::Svg => write_whole(path, painter.svg(scene, frame)?.as_bytes()),
+        SnapshotFormat::Svg => write_file(path, painter.svg(scene, layout)?.as_bytes()),
         SnapshotFormat::Png => {
-            let mut pixels = vec![0; frame.size.width as usize * frame.size.height as usize];
-            painter.paint(scene, &mut pixels, frame)?;
-            write_png(path, &pixels, frame.size)
+            let mut pixels = vec![0; layout.size.width as usize * layout.size.height as usize];
+            painter.paint(scene, &mut pixels, layout)?;
+            write_png(path, &pixels, layout.size)
         }
     }
 }
 
-/// Writes pixels as they are on screen.
+/// Writes rendered pixels, 0RGB in rows, as a PNG file.
 pub(super) fn write_png(path: &Path, pixels: &[u32], size: Size) -> Result<(), SnapshotError> {
-    write_whole(path, &png(pixels, size)?)
+    write_file(path, &png(pixels, size)?)
 }
 
-/// All or nothing: a reader never sees half a picture, and a failure leaves an older one in place.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
     let written = AtomicFile::create(path).and_then(|mut file| {
         file.write_all(bytes)?;
         file.finish()

@@ -1,291 +1,174 @@
-//! The chart in the terminal: the loop on the main thread that listens, collects and draws.
+//! Terminal frontend.
 
-mod map;
-
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-use tracing::debug;
+use crate::chart::{Badge, HitAreas, Input, Layout, Scene, Size, Surface, Tone};
+use crate::consumer::frame::TOAST_TIME;
+use crate::consumer::frontend::{Frontend, Presented};
+use crate::consumer::{Config, ConsumerError, TerminalConfig};
+use crate::model::display_safe;
+use crate::terminal::{CellLayout, Screen};
 
-use crate::chart::Input;
-use crate::chart::{Badge, HitAreas, Layout, Size, Tone};
-use crate::consumer::export::Background;
-use crate::consumer::interaction::{Interaction, Request, Seeing, Seen};
-use crate::consumer::query::Surface;
-use crate::consumer::scene_builder::{SECOND, SceneBuilder, TOAST, View};
-use crate::consumer::shared::Shared;
-use crate::consumer::{Config, ConsumerError, TerminalConfig, snapshot};
-use crate::model::{Timestamp, display_safe};
-use crate::plot::Painter;
-use crate::terminal::{self, CellLayout, Screen, Word};
-
-/// Least time between two redraws. A terminal draws letters, often over a network; thirty times a second looks live.
+/// Least time between two frames. A terminal draws characters, often over a network; thirty frames a second look live.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// How often it is looked for ticks while none come. Keys are seen at once all the same.
+/// Interval of the checks for new data while none arrives. Keys end the wait.
 const RESTING: Duration = Duration::from_millis(100);
 
-/// While ticks came this lately, it is looked for more at the pace of frames.
+/// Data counts as arriving for this long after the last change.
 const RESTING_AFTER: Duration = Duration::from_secs(1);
 
-/// The figures in the footer change with time although nothing comes.
-const HEARTBEAT: Duration = Duration::from_millis(1_250);
-
-/// The terminal and what it shows.
-pub(super) struct Console {
+/// Terminal and what it displays.
+pub(super) struct TerminalApp {
     screen: Screen,
-    /// Log lines wait here until the terminal is free again.
-    held: Option<Held>,
-    seeing: Seeing,
-    /// Symbols that there were in the last frame; they decide where its parts lie.
-    symbols: usize,
-    hits: HitAreas,
-    /// What the last frame was drawn from, and when.
-    drawn: Option<(u64, Instant)>,
-    shown: Option<terminal::Frame>,
-    /// When ticks last came.
-    lively: Instant,
-    /// The user did something since the last frame.
-    touched: bool,
-    /// What a screenshot is drawn on.
-    picture: Surface,
-    shared: Arc<Shared>,
-    exports: Background,
+    /// Log lines wait here until the terminal is given back. Dropped after the screen.
+    held_log: Option<HeldLog>,
+    /// Layout of the last frame; `None` if the terminal is too small.
+    layout: Option<CellLayout>,
+    /// Number of symbols in the last frame, which the layout depends on.
+    symbols_len: usize,
+    hit_areas: HitAreas,
+    /// Last scene, which is not drawn again if nothing changes.
+    last_scene: Option<Scene>,
+    image_surface: Surface,
 }
 
-/// Log lines that are held back; let go when dropped, after the screen is.
-struct Held {
-    log: crate::cli::Console,
-    /// How many lines there were when the last one was shown, and until when that stays.
-    told: u64,
-    line: Option<(Word, Instant)>,
+/// Log lines that are held back while the chart has the terminal. Dropping it writes them.
+struct HeldLog {
+    log: crate::cli::LogWriter,
+    /// Number of the last line that was displayed.
+    displayed: u64,
+    /// Line on display, and the end of its display.
+    line: Option<(Badge, Instant)>,
 }
 
-impl Drop for Held {
+impl Drop for HeldLog {
     fn drop(&mut self) {
         self.log.release();
     }
 }
 
-impl Console {
-    pub(super) fn open(
-        config: &Config,
-        terminal: &TerminalConfig,
-        shared: &Arc<Shared>,
-    ) -> Result<Self, ConsumerError> {
-        let held = terminal.console.clone().map(|log| {
+impl TerminalApp {
+    /// Takes over the terminal.
+    pub(super) fn open(config: &Config, terminal: &TerminalConfig) -> Result<Self, ConsumerError> {
+        let held_log = terminal.console.clone().map(|log| {
             log.hold();
-            Held { log, told: 0, line: None }
+            HeldLog { log, displayed: 0, line: None }
         });
-        let screen = Screen::open(terminal.colors)?;
-        let seeing = Seeing::nothing(Timestamp::now().as_nanos());
         Ok(Self {
-            screen,
-            held,
-            seeing,
-            symbols: config.symbols.len(),
-            hits: HitAreas::default(),
-            drawn: None,
-            shown: None,
-            lively: Instant::now(),
-            touched: true,
-            picture: Surface::of(config),
-            shared: Arc::clone(shared),
-            exports: Background::default(),
+            screen: Screen::open(terminal.colors)?,
+            held_log,
+            layout: None,
+            symbols_len: config.symbols.len(),
+            hit_areas: HitAreas::default(),
+            last_scene: None,
+            image_surface: config.surface(),
         })
     }
+}
 
-    /// Runs until the user or `stop` ends it.
-    pub(super) fn run(
-        mut self,
-        controls: &mut Interaction,
-        picture: &mut SceneBuilder,
-        interval: Duration,
-        stop: &watch::Receiver<bool>,
-        started: Instant,
-    ) -> Result<(), ConsumerError> {
-        let mut inputs = Vec::new();
-        let shared = &*Arc::clone(&self.shared);
-        while !*stop.borrow() {
-            if let Some(badge) = self.exports.ended() {
-                picture.toast = Some((badge, Instant::now() + TOAST));
-                self.touched = true;
-            }
-            if self.is_due(shared, interval, Instant::now()) {
-                let first = self.drawn.is_none();
-                self.draw(shared, controls, picture)?;
-                if first {
-                    debug!("first frame after {} ms", started.elapsed().as_millis());
-                }
-            }
-            let patience = self.patience(shared, interval);
-            if self.screen.poll(patience, |input| inputs.push(input))? {
-                (self.shown, self.touched) = (None, true);
-            }
-            for input in inputs.drain(..) {
-                if self.handle(input, shared, controls, picture)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
+impl Frontend for TerminalApp {
+    fn frame_interval(&self) -> Option<Duration> {
+        Some(FRAME)
     }
 
-    /// How long to wait for the user before it is looked for ticks again.
-    fn patience(&self, shared: &Shared, interval: Duration) -> Duration {
-        let now = Instant::now();
-        let Some((revision, drawn)) = self.drawn else { return Duration::ZERO };
-        if self.touched {
-            return (drawn + FRAME).saturating_duration_since(now);
-        }
-        if shared.revision() != revision {
-            return (drawn + FRAME.max(interval)).saturating_duration_since(now).min(RESTING);
-        }
-        if now.duration_since(self.lively) < RESTING_AFTER { FRAME } else { RESTING }
-    }
-
-    /// Whether there is something new to show, and time to show it.
-    fn is_due(&self, shared: &Shared, interval: Duration, now: Instant) -> bool {
-        let Some((revision, drawn)) = self.drawn else { return true };
-        let age = now.duration_since(drawn);
-        if age < FRAME {
-            return false;
-        }
-        let unchanged = if self.seeing.counts_seconds { SECOND } else { HEARTBEAT };
-        let stale = shared.arrivals().stale_for(now).is_some();
-        let news = self.held.as_ref().is_some_and(|held| held.has_news(now));
-        if self.touched || age >= unchanged || stale != self.seeing.stale || news {
-            return true;
-        }
-        shared.revision() != revision && age >= interval
-    }
-
-    fn layout(&self) -> Result<Option<CellLayout>, ConsumerError> {
+    fn surface(&mut self) -> Result<Surface, ConsumerError> {
         let (columns, rows) = self.screen.size()?;
-        Ok(CellLayout::new(columns, rows, self.symbols))
+        self.layout = CellLayout::new(columns, rows, self.symbols_len);
+        Ok(Surface::Dots { size: chart_layout(self.layout).size })
     }
 
-    fn draw(
+    fn image_surface(&self) -> Surface {
+        self.image_surface
+    }
+
+    fn rest(
         &mut self,
-        shared: &Shared,
-        controls: &mut Interaction,
-        picture: &mut SceneBuilder,
+        until_frame: Option<Duration>,
+        unchanged_for: Duration,
+        inputs: &mut Vec<Input>,
     ) -> Result<(), ConsumerError> {
-        let begun = Instant::now();
-        let revision = shared.revision();
-        if self.drawn.is_some_and(|(drawn, _)| drawn != revision) {
-            self.lively = begun;
+        let idle_wait = if unchanged_for < RESTING_AFTER { FRAME } else { RESTING };
+        let limit = until_frame.map_or(idle_wait, |until_frame| until_frame.min(RESTING));
+        if self.screen.poll(limit, |input| inputs.push(input))? {
+            // The terminal's contents are unknown.
+            inputs.push(Input::Resized { width: 0, height: 0 });
         }
-        let unseen_ns = shared.take_unseen();
-        let layout = self.layout()?;
-        let Layout { size, .. } = dots(layout);
-        let View { scene, seeing, .. } = picture.view(shared, controls, Surface::Dots { size }, begun);
-        self.seeing = seeing;
-        let mut frame = map::frame(&scene, layout);
-        if let Some(held) = &mut self.held {
-            held.look(begun, &frame.look);
-            frame.toast = frame.toast.or_else(|| held.line.as_ref().map(|(word, _)| word.clone()));
-        }
-        // Where a first symbol comes, the watchlist takes room of the chart: the next frame has it.
-        self.touched = self.symbols != frame.watchlist.len();
-        self.symbols = frame.watchlist.len();
-        self.hits = layout.map_or_else(HitAreas::default, |layout| map::hits(&frame, &layout));
-        let spent = begun.elapsed();
-        if self.shown.as_ref() != Some(&frame) {
-            self.screen.draw(&frame)?;
-            self.shown = Some(frame);
-        }
-        picture.meters.frame(spent, Instant::now(), Timestamp::now().as_nanos(), &unseen_ns);
-        self.drawn = Some((revision, begun));
         Ok(())
     }
 
-    /// Returns whether the user wants to leave.
-    fn handle(
-        &mut self,
-        input: Input,
-        shared: &Shared,
-        controls: &mut Interaction,
-        picture: &mut SceneBuilder,
-    ) -> Result<bool, ConsumerError> {
-        self.touched = true;
-        let layout = self.layout()?;
+    fn has_news(&self, now: Instant) -> bool {
+        self.held_log.as_ref().is_some_and(|held| held.has_news(now))
+    }
+
+    fn convert(&mut self, input: Input) -> Option<Input> {
         if matches!(input, Input::Resized { .. }) {
-            self.shown = None;
-            return Ok(false);
+            self.last_scene = None;
+            return None;
         }
-        let frame = dots(layout);
-        let seen = Seen { frame: &frame, hits: &self.hits, seeing: &self.seeing };
-        let request = controls.apply(layout.map_or(input, |layout| map::in_dots(input, &layout)), &seen);
-        // Several inputs may come between two frames; each begins where the last one ended.
-        self.seeing.span = controls.span();
-        match request {
-            None => {}
-            Some(Request::Quit) => return Ok(true),
-            Some(Request::Export) => {
-                let (symbols, span) = self.seeing.in_view.clone();
-                let toast = self.exports.start(&self.shared, symbols, span);
-                picture.toast = Some((toast, Instant::now() + TOAST));
-            }
-            Some(Request::Screenshot) => {
-                let toast = self.save_screenshot(shared, controls, picture);
-                picture.toast = Some((toast, Instant::now() + TOAST));
-            }
-        }
-        Ok(false)
+        Some(self.layout.map_or(input, |layout| layout.input_in_dots(input)))
     }
 
-    /// What a window would show: letters make a poor picture.
-    fn save_screenshot(&self, shared: &Shared, controls: &mut Interaction, picture: &mut SceneBuilder) -> Badge {
-        let name = jiff::Zoned::now().strftime("tickscope-%Y%m%d-%H%M%S-%3f.png").to_string();
-        let mouse = controls.mouse.take();
-        let View { scene, frame, .. } = picture.view(shared, controls, self.picture, Instant::now());
-        controls.mouse = mouse;
-        let saved = Painter::new().map_err(snapshot::SnapshotError::from).and_then(|mut painter| {
-            snapshot::write(&mut painter, &scene, &frame, &PathBuf::from(&name), super::SnapshotFormat::Png)
-        });
-        match saved {
-            Ok(()) => Badge { tone: Tone::Good, text: format!("saved {name}") },
-            Err(error) => Badge { tone: Tone::Bad, text: error.to_string() },
+    fn present(
+        &mut self,
+        mut scene: Scene,
+        _layout: &Layout,
+        begun: Instant,
+        _inputs: &mut Vec<Input>,
+    ) -> Result<Presented, ConsumerError> {
+        if let Some(held) = &mut self.held_log {
+            held.update(begun);
+            scene.toast = scene.toast.or_else(|| held.line.as_ref().map(|(badge, _)| badge.clone()));
         }
+        // With the first symbol, the watchlist takes room from the chart: the next frame has the new layout.
+        let is_outdated = self.symbols_len != scene.header.legend.len();
+        self.symbols_len = scene.header.legend.len();
+        self.hit_areas = self.layout.map_or_else(HitAreas::default, |layout| layout.hit_areas(&scene));
+        let rendered = Instant::now();
+        if self.last_scene.as_ref() != Some(&scene) {
+            self.screen.draw(&scene)?;
+            self.last_scene = Some(scene);
+        }
+        Ok(Presented { rendered, is_outdated })
+    }
+
+    fn hit_layout(&self, _: Layout) -> Layout {
+        chart_layout(self.layout)
+    }
+
+    fn hit_areas(&self) -> &HitAreas {
+        &self.hit_areas
     }
 }
 
-/// The plot's dots as a frame of pixels: what is collected for it is what its columns of dots can show.
-fn dots(layout: Option<CellLayout>) -> Layout {
-    let (width, height) = layout.map_or((2, 4), |layout| layout.dots());
-    let bare = Layout::plot_only(Size { width, height });
-    match layout {
-        Some(layout) => Layout { value_axis: layout.value_axis(), time_axis: layout.time_axis(), ..bare },
-        None => bare,
-    }
+/// Layout of a chart whose pixels are the dots of the plot. A screen that is too small has a single cell.
+fn chart_layout(layout: Option<CellLayout>) -> Layout {
+    layout.map_or_else(|| Layout::plot_only(Size { width: 2, height: 4 }), |layout| layout.chart_layout())
 }
 
-impl Held {
-    /// Whether a line has come, or the one that is shown has stood for long enough.
+impl HeldLog {
+    /// Returns true if a new line waits, or the one on display has been there for long enough.
     fn has_news(&self, now: Instant) -> bool {
         let is_over = self.line.as_ref().is_some_and(|(_, until)| now >= *until);
-        is_over || self.log.newest_held().is_some_and(|(seen, _)| seen != self.told)
+        is_over || self.log.newest_held().is_some_and(|(number, _)| number != self.displayed)
     }
 
-    fn look(&mut self, now: Instant, look: &terminal::Look) {
-        if let Some((seen, line)) = self.log.newest_held().filter(|(seen, _)| *seen != self.told) {
-            self.told = seen;
+    fn update(&mut self, now: Instant) {
+        if let Some((number, line)) = self.log.newest_held().filter(|(number, _)| *number != self.displayed) {
+            self.displayed = number;
             let text = without_escapes(&line);
-            let color = match () {
-                () if text.contains(" ERROR ") => look.bad,
-                () if text.contains(" WARN ") => look.warn,
-                () => look.dim,
+            let tone = match () {
+                () if text.contains(" ERROR ") => Tone::Bad,
+                () if text.contains(" WARN ") => Tone::Warn,
+                () => Tone::Info,
             };
-            self.line = Some((Word { text, color }, now + TOAST));
+            self.line = Some((Badge { tone, text }, now + TOAST_TIME));
         }
         self.line.take_if(|(_, until)| now >= *until);
     }
 }
 
-/// A log line without the escapes that colour its level: `ESC [`, parameters, a letter.
+/// Removes the escape sequences that colour a log line's level: `ESC [`, parameters, a letter.
 fn without_escapes(line: &str) -> String {
     let mut parts = line.split("\u{1b}[");
     let mut text = parts.next().unwrap_or_default().to_owned();
@@ -297,7 +180,7 @@ fn without_escapes(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::consumer::terminal_app::*;
+    use super::*;
 
     #[test]
     fn log_lines_lose_their_colours_and_nothing_else() {

@@ -1,204 +1,161 @@
-//! What one run keeps of how the chart looked for the next one: a small file of the user's own.
+//! UI state that one run leaves for the next: a small TOML file of the user's own.
 //!
-//! Every value is written as its flag takes it, so that reading it back needs no rules of its own. Only what the user
-//! changed by hand is written; the rest of the file stays as it was.
+//! Values are written as their flags accept them, so that reading them back needs no rules of its own. Only what the
+//! user changed by hand is written; other values in the file stay as they are.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The form of the file that this program writes. One of a newer program is left alone.
-const VERSION: u32 = 1;
+use crate::storage::AtomicFile;
+
+/// Version of the file format. A file of a later version is left alone.
+const VERSION: i64 = 1;
 
 /// Longest file that is read, in bytes: a thousand hidden symbols take a tenth of it.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Most symbols that are remembered as hidden.
+/// Most hidden symbols that are saved.
 const HIDDEN_MAX: usize = 1_000;
 
-/// How the chart looked. What is `None` is not known, or was not changed.
+/// Fields of [`UiState`] that are flags, by the flag's name.
+const FLAGS: [&str; 8] = ["size", "scale", "theme", "axis", "chart", "layout", "bars", "window"];
+
+/// State of the chart's controls. A field is `None` if it is unknown or was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UiState {
-    /// As `--size` takes it.
+    /// Value of `--size`.
     pub size: Option<String>,
-    /// As `--scale` takes it.
+    /// Value of `--scale`.
     pub scale: Option<String>,
-    /// As `--theme` takes it.
+    /// Value of `--theme`.
     pub theme: Option<String>,
-    /// As `--axis` takes it.
+    /// Value of `--axis`.
     pub axis: Option<String>,
-    /// As `--chart` takes it.
+    /// Value of `--chart`.
     pub chart: Option<String>,
-    /// As `--layout` takes it.
+    /// Value of `--layout`.
     pub layout: Option<String>,
-    /// As `--bars` takes it.
+    /// Value of `--bars`.
     pub bars: Option<String>,
-    /// As `--window` takes it.
+    /// Value of `--window`; empty if the flag is not set.
     pub window: Option<String>,
-    /// The focused symbol's name; empty for none.
+    /// Name of the focused symbol; empty for none.
     pub focused: Option<String>,
-    /// Names of the symbols that are switched off.
+    /// Names of the hidden symbols.
     pub hidden: Option<Vec<String>>,
 }
 
-/// The file: its version, then what is remembered.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Written {
-    #[serde(default)]
-    version: u32,
-    #[serde(flatten)]
-    remembered: UiState,
-}
-
-/// Why nothing can be remembered.
+/// Error while reading or writing the file.
 #[derive(Debug, Error)]
-pub enum RememberError {
-    /// The file is there and cannot be read.
+pub enum UiStateError {
+    /// The file exists and cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Cause.
         source: io::Error,
     },
-    /// It does not say what it should.
-    #[error("{path} is damaged and is ignored; the next change by hand writes it anew")]
+    /// The file is malformed.
+    #[error("{path} is damaged and is ignored; the next change by hand replaces it")]
     Damaged {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// A later program wrote it in a form of its own.
+    /// The file has a later format.
     #[error("{path} was written by a newer version of this program and is left alone")]
     Newer {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// It cannot be written.
-    #[error("cannot keep how the chart looked in {path}: {source}")]
+    /// The file cannot be written.
+    #[error("cannot save the state of the chart in {path}: {source}")]
     Write {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Cause.
         source: io::Error,
     },
 }
 
 impl UiState {
-    /// Reads the file; nothing is remembered where there is none.
-    pub fn load(path: &Path) -> Result<Self, RememberError> {
+    /// Reads the file. A missing file is an empty state.
+    ///
+    /// # Errors
+    /// [`UiStateError`] if the file is unreadable, malformed or of a later version.
+    pub fn load(path: &Path) -> Result<Self, UiStateError> {
+        let path_buf = || path.to_owned();
         let read = |text: &mut String| fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_string(text);
         let mut text = String::new();
         match read(&mut text) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(RememberError::Damaged { path: path.to_owned() });
+                return Err(UiStateError::Damaged { path: path_buf() });
             }
-            Err(source) => return Err(RememberError::Read { path: path.to_owned(), source }),
+            Err(source) => return Err(UiStateError::Read { path: path_buf(), source }),
             Ok(_) => {}
         }
-        let damaged = || RememberError::Damaged { path: path.to_owned() };
-        let table: toml::Table = text.parse().map_err(|_| damaged())?;
-        // The version alone first: what else a newer file holds need not fit.
+        let damaged = |_| UiStateError::Damaged { path: path_buf() };
+        let table: toml::Table = text.parse().map_err(damaged)?;
+        // The version is checked first, because other values of a later version may not fit.
         match table.get("version").and_then(toml::Value::as_integer) {
-            Some(version) if version > i64::from(VERSION) => Err(RememberError::Newer { path: path.to_owned() }),
-            Some(_) => {
-                let written: Written = table.try_into().map_err(|_| damaged())?;
-                Ok(written.remembered)
-            }
-            None => Err(damaged()),
+            Some(version) if version > VERSION => Err(UiStateError::Newer { path: path_buf() }),
+            Some(_) => table.try_into().map_err(damaged),
+            None => Err(UiStateError::Damaged { path: path_buf() }),
         }
     }
 
-    /// What differs from how it was; the rest is `None`.
+    /// Keeps the values that differ from `earlier`.
     #[must_use]
     pub fn changed_since(self, earlier: &Self) -> Self {
-        fn changed<T: PartialEq>(now: Option<T>, then: Option<&T>) -> Option<T> {
-            now.filter(|now| then != Some(now))
-        }
-        Self {
-            size: changed(self.size, earlier.size.as_ref()),
-            scale: changed(self.scale, earlier.scale.as_ref()),
-            theme: changed(self.theme, earlier.theme.as_ref()),
-            axis: changed(self.axis, earlier.axis.as_ref()),
-            chart: changed(self.chart, earlier.chart.as_ref()),
-            layout: changed(self.layout, earlier.layout.as_ref()),
-            bars: changed(self.bars, earlier.bars.as_ref()),
-            window: changed(self.window, earlier.window.as_ref()),
-            focused: changed(self.focused, earlier.focused.as_ref()),
-            hidden: changed(self.hidden, earlier.hidden.as_ref()),
-        }
+        let (mut table, earlier) = (self.to_table(), earlier.to_table());
+        table.retain(|key, value| earlier.get(key) != Some(value));
+        // These values were fields just now.
+        table.try_into().unwrap_or_default()
     }
 
-    /// Writes what is known here over what the file has, whole or not at all: two programs that end at once leave the
-    /// file of one of them, never a mixture of bytes.
-    pub fn save(self, path: &Path) -> Result<(), RememberError> {
+    /// Merges the known values into the file, which is replaced atomically. Writes nothing if no value is known.
+    ///
+    /// # Errors
+    /// [`UiStateError::Newer`] if the file is of a later version, [`UiStateError::Write`] if it cannot be written.
+    pub fn save(mut self, path: &Path) -> Result<(), UiStateError> {
         if self == Self::default() {
             return Ok(());
         }
-        let before = match Self::load(path) {
-            Err(error @ RememberError::Newer { .. }) => return Err(error),
-            loaded => loaded.unwrap_or_default(),
-        };
-        let mut remembered = self.over(before);
-        if let Some(hidden) = &mut remembered.hidden {
+        if let Some(hidden) = &mut self.hidden {
             hidden.truncate(HIDDEN_MAX);
         }
-        let failed = |source| RememberError::Write { path: path.to_owned(), source };
-        let text = toml::to_string(&Written { version: VERSION, remembered });
-        let text = text.map_err(|error| failed(io::Error::other(error)))?;
-        write_whole(path, text.as_bytes()).map_err(failed)
+        let before = match Self::load(path) {
+            Err(error @ UiStateError::Newer { .. }) => return Err(error),
+            loaded => loaded.unwrap_or_default(),
+        };
+        let mut table = before.to_table();
+        table.extend(self.to_table());
+        table.insert("version".to_owned(), VERSION.into());
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
+            let mut file = AtomicFile::create(path)?;
+            file.write_all(table.to_string().as_bytes())?;
+            file.finish()
+        });
+        written.map_err(|source| UiStateError::Write { path: path.to_owned(), source })
     }
 
-    fn over(self, before: Self) -> Self {
-        Self {
-            size: self.size.or(before.size),
-            scale: self.scale.or(before.scale),
-            theme: self.theme.or(before.theme),
-            axis: self.axis.or(before.axis),
-            chart: self.chart.or(before.chart),
-            layout: self.layout.or(before.layout),
-            bars: self.bars.or(before.bars),
-            window: self.window.or(before.window),
-            focused: self.focused.or(before.focused),
-            hidden: self.hidden.or(before.hidden),
-        }
+    fn to_table(&self) -> toml::Table {
+        // Strings and lists of strings always serialize.
+        toml::Table::try_from(self).unwrap_or_default()
     }
 
-    /// The values that are flags, by flag.
+    /// Values that are flags, by the flag's name. An empty value stands for a flag that is not set.
     pub(super) fn flags(&self) -> Vec<(&'static str, String)> {
-        let values = [
-            ("size", &self.size),
-            ("scale", &self.scale),
-            ("theme", &self.theme),
-            ("axis", &self.axis),
-            ("chart", &self.chart),
-            ("layout", &self.layout),
-            ("bars", &self.bars),
-            ("window", &self.window),
-        ];
-        let set = values.into_iter().filter_map(|(flag, value)| Some((flag, value.clone()?)));
-        // An empty one stands for the flag not being given.
-        set.filter(|(_, value)| !value.is_empty()).collect()
+        let table = self.to_table();
+        let value = |flag: &'static str| Some((flag, table.get(flag)?.as_str()?.to_owned()));
+        FLAGS.into_iter().filter_map(value).filter(|(_, value)| !value.is_empty()).collect()
     }
-}
-
-/// Through a file of this process's own beside it, which then takes its place.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(format!(".{}", std::process::id()));
-    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
-    if written.is_err() {
-        // What is left of the attempt is of no use; that it cannot be removed adds nothing to the first error.
-        let _ = fs::remove_file(&partial);
-    }
-    written
 }
 
 #[cfg(test)]
@@ -240,16 +197,16 @@ mod tests {
         let path = dir.path().join("view.toml");
         for text in ["", "theme = ", "version = 1\ntheme = 3\n", "\0\0", "theme = \"light\"\n"] {
             fs::write(&path, text).unwrap();
-            assert!(matches!(UiState::load(&path), Err(RememberError::Damaged { .. })), "{text:?}");
+            assert!(matches!(UiState::load(&path), Err(UiStateError::Damaged { .. })), "{text:?}");
         }
         fs::write(&path, b"\xff\xfe").unwrap();
-        assert!(matches!(UiState::load(&path), Err(RememberError::Damaged { .. })));
+        assert!(matches!(UiState::load(&path), Err(UiStateError::Damaged { .. })));
         light().save(&path).unwrap();
         assert_eq!(UiState::load(&path).unwrap(), light());
 
         let newer = "version = 2\ntheme = { name = \"light\" }\n";
         fs::write(&path, newer).unwrap();
-        assert!(matches!(light().save(&path), Err(RememberError::Newer { .. })));
+        assert!(matches!(light().save(&path), Err(UiStateError::Newer { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), newer);
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     frame: &Layout,
     hits: &mut HitAreas,
 ) -> Result<(), PlotError> {
-    hits.found.clear();
+    hits.search_rows.clear();
     for (index, chart) in charts.iter().enumerate() {
         let pane = frame.pane(index);
         // Places that texts stand at already.

@@ -63,7 +63,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     let y = painter.snapped(area.top + QUERY_PX) - 0.5 / painter.scale.factor();
     painter.hairline((area.left + 1.0, y), (area.right - 1.0, y), painter.colors.panel_edge)?;
-    hits.found.resize(first, Rect::default());
+    hits.search_rows.resize(first, Rect::default());
     let mut row = Area { top: area.top + QUERY_PX + 4.0, bottom: area.top + QUERY_PX + 4.0 + ROW_PX, ..area };
     for (index, entry) in search.matches.iter().enumerate().skip(first).take(shown) {
         if index == search.selected {
@@ -71,7 +71,7 @@ pub(super) fn draw<DB: DrawingBackend>(
             painter.rounded(bar, 4.0, Paint(painter.colors.info, 0.18))?;
         }
         finding(painter, entry, &row)?;
-        hits.found.push(row.outward());
+        hits.search_rows.push(row.outward());
         (row.top, row.bottom) = (row.bottom, row.bottom + ROW_PX);
     }
     if rows > shown {

@@ -37,7 +37,7 @@ const SHAPES: [Shape; 8] = [
     Shape::Star,
 ];
 
-/// The shape of a palette_index: where colours start over, each has another one.
+/// Shape of a palette index. Where colours start over, each has another one.
 fn shape(palette_index: usize) -> Shape {
     SHAPES[(palette_index % SHAPES.len() + palette_index / PALETTE_LEN) % SHAPES.len()]
 }

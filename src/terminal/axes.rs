@@ -1,48 +1,57 @@
-//! Labels of the two axes, and the tags on them.
+//! Labels and tags of both axes.
 
-use super::chart::{cell_of, column_of, row_of};
-use super::frame::{Chart, Tag};
-use super::layout::CellLayout;
-use crate::terminal::canvas::{Sheet, clipped, width};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::canvas::{Canvas, clipped, width};
+use super::plot::Plot;
+use crate::chart::{AxisKind, Chart, Rgb, Tag, format};
+use crate::model::{NS_PER_S, TimeSpan};
+
+const NS_PER_DAY: i64 = 86_400 * NS_PER_S;
 
 /// Draws both axes.
-pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
-    values(sheet, layout, chart);
-    times(sheet, layout, chart);
+pub(super) fn draw(canvas: &mut Canvas<'_>, plot: &Plot<'_>) {
+    draw_values(canvas, plot);
+    draw_times(canvas, plot);
 }
 
-fn values(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
-    let (axis, look, colors) = (layout.value_axis, sheet.look, sheet.colors);
+fn draw_values(canvas: &mut Canvas<'_>, plot: &Plot<'_>) {
+    let (axis, chart) = (plot.layout.value_axis, plot.chart);
     let room = axis.width - 1;
-    for (value, label) in &chart.value_ticks {
-        if let Some(row) = row_of(layout, chart, *value) {
-            sheet.text_left_of(axis.right() - 1, row, label, room, colors.style(look.dim, look.ground));
+    let dim = canvas.on_background(canvas.colors.dim);
+    for (value, label) in &plot.value_ticks {
+        if let Some(row) = plot.row_of(*value) {
+            canvas.text_left_of(axis.right() - 1, row, label, room, dim);
         }
     }
-    for (row, tag) in spread(layout, chart) {
-        let text = format!("{:>room$} ", clipped(&tag.text, room), room = usize::from(room));
-        sheet.text(axis.x, row, &text, axis.width, colors.patch(tag.color));
+    let colors = canvas.colors;
+    let mut tag = |row: u16, text: &str, color: Rgb| {
+        let text = format!("{:>room$} ", clipped(text, room), room = usize::from(room));
+        canvas.text(axis.x, row, &text, axis.width, canvas.depth.patch(color));
+    };
+    for (row, last) in tag_rows(plot) {
+        tag(row, &last.text, colors.palette_color(last.palette_index));
     }
-    if let Some(cross) = &chart.crosshair {
-        let (_, row) = cell_of(layout, cross.at);
-        let text = format!("{:>room$} ", clipped(&cross.value, room), room = usize::from(room));
-        sheet.text(axis.x, row, &text, axis.width, colors.patch(look.dim));
+    if let Some(crosshair) = &chart.crosshair {
+        tag(plot.cell_at(crosshair).1, &value_text(crosshair.value, chart), colors.dim);
     }
 }
 
-/// Each tag with a row of its own, as near to where it points as the others let it; those without room are left out.
-fn spread<'a>(layout: &CellLayout, chart: &'a Chart) -> Vec<(u16, &'a Tag)> {
+/// Gives each tag a row of its own, as near to its value as the others allow. Tags that do not fit are left out.
+fn tag_rows<'a>(plot: &Plot<'a>) -> Vec<(u16, &'a Tag)> {
+    let area = plot.layout.plot;
     let mut tags: Vec<(u16, &Tag)> =
-        chart.tags.iter().filter_map(|tag| Some((row_of(layout, chart, tag.value)?, tag))).collect();
+        plot.chart.tags.iter().filter_map(|tag| Some((plot.row_of(tag.value)?, tag))).collect();
     tags.sort_by_key(|(row, _)| *row);
-    tags.truncate(usize::from(layout.plot.height));
-    // Downwards until each has its own row, then back up from the bottom.
-    let mut free = layout.plot.top();
+    tags.truncate(usize::from(area.height));
+    // Push down until each tag has its own row, then push back up from the bottom.
+    let mut free = area.top();
     for (row, _) in &mut tags {
         *row = (*row).max(free);
         free = *row + 1;
     }
-    let mut last = layout.plot.bottom();
+    let mut last = area.bottom();
     for (row, _) in tags.iter_mut().rev() {
         *row = (*row).min(last.saturating_sub(1));
         last = *row;
@@ -50,26 +59,46 @@ fn spread<'a>(layout: &CellLayout, chart: &'a Chart) -> Vec<(u16, &'a Tag)> {
     tags
 }
 
-fn times(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
-    let (axis, look, colors) = (layout.time_axis, sheet.look, sheet.colors);
-    let cross = chart.crosshair.as_ref().map(|cross| {
-        let (column, _) = cell_of(layout, cross.at);
-        let text = format!(" {} ", cross.time);
+fn draw_times(canvas: &mut Canvas<'_>, plot: &Plot<'_>) {
+    let (axis, chart) = (plot.layout.time_axis, plot.chart);
+    let tag = chart.crosshair.as_ref().map(|crosshair| {
+        let (column, _) = plot.cell_at(crosshair);
+        let text = format!(" {} ", time_text(crosshair.time_ns, chart.viewport.time, &chart.zone));
         let x = column.saturating_sub(width(&text) / 2).max(axis.x).min(axis.right().saturating_sub(width(&text)));
         (x, text)
     });
-    let taken = cross.as_ref().map_or(0..0, |(x, text)| *x..x + width(text));
+    let taken = tag.as_ref().map_or(0..0, |(x, text)| *x..x + width(text));
+    let dim = canvas.on_background(canvas.colors.dim);
     let mut free = axis.x;
-    for (time_ns, label) in &chart.time_ticks {
-        let Some(column) = column_of(layout, chart, *time_ns) else { continue };
+    for (time_ns, label) in &plot.time_ticks {
+        let Some(column) = plot.column_of(*time_ns) else { continue };
         let x = column.saturating_sub(width(label) / 2);
         let end = x + width(label);
-        let is_free = x >= free && end <= layout.plot.right() && (end <= taken.start || x >= taken.end);
-        if is_free {
-            free = sheet.text(x, axis.y, label, width(label), colors.style(look.dim, look.ground)) + 1;
+        if x >= free && end <= plot.layout.plot.right() && (end <= taken.start || x >= taken.end) {
+            free = canvas.text(x, axis.y, label, width(label), dim) + 1;
         }
     }
-    if let Some((x, text)) = cross {
-        sheet.text(x, axis.y, &text, width(&text), colors.patch(look.dim));
+    if let Some((x, text)) = tag {
+        canvas.text(x, axis.y, &text, width(&text), canvas.depth.patch(canvas.colors.dim));
     }
+}
+
+/// Value under the crosshair, as the axis writes it.
+fn value_text(value: f64, chart: &Chart) -> String {
+    match chart.axis {
+        AxisKind::Price => format::price(value, chart.decimals),
+        AxisKind::Percent => format::percent(value),
+        AxisKind::Log => format::price(10_f64.powf(value), chart.decimals),
+    }
+}
+
+/// Instant under the crosshair, as precise as the visible span calls for.
+fn time_text(time_ns: i64, span: TimeSpan, zone: &TimeZone) -> String {
+    let form = match span.len_ns() {
+        len if len >= 2 * NS_PER_DAY => "%b %d %H:%M",
+        len if len < 120 * NS_PER_S => "%H:%M:%S%.3f",
+        _ => "%H:%M:%S",
+    };
+    let instant = Timestamp::from_nanosecond(time_ns.into()).unwrap_or_default();
+    instant.to_zoned(zone.clone()).strftime(form).to_string()
 }

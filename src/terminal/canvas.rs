@@ -1,4 +1,4 @@
-//! A frame becomes cells.
+//! Canvas of cells, and the entry points that render a scene to it.
 
 use std::borrow::Cow;
 
@@ -7,22 +7,33 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::frame::{Frame, Look};
 use super::layout::{COLUMNS_MIN, CellLayout, ROWS_MIN};
-use crate::terminal::{Colors, axes, chart, header_footer, popups};
+use super::plot::Plot;
+use super::{ColorDepth, axes, header_footer, plot, popups};
+use crate::chart::{Rgb, Scene, ThemeColors};
 
-/// Cells with the colours that they are drawn in.
-pub(super) struct Sheet<'a> {
+/// Cells, and the colours to draw them in.
+pub(super) struct Canvas<'a> {
     pub(super) cells: &'a mut Buffer,
-    pub(super) look: Look,
-    pub(super) colors: Colors,
+    pub(super) colors: &'static ThemeColors,
+    pub(super) depth: ColorDepth,
 }
 
-impl Sheet<'_> {
-    /// Fills a part of the screen with blanks.
-    pub(super) fn clear(&mut self, part: Rect, style: Style) {
-        for y in part.top()..part.bottom() {
-            for x in part.left()..part.right() {
+impl Canvas<'_> {
+    /// Style of text on the background of the chart.
+    pub(super) fn on_background(&self, color: Rgb) -> Style {
+        self.depth.style(color, self.colors.background)
+    }
+
+    /// Style of text on the background of strips and panels.
+    pub(super) fn on_strip(&self, color: Rgb) -> Style {
+        self.depth.style(color, self.colors.strip)
+    }
+
+    /// Fills an area with blanks.
+    pub(super) fn clear(&mut self, area: Rect, style: Style) {
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
                 if let Some(cell) = self.cells.cell_mut((x, y)) {
                     cell.reset();
                     cell.set_style(style);
@@ -39,20 +50,43 @@ impl Sheet<'_> {
         self.cells.set_stringn(x, y, text, columns.into(), style).0
     }
 
-    /// Writes `text` so that it ends before the column `right`, if it fits in `columns`.
+    /// Writes `text`, clipped to `columns`, so that it ends before the column `right`.
     pub(super) fn text_left_of(&mut self, right: u16, y: u16, text: &str, columns: u16, style: Style) {
         let text = clipped(text, columns);
         let width = width(&text);
         self.text(right.saturating_sub(width), y, &text, width, style);
     }
+
+    /// Sets a character and keeps the cell's background.
+    pub(super) fn put(&mut self, at: (u16, u16), c: char, color: Rgb) {
+        let color = self.depth.color(color);
+        if let Some(cell) = self.cells.cell_mut(at) {
+            cell.set_char(c).set_fg(color);
+        }
+    }
+
+    /// Sets a character if the cell is blank.
+    pub(super) fn put_behind(&mut self, at: (u16, u16), c: char, color: Rgb) {
+        if self.cells.cell(at).is_some_and(|cell| cell.symbol() == " ") {
+            self.put(at, c, color);
+        }
+    }
+
+    /// Changes the background of a cell.
+    pub(super) fn tint(&mut self, at: (u16, u16), background: Rgb) {
+        let background = self.depth.color(background);
+        if let Some(cell) = self.cells.cell_mut(at) {
+            cell.set_bg(background);
+        }
+    }
 }
 
-/// Columns that a text takes.
+/// Number of columns that a text occupies.
 pub(super) fn width(text: &str) -> u16 {
     Span::raw(text).width().min(usize::from(u16::MAX)) as u16
 }
 
-/// A text as it fits in so many columns; one that is cut says so.
+/// `text` cut to `columns`, with an ellipsis if anything was cut off.
 pub(super) fn clipped(text: &str, columns: u16) -> Cow<'_, str> {
     if width(text) <= columns {
         return text.into();
@@ -68,30 +102,64 @@ pub(super) fn clipped(text: &str, columns: u16) -> Cow<'_, str> {
     (if columns > 0 { short + "\u{2026}" } else { short }).into()
 }
 
-/// Draws a frame into cells. Where there is no room for it, that is said.
-pub(super) fn paint(cells: &mut Buffer, frame: &Frame, colors: Colors) {
+/// Renders `scene` to all of `cells`; a note says so if they are too few.
+pub(super) fn render(cells: &mut Buffer, scene: &Scene, depth: ColorDepth) {
     let area = cells.area;
-    let look = frame.look;
-    let mut sheet = Sheet { cells, look, colors };
-    sheet.clear(area, colors.style(look.text, look.ground));
-    let Some(layout) = CellLayout::new(area.width, area.height, frame.watchlist.len()) else {
+    let colors = ThemeColors::of(scene.theme);
+    let mut canvas = Canvas { cells, colors, depth };
+    let style = canvas.on_background(colors.text);
+    canvas.clear(area, style);
+    let Some(layout) = CellLayout::new(area.width, area.height, scene.header.legend.len()) else {
         let text = format!("too small: {COLUMNS_MIN}x{ROWS_MIN} at least");
         let (x, y) = ((area.width.saturating_sub(width(&text))) / 2, area.height / 2);
-        sheet.text(x, y, &text, area.width, colors.style(look.text, look.ground));
+        canvas.text(x, y, &text, area.width, style);
         return;
     };
-    header_footer::header(&mut sheet, &layout, frame);
-    header_footer::watchlist(&mut sheet, &layout, &frame.watchlist);
-    header_footer::footer(&mut sheet, &layout, &frame.footer);
-    chart::draw(&mut sheet, &layout, &frame.chart);
-    axes::draw(&mut sheet, &layout, &frame.chart);
-    popups::draw(&mut sheet, &layout, frame);
+    let plot = Plot::new(&layout, &scene.chart);
+    header_footer::header(&mut canvas, &layout, &scene.header);
+    header_footer::watchlist(&mut canvas, &layout, &scene.header.legend);
+    header_footer::footer(&mut canvas, &layout, &scene.footer);
+    plot::draw(&mut canvas, &plot);
+    axes::draw(&mut canvas, &plot);
+    popups::draw(&mut canvas, &plot, scene);
 }
 
-/// The lines of a screen of this size, as text alone: what tests and other programs can read.
-pub fn lines_of(frame: &Frame, columns: u16, rows: u16) -> Vec<String> {
+/// Renders `scene` to a screen of `columns` x `rows` cells and returns its lines as text, without colours and without
+/// trailing blanks.
+///
+/// # Examples
+///
+/// ```
+/// use jiff::tz::TimeZone;
+/// use tickscope::chart::{
+///     AxisKind, Badge, Chart, Footer, Header, Scene, Theme, Tone, ValueSpan, Viewport,
+/// };
+/// use tickscope::model::TimeSpan;
+///
+/// let time = TimeSpan { start: 0, end: 60_000_000_000 };
+/// let viewport = Viewport { time, value: ValueSpan { lo: 0.0, hi: 10.0 } };
+/// let scene = Scene {
+///     theme: Theme::Dark,
+///     header: Header {
+///         badge: Badge { tone: Tone::Good, text: "LIVE".to_owned() },
+///         view_badge: None,
+///         channel: "stock_prices".to_owned(),
+///         legend: Vec::new(),
+///         span: "1 min".to_owned(),
+///     },
+///     chart: Chart::empty(viewport, AxisKind::Price, TimeZone::UTC),
+///     grid: Vec::new(),
+///     footer: Footer { figures: Vec::new() },
+///     help: None,
+///     search: None,
+///     toast: None,
+/// };
+/// let lines = tickscope::terminal::text_lines(&scene, 40, 12);
+/// assert_eq!(lines[0], "  LIVE  stock_prices              1 min");
+/// ```
+pub fn text_lines(scene: &Scene, columns: u16, rows: u16) -> Vec<String> {
     let mut cells = Buffer::empty(Rect::new(0, 0, columns, rows));
-    paint(&mut cells, frame, Colors::Plain);
+    render(&mut cells, scene, ColorDepth::Plain);
     let line = |y: u16| {
         let symbols = (0..columns).filter_map(|x| cells.cell((x, y)).map(|cell| cell.symbol().to_owned()));
         symbols.collect::<String>().trim_end().to_owned()
@@ -101,85 +169,70 @@ pub fn lines_of(frame: &Frame, columns: u16, rows: u16) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::frame::{Bars, Candle, Chart, Watched, Word};
-    use crate::chart::{ValueSpan, Viewport};
-    use crate::model::TimeSpan;
-    use crate::terminal::canvas::*;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::chart::{
+        AxisKind, Badge, Bar, BarStyle, Bars, Chart, Footer, Header, LegendEntry, Theme, Tone, ValueSpan, Viewport,
+    };
+    use crate::model::{NS_PER_S, TimeSpan};
 
     #[test]
-    fn a_text_that_is_cut_says_so() {
+    fn clipped_text_ends_with_an_ellipsis() {
         assert_eq!([clipped("12.50", 5), clipped("12.50", 4), clipped("12.50", 0)], ["12.50", "12.\u{2026}", ""]);
         assert_eq!(clipped("\u{65e5}\u{672c}\u{8a9e}", 4), "\u{65e5}\u{2026}", "wide letters take two columns");
         assert!((0..6).all(|columns| width(&clipped("\u{65e5}a\u{672c}", columns)) <= columns));
     }
 
-    fn screen(columns: u16, rows: u16, change: impl FnOnce(&mut Frame)) -> Vec<String> {
-        let word = |text: &str| Word { text: text.to_owned(), color: (0, 0, 0) };
-        let tone = (0, 0, 0);
-        let look = Look {
-            ground: tone,
-            strip: tone,
-            grid: tone,
-            text: tone,
-            dim: tone,
-            good: tone,
-            bad: tone,
-            info: tone,
-            warn: tone,
-        };
-        let viewport = Viewport { time: TimeSpan { start: 0, end: 1_000 }, value: ValueSpan { lo: 0.0, hi: 10.0 } };
-        let chart = Chart {
-            viewport,
-            lines: Vec::new(),
-            bars: None,
-            title: Vec::new(),
-            gaps: Vec::new(),
-            tags: Vec::new(),
-            marks: Vec::new(),
-            outliers: Vec::new(),
-            value_ticks: vec![(5.0, "5.00".to_owned())],
-            time_ticks: vec![(500, "12:00".to_owned())],
-            crosshair: None,
-            selection: None,
-            ruler: None,
-            notice: None,
-        };
-        let mut frame = Frame {
-            look,
-            badge: word("LIVE"),
-            view_badge: None,
-            channel: "ch".to_owned(),
-            span: "1 min".to_owned(),
-            watchlist: Vec::new(),
-            chart,
-            footer: vec![word("3 ticks/s"), word("a figure too wide for what room there is")],
+    fn screen(columns: u16, rows: u16, change: impl FnOnce(&mut Scene)) -> Vec<String> {
+        let time = TimeSpan { start: 0, end: 60 * NS_PER_S };
+        let viewport = Viewport { time, value: ValueSpan { lo: 0.0, hi: 10.0 } };
+        let figure = |text: &str| (Tone::Good, text.to_owned());
+        let mut scene = Scene {
+            theme: Theme::Dark,
+            header: Header {
+                badge: Badge { tone: Tone::Good, text: "LIVE".to_owned() },
+                view_badge: None,
+                channel: "ch".to_owned(),
+                legend: Vec::new(),
+                span: "1 min".to_owned(),
+            },
+            chart: Chart::empty(viewport, AxisKind::Price, TimeZone::UTC),
+            grid: Vec::new(),
+            footer: Footer { figures: vec![figure("3 ticks/s"), figure("a figure too wide for what room there is")] },
             help: None,
             search: None,
             toast: None,
         };
-        change(&mut frame);
-        lines_of(&frame, columns, rows)
+        change(&mut scene);
+        text_lines(&scene, columns, rows)
     }
 
     #[test]
-    fn candles_and_bars_are_drawn_in_half_cells() {
-        let candle = |at: i64, open: f64, close: f64| Candle {
-            span: (at, at + 100),
+    fn bars_are_drawn_in_half_cells() {
+        let bar = |start_s: i64, open: f64, close: f64| Bar {
+            start_ns: start_s * NS_PER_S,
+            end_ns: (start_s + 6) * NS_PER_S,
             open,
             high: open.max(close) + 2.0,
             low: open.min(close) - 2.0,
             close,
+            volume: 0.0,
         };
-        let candles = vec![candle(100, 3.0, 7.0), candle(600, 6.0, 4.0)];
-        let drawn = |filled: bool| {
-            let bars = Some(Bars { filled, candles: candles.clone() });
-            screen(40, 12, |frame| frame.chart.bars = bars)[1..10].join("\n")
+        let bars = vec![bar(6, 3.0, 7.0), bar(36, 6.0, 4.0)];
+        let drawn = |style: BarStyle| {
+            let bars = Some(Bars { style, bars: bars.clone() });
+            screen(40, 12, |scene| scene.chart.bars = bars)[1..10]
+                .iter()
+                .map(|line| line.chars().take(30).collect::<String>().trim_end().to_owned())
+                .collect::<Vec<_>>()
+                .join("\n")
         };
         // From 1 to 9 with a body from 3 to 7, and from 2 to 8 with one from 6 down to 4, on rows of 10 / 9.
-        let filled = "    ╷\n    │              ╷\n    ▄              │\n    █              ▄\n    █              █";
+        let candles = "    ╷\n    │              ╷\n    ▄              │\n    █              ▄\n    █              █";
         let stems = "    ╷\n    │              ╷\n    ├              │\n    │              ┤\n    │              │";
-        assert!(drawn(true).contains(filled), "{}", drawn(true));
-        assert!(drawn(false).contains(stems), "{}", drawn(false));
+        assert!(drawn(BarStyle::Candles).contains(candles), "{}", drawn(BarStyle::Candles));
+        assert!(drawn(BarStyle::Ohlc).contains(stems), "{}", drawn(BarStyle::Ohlc));
     }
 
     #[test]
@@ -187,31 +240,33 @@ mod tests {
         let lines = screen(40, 12, |_| ());
         assert_eq!(lines[0], "  LIVE  ch                        1 min");
         assert_eq!(lines[11], " 3 ticks/s                       ? help");
-        assert!(lines[10].contains("12:00") && lines.iter().any(|line| line.ends_with("     5.00")), "{lines:#?}");
-        let watched = |symbol: &str, last: &str| Watched {
+        assert!(lines[10].contains("00:00:30"), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.ends_with("     5.00")), "{lines:#?}");
+        let entry = |symbol: &str, last: &str| LegendEntry {
             symbol: symbol.to_owned(),
-            color: (0, 0, 0),
-            last: last.to_owned(),
-            change: Word { text: "+0.25%".to_owned(), color: (0, 0, 0) },
+            palette_index: 0,
+            last: Some(last.to_owned()),
+            change_percent: Some(0.25),
             visible: true,
             focused: false,
         };
-        let list = vec![watched("A-VERY-LONG-NAME", "1,234,567.89"), watched("B", "2.00")];
-        let wide = screen(100, 20, |frame| frame.watchlist.clone_from(&list));
-        assert_eq!(wide[1].trim_end(), " 1 \u{25a0} A-VER\u{2026} 1,234,567.89   +0.25%");
-        assert_eq!(wide[2].trim_end(), " 2 \u{25a0} B              2.00   +0.25%");
-        let narrow = screen(40, 12, |frame| frame.watchlist = list);
+        let legend = vec![entry("A-VERY-LONG-NAME", "1,234,567.89"), entry("B", "2.00")];
+        let wide = screen(100, 20, |scene| scene.header.legend.clone_from(&legend));
+        let watchlist = |line: &str| line.chars().take(34).collect::<String>().trim_end().to_owned();
+        assert_eq!(watchlist(&wide[1]), " 1 \u{25a0} A-VER\u{2026} 1,234,567.89   +0.25%");
+        assert_eq!(watchlist(&wide[2]), " 2 \u{25a0} B              2.00   +0.25%");
+        let narrow = screen(40, 12, |scene| scene.header.legend = legend);
         assert_eq!(narrow[1].trim_end(), " \u{25a0} A-\u{2026} 1,234,567.89 \u{25a0} B 2.00 +0.25%");
     }
 
     #[test]
-    fn no_size_and_no_text_is_too_much() {
+    fn any_size_and_any_text_can_be_rendered() {
         let help = vec![("k".repeat(30), "t".repeat(300)); 40];
         for (columns, rows) in [(1, 1), (39, 12), (40, 11), (40, 12), (63, 13), (96, 14), (300, 80)] {
-            let lines = screen(columns, rows, |frame| {
-                frame.help = Some(help.clone());
-                frame.toast = Some(Word { text: "m".repeat(500), color: (0, 0, 0) });
-                frame.channel = "\u{65e5}".repeat(400);
+            let lines = screen(columns, rows, |scene| {
+                scene.help = Some(help.clone());
+                scene.toast = Some(Badge { tone: Tone::Bad, text: "m".repeat(500) });
+                scene.header.channel = "\u{65e5}".repeat(400);
             });
             assert_eq!(lines.len(), usize::from(rows));
         }

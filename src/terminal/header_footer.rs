@@ -3,124 +3,127 @@
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::frame::{Frame, Watched, Word};
+use super::canvas::{Canvas, clipped, width};
 use super::layout::{CellLayout, HELP};
-use crate::terminal::canvas::{Sheet, clipped, width};
+use crate::chart::{Badge, Footer, Header, LegendEntry, Tone, format};
 
-/// Between two words of a strip.
-const AIR: u16 = 2;
+/// Columns between two texts of a strip.
+const GAP_COLUMNS: u16 = 2;
 
 /// Columns of a price and of a change in the watchlist at the left, unless they need more.
 const LAST_COLUMNS: u16 = 11;
 const CHANGE_COLUMNS: u16 = 9;
 
-/// Columns that a symbol has at least: three letters and a sign that it goes on.
-const NAME_COLUMNS_MIN: u16 = 4;
+/// Minimum columns of a symbol: three letters and an ellipsis.
+const SYMBOL_COLUMNS_MIN: u16 = 4;
 
-/// Columns of one entry of the watchlist above the chart.
+/// Minimum columns of an entry of the watchlist above the chart.
 const ENTRY_COLUMNS_MIN: u16 = 20;
 
-/// State, channel and span.
-pub(super) fn header(sheet: &mut Sheet<'_>, layout: &CellLayout, frame: &Frame) {
-    let (area, look, colors) = (layout.header, frame.look, sheet.colors);
-    sheet.clear(area, colors.style(look.text, look.strip));
-    let span_columns = width(&frame.span) + 1;
-    sheet.text_left_of(area.right() - 1, area.y, &frame.span, area.width, colors.style(look.dim, look.strip));
-    let end = area.right().saturating_sub(span_columns + AIR);
-    let mut x = badge(sheet, area.x + 1, area.y, end, &frame.badge);
-    if let Some(view) = &frame.view_badge {
-        x = badge(sheet, x + 1, area.y, end, view);
+/// Draws connection state, channel and visible span.
+pub(super) fn header(canvas: &mut Canvas<'_>, layout: &CellLayout, header: &Header) {
+    let (area, colors) = (layout.header, canvas.colors);
+    let (text, dim) = (canvas.on_strip(colors.text), canvas.on_strip(colors.dim));
+    canvas.clear(area, text);
+    canvas.text_left_of(area.right() - 1, area.y, &header.span, area.width, dim);
+    let end = area.right().saturating_sub(width(&header.span) + 1 + GAP_COLUMNS);
+    let mut x = badge(canvas, area.x + 1, area.y, end, &header.badge);
+    if let Some(view) = &header.view_badge {
+        x = badge(canvas, x + 1, area.y, end, view);
     }
     x += 1;
-    sheet.text(x, area.y, &frame.channel, end.saturating_sub(x), colors.style(look.dim, look.strip));
+    canvas.text(x, area.y, &header.channel, end.saturating_sub(x), dim);
 }
 
-fn badge(sheet: &mut Sheet<'_>, x: u16, y: u16, end: u16, word: &Word) -> u16 {
-    let style = sheet.colors.patch(word.color).add_modifier(Modifier::BOLD);
-    sheet.text(x, y, &format!(" {} ", word.text), end.saturating_sub(x), style)
+fn badge(canvas: &mut Canvas<'_>, x: u16, y: u16, end: u16, badge: &Badge) -> u16 {
+    let style = canvas.depth.patch(canvas.colors.tone(badge.tone)).add_modifier(Modifier::BOLD);
+    canvas.text(x, y, &format!(" {} ", badge.text), end.saturating_sub(x), style)
 }
 
-/// Figures, as far as they fit, and where to find help.
-pub(super) fn footer(sheet: &mut Sheet<'_>, layout: &CellLayout, figures: &[Word]) {
-    let (area, look, colors) = (layout.footer, sheet.look, sheet.colors);
-    sheet.clear(area, colors.style(look.dim, look.strip));
-    sheet.text_left_of(area.right() - 1, area.y, HELP, area.width, colors.style(look.dim, look.strip));
-    let end = area.right().saturating_sub(width(HELP) + 1 + AIR);
+/// Draws as many figures as fit, and the hint to the help.
+pub(super) fn footer(canvas: &mut Canvas<'_>, layout: &CellLayout, footer: &Footer) {
+    let (area, colors) = (layout.footer, canvas.colors);
+    let dim = canvas.on_strip(colors.dim);
+    canvas.clear(area, dim);
+    canvas.text_left_of(area.right() - 1, area.y, HELP, area.width, dim);
+    let end = area.right().saturating_sub(width(HELP) + 1 + GAP_COLUMNS);
     let mut x = area.x + 1;
-    for figure in figures {
-        if x + width(&figure.text) > end {
+    for (tone, text) in &footer.figures {
+        if x + width(text) > end {
             break;
         }
-        x = sheet.text(x, area.y, &figure.text, end - x, colors.style(figure.color, look.strip)) + AIR;
+        // A normal state needs no colour.
+        let style = if *tone == Tone::Good { dim } else { canvas.on_strip(colors.tone(*tone)) };
+        x = canvas.text(x, area.y, text, end - x, style) + GAP_COLUMNS;
     }
 }
 
-/// Symbols with price and change: a column of them at the left, or a row or two above the chart.
-pub(super) fn watchlist(sheet: &mut Sheet<'_>, layout: &CellLayout, watched: &[Watched]) {
+/// Draws symbols with price and change: a column at the left of the chart, or a row or two above it.
+pub(super) fn watchlist(canvas: &mut Canvas<'_>, layout: &CellLayout, legend: &[LegendEntry]) {
     let area = layout.watchlist;
-    sheet.clear(area, sheet.colors.style(sheet.look.text, sheet.look.strip));
-    let places = layout.entries(watched);
-    for (index, place) in &places {
-        if let Some(entry) = watched.get(*index) {
-            row(sheet, *place, *index, entry, layout.is_beside());
+    canvas.clear(area, canvas.on_strip(canvas.colors.text));
+    let entries = layout.entries(legend);
+    for (index, area) in &entries {
+        if let Some(entry) = legend.get(*index) {
+            draw_entry(canvas, *area, *index, entry, layout.is_list_left());
         }
     }
-    let hidden = watched.len().saturating_sub(places.len());
+    let hidden = legend.len().saturating_sub(entries.len());
     if hidden > 0 {
-        let style = sheet.colors.style(sheet.look.dim, sheet.look.strip);
+        let style = canvas.on_strip(canvas.colors.dim);
         let text = format!("+{hidden} more");
-        if layout.is_beside() {
-            sheet.text(area.x + 3, area.bottom() - 1, &text, area.width - 3, style);
+        if layout.is_list_left() {
+            canvas.text(area.x + 3, area.bottom() - 1, &text, area.width - 3, style);
         } else {
-            sheet.text_left_of(area.right() - 1, area.bottom() - 1, &text, area.width, style);
+            canvas.text_left_of(area.right() - 1, area.bottom() - 1, &text, area.width, style);
         }
     }
 }
 
-fn row(sheet: &mut Sheet<'_>, place: Rect, index: usize, entry: &Watched, is_beside: bool) {
-    let (look, colors, y) = (sheet.look, sheet.colors, place.y);
-    let mut plain = colors.style(if entry.visible { look.text } else { look.dim }, look.strip);
-    let mut dim = colors.style(look.dim, look.strip);
-    let mut change = colors.style(if entry.visible { entry.change.color } else { look.dim }, look.strip);
-    for style in [&mut plain, &mut dim, &mut change] {
-        *style = emphasis(*style, entry);
-    }
-    let digit = if index < 9 { (index + 1).to_string() } else { String::new() };
-    let mut x = place.x;
-    if is_beside {
-        sheet.text(x + 1, y, &digit, 1, dim);
+fn draw_entry(canvas: &mut Canvas<'_>, area: Rect, index: usize, entry: &LegendEntry, is_list_left: bool) {
+    let (colors, y) = (canvas.colors, area.y);
+    let shown = |color| if entry.visible { color } else { colors.dim };
+    let style = |color| emphasis(canvas.on_strip(color), entry);
+    let (text, dim) = (style(shown(colors.text)), style(colors.dim));
+    let change = style(shown(colors.change(entry.change_percent.unwrap_or(0.0))));
+    let last = entry.last.as_deref().unwrap_or_default();
+    let percent = entry.change_percent.map(format::percent).unwrap_or_default();
+    let mut x = area.x;
+    if is_list_left {
+        let digit = if index < 9 { (index + 1).to_string() } else { String::new() };
+        canvas.text(x + 1, y, &digit, 1, dim);
         x += 3;
     }
     let square = if entry.visible { "\u{25a0}" } else { "\u{25a1}" };
-    sheet.text(x, y, square, 1, colors.style(entry.color, look.strip));
+    canvas.text(x, y, square, 1, canvas.on_strip(colors.palette_color(entry.palette_index)));
     x += 2;
-    // A figure is shown whole or not at all; the name has what they leave.
-    let room = place.right().saturating_sub(x);
-    let (last, percent) = (width(&entry.last), width(&entry.change.text));
-    let mut figures = if is_beside { LAST_COLUMNS.max(last + 1) } else { last + 1 };
-    let change_columns = if is_beside { CHANGE_COLUMNS.max(percent + 1) } else { percent + 1 };
-    let has_change = figures + change_columns + NAME_COLUMNS_MIN <= room;
+    // A figure is shown whole or not at all; the symbol gets the rest of the room.
+    let room = area.right().saturating_sub(x);
+    let min = |columns: u16| if is_list_left { columns } else { 0 };
+    let mut figures = min(LAST_COLUMNS).max(width(last) + 1);
+    let change_columns = min(CHANGE_COLUMNS).max(width(&percent) + 1);
+    let has_change = figures + change_columns + SYMBOL_COLUMNS_MIN <= room;
     if has_change {
         figures += change_columns;
     }
-    let name = clipped(&entry.symbol, room.saturating_sub(figures));
-    if is_beside {
-        sheet.text(x, y, &name, room, plain);
+    let symbol = clipped(&entry.symbol, room.saturating_sub(figures));
+    if is_list_left {
+        canvas.text(x, y, &symbol, room, text);
         if has_change {
-            sheet.text_left_of(place.right(), y, &entry.change.text, percent, change);
+            canvas.text_left_of(area.right(), y, &percent, width(&percent), change);
         }
-        let end = place.right() - if has_change { change_columns } else { 0 };
-        sheet.text_left_of(end, y, &entry.last, room, plain);
+        let end = area.right() - if has_change { change_columns } else { 0 };
+        canvas.text_left_of(end, y, last, room, text);
     } else {
-        x = sheet.text(x, y, &name, room, plain) + 1;
-        x = sheet.text(x, y, &entry.last, place.right().saturating_sub(x), plain) + 1;
+        x = canvas.text(x, y, &symbol, room, text) + 1;
+        x = canvas.text(x, y, last, area.right().saturating_sub(x), text) + 1;
         if has_change {
-            sheet.text(x, y, &entry.change.text, place.right().saturating_sub(x), change);
+            canvas.text(x, y, &percent, area.right().saturating_sub(x), change);
         }
     }
 }
 
-fn emphasis(style: Style, entry: &Watched) -> Style {
+fn emphasis(style: Style, entry: &LegendEntry) -> Style {
     match (entry.focused, entry.visible) {
         (true, _) => style.add_modifier(Modifier::BOLD),
         (false, false) => style.add_modifier(Modifier::DIM),
@@ -129,38 +132,26 @@ fn emphasis(style: Style, entry: &Watched) -> Style {
 }
 
 impl CellLayout {
-    /// Which symbols of the watchlist are shown, and where. Where they do not all fit, the focused one is among them,
-    /// and room is kept to say how many are not.
-    pub(super) fn entries(&self, watched: &[Watched]) -> Vec<(usize, Rect)> {
+    /// Entries of the watchlist that fit, by their index in the legend, with their areas. If not all fit, the focused
+    /// one is among them, and one place is left free for the number of hidden ones.
+    pub(super) fn entries(&self, legend: &[LegendEntry]) -> Vec<(usize, Rect)> {
         let area = self.watchlist;
-        if self.is_beside() {
-            let rows = usize::from(area.height);
-            let room = if watched.len() > rows { rows.saturating_sub(1) } else { rows };
-            let focused = watched.iter().position(|entry| entry.focused).unwrap_or(0);
-            let first = (focused + 1).saturating_sub(room);
-            let shown = (first..watched.len()).take(room);
-            let place = |(row, index): (usize, usize)| {
-                (index, Rect { x: area.x, y: area.y + row as u16, width: area.width - 1, height: 1 })
-            };
-            return shown.enumerate().map(place).collect();
-        }
-        // As many columns as they take, so that a few of them have room for all their figures.
-        let needed = watched.len().div_ceil(usize::from(area.height.max(1))).min(usize::from(area.width));
-        let per_row = (area.width / ENTRY_COLUMNS_MIN).min(needed as u16).max(1);
-        let columns = (area.width - 1) / per_row;
+        let (per_row, columns, left) = if self.is_list_left() {
+            (1, area.width, 0)
+        } else {
+            // As many columns as the entries need, so that a few of them have room for all their figures.
+            let needed = legend.len().div_ceil(usize::from(area.height.max(1))).min(usize::from(area.width));
+            let per_row = (area.width / ENTRY_COLUMNS_MIN).min(needed as u16).max(1);
+            (per_row, (area.width - 1) / per_row, 1)
+        };
         let places = usize::from(per_row * area.height);
-        let room = if watched.len() > places { places.saturating_sub(1) } else { places };
-        let focused = watched.iter().position(|entry| entry.focused).unwrap_or(0);
+        let room = if legend.len() > places { places.saturating_sub(1) } else { places };
+        let focused = legend.iter().position(|entry| entry.focused).unwrap_or(0);
         let first = (focused + 1).saturating_sub(room);
         let place = |(at, index): (usize, usize)| {
             let (x, y) = (at as u16 % per_row * columns, at as u16 / per_row);
-            (index, Rect { x: area.x + 1 + x, y: area.y + y, width: columns - 1, height: 1 })
+            (index, Rect { x: area.x + left + x, y: area.y + y, width: columns - 1, height: 1 })
         };
-        (first..watched.len()).take(room).enumerate().map(place).collect()
-    }
-
-    /// Where each symbol of the watchlist can be clicked, in dots from the plot's top left.
-    pub fn clickable(&self, watched: &[Watched]) -> Vec<(usize, crate::chart::Rect)> {
-        self.entries(watched).into_iter().map(|(index, place)| (index, self.dots_of(place))).collect()
+        (first..legend.len()).take(room).enumerate().map(place).collect()
     }
 }

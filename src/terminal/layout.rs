@@ -1,7 +1,9 @@
-//! Where the parts of the screen lie, in cells: functions of its size and of how many symbols there are, so that mouse
-//! and drawing agree.
+//! Layout of the screen in cells: a function of its size and of the number of symbols, so that mouse handling and
+//! drawing agree.
 
 use ratatui::layout::Rect;
+
+use crate::chart::{HitAreas, Input, Layout, Rect as DotRect, Scene, Size};
 
 /// Columns of dots in a cell of the chart.
 pub const DOT_COLUMNS: u32 = 2;
@@ -9,16 +11,16 @@ pub const DOT_COLUMNS: u32 = 2;
 /// Rows of dots in a cell of the chart.
 pub const DOT_ROWS: u32 = 4;
 
-/// Narrowest screen on which a chart can be read.
+/// Minimum width of the screen, in cells.
 pub const COLUMNS_MIN: u16 = 40;
 
-/// Lowest screen on which a chart can be read.
+/// Minimum height of the screen, in cells.
 pub const ROWS_MIN: u16 = 12;
 
-/// From this width on the watchlist stands at the left.
-const BESIDE_FROM: u16 = 96;
+/// From this width on the watchlist is at the left of the chart, else above it.
+const WATCHLIST_LEFT_COLUMNS: u16 = 96;
 
-/// Width of the watchlist at the left: place, square, symbol, price, change.
+/// Width of the watchlist at the left: key, square, symbol, price, change.
 const WATCHLIST_COLUMNS: u16 = 34;
 
 /// From this height on the watchlist above the chart may have two rows.
@@ -27,7 +29,21 @@ const TWO_ROWS_FROM: u16 = 20;
 /// From this width on the value axis has room for eleven figures.
 const WIDE_AXIS_FROM: u16 = 64;
 
-/// The parts of the screen.
+/// Hint at the right end of the footer.
+pub(super) const HELP: &str = "? help";
+
+/// Parts of the screen.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::terminal::CellLayout;
+///
+/// let layout = CellLayout::new(80, 24, 2).unwrap();
+/// assert_eq!(layout.cells(), (68, 20));
+/// assert_eq!(layout.dots(), (136, 80));
+/// assert!(CellLayout::new(20, 5, 2).is_none(), "too small for a chart");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CellLayout {
     pub(super) header: Rect,
@@ -40,23 +56,23 @@ pub struct CellLayout {
 }
 
 impl CellLayout {
-    /// For a screen of so many cells and symbols; `None` where there is no room.
+    /// Layout of a screen of `columns` x `rows` cells that lists `symbols` symbols; `None` if it is too small.
     pub fn new(columns: u16, rows: u16, symbols: usize) -> Option<Self> {
         if columns < COLUMNS_MIN || rows < ROWS_MIN {
             return None;
         }
-        let beside = columns >= BESIDE_FROM;
+        let list_is_left = columns >= WATCHLIST_LEFT_COLUMNS;
         let list_rows = match symbols {
-            _ if beside => 0,
+            _ if list_is_left => 0,
             0 => 0,
             1..=3 => 1,
             _ if rows < TWO_ROWS_FROM => 1,
             _ => 2,
         };
-        let (left, top) = (if beside { WATCHLIST_COLUMNS } else { 0 }, 1 + list_rows);
+        let (left, top) = (if list_is_left { WATCHLIST_COLUMNS } else { 0 }, 1 + list_rows);
         let axis = if columns >= WIDE_AXIS_FROM { 12 } else { 10 };
         let (right, bottom) = (columns - axis, rows - 2);
-        let watchlist = if beside {
+        let watchlist = if list_is_left {
             Rect { x: 0, y: 1, width: left, height: rows - 2 }
         } else {
             Rect { x: 0, y: 1, width: columns, height: list_rows }
@@ -71,8 +87,8 @@ impl CellLayout {
         })
     }
 
-    /// Whether the watchlist stands at the left.
-    pub(super) fn is_beside(&self) -> bool {
+    /// Whether the watchlist is at the left of the chart.
+    pub(super) fn is_list_left(&self) -> bool {
         self.watchlist.width == WATCHLIST_COLUMNS
     }
 
@@ -86,48 +102,64 @@ impl CellLayout {
         (self.plot.width, self.plot.height)
     }
 
-    /// The middle of a cell, in dots from the plot's top left.
+    /// Middle of a cell, in dots from the plot's top left.
     pub fn place(&self, column: u16, row: u16) -> (f64, f64) {
         let along = |at: u16, from: u16, dots: u32| (f64::from(at) - f64::from(from) + 0.5) * f64::from(dots);
         (along(column, self.plot.x, DOT_COLUMNS), along(row, self.plot.y, DOT_ROWS))
     }
 
-    /// A part of the screen in dots from the plot's top left.
-    fn in_dots(&self, part: Rect) -> crate::chart::Rect {
+    /// Layout of a chart whose pixels are the dots of the plot, with both axes. A scene built for it has as many points
+    /// as the dots can show.
+    pub fn chart_layout(&self) -> Layout {
+        let (width, height) = self.dots();
+        Layout {
+            value_axis: self.in_dots(self.value_axis),
+            time_axis: self.in_dots(Rect { width: self.plot.width, ..self.time_axis }),
+            ..Layout::plot_only(Size { width, height })
+        }
+    }
+
+    /// Clickable areas of a rendered scene, in dots from the plot's top left.
+    pub fn hit_areas(&self, scene: &Scene) -> HitAreas {
+        let header = &scene.header;
+        let columns = |text: &str| text.chars().count() as u16 + 2;
+        let badge = Rect { x: 1, width: columns(&header.badge.text), ..self.header };
+        let view_badge = header
+            .view_badge
+            .as_ref()
+            .map(|view| self.in_dots(Rect { x: badge.right() + 1, width: columns(&view.text), ..self.header }));
+        let help_columns = HELP.len() as u16 + 1;
+        let help = Rect { x: self.footer.right().saturating_sub(help_columns), width: help_columns, ..self.footer };
+        let legend = self.entries(&header.legend).into_iter();
+        let search_rows = scene.search.as_ref().map(|search| self.search_rows(search)).unwrap_or_default();
+        HitAreas {
+            legend: legend.map(|(index, area)| (index, self.in_dots(area))).collect(),
+            badge: self.in_dots(badge),
+            view_badge: view_badge.unwrap_or_default(),
+            search_rows: search_rows.into_iter().map(|row| self.in_dots(row)).collect(),
+            help: self.in_dots(help),
+        }
+    }
+
+    /// Converts the place of an input from cells to dots from the plot's top left.
+    #[must_use]
+    pub fn input_in_dots(&self, mut input: Input) -> Input {
+        if let Input::Moved { x, y }
+        | Input::Pressed { x, y, .. }
+        | Input::Released { x, y, .. }
+        | Input::Wheel { x, y, .. } = &mut input
+        {
+            (*x, *y) = self.place(*x as u16, *y as u16);
+        }
+        input
+    }
+
+    fn in_dots(&self, area: Rect) -> DotRect {
         let x = |column: u16| (i32::from(column) - i32::from(self.plot.x)) * DOT_COLUMNS as i32;
         let y = |row: u16| (i32::from(row) - i32::from(self.plot.y)) * DOT_ROWS as i32;
-        crate::chart::Rect { left: x(part.x), top: y(part.y), right: x(part.right()), bottom: y(part.bottom()) }
-    }
-
-    /// The value axis, in dots from the plot's top left.
-    pub fn value_axis(&self) -> crate::chart::Rect {
-        self.in_dots(self.value_axis)
-    }
-
-    /// The time axis below the plot, in dots from the plot's top left.
-    pub fn time_axis(&self) -> crate::chart::Rect {
-        self.in_dots(Rect { width: self.plot.width, ..self.time_axis })
-    }
-
-    /// What a click on a cell of the header's left end hits, in dots from the plot's top left.
-    pub fn header_words(&self, from: u16, columns: u16) -> crate::chart::Rect {
-        self.in_dots(Rect { x: from, width: columns, ..self.header })
-    }
-
-    /// The right end of the footer, where help is offered, in dots from the plot's top left.
-    pub fn help(&self) -> crate::chart::Rect {
-        let columns = HELP.len() as u16 + 1;
-        self.in_dots(Rect { x: self.footer.right().saturating_sub(columns), width: columns, ..self.footer })
-    }
-
-    /// Where a symbol stands in the watchlist, in dots from the plot's top left.
-    pub(super) fn dots_of(&self, part: Rect) -> crate::chart::Rect {
-        self.in_dots(part)
+        DotRect { left: x(area.x), top: y(area.y), right: x(area.right()), bottom: y(area.bottom()) }
     }
 }
-
-/// What the footer offers at its right end.
-pub(super) const HELP: &str = "? help";
 
 #[cfg(test)]
 mod tests {
@@ -147,16 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn below_the_least_size_there_is_no_layout() {
+    fn a_screen_below_the_minimum_has_no_layout() {
         assert_eq!(CellLayout::new(39, 30, 1), None);
         assert_eq!(CellLayout::new(80, 11, 1), None);
     }
 
     #[test]
-    fn a_cell_has_its_place_in_dots() {
+    fn cells_map_to_dots() {
         let layout = CellLayout::new(100, 30, 2).unwrap();
         assert_eq!(layout.place(layout.plot.x, layout.plot.y), (1.0, 2.0));
         assert_eq!(layout.place(layout.plot.x + 3, layout.plot.y + 1), (7.0, 6.0));
-        assert!(layout.time_axis().contains(1.0, f64::from(layout.dots().1) + 1.0));
+        assert!(layout.chart_layout().time_axis.contains(1.0, f64::from(layout.dots().1) + 1.0));
     }
 }

@@ -1,97 +1,103 @@
-//! What floats above the chart: title, read-out, messages, search, help.
+//! Popups over the chart: title, notice, ruler, read-out, toast, search, help.
 
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::Rgb;
-use super::chart::cell_of;
-use super::frame::{Chart, Crosshair, Frame, Message, Notice, Reading, Search, Word};
+use super::canvas::{Canvas, width};
 use super::layout::CellLayout;
-use crate::terminal::canvas::{Sheet, width};
+use super::plot::Plot;
+use crate::chart::{Badge, Crosshair, Notice, Readout, Rgb, Ruler, Scene, Search, Title, format};
 
-/// Draws everything that floats.
-pub(super) fn draw(sheet: &mut Sheet<'_>, layout: &CellLayout, frame: &Frame) {
-    title(sheet, layout, &frame.chart);
-    if let Some(notice) = &frame.chart.notice {
-        draw_notice(sheet, layout, notice);
+/// Columns of the search box.
+const SEARCH_COLUMNS: u16 = 44;
+
+/// Draws all popups.
+pub(super) fn draw(canvas: &mut Canvas<'_>, plot: &Plot<'_>, scene: &Scene) {
+    let (layout, chart) = (plot.layout, plot.chart);
+    if let Some(title) = &chart.title {
+        draw_title(canvas, layout, title);
     }
-    if let Some(measured) = &frame.chart.ruler {
-        ruler(sheet, layout, &measured.message);
+    if let Some(notice) = &chart.notice {
+        draw_notice(canvas, layout, notice);
     }
-    if let Some(cross) = &frame.chart.crosshair {
-        readout(sheet, layout, cross);
+    if let Some(ruler) = &chart.ruler {
+        draw_ruler(canvas, layout, ruler);
     }
-    if let Some(toast) = &frame.toast {
-        draw_toast(sheet, layout, toast);
+    if let Some(crosshair) = chart.crosshair.as_ref().filter(|crosshair| !crosshair.rows.is_empty()) {
+        draw_readout(canvas, plot, crosshair);
     }
-    if let Some(search) = &frame.search {
-        draw_search(sheet, layout, search);
+    if let Some(toast) = &scene.toast {
+        draw_toast(canvas, layout, toast);
     }
-    if let Some(help) = &frame.help {
-        draw_help(sheet, layout, help);
+    if let Some(search) = &scene.search {
+        draw_search(canvas, layout, search);
+    }
+    if let Some(help) = &scene.help {
+        draw_help(canvas, layout, help);
     }
 }
 
-/// A box with a frame and blanks in it; what is left inside.
-fn panel(sheet: &mut Sheet<'_>, area: Rect, edge: Rgb) -> Rect {
-    let style = sheet.colors.style(edge, sheet.look.strip);
-    sheet.clear(area, style);
+/// Draws an outlined, empty panel and returns its inside.
+fn panel(canvas: &mut Canvas<'_>, area: Rect, edge: Rgb) -> Rect {
+    let style = canvas.on_strip(edge);
+    canvas.clear(area, style);
     if area.width < 2 || area.height < 2 {
         return area;
     }
     let (left, right, top, bottom) = (area.left(), area.right() - 1, area.top(), area.bottom() - 1);
     let bar = "\u{2500}".repeat(usize::from(area.width - 2));
-    sheet.text(left, top, &format!("\u{250c}{bar}\u{2510}"), area.width, style);
-    sheet.text(left, bottom, &format!("\u{2514}{bar}\u{2518}"), area.width, style);
+    canvas.text(left, top, &format!("\u{250c}{bar}\u{2510}"), area.width, style);
+    canvas.text(left, bottom, &format!("\u{2514}{bar}\u{2518}"), area.width, style);
     for y in top + 1..bottom {
-        sheet.text(left, y, "\u{2502}", 1, style);
-        sheet.text(right, y, "\u{2502}", 1, style);
+        canvas.text(left, y, "\u{2502}", 1, style);
+        canvas.text(right, y, "\u{2502}", 1, style);
     }
     Rect { x: left + 1, y: top + 1, width: area.width - 2, height: area.height - 2 }
 }
 
-/// A box of this size in the middle of `within`, as far as there is room.
-fn centred(within: Rect, columns: u16, rows: u16) -> Rect {
+/// Area of the given size in the middle of `within`, clipped to it.
+fn centered(within: Rect, columns: u16, rows: u16) -> Rect {
     let (width, height) = (columns.min(within.width), rows.min(within.height));
     let (x, y) = (within.x + (within.width - width) / 2, within.y + (within.height - height) / 2);
     Rect { x, y, width, height }
 }
 
-fn title(sheet: &mut Sheet<'_>, layout: &CellLayout, chart: &Chart) {
+fn draw_title(canvas: &mut Canvas<'_>, layout: &CellLayout, title: &Title) {
+    let colors = canvas.colors;
+    let symbol = title.palette_index.map_or(colors.text, |index| colors.palette_color(index));
+    let value = title.change_percent.map_or(colors.text, |percent| colors.change(percent));
+    let figures = title.figures.iter().flat_map(|(name, text)| [(name, colors.dim), (text, value)]);
     let mut x = layout.plot.x + 1;
-    for word in &chart.title {
-        let style = sheet.colors.style(word.color, sheet.look.ground);
-        x = sheet.text(x, layout.plot.y, &word.text, layout.plot.right().saturating_sub(x), style) + 1;
+    for (text, color) in [(&title.symbol, symbol), (&title.detail, colors.dim)].into_iter().chain(figures) {
+        let style = canvas.on_background(color);
+        x = canvas.text(x, layout.plot.y, text, layout.plot.right().saturating_sub(x), style) + 1;
     }
 }
 
-fn draw_notice(sheet: &mut Sheet<'_>, layout: &CellLayout, notice: &Notice) {
+fn draw_notice(canvas: &mut Canvas<'_>, layout: &CellLayout, notice: &Notice) {
     let room = layout.plot.width.saturating_sub(2);
-    let (look, colors) = (sheet.look, sheet.colors);
-    // What is to be typed stands out; it must be there to its last letter, so lines are broken and not cut.
-    let ink = |line: &String| if line.contains('`') { look.text } else { look.dim };
-    let lines = notice.lines.iter().flat_map(|line| {
-        let style = colors.style(ink(line), look.ground);
-        broken(&line.replace('`', ""), room).into_iter().map(move |part| (part, style))
-    });
-    let title = colors.style(notice.title.color, look.ground).add_modifier(Modifier::BOLD);
-    let mut rows: Vec<(String, Style)> =
-        broken(&notice.title.text, room).into_iter().map(|part| (part, title)).collect();
+    let colors = canvas.colors;
+    let title = canvas.on_background(colors.tone(notice.tone)).add_modifier(Modifier::BOLD);
+    let mut rows: Vec<(String, Style)> = wrapped(&notice.title, room).into_iter().map(|part| (part, title)).collect();
     if !notice.lines.is_empty() {
         rows.push((String::new(), title));
     }
-    rows.extend(lines);
+    // Commands stand out. They must be complete, so long lines are wrapped, not clipped.
+    for line in &notice.lines {
+        let style = canvas.on_background(if line.contains('`') { colors.text } else { colors.dim });
+        rows.extend(wrapped(&line.replace('`', ""), room).into_iter().map(|part| (part, style)));
+    }
     let widest = rows.iter().map(|(line, _)| width(line)).max().unwrap_or(0);
-    let area = centred(layout.plot, widest + 2, rows.len() as u16);
-    sheet.clear(area, colors.style(look.text, look.ground));
+    let area = centered(layout.plot, widest + 2, rows.len() as u16);
+    canvas.clear(area, canvas.on_background(colors.text));
     for (y, (line, style)) in (area.top()..area.bottom()).zip(&rows) {
         let x = area.x + area.width.saturating_sub(width(line)) / 2;
-        sheet.text(x, y, line, area.width, *style);
+        canvas.text(x, y, line, area.width, *style);
     }
 }
 
-/// A text in lines of at most so many columns, broken between words, or within one that is longer.
-fn broken(text: &str, columns: u16) -> Vec<String> {
+/// Wraps a text to `columns`: between words, or within a word that is longer.
+fn wrapped(text: &str, columns: u16) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_inclusive(' ') {
         let mut line = lines.pop().unwrap_or_default();
@@ -112,135 +118,130 @@ fn broken(text: &str, columns: u16) -> Vec<String> {
     lines
 }
 
-fn ruler(sheet: &mut Sheet<'_>, layout: &CellLayout, message: &Message) {
-    let widest = message.lines.iter().map(|line| width(line)).max().unwrap_or(0);
+fn draw_ruler(canvas: &mut Canvas<'_>, layout: &CellLayout, ruler: &Ruler) {
+    let widest = ruler.lines.iter().map(|line| width(line)).max().unwrap_or(0);
     let area = Rect {
         width: (widest + 4).min(layout.plot.width),
-        height: (message.lines.len() as u16 + 2).min(layout.plot.height),
+        height: (ruler.lines.len() as u16 + 2).min(layout.plot.height),
         ..layout.plot
     };
-    let inside = panel(sheet, area, message.color);
-    let style = sheet.colors.style(sheet.look.text, sheet.look.strip);
-    for (row, line) in (inside.top()..inside.bottom()).zip(&message.lines) {
-        sheet.text(inside.x + 1, row, line, inside.width.saturating_sub(1), style);
+    let colors = canvas.colors;
+    let inside = panel(canvas, area, if ruler.rising { colors.rising } else { colors.falling });
+    let style = canvas.on_strip(colors.text);
+    for (row, line) in (inside.top()..inside.bottom()).zip(&ruler.lines) {
+        canvas.text(inside.x + 1, row, line, inside.width.saturating_sub(1), style);
     }
 }
 
-/// Beside the crosshair, on the side where there is more room.
-fn readout(sheet: &mut Sheet<'_>, layout: &CellLayout, cross: &Crosshair) {
-    if cross.rows.is_empty() {
-        return;
-    }
-    let longest = |text: fn(&Reading) -> &str| cross.rows.iter().map(|row| width(text(row))).max().unwrap_or(0);
-    let (symbol, price) = (longest(|row| &row.symbol), longest(|row| &row.price));
-    let columns = 2 + symbol + 1 + price + 1 + longest(|row| &row.change.text) + 4;
-    let (x, _) = cell_of(layout, cross.at);
-    let plot = layout.plot;
-    let is_left = x - plot.x < plot.width / 2;
-    let columns = columns.min(plot.width);
-    let left = if is_left { plot.right() - columns } else { plot.x };
-    let height = (cross.rows.len() as u16 + 2).min(plot.height);
-    let inside = panel(sheet, Rect { x: left, y: plot.y, width: columns, height }, sheet.look.dim);
-    let (look, colors) = (sheet.look, sheet.colors);
-    let shown = usize::from(inside.height);
-    for (row, reading) in (inside.top()..inside.bottom()).zip(cross.rows.iter().take(shown)) {
+/// Draws the crosshair's values on the side of the plot that the crosshair is not on.
+fn draw_readout(canvas: &mut Canvas<'_>, plot: &Plot<'_>, crosshair: &Crosshair) {
+    let (area, colors, rows) = (plot.layout.plot, canvas.colors, &crosshair.rows);
+    let change_text = |row: &Readout| row.change_percent.map(format::percent).unwrap_or_default();
+    let widest = |columns: &dyn Fn(&Readout) -> u16| rows.iter().map(columns).max().unwrap_or(0);
+    let (symbol, price) = (widest(&|row| width(&row.symbol)), widest(&|row| width(&row.price)));
+    let columns = 2 + symbol + 1 + price + 1 + widest(&|row| width(&change_text(row))) + 4;
+    let columns = columns.min(area.width);
+    let is_left = plot.cell_at(crosshair).0 - area.x < area.width / 2;
+    let left = if is_left { area.right() - columns } else { area.x };
+    let height = (rows.len() as u16 + 2).min(area.height);
+    let inside = panel(canvas, Rect { x: left, y: area.y, width: columns, height }, colors.dim);
+    let text = canvas.on_strip(colors.text);
+    for (y, row) in (inside.top()..inside.bottom()).zip(rows) {
         let x = inside.x + 1;
-        sheet.text(x, row, "\u{25a0}", 1, colors.style(reading.color, look.strip));
-        let text = colors.style(look.text, look.strip);
-        sheet.text(x + 2, row, &reading.symbol, inside.right().saturating_sub(x + 2), text);
-        sheet.text_left_of(x + 2 + symbol + 1 + price, row, &reading.price, price, text);
-        let change = colors.style(reading.change.color, look.strip);
-        sheet.text_left_of(inside.right() - 1, row, &reading.change.text, inside.width, change);
+        canvas.text(x, y, "\u{25a0}", 1, canvas.on_strip(colors.palette_color(row.palette_index)));
+        canvas.text(x + 2, y, &row.symbol, inside.right().saturating_sub(x + 2), text);
+        canvas.text_left_of(x + 2 + symbol + 1 + price, y, &row.price, price, text);
+        let change = canvas.on_strip(colors.change(row.change_percent.unwrap_or(0.0)));
+        canvas.text_left_of(inside.right() - 1, y, &change_text(row), inside.width, change);
     }
 }
 
-fn draw_toast(sheet: &mut Sheet<'_>, layout: &CellLayout, toast: &Word) {
+fn draw_toast(canvas: &mut Canvas<'_>, layout: &CellLayout, toast: &Badge) {
     let row = layout.plot.bottom() - 1;
     let columns = (width(&toast.text) + 2).min(layout.plot.width);
     let area = Rect { x: layout.plot.x, y: row, width: columns, height: 1 };
-    let style = sheet.colors.style(toast.color, sheet.look.strip);
-    sheet.clear(area, style);
-    sheet.text(area.x + 1, row, &toast.text, columns.saturating_sub(2), style);
+    let style = canvas.on_strip(canvas.colors.tone(toast.tone));
+    canvas.clear(area, style);
+    canvas.text(area.x + 1, row, &toast.text, columns.saturating_sub(2), style);
 }
 
 impl CellLayout {
-    /// The search box, at the top of the plot.
+    /// Search box, at the top of the plot.
     fn search_box(&self, search: &Search) -> Rect {
-        const COLUMNS: u16 = 44;
-        let rows = search.found.len() as u16 + 3 + u16::from(search.more > 0);
-        Rect { y: self.plot.y, ..centred(self.plot, COLUMNS, rows) }
+        let rows = search.matches.len() as u16 + 3 + u16::from(search.more > 0);
+        Rect { y: self.plot.y, ..centered(self.plot, SEARCH_COLUMNS, rows) }
     }
 
-    /// Where each finding of a search can be clicked, in dots from the plot's top left.
-    pub fn findings(&self, search: &Search) -> Vec<crate::chart::Rect> {
+    /// Row of each match in the search box.
+    pub(super) fn search_rows(&self, search: &Search) -> Vec<Rect> {
         let area = self.search_box(search);
-        let rows = area.y + 2..area.bottom().saturating_sub(1);
-        let found = rows.take(search.found.len());
-        found.map(|y| self.dots_of(Rect { x: area.x + 1, y, width: area.width - 2, height: 1 })).collect()
+        let rows = (area.y + 2..area.bottom().saturating_sub(1)).take(search.matches.len());
+        rows.map(|y| Rect { x: area.x + 1, y, width: area.width - 2, height: 1 }).collect()
     }
 }
 
-fn draw_search(sheet: &mut Sheet<'_>, layout: &CellLayout, search: &Search) {
-    let inside = panel(sheet, layout.search_box(search), sheet.look.info);
-    let (look, colors) = (sheet.look, sheet.colors);
-    let text = colors.style(look.text, look.strip);
-    sheet.text(inside.x + 1, inside.y, &format!("/{}\u{258f}", search.query), inside.width - 1, text);
-    for (number, (row, entry)) in (inside.y + 1..inside.bottom()).zip(&search.found).enumerate() {
-        let style = if number == search.chosen { text.add_modifier(Modifier::REVERSED) } else { text };
+fn draw_search(canvas: &mut Canvas<'_>, layout: &CellLayout, search: &Search) {
+    let colors = canvas.colors;
+    let inside = panel(canvas, layout.search_box(search), colors.info);
+    let text = canvas.on_strip(colors.text);
+    canvas.text(inside.x + 1, inside.y, &format!("/{}\u{258f}", search.query), inside.width - 1, text);
+    for (index, (row, entry)) in (inside.y + 1..inside.bottom()).zip(&search.matches).enumerate() {
+        let style = if index == search.selected { text.add_modifier(Modifier::REVERSED) } else { text };
         let square = if entry.visible { "\u{25a0}" } else { "\u{25a1}" };
-        sheet.text(inside.x + 1, row, square, 1, colors.style(entry.color, look.strip));
-        let x = sheet.text(inside.x + 3, row, &entry.symbol, inside.width - 3, style);
-        sheet.text_left_of(inside.right() - 1, row, &entry.last, inside.right().saturating_sub(x + 2), text);
+        canvas.text(inside.x + 1, row, square, 1, canvas.on_strip(colors.palette_color(entry.palette_index)));
+        let x = canvas.text(inside.x + 3, row, &entry.symbol, inside.width - 3, style);
+        let last = entry.last.as_deref().unwrap_or_default();
+        canvas.text_left_of(inside.right() - 1, row, last, inside.right().saturating_sub(x + 2), text);
     }
     if search.more > 0 {
-        let dim = colors.style(look.dim, look.strip);
-        sheet.text(inside.x + 3, inside.bottom() - 1, &format!("+{} more", search.more), inside.width - 3, dim);
+        let more = format!("+{} more", search.more);
+        canvas.text(inside.x + 3, inside.bottom() - 1, &more, inside.width - 3, canvas.on_strip(colors.dim));
     }
 }
 
-fn draw_help(sheet: &mut Sheet<'_>, layout: &CellLayout, rows: &[(String, String)]) {
+fn draw_help(canvas: &mut Canvas<'_>, layout: &CellLayout, rows: &[(String, String)]) {
+    let colors = canvas.colors;
     let keys = rows.iter().map(|(key, _)| width(key)).max().unwrap_or(0);
     let texts = rows.iter().map(|(_, text)| width(text)).max().unwrap_or(0);
     let whole = Rect { x: 0, y: 0, width: layout.header.width, height: layout.footer.bottom() };
     let (columns, lines) = (keys + texts + 7, rows.len() as u16);
-    // On a low screen the lines matter more than a frame around them.
+    let dim = canvas.on_strip(colors.dim);
+    // On a low screen the outline gives way to more lines.
     let inside = if lines + 4 <= whole.height {
-        panel(sheet, centred(whole, columns, lines + 2), sheet.look.dim)
+        panel(canvas, centered(whole, columns, lines + 2), colors.dim)
     } else {
-        let area = centred(whole, columns, lines);
-        sheet.clear(area, sheet.colors.style(sheet.look.dim, sheet.look.strip));
+        let area = centered(whole, columns, lines);
+        canvas.clear(area, dim);
         area
     };
-    let (look, colors) = (sheet.look, sheet.colors);
-    let bold = colors.style(look.text, look.strip).add_modifier(Modifier::BOLD);
-    let plain: Style = colors.style(look.dim, look.strip);
+    let bold = canvas.on_strip(colors.text).add_modifier(Modifier::BOLD);
     for (row, (key, text)) in (inside.top()..inside.bottom()).zip(rows) {
         let x = inside.x + 2;
-        sheet.text(x, row, key, inside.width.saturating_sub(2), bold);
+        canvas.text(x, row, key, inside.width.saturating_sub(2), bold);
         let x = x + keys + 2;
-        sheet.text(x, row, text, inside.right().saturating_sub(x), plain);
+        canvas.text(x, row, text, inside.right().saturating_sub(x), dim);
     }
-    let shown = usize::from(inside.height);
-    if shown < rows.len() {
+    let room = usize::from(inside.height);
+    if room < rows.len() {
         let last = Rect { y: inside.bottom() - 1, height: 1, ..inside };
-        sheet.clear(last, plain);
-        let more = format!("+{} more, where there is room", rows.len() + 1 - shown);
-        sheet.text(inside.x + 2, last.y, &more, inside.width.saturating_sub(2), plain);
+        canvas.clear(last, dim);
+        let more = format!("+{} more, where there is room", rows.len() + 1 - room);
+        canvas.text(inside.x + 2, last.y, &more, inside.width.saturating_sub(2), dim);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::terminal::popups::broken;
+    use super::*;
 
     #[test]
-    fn lines_are_broken_between_words_and_nothing_is_lost() {
-        assert_eq!(broken("one two three", 8), ["one two", "three"]);
-        assert_eq!(broken("one", 8), ["one"]);
-        assert_eq!(broken("", 8), [""]);
-        assert_eq!(broken("a redis://127.0.0.1:6379 b", 10), ["a", "redis://12", "7.0.0.1:63", "79 b"]);
+    fn text_is_wrapped_between_words_without_loss() {
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("one", 8), ["one"]);
+        assert_eq!(wrapped("", 8), [""]);
+        assert_eq!(wrapped("a redis://127.0.0.1:6379 b", 10), ["a", "redis://12", "7.0.0.1:63", "79 b"]);
         let long = "word ".repeat(40) + &"x".repeat(100);
-        assert_eq!(broken(&long, 13).concat().replace(' ', ""), long.replace(' ', ""));
-        assert!(broken(&long, 13).iter().all(|line| super::width(line) <= 13));
+        assert_eq!(wrapped(&long, 13).concat().replace(' ', ""), long.replace(' ', ""));
+        assert!(wrapped(&long, 13).iter().all(|line| width(line) <= 13));
     }
 }

@@ -1,4 +1,4 @@
-//! The terminal itself: taken over, drawn on, listened to, and given back as it was, whatever happens.
+//! The terminal itself: raw mode, drawing, events, and restoring it on every way out.
 
 use std::io::{self, BufWriter, Stdout, stdout};
 use std::panic;
@@ -18,125 +18,142 @@ use ratatui::crossterm::terminal::{
 use ratatui::crossterm::{execute, queue};
 use thiserror::Error;
 
-use super::input::{Clicks, Meaning, translate};
-use super::{Colors, Frame};
-use crate::chart::Input;
-use crate::terminal::canvas::paint;
+use super::ColorDepth;
+use super::canvas::render;
+use super::input::{ClickCounter, TerminalEvent, translate};
+use crate::chart::{Input, Scene};
 
-/// Most inputs taken in one go: a flood of mouse movements must not keep the chart from being drawn.
+/// Maximum number of inputs handled between two frames, so that a flood of mouse movements does not stop drawing.
 const INPUTS_MAX: usize = 256;
 
-/// When a wait takes so much longer than it was to, the process stood still meanwhile (`kill -STOP`, a laptop's lid),
-/// and whoever continued it may have used the terminal.
-const STOOD_STILL: Duration = Duration::from_secs(1);
+/// A wait that exceeds its timeout by this much means that the process was stopped (`kill -STOP`, a laptop's lid). Other
+/// programs may have written to the terminal meanwhile.
+const STOPPED_MIN: Duration = Duration::from_secs(1);
 
-/// Room for a whole frame, in bytes, so that the terminal gets it in one piece: 300 x 80 cells with a colour each.
+/// Size of the output buffer, in bytes. It holds a whole frame of 300 x 80 cells with a colour each, so that the
+/// terminal gets a frame in one write.
 const FRAME_BYTES: usize = 1 << 19;
 
-/// Whether the terminal is ours at the moment; what the panic hook has to know.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the terminal is in raw mode and has to be restored; read by the panic hook.
+static IS_RAW: AtomicBool = AtomicBool::new(false);
 
-/// Why there is no terminal view.
+/// Error of the terminal.
 #[derive(Debug, Error)]
 pub enum TerminalError {
-    /// It refuses to be taken over.
+    /// Raw mode or the alternate screen is not available.
     #[error("the terminal cannot be used: {0}")]
     Open(#[source] io::Error),
-    /// It went away.
-    #[error("the terminal cannot be drawn on any more: {0}")]
+    /// The terminal was closed.
+    #[error("the connection to the terminal is lost: {0}")]
     Lost(#[source] io::Error),
 }
 
-/// The terminal, taken over; given back when dropped, and when any thread panics.
+/// The terminal in raw mode, on its alternate screen. It is restored on drop and when any thread panics.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     events: Receiver<io::Result<Event>>,
-    colors: Colors,
-    clicks: Clicks,
+    depth: ColorDepth,
+    clicks: ClickCounter,
 }
 
 impl Screen {
     /// Takes over the terminal of standard output.
-    pub fn open(colors: Colors) -> Result<Self, TerminalError> {
-        give_back_on_panic();
-        let terminal = blank().map_err(TerminalError::Open)?;
+    ///
+    /// # Errors
+    ///
+    /// [`TerminalError::Open`] if standard output is no terminal or refuses raw mode.
+    pub fn open(depth: ColorDepth) -> Result<Self, TerminalError> {
+        restore_on_panic();
+        let terminal = new_terminal().map_err(TerminalError::Open)?;
         let failed = |error| {
-            give_back();
+            restore();
             TerminalError::Open(error)
         };
-        take().map_err(failed)?;
-        let events = listen().map_err(failed)?;
-        Ok(Self { terminal, events, colors, clicks: Clicks::default() })
+        enter().map_err(failed)?;
+        let events = spawn_reader().map_err(failed)?;
+        Ok(Self { terminal, events, depth, clicks: ClickCounter::default() })
     }
 
     /// Columns and rows of cells.
+    ///
+    /// # Errors
+    ///
+    /// [`TerminalError::Lost`] if the terminal was closed.
     pub fn size(&self) -> Result<(u16, u16), TerminalError> {
         self.terminal.size().map(|size| (size.width, size.height)).map_err(TerminalError::Lost)
     }
 
-    /// Draws a frame; only cells that changed are sent.
-    pub fn draw(&mut self, frame: &Frame) -> Result<(), TerminalError> {
-        let colors = self.colors;
+    /// Draws a scene. Only cells that changed are sent.
+    ///
+    /// # Errors
+    ///
+    /// [`TerminalError::Lost`] if the terminal was closed.
+    pub fn draw(&mut self, scene: &Scene) -> Result<(), TerminalError> {
+        let depth = self.depth;
         let drawn = queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)
-            .and_then(|()| self.terminal.draw(|surface| paint(surface.buffer_mut(), frame, colors)).map(|_| ()))
+            .and_then(|()| self.terminal.draw(|surface| render(surface.buffer_mut(), scene, depth)).map(|_| ()))
             .and_then(|()| execute!(self.terminal.backend_mut(), EndSynchronizedUpdate));
         drawn.map_err(TerminalError::Lost)
     }
 
-    /// Waits up to `patience` for the user to do something and hands it over, places in cells. Returns whether the
-    /// screen must be drawn anew.
-    pub fn poll(&mut self, patience: Duration, mut each: impl FnMut(Input)) -> Result<bool, TerminalError> {
-        let begun = Instant::now();
-        let mut next = match self.events.recv_timeout(patience) {
+    /// Waits up to `timeout` for input and calls `each` with every input, places in cells. Returns `true` if the whole
+    /// screen has to be redrawn.
+    ///
+    /// # Errors
+    ///
+    /// [`TerminalError::Lost`] if the terminal was closed.
+    pub fn poll(&mut self, timeout: Duration, mut each: impl FnMut(Input)) -> Result<bool, TerminalError> {
+        let started = Instant::now();
+        let mut next = match self.events.recv_timeout(timeout) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Err(io::ErrorKind::UnexpectedEof.into())),
         };
-        let stood_still = begun.elapsed() >= patience + STOOD_STILL;
+        let was_stopped = started.elapsed() >= timeout + STOPPED_MIN;
         let mut suspend = false;
         for _ in 0..INPUTS_MAX {
             let Some(event) = next else { break };
             let event = event.map_err(TerminalError::Lost)?;
-            translate(&event, &mut self.clicks, Instant::now(), |meaning| match meaning {
-                Meaning::Input(input) => each(input),
-                Meaning::Suspend => suspend = true,
+            translate(&event, &mut self.clicks, Instant::now(), |event| match event {
+                TerminalEvent::Input(input) => each(input),
+                TerminalEvent::Suspend => suspend = true,
             });
             next = self.events.try_recv().ok();
         }
         if suspend {
-            give_back();
-            stop_here();
+            restore();
+            stop_process_group();
         }
-        if suspend || stood_still {
-            // To clear what is there, the library would ask where the cursor is, and wait for an answer that the
-            // reading thread gets; a screen that knows of nothing is drawn whole.
-            let cleared = take().and_then(|()| execute!(stdout(), Clear(ClearType::All)));
-            self.terminal = cleared.and_then(|()| blank()).map_err(TerminalError::Lost)?;
+        if suspend || was_stopped {
+            // `Terminal::clear` queries the cursor position and waits for an answer that the reader thread consumes.
+            // A new terminal has no previous frame, so it draws the next one whole.
+            let cleared = enter().and_then(|()| execute!(stdout(), Clear(ClearType::All)));
+            self.terminal = cleared.and_then(|()| new_terminal()).map_err(TerminalError::Lost)?;
         }
-        Ok(suspend || stood_still)
+        Ok(suspend || was_stopped)
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
-/// A screen of which nothing is known.
-fn blank() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
+/// A terminal without a previous frame.
+fn new_terminal() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
     Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))
 }
 
-/// Reads what comes from the terminal on a thread of its own: half a key (Alt and `[`) keeps a read waiting for the
-/// rest, and neither the chart nor the end of the program may wait with it. The thread ends with the process.
-fn listen() -> io::Result<Receiver<io::Result<Event>>> {
+/// Reads terminal events on a thread. An incomplete escape sequence (Alt and `[`) blocks the read until the rest
+/// arrives; neither drawing nor shutdown waits for it. The thread ends with the process.
+fn spawn_reader() -> io::Result<Receiver<io::Result<Event>>> {
     let (sender, events) = sync_channel(INPUTS_MAX);
     let read = move || {
         loop {
             let event = event::read();
-            let is_lost = event.is_err();
-            if sender.send(event).is_err() || is_lost {
+            let is_closed = event.is_err();
+            if sender.send(event).is_err() || is_closed {
                 return;
             }
         }
@@ -145,39 +162,40 @@ fn listen() -> io::Result<Receiver<io::Result<Event>>> {
     Ok(events)
 }
 
-fn take() -> io::Result<()> {
-    TAKEN.store(true, Ordering::SeqCst);
+/// Enters raw mode and the alternate screen.
+fn enter() -> io::Result<()> {
+    IS_RAW.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, Hide)
 }
 
-/// Gives the terminal back, if it is taken: for those who end the process at once. Every step is tried, whatever became
-/// of the ones before: half a terminal given back is better than none.
-pub fn give_back() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
+/// Restores the terminal if it was taken over. To be called before the process exits without unwinding. A failing step
+/// does not prevent the next ones.
+pub fn restore() {
+    if IS_RAW.swap(false, Ordering::SeqCst) {
         let _ = execute!(stdout(), EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
     }
 }
 
-/// A panic's message belongs on the screen that stays.
-fn give_back_on_panic() {
+/// Restores the terminal before a panic message is printed.
+fn restore_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let before = panic::take_hook();
+        let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            give_back();
-            before(info);
+            restore();
+            previous(info);
         }));
     });
 }
 
-/// Stops this process group, as Ctrl-Z does outside of raw mode; returns when it goes on.
+/// Stops this process group, as Ctrl-Z does outside of raw mode; returns when it is continued.
 #[cfg(unix)]
-fn stop_here() {
-    // A shell without job control, or none at all, continues it at once or leaves it alone.
+fn stop_process_group() {
+    // Ignored on failure: without a shell with job control there is nothing to stop for.
     let _ = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
 }
 
 #[cfg(not(unix))]
-fn stop_here() {}
+fn stop_process_group() {}

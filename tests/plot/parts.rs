@@ -262,7 +262,7 @@ fn findings_can_be_clicked_where_they_stand() {
     let found: Vec<LegendEntry> = (0..40).map(|palette_index| entry(palette_index, "FOUND", true)).collect();
     searching.search = Some(Search { query: "f".to_owned(), matches: found, selected: 30, more: 5 });
     let picture = Picture::of(&searching, SIZE);
-    let hits = &picture.hits.found;
+    let hits = &picture.hits.search_rows;
     assert!(hits.len() == 31 && hits[30].height() > 10, "the chosen one is in view: {}", hits.len());
     for (palette_index, rect) in hits.iter().enumerate().filter(|(_, rect)| rect.width() > 0) {
         let inside = (rect.left..rect.right).flat_map(|x| (rect.top..rect.bottom).map(move |y| (x, y)));
@@ -272,7 +272,7 @@ fn findings_can_be_clicked_where_they_stand() {
     let shown: Vec<&Rect> = hits.iter().filter(|rect| rect.width() > 0).collect();
     assert!(shown.len() > 3 && shown.windows(2).all(|pair| pair[0].bottom <= pair[1].top));
     searching.search = None;
-    assert!(Picture::of(&searching, SIZE).hits.found.is_empty());
+    assert!(Picture::of(&searching, SIZE).hits.search_rows.is_empty());
 }
 
 #[test]

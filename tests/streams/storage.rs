@@ -40,7 +40,7 @@ fn a_consumer_that_is_killed_goes_on_where_its_store_ends() {
     }
     let mut consumer = reading(&url(redis.port), &["--store", &store]);
     wait_until("all rows", LIMIT, || count(&file) == 24_000);
-    consumer.wait_for_stderr("the chart opens on", LIMIT);
+    consumer.wait_for_stderr("ticks from sqlite:", LIMIT);
     let report = stop(consumer);
     assert_figures(&report, &[("lost", 0), ("duplicates", 0), ("kept", 24_000)]);
     let (mut kept, mut sent) = (rows(&file), entries(&mut connection, STREAM));
@@ -93,7 +93,7 @@ fn what_is_not_shown_is_kept_and_is_no_loss_in_the_next_run() {
         wait_until("all rows", LIMIT, || count(&file) == (round + 1) * 300);
         if round > 0 {
             // A store that takes its time to read is not waited for: what it holds comes beside the stream.
-            consumer.wait_for_stderr("the chart opens on", LIMIT);
+            consumer.wait_for_stderr("ticks from sqlite:", LIMIT);
         }
         let report = stop(consumer);
         assert_figures(&report, &[("lost", 0), ("duplicates", 0), ("kept", (round + 1) * 100)]);

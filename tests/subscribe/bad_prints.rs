@@ -37,7 +37,7 @@ fn a_slip_is_flagged_in_the_store_and_makes_no_figure_and_no_alert() {
 
     // What was flagged stays so when the chart opens on it again, with the filter or without.
     let mut consumer = headless(redis.port).args(["--store", &store]).start();
-    consumer.wait_for_stderr("the chart opens on 12 ticks", LIMIT);
+    consumer.wait_for_stderr("loaded 12 ticks from", LIMIT);
     let again = consumer.stop("TERM", LIMIT).expect_code(0).json();
     assert_eq!((&again["restored"], &again["kept"], &again["outliers"]), (&12.into(), &10.into(), &2.into()));
 }

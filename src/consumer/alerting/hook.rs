@@ -1,4 +1,4 @@
-//! The command that runs on an alert: one at a time, one a second, none for long, and never in anybody's way.
+//! Command that runs on an alert: one at a time, at most one start a second, with a time limit.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,167 +13,157 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::{Alerting, Fired};
+use crate::consumer::rate_limited::RateLimited;
 use crate::model::{TimestampFormat, display_safe, write_tick};
 
-/// Least time between two starts: an alert that trembles must not become a fork bomb, and whoever is called by it can
-/// hardly read faster.
-const STARTED_EVERY: Duration = Duration::from_secs(1);
+/// Least time between two starts: an oscillating alert must not become a fork bomb.
+const START_EVERY: Duration = Duration::from_secs(1);
 
-/// A command that runs for longer is killed: long enough to send a message over a slow line, short enough that the next
-/// alert is not kept waiting for a server that does not answer.
-const TIME_MAX: Duration = Duration::from_secs(10);
+/// Longest run of a command: enough to send a message over a slow line, and short enough that a server that does not
+/// answer does not delay the next alert for long.
+const RUN_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What a command is given at exit. The program's end is promised within a second.
+/// Time that a running command is given at exit. The documentation promises that the program ends within a second.
 const END_GRACE: Duration = Duration::from_millis(250);
 
-/// Alerts that wait for the command to be free, at most one for a rule and symbol: a minute's worth of starts.
-const WAITING_MAX: usize = 64;
+/// Most alerts that wait for the command, at most one for each rule and symbol: a minute of starts.
+const QUEUE_MAX: usize = 64;
 
-/// Least time between two log lines about commands that failed, and two about alerts that were left out.
+/// Least time between two log lines about failed commands, and between two about skipped alerts.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// How long the last words of a command that has ended are waited for.
-const REST_TIME: Duration = Duration::from_millis(50);
+/// Longest wait for the remaining output of a command that has ended.
+const OUTPUT_WAIT: Duration = Duration::from_millis(50);
 
-/// Kept of what a command says on its standard error.
-const SAID_BYTES_MAX: usize = 4_096;
+/// Most bytes kept of a command's standard error.
+const STDERR_BYTES_MAX: usize = 4_096;
 
-/// What became of the command of `--on-alert` in a whole run.
+/// Environment variable that holds the rule that fired. A consumer that finds it was started by such a command and runs
+/// no command itself, which would never end.
+pub(in crate::consumer) const FIRED_RULE: &str = "TICKSCOPE_FIRED_RULE";
+
+/// Statistics of the `--on-alert` command over a whole run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct HooksReport {
-    /// Times it was started.
+    /// Number of starts.
     pub started: u64,
-    /// Times it could not be started, ended with another status than 0, or was killed for taking too long.
+    /// Commands that could not be started, ended with a status other than 0, or were killed for taking too long.
     pub failed: u64,
-    /// Alerts that it was not started for: a newer one of the same rule and symbol took their place, too many were
-    /// waiting, or the run ended.
+    /// Alerts without a start: replaced by a newer one of the same rule and symbol, beyond the length of the queue, or
+    /// still queued at the end.
     pub dropped: u64,
 }
 
 /// Alerts that wait for the command.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
-    list: VecDeque<Fired>,
+pub(super) struct HookQueue {
+    alerts: VecDeque<Fired>,
     pub(super) report: HooksReport,
 }
 
-impl Waiting {
-    /// Lets an alert wait; a newer one of the same rule and symbol takes the place of an older one.
+impl HookQueue {
+    /// Queues an alert. It replaces a queued one of the same rule and symbol.
     pub(super) fn offer(&mut self, fired: Fired) {
         let is_same = |other: &&mut Fired| other.number == fired.number && other.symbol == fired.symbol;
-        if let Some(older) = self.list.iter_mut().find(is_same) {
+        if let Some(older) = self.alerts.iter_mut().find(is_same) {
             *older = fired;
             self.report.dropped += 1;
-        } else if self.list.len() < WAITING_MAX {
-            self.list.push_back(fired);
+        } else if self.alerts.len() < QUEUE_MAX {
+            self.alerts.push_back(fired);
         } else {
             self.report.dropped += 1;
         }
     }
-}
 
-/// Says something at most every so often, and how often it was not said.
-#[derive(Debug, Default)]
-struct Seldom {
-    last: Option<Instant>,
-    unsaid: u64,
-}
-
-impl Seldom {
-    /// How many were not said before this one; `None` if this is not to be said either.
-    fn due(&mut self) -> Option<u64> {
-        if self.last.is_some_and(|last| last.elapsed() < LOGGED_EVERY) {
-            self.unsaid += 1;
-            return None;
-        }
-        self.last = Some(Instant::now());
-        Some(std::mem::take(&mut self.unsaid))
+    fn start_next(&mut self) -> Option<Fired> {
+        let next = self.alerts.pop_front()?;
+        self.report.started += 1;
+        Some(next)
     }
 }
 
-/// The command, and the one that runs.
+/// Runner of the command.
 pub(super) struct Hook {
     command: String,
     stopped: watch::Receiver<bool>,
     running: Option<JoinHandle<Result<(), String>>>,
-    started: Option<Instant>,
-    failures: Seldom,
-    /// How it failed last.
-    why: String,
-    /// Left out and said so.
-    said_dropped: u64,
-    said_at: Option<Instant>,
+    last_start: Option<Instant>,
+    failures: RateLimited,
+    last_failure: String,
+    /// Skipped alerts that were logged.
+    logged_dropped: u64,
+    dropped_logged_at: Option<Instant>,
 }
 
 impl Hook {
-    /// A command line for the shell, which is told to end when `stopped` becomes true.
+    /// `command` is a command line for the shell. A running command is ended when `stopped` turns true.
     pub(super) fn new(command: String, stopped: watch::Receiver<bool>) -> Self {
-        let (running, started, failures) = (None, None, Seldom::default());
-        Self { command, stopped, running, started, failures, why: String::new(), said_dropped: 0, said_at: None }
+        Self {
+            command,
+            stopped,
+            running: None,
+            last_start: None,
+            failures: RateLimited::new(LOGGED_EVERY),
+            last_failure: String::new(),
+            logged_dropped: 0,
+            dropped_logged_at: None,
+        }
     }
 
-    /// Takes note of a command that has ended and starts the next one, if it is time. Waits for nothing.
+    /// Collects a command that has ended and starts the next one if it is due. Never waits.
     pub(super) async fn step(&mut self, alerting: &Alerting) {
         if self.running.as_ref().is_some_and(JoinHandle::is_finished) {
             self.reap(alerting).await;
         }
-        let rests = self.started.is_some_and(|started| started.elapsed() < STARTED_EVERY);
-        if self.running.is_none() && !rests {
-            let mut fires = alerting.fires();
-            let next = fires.waiting.as_mut().and_then(|waiting| {
-                let next = waiting.list.pop_front()?;
-                waiting.report.started += 1;
-                Some(next)
-            });
-            drop(fires);
+        let is_due = self.last_start.is_none_or(|start| start.elapsed() >= START_EVERY);
+        if self.running.is_none() && is_due {
+            let next = alerting.log().hooks.as_mut().and_then(HookQueue::start_next);
             if let Some(fired) = next {
-                self.started = Some(Instant::now());
+                self.last_start = Some(Instant::now());
                 self.running = Some(tokio::spawn(run(self.command.clone(), fired, self.stopped.clone())));
             }
         }
-        if self.said_at.is_none_or(|said| said.elapsed() >= LOGGED_EVERY) {
-            self.say_dropped(alerting);
+        if self.dropped_logged_at.is_none_or(|logged| logged.elapsed() >= LOGGED_EVERY) {
+            self.log_dropped(alerting);
         }
     }
 
-    /// Waits for the end of the command that runs, and counts what it failed by.
+    /// Waits for the running command and records how it failed.
     async fn reap(&mut self, alerting: &Alerting) {
         let Some(running) = self.running.take() else { return };
         let outcome = running.await.unwrap_or_else(|_| Err("was lost".to_owned()));
-        let Err(why) = outcome else { return };
-        if let Some(waiting) = &mut alerting.fires().waiting {
-            waiting.report.failed += 1;
+        let Err(failure) = outcome else { return };
+        if let Some(hooks) = &mut alerting.log().hooks {
+            hooks.report.failed += 1;
         }
-        if let Some(more) = self.failures.due() {
+        if let Some(more) = self.failures.permit() {
             let more = if more > 0 { format!(" [and {more} more failures before it]") } else { String::new() };
-            warn!("the command of --on-alert {why}{more}");
+            warn!("the command of --on-alert {failure}{more}");
         }
-        self.why = why;
+        self.last_failure = failure;
     }
 
-    fn say_dropped(&mut self, alerting: &Alerting) {
+    fn log_dropped(&mut self, alerting: &Alerting) {
         let dropped = alerting.hooks().map_or(0, |report| report.dropped);
-        let more = dropped - self.said_dropped;
+        let more = dropped - self.logged_dropped;
         if more > 0 {
-            (self.said_dropped, self.said_at) = (dropped, Some(Instant::now()));
-            warn!("the command of --on-alert was not started for {more} alerts: it is, once a second at most");
+            (self.logged_dropped, self.dropped_logged_at) = (dropped, Some(Instant::now()));
+            warn!("the command of --on-alert was not started for {more} alerts: it starts once a second at most");
         }
     }
 
-    /// Gives the command that runs a moment; those that wait are left out.
-    pub(super) async fn end(mut self, alerting: &Alerting) {
+    /// Waits a moment for the running command and drops the queued alerts.
+    pub(super) async fn shut_down(mut self, alerting: &Alerting) {
         self.reap(alerting).await;
-        if self.failures.unsaid > 0 {
-            warn!(
-                "the command of --on-alert failed {} more times; the last time it {}",
-                self.failures.unsaid, self.why
-            );
+        let suppressed = self.failures.suppressed();
+        if suppressed > 0 {
+            warn!("the command of --on-alert failed {suppressed} more times; the last time it {}", self.last_failure);
         }
-        if let Some(waiting) = &mut alerting.fires().waiting {
-            waiting.report.dropped += waiting.list.len() as u64;
-            waiting.list.clear();
+        if let Some(hooks) = &mut alerting.log().hooks {
+            hooks.report.dropped += hooks.alerts.len() as u64;
+            hooks.alerts.clear();
         }
-        self.say_dropped(alerting);
+        self.log_dropped(alerting);
     }
 }
 
@@ -186,11 +176,7 @@ fn shell(command: &str) -> Command {
     shell
 }
 
-/// The variable that tells a command which rule fired. A consumer that finds it was started by such a command, and runs
-/// none itself: that would never end.
-pub(in crate::consumer) const FIRED_RULE: &str = "TICKSCOPE_FIRED_RULE";
-
-/// Runs the command with the tick on its standard input; how it failed.
+/// Runs the command with the tick as JSON on its standard input. The error completes "the command ...".
 async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) -> Result<(), String> {
     let mut shell = shell(&command);
     shell.env(FIRED_RULE, &*fired.rule).env("TICKSCOPE_FIRED_SYMBOL", fired.symbol.to_string());
@@ -202,28 +188,13 @@ async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) 
             write_tick(&mut line, tick, TimestampFormat::default());
             line.push(b'\n');
         }
-        // A pipe holds many such lines, so this does not wait; and a command need not read.
+        // A pipe holds many such lines, so this does not wait. The command need not read its input.
         let _ = stdin.write_all(&line).await;
     }
-    let (mut said, mut is_open) = (Vec::new(), true);
-    let status = {
-        let (stderr, deadline) = (child.stderr.take(), tokio::time::Instant::now() + TIME_MAX);
-        let (drained, ended) = (drain(stderr, &mut said), ended(&mut child, deadline, &mut stopped));
-        tokio::pin!(drained, ended);
-        let status = loop {
-            tokio::select! {
-                status = &mut ended => break status,
-                () = &mut drained, if is_open => is_open = false,
-            }
-        };
-        if is_open && status.is_some() {
-            // What it said last; something that it left behind may hold the pipe open, and is not waited for.
-            let _ = tokio::time::timeout(REST_TIME, &mut drained).await;
-        }
-        status
-    };
-    if !said.is_empty() {
-        debug!("the command of --on-alert says: {}", display_safe(&String::from_utf8_lossy(&said)));
+    let mut output = Vec::new();
+    let status = status_and_output(&mut child, &mut stopped, &mut output).await;
+    if !output.is_empty() {
+        debug!("output of the --on-alert command: {}", display_safe(&String::from_utf8_lossy(&output)));
     }
     match status {
         Some(Ok(status)) if status.success() => Ok(()),
@@ -231,49 +202,64 @@ async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) 
         Some(Err(error)) => Err(format!("was lost: {error}")),
         None => {
             kill(&mut child);
-            // It is dead: this collects it, so that no zombie stays.
+            // Collects the dead process, so that no zombie remains.
             let _ = child.wait().await;
-            let why =
-                if *stopped.borrow() { "at the end of the run".to_owned() } else { format!("after {TIME_MAX:?}") };
-            Err(format!("did not end and was killed {why}"))
+            let when = match *stopped.borrow() {
+                true => "at the end of the run".to_owned(),
+                false => format!("after {RUN_TIME_MAX:?}"),
+            };
+            Err(format!("did not end and was killed {when}"))
         }
     }
 }
 
-/// How the command ended; `None` if it has to be killed.
-async fn ended(
+/// Reads standard error while the command runs. Returns the exit status, or `None` if the command has to be killed.
+async fn status_and_output(
     child: &mut Child,
-    deadline: tokio::time::Instant,
     stopped: &mut watch::Receiver<bool>,
+    output: &mut Vec<u8>,
 ) -> Option<io::Result<ExitStatus>> {
+    let stderr = child.stderr.take();
     let run_ends = async {
-        // A sender that is gone is an end as well.
+        // A sender that is gone ends the run as well.
         let _ = stopped.wait_for(|stop| *stop).await;
         tokio::time::sleep(END_GRACE).await;
     };
+    let ended = async {
+        tokio::select! {
+            status = child.wait() => Some(status),
+            () = tokio::time::sleep(RUN_TIME_MAX) => None,
+            () = run_ends => None,
+        }
+    };
+    let drained = drain(stderr, output);
+    tokio::pin!(ended, drained);
     tokio::select! {
-        status = child.wait() => Some(status),
-        () = tokio::time::sleep_until(deadline) => None,
-        () = run_ends => None,
+        status = &mut ended => {
+            // A process that the command left behind may hold the pipe open.
+            let _ = tokio::time::timeout(OUTPUT_WAIT, &mut drained).await;
+            status
+        }
+        () = &mut drained => ended.await,
     }
 }
 
-/// Reads to the end, so that the writer never waits, and keeps the beginning.
-async fn drain(source: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+/// Reads to the end, so that the writer never blocks, and keeps the beginning.
+async fn drain(source: Option<impl AsyncRead + Unpin>, output: &mut Vec<u8>) {
     let Some(mut source) = source else { return };
     let mut chunk = [0; 1_024];
     while let Ok(count @ 1..) = source.read(&mut chunk).await {
-        let room = SAID_BYTES_MAX - kept.len();
-        kept.extend_from_slice(&chunk[..count.min(room)]);
+        let room = STDERR_BYTES_MAX - output.len();
+        output.extend_from_slice(&chunk[..count.min(room)]);
     }
 }
 
-/// Kills the command and what it started.
+/// Kills the command and its child processes.
 #[cfg(unix)]
 fn kill(child: &mut Child) {
     let group = child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(group) = group {
-        // It may have ended just now; then there is nothing to kill.
+        // Fails only if the command has just ended.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }
@@ -281,6 +267,6 @@ fn kill(child: &mut Child) {
 /// Kills the command.
 #[cfg(not(unix))]
 fn kill(child: &mut Child) {
-    // It may have ended just now; then there is nothing to kill.
+    // Fails only if the command has just ended.
     let _ = child.start_kill();
 }

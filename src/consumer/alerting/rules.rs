@@ -1,41 +1,41 @@
-//! Rules from the command line.
+//! Alert rules of the command line.
 
 use thiserror::Error;
 
 use crate::analysis::{Rule, RuleError, Scope};
 use crate::model::Symbol;
 
-/// Most rules: each costs a step a tick of its symbol, and a bound keeps what fires readable.
+/// Most rules: each costs a step for every tick of its symbol.
 const RULES_MAX: usize = 256;
 
-/// Why rules make no sense.
+/// Error in `--alert`.
 #[derive(Debug, Error)]
 pub enum AlertError {
-    /// One of them.
+    /// Malformed rule.
     #[error("--alert {text:?}: {cause}")]
     Rule {
-        /// As it was written.
+        /// Rule as written.
         text: String,
-        /// What is wrong with it.
+        /// Reason.
         cause: RuleError,
     },
-    /// One is there twice.
-    #[error("--alert: {0} stands there twice")]
+    /// Repeated rule.
+    #[error("--alert: {0} is given twice")]
     Twice(Rule),
-    /// The symbol is not among those that are kept.
-    #[error("--alert {rule}: {symbol} is not among --symbols, so that it would never be seen; add it there")]
+    /// Rule about a symbol that `--symbols` excludes.
+    #[error("--alert {rule}: {symbol} is not among --symbols, so it would never fire; add the symbol there")]
     Symbol {
-        /// The rule.
+        /// Rule.
         rule: Rule,
         /// Its symbol.
         symbol: Symbol,
     },
-    /// Too many.
-    #[error("--alert: there are {0} rules, and {RULES_MAX} is the most")]
+    /// Too many rules.
+    #[error("--alert: there are {0} rules, and at most {RULES_MAX} are supported")]
     Max(usize),
 }
 
-/// Reads rules about any of `symbols`; about any at all where none is listed.
+/// Parses rules about `symbols`, or about any symbol if that list is empty.
 pub(in crate::consumer) fn parse_rules(texts: &[String], symbols: &[Symbol]) -> Result<Vec<Rule>, AlertError> {
     if texts.len() > RULES_MAX {
         return Err(AlertError::Max(texts.len()));

@@ -298,12 +298,3 @@ impl TickQueries {
         }
     }
 }
-
-#[cfg(test)]
-mod tmp {
-    #[test]
-    fn dump_steps() {
-        std::fs::write("/tmp/Cnew/new_sqlite.sql", super::SQLITE.steps().join("\n--STEP\n")).unwrap();
-        std::fs::write("/tmp/Cnew/new_pg.sql", super::POSTGRES.steps().join("\n--STEP\n")).unwrap();
-    }
-}

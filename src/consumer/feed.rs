@@ -1,0 +1,371 @@
+//! The feed: reads channels or streams over one connection, or over one for each shard of a cluster.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::analysis::OutlierFilter;
+use crate::client::{
+    Channel, ClientError, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
+    shard_name, shard_of, subscribe,
+};
+use crate::consumer::args::{Config, StreamConfig};
+use crate::consumer::ingest::{InboundMessage, Ingest, IngestHandles};
+use crate::consumer::persistence::{self, Persistence};
+use crate::model::{Decoder, StreamId, Symbol, Timestamp, write_fields};
+
+/// Stream field that holds one tick or several as JSON.
+const TICK_FIELD: &[u8] = b"tick";
+
+/// Longest wait at the start for each of the database's answers: its checkpoints, and its ticks. The chart opens then.
+const STORE_WAIT: Duration = Duration::from_secs(2);
+
+/// Subject of one connection.
+enum Source {
+    Channels(Vec<Channel>),
+    Stream(String, StreamConfig),
+}
+
+/// Reads everything that `config` names until `stop` turns true.
+///
+/// # Errors
+/// The first error of any connection. The other connections end with it.
+pub(super) async fn run(
+    config: Config,
+    target: Target,
+    handles: IngestHandles,
+    stop: watch::Receiver<bool>,
+    mut rng: ChaCha8Rng,
+) -> Result<(), ClientError> {
+    let sources = sources(&config, &target);
+    handles.feed.expect_connections(sources.len());
+    // The checkpoints come first: ticks that another program commits in between are read twice and not skipped.
+    let prepare = async {
+        let checkpoints = checkpoints(&sources, &config, &handles).await;
+        restore(&config, &handles).await;
+        checkpoints
+    };
+    let checkpoints = tokio::select! {
+        checkpoints = prepare => checkpoints,
+        () = stopped(stop.clone()) => return Ok(()),
+    };
+    // All shards are read by the same group member.
+    let member = format!("member-{:08x}", rng.random::<u32>());
+    let mut tasks = JoinSet::new();
+    for (connection, source) in sources.into_iter().enumerate() {
+        let (config, handles) = (config.clone(), handles.clone());
+        let new_ingest = move |handles| {
+            // All ticks of a symbol come through the same connection, so each may have a filter of its own.
+            let (decoder, outliers) = (Decoder::new(config.fields.clone()), config.outliers.map(OutlierFilter::new));
+            Ingest::new(handles, connection, decoder, outliers)
+        };
+        let (target, stop, rng) = (target.clone(), stop.clone(), ChaCha8Rng::from_rng(&mut rng));
+        match source {
+            Source::Stream(name, config) => {
+                let checkpoint = match &checkpoints {
+                    None => Checkpoint::Unavailable,
+                    Some(known) => known.get(&name).copied().into(),
+                };
+                let reading = StreamReading { target, name, config, member: member.clone(), handles, checkpoint };
+                tasks.spawn(read_stream(reading, new_ingest, stop, rng));
+            }
+            Source::Channels(channels) => {
+                let mut ingest = new_ingest(handles);
+                tasks.spawn(async move { subscribe(&target, &channels, &mut ingest, stop, rng).await });
+            }
+        }
+    }
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            // Dropping the set ends the other connections.
+            Ok(outcome) => outcome?,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn sources(config: &Config, target: &Target) -> Vec<Source> {
+    if !target.is_cluster() {
+        return vec![match &config.stream {
+            Some(stream) => Source::Stream(stream.name.clone(), stream.clone()),
+            None => Source::Channels(config.channels.clone()),
+        }];
+    }
+    // Shards that hold none of the requested symbols are not read.
+    let is_wanted = |shard: &u16| {
+        let is_in_shard = |symbol: &Symbol| shard_of(symbol.as_str().as_bytes(), config.shards) == *shard;
+        config.symbols.is_empty() || config.symbols.iter().any(is_in_shard)
+    };
+    let shards: Vec<u16> = (0..config.shards).filter(is_wanted).collect();
+    match &config.stream {
+        Some(stream) => {
+            shards.iter().map(|shard| Source::Stream(shard_name(&stream.name, *shard), stream.clone())).collect()
+        }
+        None => {
+            let of_channel = |channel: &Channel| {
+                let name = channel.name().to_owned();
+                shards.iter().map(move |shard| Source::Channels(vec![Channel::Sharded(shard_name(&name, *shard))]))
+            };
+            config.channels.iter().flat_map(of_channel).collect()
+        }
+    }
+}
+
+/// Resolves when the run ends.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which ends the run as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Last stored entry of each stream; `None` if the database does not answer in time.
+async fn checkpoints(
+    sources: &[Source],
+    config: &Config,
+    handles: &IngestHandles,
+) -> Option<HashMap<String, StreamId>> {
+    // A group has its own position, which the server keeps.
+    let is_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
+    let Some(storage) = handles.storage.as_ref().filter(|_| !is_group) else { return Some(HashMap::new()) };
+    let read_all = async {
+        let mut known = HashMap::new();
+        for source in sources {
+            if let Source::Stream(name, _) = source
+                && let Some(id) = storage.checkpoint(name).await
+            {
+                known.insert(name.clone(), id);
+            }
+        }
+        known
+    };
+    timeout(STORE_WAIT, read_all).await.ok()
+}
+
+/// Fills the series from the database, unless the stream fills them from further back anyway.
+async fn restore(config: &Config, handles: &IngestHandles) {
+    let Some(store) = &config.store else { return };
+    if config.stream.as_ref().is_some_and(|stream| stream.since.is_some()) {
+        return;
+    }
+    let (url, handles) = (store.url.clone(), handles.clone());
+    let ticks_max = config.history.limits().ticks_max;
+    // The members of a group store different ticks in the same database.
+    let is_only_writer = config.stream.as_ref().is_none_or(|stream| stream.group.is_none());
+    let restoring = tokio::task::spawn_blocking(move || {
+        match persistence::restore(&url, ticks_max, is_only_writer, &handles.series, &handles.feed, &handles.redraw) {
+            Ok(0) => {}
+            Ok(count) => info!("loaded {count} ticks from {url}"),
+            Err(error) => warn!("cannot load ticks from the store, so the chart starts empty: {error}"),
+        }
+    });
+    if timeout(STORE_WAIT, restoring).await.is_err() {
+        info!("loading ticks from the store takes long; the chart starts without them and they appear later");
+    }
+}
+
+/// One stream, or one shard of a stream.
+struct StreamReading {
+    target: Target,
+    name: String,
+    config: StreamConfig,
+    /// Member name if the configuration names none.
+    member: String,
+    handles: IngestHandles,
+    checkpoint: Checkpoint,
+}
+
+/// Position of the database in a stream.
+#[derive(Debug, Clone, Copy)]
+enum Checkpoint {
+    /// The database does not answer.
+    Unavailable,
+    /// Nothing of the stream is stored.
+    Empty,
+    /// Last stored entry.
+    At(StreamId),
+}
+
+impl From<Option<StreamId>> for Checkpoint {
+    fn from(id: Option<StreamId>) -> Self {
+        id.map_or(Self::Empty, Self::At)
+    }
+}
+
+async fn read_stream(
+    reading: StreamReading,
+    new_ingest: impl Fn(IngestHandles) -> Ingest + Send,
+    stop: watch::Receiver<bool>,
+    mut rng: ChaCha8Rng,
+) -> Result<(), ClientError> {
+    let StreamReading { target, name, config, member, handles, mut checkpoint } = reading;
+    let group = config.group.clone().map(|group| Group {
+        dead_letters: format!("{name}:dead"),
+        name: group.name,
+        member: group.member.unwrap_or(member),
+        deliveries_max: group.deliveries_max,
+    });
+    let mut following = Following { stream: name.clone(), since: config.since(), group };
+    let stream: Arc<str> = name.as_str().into();
+    if let (Checkpoint::Unavailable, Some(storage)) = (checkpoint, &handles.storage) {
+        warn!("the store does not answer; ticks are displayed but not stored until it reports its position");
+        let unstored = IngestHandles { storage: None, ..handles.clone() };
+        let mut reader = StreamIngest::new(new_ingest(unstored), Arc::clone(&stream), false);
+        let own_rng = ChaCha8Rng::from_rng(&mut rng);
+        checkpoint = tokio::select! {
+            id = storage.checkpoint(&name) => id.into(),
+            ended = follow(&target, &following, &mut reader, stop.clone(), own_rng) => return ended,
+        };
+    }
+    if let Checkpoint::At(id) = checkpoint {
+        following.since = no_later_than(config.since, id, Timestamp::now());
+    }
+    let mut reader = StreamIngest::new(new_ingest(handles), stream, following.group.is_some());
+    follow(&target, &following, &mut reader, stop, rng).await
+}
+
+/// Start position that leaves no gap behind the stored entry `id`: the requested one, or directly behind `id` if that
+/// is earlier.
+fn no_later_than(requested: Option<Since>, id: StreamId, now: Timestamp) -> Since {
+    let requested_id = match requested {
+        None => return Since::After(id),
+        Some(Since::Start) => return Since::Start,
+        Some(Since::At(at)) => at,
+        Some(Since::After(after)) => after,
+        Some(Since::Ago(time)) => {
+            let now_ms = (now.as_nanos() / 1_000_000) as u64;
+            StreamId { ms: now_ms.saturating_sub(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)), seq: 0 }
+        }
+    };
+    if requested_id <= id { requested.unwrap_or(Since::After(id)) } else { Since::After(id) }
+}
+
+/// Writer of one stream's entries into the series and the database.
+struct StreamIngest {
+    ingest: Ingest,
+    stream: Arc<str>,
+    in_group: bool,
+    /// Highest ticket committed by the database; without one, the highest ticket appended.
+    committed: watch::Receiver<u64>,
+    appended: watch::Sender<u64>,
+    /// JSON of the entries that have no field of JSON.
+    json: Vec<u8>,
+}
+
+impl StreamIngest {
+    fn new(ingest: Ingest, stream: Arc<str>, in_group: bool) -> Self {
+        let (appended, receiver) = watch::channel(0);
+        let committed = ingest.handles.storage.as_deref().map_or(receiver, Persistence::committed);
+        Self { ingest, stream, in_group, committed, appended, json: Vec::new() }
+    }
+}
+
+/// Location of an entry's JSON.
+enum Payload<'a> {
+    Borrowed(&'a [u8]),
+    /// Range in [`StreamIngest::json`].
+    Encoded(std::ops::Range<usize>),
+}
+
+impl Reader for StreamIngest {
+    fn take(&mut self, entries: &[Entry<'_>]) -> Handled {
+        let mut json = std::mem::take(&mut self.json);
+        json.clear();
+        let payloads: Vec<Payload<'_>> = entries.iter().map(|entry| payload(entry, &mut json)).collect();
+        let messages = entries.iter().zip(&payloads).map(|(entry, payload)| {
+            let bytes = match payload {
+                Payload::Borrowed(bytes) => bytes,
+                Payload::Encoded(range) => &json[range.clone()],
+            };
+            InboundMessage { id: Some(entry.id), incoming: Incoming::Message(bytes) }
+        });
+        let mut without_tick: Vec<StreamId> = Vec::new();
+        self.ingest.append(messages, &mut without_tick);
+        self.json = json;
+        let ticket = match &self.ingest.handles.storage {
+            Some(storage) => {
+                let last = entries.last().map(|entry| entry.id).filter(|_| !self.in_group);
+                storage.put(&self.stream, std::mem::take(&mut self.ingest.rows), last)
+            }
+            None => {
+                self.appended.send_modify(|ticket| *ticket += 1);
+                *self.appended.borrow()
+            }
+        };
+        if !self.in_group {
+            without_tick.clear();
+        }
+        Handled { ticket, failed: without_tick.into_iter().map(|id| (id, "it holds no tick")).collect() }
+    }
+
+    fn trimmed(&mut self, count: u64) {
+        self.ingest.handles.feed.counters().trimmed.fetch_add(count, Ordering::Relaxed);
+        self.ingest.handles.redraw.request();
+    }
+
+    fn buried(&mut self, count: u64) {
+        self.ingest.handles.feed.counters().dead_letters.fetch_add(count, Ordering::Relaxed);
+        self.ingest.handles.redraw.request();
+    }
+
+    fn link(&mut self, state: LinkState) {
+        self.ingest.set_connection(state, true);
+    }
+
+    async fn room(&mut self) {
+        if let Some(storage) = &self.ingest.handles.storage {
+            storage.room().await;
+        }
+    }
+
+    fn committed(&self) -> u64 {
+        *self.committed.borrow()
+    }
+
+    async fn progress(&mut self) {
+        // A closed database commits nothing more.
+        if self.committed.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// JSON of an entry: the field `tick`, or a single field that looks like JSON, or else all fields as one object.
+fn payload<'a>(entry: &Entry<'a>, json: &mut Vec<u8>) -> Payload<'a> {
+    if let Some((_, value)) = entry.fields.iter().find(|(name, _)| *name == TICK_FIELD) {
+        return Payload::Borrowed(value);
+    }
+    if let [(_, value @ [b'{' | b'[', ..])] = entry.fields[..] {
+        return Payload::Borrowed(value);
+    }
+    let start = json.len();
+    write_fields(json, &entry.fields);
+    Payload::Encoded(start..json.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_starts_no_later_than_behind_the_checkpoint() {
+        let id = |ms| StreamId { ms, seq: 0 };
+        let now = Timestamp::from_nanos(100_000_000_000).unwrap();
+        let since = |requested, ms| no_later_than(requested, id(ms), now);
+        assert_eq!(since(None, 50_000), Since::After(id(50_000)));
+        assert_eq!(since(Some(Since::Start), 50_000), Since::Start);
+        let ago = Some(Since::Ago(Duration::from_secs(30)));
+        assert_eq!(since(ago, 50_000), Since::After(id(50_000)), "the store ends earlier");
+        assert_eq!(since(ago, 90_000), Since::Ago(Duration::from_secs(30)));
+        assert_eq!(since(Some(Since::At(id(7))), 6), Since::After(id(6)));
+        assert_eq!(since(Some(Since::At(id(7))), 7), Since::At(id(7)));
+    }
+}

@@ -1,0 +1,111 @@
+//! Frontend of a run without a view: logs its progress.
+
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::chart::{HitAreas, Input, Layout, Scene, Surface};
+use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::frontend::{Frontend, Presented};
+use crate::consumer::meters::UPDATE_INTERVAL;
+use crate::consumer::series_handle::SeriesHandle;
+use crate::consumer::{Config, ConsumerError};
+
+/// Interval of the log lines.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// The same with `--verbose`, when ticks arrived.
+const STATUS_EVERY_VERBOSE: Duration = Duration::from_secs(1);
+
+/// Frontend that presents nothing.
+pub(super) struct Headless {
+    image_surface: Surface,
+    series: SeriesHandle,
+    feed: FeedStatus,
+    runtime: Handle,
+    stop: watch::Receiver<bool>,
+    is_verbose: bool,
+    last_status: Instant,
+    /// Ticks received and messages rejected at the last log line.
+    logged: (u64, u64),
+    hit_areas: HitAreas,
+}
+
+impl Headless {
+    pub(super) fn new(
+        config: &Config,
+        series: &SeriesHandle,
+        feed: &FeedStatus,
+        runtime: &Handle,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            image_surface: config.surface(),
+            series: series.clone(),
+            feed: feed.clone(),
+            runtime: runtime.clone(),
+            stop,
+            is_verbose: tracing::enabled!(tracing::Level::DEBUG),
+            last_status: Instant::now(),
+            logged: (0, 0),
+            hit_areas: HitAreas::default(),
+        }
+    }
+
+    fn log_status(&mut self) {
+        let counters = self.series.lock().counters();
+        let rejected = self.feed.rejects().total();
+        let received = self.feed.without_restored(counters.received);
+        if !self.is_verbose || (received, rejected) != self.logged {
+            info!(received, kept = counters.kept, lost = counters.lost, rejected, "running");
+        }
+        self.logged = (received, rejected);
+    }
+}
+
+impl Frontend for Headless {
+    fn frame_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    fn surface(&mut self) -> Result<Surface, ConsumerError> {
+        Ok(self.image_surface)
+    }
+
+    fn image_surface(&self) -> Surface {
+        self.image_surface
+    }
+
+    fn rest(&mut self, _: Option<Duration>, _: Duration, _: &mut Vec<Input>) -> Result<(), ConsumerError> {
+        let stop = &mut self.stop;
+        // Ends with the run, or in time for the rates to be updated.
+        let _ =
+            self.runtime.block_on(async { tokio::time::timeout(UPDATE_INTERVAL, stop.wait_for(|stop| *stop)).await });
+        let interval = if self.is_verbose { STATUS_EVERY_VERBOSE } else { STATUS_EVERY };
+        if self.last_status.elapsed() >= interval {
+            self.last_status = Instant::now();
+            self.log_status();
+        }
+        Ok(())
+    }
+
+    fn convert(&mut self, input: Input) -> Option<Input> {
+        Some(input)
+    }
+
+    fn present(
+        &mut self,
+        _: Scene,
+        _: &Layout,
+        begun: Instant,
+        _: &mut Vec<Input>,
+    ) -> Result<Presented, ConsumerError> {
+        Ok(Presented { rendered: begun, is_outdated: false })
+    }
+
+    fn hit_areas(&self) -> &HitAreas {
+        &self.hit_areas
+    }
+}
