@@ -138,9 +138,6 @@ impl Session for Publisher<'_> {
         // Messages in flight were sent before those that were still to be sent again.
         self.in_flight.append(&mut self.unconfirmed);
         std::mem::swap(&mut self.in_flight, &mut self.unconfirmed);
-        if outcome.has_delivered {
-            discovery.confirm();
-        }
         ended
     }
 

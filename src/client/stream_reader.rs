@@ -9,7 +9,7 @@
 mod consumer_group;
 mod dead_letter;
 mod entry;
-mod position;
+mod read_cursor;
 mod read_limits;
 mod trim_detector;
 
@@ -32,7 +32,7 @@ use crate::client::timeouts::BLOCK_TIMEOUT;
 use crate::client::{ClientError, Target};
 use crate::model::{StreamId, display_safe};
 use entry::{first_id, read_entries};
-use position::Position;
+use read_cursor::ReadCursor;
 use read_limits::ReadLimits;
 use trim_detector::{StreamState, Trimmed, xinfo_stream};
 
@@ -112,7 +112,7 @@ pub async fn read_stream(
     let ended = if let Some(group) = &source.group {
         consumer_group::read(source, group, handler, &mut discovery, stop, rng).await
     } else {
-        let mut reader = StreamReader { source, handler, position: Position::default(), limits: ReadLimits::default() };
+        let mut reader = StreamReader { source, handler, cursor: ReadCursor::default(), limits: ReadLimits::default() };
         run_with_reconnect(&mut reader, &mut discovery, stop, &log, rng).await
     };
     discovery.shutdown().await;
@@ -122,7 +122,7 @@ pub async fn read_stream(
 struct StreamReader<'a, H> {
     source: &'a StreamSource,
     handler: &'a mut H,
-    position: Position,
+    cursor: ReadCursor,
     limits: ReadLimits,
 }
 
@@ -157,18 +157,18 @@ impl<H: EntryHandler> StreamReader<'_, H> {
         run_id: Option<String>,
         state: &StreamState,
     ) -> Result<(), SessionError> {
-        let position = &mut self.position;
+        let cursor = &mut self.cursor;
         let is_absent = state.last == StreamId::START;
-        if position.cursor.is_none() {
-            position.cursor = Some(start_id(self.source.since, connection).await?);
-            position.has_read = matches!(self.source.since, Since::After(_));
+        if cursor.last_read.is_none() {
+            cursor.last_read = Some(start_id(self.source.since, connection).await?);
+            cursor.has_read = matches!(self.source.since, Since::After(_));
             self.warn_if_trimmed_while_away(state);
-        } else if position.run_id.is_some() && position.run_id != run_id && !is_absent {
-            position.rewind(state);
+        } else if cursor.run_id.is_some() && cursor.run_id != run_id && !is_absent {
+            cursor.rewind(state);
         }
-        let position = &mut self.position;
-        position.was_absent |= position.has_read && is_absent;
-        position.run_id = run_id.or(position.run_id.take());
+        let cursor = &mut self.cursor;
+        cursor.was_absent |= cursor.has_read && is_absent;
+        cursor.run_id = run_id.or(cursor.run_id.take());
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl<H: EntryHandler> StreamReader<'_, H> {
 
     /// Compares the stream's state with the entries read, and reports those that are missing.
     fn check_trimmed(&mut self, state: &StreamState) {
-        let Some(Trimmed { entries, is_exact }) = self.position.check(state) else { return };
+        let Some(Trimmed { entries, is_exact }) = self.cursor.check(state) else { return };
         if is_exact {
             warn_trimmed(&self.source.stream, entries);
         } else {
@@ -205,7 +205,7 @@ impl<H: EntryHandler> StreamReader<'_, H> {
         connection: &mut Connection,
         outcome: &mut SessionOutcome,
     ) -> Result<(), SessionError> {
-        let cursor = self.position.cursor.unwrap_or_default();
+        let cursor = self.cursor.last_read.unwrap_or_default();
         let (stream, checks_state) = (&self.source.stream, self.limits.is_state_due());
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(self.limits.entries_max());
@@ -223,8 +223,8 @@ impl<H: EntryHandler> StreamReader<'_, H> {
                     && let Some(id) = first_id(connection.received(), cursor)
                 {
                     warn!("skipped the entry {id} of {}, which is too long", display_safe(stream));
-                    self.position.advance(id);
-                    self.position.trim_detector.count_read(1);
+                    self.cursor.advance(id);
+                    self.cursor.trim_detector.count_read(1);
                     self.handler.on_trimmed(1);
                 }
                 return Err(error);
@@ -234,8 +234,8 @@ impl<H: EntryHandler> StreamReader<'_, H> {
         self.limits.grow();
         let mut replies = connection.replies();
         let mut entries = read_entries(replies.next().unwrap_or_default(), connection.endpoint())?;
-        self.position.trim_detector.count_read(entries.len() as u64);
-        entries.retain(|entry| self.position.advance(entry.id));
+        self.cursor.trim_detector.count_read(entries.len() as u64);
+        entries.retain(|entry| self.cursor.advance(entry.id));
         if !entries.is_empty() {
             outcome.has_delivered = true;
             self.handler.on_entries(&entries);

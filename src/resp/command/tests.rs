@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use crate::resp::command::*;
 
-/// Feeds `stream` in the pieces that `cuts` make of it, the way a connection does.
+/// Decodes `stream` in pieces that end at `cuts`, as a connection does.
 fn commands(stream: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option<ProtocolError>) {
     let (mut decoder, mut buffer, mut found) = (Decoder::default(), Vec::new(), Vec::new());
     let mut from = 0;
@@ -81,7 +81,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_not_the_protocol_is_named_as_redis_names_it() {
+fn protocol_errors_have_the_texts_of_redis() {
     let long = |prefix: &[u8]| [prefix, "1".repeat(LINE_BYTES_MAX + 2).as_bytes()].concat();
     for (stream, error) in [
         (b"*abc\r\n".to_vec(), ProtocolError::Count),
@@ -122,7 +122,7 @@ fn a_command_is_bounded_as_a_whole() {
 }
 
 #[test]
-fn announced_lengths_allocate_nothing() {
+fn announced_lengths_allocate_no_memory() {
     let mut decoder = Decoder::default();
     assert_eq!(decoder.decode(format!("*{ELEMENTS_MAX}\r\n${BULK_BYTES_MAX}\r\n").as_bytes()), Ok(None));
     assert!(decoder.spans.capacity() == 0 && decoder.unescaped.capacity() == 0);

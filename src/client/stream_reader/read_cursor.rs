@@ -10,9 +10,9 @@ const RECENT_MAX: usize = 65_536;
 
 /// Entries of a stream that have been read.
 #[derive(Debug, Default)]
-pub(super) struct Position {
+pub(super) struct ReadCursor {
     /// Last entry read; `None` before the start position is known.
-    pub(super) cursor: Option<StreamId>,
+    pub(super) last_read: Option<StreamId>,
     /// Latest entries passed on, in order of their ids.
     recent: VecDeque<StreamId>,
     pub(super) trim_detector: TrimDetector,
@@ -24,10 +24,10 @@ pub(super) struct Position {
     pub(super) was_absent: bool,
 }
 
-impl Position {
-    /// Moves the cursor to an entry. Returns false if the entry is a duplicate.
+impl ReadCursor {
+    /// Moves to an entry. Returns false if the entry is a duplicate.
     pub(super) fn advance(&mut self, id: StreamId) -> bool {
-        (self.cursor, self.has_read) = (Some(id), true);
+        (self.last_read, self.has_read) = (Some(id), true);
         match self.recent.back() {
             Some(newest) if id <= *newest => {
                 let Err(at) = self.recent.binary_search(&id) else { return false };
@@ -42,21 +42,21 @@ impl Position {
         true
     }
 
-    /// Moves the cursor before the remembered entries: another server may hold entries in between that the last one did
+    /// Moves before the remembered entries: another server may hold entries in between that the last one did
     /// not.
     pub(super) fn rewind(&mut self, state: &StreamState) {
         self.trim_detector = TrimDetector::default();
-        self.cursor = match self.recent.front() {
+        self.last_read = match self.recent.front() {
             Some(oldest) if *oldest <= state.last => Some(oldest.before()),
             // The stream holds none of the entries read: it was created anew.
-            _ if self.cursor.is_some_and(|cursor| state.last < cursor) => Some(StreamId::START),
-            _ => self.cursor,
+            _ if self.last_read.is_some_and(|cursor| state.last < cursor) => Some(StreamId::START),
+            _ => self.last_read,
         };
     }
 
     /// Compares the position with the stream's state. Returns entries trimmed before they were read.
     pub(super) fn check(&mut self, state: &StreamState) -> Option<Trimmed> {
-        let cursor = self.cursor?;
+        let cursor = self.last_read?;
         if state.last == StreamId::START {
             // There is no such stream now. A new one may have lower ids.
             self.trim_detector = TrimDetector::default();
