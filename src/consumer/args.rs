@@ -23,6 +23,7 @@ use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::series::HistoryLimits;
 use crate::storage::db::DbConfig;
 use crate::terminal::ColorDepth;
+use crate::window::X11Display;
 pub use choices::{ScaleChoice, StatsFormat, ViewChoice};
 use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
@@ -269,6 +270,8 @@ pub struct Config {
     pub scale: ScaleChoice,
     /// A Wayland compositor draws the window: it enlarges what it shows by itself.
     pub wayland: bool,
+    /// X server whose resolution `--scale auto` follows.
+    pub x11: X11Display,
     /// Window title.
     pub title: String,
     /// End by itself.
@@ -482,6 +485,7 @@ impl Args {
             size: self.size,
             scale: self.scale,
             wayland: false,
+            x11: X11Display::default(),
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,
@@ -498,7 +502,7 @@ impl Args {
         // An empty REDIS_URL is how shells unset a variable.
         let Some(url) = self.redis.as_deref().filter(|url| !url.trim().is_empty() && !self.demo) else {
             let is_cluster = self.durable.cluster && !self.demo;
-            let local = Target::Local { port: self.local_port };
+            let local = crate::producer::local_target(self.local_port);
             return if is_cluster { Err(DurableError::ClusterWithoutUrl.into()) } else { Ok(local) };
         };
         let [ca, cert, key] = self.tls.clone().files();

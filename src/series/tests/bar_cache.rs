@@ -200,15 +200,15 @@ fn a_live_frame_takes_only_the_open_bar_anew() {
     let edges: Vec<i64> = (-5..60).map(|i| oldest + i * width).collect();
     let (mut cache, mut out) = (BarCache::default(), Vec::new());
     series.bars(&edges, i64::MAX, &mut cache, &mut out);
-    assert_eq!(cache.unknown_after(&series, &edges, i64::MAX), 0, "nothing has changed");
+    assert_eq!(cache.invalid_after(&series, &edges, i64::MAX), 0, "nothing has changed");
     push_all(&mut series, &ticks[19_500..19_510]);
     // The open bar and the empty ones at its right; at the left the one that is being evicted.
-    let unknown = cache.unknown_after(&series, &edges, i64::MAX);
+    let unknown = cache.invalid_after(&series, &edges, i64::MAX);
     assert!((2..12).contains(&unknown), "{unknown}");
     // Paused, what comes later changes nothing but the beginning.
     series.bars(&edges, newest, &mut cache, &mut out);
     push_all(&mut series, &ticks[19_510..19_520]);
-    assert_eq!(cache.unknown_after(&series, &edges, newest), 1);
+    assert_eq!(cache.invalid_after(&series, &edges, newest), 1);
 }
 
 #[test]

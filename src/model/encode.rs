@@ -1,33 +1,33 @@
-//! The JSON form in which our own producer writes a tick.
+//! Encoding of ticks as JSON.
 
 use std::io::Write;
 
 use crate::model::{NS_PER_S, Tick, Timestamp};
 
-/// How a timestamp is written.
+/// Form of an encoded timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimestampFormat {
-    /// Seconds, with as many decimals as the instant needs, up to nine.
+    /// Seconds since the Unix epoch, with as many decimals as the instant needs, up to nine.
     #[default]
     Seconds,
-    /// Whole milliseconds.
+    /// Whole milliseconds since the Unix epoch.
     Millis,
-    /// Whole microseconds.
+    /// Whole microseconds since the Unix epoch.
     Micros,
-    /// Nanoseconds.
+    /// Nanoseconds since the Unix epoch.
     Nanos,
-    /// `"2013-10-07T13:30:00.25Z"`.
+    /// RFC 3339 text, such as `"2013-10-07T13:30:00.25Z"`.
     Rfc3339,
 }
 
-/// Whole numbers up to here are exact in an `f64` and are written without a decimal point.
+/// Integers below this are exact in an `f64` and are written without a decimal point.
 const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Hundredths below this have at most fifteen digits.
 const HUNDREDTHS_MAX: f64 = 1e15;
 
-/// Appends `tick` to `out` as one JSON object: symbol, price and timestamp first, then what is known of size, seq and
-/// source. Readers see the same price bits that `tick` holds.
+/// Appends `tick` to `out` as a JSON object: symbol, price and timestamp, followed by size, seq and source if they are
+/// set. The price decodes to the same bits.
 pub fn write_tick(out: &mut Vec<u8>, tick: &Tick, format: TimestampFormat) {
     out.extend_from_slice(b"{\"symbol\":");
     write_string(out, tick.symbol.as_str());
@@ -50,8 +50,8 @@ pub fn write_tick(out: &mut Vec<u8>, tick: &Tick, format: TimestampFormat) {
     out.push(b'}');
 }
 
-/// Appends an object of `fields`, names and values as they came, to `out`: numbers as numbers, all else as text. Symbol
-/// and source are text whatever they look like. Bytes that are no UTF-8 are replaced.
+/// Appends a JSON object of `fields`, pairs of name and value, to `out`. Values that are JSON numbers are written as
+/// numbers and all others as strings; symbol and source are always strings. Bytes that are not UTF-8 are replaced.
 pub fn write_fields(out: &mut Vec<u8>, fields: &[(&[u8], &[u8])]) {
     for (at, (name, value)) in fields.iter().enumerate() {
         out.push(if at == 0 { b'{' } else { b',' });
@@ -71,13 +71,13 @@ fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// `value` below 100, with its leading zero.
+/// Appends `value`, which is below 100, with two digits.
 fn write_two_digits(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&[b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]);
 }
 
 fn write_string(out: &mut Vec<u8>, text: &str) {
-    // Nearly every symbol: nothing in it that JSON would write as an escape.
+    // Fast path for nearly all symbols, which contain nothing to escape.
     if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
@@ -88,20 +88,21 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// The shortest digits that read back to the same bits.
+/// Appends the shortest digits that decode to the same bits.
 fn write_number(out: &mut Vec<u8>, value: f64) {
     if value.fract() == 0.0 && value.abs() < EXACT_INTEGER_MAX && !(value == 0.0 && value.is_sign_negative()) {
         write_integer(out, value as i64);
     } else if !write_hundredths(out, value) {
-        // Finite by construction, so this is a number.
+        // The value is finite by construction, so serialising it cannot fail.
         let _ = serde_json::to_writer(out, &value);
     }
 }
 
-/// Writes `value` if it is the `f64` nearest to a number of whole hundredths, as nearly all prices are; else nothing.
+/// Appends `value` if it is the `f64` nearest to a whole number of hundredths, as nearly all prices are; otherwise
+/// appends nothing and returns `false`.
 ///
-/// Doubles tell all decimals of up to fifteen digits apart, so no other decimal that short reads back as `value`, and
-/// these are the digits that the search for the shortest ones would find.
+/// An `f64` distinguishes all decimals of up to fifteen digits, so no other decimal that short decodes to `value`, and
+/// a search for the shortest digits would find the same ones.
 fn write_hundredths(out: &mut Vec<u8>, value: f64) -> bool {
     let hundredths = (value * 100.0).round();
     if hundredths.abs() >= HUNDREDTHS_MAX || hundredths / 100.0 != value || hundredths == 0.0 {
@@ -131,14 +132,15 @@ fn write_timestamp(out: &mut Vec<u8>, timestamp: Timestamp, format: TimestampFor
         TimestampFormat::Micros => write_integer(out, nanos / 1_000),
         TimestampFormat::Nanos => write_integer(out, nanos),
         TimestampFormat::Rfc3339 => match jiff::Timestamp::from_nanosecond(i128::from(nanos)) {
-            Ok(instant) => put(out, format_args!("\"{instant}\"")),
-            // Every i64 of nanoseconds lies within jiff's range; digits are the honest fallback.
+            // Writing to a vector cannot fail.
+            Ok(instant) => _ = write!(out, "\"{instant}\""),
+            // Unreachable: every `i64` of nanoseconds lies within jiff's range.
             Err(_) => write_integer(out, nanos),
         },
     }
 }
 
-/// A point and as many digits as `nanos`, a part of a second, needs; nothing for zero.
+/// Appends a decimal point and the digits of `nanos`, a fraction of a second, without trailing zeros; nothing for zero.
 fn write_fraction(out: &mut Vec<u8>, nanos: i64) {
     if nanos == 0 {
         return;
@@ -151,12 +153,6 @@ fn write_fraction(out: &mut Vec<u8>, nanos: i64) {
     }
     let end = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0);
     out.extend_from_slice(&digits[..=end]);
-}
-
-/// Formats into a vector.
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // A vector takes every write: there is no error to handle.
-    let _ = out.write_fmt(text);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Shape, bits, make_ticks, push, shapes};
 use crate::model::TimeSpan;
-use crate::series::{ColumnCache, HistoryLimits, Series};
+use crate::series::{ColumnCache, HistoryLimits, MergedSeries, Series};
 
 /// What happens between two frames.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn check(series: &Series, span: TimeSpan, columns: u32, breaks: &[i64], cache: &mut ColumnCache) {
     let (mut kept, mut fresh) = (Vec::new(), Vec::new());
-    series.downsample_cached(span, columns, breaks, cache, &mut kept);
+    MergedSeries::live(series).downsample_cached(span, columns, breaks, cache, &mut kept);
     series.downsample_runs(span, columns, breaks, &mut fresh);
     let all = |runs: &[Vec<_>]| runs.iter().map(|run| bits(run)).collect::<Vec<_>>();
     assert_eq!(all(&kept), all(&fresh), "{span:?} {columns} {breaks:?}");
@@ -118,11 +118,11 @@ fn a_frame_after_a_few_ticks_takes_few_columns_anew() {
     let newest = ticks[19_999].time_ns;
     let span = TimeSpan { start: newest - 200_000, end: newest + 10_000 }.aligned(1_000);
     let (mut cache, mut out) = (ColumnCache::default(), Vec::new());
-    series.downsample_cached(span, 1_000, &[], &mut cache, &mut out);
-    assert_eq!(cache.unknown_after(&series, span, 1_000), 0, "nothing has changed");
+    MergedSeries::live(&series).downsample_cached(span, 1_000, &[], &mut cache, &mut out);
+    assert_eq!(cache.invalid_after(&series, span, 1_000), 0, "nothing has changed");
     ticks[19_990..].iter().for_each(|&tick| {
         push(&mut series, tick);
     });
-    let unknown = cache.unknown_after(&series, span, 1_000);
+    let unknown = cache.invalid_after(&series, span, 1_000);
     assert!((1..60).contains(&unknown), "{unknown} columns, the empty ones at the right among them");
 }

@@ -1,23 +1,23 @@
-//! Traded volume, summed so that the order of summation does not show.
+//! Sum of traded volume that does not depend on the order of summation.
 
-/// A running sum of sizes in twice the precision of `f64` (Knuth's `TwoSum` carries each rounding error along), so that
-/// the sum over a range is the same whether it was taken tick by tick or from summaries: exact for whole sizes, and
-/// for fractions as exact as a hundred bits allow.
+/// Sum of sizes in twice the precision of `f64` (D. E. Knuth's `TwoSum`, "The Art of Computer Programming", vol. 2,
+/// section 4.2.2), so that the sum over a range is the same whether it is taken tick by tick or from summaries: exact
+/// for integers, and for fractions to about a hundred bits.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Volume {
+pub(super) struct VolumeSum {
     high: f64,
     low: f64,
-    /// Ticks that came with a size.
+    /// Number of ticks with a size.
     pub(super) sized: u64,
 }
 
-impl Volume {
-    /// Of nothing.
+impl VolumeSum {
+    /// Empty sum.
     pub(super) const fn none() -> Self {
         Self { high: 0.0, low: 0.0, sized: 0 }
     }
 
-    /// Adds the size of one tick; NaN stands for "none".
+    /// Adds the size of one tick; NaN means none.
     pub(super) fn add(&mut self, size: f64) {
         if !size.is_nan() {
             self.sized += 1;
@@ -34,7 +34,7 @@ impl Volume {
         }
     }
 
-    /// The sum, rounded once; [`f64::MAX`] where it would overflow.
+    /// The sum, rounded once; [`f64::MAX`] on overflow.
     pub(super) fn total(&self) -> f64 {
         (self.high + self.low).min(f64::MAX)
     }
@@ -42,7 +42,7 @@ impl Volume {
     fn accumulate(&mut self, value: f64) {
         let sum = self.high + value;
         if !sum.is_finite() {
-            // The carry would be NaN; a sum beyond the range of f64 stays at its end.
+            // The error term would be NaN, so an overflowing sum saturates.
             self.high = f64::MAX;
             self.low = 0.0;
             return;
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     #[expect(clippy::float_cmp, reason = "that the sum is exact is what is tested")]
     fn small_sizes_survive_beside_huge_ones_and_overflow_saturates() {
-        let mut volume = Volume::default();
+        let mut volume = VolumeSum::default();
         for size in [1e16, 1.0, f64::NAN, 1.0, 1.0, 1.0] {
             volume.add(size);
         }

@@ -82,7 +82,7 @@ fn the_usual_form_goes_the_short_way() {
         r#"{"symbol":"SPY","price":168,"timestamp":1732000000123,"size":100,"seq":7,"source":"p-1"}"#,
         r#"{"symbol":"CL","price":-37.63,"timestamp":1732000000123456789,"seq":18446744073709551}"#,
     ] {
-        let short = canonical::read(text.as_bytes(), now).map(|tick| tick.to_tick());
+        let short = super::super::fast_path::read(text.as_bytes(), now).map(|tick| tick.to_tick());
         assert_eq!(short, Some(good(text)), "{text}");
     }
 }
@@ -92,7 +92,7 @@ fn arrays_go_the_short_way_as_far_as_they_are_in_the_usual_form() {
     let now = Timestamp::from_nanos(NOW).unwrap();
     let taken = |text: &str| {
         let mut count = 0;
-        let outcome = canonical::read_array(text.as_bytes(), now, |_| count += 1);
+        let outcome = super::super::fast_path::read_array(text.as_bytes(), now, |_| count += 1);
         assert_same(text.as_bytes());
         (count, outcome)
     };

@@ -1,35 +1,35 @@
-//! A tick as it lies in its message, for readers that take it in at once: nothing is copied, nothing is allocated.
+//! Ticks that borrow their texts from the message, so that decoding one copies and allocates nothing.
 
 use compact_str::CompactString;
 
 use crate::model::{Price, SYMBOL_BYTES_MAX, Symbol, Tick, Timestamp};
 
-/// A symbol or a producer's id: 1 to [`SYMBOL_BYTES_MAX`] bytes of UTF-8, borrowed.
+/// Borrowed symbol or producer id: 1 to [`SYMBOL_BYTES_MAX`] bytes of UTF-8.
 ///
-/// It is kept as bytes, which is what it is compared and looked up by; the text is checked again on the rare occasion
-/// that it is asked for, since a check at each of millions of messages would cost as much as the lookup.
+/// Stored as bytes, by which it is compared and looked up. [`as_str`](Self::as_str) validates the UTF-8 again; doing so
+/// for every message would cost as much as the lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name<'a>(&'a [u8]);
 
 impl<'a> Name<'a> {
-    /// `None` when empty or longer than [`SYMBOL_BYTES_MAX`] bytes.
+    /// Returns `None` if `text` is empty or longer than [`SYMBOL_BYTES_MAX`] bytes.
     pub fn new(text: &'a str) -> Option<Self> {
         Self::from_ascii(text.as_bytes())
     }
 
-    /// Of bytes that are known to be ASCII; `None` when there are none or too many of them.
+    /// Wraps bytes that are known to be ASCII; `None` if there are none or too many.
     #[inline]
     pub(super) fn from_ascii(bytes: &'a [u8]) -> Option<Self> {
         (1..=SYMBOL_BYTES_MAX).contains(&bytes.len()).then_some(Self(bytes))
     }
 
-    /// As it came over the wire, control characters included.
+    /// The bytes as received, control characters included.
     pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
-    /// A name of at most eight bytes as a number of its own, the first byte lowest. `None` for longer ones, and for
-    /// those that end in the character NUL, which could not be told from shorter ones.
+    /// The name packed into an integer, first byte lowest. `None` for names of more than eight bytes, and for those
+    /// that end in NUL, which would equal shorter names.
     #[inline]
     pub fn word(self) -> Option<u64> {
         let word = match self.0.first_chunk() {
@@ -40,15 +40,15 @@ impl<'a> Name<'a> {
         (word >> (8 * (self.0.len() - 1)) != 0).then_some(word)
     }
 
-    /// The same as text.
+    /// The name as text.
     pub fn as_str(self) -> &'a str {
-        // Made of a `str` or of ASCII, so the default is never taken.
+        // The bytes come from a `str` or are ASCII, so the default is never used.
         std::str::from_utf8(self.0).unwrap_or_default()
     }
 }
 
-/// Fewer than eight bytes as a number, the first one lowest, zeros behind the last: two halves that may overlap, or
-/// three single bytes.
+/// Packs fewer than eight bytes into an integer, first byte lowest, zeros at the end. Reads two halves that may
+/// overlap, or three single bytes.
 #[inline]
 pub(super) fn short_word(bytes: &[u8]) -> u64 {
     if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
@@ -65,25 +65,25 @@ impl From<Name<'_>> for Symbol {
     }
 }
 
-/// A [`Tick`] whose texts are borrowed.
+/// A [`Tick`] that borrows its texts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TickView<'a> {
-    /// What traded.
+    /// Traded instrument.
     pub symbol: Name<'a>,
-    /// At what price.
+    /// Price of the trade or quote.
     pub price: Price,
-    /// When, by the clock of whoever observed it.
+    /// Time of the trade or quote, by the clock of its observer.
     pub timestamp: Timestamp,
     /// Traded volume; finite and not negative.
     pub size: Option<f64>,
-    /// The producer's running number, from 1.
+    /// The producer's sequence number.
     pub seq: Option<u64>,
     /// The producer's id.
     pub source: Option<Name<'a>>,
 }
 
 impl TickView<'_> {
-    /// A tick that outlives its message.
+    /// Copies the texts, so that the tick outlives its message.
     pub fn to_tick(&self) -> Tick {
         Tick {
             symbol: self.symbol.into(),
@@ -97,7 +97,7 @@ impl TickView<'_> {
 }
 
 impl Tick {
-    /// The tick, lent. A source beyond the bounds of a [`Name`], which no message can bring, is left out.
+    /// Borrows the tick. A source that is not a valid [`Name`], which no message can contain, is left out.
     pub fn view(&self) -> TickView<'_> {
         TickView {
             symbol: Name(self.symbol.as_str().as_bytes()),

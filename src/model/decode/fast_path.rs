@@ -1,23 +1,23 @@
-//! The short way for ticks in their usual form: the fields in the contract's order, plain numbers, plain strings,
-//! without spaces (as our own producer and `JSON.stringify` write them) or with one behind each `:` and `,` (as
-//! Python's `json.dumps` writes them); alone or in an array.
+//! Fast path for ticks in the canonical form: default keys in the documented order, plain numbers, plain strings,
+//! either without spaces (as our producer and `JSON.stringify` write them) or with one space after each `:` and `,` (as
+//! Python's `json.dumps` does); alone or in an array.
 //!
-//! It only ever says yes. Whatever looks different in the least is left to the general reader, so that there is one
-//! place that decides what is rejected and why; a property test holds the two against each other, bit for bit.
+//! The fast path only accepts. Anything that differs is left to the general path, so that one place decides about
+//! rejections and their reasons. Property tests check that both give the same result, bit for bit.
 //!
-//! Text is looked at eight bytes at a time, as a number whose lowest byte is the first character. The carries of the
-//! additions and subtractions that look for a character reach upwards only, so the first hit is always a true one.
+//! Text is examined eight bytes at a time, as an integer whose lowest byte is the first character. Carries of the
+//! additions and subtractions that search for a character propagate upwards only, so the first match is always correct.
 
 #![expect(clippy::inline_always, reason = "called one by one, these would cost a third more; benches/decode.rs")]
 
-use crate::model::borrowed::short_word;
+use crate::model::tick_view::short_word;
 use crate::model::{FUTURE_NS_MAX, Name, Price, SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, TickView, Timestamp};
 
-/// A name may be either.
+/// One function reads both kinds of names.
 const _: () = assert!(SOURCE_BYTES_MAX == SYMBOL_BYTES_MAX);
 
-/// Integers up to here are exact in an `f64`, and so are the powers of ten below: their quotient is the correctly
-/// rounded value (Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990).
+/// Integers up to here are exact in an `f64`, and so are the powers of ten below; their quotient is correctly rounded
+/// (W. D. Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990).
 const EXACT_MANTISSA_MAX: u64 = 1 << 53;
 
 const EXACT_POWERS: [f64; 23] = [
@@ -25,7 +25,7 @@ const EXACT_POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// More digits than this might not fit a `u64`.
+/// Maximum number of digits that are certain to fit a `u64`.
 const DIGITS_MAX: usize = 19;
 
 const POWERS: [u64; 10] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
@@ -33,19 +33,19 @@ const POWERS: [u64; 10] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000
 /// Bytes in a word.
 const WORD: usize = 8;
 
-/// The same byte eight times.
+/// A word of eight equal bytes.
 const fn splat(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; WORD])
 }
 
 const HIGH_BITS: u64 = splat(0x80);
 
-/// How many bytes stand before the first one marked in a mask of high bits; 8 where none is.
+/// Number of bytes before the first one that is marked by its high bit; 8 if none is.
 const fn before(marks: u64) -> usize {
     (marks.trailing_zeros() / 8) as usize
 }
 
-/// Marks what ends a plain string: a quote, a backslash, control characters, and bytes beyond ASCII.
+/// Marks the bytes that end a plain string: quotes, backslashes, control characters and non-ASCII bytes.
 const fn string_ends(word: u64) -> u64 {
     let quotes = (word ^ splat(b'"')).wrapping_sub(splat(1));
     let backslashes = (word ^ splat(b'\\')).wrapping_sub(splat(1));
@@ -53,13 +53,13 @@ const fn string_ends(word: u64) -> u64 {
     (quotes | backslashes | controls | word) & HIGH_BITS
 }
 
-/// Marks what is no digit; exact in every byte.
+/// Marks the bytes that are not digits; exact in every byte.
 const fn non_digits(word: u64) -> u64 {
     let digits = word ^ splat(b'0');
     (((digits & !HIGH_BITS) + splat(0x80 - 10)) | digits) & HIGH_BITS
 }
 
-/// The value of eight digits, the first one lowest: pairs, then fours, then all of them.
+/// Value of eight digits, the first one lowest: combines pairs, then fours, then all.
 const fn eight_digits(word: u64) -> u64 {
     let digits = word & splat(0x0f);
     let pairs = (digits.wrapping_mul(10)).wrapping_add(digits >> 8);
@@ -68,12 +68,13 @@ const fn eight_digits(word: u64) -> u64 {
     even.wrapping_add(odd) >> 32
 }
 
-/// The value of the first `count` digits of a word, `count` below 8: the digits move to the end, zeros come before.
+/// Value of the first `count` digits of a word, with `count` below 8. Shifts the digits to the end, with zeros before
+/// them.
 const fn few_digits(word: u64, count: usize) -> u64 {
     eight_digits(word << 1 << (63 - 8 * count))
 }
 
-/// A number without sign and exponent: its digits as an integer, and how many stand before and behind the point.
+/// Number without sign and exponent: its digits as an integer, and how many of them are before and after the point.
 struct Number {
     mantissa: u64,
     integer_digits: usize,
@@ -87,20 +88,20 @@ impl Number {
     }
 
     fn to_nanos(&self) -> Option<u64> {
-        // Decimals of the unit down to a nanosecond, by the number of integer digits; see `parse_timestamp`.
+        // Decimals of the unit down to nanoseconds, by the number of integer digits; see `parse_timestamp`.
         let unit_digits = match self.integer_digits {
             ..=11 => 9,
             12..=14 => 6,
             15..=17 => 3,
             _ => 0_usize,
         };
-        // Finer than a nanosecond: the general reader rounds.
+        // The general path rounds digits finer than a nanosecond.
         let power = POWERS.get(unit_digits.checked_sub(self.fraction_digits)?)?;
         self.mantissa.checked_mul(*power)
     }
 }
 
-/// What is left to read.
+/// Text that remains to be read.
 #[derive(Clone, Copy)]
 struct Scan<'a>(&'a [u8]);
 
@@ -115,7 +116,7 @@ impl<'a> Scan<'a> {
         Some(())
     }
 
-    /// Takes `count` bytes, if there are as many.
+    /// Takes `count` bytes if there are as many.
     #[inline(always)]
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
@@ -128,13 +129,13 @@ impl<'a> Scan<'a> {
         self.0.first().copied().unwrap_or_default()
     }
 
-    /// The next eight bytes, with zeros behind the end of the text.
+    /// The next eight bytes, with zeros after the end of the text.
     #[inline(always)]
     fn word(self) -> u64 {
         self.0.first_chunk().map_or_else(|| short_word(self.0), |word| u64::from_le_bytes(*word))
     }
 
-    /// The rest of a plain string, up to whatever ends it.
+    /// Reads the rest of a plain string, up to the byte that ends it.
     #[inline(always)]
     fn name(&mut self) -> Option<Name<'a>> {
         let ends = string_ends(self.word());
@@ -158,13 +159,13 @@ impl<'a> Scan<'a> {
         None
     }
 
-    /// A number that may be negative.
+    /// Reads a number that may be negative.
     #[inline(always)]
     fn decimal(&mut self) -> Option<f64> {
         if self.eat(b"-").is_some() { self.magnitude().map(|value| -value) } else { self.magnitude() }
     }
 
-    /// A number that is not negative.
+    /// Reads a number that is not negative.
     #[inline(always)]
     fn magnitude(&mut self) -> Option<f64> {
         let word = self.word();
@@ -173,7 +174,7 @@ impl<'a> Scan<'a> {
         if integer_digits == 0 || (integer_digits > 1 && word as u8 == b'0') {
             return None;
         }
-        // Digits that end within the word are so few that the result is exact without a look.
+        // Numbers that end within the word have so few digits that the result is always exact.
         if integer_digits < WORD && (word >> (8 * integer_digits)) as u8 != b'.' {
             self.take(integer_digits)?;
             return Some(few_digits(word, integer_digits) as i64 as f64);
@@ -186,13 +187,13 @@ impl<'a> Scan<'a> {
             return None;
         }
         self.take(end)?;
-        // Without the point, all digits stand together.
+        // Removes the point, so that all digits are adjacent.
         let integer = (1 << (8 * integer_digits)) - 1;
         let digits = (word & integer) | ((word >> 8) & !integer);
         Some(few_digits(digits, end - 1) as i64 as f64 / EXACT_POWERS[fraction_digits % WORD])
     }
 
-    /// An integer.
+    /// Reads an integer.
     #[inline(always)]
     fn integer(&mut self) -> Option<u64> {
         let word = self.word();
@@ -205,7 +206,7 @@ impl<'a> Scan<'a> {
         Some(few_digits(word, count))
     }
 
-    /// An instant, ns. Nearly all are seconds, of ten digits, with or without decimals.
+    /// Reads an instant, ns. Nearly all are seconds: ten digits, with or without decimals.
     #[inline(always)]
     fn nanos(&mut self) -> Option<u64> {
         let high = self.word();
@@ -235,14 +236,14 @@ impl<'a> Scan<'a> {
         Some(nanos + u64::from(last))
     }
 
-    /// A number of any length.
+    /// Reads a number of any length.
     fn long_number(&mut self) -> Option<Number> {
         let (number, rest) = self.read_long_number()?;
         self.0 = rest;
         Some(number)
     }
 
-    /// Works on a copy, so that the short ways can keep theirs in registers.
+    /// Works on a copy, so that the caller keeps its text in registers.
     #[inline(never)]
     fn read_long_number(mut self) -> Option<(Number, &'a [u8])> {
         let leading_zero = self.peek() == b'0';
@@ -262,7 +263,7 @@ impl<'a> Scan<'a> {
         fits.then_some((Number { mantissa, integer_digits, fraction_digits }, self.0))
     }
 
-    /// Digits appended to `mantissa`, and how many; `None` when they are too many.
+    /// Appends digits to `mantissa` and returns their number; `None` if there are too many.
     #[inline(always)]
     fn digits(&mut self, mantissa: &mut u64) -> Option<usize> {
         let mut length = 0;
@@ -280,7 +281,7 @@ impl<'a> Scan<'a> {
         None
     }
 
-    /// One tick, if it is acceptable to a reader whose clock allows instants up to `latest_ns`.
+    /// Reads one tick, if it is not later than `latest_ns`.
     #[inline(always)]
     fn tick<const SPACED: bool>(&mut self, latest_ns: u64) -> Option<TickView<'a>> {
         if SPACED { self.eat(b"{\"symbol\": \"") } else { self.eat(b"{\"symbol\":\"") }?;
@@ -308,12 +309,12 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The latest instant that a reader accepts whose clock says `now`.
+/// The latest instant that a reader accepts at the time `now`.
 fn latest_ns(now: Timestamp) -> u64 {
     now.as_nanos().saturating_add(FUTURE_NS_MAX).unsigned_abs()
 }
 
-/// Reads `text` if it is one tick in its usual form and acceptable to a reader whose clock says `now`.
+/// Reads `text` if it is one tick in the canonical form and acceptable at the time `now`.
 #[inline]
 pub(super) fn read(text: &[u8], now: Timestamp) -> Option<TickView<'_>> {
     let latest_ns = latest_ns(now);
@@ -325,12 +326,13 @@ pub(super) fn read(text: &[u8], now: Timestamp) -> Option<TickView<'_>> {
     scan.0.is_empty().then_some(tick)
 }
 
-/// Hands the ticks of an array to `sink`, in order, as far as they are in their usual form.
+/// Calls `sink` with the ticks of an array, in order, as long as they are in the canonical form.
 ///
 /// # Errors
-/// How many were handed over before the first thing that looks different.
+///
+/// Returns the number of ticks passed to `sink` before the first deviation from the form.
 pub(super) fn read_array<'a>(text: &'a [u8], now: Timestamp, mut sink: impl FnMut(TickView<'a>)) -> Result<(), usize> {
-    // The general reader rejects a message that is not UTF-8 as a whole, and not only from the bad byte on.
+    // The general path rejects a message that is not UTF-8 as a whole, not only from the invalid byte on.
     if !text.starts_with(b"[{") || !text.is_ascii() {
         return Err(0);
     }
