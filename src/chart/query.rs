@@ -12,7 +12,7 @@ use crate::chart::{
     Viewport,
 };
 use crate::model::{TimeSpan, Timestamp, display_safe};
-use crate::series::{BarCache, ColumnCache, Counters, MergedSeries, SeriesMap};
+use crate::series::{BarCache, ColumnCache, Counters, MergedSeries, MissingRange, SeriesMap};
 pub use cursor::CrosshairPosition;
 pub use symbol_frame::SymbolFrame;
 use symbol_frame::SymbolQuery;
@@ -148,27 +148,44 @@ pub struct QueryState {
 /// # Examples
 ///
 /// ```
-/// use tickscope::chart::{FrameStatus, FrameQuery, Interaction, QueryState, SceneBuilder, SourceLabels, Size};
-/// use tickscope::chart::{Surface, TradingSession, ViewSettings, Scale};
-/// use tickscope::model::{Timestamp, decode_all};
+/// use jiff::{civil::Time, tz::TimeZone};
+/// use tickscope::chart::{FrameQuery, FrameStatus, Interaction, QueryState, Scale, SceneBuilder, Size, SourceLabels};
+/// use tickscope::chart::{Surface, TradingSession, ViewSettings, new_symbols};
+/// use tickscope::model::{Price, Symbol, Tick, Timestamp};
+/// use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
+///
+/// let history = HistoryLimits { ticks_max: 1_000, age_ns_max: None };
+/// let mut series = SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 16, history });
+/// let now = Timestamp::from_nanos(1_732_000_000_000_000_000).unwrap();
+/// let (symbol, price) = (Symbol::new("AAPL").unwrap(), Price::new(187.25).unwrap());
+/// let tick = Tick { symbol, price, timestamp: now, size: None, seq: None, source: None };
+/// series.append(&tick, now);
+///
+/// let mut interaction = Interaction::new(ViewSettings::default());
+/// new_symbols(&series, 0).into_iter().for_each(|symbol| interaction.add_symbol(symbol));
+/// let session = TradingSession { zone: TimeZone::UTC, open: Time::midnight() };
+/// let surface = Surface::Screen { size: Size { width: 1280, height: 720 }, scale: Scale::One };
+/// let data = FrameQuery::new(&series, &interaction, &session, surface, now).run(&mut QueryState::default());
+/// assert_eq!(data.symbols[0].last.unwrap().price, 187.25);
+///
+/// interaction.adopt(&data.view);
+/// let mut builder = SceneBuilder::new(SourceLabels::default(), TimeZone::UTC);
+/// let (scene, _) = builder.build(&data, &interaction, &FrameStatus::default());
+/// assert_eq!(scene.header.legend[0].last.as_deref(), Some("187.25"));
 /// ```
 pub struct FrameQuery<'a> {
-    /// Ticks in memory.
-    pub series: &'a SeriesMap,
+    series: &'a SeriesMap,
     /// Older ticks loaded from a database.
-    pub(crate) history: Option<&'a HistorySnapshot>,
-    /// View to resolve. Every symbol of `series` must have been added to it; see [`new_symbols`].
-    pub interaction: &'a Interaction,
-    /// Trading session, for changes since its open.
-    pub session: &'a TradingSession,
-    /// Target of the frame.
-    pub surface: Surface,
-    /// Current time.
-    pub now: Timestamp,
+    history: Option<&'a HistorySnapshot>,
+    interaction: &'a Interaction,
+    session: &'a TradingSession,
+    surface: Surface,
+    now: Timestamp,
 }
 
 impl<'a> FrameQuery<'a> {
-    /// A query of the ticks in memory.
+    /// A query of the ticks in memory. `interaction` must know every symbol of `series`; see [`new_symbols`]. `session`
+    /// is used for changes since its open.
     pub fn new(
         series: &'a SeriesMap,
         interaction: &'a Interaction,
@@ -177,6 +194,12 @@ impl<'a> FrameQuery<'a> {
         now: Timestamp,
     ) -> Self {
         Self { series, history: None, interaction, session, surface, now }
+    }
+
+    /// Extends the query to ticks loaded from a database.
+    #[must_use]
+    pub(crate) fn with_history(self, history: Option<&'a HistorySnapshot>) -> Self {
+        Self { history, ..self }
     }
 
     /// Reads a frame.
@@ -308,11 +331,11 @@ pub(crate) fn live_edge_ns(series: &SeriesMap, now: Timestamp) -> Option<i64> {
 
 /// The spans without data that begin before `until_ns`, cut off there.
 fn missing_until(series: &SeriesMap, until_ns: i64, edge_ns: Option<i64>) -> Vec<MissingSpan> {
-    let spans = series.missing_ranges().filter(|gap| gap.start_ns < until_ns);
-    let span = |gap: &crate::series::MissingRange| MissingSpan {
-        start_ns: gap.start_ns,
-        end_ns: gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until_ns),
-        missing: gap.lost,
+    let spans = series.missing_ranges().filter(|range| range.start_ns < until_ns);
+    let span = |range: &MissingRange| MissingSpan {
+        start_ns: range.start_ns,
+        end_ns: range.end_ns.or(edge_ns).unwrap_or(range.start_ns).min(until_ns),
+        missing: range.lost,
     };
     spans.map(span).collect()
 }

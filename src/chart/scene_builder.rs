@@ -11,7 +11,7 @@ use crate::chart::format;
 use crate::chart::interaction::{HELP, HitTest, Interaction, VisibleTicks, matching_symbols};
 use crate::chart::query::{FrameData, SymbolFrame};
 use crate::chart::{Chart, Footer, Header, HitAreas, LegendEntry, Scene, Search, ValueSpan, Viewport};
-use crate::model::display_safe;
+use crate::model::{TimeSpan, display_safe};
 pub use frame_status::{ConnectionState, FiredAlert, FrameStatus, StorageState, StorageStatus};
 use status_text::{connection_badge, missing_bands, view_badge};
 
@@ -32,7 +32,8 @@ pub struct SourceLabels {
     pub producer_command: String,
 }
 
-/// Builds scenes. Remembers how many decimals prices need, so that columns of figures keep their width.
+/// Builds scenes; see the example of [`FrameQuery`](crate::chart::FrameQuery). Remembers how many decimals prices need,
+/// so that columns of figures keep their width.
 pub struct SceneBuilder {
     labels: SourceLabels,
     zone: TimeZone,
@@ -147,7 +148,7 @@ fn hit_test(data: &FrameData, interaction: &Interaction, results_skipped: usize)
         bar_interval: data.bar_interval,
         visible: VisibleTicks {
             symbols: visible.map(|symbol| symbol.index).collect(),
-            span: crate::model::TimeSpan { end, ..data.span },
+            span: TimeSpan { end, ..data.span },
         },
         results_skipped,
     }

@@ -135,7 +135,7 @@ impl FrameBuilder {
             interaction.add_symbol(symbol);
         }
         let query = FrameQuery::new(&series, interaction, &self.session, surface, Timestamp::now());
-        let data = FrameQuery { history: history.as_deref(), ..query }.run(&mut self.state);
+        let data = query.with_history(history.as_deref()).run(&mut self.state);
         (status, data)
     }
 

@@ -77,7 +77,7 @@ pub struct HitTest {
     pub focus: Option<usize>,
     /// Length of the bars, if bars are drawn.
     pub bar_interval: Option<BarInterval>,
-    /// What an export of the view contains.
+    /// Ticks that an export of the view contains.
     pub visible: VisibleTicks,
     /// Number of search results above the first one shown.
     pub results_skipped: usize,

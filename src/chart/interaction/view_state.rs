@@ -7,7 +7,7 @@ use crate::chart::{AxisKind, BarInterval, Navigator, ValueSpan};
 /// Most steps kept for undo. The oldest step is dropped first.
 const UNDO_STEPS_MAX: usize = 100;
 
-/// What the value axis measures, as chosen by the user.
+/// Unit of the value axis, as chosen by the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AxisMode {
     /// Prices, or percent where prices would show flat lines.

@@ -106,7 +106,7 @@ fn storage_figure(status: &StorageStatus) -> (Tone, String) {
 
 /// The bands of spans without data, and of spans that are not loaded.
 pub(super) fn missing_bands(data: &FrameData) -> Vec<MissingBand> {
-    let is_visible = |gap: &&MissingSpan| gap.end_ns >= data.span.start && gap.start_ns < data.span.end;
+    let is_visible = |span: &&MissingSpan| span.end_ns >= data.span.start && span.start_ns < data.span.end;
     let missing = data.missing.iter().filter(is_visible).map(|&MissingSpan { start_ns, end_ns, missing }| {
         let lost = if missing > 0 { format!(" \u{b7} {} lost", format::count(missing)) } else { String::new() };
         let label = format!("gap {}{lost}", format::span(end_ns.saturating_sub(start_ns)));
