@@ -1,11 +1,11 @@
-//! How large the display wants things to be.
+//! Scale factor of the display.
 
-/// Pixels of an inch at which nothing is enlarged, on every desktop there is.
+/// Pixels per inch at a scale factor of 1.
 #[cfg(all(unix, not(target_os = "macos")))]
 const DPI_PLAIN: f64 = 96.0;
 
-/// How many pixels the display at hand wants for one, as its X server's resources say (`Xft.dpi`, which desktops set);
-/// 1 where nobody says. Wayland and macOS enlarge windows themselves: there, it is always 1.
+/// Returns the scale factor from the resource `Xft.dpi` of the X server, which desktops set; 1 if it is not set. Wayland
+/// and macOS scale windows themselves, so it is 1 there.
 #[cfg(all(unix, not(target_os = "macos")))]
 pub fn display_factor() -> f64 {
     let dpi = || {
@@ -17,7 +17,7 @@ pub fn display_factor() -> f64 {
     if factor.is_finite() && factor > 0.0 { factor } else { 1.0 }
 }
 
-/// See above; here, nothing says it.
+/// Returns 1: the system scales windows itself.
 #[cfg(not(all(unix, not(target_os = "macos"))))]
 pub fn display_factor() -> f64 {
     1.0
