@@ -20,7 +20,7 @@ use raw_window_handle::RawWindowHandle;
 use thiserror::Error;
 
 use crate::chart::{Button, Input, Key, Modifiers};
-pub use scale::display_factor;
+pub use scale::{X11Display, display_factor};
 
 /// Key presses that are kept between two polls: more than anyone types. Further ones are dropped.
 const KEYS_QUEUED_MAX: usize = 64;

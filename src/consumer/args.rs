@@ -14,8 +14,7 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use crate::analysis::{OutlierLimit, Rule};
-use crate::chart::{BarInterval, BarIntervalError};
-use crate::chart::{Scale, Size, Theme};
+use crate::chart::{AxisMode, BarInterval, BarIntervalError, ChartKind, PaneLayout, Scale, Size, Surface, Theme};
 use crate::cli::{ConfigArgs, DurationError, LogWriter, TlsArgs, parse_duration, parse_port};
 use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
@@ -24,7 +23,8 @@ use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::series::HistoryLimits;
 use crate::storage::db::DbConfig;
 use crate::terminal::ColorDepth;
-pub use choices::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
+use crate::window::X11Display;
+pub use choices::{ScaleChoice, StatsFormat, ViewChoice};
 use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
 pub(super) use durable::STORE_FILE;
@@ -114,16 +114,16 @@ pub struct Args {
     pub view: ViewChoice,
     /// How prices are drawn
     #[arg(long, value_enum, default_value_t, value_name = "KIND")]
-    pub chart: KindChoice,
+    pub chart: ChartKind,
     /// How symbols are arranged
     #[arg(long, value_enum, default_value_t)]
-    pub layout: LayoutChoice,
+    pub layout: PaneLayout,
     /// Length of a bar: auto, a time such as 5m, or a number of ticks such as 100t
     #[arg(long, value_parser = parse_bars, value_name = "TIME|TICKS", default_value = "auto")]
     pub bars: BarsChoice,
     /// Value axis
     #[arg(long, value_enum, default_value_t)]
-    pub axis: AxisChoice,
+    pub axis: AxisMode,
     /// Zone of the time axis.
     #[arg(help = "Time zone of the time axis, such as America/New_York [default: this machine's]")]
     #[arg(long, value_name = "NAME", value_parser = parse_zone)]
@@ -133,7 +133,7 @@ pub struct Args {
     pub session_start: Time,
     /// Colours
     #[arg(long, value_enum, default_value_t)]
-    pub theme: ThemeChoice,
+    pub theme: Theme,
     /// Size of the chart in pixels
     #[arg(long, value_parser = parse_size, value_name = "WxH", default_value = "1280x720")]
     pub size: Size,
@@ -251,13 +251,13 @@ pub struct Config {
     /// Where it is shown.
     pub view: ViewChoice,
     /// How prices are drawn.
-    pub kind: KindChoice,
+    pub kind: ChartKind,
     /// How symbols are arranged.
-    pub layout: LayoutChoice,
+    pub layout: PaneLayout,
     /// Length of a bar; `None` for what suits the view.
     pub bars: Option<BarInterval>,
     /// Value axis.
-    pub axis: AxisChoice,
+    pub axis: AxisMode,
     /// Zone of the time axis.
     pub zone: TimeZone,
     /// When a session opens, in `zone`.
@@ -270,6 +270,8 @@ pub struct Config {
     pub scale: ScaleChoice,
     /// A Wayland compositor draws the window: it enlarges what it shows by itself.
     pub wayland: bool,
+    /// X server whose resolution `--scale auto` follows.
+    pub x11: X11Display,
     /// Window title.
     pub title: String,
     /// End by itself.
@@ -310,6 +312,12 @@ impl Config {
     pub(super) fn screen_size(&self, scale: Scale) -> Size {
         let screen_px = |layout_px: u32| (layout_px * scale.halves() / 2).min(SIDE_MAX);
         Size { width: screen_px(self.size.width), height: screen_px(self.size.height) }
+    }
+
+    /// The surface of a frame that is drawn without a window.
+    pub(super) fn surface(&self) -> Surface {
+        let scale = self.scale.fixed().unwrap_or_default();
+        Surface::Screen { size: self.screen_size(scale), scale }
     }
 }
 
@@ -473,13 +481,11 @@ impl Args {
             axis: self.axis,
             zone: self.zone.unwrap_or_else(TimeZone::system),
             session_start: self.session_start,
-            theme: match self.theme {
-                ThemeChoice::Dark => Theme::Dark,
-                ThemeChoice::Light => Theme::Light,
-            },
+            theme: self.theme,
             size: self.size,
             scale: self.scale,
             wayland: false,
+            x11: X11Display::default(),
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,
@@ -496,7 +502,7 @@ impl Args {
         // An empty REDIS_URL is how shells unset a variable.
         let Some(url) = self.redis.as_deref().filter(|url| !url.trim().is_empty() && !self.demo) else {
             let is_cluster = self.durable.cluster && !self.demo;
-            let local = Target::Local { port: self.local_port };
+            let local = crate::producer::local_target(self.local_port);
             return if is_cluster { Err(DurableError::ClusterWithoutUrl.into()) } else { Ok(local) };
         };
         let [ca, cert, key] = self.tls.clone().files();

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::chart::{HitAreas, Input, Layout, Scale, Scene, Size};
+use crate::chart::{HitAreas, Input, Layout, Scale, Scene, Size, Surface};
 use crate::consumer::event_loop::HEARTBEAT;
 use crate::consumer::frontend::{Frontend, Presented};
-use crate::consumer::query::Surface;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::{Config, ConsumerError};
 use crate::plot::Painter;
@@ -42,7 +41,7 @@ pub(super) struct WindowApp {
 impl WindowApp {
     /// Opens the window. Redraw requests wake the calling thread from then on.
     pub(super) fn open(config: &Config, redraw: &Redraw) -> Result<Self, ConsumerError> {
-        let scale = config.scale_on(window::display_factor);
+        let scale = config.scale_on(|| window::display_factor(&config.x11));
         let size = config.screen_size(scale);
         let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
         redraw.wake_this_thread();

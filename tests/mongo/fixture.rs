@@ -13,7 +13,7 @@ use super::server::{Kind, MongoServer};
 use crate::support::wait::wait_until;
 
 /// Nothing that these tests wait for takes long, so this only bounds a failure.
-pub const LIMIT: Duration = Duration::from_mins(1);
+pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// 2023-11-14T22:13:00Z, a whole minute.
 pub const START_NS: i64 = 1_699_999_980 * NS_PER_S;
