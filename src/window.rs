@@ -7,7 +7,8 @@
 //!
 //! ```
 //! // Without a display, the factor is 1.
-//! assert!(tickscope::window::display_factor() > 0.0);
+//! use tickscope::window::{X11Display, display_factor};
+//! assert_eq!(display_factor(&X11Display::default()), 1.0);
 //! ```
 
 mod scale;
