@@ -100,6 +100,11 @@ pub fn keeper(url: &StoreUrl, keep_age_ns: Option<i64>) -> DbWriter {
     DbWriter::open(DbConfig { url: url.clone(), keep_age_ns, rows_waiting_max: 1_000_000 }).unwrap()
 }
 
+/// Checkpoint of a stream, awaited without a runtime of the caller's.
+pub fn checkpoint(writer: &DbWriter, stream: &str) -> Option<StreamId> {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(writer.checkpoint(stream))
+}
+
 /// A tick with nothing but what every tick has, `ms` milliseconds after the start.
 pub fn bare(symbol: &str, ms: i64, price: f64) -> TickRow {
     let time_ns = START_NS + ms * 1_000_000;

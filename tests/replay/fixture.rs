@@ -44,7 +44,7 @@ pub fn kept(store: &str) -> Vec<TickRow> {
         ticks.push(tick.clone());
         std::ops::ControlFlow::Continue(())
     };
-    reader.read_selected(&TickFilter::default(), whole).unwrap();
+    reader.read_selection(&TickFilter::default(), whole).unwrap();
     ticks
 }
 

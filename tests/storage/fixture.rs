@@ -130,6 +130,11 @@ fn sqlite(path: &PathBuf, sql: &str) -> String {
     lines.join("\n")
 }
 
+/// Checkpoint of a stream, awaited without a runtime of the caller's.
+pub fn checkpoint(writer: &DbWriter, stream: &str) -> Option<StreamId> {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(writer.checkpoint(stream))
+}
+
 /// A tick with nothing but what every tick has, `ms` milliseconds after the start.
 pub fn bare(symbol: &str, ms: i64, price: f64) -> TickRow {
     let time_ns = START_NS + ms * 1_000_000;
