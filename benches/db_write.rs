@@ -1,8 +1,8 @@
-//! Keeping ticks: rows a second into a file with every commit on the disk, and into PostgreSQL beside `psql \copy`.
+//! Throughput of storing ticks, in rows per second: into a file with every commit on disk, and into PostgreSQL compared
+//! with `psql \copy`.
 //!
-//! `cargo bench --bench keep` runs both parts, `-- sqlite` or `-- postgres` one. Each line is of several runs: the
-//! fastest and the one in the middle. The two sides of a comparison take turns, so that what else the machine does
-//! meets both.
+//! `cargo bench --bench db_write` runs both parts, `-- sqlite` or `-- postgres` one. Each line covers several runs: the
+//! fastest and the median. The two sides of a comparison alternate, so that other load affects both.
 
 #![allow(dead_code, unreachable_pub, reason = "the shared support of the tests, of which this uses a part")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a failed measurement ends by panicking")]
@@ -27,12 +27,12 @@ const ROWS: usize = 500_000;
 /// Runs of each kind.
 const RUNS: usize = 5;
 
-/// Symbols of the runs: a few that are watched, and a market.
+/// Numbers of symbols: a watch list, and a market.
 const SYMBOLS: [usize; 3] = [4, 100, 2_000];
 
 const START_NS: i64 = 1_700_000_000 * NS_PER_S;
 
-/// Ticks as a durable producer brings them: through a stream, with a source and running numbers.
+/// Ticks of a durable producer: from a stream, with a source and sequence numbers.
 fn batches(symbols: usize) -> Vec<RowBatch> {
     let (mut state, mut time_ns) = (1_u64, START_NS);
     let mut seq = 0;
@@ -62,11 +62,11 @@ fn batches(symbols: usize) -> Vec<RowBatch> {
     (1..=(ROWS / COMMIT_ROWS_MAX) as u64).map(batch).collect()
 }
 
-/// Rows that wait at most: so few that no transaction has more than 10,000; and so many that the store is behind, and
-/// takes up to 100,000.
+/// Bounds of the queue: small enough that no transaction has more than 10,000 rows, and large enough that the store
+/// lags and takes up to 100,000.
 const WAITING: [usize; 2] = [4 * COMMIT_ROWS_MAX, 20 * COMMIT_ROWS_MAX];
 
-/// Keeps all batches in an empty store; the time from the first one to the last commit.
+/// Stores all batches in an empty database. Returns the time from the first one to the last commit.
 fn keep(url: &StoreUrl, batches: Vec<RowBatch>, rows_waiting_max: usize) -> Duration {
     let config = DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max };
     let keeper = DbWriter::open(config).expect("an empty store opens");
@@ -89,7 +89,7 @@ fn say(line: &str) {
     writeln!(std::io::stdout(), "{line}").expect("somebody reads");
 }
 
-/// Rows a second of the fastest run and of the one in the middle.
+/// Rows per second of the fastest and the median run.
 fn rates(times: &mut [Duration]) -> String {
     times.sort();
     let rate = |time: Duration| ROWS as f64 / time.as_secs_f64();
@@ -115,7 +115,7 @@ fn bench_sqlite() {
     }
 }
 
-/// The rows as `psql \copy` reads them, with the numbers that the store gives to names.
+/// The rows in the input format of `psql \copy`, with the ids that the store assigns to names.
 fn copy_text(batches: &[RowBatch]) -> String {
     let mut text = String::new();
     let mut n = 0;
@@ -146,7 +146,7 @@ fn bench_postgres() {
             let database = format!("kept_{symbols}_{run}");
             let url = server.create(&database).parse().expect("the address is good");
             kept.push(keep(&url, batches.clone(), WAITING[0]));
-            // The same table with the same index, empty, in a database of its own.
+            // The same table and index, empty, in its own database.
             let database = format!("copied_{symbols}_{run}");
             let url = server.create(&database).parse().expect("the address is good");
             let config = DbConfig { url, keep_age_ns: None, rows_waiting_max: 1 };
