@@ -498,7 +498,7 @@ impl Args {
         // An empty REDIS_URL is how shells unset a variable.
         let Some(url) = self.redis.as_deref().filter(|url| !url.trim().is_empty() && !self.demo) else {
             let is_cluster = self.durable.cluster && !self.demo;
-            let local = Target::Local { port: self.local_port };
+            let local = crate::producer::local_target(self.local_port);
             return if is_cluster { Err(DurableError::ClusterWithoutUrl.into()) } else { Ok(local) };
         };
         let [ca, cert, key] = self.tls.clone().files();
