@@ -75,7 +75,8 @@ fn store(url: &StoreUrl, batches: Vec<RowBatch>, rows_waiting_max: usize) -> Dur
     let start = Instant::now();
     runtime.block_on(async {
         for batch in batches {
-            writer.push(batch).await;
+            writer.room().await;
+            writer.put(batch);
         }
         committed.wait_for(|ticket| *ticket >= last).await.expect("the writer is there");
     });
