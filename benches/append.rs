@@ -1,4 +1,4 @@
-//! Taking ticks into the book: the cost of one, by the number of symbols and with or without a producer's numbers.
+//! Cost of appending a tick to the series map, by number of symbols, with and without sequence numbers.
 
 use std::hint::black_box;
 
@@ -6,10 +6,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tickscope::model::{NS_PER_S, Name, Price, TickView, Timestamp};
 use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
 
-/// Ticks under one lock, as the consumer takes them.
+/// Ticks per lock, as in the consumer.
 const BATCH: usize = 1_024;
 
-/// Kept of each symbol: a few chunks, so that eviction is part of what is measured.
+/// Ticks kept of each symbol: a few chunks, so that eviction is included.
 const TICKS_MAX: usize = 20_000;
 
 const START_NS: i64 = 1_700_000_000 * NS_PER_S;

@@ -1,10 +1,10 @@
-//! What `scripts/bench` sets beside the product, and what it measures inside one process. Each run prints one JSON
-//! object on standard output.
+//! Peers of the comparison in `scripts/bench`, and measurements within one process. Each run prints a JSON object on
+//! standard output.
 //!
-//! `drain`, `pubsub-sync` and `pubsub-async` subscribe to a channel, take in all that comes, and report when their
-//! standard input ends. `history` fills a book and measures its memory, extraction and whole frames.
+//! `drain`, `pubsub-sync` and `pubsub-async` subscribe to a channel, receive everything, and report when their standard
+//! input ends. `history` fills a series map and measures its memory, downsampling and whole frames.
 //!
-//! `cargo bench` and `cargo test --benches` start every benchmark program; this one then has nothing to do.
+//! `cargo bench` and `cargo test --benches` start every benchmark program; without arguments, this one does nothing.
 
 mod compare {
     pub(crate) mod book;
@@ -41,7 +41,7 @@ enum Command {
     History(History),
 }
 
-/// What to subscribe to.
+/// Channel to subscribe to.
 #[derive(clap::Args)]
 struct Source {
     /// Port of a Redis on 127.0.0.1

@@ -1,8 +1,8 @@
-//! Keeping ticks: rows a second into a file with every commit on the disk, and into PostgreSQL beside `psql \copy`.
+//! Throughput of storing ticks, in rows per second: into a file with every commit on disk, and into PostgreSQL compared
+//! with `psql \copy`.
 //!
-//! `cargo bench --bench keep` runs both parts, `-- sqlite` or `-- postgres` one. Each line is of several runs: the
-//! fastest and the one in the middle. The two sides of a comparison take turns, so that what else the machine does
-//! meets both.
+//! `cargo bench --bench db_write` runs both parts, `-- sqlite` or `-- postgres` one. Each line covers several runs: the
+//! fastest and the median. The two sides of a comparison alternate, so that other load affects both.
 
 #![allow(dead_code, unreachable_pub, reason = "the shared support of the tests, of which this uses a part")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a failed measurement ends by panicking")]
@@ -27,12 +27,12 @@ const ROWS: usize = 500_000;
 /// Runs of each kind.
 const RUNS: usize = 5;
 
-/// Symbols of the runs: a few that are watched, and a market.
+/// Numbers of symbols: a watch list, and a market.
 const SYMBOLS: [usize; 3] = [4, 100, 2_000];
 
 const START_NS: i64 = 1_700_000_000 * NS_PER_S;
 
-/// Ticks as a durable producer brings them: through a stream, with a source and running numbers.
+/// Ticks of a durable producer: from a stream, with a source and sequence numbers.
 fn batches(symbols: usize) -> Vec<RowBatch> {
     let (mut state, mut time_ns) = (1_u64, START_NS);
     let mut seq = 0;
@@ -62,35 +62,35 @@ fn batches(symbols: usize) -> Vec<RowBatch> {
     (1..=(ROWS / COMMIT_ROWS_MAX) as u64).map(batch).collect()
 }
 
-/// Rows that wait at most: so few that no transaction has more than 10,000; and so many that the store is behind, and
-/// takes up to 100,000.
+/// Bounds of the queue: small enough that no transaction has more than 10,000 rows, and large enough that the store
+/// lags and takes up to 100,000.
 const WAITING: [usize; 2] = [4 * COMMIT_ROWS_MAX, 20 * COMMIT_ROWS_MAX];
 
-/// Keeps all batches in an empty store; the time from the first one to the last commit.
-fn keep(url: &StoreUrl, batches: Vec<RowBatch>, rows_waiting_max: usize) -> Duration {
+/// Stores all batches in an empty database. Returns the time from the first one to the last commit.
+fn store(url: &StoreUrl, batches: Vec<RowBatch>, rows_waiting_max: usize) -> Duration {
     let config = DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max };
-    let keeper = DbWriter::open(config).expect("an empty store opens");
+    let writer = DbWriter::open(config).expect("an empty store opens");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
-    let (mut committed, last) = (keeper.committed(), batches.len() as u64);
+    let (mut committed, last) = (writer.committed(), batches.len() as u64);
     let start = Instant::now();
     runtime.block_on(async {
         for batch in batches {
-            keeper.room().await;
-            keeper.put(batch);
+            writer.room().await;
+            writer.put(batch);
         }
-        committed.wait_for(|ticket| *ticket >= last).await.expect("the keeper is there");
+        committed.wait_for(|ticket| *ticket >= last).await.expect("the writer is there");
     });
     let elapsed = start.elapsed();
-    let status = keeper.close(Duration::from_mins(1));
+    let status = writer.close(Duration::from_mins(1));
     assert_eq!((status.written, status.duplicates, status.dropped), (ROWS as u64, 0, 0));
     elapsed
 }
 
-fn say(line: &str) {
-    writeln!(std::io::stdout(), "{line}").expect("somebody reads");
+fn print_line(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("standard output is open");
 }
 
-/// Rows a second of the fastest run and of the one in the middle.
+/// Rows per second of the fastest and the median run.
 fn rates(times: &mut [Duration]) -> String {
     times.sort();
     let rate = |time: Duration| ROWS as f64 / time.as_secs_f64();
@@ -103,20 +103,20 @@ fn bench_sqlite() {
         let mut bytes = 0;
         let mut times: Vec<Duration> = (0..RUNS)
             .map(|_| {
-                let dir = tempfile::tempdir().expect("there is room");
+                let dir = tempfile::tempdir().expect("the temporary directory is writable");
                 let path = dir.path().join("ticks.db");
-                let time = keep(&StoreUrl::Sqlite(path.clone()), batches.clone(), waiting);
+                let time = store(&StoreUrl::Sqlite(path.clone()), batches.clone(), waiting);
                 bytes = path.metadata().map_or(0, |file| file.len());
                 time
             })
             .collect();
         let size = bytes as f64 / ROWS as f64;
-        let way = if waiting == WAITING[0] { "" } else { ", behind" };
-        say(&format!("sqlite, {symbols:>5} symbols{way}: {}; {size:.0} bytes a row", rates(&mut times)));
+        let suffix = if waiting == WAITING[0] { "" } else { ", behind" };
+        print_line(&format!("sqlite, {symbols:>5} symbols{suffix}: {}; {size:.0} bytes a row", rates(&mut times)));
     }
 }
 
-/// The rows as `psql \copy` reads them, with the numbers that the store gives to names.
+/// The rows in the input format of `psql \copy`, with the ids that the store assigns to names.
 fn copy_text(batches: &[RowBatch]) -> String {
     let mut text = String::new();
     let mut n = 0;
@@ -130,7 +130,7 @@ fn copy_text(batches: &[RowBatch]) -> String {
             "{time_ns}\t{seq}\t0\t{price}\t{n}\t{size}\t\\N\t{}\t{}\t{symbol_id}\t1\t0\t\\N\t1\t\\N",
             id.ms, id.seq
         )
-        .expect("a text grows");
+        .expect("writing to a string cannot fail");
     }
     text
 }
@@ -139,17 +139,17 @@ fn bench_postgres() {
     let server = postgres::PostgresServer::start();
     for symbols in SYMBOLS {
         let batches = batches(symbols);
-        let dir = tempfile::tempdir().expect("there is room");
+        let dir = tempfile::tempdir().expect("the temporary directory is writable");
         let file = dir.path().join("ticks.txt");
-        std::fs::write(&file, copy_text(&batches)).expect("there is room");
-        let (mut kept, mut copied) = (Vec::new(), Vec::new());
+        std::fs::write(&file, copy_text(&batches)).expect("the temporary directory is writable");
+        let (mut stored, mut copied) = (Vec::new(), Vec::new());
         for run in 0..RUNS {
             let database = format!("kept_{symbols}_{run}");
-            let url = server.create(&database).parse().expect("the address is good");
-            kept.push(keep(&url, batches.clone(), WAITING[0]));
-            // The same table with the same index, empty, in a database of its own.
+            let url = server.create(&database).parse().expect("the address is valid");
+            stored.push(store(&url, batches.clone(), WAITING[0]));
+            // The same table and index, empty, in its own database.
             let database = format!("copied_{symbols}_{run}");
-            let url = server.create(&database).parse().expect("the address is good");
+            let url = server.create(&database).parse().expect("the address is valid");
             let config = DbConfig { url, keep_age_ns: None, rows_waiting_max: 1 };
             DbWriter::open(config).expect("an empty store opens").close(Duration::from_secs(9));
             let mut psql = server.psql_command(&database);
@@ -160,9 +160,9 @@ fn bench_postgres() {
             assert!(done, "psql failed");
         }
         let ratios: Vec<f64> =
-            kept.iter().zip(&copied).map(|(kept, copied)| copied.as_secs_f64() / kept.as_secs_f64()).collect();
-        say(&format!("postgres, {symbols:>5} symbols: {}", rates(&mut kept)));
-        say(&format!("psql \\copy of the same: {}; ratios {ratios:.2?}", rates(&mut copied)));
+            stored.iter().zip(&copied).map(|(stored, copied)| copied.as_secs_f64() / stored.as_secs_f64()).collect();
+        print_line(&format!("postgres, {symbols:>5} symbols: {}", rates(&mut stored)));
+        print_line(&format!("psql \\copy of the same: {}; ratios {ratios:.2?}", rates(&mut copied)));
     }
 }
 

@@ -1,17 +1,17 @@
-//! Reading ticks: the forms in which they come, per message (and per tick where a message holds a hundred).
+//! Cost of decoding a message in several forms (per tick for a message of a hundred).
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tickscope::model::{Decoder, FieldMap, NS_PER_S, Timestamp};
 
-/// Different messages of each form, so that no branch is learned from a single one.
+/// Number of distinct messages of each form, so that the branch predictor does not learn a single one.
 const MESSAGES: usize = 1_024;
 
 /// The reader's clock.
 const NOW_NS: i64 = 1_800_000_000 * NS_PER_S;
 
-/// A walk's prices in cents, from a generator small enough to stand here.
+/// Prices of a random walk in cents, from a small generator.
 fn cents() -> impl Iterator<Item = u64> {
     let mut state = 88_172_645_463_325_252u64;
     std::iter::repeat_with(move || {
@@ -30,7 +30,7 @@ fn symbol(at: usize) -> &'static str {
     ["AAPL", "MSFT", "SPY", "GOOG.L"][at % 4]
 }
 
-/// As our own producer writes them.
+/// A tick as our own producer writes it.
 fn full(at: usize, cents: u64) -> String {
     let (symbol, price) = (symbol(at), cents as f64 / 100.0);
     let (nanos, size) = (at * 977_777 % 1_000_000_000, cents % 900 + 1);
@@ -41,13 +41,13 @@ fn full(at: usize, cents: u64) -> String {
     )
 }
 
-/// As Python's `json.dumps` writes them, with `int(time.time())`.
+/// A tick as Python's `json.dumps` writes it, with `int(time.time())`.
 fn python(at: usize, cents: u64) -> String {
     let (symbol, price) = (symbol(at), cents as f64 / 100.0);
     format!("{{\"symbol\": \"{symbol}\", \"price\": {price}, \"timestamp\": {}}}", 1_732_000_000 + at)
 }
 
-/// As an exchange writes them, for `--fields`.
+/// A tick as an exchange writes it, for `--fields`.
 fn mapped(at: usize, cents: u64) -> String {
     let (symbol, price) = (symbol(at), cents as f64 / 100.0);
     format!(
@@ -56,7 +56,7 @@ fn mapped(at: usize, cents: u64) -> String {
     )
 }
 
-/// Almost a tick, and none.
+/// An invalid message that resembles a tick.
 fn hostile(at: usize, cents: u64) -> String {
     let text = full(at, cents);
     match at % 4 {

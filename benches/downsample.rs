@@ -1,5 +1,5 @@
-//! Taking what is drawn out of the book, at several lengths of history: the points of 1,280 columns of 4 symbols, and
-//! 300 bars of one.
+//! Cost of querying what is drawn, at several lengths of history: the samples of 1,280 columns of 4 symbols, and 300
+//! bars of one symbol.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports there")]
 
@@ -13,11 +13,11 @@ use tickscope::series::{Bar, BarCache, ColumnCache, HistoryLimits, MergedSeries,
 const SYMBOLS: u64 = 4;
 const COLUMNS: u32 = 1_280;
 
-/// Every history lasts this long.
+/// Duration of every history, ns.
 const SPAN_NS: i64 = 23_400_000_000_000;
 const START_NS: i64 = 1_381_152_600_000_000_000;
 
-/// A random walk in cents, with whole lots, by a small generator of pseudo-random numbers (xorshift64).
+/// Random walk in cents with sizes in whole lots, from a small pseudo-random generator (G. Marsaglia's xorshift64).
 struct Walk {
     state: u64,
     cents: i64,
@@ -39,7 +39,7 @@ fn fill(ticks: u64) -> Vec<Series> {
         let mut walk = Walk { state: 88_172_645_463_325_252 + symbol, cents: 16_750 };
         let count = ticks / SYMBOLS;
         for tick in 0..count {
-            // In whole milliseconds, as trades come.
+            // Whole milliseconds, as in real trades.
             let ms = (i128::from(tick) * i128::from(SPAN_NS) / i128::from(count) / 1_000_000) as i64;
             push(&mut series, START_NS + ms * 1_000_000, walk.next());
         }
@@ -65,7 +65,7 @@ fn extract_all(all: &[Series], span: TimeSpan, caches: &mut [ColumnCache], runs:
 
 fn downsample(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("extract");
-    // The largest history takes a while to fill and 300 MB; `TICKS=100000000` in the environment asks for it.
+    // The largest history takes long to fill and 300 MB; the environment variable `TICKS=100000000` enables it.
     let largest = std::env::var("TICKS").ok().and_then(|text| text.parse().ok());
     let sizes = [10_000, 1_000_000, 10_000_000].into_iter().chain(largest);
     for ticks in sizes {
@@ -75,7 +75,7 @@ fn downsample(criterion: &mut Criterion) {
         let whole = TimeSpan { start: START_NS, end: START_NS + SPAN_NS }.aligned(COLUMNS);
         let (mut caches, mut runs) = (Vec::new(), Vec::new());
         caches.resize_with(all.len(), ColumnCache::default);
-        // A zoom: no column is known. Two spans in turn, so that nothing can be kept.
+        // A zoom invalidates all columns. Two spans alternate, so that the cache has none of them.
         let zoomed = TimeSpan { end: whole.start + whole.len_ns() / 100 * 99, ..whole }.aligned(COLUMNS);
         let mut turn = false;
         group.bench_function(BenchmarkId::new("anew", ticks), |bencher| {
@@ -85,7 +85,7 @@ fn downsample(criterion: &mut Criterion) {
                 black_box(extract_all(&all, span, &mut caches, &mut runs))
             });
         });
-        // A live frame: each symbol has a new tick, and every other frame the view has moved on by a column.
+        // In a live frame each symbol has a new tick, and in every other frame the view has moved by a column.
         let width = whole.len_ns() / i64::from(COLUMNS);
         let (mut walk, mut frame) = (Walk { state: 1, cents: 16_750 }, 0_i64);
         group.bench_function(BenchmarkId::new("live", ticks), |bencher| {
@@ -103,7 +103,7 @@ fn downsample(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Bars of one symbol: 300 of equal length over its whole history, and as many of ticks.
+/// Bars of one symbol: 300 of equal length over its whole history, and as many tick bars.
 fn bars(criterion: &mut Criterion) {
     const BARS: i64 = 300;
     let mut group = criterion.benchmark_group("bars");
@@ -113,7 +113,7 @@ fn bars(criterion: &mut Criterion) {
         let width = SPAN_NS / BARS;
         let edges = |last: i64| (last - BARS..=last).map(|bar| START_NS + bar * width).collect::<Vec<_>>();
         let mut out: Vec<Bar> = Vec::new();
-        // A zoom: no bar is known.
+        // A zoom invalidates all bars.
         let (whole, mut cache) = (edges(BARS), BarCache::default());
         group.bench_function(BenchmarkId::new("anew", ticks), |bencher| {
             bencher.iter(|| {
@@ -129,7 +129,7 @@ fn bars(criterion: &mut Criterion) {
                 black_box(out.len())
             });
         });
-        // A live frame: a new tick each, and a new bar every tenth.
+        // In a live frame there is a new tick, and in every tenth a new bar.
         let (mut walk, mut frame) = (Walk { state: 1, cents: 16_750 }, 0_i64);
         group.bench_function(BenchmarkId::new("live", ticks), |bencher| {
             bencher.iter(|| {

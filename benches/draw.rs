@@ -1,4 +1,4 @@
-//! What a frame costs: from the book to pixels, without presenting them.
+//! Cost of a frame, from the series map to pixels, without presenting it.
 
 #![allow(unreachable_pub, reason = "the modules of a benchmark are its own")]
 
@@ -14,7 +14,7 @@ mod drawing {
 
 use drawing::scenes::{SIZE, Shape, TICKS, book, candles, full_span, grid, hover, moved, scene};
 
-/// Shows `scene` as the window does.
+/// Draws `scene` as the window does.
 fn show(painter: &mut Painter, scene: Scene) {
     black_box(painter.update(scene, &Layout::new(SIZE)).expect("the size is legal"));
     black_box(painter.pixels());
@@ -38,7 +38,7 @@ fn frames(criterion: &mut Criterion) {
         let ticks = book.counters().kept;
         let mut group = criterion.benchmark_group(format!("{name}, {ticks} ticks"));
         group.sample_size(if name.starts_with("200") { 20 } else { 60 });
-        // The view moves by a column each frame, so that nothing of the chart can be kept.
+        // The view moves by a column each frame, so that nothing of the chart is reused.
         let mut caches = Vec::new();
         let scenes = [0, 1].map(|by| scene(book, moved(full_span(), by), &mut caches));
         let (mut painter, mut turn) = (painter(), 0_usize);
@@ -62,7 +62,7 @@ fn frames(criterion: &mut Criterion) {
     }
 }
 
-/// Frames in which little changes.
+/// Frames with few changes.
 fn small_changes(criterion: &mut Criterion) {
     let book = book(4, TICKS, Shape::Noise);
     let mut group = criterion.benchmark_group("4 noisy lines, little changes");

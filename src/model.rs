@@ -71,7 +71,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Whether the instant lies more than [`FUTURE_NS_MAX`] after `now`, further than any clock goes wrong.
+    /// Returns whether the instant lies more than [`FUTURE_NS_MAX`] after `now`, further than any clock goes wrong.
     pub fn is_too_far_ahead(self, now: Self) -> bool {
         self.0 > now.0.saturating_add(FUTURE_NS_MAX)
     }
@@ -139,8 +139,8 @@ pub struct Tick {
     pub source: Option<CompactString>,
 }
 
-/// Whether `c` is safe to display: neither a control character, which could steer a terminal, nor one of the invisible
-/// characters that reorder or hide text. All unsafe characters lie in the Basic Multilingual Plane.
+/// Returns whether `c` is safe to display: neither a control character, which could steer a terminal, nor one of the
+/// invisible characters that reorder or hide text. All unsafe characters lie in the Basic Multilingual Plane.
 pub fn is_display_safe(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

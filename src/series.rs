@@ -239,7 +239,7 @@ impl Series {
         self.len
     }
 
-    /// Whether no tick is kept.
+    /// Returns whether no tick is kept.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -1,4 +1,4 @@
-//! A book full of ticks: a random walk as `producer` makes it, or the trading day that is shipped, day after day.
+//! Series maps full of ticks: a random walk as `producer` generates it, or the shipped trading day, repeated.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,24 +12,24 @@ use tickscope::model::{NS_PER_S, Symbol, Tick, Timestamp};
 use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
 use tickscope::sources::{Format, Generator, Model, Replay, TickFilter};
 
-/// Ticks handed over at once, as many as the consumer takes at most.
+/// Maximum number of ticks per batch, as in the consumer.
 const BATCH_TICKS: usize = 4_096;
 
-/// The walk's symbols; the first ones are used where fewer are wanted.
+/// Symbols of the walk; fewer symbols are the first ones.
 const SYMBOLS: [&str; 4] = ["AAPL", "GOOG", "MSFT", "SPY"];
 
-/// The walk begins at a round instant in 2024.
+/// Start of the walk, a round instant in 2024.
 const START_NS: i64 = 1_720_000_000 * NS_PER_S;
 
-/// Two ticks of the walk lie less than this apart, and half of it on average.
+/// Maximum distance of two ticks of the walk; half of it on average.
 const STEP_NS_MAX: i64 = 200_000;
 
 const DAY_FILE: &str = "data/us-trades-2013-10-07.csv.gz";
 
-/// From the last tick of the day to the first of its repetition: no pause, so that the view is full wherever it is.
+/// Time from the last tick of the day to the first of its repetition: no pause, so that every view has ticks.
 const DAYS_APART_NS: i64 = 1_000_000;
 
-/// Where the ticks come from.
+/// Source of the ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Source {
     /// Four random walks in cents, at irregular nanoseconds
@@ -39,7 +39,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Its name in reports.
+    /// Name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Walk => "walk",
@@ -48,20 +48,20 @@ impl Source {
     }
 }
 
-/// Makes ticks without end.
+/// Endless generator of ticks.
 pub(crate) enum Ticks {
     Walk(Box<Walk>),
     Day(Day),
 }
 
-/// Random walks that trade at random moments.
+/// Random walks that trade at random times.
 pub(crate) struct Walk {
     market: Generator,
     chance: ChaCha8Rng,
     now_ns: i64,
 }
 
-/// The shipped day, over and over.
+/// The shipped day, repeated.
 pub(crate) struct Day {
     ticks: Vec<Tick>,
     next: usize,
@@ -69,7 +69,7 @@ pub(crate) struct Day {
 }
 
 impl Ticks {
-    /// Of `symbols` symbols; the day has its own four.
+    /// Creates a generator of `symbols` symbols; the day has its own four.
     pub(crate) fn new(source: Source, symbols: usize) -> anyhow::Result<Self> {
         if source == Source::Day {
             return Ok(Self::Day(Day { ticks: day()?, next: 0, shift_ns: 0 }));
@@ -79,7 +79,7 @@ impl Ticks {
         Ok(Self::Walk(Box::new(Walk { market, chance: ChaCha8Rng::seed_from_u64(2), now_ns: START_NS })))
     }
 
-    /// The next one, `skip_ns` later than it would have come.
+    /// The next tick, delayed by `skip_ns`.
     pub(crate) fn next_after(&mut self, skip_ns: i64) -> Tick {
         match self {
             Self::Walk(walk) => walk.next_after(skip_ns),
@@ -110,7 +110,7 @@ impl Day {
     }
 }
 
-/// The shipped day, in order.
+/// Ticks of the shipped day, in order.
 fn day() -> anyhow::Result<Vec<Tick>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DAY_FILE);
     let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
@@ -121,7 +121,7 @@ fn day() -> anyhow::Result<Vec<Tick>> {
     Ok(ticks)
 }
 
-/// An empty book that has room for `ticks` ticks of every symbol.
+/// An empty map with room for `ticks` ticks of every symbol.
 pub(crate) fn empty(ticks: usize) -> SeriesMap {
     let history = HistoryLimits { ticks_max: ticks.max(1), age_ns_max: None };
     SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: SYMBOLS.len(), history })

@@ -1,5 +1,5 @@
-//! The floor: a blocking socket, large reads, and as little work a message as an exact count allows. Nothing that
-//! receives these messages can cost less than this.
+//! Lower bound of the cost of receiving: a blocking socket, large reads, and only the work per message that an exact
+//! count requires. No receiver of these messages can cost less.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::tally::{Tally, until_stdin_ends};
 
-/// One read at most. Reads of 8 to 256 KiB all cost the same a message.
+/// Size of a read. Reads of 8 to 256 KiB all cost the same per message.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Longest header of a frame that is kept when a read ends within it; a header is three short lines and a length.
+/// Maximum length of a frame header that is kept when a read ends within it; a header is three short lines and a
+/// length.
 const HEADER_BYTES_MAX: usize = 512;
 
 /// Subscribes to `channel` at 127.0.0.1:`port` and counts messages until standard input ends.
@@ -29,14 +30,14 @@ pub(crate) fn run(port: u16, channel: &str) -> io::Result<Value> {
 /// Counts frames until the connection ends. `head_len` bytes precede the digits of each payload's length.
 fn count(stream: &mut impl Read, head_len: usize, tally: &Tally) {
     let mut buffer = vec![0; READ_BYTES + HEADER_BYTES_MAX];
-    // Bytes of a header that the read before brought, and how much of a payload is still to come.
+    // Bytes of a header from the previous read, and the rest of a payload that is still to come.
     let (mut kept, mut to_skip, mut messages) = (0, 0, 0);
     while let Ok(read @ 1..) = stream.read(&mut buffer[kept..kept + READ_BYTES]) {
         let end = kept + read;
         let mut at = to_skip;
         while let Some((digits_end, payload_len)) = buffer.get(at..end).and_then(|rest| header(rest, head_len)) {
             messages += 1;
-            // Two bytes end the line with the length, two the payload.
+            // Two bytes end the line with the length, and two the payload.
             at += digits_end + 2 + payload_len + 2;
         }
         kept = end.saturating_sub(at);
@@ -46,7 +47,7 @@ fn count(stream: &mut impl Read, head_len: usize, tally: &Tally) {
     }
 }
 
-/// Where the length's digits end, and what they say; `None` while the header is not whole.
+/// End of the length's digits, and their value; `None` while the header is incomplete.
 fn header(frame: &[u8], head_len: usize) -> Option<(usize, usize)> {
     let mut len = 0;
     for (at, byte) in frame.iter().enumerate().skip(head_len) {

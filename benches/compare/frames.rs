@@ -1,4 +1,5 @@
-//! A whole frame as the consumer makes it: scene out of the book, pixels out of the scene. Nothing is presented.
+//! A whole frame as the consumer makes it: from the series map to a scene, and from the scene to pixels, without
+//! presenting it.
 
 use jiff::tz::TimeZone;
 use tickscope::chart::{
@@ -11,10 +12,10 @@ use tickscope::series::{Sample, Series, SeriesMap};
 
 use super::lines::Lines;
 
-/// The usual window.
+/// Default size of the window.
 const SIZE: Size = Size { width: 1280, height: 720 };
 
-/// Draws frames of a book, one after the other.
+/// Draws consecutive frames of a series map.
 pub(crate) struct Frames {
     lines: Lines,
     painter: Painter,
@@ -28,7 +29,7 @@ impl Frames {
         Ok(Self { lines: Lines::default(), painter: Painter::new()?, pixels, held: None })
     }
 
-    /// Makes and paints one frame; how many points it was drawn of.
+    /// Makes and paints a frame. Returns the number of points drawn.
     pub(crate) fn draw(&mut self, book: &SeriesMap, span: TimeSpan) -> Result<usize, PlotError> {
         let scene = self.scene(book, span);
         self.painter.paint(&scene, &mut self.pixels, &Layout::new(SIZE))?;

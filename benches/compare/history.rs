@@ -1,4 +1,4 @@
-//! Memory, extraction and frames at a history of a given length.
+//! Memory, downsampling and frames at a given length of history.
 
 use std::fs;
 use std::hint::black_box;
@@ -16,14 +16,14 @@ use super::book::{Source, Ticks, empty, fill};
 use super::frames::Frames;
 use super::lines::Lines;
 
-/// Columns of an extraction: a usual window's width.
+/// Number of columns: the width of a default window.
 const COLUMNS: u32 = 1280;
 
-/// While live, the view moves by this share of a column from one frame to the next: at 60 frames a second it then shows
-/// 85 seconds, which is a fast chart.
+/// While live, the view moves by one column in this number of frames: at 60 frames per second it shows 85 seconds,
+/// which is a fast chart.
 const LIVE_COLUMNS_A_FRAME: i64 = 4;
 
-/// A view elsewhere shows at least this share of the history.
+/// Minimum part of the history that a random view shows, as a divisor.
 const ZOOM_MAX: f64 = 1_000.0;
 
 /// What to fill in and how often to measure.
@@ -43,18 +43,18 @@ pub(crate) struct History {
     repeats: usize,
 }
 
-/// Ways to look at a book.
+/// Kind of view.
 enum View {
-    /// All of it, again and again.
+    /// The whole history, repeatedly.
     Still,
-    /// All of it while ticks come and the view moves with them.
+    /// The whole history while ticks arrive and the view follows them.
     Live,
-    /// Another part of it each time.
+    /// Another part of the history each time.
     Elsewhere,
 }
 
 impl History {
-    /// Fills and measures.
+    /// Fills a map and measures it.
     pub(crate) fn run(&self) -> anyhow::Result<Value> {
         let mut ticks = Ticks::new(self.source, self.symbols)?;
         let mut book = empty(self.ticks.saturating_add(self.repeats * 100));
@@ -89,11 +89,11 @@ impl History {
     }
 }
 
-/// A full book under measurement.
+/// A full map under measurement.
 struct Subject {
     book: SeriesMap,
     ticks: Ticks,
-    /// All of the book, with the usual room at the right.
+    /// Span of the whole history, with the usual room at the right.
     span: TimeSpan,
     repeats: usize,
 }
@@ -124,7 +124,7 @@ impl Subject {
         Ok(quantiles(times, points?))
     }
 
-    /// Microseconds of each of the repeats.
+    /// Times of all repetitions, in microseconds.
     fn measure(&mut self, view: &View, mut work: impl FnMut(&SeriesMap, TimeSpan)) -> Vec<f64> {
         let mut chance = ChaCha8Rng::seed_from_u64(3);
         let mut navigator = Navigator::new(self.span.len_ns());
@@ -146,7 +146,7 @@ impl Subject {
         times
     }
 
-    /// One tick of every symbol comes, and time passes.
+    /// Adds one tick of every symbol and advances the clock.
     fn advance(&mut self) {
         let passed_ns = self.span.len_ns() / i64::from(COLUMNS) / LIVE_COLUMNS_A_FRAME;
         let symbols = self.book.symbol_count();
@@ -157,7 +157,7 @@ impl Subject {
     }
 }
 
-/// A random part of a span: any length down to the [`ZOOM_MAX`]th, equally likely by its logarithm.
+/// Random part of a span; its length is log-uniformly distributed down to the [`ZOOM_MAX`]th.
 fn elsewhere(span: TimeSpan, chance: &mut ChaCha8Rng) -> TimeSpan {
     let share = ZOOM_MAX.powf(-chance.random::<f64>());
     let len_ns = (span.len_ns() as f64 * share) as i64;
@@ -171,7 +171,7 @@ fn quantiles(mut times: Vec<f64>, points: usize) -> Value {
     json!({ "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "repeats": times.len(), "points": points })
 }
 
-/// Memory of this process that lies in RAM.
+/// Resident memory of this process, in bytes.
 fn resident_bytes() -> anyhow::Result<u64> {
     let status = fs::read_to_string("/proc/self/status").context("only Linux tells a program its memory")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc/self/status")?;

@@ -1,20 +1,20 @@
-//! Extraction: what of a book is handed to the drawing.
+//! Downsampling of the lines of a series map, as for drawing.
 
 use tickscope::model::TimeSpan;
 use tickscope::series::{ColumnCache, MergedSeries, Sample, SeriesMap};
 
-/// The lines of all symbols, and whatever is worth keeping between two frames.
+/// Lines of all symbols, and the state kept between frames.
 #[derive(Default)]
 pub(crate) struct Lines {
-    /// By symbol; of each the runs between gaps.
+    /// Runs between missing ranges, by symbol.
     pub(crate) runs: Vec<Vec<Vec<Sample>>>,
-    /// By symbol: the columns of the last extraction.
+    /// Columns of the last frame, by symbol.
     caches: Vec<ColumnCache>,
 }
 
 impl Lines {
-    /// Takes every symbol's line over `span`, `columns` pixels wide, as the consumer does for a frame: over the aligned
-    /// span, which it returns.
+    /// Downsamples every symbol's line over `span`, `columns` pixels wide, as the consumer does for a frame. Returns
+    /// the aligned span that it used.
     pub(crate) fn downsample(&mut self, book: &SeriesMap, span: TimeSpan, columns: u32) -> TimeSpan {
         let (span, breaks) = (span.aligned(columns), book.line_breaks());
         self.runs.resize_with(book.symbol_count(), Vec::new);
@@ -25,7 +25,7 @@ impl Lines {
         span
     }
 
-    /// Points in all.
+    /// Total number of points.
     pub(crate) fn points(&self) -> usize {
         self.runs.iter().flatten().map(Vec::len).sum()
     }

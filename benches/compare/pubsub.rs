@@ -1,4 +1,5 @@
-//! The redis crate's subscriptions as its users write them: a message, its payload as text, a struct by `serde_json`.
+//! Subscriptions of the redis crate as its users write them: a message, its payload as text, and a struct by
+//! `serde_json`.
 
 use std::hint::black_box;
 use std::io;
@@ -11,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use super::tally::{Tally, until_stdin_ends};
 
-/// What a user of the wire contract declares.
+/// Struct that a user of the wire format declares.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "a user would read these fields; here they are only parsed")]
 struct Tick {
@@ -20,7 +21,7 @@ struct Tick {
     timestamp: f64,
 }
 
-/// By the blocking `PubSub`.
+/// Uses the blocking `PubSub`.
 pub(crate) fn blocking(port: u16, channel: &str) -> io::Result<Value> {
     let mut connection = client(port)?.get_connection().map_err(io::Error::other)?;
     let channel = channel.to_owned();
@@ -36,11 +37,11 @@ pub(crate) fn blocking(port: u16, channel: &str) -> io::Result<Value> {
     })
 }
 
-/// By the asynchronous `PubSub`, on tokio's usual runtime.
+/// Uses the asynchronous `PubSub`, on tokio's default runtime.
 pub(crate) fn asynchronous(port: u16, channel: &str) -> io::Result<Value> {
     let (client, runtime, channel) = (client(port)?, Runtime::new()?, channel.to_owned());
     until_stdin_ends(move |tally| {
-        // A lost connection ends the stream; nothing is left to do then.
+        // A lost connection ends the stream, and nothing is left to do.
         let _ = runtime.block_on(listen(&client, &channel, tally));
     })
 }

@@ -1,4 +1,4 @@
-//! What a peer counts while it listens, and how it learns that it is time to report.
+//! Counters of a peer while it listens, and the signal to report them.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-/// Counts of one listener. One thread writes, one reads at the end, so a relaxed store does and costs nothing.
+/// Counters of one listener. One thread writes and one reads at the end, so relaxed stores suffice and cost nothing.
 #[derive(Default)]
 pub(crate) struct Tally {
     messages: AtomicU64,
@@ -16,12 +16,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// So many messages have come in all.
+    /// Sets the total number of messages.
     pub(crate) fn set_messages(&self, count: u64) {
         self.messages.store(count, Ordering::Relaxed);
     }
 
-    /// So many of them were no ticks.
+    /// Sets the number of messages that are not ticks.
     pub(crate) fn set_bad(&self, count: u64) {
         self.bad.store(count, Ordering::Relaxed);
     }
@@ -35,8 +35,8 @@ impl Tally {
     }
 }
 
-/// Lets `listen` run on a thread of its own until standard input ends, and reports. `listen` returns only when its
-/// connection is lost.
+/// Runs `listen` on its own thread until standard input ends, and reports. `listen` returns only when its connection is
+/// lost.
 pub(crate) fn until_stdin_ends(listen: impl FnOnce(&Tally) + Send + 'static) -> io::Result<Value> {
     let tally = Arc::new(Tally::default());
     let shared = Arc::clone(&tally);

@@ -1,4 +1,4 @@
-//! Scenes as the window makes them: books of a million ticks, and what is extracted of them at the width of a plot.
+//! Scenes as the window draws them: a million ticks, downsampled to the width of a plot.
 
 use jiff::tz::TimeZone;
 use rand::{RngExt, SeedableRng};
@@ -13,23 +13,23 @@ use tickscope::model::{Price, Symbol, Tick, Timestamp};
 use tickscope::series::{ColumnCache, HistoryLimits, MergedSeries, Sample, SeriesMap, SeriesMapConfig};
 
 pub const SIZE: Size = Size { width: 1280, height: 720 };
-/// Ticks in view.
+/// Number of ticks in view.
 pub const TICKS: usize = 1_000_000;
 const SPAN_NS: i64 = 60_000_000_000;
 const START_NS: i64 = 1_700_000_000_000_000_000;
 
-/// How a symbol's price moves.
+/// Pattern of a symbol's price.
 #[derive(Clone, Copy)]
 pub enum Shape {
-    /// A random walk: the line wanders, a column spans little.
+    /// Random walk: the line wanders, and a column spans little.
     Walk,
     /// Independent prices: every column is a tall stroke.
     Noise,
-    /// A price that goes to and fro between two steps: a bar.
+    /// A price that alternates between two levels.
     Zigzag,
 }
 
-/// `symbols` symbols that share `ticks` ticks over [`SPAN_NS`], each within a strip of its own.
+/// A map of `symbols` symbols that share `ticks` ticks over [`SPAN_NS`], each within its own strip.
 pub fn book(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
     let names: Vec<Symbol> = (0..symbols).map(|i| Symbol::new(&format!("S{i:03}")).expect("a short name")).collect();
     let history = HistoryLimits { ticks_max: ticks, age_ns_max: None };
@@ -59,7 +59,7 @@ fn columns() -> u32 {
     Layout::new(SIZE).plot.width().unsigned_abs()
 }
 
-/// What the window would show of `book` over `span`, of which `caches` hold what was shown before.
+/// The scene of `book` over `span`; `caches` hold the previous one.
 pub fn scene(book: &SeriesMap, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
     let columns = columns();
     caches.resize_with(book.symbol_count(), ColumnCache::default);
@@ -114,7 +114,7 @@ pub fn full_span() -> TimeSpan {
     TimeSpan { start: START_NS, end: START_NS + SPAN_NS }.aligned(columns())
 }
 
-/// The view moved on by a column, as it does while the chart is live.
+/// The span moved by that many columns, as while the chart is live.
 pub fn moved(span: TimeSpan, by: i64) -> TimeSpan {
     let by = by * (span.len_ns() / i64::from(columns()));
     TimeSpan { start: span.start + by, end: span.end + by }
@@ -134,7 +134,7 @@ pub fn hover(scene: &mut Scene, x: i32) {
         Some(Crosshair { x, y: 300, time_ns: viewport.time.start, value: viewport.value.lo, rows, snapped: false });
 }
 
-/// The first line's place taken by `count` bars.
+/// Replaces the first line by `count` bars.
 pub fn candles(mut scene: Scene, count: i64) -> Scene {
     let TimeSpan { start, end } = scene.chart.viewport.time;
     let length = (end - start) / count;
@@ -152,7 +152,7 @@ pub fn candles(mut scene: Scene, count: i64) -> Scene {
     scene
 }
 
-/// The scene's lines in turn as `panes` panes of their own.
+/// Distributes the scene's lines over `panes` panes.
 pub fn grid(mut scene: Scene, panes: usize) -> Scene {
     let pane = |index: usize| {
         let line = scene.chart.lines[index % scene.chart.lines.len()].clone();

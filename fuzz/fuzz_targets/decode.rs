@@ -1,17 +1,17 @@
-//! The short way through a message and the long one give the same verdicts and the same bits.
+//! The fast path and the general path of the decoder give the same verdicts and the same bits.
 //!
-//! The short way takes no message that begins with a space, while to JSON it means nothing: with one put before it,
-//! the same message goes the long way.
+//! The fast path rejects messages with leading white space, which JSON ignores, so a message with a space in front
+//! takes the general path.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tickscope::model::{Decoder, NS_PER_S, Reject, Tick, Timestamp};
 
-/// The reader's clock: late enough that today's timestamps are good ones.
+/// The reader's clock, in seconds; late enough to accept today's timestamps.
 const NOW_S: i64 = 1_800_000_000;
 
-/// A tick with its numbers to the bit, where `==` takes -0 for 0.
+/// Tick with its numbers to the bit, because -0.0 equals 0.0.
 type Bits = (Tick, u64, Option<u64>);
 
 fn decode(decoder: &Decoder, payload: &[u8]) -> Vec<Result<Bits, Reject>> {

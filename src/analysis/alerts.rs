@@ -78,7 +78,7 @@ impl State {
     }
 }
 
-/// Whether a price is far enough above the lowest or below the highest one. No percentage of 0 is far enough.
+/// Returns whether a price is far enough above the lowest or below the highest one. No percentage of 0 is far enough.
 fn has_moved(size: MoveSize, price: f64, lowest: f64, highest: f64) -> bool {
     match size {
         MoveSize::Absolute(size) => price - lowest >= size || highest - price >= size,

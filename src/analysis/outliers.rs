@@ -62,7 +62,7 @@ impl std::fmt::Display for OutlierLimit {
 }
 
 impl OutlierLimit {
-    /// Whether `price` is farther from `median` than allowed.
+    /// Returns whether `price` is farther from `median` than allowed.
     fn is_off(self, price: f64, median: f64) -> bool {
         (price - median).abs() > self.0 * median.abs()
     }
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_flagged_and_the_ticks_around_it_are_not() {
+    fn a_bad_print_is_flagged_and_the_ticks_around_it_are_not() {
         let mut prices = vec![100.0; 20];
         (prices[10], prices[13]) = (1_000.0, 10.0);
         prices.extend([104.9, 105.2, 94.9]);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_judged_by_too_few_prices_or_by_those_before_a_long_pause() {
+    fn too_few_prices_and_those_before_a_long_pause_do_not_count() {
         assert_eq!(flagged("5%", &[1.0, 100.0, 100.0, 100.0, 100.0, 100.0, 1.0]), [6]);
         let mut filter = OutlierFilter::new(limit("5"));
         for at_s in 0..10 {

@@ -15,7 +15,7 @@ pub const EXTREMES_MAX: usize = 4_096;
 /// was reset, as where a replay starts over. Fewer are late ticks.
 pub const CLOCK_RESET_TICKS: u32 = 16;
 
-/// Whether the first price is more extreme than the second.
+/// Returns whether the first price is more extreme than the second.
 type Beats = fn(f64, f64) -> bool;
 
 /// Prices that are or may become the extreme of a moving window: no later one beats them, so they are sorted by time

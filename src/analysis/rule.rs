@@ -38,7 +38,7 @@ impl Relation {
     const WORDS: [(&'static str, Self); 4] =
         [(">", Self::Above), (">=", Self::AtLeast), ("<", Self::Below), ("<=", Self::AtMost)];
 
-    /// Whether `price` lies on the far side of `level`.
+    /// Returns whether `price` lies on the far side of `level`.
     pub fn holds(self, price: f64, level: f64) -> bool {
         match self {
             Self::Above => price > level,
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_and_what_would_be_right() {
+    fn errors_name_the_mistake_and_show_a_correct_form() {
         for (text, said) in [
             ("", "a rule is a symbol and a condition, such as 'AAPL > 190'"),
             ("AAPL>190", "no condition after the symbol \"AAPL>190\"; separate all parts by spaces"),

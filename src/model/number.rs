@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_instant_is_refused_by_cause() {
+    fn invalid_instants_are_rejected_by_cause() {
         for text in ["", "-", ".", "yesterday", "1732000000x", "0x10", "1_000", " 1", "2013-10-07", "NaN", "1e", "1e+"]
         {
             assert_eq!(parse_timestamp(text), Err(Reject::Timestamp), "{text}");

@@ -59,7 +59,7 @@ impl TimeSpan {
         (i128::from(self.end) - i128::from(self.start)).max(1)
     }
 
-    /// Whether an instant lies within the span.
+    /// Returns whether an instant lies within the span.
     pub fn contains(&self, time_ns: i64) -> bool {
         self.start <= time_ns && time_ns < self.end
     }
@@ -117,7 +117,7 @@ impl TimeSpan {
         Self { start, end: start.saturating_add(width * columns) }
     }
 
-    /// Whether [`Self::aligned`] leaves the span as it is and its columns are at least a nanosecond wide.
+    /// Returns whether [`Self::aligned`] leaves the span as it is and its columns are at least a nanosecond wide.
     pub fn is_aligned(&self, columns: u32) -> bool {
         let columns = i64::from(columns.max(1));
         let width = self.len_ns() / columns;

@@ -32,8 +32,8 @@ impl Series {
         Some(SeriesState { received, evicted, reordered, oldest_ns, newest_ns })
     }
 
-    /// Brings `state` up to date. Calls `changed` with the first and last instant, in ns, of each interval of time whose
-    /// ticks may differ from those that the old state describes.
+    /// Brings `state` up to date. Calls `changed` with the first and last instant, in ns, of each interval of time
+    /// whose ticks may differ from those that the old state describes.
     pub(super) fn track_changes(
         &self,
         state: &mut Option<SeriesState>,

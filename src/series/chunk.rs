@@ -52,12 +52,12 @@ impl Chunk {
         }
     }
 
-    /// Whether the next tick belongs into a new chunk.
+    /// Returns whether the next tick belongs into a new chunk.
     pub(super) fn is_full(&self) -> bool {
         self.len() >= CHUNK_TICKS
     }
 
-    /// Whether the next late tick requires a split.
+    /// Returns whether the next late tick requires a split.
     pub(super) fn needs_split(&self) -> bool {
         self.len() >= CHUNK_TICKS + LATE_ROOM_TICKS
     }

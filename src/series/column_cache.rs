@@ -158,8 +158,8 @@ impl Extend<Sample> for Runs<'_> {
 
 impl Series {
     /// Downsamples `span` to `columns` pixel columns as [`Series::downsample`] does, cut into runs: each of the sorted
-    /// instants in `breaks` (ns) starts a new run, and no run contains ticks of another one. A run without a tick in the
-    /// span is left out. `out` is cleared first.
+    /// instants in `breaks` (ns) starts a new run, and no run contains ticks of another one. A run without a tick in
+    /// the span is left out. `out` is cleared first.
     ///
     /// The span must be [aligned](TimeSpan::aligned). The cost depends on what has changed since the last call with the
     /// same cache.

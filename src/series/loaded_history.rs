@@ -1,8 +1,8 @@
 //! Ticks that were loaded back from a store: all ticks of some symbols in one interval of time.
 //!
 //! A history consists of pages, each with the ticks of its symbols in a stretch of time; the stretches are contiguous.
-//! Pages are immutable. A history that has grown shares all pages but the new one with its predecessor, so a frame keeps
-//! drawing the old one without blocking the loader.
+//! Pages are immutable. A history that has grown shares all pages but the new one with its predecessor, so a frame
+//! keeps drawing the old one without blocking the loader.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -188,7 +188,8 @@ pub struct LoadedHistory {
 }
 
 impl LoadedHistory {
-    /// An empty history of the symbols with these indices in their [`SeriesMap`](super::SeriesMap), sorted and distinct.
+    /// An empty history of the symbols with these indices in their [`SeriesMap`](super::SeriesMap), sorted and
+    /// distinct.
     pub fn new(symbols: Vec<usize>) -> Self {
         Self { rows: vec![SymbolHistory::default(); symbols.len()], symbols, ..Self::default() }
     }
@@ -275,7 +276,7 @@ impl LoadedHistory {
         }
     }
 
-    /// Whether the ticks before and after the loaded interval are known, for the symbol in `row`.
+    /// Returns whether the ticks before and after the loaded interval are known, for the symbol in `row`.
     pub fn knows_neighbors(&self, row: usize) -> (bool, bool) {
         let is_known = |neighbor: Neighbor| neighbor != Neighbor::Unknown;
         self.rows.get(row).map_or((true, true), |history| (is_known(history.before), is_known(history.after)))

@@ -1,8 +1,8 @@
 //! Memory and loaded history of a symbol, seen as one series.
 //!
 //! From the low watermark `complete_from_ns` on, memory holds every tick; before it, the loaded history counts. The
-//! history may end before the watermark or not reach back far enough. Such a stretch is unknown: no line crosses it, and
-//! queries about it return `None`.
+//! history may end before the watermark or not reach back far enough. Such a stretch is unknown: no line crosses it,
+//! and queries about it return `None`.
 
 mod bar_aggregation;
 mod downsampling;
@@ -34,7 +34,7 @@ struct Loaded<'a> {
 }
 
 impl Loaded<'_> {
-    /// Whether ticks between the end of the history and the watermark are unknown.
+    /// Returns whether ticks between the end of the history and the watermark are unknown.
     fn has_hole(&self) -> bool {
         self.covered.end < self.complete_from_ns
     }
@@ -123,14 +123,14 @@ impl<'a> MergedSeries<'a> {
         })
     }
 
-    /// Whether any tick has a size.
+    /// Returns whether any tick has a size.
     pub fn has_sizes(&self) -> bool {
         let all = TimeSpan { start: i64::MIN, end: i64::MAX };
         let has_sizes = |series: &Series| series.range(all).is_some_and(|all| all.sized > 0);
         has_sizes(self.live) || self.loaded.is_some_and(|loaded| loaded.history.series().any(has_sizes))
     }
 
-    /// Whether the live series has all ticks of `span` and the tick before it.
+    /// Returns whether the live series has all ticks of `span` and the tick before it.
     fn is_live_sufficient(&self, span: TimeSpan) -> bool {
         let Some(loaded) = self.loaded else { return true };
         let before = span.start.checked_sub(1).and_then(|before_ns| self.live.at_or_before(before_ns));

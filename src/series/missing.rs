@@ -41,7 +41,7 @@ impl MissingRanges {
         self.list.iter().filter(|range| range.cause == MissingCause::Disconnected || range.lost > 0)
     }
 
-    /// Whether the last range has no end yet.
+    /// Returns whether the last range has no end yet.
     pub(super) fn is_open(&self) -> bool {
         self.list.back().is_some_and(|range| range.end_ns.is_none())
     }
@@ -68,8 +68,8 @@ impl MissingRanges {
         if self.extends_last(start_ns) { next - 1 } else { next }
     }
 
-    /// Records that `lost` ticks are missing between `start_ns` and `end_ns`: in the last range if it is open or reaches
-    /// up to here, otherwise in a new one.
+    /// Records that `lost` ticks are missing between `start_ns` and `end_ns`: in the last range if it is open or
+    /// reaches up to here, otherwise in a new one.
     pub(super) fn add(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
         let end_ns = end_ns.max(start_ns);
         if !self.extends_last(start_ns) {
@@ -99,7 +99,8 @@ impl MissingRanges {
         changed
     }
 
-    /// Whether a loss that starts at `start_ns` belongs to the last range: it is open, or no tick lies in between.
+    /// Returns whether a loss that starts at `start_ns` belongs to the last range: it is open, or no tick lies in
+    /// between.
     fn extends_last(&self, start_ns: i64) -> bool {
         let is_adjacent = |range: &MissingRange, end: i64| range.cause == MissingCause::Lost && start_ns <= end;
         self.list.back().is_some_and(|range| range.end_ns.is_none_or(|end| is_adjacent(range, end)))

@@ -248,8 +248,8 @@ impl Bounds {
         Self { min: mark(min_at, min), max: mark(max_at, max) }
     }
 
-    /// Whether a part that starts at `first`, of a range with the bounds `whole`, may have a lower or higher tick, or
-    /// an earlier one with an equal price.
+    /// Returns whether a part that starts at `first`, of a range with the bounds `whole`, may have a lower or higher
+    /// tick, or an earlier one with an equal price.
     fn may_be_beaten_by(&self, whole: &Self, first: Place) -> bool {
         let (min, max) = (&self.min, &self.max);
         whole.min.price < min.price

@@ -96,7 +96,7 @@ impl Source {
         SequenceCheck::Late { range: run.range }
     }
 
-    /// Whether a number that is not the next one means that the producer has restarted its numbering.
+    /// Returns whether a number that is not the next one means that the producer has restarted its numbering.
     ///
     /// A tick received before cannot be newer than all ticks received, so a known number on a newer tick is a restart;
     /// likewise for a number before the first one received. A number that counts as lost is taken for the late tick

@@ -420,7 +420,7 @@ impl SeriesMap {
         self.missing.iter()
     }
 
-    /// Whether an outage has not ended yet.
+    /// Returns whether an outage has not ended yet.
     pub fn is_outage_open(&self) -> bool {
         self.missing.is_open()
     }

@@ -1,4 +1,4 @@
-//! The series against brute force: a sorted list of all ticks, looked through from end to end.
+//! Compares a series with brute force: a sorted list of all ticks, searched from end to end.
 
 #![expect(clippy::float_cmp, reason = "extraction is exact to the bit, and tested for it")]
 
@@ -20,21 +20,21 @@ use oracle::Oracle;
 
 const EVERYTHING: HistoryLimits = HistoryLimits { ticks_max: usize::MAX, age_ns_max: None };
 
-/// A way in which times and prices come.
+/// Pattern of times and prices.
 #[derive(Debug, Clone, Copy)]
 enum Shape {
-    /// A random walk with times a few ns apart, most of them equal.
+    /// Random walk with times a few ns apart, most of them equal.
     Crowded,
-    /// A walk with spikes.
+    /// Random walk with spikes.
     Spikes,
-    /// A handful of prices only: ties everywhere.
+    /// Few distinct prices, with many ties.
     Ties,
-    /// Bursts with long silences between.
+    /// Bursts with long silences in between.
     Bursts,
 }
 
-/// Ticks made from a seed: large enough to span chunks and pyramid nodes, which proptest's own vectors are not.
-fn make_ticks(shape: Shape, count: usize, lateness_ns: i64, seed: u64) -> Vec<SeriesTick> {
+/// Generates ticks from a seed: enough to span chunks and pyramid nodes, which proptest's own vectors are not.
+fn make_ticks(shape: Shape, count: usize, late_ns_max: i64, seed: u64) -> Vec<SeriesTick> {
     use rand::{RngExt, SeedableRng};
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let mut time_ns = 1_000_000_i64;
@@ -55,7 +55,7 @@ fn make_ticks(shape: Shape, count: usize, lateness_ns: i64, seed: u64) -> Vec<Se
                 Shape::Ties => [-0.0, 0.0, 1.0, 2.0][rng.random_range(0..4_usize)],
             };
             let late =
-                if lateness_ns > 0 && rng.random_range(0..8) == 0 { rng.random_range(0..lateness_ns) } else { 0 };
+                if late_ns_max > 0 && rng.random_range(0..8) == 0 { rng.random_range(0..late_ns_max) } else { 0 };
             let size = (rng.random_range(0..3) > 0).then(|| f64::from(rng.random_range(1..1_000_u32)));
             SeriesTick { time_ns: (time_ns - late).max(0), price: shown, size }
         })
@@ -75,7 +75,7 @@ fn fill(history: HistoryLimits, ticks: &[SeriesTick]) -> (Series, Oracle) {
     (series, oracle)
 }
 
-/// Equal to the bit: `==` would take -0.0 for 0.0.
+/// Compares to the bit, because -0.0 equals 0.0.
 fn bits(samples: &[Sample]) -> Vec<(i64, u64)> {
     samples.iter().map(|sample| (sample.time_ns, sample.price.to_bits())).collect()
 }
@@ -108,13 +108,13 @@ proptest! {
     fn extraction_and_ranges_equal_brute_force_to_the_bit(
         shape in shapes(),
         count in prop_oneof![3 => 0_usize..200, 3 => 3_000_usize..30_000, 1 => 130_000_usize..150_000],
-        lateness_ns in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
+        late_ns_max in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
         kept in prop_oneof![Just(usize::MAX), 1_usize..20_000],
         age_ns_max in prop_oneof![Just(None), (0_i64..300_000).prop_map(Some)],
         seed: u64,
         views in prop::collection::vec((0.0_f64..1.0, 0.0_f64..1.0, 1_u32..300), 1..6),
     ) {
-        let ticks = make_ticks(shape, count, lateness_ns, seed);
+        let ticks = make_ticks(shape, count, late_ns_max, seed);
         let (series, oracle) = fill(HistoryLimits { ticks_max: kept, age_ns_max }, &ticks);
         prop_assert_eq!(series.len(), oracle.ticks().len());
         prop_assert!(series.len() <= kept);
@@ -140,7 +140,7 @@ proptest! {
         seed: u64,
     ) {
         let mut ticks = make_ticks(Shape::Ties, count, 0, seed);
-        // Ticks of equal time keep their order of arrival, so make the times distinct to have one sorted order.
+        // Ticks of equal time keep their order of arrival, so distinct times give a single sorted order.
         for (index, tick) in ticks.iter_mut().enumerate() {
             tick.time_ns = index as i64;
         }
@@ -155,9 +155,9 @@ proptest! {
 
 #[test]
 fn a_million_ticks_with_late_ones_and_evictions_stay_exact() {
-    // Enough chunks for two levels of the pyramid; the front of it is evicted while late ticks change its end.
+    // Enough chunks for two levels of the pyramid, whose front is evicted while late ticks change its end.
     check_large(Shape::Spikes, 1_300_000, 1_150_000);
-    // Ties between whole nodes: the earliest must win.
+    // Ties between whole nodes: the earliest tick wins.
     check_large(Shape::Ties, 400_000, 350_000);
 }
 

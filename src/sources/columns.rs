@@ -113,8 +113,8 @@ impl Columns {
     }
 }
 
-/// Whether each quote opens or closes a field, or is part of a pair inside one. Otherwise the line is the start or the
-/// end of a longer row, and its columns may be shifted.
+/// Returns whether each quote opens or closes a field, or is part of a pair inside one. Otherwise the line is the start
+/// or the end of a longer row, and its columns may be shifted.
 fn has_whole_quotes(line: &[u8], delimiter: u8) -> bool {
     if memchr::memchr(b'"', line).is_none() {
         return true;
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_of_a_row_that_a_line_break_in_quotes_parted_is_no_tick() {
+    fn part_of_a_row_split_by_a_line_break_in_quotes_is_not_a_tick() {
         let header = "symbol,timestamp,price,size,note";
         for (row, symbol) in [
             (r#""a,b",1381132800464,1,2"#, "a,b"),

@@ -59,7 +59,7 @@ impl Lines {
         self.number
     }
 
-    /// Whether another whole line is buffered, so that reading it does not block.
+    /// Returns whether another whole line is buffered, so that reading it does not block.
     pub(super) fn is_ready(&self) -> bool {
         memchr::memchr(b'\n', self.reader.buffer()).is_some()
     }

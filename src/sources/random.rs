@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_stay_what_they_were_when_this_test_was_written() {
+    fn the_ticks_of_a_seed_never_change() {
         let shown: Vec<String> = draw(&mut generator(Model::Walk, &["AAPL", "ZZZ"], 7), 6)
             .iter()
             .map(|tick| format!("{} {} {}", tick.symbol, tick.price.get(), tick.size.unwrap()))
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_way_to_a_single_lot_is_the_long_ways_answer() {
+    fn the_single_lot_shortcut_equals_the_general_formula() {
         assert_eq!((lots(SINGLE_LOT_ABOVE), lots(SINGLE_LOT_ABOVE - 1e-6)), (1.0, 2.0));
         assert!((354..=1_000).all(|thousandths| lots(f64::from(thousandths) / 1_000.0) == 1.0));
     }
@@ -279,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_symbol_walks_alike_in_any_company(
+        fn a_symbol_walks_alike_whatever_other_symbols_there_are(
             seed: u64,
             others in proptest::collection::vec("[A-Z]{1,5}[0-9]", 0..6),
         ) {

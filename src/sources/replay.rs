@@ -78,7 +78,7 @@ pub struct TickFilter {
 }
 
 impl TickFilter {
-    /// Whether the filter accepts `tick`.
+    /// Returns whether the filter accepts `tick`.
     pub fn contains(&self, tick: &Tick) -> bool {
         self.from.is_none_or(|from| tick.timestamp >= from)
             && self.to.is_none_or(|to| tick.timestamp < to)
@@ -262,7 +262,7 @@ impl Replay {
         Ok(true)
     }
 
-    /// Whether another line can be read without blocking.
+    /// Returns whether another line can be read without blocking.
     pub fn is_ready(&self) -> bool {
         self.lines.is_ready()
     }

@@ -40,7 +40,7 @@ fn seconds(rule: &str, prices: &[f64]) -> Vec<usize> {
 }
 
 #[test]
-fn a_level_fires_as_it_is_crossed_and_again_after_the_price_came_back() {
+fn a_level_fires_when_crossed_and_again_after_the_price_was_back() {
     let prices = [189.0, 190.0, 190.5, 191.0, 190.0, 190.5, 189.0, 190.0];
     assert_eq!(seconds("AAPL > 190", &prices), [2, 5]);
     assert_eq!(seconds("AAPL >= 190", &prices), [1, 7]);
@@ -53,7 +53,7 @@ fn a_level_fires_as_it_is_crossed_and_again_after_the_price_came_back() {
 }
 
 #[test]
-fn a_move_fires_once_a_window() {
+fn a_move_fires_once_per_window() {
     // 100 to 102 takes two seconds, 103 to 106 takes three; 104 to 106 is less than 2 %.
     let rise = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0, 107.0, 108.0];
     assert_eq!(seconds("AAPL moves 2% in 3s", &rise), [2, 6]);
@@ -73,37 +73,37 @@ fn a_move_fires_once_a_window() {
 }
 
 #[test]
-fn silence_is_told_once_and_ended_by_a_tick() {
+fn silence_is_reported_once_and_ended_by_a_tick() {
     let mut alerts = alerts(&["SPY stale 10s", "* stale 30s"]);
     let s = Duration::from_secs;
-    let told = |alerts: &mut Alerts, now| {
+    let stale = |alerts: &mut Alerts, now| {
         let fired = alerts.check_stale(s(now)).into_iter();
         fired
             .map(|(rule, symbol, tick)| (rule, symbol.to_string(), tick.map(|tick| tick.price.get())))
             .collect::<Vec<_>>()
     };
     // No silence counts before the subscription is live.
-    assert!(told(&mut alerts, 100).is_empty());
+    assert!(stale(&mut alerts, 100).is_empty());
     alerts.start_watching(s(100));
-    assert!(told(&mut alerts, 109).is_empty());
-    assert_eq!(told(&mut alerts, 110), [(0, "SPY".into(), None)]);
-    assert!(told(&mut alerts, 129).is_empty());
-    assert_eq!(told(&mut alerts, 130), [(1, "SPY".into(), None)]);
+    assert!(stale(&mut alerts, 109).is_empty());
+    assert_eq!(stale(&mut alerts, 110), [(0, "SPY".into(), None)]);
+    assert!(stale(&mut alerts, 129).is_empty());
+    assert_eq!(stale(&mut alerts, 130), [(1, "SPY".into(), None)]);
     // A symbol that no rule names is watched from its first tick on.
     alerts.update(&tick("QQQ", 7.0, 5), s(140));
     alerts.update(&tick("SPY", 168.5, 5), s(141));
     alerts.start_watching(s(149));
-    assert_eq!(told(&mut alerts, 151), [(0, "SPY".into(), Some(168.5))]);
-    assert_eq!(told(&mut alerts, 500), [(1, "SPY".into(), Some(168.5)), (1, "QQQ".into(), Some(7.0))]);
-    assert!(told(&mut alerts, 1_000).is_empty());
+    assert_eq!(stale(&mut alerts, 151), [(0, "SPY".into(), Some(168.5))]);
+    assert_eq!(stale(&mut alerts, 500), [(1, "SPY".into(), Some(168.5)), (1, "QQQ".into(), Some(7.0))]);
+    assert!(stale(&mut alerts, 1_000).is_empty());
     assert_eq!(alerts.counts(), [2, 3]);
     // A clock reading slightly in the past is not a silence.
     alerts.update(&tick("SPY", 168.5, 5), s(2_000));
-    assert!(told(&mut alerts, 1_900).is_empty());
+    assert!(stale(&mut alerts, 1_900).is_empty());
 }
 
 #[test]
-fn rules_for_all_symbols_hold_each_on_its_own_and_a_bounded_number_of_them() {
+fn rules_for_all_symbols_apply_to_each_of_a_bounded_number() {
     let mut alerts = alerts(&["* > 10", "LAST > 10", "* moves 5 in 1s"]);
     for number in 0..WATCHED_SYMBOLS_MAX + 5 {
         let name = format!("S{number}");
@@ -159,7 +159,7 @@ impl Plain {
 
 proptest! {
     #[test]
-    fn moves_fire_exactly_when_a_window_of_all_ticks_says_so(
+    fn moves_fire_exactly_as_with_a_window_of_all_ticks(
         length_ns in 1_i64..200,
         size in prop_oneof![(1_u8..12).prop_map(f64::from), 0.1_f64..20.0],
         percent: bool,

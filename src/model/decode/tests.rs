@@ -48,7 +48,7 @@ fn reading_is_liberal() {
 }
 
 #[test]
-fn each_cause_is_told() {
+fn each_cause_is_reported() {
     let cases: &[(&str, Reject)] = &[
         ("", Reject::NotJson),
         ("{", Reject::NotJson),
@@ -113,7 +113,7 @@ fn bad_ones_in_an_array_cost_no_good_ones() {
 }
 
 #[test]
-fn other_peoples_keys_are_mapped() {
+fn keys_of_other_feeds_are_mapped() {
     let fields = "symbol=s,price=data.p,timestamp=data.T,size=data.q";
     let results = decode_with(
         fields,
@@ -155,7 +155,7 @@ fn any_tick() -> impl Strategy<Value = Tick> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back_to_the_bit(tick in any_tick()) {
+    fn encoded_ticks_decode_to_the_same_bits(tick in any_tick()) {
         for format in [TimestampFormat::Seconds, TimestampFormat::Rfc3339] {
             let mut payload = Vec::new();
             write_tick(&mut payload, &tick, format);

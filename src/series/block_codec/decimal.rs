@@ -21,7 +21,7 @@ pub(super) fn whole(value: f64, decimals: u8) -> i64 {
     (value * power(decimals) + 0.5_f64.copysign(value)) as i64
 }
 
-/// Whether `value` is restored from its integer to the bit.
+/// Returns whether `value` is restored from its integer to the bit.
 fn is_exact(value: f64, decimals: u8) -> bool {
     let whole = whole(value, decimals);
     (whole as f64).abs() < WHOLE_MAX && (whole as f64 / power(decimals)).to_bits() == value.to_bits()

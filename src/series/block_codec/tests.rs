@@ -4,7 +4,7 @@ use super::super::SeriesTick;
 use super::super::chunk::Chunk;
 use crate::series::block_codec::*;
 
-/// Prices, sizes and times that feeds bring, and some that none does.
+/// Prices, sizes and times as feeds send them, and some that no feed sends.
 fn ticks() -> impl Strategy<Value = Vec<SeriesTick>> {
     let step = prop_oneof![
         6 => 0_i64..5,
@@ -24,7 +24,7 @@ fn ticks() -> impl Strategy<Value = Vec<SeriesTick>> {
         1 => Just(None),
         1 => any::<f64>().prop_filter("a size", |size| size.is_finite() && *size >= 0.0).prop_map(Some),
     ];
-    // Some feeds use all of these, most of them only the first.
+    // Some feeds use all of these, most only the first.
     let (mixed, plain) = ((step, price, size), (0_i64..900, 1_380_000_i64..1_390_000, 1_u32..9));
     prop_oneof![
         prop::collection::vec(mixed, 1..CHUNK_TICKS),
@@ -77,7 +77,7 @@ proptest! {
         for block in 0..ticks.len().div_ceil(BLOCK_TICKS) {
             prop_assert_eq!(packed.extremes(block), open.extremes(block));
         }
-        // Opened again by a late tick, it is what it was.
+        // A chunk that is opened again for a late tick is unchanged.
         let mut opened = packed;
         opened.insert(0, ticks[0].time_ns, 5.0, f64::NAN);
         let mut expected = open;

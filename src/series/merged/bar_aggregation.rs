@@ -10,7 +10,7 @@ use super::walk::Walk;
 use super::{Loaded, MergedSeries, Part};
 
 impl Loaded<'_> {
-    /// Whether all ticks from `start_ns` to before `end_ns` are known.
+    /// Returns whether all ticks from `start_ns` to before `end_ns` are known.
     fn is_complete(&self, start_ns: i64, end_ns: i64) -> bool {
         let is_loaded = start_ns >= self.covered.start && (end_ns <= self.covered.end || !self.has_hole());
         is_loaded || start_ns >= self.complete_from_ns
@@ -83,7 +83,7 @@ impl MergedSeries<'_> {
         out.drain(..out.len().saturating_sub(bars_max));
     }
 
-    /// Whether the live series has all ticks of the first bar that extends into the span.
+    /// Returns whether the live series has all ticks of the first bar that extends into the span.
     fn first_bar_is_live(&self, loaded: &Loaded<'_>, ticks: u32, span: TimeSpan) -> bool {
         let live = self.live;
         let first = live.ordinal(live.seek(span.start)).saturating_sub(1);

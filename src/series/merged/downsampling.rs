@@ -5,14 +5,14 @@ use crate::series::change_tracking::LoadedState;
 use crate::series::column_cache::{Column, Runs};
 use crate::series::{ColumnCache, Sample};
 
-use super::MergedSeries;
 use super::walk::Walk;
+use super::{Loaded, MergedSeries};
 
 impl MergedSeries<'_> {
     /// Downsamples `span` to `columns` pixel columns as [`Series::downsample`](crate::series::Series::downsample) does,
     /// cut into runs: each of the sorted instants in `breaks` (ns) starts a new run, as does the end of an unknown
-    /// stretch, and no run contains ticks of another one. A run without a tick in the span is left out. `out` is cleared
-    /// first.
+    /// stretch, and no run contains ticks of another one. A run without a tick in the span is left out. `out` is
+    /// cleared first.
     ///
     /// If the span is [aligned](TimeSpan::aligned), the cost depends on what has changed since the last call with the
     /// same cache; otherwise every column is read.
@@ -30,16 +30,14 @@ impl MergedSeries<'_> {
             return self.live.downsample_cached(span, columns, breaks, cache, out);
         }
         let mut all_breaks = breaks.to_vec();
-        if let Some(loaded) = loaded.filter(|loaded| loaded.has_hole())
+        if let Some(loaded) = loaded.filter(Loaded::has_hole)
             && let Err(at) = all_breaks.binary_search(&loaded.complete_from_ns)
         {
             all_breaks.insert(at, loaded.complete_from_ns);
         }
         if is_aligned {
-            let state = |loaded: super::Loaded<'_>| LoadedState {
-                revision: loaded.revision,
-                is_contiguous: !loaded.has_hole(),
-            };
+            let state =
+                |loaded: Loaded<'_>| LoadedState { revision: loaded.revision, is_contiguous: !loaded.has_hole() };
             cache.move_to(span, columns, self.live, loaded.map(state));
             self.fill(cache, span);
             self.join_columns(span, columns, &all_breaks, Some(cache), out);

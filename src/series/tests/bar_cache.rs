@@ -1,4 +1,4 @@
-//! Bars against brute force, and bars kept against bars taken anew, to the bit.
+//! Compares bars with brute force, and cached bars with freshly read ones, to the bit.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::model::TimeSpan;
 use crate::model::{Price, Timestamp};
 use crate::series::{Bar, BarCache, HistoryLimits, Placement, Series, SeriesTick};
 
-/// The bar of ticks that lie in order.
+/// Bar of ticks that are in order.
 fn bar(ticks: &[SeriesTick], start_ns: i64, end_ns: i64, complete: bool) -> Option<Bar> {
     let (first, last) = (ticks.first()?, ticks.last()?);
     let pick = |better: fn(f64, f64) -> bool| {
@@ -26,7 +26,7 @@ fn bar(ticks: &[SeriesTick], start_ns: i64, end_ns: i64, complete: bool) -> Opti
     })
 }
 
-/// Bars of buckets of time, by looking at every tick once a bucket.
+/// Bars of buckets of time; checks every tick for each bucket.
 fn bars(oracle: &Oracle, edges: &[i64], until_ns: i64) -> Vec<Bar> {
     let one = |edges: &[i64]| {
         let is_inside = |tick: &&SeriesTick| (edges[0]..edges[1]).contains(&tick.time_ns) && tick.time_ns <= until_ns;
@@ -37,7 +37,7 @@ fn bars(oracle: &Oracle, edges: &[i64], until_ns: i64) -> Vec<Bar> {
     edges.windows(2).filter_map(one).collect()
 }
 
-/// Bars of so many ticks, by counting from the first one.
+/// Tick bars, counted from the first tick.
 fn tick_bars(oracle: &Oracle, ticks: usize, span: TimeSpan, until_ns: i64, bars_max: usize) -> Vec<Bar> {
     let evicted = oracle.evicted().len();
     let mut all = [oracle.evicted(), oracle.ticks()].concat();
@@ -56,7 +56,7 @@ fn tick_bars(oracle: &Oracle, ticks: usize, span: TimeSpan, until_ns: i64, bars_
     found
 }
 
-/// Equal to the bit: `==` would take -0.0 for 0.0.
+/// Compares to the bit, because -0.0 equals 0.0.
 pub(super) fn bits(bars: &[Bar]) -> Vec<(i64, i64, [u64; 5], u64, bool)> {
     let one = |bar: &Bar| {
         let numbers = [bar.open, bar.high, bar.low, bar.close, bar.volume].map(f64::to_bits);
@@ -71,18 +71,18 @@ fn push_all(series: &mut Series, ticks: &[SeriesTick]) {
     }
 }
 
-/// What happens between two frames.
+/// Event between two frames.
 #[derive(Debug, Clone)]
 enum Step {
-    /// So many ticks come.
+    /// That many ticks arrive.
     Ticks(usize),
-    /// The view moves by so many bars.
+    /// The view moves by that many bars.
     Pan(i64),
-    /// Bars of another length.
+    /// The bars get another length.
     Width(i64),
-    /// The view's end goes to the newest tick.
+    /// The end of the view moves to the newest tick.
     Follow,
-    /// The chart is paused so long before the newest tick; `None` lets it go on.
+    /// The chart is paused that long before the newest tick; `None` resumes it.
     Pause(Option<i64>),
 }
 
@@ -101,9 +101,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn bars_of_time_equal_brute_force_kept_or_not(
+    fn time_bars_equal_brute_force_cached_or_not(
         shape in shapes(),
-        lateness_ns in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
+        late_ns_max in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
         ticks_max in prop_oneof![Just(usize::MAX), 1_usize..4_000],
         age_ns_max in prop_oneof![2 => Just(None), 1 => (0_i64..30_000).prop_map(Some)],
         seed: u64,
@@ -111,7 +111,7 @@ proptest! {
         count in 1_i64..20,
         steps in steps(),
     ) {
-        let ticks = make_ticks(shape, 40_000, lateness_ns, seed);
+        let ticks = make_ticks(shape, 40_000, late_ns_max, seed);
         let mut coming = ticks.iter();
         let history = HistoryLimits { ticks_max, age_ns_max };
         let (mut series, mut oracle) = (Series::new(history), Oracle::new(history, Vec::new()));
@@ -128,7 +128,7 @@ proptest! {
                 Step::Follow => first = newest - newest.rem_euclid(width_ns) - (count - 1) * width_ns,
                 Step::Pause(behind) => until_ns = behind.map_or(i64::MAX, |behind| newest - behind),
             }
-            // Every third bucket is half as long, as a bucket at a change of the clock is.
+            // Every third bucket is half as long, as at a change of daylight saving time.
             let edges: Vec<i64> = (0..=count).map(|i| first + i * width_ns - (i % 3 / 2) * (width_ns / 2)).collect();
             let (mut kept, mut anew) = (Vec::new(), Vec::new());
             series.bars(&edges, until_ns, &mut cache, &mut kept);
@@ -140,17 +140,17 @@ proptest! {
     }
 
     #[test]
-    fn bars_of_ticks_equal_brute_force(
+    fn tick_bars_equal_brute_force(
         shape in shapes(),
         count in prop_oneof![3 => 0_usize..200, 3 => 3_000_usize..30_000],
-        lateness_ns in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
+        late_ns_max in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
         ticks_max in prop_oneof![Just(usize::MAX), 1_usize..20_000],
         age_ns_max in prop_oneof![2 => Just(None), 1 => (0_i64..300_000).prop_map(Some)],
         seed: u64,
         views in prop::collection::vec(
             (0.0_f64..1.0, 0.0_f64..1.0, 1_usize..3_000, 0_usize..40, prop_oneof![Just(1.0), 0.0_f64..1.1]), 1..6),
     ) {
-        let ticks = make_ticks(shape, count, lateness_ns, seed);
+        let ticks = make_ticks(shape, count, late_ns_max, seed);
         let (series, oracle) = super::fill(HistoryLimits { ticks_max, age_ns_max }, &ticks);
         let (from, to) = (ticks.iter().map(|t| t.time_ns).min(), ticks.iter().map(|t| t.time_ns).max());
         let (from, to) = (from.unwrap_or(0) - 10, to.unwrap_or(1_000) + 10);
@@ -170,7 +170,7 @@ proptest! {
     }
 }
 
-/// A million ticks: enough chunks for three levels of the pyramid, the first of them evicted.
+/// A million ticks: enough chunks for three levels of the pyramid, with the first ones evicted.
 #[test]
 fn bars_over_a_tall_pyramid_are_exact() {
     let ticks = make_ticks(Shape::Spikes, 1_000_000, 0, 11);
@@ -191,7 +191,7 @@ fn bars_over_a_tall_pyramid_are_exact() {
 }
 
 #[test]
-fn a_live_frame_takes_only_the_open_bar_anew() {
+fn a_live_frame_reads_only_the_open_bar() {
     let mut series = Series::new(HistoryLimits { ticks_max: 19_000, age_ns_max: None });
     let ticks = make_ticks(Shape::Ties, 21_000, 0, 3);
     push_all(&mut series, &ticks[..19_500]);
@@ -202,17 +202,17 @@ fn a_live_frame_takes_only_the_open_bar_anew() {
     series.bars(&edges, i64::MAX, &mut cache, &mut out);
     assert_eq!(cache.invalid_after(&series, &edges, i64::MAX), 0, "nothing has changed");
     push_all(&mut series, &ticks[19_500..19_510]);
-    // The open bar and the empty ones at its right; at the left the one that is being evicted.
+    // The open bar and the empty ones to its right, and on the left the one that loses ticks to eviction.
     let unknown = cache.invalid_after(&series, &edges, i64::MAX);
     assert!((2..12).contains(&unknown), "{unknown}");
-    // Paused, what comes later changes nothing but the beginning.
+    // On a paused chart, later ticks change only the start.
     series.bars(&edges, newest, &mut cache, &mut out);
     push_all(&mut series, &ticks[19_510..19_520]);
     assert_eq!(cache.invalid_after(&series, &edges, newest), 1);
 }
 
 #[test]
-fn a_cache_that_is_handed_another_series_gives_that_ones_bars() {
+fn a_cache_used_with_another_series_gives_its_bars() {
     let ticks = make_ticks(Shape::Spikes, 3_000, 500, 5);
     let (long, _) = super::fill(EVERYTHING, &ticks);
     let (short, oracle) = super::fill(HistoryLimits { ticks_max: 10, age_ns_max: None }, &ticks[..2_000]);
@@ -230,7 +230,7 @@ fn a_tick_whose_time_has_expired_with_the_feed_is_too_late() {
     let mut series = Series::new(HistoryLimits { ticks_max: 100, age_ns_max: Some(5_000) });
     let mut come = |time_ns| series.push(Timestamp::from_nanos(time_ns).unwrap(), Price::new(1.0).unwrap(), None);
     assert_eq!([come(4_500), come(6_000)], [Placement::InOrder, Placement::InOrder]);
-    // The feed is at 10 us: this symbol's first tick expires, and one from before it may not stand behind it.
+    // The feed is at 10 us: the first tick of this symbol expires, so an earlier one must not follow it.
     series.expire(10_000);
     let mut come = |time_ns| series.push(Timestamp::from_nanos(time_ns).unwrap(), Price::new(1.0).unwrap(), None);
     assert_eq!([come(4_000), come(5_500)], [Placement::TooLate, Placement::Reordered]);

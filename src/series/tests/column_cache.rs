@@ -1,4 +1,4 @@
-//! Columns kept from frame to frame against columns taken anew.
+//! Compares cached columns with freshly read ones.
 
 use proptest::prelude::*;
 
@@ -6,20 +6,20 @@ use super::{Shape, bits, make_ticks, push, shapes};
 use crate::model::TimeSpan;
 use crate::series::{ColumnCache, HistoryLimits, MergedSeries, Series};
 
-/// What happens between two frames.
+/// Event between two frames.
 #[derive(Debug, Clone)]
 enum Step {
-    /// So many ticks come.
+    /// That many ticks arrive.
     Ticks(usize),
-    /// The view moves by so many columns.
+    /// The view moves by that many columns.
     Pan(i64),
-    /// The view's length is multiplied, about its start.
+    /// The length of the view is multiplied, about its start.
     Zoom(f64),
-    /// The view's right edge goes to the newest tick.
+    /// The right edge of the view moves to the newest tick.
     Follow,
-    /// A line breaks just behind the newest tick.
+    /// A line breaks that long after the newest tick.
     Cut(i64),
-    /// The chart is as wide as this.
+    /// The chart gets that many columns.
     Resize(u32),
 }
 
@@ -47,16 +47,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn columns_kept_are_those_taken_anew(
+    fn cached_columns_equal_fresh_ones(
         shape in shapes(),
-        lateness_ns in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
+        late_ns_max in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
         ticks_max in prop_oneof![Just(usize::MAX), 1_usize..4_000],
         age_ns_max in prop_oneof![2 => Just(None), 1 => (0_i64..30_000).prop_map(Some)],
         seed: u64,
         length in prop_oneof![1_i64..500, 500_i64..60_000],
         steps in steps(),
     ) {
-        let ticks = make_ticks(shape, 40_000, lateness_ns, seed);
+        let ticks = make_ticks(shape, 40_000, late_ns_max, seed);
         let mut coming = ticks.iter();
         let mut series = Series::new(HistoryLimits { ticks_max, age_ns_max });
         let (mut cache, mut breaks, mut columns) = (ColumnCache::default(), Vec::new(), 100);
@@ -83,14 +83,14 @@ proptest! {
             breaks.sort_unstable();
             breaks.dedup();
             check(&series, span.aligned(columns), columns, &breaks, &mut cache);
-            // Not aligned, as a rule: the long way, which must leave the cache in order.
+            // Mostly not aligned: bypasses the cache, which must stay valid.
             check(&series, span, columns, &breaks, &mut cache);
         }
     }
 }
 
 #[test]
-fn an_aligned_span_is_half_a_column_away_at_most_and_keeps_its_columns_as_it_scrolls() {
+fn an_aligned_span_is_at_most_half_a_column_away_and_keeps_its_columns_while_scrolling() {
     for (start, length, columns) in [(1_381_152_600_123_456_789_i64, 300_000_000_000_i64, 1_180_u32), (-77, 4_000, 320)]
     {
         let span = TimeSpan { start, end: start + length };
@@ -109,7 +109,7 @@ fn an_aligned_span_is_half_a_column_away_at_most_and_keeps_its_columns_as_it_scr
 }
 
 #[test]
-fn a_frame_after_a_few_ticks_takes_few_columns_anew() {
+fn a_frame_after_a_few_ticks_reads_few_columns() {
     let mut series = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: None });
     let ticks = make_ticks(Shape::Ties, 20_000, 0, 3);
     ticks[..19_990].iter().for_each(|&tick| {

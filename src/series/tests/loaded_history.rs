@@ -1,4 +1,4 @@
-//! Memory and a past read back, against a series that has everything.
+//! Compares memory with loaded history to a series that has everything.
 
 use std::iter;
 
@@ -12,7 +12,7 @@ use crate::series::{
     ArrivalMark, BarCache, ColumnCache, HistoryLimits, HistoryPage, LoadedHistory, MergedSeries, Series, SeriesTick,
 };
 
-/// What a store would have: every tick that came, by time and then by arrival, as a series of its own.
+/// Content of a store: every tick received, by time and then by arrival.
 struct Store {
     all: Series,
     ticks: Vec<SeriesTick>,
@@ -41,11 +41,11 @@ impl Store {
     }
 }
 
-/// What memory has, what was read back, and what there is.
+/// Memory, loaded history, and the complete series.
 struct Rig {
     live: Series,
     store: Store,
-    past: LoadedHistory,
+    history: LoadedHistory,
     mark: ArrivalMark,
     revision: u64,
 }
@@ -55,7 +55,7 @@ impl Rig {
         Self {
             live: Series::new(history),
             store: Store::new(),
-            past: LoadedHistory::new(vec![7]),
+            history: LoadedHistory::new(vec![7]),
             mark: ArrivalMark::default(),
             revision: 0,
         }
@@ -66,25 +66,25 @@ impl Rig {
         self.store.push(tick);
     }
 
-    fn tape(&self) -> MergedSeries<'_> {
-        MergedSeries::new(&self.live, Some(&self.past), 7)
+    fn merged(&self) -> MergedSeries<'_> {
+        MergedSeries::new(&self.live, Some(&self.history), 7)
     }
 
-    /// Reads back what is missing up to `to_ns`, in pages that are so long.
+    /// Loads missing history up to `to_ns`, in pages of the given length.
     fn read_until(&mut self, to_ns: i64, page_ns: i64) {
         if let Some(since_ns) = self.live.earliest_since(&self.mark) {
-            self.past.drop_from(since_ns);
+            self.history.drop_from(since_ns);
         }
         self.mark = self.live.arrival_mark();
-        let mut from_ns = self.past.covered().map_or(0, |covered| covered.end);
+        let mut from_ns = self.history.covered().map_or(0, |covered| covered.end);
         while from_ns < to_ns {
             let end_ns = (from_ns + page_ns).min(to_ns);
-            self.past.append(self.store.page(from_ns, end_ns), 300);
+            self.history.append(self.store.page(from_ns, end_ns), 300);
             from_ns = end_ns;
         }
-        self.past.mark_start_of_history();
+        self.history.mark_start_of_history();
         self.revision += 1;
-        self.past.set_revision(self.revision);
+        self.history.set_revision(self.revision);
     }
 }
 
@@ -93,7 +93,7 @@ fn runs(runs: &[Vec<crate::series::Sample>]) -> Vec<Vec<(i64, u64)>> {
 }
 
 fn assert_same_line(
-    tape: MergedSeries<'_>,
+    merged: MergedSeries<'_>,
     whole: &Series,
     span: TimeSpan,
     columns: u32,
@@ -101,24 +101,24 @@ fn assert_same_line(
     cache: &mut ColumnCache,
 ) {
     let (mut found, mut expected) = (Vec::new(), Vec::new());
-    tape.downsample_cached(span, columns, breaks, cache, &mut found);
+    merged.downsample_cached(span, columns, breaks, cache, &mut found);
     whole.downsample_runs(span, columns, breaks, &mut expected);
     assert_eq!(runs(&found), runs(&expected), "{span:?} {columns} {breaks:?}");
 }
 
-fn assert_same_bars(tape: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
+fn assert_same_bars(merged: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
     let edges: Vec<i64> = (0..=9).map(|n| span.start + n * (span.len_ns() / 9).max(1)).collect();
     let (mut found, mut expected) = (Vec::new(), Vec::new());
-    tape.bars(&edges, until_ns, &mut BarCache::default(), &mut found);
+    merged.bars(&edges, until_ns, &mut BarCache::default(), &mut found);
     whole.bars(&edges, until_ns, &mut BarCache::default(), &mut expected);
     assert_eq!(bar_bits(&found), bar_bits(&expected), "{edges:?} {until_ns}");
-    assert_eq!(tape.count(span, until_ns), whole.count(span, until_ns), "{span:?} {until_ns}");
+    assert_eq!(merged.count(span, until_ns), whole.count(span, until_ns), "{span:?} {until_ns}");
 }
 
-fn assert_same_tick_bars(tape: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
+fn assert_same_tick_bars(merged: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
     for ticks in [1, 7, 300] {
         let (mut found, mut expected) = (Vec::new(), Vec::new());
-        tape.tick_bars(ticks, span, until_ns, 200, &mut found);
+        merged.tick_bars(ticks, span, until_ns, 200, &mut found);
         whole.tick_bars(ticks, span, until_ns, 200, &mut expected);
         assert_eq!(bar_bits(&found), bar_bits(&expected), "{ticks} {span:?} {until_ns}");
     }
@@ -136,10 +136,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn with_its_past_memory_shows_what_a_memory_of_everything_shows(
+    fn the_merged_series_equals_one_that_has_everything(
         shape in shapes(),
         counts in prop::collection::vec(prop_oneof![0_usize..60, 500_usize..3_000], 1..6),
-        lateness_ns in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
+        late_ns_max in prop_oneof![Just(0_i64), Just(50), Just(20_000)],
         ticks_max in prop_oneof![1_usize..50, 50_usize..2_000, Just(usize::MAX)],
         age_ns_max in prop_oneof![3 => Just(None), 1 => (0_i64..30_000).prop_map(Some)],
         page_ns in prop_oneof![20_i64..400, 1_000_i64..60_000],
@@ -148,23 +148,23 @@ proptest! {
         seed: u64,
     ) {
         let mut rig = Rig::new(HistoryLimits { ticks_max, age_ns_max });
-        let ticks = make_ticks(shape, counts.iter().sum(), lateness_ns, seed);
+        let ticks = make_ticks(shape, counts.iter().sum(), late_ns_max, seed);
         let mut coming = ticks.iter().copied();
         let mut caches: Vec<ColumnCache> = views.iter().map(|_| ColumnCache::default()).collect();
         for count in counts {
             coming.by_ref().take(count).for_each(|tick| rig.push(tick));
             let Some(complete_from_ns) = rig.live.complete_from_ns() else { continue };
             let newest_ns = rig.store.all.last().unwrap().time_ns;
-            // A past that reaches beyond the seam, so that memory may give up more before it is read again.
+            // The history extends history the watermark, so that memory may evict more before it is loaded again.
             let to_ns = complete_from_ns + ((newest_ns - complete_from_ns) as f64 * margin) as i64;
-            let known = rig.past.covered().map_or(i64::MIN, |covered| covered.end);
+            let known = rig.history.covered().map_or(i64::MIN, |covered| covered.end);
             let is_stale = rig.live.earliest_since(&rig.mark).is_some_and(|since_ns| since_ns < known);
             if is_stale || known < complete_from_ns {
                 let page_ns = page_ns.max(complete_from_ns / 400);
                 rig.read_until(to_ns.max(known).max(1), page_ns);
             }
-            let (tape, whole) = (rig.tape(), &rig.store.all);
-            // Each view has its cache, and scrolls with the ticks where its length allows.
+            let (merged, whole) = (rig.merged(), &rig.store.all);
+            // Each view has its own cache, and scrolls with the ticks if its length allows.
             for (&(at, share, columns, until), cache) in views.iter().zip(&mut caches) {
                 let span = span_of(&rig.store.ticks, at, share);
                 let span = if seed % 2 == 0 { span } else { TimeSpan { end: span.start + 4_000, ..span } };
@@ -173,26 +173,27 @@ proptest! {
                     let mut breaks = breaks;
                     breaks.sort_unstable();
                     breaks.dedup();
-                    assert_same_line(tape, whole, span, columns, &breaks, cache);
-                    assert_same_line(tape, whole, span.aligned(columns), columns, &breaks, cache);
+                    assert_same_line(merged, whole, span, columns, &breaks, cache);
+                    assert_same_line(merged, whole, span.aligned(columns), columns, &breaks, cache);
                 }
                 let until_ns = if until > 1.0 { i64::MAX } else { span_of(&rig.store.ticks, until, 0.1).start };
-                assert_same_bars(tape, whole, span, until_ns);
+                assert_same_bars(merged, whole, span, until_ns);
                 if rig.live.too_late() == 0 {
-                    assert_same_tick_bars(tape, whole, span, until_ns);
+                    assert_same_tick_bars(merged, whole, span, until_ns);
                 }
-                for time_ns in [span.start, span.end, complete_from_ns - 1, complete_from_ns, complete_from_ns + 1, i64::MIN, i64::MAX] {
-                    prop_assert_eq!(tape.at_or_before(time_ns), whole.at_or_before(time_ns));
-                    prop_assert_eq!(tape.at_or_after(time_ns), whole.at_or_after(time_ns));
-                    prop_assert_eq!(tape.first_known_from(time_ns), whole.at_or_after(time_ns));
+                let at_ns = complete_from_ns;
+                for time_ns in [span.start, span.end, at_ns - 1, at_ns, at_ns + 1, i64::MIN, i64::MAX] {
+                    prop_assert_eq!(merged.at_or_before(time_ns), whole.at_or_before(time_ns));
+                    prop_assert_eq!(merged.at_or_after(time_ns), whole.at_or_after(time_ns));
+                    prop_assert_eq!(merged.first_known_from(time_ns), whole.at_or_after(time_ns));
                 }
-                prop_assert_eq!(tape.last(), whole.last());
+                prop_assert_eq!(merged.last(), whole.last());
             }
         }
     }
 
     #[test]
-    fn what_is_not_known_is_never_bridged(
+    fn unknown_stretches_are_never_bridged(
         shape in shapes(),
         ticks_max in 1_usize..2_000,
         from in 0.0_f64..0.6,
@@ -211,28 +212,29 @@ proptest! {
         let (from_ns, to_ns) = (at(from), at((from + reach).min(1.0)));
         prop_assume!(from_ns < to_ns);
         let middle_ns = i64::midpoint(from_ns, to_ns);
-        rig.past.append(rig.store.page(middle_ns, to_ns), 0);
-        rig.past.prepend(rig.store.page(from_ns, middle_ns));
+        rig.history.append(rig.store.page(middle_ns, to_ns), 0);
+        rig.history.prepend(rig.store.page(from_ns, middle_ns));
         let (before, after) = (rig.store.all.at_or_before(from_ns - 1), rig.store.all.at_or_after(to_ns));
         if knows_neighbors {
-            rig.past.set_neighbors(0, before, after);
+            rig.history.set_neighbors(0, before, after);
         }
         let has_hole = to_ns < complete_from_ns;
-        // The same as a series with holes, and breaks there.
+        // The same as a single series with breaks at its unknown stretches.
         let mut known = Series::new(EVERYTHING);
         let lone = |tick: Option<SeriesTick>| tick.filter(|_| knows_neighbors);
         let mut here: Vec<SeriesTick> = lone(before).into_iter().collect();
-        here.extend(ticks.iter().filter(|tick| (from_ns..to_ns).contains(&tick.time_ns) || tick.time_ns >= complete_from_ns));
+        let is_known = |time_ns: i64| (from_ns..to_ns).contains(&time_ns) || time_ns >= complete_from_ns;
+        here.extend(ticks.iter().filter(|tick| is_known(tick.time_ns)));
         here.sort_by_key(|tick| tick.time_ns);
         for tick in here {
             push(&mut known, tick);
         }
-        let tape = rig.tape();
+        let merged = rig.merged();
         for &(at, share, columns) in &views {
             let span = span_of(&ticks, at, share);
             let breaks: Vec<i64> = iter::once(complete_from_ns).filter(|_| has_hole).collect();
             let (mut found, mut expected) = (Vec::new(), Vec::new());
-            tape.downsample_cached(span, columns, &breaks, &mut ColumnCache::default(), &mut found);
+            merged.downsample_cached(span, columns, &breaks, &mut ColumnCache::default(), &mut found);
             known.downsample_runs(span, columns, &breaks, &mut expected);
             if !knows_neighbors {
                 prop_assert_eq!(runs(&found), runs(&expected), "{:?} {} {:?}", span, columns, breaks);
@@ -249,10 +251,10 @@ proptest! {
             }
             for time_ns in [span.start, span.end] {
                 let is_read = (from_ns..to_ns).contains(&time_ns);
-                let found = tape.at_or_before(time_ns);
+                let found = merged.at_or_before(time_ns);
                 if is_read && knows_neighbors {
                     prop_assert_eq!(found, rig.store.all.at_or_before(time_ns));
-                    prop_assert_eq!(tape.at_or_after(time_ns), rig.store.all.at_or_after(time_ns));
+                    prop_assert_eq!(merged.at_or_after(time_ns), rig.store.all.at_or_after(time_ns));
                 }
                 prop_assert!(found.is_none() || found == rig.store.all.at_or_before(time_ns));
             }
@@ -261,8 +263,8 @@ proptest! {
 }
 
 #[test]
-fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
-    let mut past = LoadedHistory::new(vec![3, 5]);
+fn pages_are_dropped_at_either_end_and_outliers_are_kept_apart() {
+    let mut history = LoadedHistory::new(vec![3, 5]);
     let page = |from_ns: i64| {
         let mut page = HistoryPage::new(from_ns, 2);
         for n in 0..10 {
@@ -271,46 +273,46 @@ fn a_past_gives_up_pages_at_either_end_and_keeps_outliers_apart() {
         }
         page.ending_at(from_ns + 10)
     };
-    past.append(page(100), 0);
-    past.append(page(110), 0);
-    past.prepend(page(90));
-    past.prepend(page(50));
-    assert_eq!((past.covered(), past.ticks()), (Some(TimeSpan { start: 90, end: 120 }), 30), "pages must join");
-    past.append(page(120), 20);
+    history.append(page(100), 0);
+    history.append(page(110), 0);
+    history.prepend(page(90));
+    history.prepend(page(50));
+    assert_eq!((history.covered(), history.ticks()), (Some(TimeSpan { start: 90, end: 120 }), 30), "pages must join");
+    history.append(page(120), 20);
     assert_eq!(
-        (past.first_and_last().unwrap().1.span(), past.ticks()),
+        (history.first_and_last().unwrap().1.span(), history.ticks()),
         (TimeSpan { start: 110, end: 130 }, 40),
         "joined"
     );
-    let outliers = |past: &LoadedHistory| {
-        past.outliers(5, TimeSpan { start: 94, end: 124 }).map(|t| t.time_ns).collect::<Vec<_>>()
+    let outliers = |history: &LoadedHistory| {
+        history.outliers(5, TimeSpan { start: 94, end: 124 }).map(|t| t.time_ns).collect::<Vec<_>>()
     };
-    assert_eq!(outliers(&past), [94, 104, 114]);
+    assert_eq!(outliers(&history), [94, 104, 114]);
     let live = Series::new(EVERYTHING);
-    assert_eq!(MergedSeries::new(&live, Some(&past), 5).at_or_before(104).map(|tick| tick.time_ns), Some(103));
-    assert_eq!(MergedSeries::new(&live, Some(&past), 5).last().map(|tick| tick.time_ns), Some(129));
-    assert_eq!(MergedSeries::new(&live, Some(&past), 3).last(), None);
-    past.drop_from(115);
-    assert_eq!(past.covered(), Some(TimeSpan { start: 90, end: 110 }));
-    past.mark_start_of_history();
-    assert_eq!(past.covered(), Some(TimeSpan { start: i64::MIN, end: 110 }));
-    assert!(past.drop_first());
-    assert_eq!((past.covered(), past.ticks()), (Some(TimeSpan { start: 100, end: 110 }), 10));
-    assert_eq!(outliers(&past), [104]);
-    assert!(past.drop_last() && !past.drop_last() && past.covered().is_none() && past.ticks() == 0);
+    assert_eq!(MergedSeries::new(&live, Some(&history), 5).at_or_before(104).map(|tick| tick.time_ns), Some(103));
+    assert_eq!(MergedSeries::new(&live, Some(&history), 5).last().map(|tick| tick.time_ns), Some(129));
+    assert_eq!(MergedSeries::new(&live, Some(&history), 3).last(), None);
+    history.drop_from(115);
+    assert_eq!(history.covered(), Some(TimeSpan { start: 90, end: 110 }));
+    history.mark_start_of_history();
+    assert_eq!(history.covered(), Some(TimeSpan { start: i64::MIN, end: 110 }));
+    assert!(history.drop_first());
+    assert_eq!((history.covered(), history.ticks()), (Some(TimeSpan { start: 100, end: 110 }), 10));
+    assert_eq!(outliers(&history), [104]);
+    assert!(history.drop_last() && !history.drop_last() && history.covered().is_none() && history.ticks() == 0);
 }
 
 #[test]
-fn a_symbol_that_aged_away_goes_on_in_its_past() {
+fn an_expired_symbol_continues_in_its_loaded_history() {
     let mut rig = Rig::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: Some(100) });
     let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
     (0..10).for_each(|n| rig.push(tick(n * 10)));
     rig.live.expire(1_000);
     assert_eq!((rig.live.len(), rig.live.complete_from_ns()), (0, Some(900)));
     rig.read_until(900, 50);
-    assert_eq!(rig.tape().last().map(|tick| tick.time_ns), Some(90));
+    assert_eq!(rig.merged().last().map(|tick| tick.time_ns), Some(90));
     assert_same_line(
-        rig.tape(),
+        rig.merged(),
         &rig.store.all,
         TimeSpan { start: 15, end: 1_200 },
         20,
@@ -320,7 +322,7 @@ fn a_symbol_that_aged_away_goes_on_in_its_past() {
 }
 
 #[test]
-fn what_came_since_is_told_by_its_earliest_time() {
+fn arrivals_since_a_mark_are_bounded_by_their_earliest_time() {
     let mut series = Series::new(HistoryLimits { ticks_max: 4, age_ns_max: None });
     let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
     let mark = series.arrival_mark();
@@ -344,7 +346,7 @@ fn what_came_since_is_told_by_its_earliest_time() {
 }
 
 #[test]
-fn what_came_since_a_symbol_fell_silent_reaches_no_further_back_than_that() {
+fn arrivals_after_a_silence_reach_back_no_further_than_its_start() {
     let mut series = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: Some(100) });
     let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
     push(&mut series, tick(10));
@@ -361,7 +363,7 @@ fn what_came_since_a_symbol_fell_silent_reaches_no_further_back_than_that() {
 }
 
 #[test]
-fn memory_is_whole_behind_what_is_gone_whether_or_not_a_tick_stands_there() {
+fn memory_is_complete_after_the_latest_lost_tick() {
     let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
     let mut aging = Series::new(HistoryLimits { ticks_max: usize::MAX, age_ns_max: Some(100) });
     for ns in [10, 900] {
@@ -377,24 +379,23 @@ fn memory_is_whole_behind_what_is_gone_whether_or_not_a_tick_stands_there() {
     assert_eq!((full.too_late(), full.complete_from_ns()), (1, Some(31)), "what came too late is somewhere else");
 }
 
-/// All that memory keeps is as old as what it gave up last: it begins behind its last tick, and its bars are counted
-/// all the same.
+/// All ticks in memory are as old as the last evicted one: memory starts after them, and their bars are still counted.
 #[test]
-fn bars_of_ticks_keep_their_places_where_no_tick_of_memory_counts() {
+fn tick_bars_keep_their_positions_if_no_live_tick_counts() {
     let mut rig = Rig::new(HistoryLimits { ticks_max: 3, age_ns_max: None });
     for n in 0..25 {
         rig.push(SeriesTick { time_ns: n.min(20), price: n as f64, size: Some(1.0) });
     }
     assert_eq!(rig.live.complete_from_ns(), Some(21));
     rig.read_until(21, 8);
-    assert_same_tick_bars(rig.tape(), &rig.store.all, TimeSpan { start: -5, end: 30 }, i64::MAX);
-    assert_same_tick_bars(rig.tape(), &rig.store.all, TimeSpan { start: 3, end: 18 }, 14);
+    assert_same_tick_bars(rig.merged(), &rig.store.all, TimeSpan { start: -5, end: 30 }, i64::MAX);
+    assert_same_tick_bars(rig.merged(), &rig.store.all, TimeSpan { start: 3, end: 18 }, 14);
 }
 
-/// A tick that came too late is in the store alone. The bars before it are counted as if memory had it, those of
-/// memory as if it had never come.
+/// A tick that came too late is only in the store. Bars before it are counted as if memory had it, and bars in memory
+/// as if it had never arrived.
 #[test]
-fn a_tick_that_came_too_late_moves_the_bars_before_it_by_one_place() {
+fn a_tick_that_came_too_late_moves_the_bars_before_it_by_one() {
     let mut rig = Rig::new(HistoryLimits { ticks_max: 10, age_ns_max: None });
     let tick = |time_ns: i64| SeriesTick { time_ns, price: 1.0, size: None };
     (0..30).for_each(|n| rig.push(tick(n * 10)));
@@ -402,7 +403,7 @@ fn a_tick_that_came_too_late_moves_the_bars_before_it_by_one_place() {
     assert_eq!(rig.live.too_late(), 1);
     rig.read_until(rig.live.complete_from_ns().unwrap(), 1_000);
     let mut bars = Vec::new();
-    rig.tape().tick_bars(7, TimeSpan { start: 0, end: 300 }, i64::MAX, 200, &mut bars);
+    rig.merged().tick_bars(7, TimeSpan { start: 0, end: 300 }, i64::MAX, 200, &mut bars);
     let found: Vec<(i64, u64)> = bars.iter().map(|bar| (bar.start_ns, bar.count)).collect();
     assert_eq!(found, [(0, 1), (10, 7), (80, 7), (150, 7), (210, 7), (280, 2)]);
 }

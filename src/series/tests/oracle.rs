@@ -1,4 +1,4 @@
-//! The same questions answered from a plain sorted list.
+//! Brute-force reference for queries, based on a sorted list.
 
 use super::super::{HistoryLimits, Sample, SeriesTick, Summary};
 use crate::model::TimeSpan;
@@ -11,22 +11,22 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    /// Takes ticks that are sorted already.
+    /// Creates the reference from sorted ticks.
     pub(super) fn new(history: HistoryLimits, sorted: Vec<SeriesTick>) -> Self {
         Self { history, ticks: sorted, from: 0 }
     }
 
-    /// The ticks kept.
+    /// Ticks that are kept.
     pub(super) fn ticks(&self) -> &[SeriesTick] {
         &self.ticks[self.from..]
     }
 
-    /// The ticks that were kept once.
+    /// Ticks that were evicted.
     pub(super) fn evicted(&self) -> &[SeriesTick] {
         &self.ticks[..self.from]
     }
 
-    /// Whether the tick was kept.
+    /// Adds a tick and returns whether it was kept.
     pub(super) fn push(&mut self, tick: SeriesTick) -> bool {
         let newest_ns = self.ticks.last().map_or(i64::MIN, |last| last.time_ns.max(tick.time_ns));
         let oldest_ns = self.history.age_ns_max.map_or(i64::MIN, |age| newest_ns.saturating_sub(age));
@@ -42,7 +42,7 @@ impl Oracle {
         true
     }
 
-    /// M4, by one pass over every tick.
+    /// M4 by a single pass over every tick.
     pub(super) fn downsample(&self, span: TimeSpan, columns: u32) -> Vec<Sample> {
         let mut keep = vec![false; self.ticks().len()];
         if let Some(before) = self.ticks().iter().rposition(|tick| tick.time_ns < span.start) {

@@ -1,10 +1,10 @@
-//! Drawn one pixel wide, the extracted samples light exactly the pixels that all ticks do.
+//! Drawn one pixel wide, the downsampled line lights exactly the pixels that all ticks light.
 //!
-//! The argument is that of the M4 paper. What a line lights within a pixel column is lit by segments inside the column
-//! and by segments that cross into other columns. The crossing ones run between the last tick of a column and the
-//! first of the next that has any: both ends are kept, so they are the very same segments. The inner ones make an
-//! unbroken path within one column, which lights every row between its lowest and its highest tick and no other: both
-//! are kept, and a path through fewer of its ticks still joins them.
+//! The argument is that of the M4 paper. The pixels of a column are lit by segments within the column and by segments
+//! that cross into other columns. A crossing segment connects the last tick of a column with the first one of the next
+//! column that has any; both are kept, so it is unchanged. The inner segments form a connected path within one column,
+//! which lights every row between its lowest and highest tick and no other; both are kept, and a path through fewer of
+//! its ticks still connects them.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ const RECT: Rect = Rect { left: 7, top: 3, right: 7 + 160, bottom: 3 + 90 };
 
 type Pixels = BTreeSet<(i64, i64)>;
 
-/// Bresenham's line between the pixels of each two vertices.
+/// Bresenham's line between the pixels of consecutive vertices.
 fn bresenham(at: &Transform, line: &[Sample]) -> Pixels {
     let pixel = |s: &Sample| (at.x(s.time_ns).floor() as i64, at.y(s.price).floor() as i64);
     let mut lit = Pixels::new();
@@ -65,7 +65,7 @@ fn coverage(at: &Transform, line: &[Sample]) -> Pixels {
         let columns = x0.floor().max(f64::from(RECT.left)) as i64..=x1.floor().min(f64::from(RECT.right - 1)) as i64;
         for x in columns {
             let (enter, leave) = (height(x as f64), height((x + 1) as f64));
-            // Rounding must not make the part inside one column reach beyond its own ends.
+            // Rounding must not extend the part within a column beyond its ends.
             let (top, bottom) = (enter.min(leave).floor() as i64, enter.max(leave).floor() as i64);
             for y in top.max(RECT.top.into())..=bottom.min((RECT.bottom - 1).into()) {
                 light(&mut lit, x, y);
@@ -81,7 +81,7 @@ fn light(lit: &mut Pixels, x: i64, y: i64) {
     }
 }
 
-/// How many pixels differ, by both rasterisers; and how many are lit.
+/// Number of pixels that differ, for both rasterisers, and number of pixels that are lit.
 fn compare(ticks: &[Sample], extracted: &[Sample], viewport: Viewport) -> (usize, usize) {
     let at = Transform { viewport, rect: RECT };
     let mut lit = 0;
@@ -97,7 +97,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn extracted_and_all_ticks_light_the_same_pixels(
+    fn downsampled_and_all_ticks_light_the_same_pixels(
         shape in shapes(),
         count in prop_oneof![2_usize..50, 1_000_usize..20_000],
         seed: u64,
@@ -111,7 +111,7 @@ proptest! {
         let start = from + ((to - from) as f64 * position) as i64 - length / 2;
         let time = TimeSpan { start, end: start + length };
         let found = series.statistics().unwrap();
-        // The value span may cut the data: what is clipped away must be the same, too.
+        // The value span may clip the data; the clipped pixels must be the same as well.
         let range = ValueSpan::fit(found.min, found.max);
         let value = ValueSpan { lo: range.value_at(low - 0.1), hi: range.value_at(high + 0.1) }.limited();
         let mut extracted = Vec::new();
@@ -122,7 +122,7 @@ proptest! {
 }
 
 #[test]
-fn the_comparison_sees_a_missing_spike() {
+fn the_comparison_detects_a_missing_spike() {
     let (series, _) = fill(EVERYTHING, &make_ticks(Shape::Spikes, 5_000, 0, 1));
     let ticks: Vec<Sample> = series.iter().map(|tick| tick.sample()).collect();
     let time = TimeSpan { start: ticks[0].time_ns, end: ticks[4_999].time_ns };

@@ -1,4 +1,4 @@
-//! A trading day of real trades: most share their millisecond with others.
+//! A trading day of real trades, most of which share their millisecond with others.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -41,11 +41,11 @@ fn the_real_day_is_kept_and_drawn_exactly() {
 
 #[test]
 fn a_tick_of_the_real_day_takes_three_bytes_at_most() {
-    /// What is promised for time, price and size together, with all that is kept beside them.
+    /// Documented maximum for time, price and size together, including all overhead.
     const BYTES_A_TICK_MAX: f64 = 3.0;
     const DAY_NS: i64 = 86_400_000_000_000;
     let symbols = trades();
-    // A day alone, whose open chunks weigh most, and twenty such days in a row.
+    // A single day, for which open chunks weigh most, and twenty such days in a row.
     for days in [1, 20] {
         let (mut bytes, mut count) = (0, 0);
         for ticks in symbols.values() {
@@ -60,12 +60,12 @@ fn a_tick_of_the_real_day_takes_three_bytes_at_most() {
         }
         let bytes_a_tick = bytes as f64 / count as f64;
         assert!(bytes_a_tick <= BYTES_A_TICK_MAX, "{bytes_a_tick:.3} over {days} days");
-        // Less than the ticks themselves could take is a mistake in the counting.
+        // Less than the ticks can possibly take indicates an error in the accounting.
         assert!(bytes_a_tick > 1.4, "{bytes_a_tick:.3} over {days} days");
     }
 }
 
-/// The oracle's own insertion is slow for hundreds of thousands of ticks; the file is sorted already.
+/// The reference's own insertion is slow for hundreds of thousands of ticks; the file is sorted.
 fn filled(ticks: &[SeriesTick]) -> (crate::series::Series, Oracle) {
     let mut series = crate::series::Series::new(EVERYTHING);
     for &tick in ticks {

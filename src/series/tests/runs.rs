@@ -4,8 +4,8 @@ use crate::model::TimeSpan;
 use crate::series::{Sample, Series};
 
 impl Series {
-    /// As [`MergedSeries::downsample_cached`](crate::series::MergedSeries::downsample_cached) of this series alone, from
-    /// scratch.
+    /// As [`MergedSeries::downsample_cached`](crate::series::MergedSeries::downsample_cached) of this series alone,
+    /// from scratch.
     pub(crate) fn downsample_runs(&self, span: TimeSpan, columns: u32, breaks: &[i64], out: &mut Vec<Vec<Sample>>) {
         out.clear();
         let mut from = self.begin();

@@ -88,7 +88,7 @@ fn ndjson_by_order_rejects_a_first_line_that_is_garbage_and_goes_on() {
 }
 
 #[test]
-fn a_recording_without_ticks_says_why() {
+fn a_replay_without_ticks_reports_why() {
     let outcome = |bytes: &[u8]| match open(bytes, Format::Detect) {
         Ok(recording) => play(recording).1.check_played().unwrap_err().to_string(),
         Err(error) => error.to_string(),

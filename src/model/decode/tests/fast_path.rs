@@ -1,8 +1,8 @@
-//! The short way says what the long way says, to the bit, about messages in the usual form and next to it.
+//! The fast path and the general path give the same result, to the bit, for messages in or near the canonical form.
 
 use super::*;
 
-/// Numbers as feeds write them, and as they should not.
+/// Numbers as feeds write them, and malformed ones.
 fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => "-?(0|[1-9][0-9]{0,12})([.][0-9]{1,10})?",
@@ -26,7 +26,7 @@ fn string() -> impl Strategy<Value = String> {
     prop_oneof![6 => "[A-Z.]{1,8}", 1 => "[ -~]{0,70}", 1 => "\\PC{0,8}", 1 => "\\\\[nu\"0-9]{0,4}"]
 }
 
-/// Messages in the usual form, and next to it.
+/// Messages in or near the canonical form.
 fn nearly_canonical() -> impl Strategy<Value = String> {
     let gap = || prop_oneof![4 => Just(""), 4 => Just(" "), 1 => Just("  "), 1 => Just("\n")];
     let optional = |name: &'static str, value: BoxedStrategy<String>| {
@@ -50,7 +50,7 @@ fn nearly_canonical() -> impl Strategy<Value = String> {
 
 type Results = Vec<Result<Tick, Reject>>;
 
-/// What the long way says.
+/// Result of the general path.
 fn general(payload: &[u8]) -> Results {
     let mut all = Vec::new();
     let now = Timestamp::from_nanos(NOW).unwrap();
@@ -58,7 +58,7 @@ fn general(payload: &[u8]) -> Results {
     all
 }
 
-/// A tick and its numbers to the bit; `==` takes -0 for 0.
+/// Tick with its numbers to the bit, because -0.0 equals 0.0.
 type Bits = (Tick, u64, Option<u64>);
 
 fn bits(results: &Results) -> Vec<Result<Bits, Reject>> {
@@ -66,7 +66,7 @@ fn bits(results: &Results) -> Vec<Result<Bits, Reject>> {
     results.iter().map(|result| result.as_ref().map(bits).map_err(|cause| *cause)).collect()
 }
 
-/// Both ways say the same about a message.
+/// Asserts that both paths give the same result for a message.
 #[track_caller]
 fn assert_same(payload: &[u8]) {
     let (whole, long) = (decode(payload), general(payload));
@@ -74,7 +74,7 @@ fn assert_same(payload: &[u8]) {
 }
 
 #[test]
-fn the_usual_form_goes_the_short_way() {
+fn canonical_ticks_take_the_fast_path() {
     let now = Timestamp::from_nanos(NOW).unwrap();
     for text in [
         r#"{"symbol":"AAPL","price":187.2,"timestamp":1732000000}"#,
@@ -88,7 +88,7 @@ fn the_usual_form_goes_the_short_way() {
 }
 
 #[test]
-fn arrays_go_the_short_way_as_far_as_they_are_in_the_usual_form() {
+fn arrays_take_the_fast_path_while_they_are_canonical() {
     let now = Timestamp::from_nanos(NOW).unwrap();
     let taken = |text: &str| {
         let mut count = 0;
@@ -110,7 +110,7 @@ fn arrays_go_the_short_way_as_far_as_they_are_in_the_usual_form() {
     assert_eq!(taken(&format!("[{a},{{\"symbol\":\"\u{e9}\",\"price\":1,\"timestamp\":1}}]")), (0, Err(0)));
 }
 
-/// Bytes put in, taken out or put over, anywhere.
+/// Inserts, removes and replaces bytes anywhere.
 fn mutated(text: Vec<u8>, edits: &[(u8, prop::sample::Index, u8)]) -> Vec<u8> {
     let mut bytes = text;
     for (kind, place, byte) in edits {
@@ -126,7 +126,7 @@ fn mutated(text: Vec<u8>, edits: &[(u8, prop::sample::Index, u8)]) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that mean something to the parser, and any others.
+/// Bytes that are significant to the parser, and any others.
 fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![4 => prop::sample::select(&b"\"\\{}[]:,. -+0159eE\n\0\x7f\x80\xc3\xa9"[..]), 1 => any::<u8>()]
 }
@@ -135,7 +135,7 @@ fn edits() -> impl Strategy<Value = Vec<(u8, prop::sample::Index, u8)>> {
     prop::collection::vec((any::<u8>(), any::<prop::sample::Index>(), byte()), 0..4)
 }
 
-/// As our own producer or Python's `json.dumps` writes a tick.
+/// A tick as our own producer or Python's `json.dumps` writes it.
 fn written() -> impl Strategy<Value = String> {
     let format = prop::sample::select(
         &[
@@ -162,7 +162,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_048))]
 
     #[test]
-    fn the_short_way_and_the_long_way_agree(text in nearly_canonical()) {
+    fn the_fast_path_and_the_general_path_agree(text in nearly_canonical()) {
         assert_same(text.as_bytes());
     }
 
