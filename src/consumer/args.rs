@@ -23,6 +23,7 @@ use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::series::HistoryLimits;
 use crate::storage::db::DbConfig;
 use crate::terminal::ColorDepth;
+use crate::window::X11Display;
 pub use choices::{ScaleChoice, StatsFormat, ViewChoice};
 use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
 pub use cleaning::CleaningArgs;
@@ -269,6 +270,8 @@ pub struct Config {
     pub scale: ScaleChoice,
     /// A Wayland compositor draws the window: it enlarges what it shows by itself.
     pub wayland: bool,
+    /// X server whose resolution `--scale auto` follows.
+    pub x11: X11Display,
     /// Window title.
     pub title: String,
     /// End by itself.
@@ -482,6 +485,7 @@ impl Args {
             size: self.size,
             scale: self.scale,
             wayland: false,
+            x11: X11Display::default(),
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,

@@ -13,7 +13,7 @@ use tracing::info;
 use crate::cli::{self, LogWriter};
 use crate::consumer::args::StoredExport;
 use crate::model::display_safe;
-use crate::storage::db::{DbError, SelectedError, StoreReader, TickRow};
+use crate::storage::db::{DbError, SelectionError, StoreReader, TickRow};
 use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError};
 
 /// Rows between two steps of the bar: some milliseconds.
@@ -27,7 +27,7 @@ const END_TIMEOUT: Duration = Duration::from_millis(700);
 pub enum StoredExportError {
     /// The store, or what was asked of it.
     #[error(transparent)]
-    Store(#[from] SelectedError),
+    Store(#[from] SelectionError),
     /// The file.
     #[error(transparent)]
     File(#[from] TickFileError),
@@ -48,7 +48,7 @@ impl StoredExportError {
         match self {
             // 128 + SIGINT, as shells tell it.
             Self::BrokenOff => cli::EXIT_INTERRUPTED as u8,
-            Self::Store(SelectedError::Keep(DbError::Read { .. })) | Self::File(_) | Self::Start(_) | Self::Ended => {
+            Self::Store(SelectionError::Db(DbError::Read { .. })) | Self::File(_) | Self::Start(_) | Self::Ended => {
                 cli::EXIT_FAILURE
             }
             Self::Store(_) => cli::EXIT_USAGE,
@@ -155,13 +155,13 @@ impl Slot {
 }
 
 fn write(export: &StoredExport, slot: &Slot, bar: &Bar) -> Result<Written, StoredExportError> {
-    let mut reader = StoreReader::open(&export.url).map_err(SelectedError::from)?;
-    let (first_ns, last_ns) = reader.locate(&export.selection)?;
+    let mut reader = StoreReader::open(&export.url).map_err(SelectionError::from)?;
+    let (first_ns, last_ns) = reader.resolve(&export.selection)?;
     slot.create(export)?;
     bar.begin(first_ns, last_ns);
     let mut written: Option<Written> = None;
     let mut failed = None;
-    let read = reader.read_selected(&export.selection, &mut |tick| {
+    let read = reader.read_selection(&export.selection, &mut |tick| {
         if let Err(error) = slot.write(&row(tick)) {
             failed = Some(error);
             return ControlFlow::Break(());
