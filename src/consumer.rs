@@ -36,9 +36,9 @@ use thiserror::Error;
 pub use alerting::{AlertError, HooksReport};
 pub use app::run;
 pub use args::{
-    Args, ArgsError, AxisChoice, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, ExportingArgs,
-    ExportingError, GroupConfig, HistoryLimit, KindChoice, LayoutChoice, ScaleChoice, SnapshotFormat, StatsFormat,
-    StoredExport, StreamConfig, TerminalConfig, ThemeChoice, ViewChoice,
+    Args, ArgsError, AxisChoice, Config, ExportFormat, GroupConfig, HistoryLimit, KindChoice, LayoutChoice,
+    ScaleChoice, SnapshotFormat, StatsFormat, StoreArgs, StoredExport, StoredExportArgs, StreamArgs, StreamConfig,
+    TerminalConfig, ThemeChoice, ViewChoice,
 };
 pub use demo::DemoError;
 pub use export::{StoredExportError, export_stored};
