@@ -18,7 +18,7 @@ mod compare {
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use compare::history::HistoryLimits;
+use compare::history::History;
 use compare::{drain, pubsub};
 
 /// Peers of the comparison; `scripts/bench` runs them.
@@ -38,7 +38,7 @@ enum Command {
     /// Subscribes by the redis crate's asynchronous `PubSub` and parses each payload with `serde_json`
     PubsubAsync(Source),
     /// Fills a book with ticks; measures memory, extraction and frames
-    HistoryLimits(HistoryLimits),
+    History(History),
 }
 
 /// What to subscribe to.
@@ -64,7 +64,7 @@ fn main() -> anyhow::Result<()> {
         Command::PubsubAsync(Source { port, channel }) => {
             pubsub::asynchronous(port, &channel).context("pubsub-async")?
         }
-        Command::HistoryLimits(history) => history.run().context("history")?,
+        Command::History(history) => history.run().context("history")?,
     };
     tickscope::cli::print_stdout(&report.to_string())?;
     Ok(())

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Timestamp};
-use tickscope::series::{Bar, BarCache, ColumnCache, HistoryLimits, Sample, Series};
+use tickscope::series::{Bar, BarCache, ColumnCache, HistoryLimits, MergedSeries, Sample, Series};
 
 const SYMBOLS: u64 = 4;
 const COLUMNS: u32 = 1_280;
@@ -57,7 +57,7 @@ fn push(series: &mut Series, time_ns: i64, (price, size): (f64, f64)) {
 fn extract_all(all: &[Series], span: TimeSpan, caches: &mut [ColumnCache], runs: &mut Vec<Vec<Sample>>) -> usize {
     let mut samples = 0;
     for (series, cache) in all.iter().zip(caches) {
-        series.downsample_cached(span, COLUMNS, &[], cache, runs);
+        MergedSeries::live(series).downsample_cached(span, COLUMNS, &[], cache, runs);
         samples += runs.iter().map(Vec::len).sum::<usize>();
     }
     samples

@@ -1,6 +1,6 @@
-//! What is told from ticks as they come, at a constant cost a tick: rules, and when they fire; prices that are a slip.
+//! Analysis of ticks as they arrive, at a constant cost per tick: alert rules and the filter of outliers.
 //!
-//! Pure: event time comes with the ticks, and the clock that tells of silence enters as a value.
+//! The module is pure: event time comes with the ticks, and the reader's clock is an argument.
 
 mod alerts;
 mod outliers;

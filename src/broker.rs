@@ -1,35 +1,50 @@
-//! A small broker that speaks the Redis protocol, for machines where no Redis is installed.
+//! Embedded server for the Redis protocol, for machines without a Redis.
 //!
-//! It does what ticks need and no more: publish and subscribe, and streams, over RESP2 and RESP3, with
-//! Redis's own answers, limits and texts, so that redis-cli, redis-py and any other client work with it
-//! unchanged. It listens on the loopback only, has no password, and serves whoever may open a socket on
-//! this machine, as an unconfigured Redis does.
+//! It supports publish and subscribe, streams with consumer groups, and MULTI, over RESP2 and RESP3, and answers with the
+//! replies, limits and error messages of Redis 7.0. Any Redis client works with it unchanged: redis-cli, redis-py,
+//! ioredis, node-redis, redis-rs and the Go clients are served with everything that they send when they connect. It
+//! listens on the loopback address only and has no password, like an unconfigured Redis.
 //!
-//! Its keys are streams, with all of Redis 7.0's commands on them. They live in memory and go with the
-//! process: a broker that takes over begins empty. All of them together have at most
-//! [`BrokerLimits::stream_bytes_max`] bytes. There is no other type of value, no expiry, no script and no
-//! second database; a command for these is unknown. What differs from Redis where it does answer: KEYS and
-//! SCAN have an order (by name, and by age), HELP has its own words, COMMAND DOCS tells less, XINFO's
-//! `radix-tree-nodes` is what Redis's tree would have if it were built anew, and a key that did not exist
-//! when WATCH named it counts as unchanged if it does not exist at EXEC.
+//! All keys are streams. They are kept in memory, up to [`BrokerLimits::stream_bytes_max`] bytes, and end with the
+//! process. There are no other types of values, no expiry, no scripts, no WATCH and no second database; their commands
+//! are unknown, as are those about Redis's internals, such as CONFIG. Three replies differ from Redis: KEYS returns keys
+//! by name and SCAN by age, COMMAND shows no access categories, and XINFO STREAM has no radix tree.
 //!
-//! Each client has one task, which alone touches its socket. A PUBLISH is encoded once for each protocol version in
-//! use and put, as one shared piece of memory, into the outbox of each subscriber. A subscriber that does not read
-//! meets the limits of [`BrokerLimits`] and is cut off; nobody waits for it.
+//! Each client has one task, which alone uses its socket. PUBLISH encodes a message once for each protocol version in
+//! use and puts it, as one shared piece of memory, into the output buffer of every subscriber. A subscriber that does
+//! not read exceeds the limits of [`BrokerLimits`] and is disconnected; publishers never wait for it.
+//!
+//! # Examples
+//!
+//! ```
+//! use tickscope::broker::{Broker, BrokerLimits};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let broker = Broker::bind(0, BrokerLimits::default()).await?;
+//! let client = redis::Client::open(format!("redis://{}/", broker.local_addr())).map_err(std::io::Error::other)?;
+//! let mut connection = client.get_multiplexed_async_connection().await.map_err(std::io::Error::other)?;
+//! let receivers: u64 =
+//!     redis::cmd("PUBLISH").arg("stock_prices").arg("{}").query_async(&mut connection).await.map_err(std::io::Error::other)?;
+//! assert_eq!((receivers, broker.stats().published), (0, 1));
+//! broker.shutdown().await;
+//! # Ok::<(), std::io::Error>(())
+//! # })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod client;
-mod clients;
+mod client_commands;
 mod clock;
 mod commands;
 mod connection;
+mod connection_task;
 mod dispatch;
 mod glob;
-mod key_locks;
-mod local;
+mod local_redis;
 mod output_buffer;
 mod publish;
 mod pubsub;
-mod server;
+mod server_commands;
 mod server_state;
 mod streams;
 mod subscriptions;
@@ -44,15 +59,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use clock::BrokerClock;
-pub use local::{Local, LocalError, Role};
-use output_buffer::{End, OutputLimits};
-use server_state::Hub;
+pub use local_redis::{LocalRedis, LocalRedisError, ServedBy};
+use output_buffer::{CloseReason, OutputLimits};
+use server_state::ServerState;
 
-/// Clients at a time. Redis allows 10,000; a desktop has file descriptors for about 1,024.
+/// Simultaneous clients. Redis allows 10,000; a desktop has file descriptors for about 1,024.
 const CLIENTS_MAX: usize = 1_000;
 
 /// Redis's `client-output-buffer-limit pubsub 32mb 8mb 60`.
@@ -60,36 +76,39 @@ const SUBSCRIBER_HARD_BYTES: usize = 32 * 1024 * 1024;
 const SUBSCRIBER_SOFT_BYTES: usize = 8 * 1024 * 1024;
 const SUBSCRIBER_SOFT_TIME: Duration = Duration::from_mins(1);
 
-/// How long a shutdown lets clients read what waits for them.
+/// Attached connections that wait to be served: Redis's `tcp-backlog 511`, which bounds those that wait in the kernel.
+const ATTACHED_MAX: usize = 511;
+
+/// Time that a shutdown gives clients to read their output buffers.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 
 /// Pause after a failed accept. It fails when file descriptors run out, and would fail again at once.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Memory for all streams together: two million ticks of a hundred bytes, which is hours of a busy market, and what a
-/// desktop spares without noticing.
+/// Memory for all streams together: two million ticks of a hundred bytes, which is hours of a busy market, and little
+/// enough for a desktop.
 const STREAM_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Bounds on what clients may cost.
+/// Limits on the resources that clients use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BrokerLimits {
-    /// Connections at a time; one more is told so and closed.
+    /// Simultaneous connections. Further ones get an error and are closed.
     pub clients_max: usize,
-    /// A subscriber for whom more bytes wait is cut off at once.
+    /// Bytes in a subscriber's output buffer above which it is disconnected at once.
     pub subscriber_hard_bytes: usize,
-    /// A subscriber for whom more bytes wait, for longer than [`subscriber_soft_time`](Self::subscriber_soft_time)
-    /// without a break, is cut off.
+    /// Bytes in a subscriber's output buffer above which it is disconnected after
+    /// [`subscriber_soft_time`](Self::subscriber_soft_time) without interruption.
     pub subscriber_soft_bytes: usize,
     /// See [`subscriber_soft_bytes`](Self::subscriber_soft_bytes).
     pub subscriber_soft_time: Duration,
-    /// Memory that all streams together may take. A command that would add to more is refused with Redis's error for
-    /// want of memory; one that only notes what consumers were given has a quarter more, so that full streams can still
+    /// Memory for all streams together, in bytes. A command that would exceed it fails with Redis's error for lack of
+    /// memory. Commands that only record deliveries to consumers may use a quarter more, so that full streams can still
     /// be read.
     pub stream_bytes_max: usize,
 }
 
 impl Default for BrokerLimits {
-    /// Redis's limits for subscribers, 1,000 clients, and 256 MB for streams.
+    /// Returns Redis's limits for subscribers, 1,000 clients, and 256 MB for streams.
     fn default() -> Self {
         Self {
             clients_max: CLIENTS_MAX,
@@ -111,46 +130,52 @@ impl BrokerLimits {
     }
 }
 
-/// What a broker has done so far.
+/// Counters of a broker since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BrokerStats {
-    /// Connections that are open now.
+    /// Open connections.
     pub clients: usize,
-    /// Connections that were accepted, refused ones included.
+    /// Accepted connections, including refused ones.
     pub connections: u64,
-    /// Connections over the limit of clients.
+    /// Connections that were closed because there were too many.
     pub refused: u64,
-    /// Messages that came in by PUBLISH.
+    /// Messages received by PUBLISH.
     pub published: u64,
-    /// Messages that were queued for a subscriber: a PUBLISH to three of them counts three. What a client that is cut
-    /// off never read is included.
+    /// Messages put into output buffers: a PUBLISH to three subscribers counts three. Includes messages that a
+    /// disconnected client never read.
     pub delivered: u64,
-    /// Clients that were closed because they did not read.
-    pub cut_off: u64,
+    /// Clients that were disconnected because they did not read.
+    pub slow_consumers: u64,
 }
 
-/// The task of one connection.
-type Service = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Task of one connection.
+type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A running broker. Dropping it ends it without waiting; [`shutdown`](Self::shutdown) ends it in order.
+/// A running broker. Dropping it stops it at once; [`shutdown`](Self::shutdown) stops it in order.
 #[derive(Debug)]
 pub struct Broker {
-    hub: Arc<Hub>,
-    /// Connections that others accepted, on their way to the task that serves. Each costs no more here than the stream
-    /// that whoever attaches it has made.
-    attached: mpsc::UnboundedSender<Service>,
+    state: Arc<ServerState>,
+    /// Connections given to [`attach`](Self::attach), on their way to the task that serves them.
+    attached: mpsc::Sender<ConnectionTask>,
     stop: Option<oneshot::Sender<()>>,
-    serving: Option<JoinHandle<()>>,
+    server: Option<JoinHandle<()>>,
 }
 
 impl Broker {
-    /// Serves 127.0.0.1 at `port`, or at a free port if that is 0, on the current tokio runtime.
+    /// Serves 127.0.0.1 at `port`, or at a free port if it is 0, on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the port cannot be bound.
     pub async fn bind(port: u16, limits: BrokerLimits) -> io::Result<Self> {
         Self::serve(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?, limits)
     }
 
-    /// Serves `listener` on the current tokio runtime. Since there is no password, a listener that other machines can
-    /// reach is refused with [`io::ErrorKind::InvalidInput`].
+    /// Serves `listener` on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`io::ErrorKind::InvalidInput`] if other machines can reach the listener, since there is no password.
     pub fn serve(listener: TcpListener, limits: BrokerLimits) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         if !addr.ip().is_loopback() {
@@ -160,89 +185,93 @@ impl Broker {
         Ok(Self::start(Some(listener), addr, limits, BrokerClock::system()))
     }
 
-    /// Serves no address, only what [`attach`](Self::attach) is given, on the current tokio runtime. With a
-    /// [simulated](BrokerClock::simulated) clock and streams in memory, the same input in the same order has the same
-    /// answers at every run.
+    /// Serves no address, only connections given to [`attach`](Self::attach), on the current tokio runtime. With a
+    /// [simulated](BrokerClock::simulated) clock and connections in memory, the same input in the same order gets the
+    /// same replies in every run.
     pub fn detached(limits: BrokerLimits, clock: BrokerClock) -> Self {
         Self::start(None, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), limits, clock)
     }
 
     fn start(listener: Option<TcpListener>, addr: SocketAddr, limits: BrokerLimits, clock: BrokerClock) -> Self {
-        let hub = Arc::new(Hub::new(addr, limits, clock));
+        let state = Arc::new(ServerState::new(addr, limits, clock));
         let (stop, stopped) = oneshot::channel();
-        let (attached, attachments) = mpsc::unbounded_channel();
-        let serving = tokio::spawn(serve(listener, attachments, Arc::clone(&hub), stopped));
-        Self { hub, attached, stop: Some(stop), serving: Some(serving) }
+        let (attached, attachments) = mpsc::channel(ATTACHED_MAX);
+        let server = tokio::spawn(serve(listener, attachments, Arc::clone(&state), stopped));
+        Self { state, attached, stop: Some(stop), server: Some(server) }
     }
 
-    /// Serves one connection that was accepted elsewhere, until either side closes it. `peer` is what CLIENT LIST
-    /// shows.
+    /// Serves one connection that was accepted elsewhere, until either side closes it. `peer` is the address that CLIENT
+    /// LIST shows. The connection is closed if the broker has shut down, or counted as refused and closed if 511 others
+    /// wait to be served.
     pub fn attach(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr) {
-        // There is nobody to serve it once the broker has shut down, and the stream closes.
-        _ = self.attached.send(admit(stream, peer, &self.hub));
+        match self.attached.try_reserve() {
+            Ok(permit) => permit.send(accept_client(stream, peer, &self.state)),
+            Err(TrySendError::Full(())) => self.state.stats.count_refused(),
+            Err(TrySendError::Closed(())) => {}
+        }
     }
 
-    /// The address that it listens on; port 0 if it is [detached](Self::detached).
+    /// Returns the address that it listens on; its port is 0 if the broker is [detached](Self::detached).
     pub fn local_addr(&self) -> SocketAddr {
-        self.hub.addr
+        self.state.addr
     }
 
-    /// Counters since the start.
+    /// Returns the counters since the start.
     pub fn stats(&self) -> BrokerStats {
-        self.hub.stats()
+        self.state.stats()
     }
 
-    /// Whether it still accepts clients.
+    /// Returns whether the broker still accepts clients.
     pub fn is_serving(&self) -> bool {
-        self.serving.as_ref().is_some_and(|task| !task.is_finished())
+        self.server.as_ref().is_some_and(|task| !task.is_finished())
     }
 
-    /// Closes the port, lets clients read what waits for them for half a second, and closes them all. When it returns,
-    /// no task is left and the port can be bound again.
+    /// Closes the port, gives clients half a second to read their output buffers, and closes all connections. When it
+    /// returns, no task is left and the port can be bound again.
     pub async fn shutdown(mut self) {
         drop(self.stop.take());
-        if let Some(serving) = self.serving.take() {
-            _ = serving.await;
+        if let Some(server) = self.server.take() {
+            _ = server.await;
         }
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        if let Some(serving) = &self.serving {
-            serving.abort();
+        if let Some(server) = &self.server {
+            server.abort();
         }
     }
 }
 
-/// Accepts clients until `stopped` resolves. The clients' tasks live in here, so they end with it.
+/// Accepts clients until `stopped` resolves. It owns the clients' tasks, so that they end with it.
 async fn serve(
     listener: Option<TcpListener>,
-    mut attached: mpsc::UnboundedReceiver<Service>,
-    hub: Arc<Hub>,
+    mut attached: mpsc::Receiver<ConnectionTask>,
+    state: Arc<ServerState>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut tasks = JoinSet::new();
     loop {
-        // In a fixed order, so that a simulation goes the same way every time.
+        // The fixed order makes simulations repeatable.
         tokio::select! {
             biased;
             _ = &mut stopped => break,
             Some(ended) = tasks.join_next() => if let Err(error) = ended {
-                tracing::error!(%error, "the broker lost a client to a fault of its own");
+                tracing::error!(%error, "broker closed a client because of an internal error");
             },
-            Some(service) = attached.recv() => {
-                tasks.spawn(service);
+            Some(task) = attached.recv() => {
+                tasks.spawn(task);
             }
             accepted = accept(listener.as_ref()) => match accepted {
                 Ok((stream, addr)) => {
                     if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, client = %addr, "the broker cannot turn off Nagle's algorithm");
+                        tracing::debug!(%error, client = %addr, "broker cannot disable Nagle's algorithm");
                     }
-                    tasks.spawn(admit(stream, addr, &hub));
+                    tasks.spawn(accept_client(stream, addr, &state));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the broker cannot accept a connection");
+                    tracing::warn!(%error, "broker cannot accept a connection");
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             },
@@ -250,12 +279,12 @@ async fn serve(
     }
     drop(listener);
     drop(attached);
-    for client in hub.clients() {
-        client.outbox.end(End::Drain);
+    for client in state.clients() {
+        client.output.close(CloseReason::Shutdown);
     }
     let drained = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN_TIME, drained).await.is_err() {
-        tracing::debug!(clients = tasks.len(), "the broker closes clients that did not read all of their messages");
+        tracing::debug!(clients = tasks.len(), "broker closes clients that did not read all of their messages");
     }
     tasks.shutdown().await;
 }
@@ -267,15 +296,15 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
     }
 }
 
-/// Enters a client. The service is its connection's, or tells it that there are too many.
-fn admit(
+/// Adds a client, and returns the task that serves it, or that tells it that there are too many.
+fn accept_client(
     mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     addr: SocketAddr,
-    hub: &Arc<Hub>,
-) -> Service {
-    match hub.admit(addr) {
-        Some(client) => Box::pin(connection::serve(stream, Arc::clone(hub), client)),
-        // A few bytes always fit into a fresh connection's buffer, so this task ends at once.
+    state: &Arc<ServerState>,
+) -> ConnectionTask {
+    match state.add_client(addr) {
+        Some(client) => Box::pin(connection_task::serve(stream, Arc::clone(state), client)),
+        // A few bytes always fit into the buffer of a new connection, so this task ends at once.
         None => Box::pin(async move {
             _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
         }),

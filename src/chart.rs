@@ -1,14 +1,21 @@
-//! What is shown, as plain data: scene, layout, viewport, axis ticks. Pure: time is a parameter.
+//! Everything that is shown, as plain data, from the state of the view to the scene.
+//!
+//! [`Interaction`] holds the view state and changes it by input. [`FrameQuery`] reads what a frame shows from the series.
+//! [`SceneBuilder`] turns that into a [`Scene`], which the window, the terminal and the image files render. The module is
+//! pure: it has no clock, file, socket, thread or lock, and time is a parameter.
 
 mod bar_interval;
 pub(crate) mod format;
 mod history_snapshot;
 mod input;
+mod interaction;
 mod layout;
 mod log_ticks;
 mod navigator;
 mod pane_grid;
+mod query;
 mod scene;
+mod scene_builder;
 mod theme;
 mod time_ticks;
 mod value_span;
@@ -22,9 +29,21 @@ pub(crate) use history_snapshot::{
     BackfillRequest, BackfillState, HistorySnapshot, MissingHistory, OversizedView, complete_memory,
 };
 pub use input::{Button, Input, Key, Modifiers};
+pub use interaction::{
+    AxisMode, ChartKind, Cursor, HitTest, Interaction, PaneLayout, PausePoint, Plot, PlotId, Request, ResolvedView,
+    ViewSettings, VisibleTicks,
+};
 pub use layout::{Arrangement, HitAreas, Layout, SIDE_PX_MAX, Scale};
 pub use navigator::{LEAD_SHARE, Navigator};
+pub(crate) use query::{CLOCK_SKEW_MAX_NS, live_edge_ns};
+pub use query::{
+    CrosshairPosition, FrameData, FrameQuery, MissingSpan, QueryState, Surface, SymbolFrame, TradingSession,
+    new_symbols,
+};
 pub use scene::*;
+pub use scene_builder::{
+    ConnectionState, FiredAlert, FrameStatus, SceneBuilder, SourceLabels, StorageState, StorageStatus,
+};
 pub use theme::*;
 pub use time_ticks::time_ticks;
 pub(crate) use time_ticks::{date_text, instant_text};

@@ -4,26 +4,22 @@ mod alerting;
 mod app;
 mod args;
 mod backfill;
-mod bars;
 mod demo;
 mod event_loop;
 mod export;
 mod feed;
 mod feed_status;
+mod frame;
 mod frontend;
 mod headless;
 mod ingest;
-mod interaction;
 mod meters;
 mod persistence;
-mod query;
 mod rate_limited;
 mod redraw;
 mod report;
-mod scene_builder;
 mod series_handle;
 mod settings;
-mod shared;
 mod snapshot;
 mod terminal_app;
 mod ui_state;
@@ -36,9 +32,8 @@ use thiserror::Error;
 pub use alerting::{AlertError, HooksReport};
 pub use app::run;
 pub use args::{
-    Args, ArgsError, AxisChoice, Config, ExportFormat, GroupConfig, HistoryLimit, KindChoice, LayoutChoice,
-    ScaleChoice, SnapshotFormat, StatsFormat, StoreArgs, StoredExport, StoredExportArgs, StreamArgs, StreamConfig,
-    TerminalConfig, ThemeChoice, ViewChoice,
+    Args, ArgsError, Config, ExportFormat, GroupConfig, HistoryLimit, ScaleChoice, SnapshotFormat, StatsFormat,
+    StoreArgs, StoredExport, StoredExportArgs, StreamArgs, StreamConfig, TerminalConfig, ViewChoice,
 };
 pub use demo::DemoError;
 pub use export::{StoredExportError, export_stored};

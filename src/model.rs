@@ -1,50 +1,67 @@
-//! A tick and its parts, and the JSON form in which it travels.
+//! Ticks and their parts, and the JSON form in which they are sent.
 //!
-//! The types here are valid by construction: to parse is to validate, and nothing downstream checks again.
+//! The types are valid by construction: parsing is validation, so no other module validates them again.
+//!
+//! # Examples
+//!
+//! ```
+//! use tickscope::model::{Decoder, Timestamp};
+//!
+//! let message = br#"{"symbol": "AAPL", "price": 187.2, "timestamp": 1732000000}"#;
+//! let now = Timestamp::saturating_from_nanos(1_732_000_001_000_000_000);
+//! let mut ticks = Vec::new();
+//! Decoder::default().decode(message, now, |tick| ticks.push(tick));
+//! let tick = ticks.remove(0)?;
+//! assert_eq!((tick.symbol.as_str(), tick.price.get()), ("AAPL", 187.2));
+//! # Ok::<(), tickscope::model::Reject>(())
+//! ```
 
 use std::fmt;
 
 use compact_str::CompactString;
 
-mod borrowed;
 mod decode;
+mod encode;
 mod fields;
 mod number;
+mod reject;
 mod stream_id;
+mod tick_view;
 mod time_span;
-mod wire;
 
-pub use borrowed::{Name, TickView};
-pub use decode::{Decoder, Reject, RejectCounts};
+pub use decode::Decoder;
+pub use encode::{TimestampFormat, write_fields, write_tick};
 pub use fields::{FieldMap, FieldMapError};
-pub use number::{parse_price, parse_timestamp};
+pub use number::{parse_price, parse_size, parse_timestamp};
+pub use reject::{Reject, RejectCounts};
 pub use stream_id::{StreamId, StreamIdError};
+pub use tick_view::{Name, TickView};
 pub use time_span::{SPAN_NS_MAX, SPAN_NS_MIN, TIME_NS_MIN, TimeSpan};
-pub use wire::{TimestampFormat, write_fields, write_tick};
 
-/// Longest accepted symbol, in bytes of UTF-8. Exchange symbols stay under 32; options and crypto pairs under 64.
+/// Maximum length of a symbol, in bytes of UTF-8. Exchange symbols stay under 32 bytes, options and crypto pairs under
+/// 64.
 pub const SYMBOL_BYTES_MAX: usize = 64;
 
-/// Longest accepted producer id, in bytes of UTF-8.
+/// Maximum length of a producer id, in bytes of UTF-8.
 pub const SOURCE_BYTES_MAX: usize = 64;
 
-/// How far ahead of the reader's clock a timestamp may lie, in nanoseconds: one day.
+/// Maximum distance of a timestamp ahead of the reader's clock, in nanoseconds: one day.
 pub const FUTURE_NS_MAX: i64 = 86_400 * NS_PER_S;
 
 /// Nanoseconds in a second.
 pub const NS_PER_S: i64 = 1_000_000_000;
 
-/// An instant: nanoseconds since 1970-01-01T00:00:00Z, never negative, so at most the year 2262.
+/// Instant in nanoseconds since 1970-01-01T00:00:00Z; never negative, so at most in the year 2262.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// `None` before 1970.
+    /// The instant `nanos` ns after the Unix epoch; `None` if `nanos` is negative.
     pub const fn from_nanos(nanos: i64) -> Option<Self> {
         if nanos < 0 { None } else { Some(Self(nanos)) }
     }
 
-    /// Nanoseconds since the Unix epoch; negative values are taken as the epoch itself.
+    /// The instant `nanos` ns after the Unix epoch; negative values give the epoch itself.
     pub const fn saturating_from_nanos(nanos: i64) -> Self {
         Self(if nanos < 0 { 0 } else { nanos })
     }
@@ -59,47 +76,47 @@ impl Timestamp {
         self.0 > now.0.saturating_add(FUTURE_NS_MAX)
     }
 
-    /// The clock of this machine. Pure layers never call it: time enters them as a value.
+    /// Current time by this machine's clock. Pure modules do not call it; they take the time as an argument.
     pub fn now() -> Self {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self(since_epoch.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
     }
 }
 
-/// A ticker symbol: 1 to [`SYMBOL_BYTES_MAX`] bytes of UTF-8, any characters. Show it through [`display_safe`].
+/// Ticker symbol: 1 to [`SYMBOL_BYTES_MAX`] bytes of UTF-8 with any characters. Displays as [`display_safe`] text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol(CompactString);
 
 impl Symbol {
-    /// `None` when empty or longer than [`SYMBOL_BYTES_MAX`] bytes.
+    /// Returns `None` if `text` is empty or longer than [`SYMBOL_BYTES_MAX`] bytes.
     pub fn new(text: &str) -> Option<Self> {
         (1..=SYMBOL_BYTES_MAX).contains(&text.len()).then(|| Self(CompactString::new(text)))
     }
 
-    /// The symbol as it came over the wire; control characters included.
+    /// The symbol as received, control characters included.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl fmt::Display for Symbol {
-    /// Safe for a terminal: control characters are escaped.
+    /// Writes the symbol with control characters escaped, so that it is safe for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&display_safe(&self.0))
     }
 }
 
-/// A price in the currency of its market: any finite number, negative ones too.
+/// Price in the currency of its market: any finite number, including negative ones.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Price(f64);
 
 impl Price {
-    /// `None` when `value` is NaN or infinite.
+    /// Returns `None` if `value` is NaN or infinite.
     pub fn new(value: f64) -> Option<Self> {
         value.is_finite().then_some(Self(value))
     }
 
-    /// The number; finite.
+    /// The price as a finite number.
     pub const fn get(self) -> f64 {
         self.0
     }
@@ -108,28 +125,28 @@ impl Price {
 /// One trade or quote of one symbol.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tick {
-    /// What traded.
+    /// Traded instrument.
     pub symbol: Symbol,
-    /// At what price.
+    /// Price of the trade or quote.
     pub price: Price,
-    /// When, by the clock of whoever observed it.
+    /// Time of the trade or quote, by the clock of its observer.
     pub timestamp: Timestamp,
     /// Traded volume; finite and not negative.
     pub size: Option<f64>,
-    /// The producer's running number, from 1.
+    /// The producer's sequence number.
     pub seq: Option<u64>,
     /// The producer's id.
     pub source: Option<CompactString>,
 }
 
-/// Whether `c` can neither steer a terminal nor spoof a legend: no control character, and none of the invisible ones
-/// that reorder or hide text. All others lie in the Basic Multilingual Plane.
+/// Whether `c` is safe to display: neither a control character, which could steer a terminal, nor one of the invisible
+/// characters that reorder or hide text. All unsafe characters lie in the Basic Multilingual Plane.
 pub fn is_display_safe(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// `text` with every character that is not [safe to show](is_display_safe) written as an escape.
+/// Returns `text` with every character that is not [safe to display](is_display_safe) escaped.
 pub fn display_safe(text: &str) -> std::borrow::Cow<'_, str> {
     if text.chars().all(is_display_safe) {
         return text.into();

@@ -1,6 +1,18 @@
-//! The producer: ticks from a market, a recording or a store, at an exact pace, published through a bounded queue.
+//! The producer: publishes ticks from a random model, a recording or a store at an exact pace.
 //!
-//! [`run`] is the whole program without its command line; it knows no signals, and whoever calls it says when to end.
+//! [`run`] is the whole program without its command line and its signals.
+//!
+//! # Examples
+//!
+//! ```
+//! use tickscope::cli::LogWriter;
+//! use tickscope::producer::{Args, Pace};
+//!
+//! let args = <Args as clap::Parser>::try_parse_from(["producer", "--symbols", "SPY,QQQ", "--rate", "5000"])?;
+//! let config = args.into_config(LogWriter::hidden(), false, 7)?;
+//! assert!(matches!(config.pace, Pace::Even(schedule) if schedule.per_second() == 5_000.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod args;
 mod input;
@@ -9,9 +21,9 @@ mod publish_loop;
 mod shards;
 mod stats;
 
-pub use args::{Args, DurableError, UsageError};
+pub use args::{Args, DeliveryError, UsageError};
 pub use input::InputError;
-pub use shards::LaneAccount;
+pub use shards::ShardReport;
 pub use stats::Report;
 
 use std::fs::File;
@@ -22,233 +34,232 @@ use compact_str::CompactString;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
-use crate::cli::Console;
+use crate::cli::LogWriter;
 use crate::client::{ClientError, SHARDS, Stream, Target};
 use crate::model::TimestampFormat;
 use crate::producer::input::InputReport;
-use crate::producer::progress::Watcher;
-use crate::producer::publish_loop::{Ended, Fed, Feeder, Lag};
-use crate::producer::shards::{Lanes, Plan, Publishers};
+use crate::producer::progress::ProgressReporter;
+use crate::producer::publish_loop::{EndReason, FeedOutcome, PacingStats, PublishLoop};
+use crate::producer::shards::{Publishers, ShardPlan, Shards};
 use crate::sources::{Format, Generator, Schedule, Speed, TickFilter};
 use crate::spool::Spool;
 use crate::storage::db::StoreUrl;
 
-/// Ticks that wait while the server is away, when their source keeps its pace: a minute at a thousand a second, in
-/// about 15 MB.
+/// Ticks that are queued in memory during an outage, if they are paced: a minute at a thousand a second, about 15 MB.
 const QUEUE_TICKS_PACED: usize = 65_536;
 
-/// Ticks that wait when the source follows the server: a few pipelines, so that a tick is stamped only milliseconds
-/// before it leaves.
+/// Ticks that are queued in memory if they are unpaced: a few pipelines, so that a tick gets its timestamp only
+/// milliseconds before it is sent.
 const QUEUE_TICKS_UNPACED: usize = 4_096;
 
-/// How long a clean end may take to publish what still waits. Users are promised an end within a second.
+/// Time to publish queued ticks after an interruption. The program promises to end within a second.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// How long the publisher may take to leave once there is nothing more to publish.
+/// Time for the publishers to end once nothing is left to publish.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(150);
 
-/// How long the last of the spool may take to be written. A disk that takes longer has trouble of its own.
+/// Time to write the rest of the spool. A disk that takes longer has a fault.
 const SPOOL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where ticks come from.
+/// Source of ticks.
 pub enum Source {
-    /// A random market without end.
-    Market(Generator),
-    /// A recording, or a stream that another program writes.
+    /// An endless random model.
+    Random(Generator),
+    /// A recording, or the output of another program.
     Recording {
-        /// Opened by the caller. It is read on a thread of its own, which may outlive the run while a read blocks.
+        /// Open input. It is read on a thread of its own, which may outlive the run while a read blocks.
         input: Box<dyn Read + Send>,
-        /// What it is called in messages; safe for a terminal.
+        /// Name in messages; safe for a terminal.
         name: String,
-        /// What form its lines have.
+        /// Format of its lines.
         format: Format,
-        /// Which of its ticks are published.
+        /// Filter for the ticks to publish.
         selection: TickFilter,
-        /// Whether an input without a single line is an error.
+        /// Makes an input without lines an error.
         must_hold_ticks: bool,
     },
-    /// A file, whose first bytes tell whether it is a text or a table. Read as a recording is.
+    /// A text or Parquet file, distinguished by its first bytes. It is read like a recording.
     File {
-        /// Opened by the caller.
+        /// Open file.
         file: File,
-        /// What it is called in messages; safe for a terminal.
+        /// Name in messages; safe for a terminal.
         name: String,
-        /// Which of its ticks are published.
+        /// Filter for the ticks to publish.
         selection: TickFilter,
     },
-    /// What a store holds, in order of time, then of arrival. Read as a recording is; nothing in it is changed.
+    /// The ticks of a store, in order of time, then of arrival. It is only read.
     Store {
-        /// Where it is.
+        /// Address of the store.
         url: StoreUrl,
-        /// Which of its ticks are published.
+        /// Filter for the ticks to publish.
         selection: TickFilter,
     },
 }
 
-/// When ticks are published.
+/// Times at which ticks are published.
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
-    /// At moments that are known beforehand.
+    /// At times known beforehand.
     Even(Schedule),
-    /// With the distances in which they were recorded, at some speed. For all but a market.
+    /// At the recorded intervals, multiplied by a speed. Not for random ticks.
     Recorded(Speed),
-    /// As fast as the server takes them, or as they come.
+    /// As fast as the server accepts them, or as they arrive.
     Unpaced,
 }
 
-/// All that [`run`] needs to know.
+/// Configuration of [`run`].
 pub struct Config {
-    /// The server.
+    /// Server to connect to.
     pub target: Target,
-    /// Where to publish.
+    /// Channel to publish on.
     pub channel: String,
-    /// What keeps ticks that were not published, or not heard.
-    pub durable: Durable,
-    /// Where ticks come from.
+    /// Stream, spool and shards.
+    pub delivery: Delivery,
+    /// Source of ticks.
     pub source: Source,
-    /// When they are published.
+    /// Pace of publishing.
     pub pace: Pace,
-    /// Ends after this many ticks.
+    /// Number of ticks after which the run ends.
     pub count: Option<u64>,
-    /// Ends after this long, counted from the first connection.
+    /// Time after which the run ends, counted from the first connection.
     pub duration: Option<Duration>,
-    /// How timestamps are written.
+    /// Format of timestamps.
     pub timestamps: TimestampFormat,
-    /// Recorded ticks keep the time at which they were recorded; else they carry the time at which they leave.
+    /// Publishes recorded timestamps instead of the time of publishing.
     pub keep_timestamps: bool,
-    /// The `source` that every tick carries beside its `seq`; `None` leaves both out.
+    /// `source` of every tick, which also gets a `seq`; `None` omits both.
     pub id: Option<CompactString>,
-    /// Where to show what happens.
+    /// Output on the terminal.
     pub display: Display,
-    /// Seeds the jitter of reconnects. Should differ between processes.
+    /// Seed for the jitter of reconnects, different for each process.
     pub jitter_seed: u64,
 }
 
-/// How ticks are kept, and spread over a cluster.
+/// Delivery of ticks: stream, spool and shards.
 #[derive(Debug)]
-pub struct Durable {
-    /// The stream that each tick is appended to before it is published.
+pub struct Delivery {
+    /// Stream to which each tick is appended before it is published.
     pub stream: Option<Stream>,
-    /// Where ticks wait on disk.
+    /// Queue on disk.
     pub spool: Option<Spool>,
-    /// Shards of a cluster.
+    /// Number of shards in a cluster.
     pub shards: u16,
 }
 
-impl Default for Durable {
-    /// Nothing is kept.
+impl Default for Delivery {
+    /// Returns delivery to a channel only.
     fn default() -> Self {
         Self { stream: None, spool: None, shards: SHARDS }
     }
 }
 
-/// What is shown while running. Warnings are logged in any case.
+/// Output while running. Warnings are logged in any case.
 #[derive(Debug, Clone)]
 pub struct Display {
-    /// The terminal.
-    pub console: Console,
-    /// Each published tick as a line on stdout.
+    /// Writer for all lines.
+    pub log: LogWriter,
+    /// Prints each published tick on stdout.
     pub ticks: bool,
-    /// One line of progress below the log, or a log line now and then where there is no terminal.
+    /// Shows a progress line below the log, or logs the progress regularly if stderr is not a terminal.
     pub progress: bool,
 }
 
 impl Display {
-    /// Shows nothing.
+    /// Returns no output.
     pub fn none() -> Self {
-        Self { console: Console::hidden(), ticks: false, progress: false }
+        Self { log: LogWriter::hidden(), ticks: false, progress: false }
     }
 }
 
-/// Why a run failed.
+/// Error of a run.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The server will never take the ticks.
+    /// The server refuses the ticks.
     #[error(transparent)]
     Publish(#[from] ClientError),
-    /// The operating system gave no thread to read the input with, or to write the spool with.
+    /// The operating system refused a thread for the input or the spool.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
 
 /// Publishes until the source ends, the count or duration is reached, or `shutdown` resolves.
 ///
-/// The clock starts with the first connection, and so do the ticks; but what another program writes is put into the
-/// spool, if there is one, from the start. What still waits at the end is published if that takes less than a
-/// second; after a source that simply ended, as long as it takes. With a spool, the rest stays there.
+/// Publishing starts with the first connection, and so does the duration. Ticks that another program writes go into the
+/// spool, if there is one, from the start. At the end, queued ticks are published if that takes less than a second; when
+/// the source has ended, without a limit. With a spool, the rest stays there.
+///
+/// # Errors
+///
+/// Fails if the server refuses the ticks, or if the operating system refuses a thread.
 pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Result<Report, Error> {
-    let spool = config.durable.spool.take();
+    let spool = config.delivery.spool.take();
     let Config { target, channel, display, pace, id, .. } = &config;
-    let plan = Plan {
+    let plan = ShardPlan {
         target,
         channel,
-        stream: config.durable.stream.as_ref(),
-        shards: config.durable.shards,
+        stream: config.delivery.stream.as_ref(),
+        shards: config.delivery.shards,
         id: id.as_ref(),
-        memory: if matches!(pace, Pace::Unpaced) { QUEUE_TICKS_UNPACED } else { QUEUE_TICKS_PACED },
+        queue_ticks: if matches!(pace, Pace::Unpaced) { QUEUE_TICKS_UNPACED } else { QUEUE_TICKS_PACED },
     };
-    let mut lanes = Lanes::new(&plan, spool).map_err(Error::Thread)?;
+    let mut shards = Shards::new(&plan, spool).map_err(Error::Thread)?;
     let (display, pace, id, channel) = (display.clone(), *pace, id.clone(), channel.clone());
-    let echo = || display.ticks.then(|| progress::echo(display.console.clone()));
-    let mut publishers = Publishers::start(&lanes, target, echo, config.jitter_seed);
-    let lag = Lag::default();
-    let watched = publish_all(
-        config,
-        &lanes,
-        &mut publishers,
-        &lag,
-        Watcher::new(&display, &channel, pace, &lanes, &lag),
-        shutdown,
-    );
-    let outcome = watched.await;
-    lanes.abandon();
-    // Only a broker of our own has anything left to do.
+    let on_confirmed = || display.ticks.then(|| progress::print_ticks(display.log.clone()));
+    let mut publishers = Publishers::start(&shards, target, on_confirmed, config.jitter_seed);
+    let pacing = PacingStats::default();
+    let reporter = ProgressReporter::new(&display, &channel, pace, &shards, &pacing);
+    let outcome = publish_all(config, &shards, &mut publishers, &pacing, reporter, shutdown).await;
+    shards.abandon();
+    // Only an embedded broker has anything left to do.
     let _ = timeout(LEAVE_TIMEOUT, publishers.ended()).await;
-    lanes.end_spools(SPOOL_TIMEOUT).await;
+    shards.end_spools(SPOOL_TIMEOUT).await;
     let (fed, fed_at, input) = outcome?;
-    Ok(Report::new(&lanes, fed_at, fed.covered, id, input))
+    Ok(Report::new(&shards, fed_at, fed.covered, id, input))
 }
 
-/// Feeds the lanes to the end, and waits until all is published, for as long as that end allows.
+/// Queues ticks until the end, and waits until they are published, for as long as the reason of the end allows.
 async fn publish_all(
     config: Config,
-    lanes: &Lanes,
+    shards: &Shards,
     publishers: &mut Publishers,
-    lag: &Lag,
-    watcher: Watcher<'_>,
+    pacing: &PacingStats,
+    reporter: ProgressReporter<'_>,
     shutdown: impl Future<Output = ()>,
-) -> Result<(Fed, Instant, InputReport), Error> {
-    let mut watching = std::pin::pin!(watcher.run());
-    let mut feeder = Feeder::new(config, lanes, lag).map_err(Error::Thread)?;
+) -> Result<(FeedOutcome, Instant, InputReport), Error> {
+    let mut reporting = std::pin::pin!(reporter.run());
+    let mut publish_loop = PublishLoop::new(config, shards, pacing).map_err(Error::Thread)?;
     let mut shutdown = std::pin::pin!(shutdown);
     let fed = tokio::select! {
         biased;
-        () = &mut shutdown => Fed::INTERRUPTED,
-        published = publishers.ended() => published.map(|()| Fed::INTERRUPTED)?,
-        never = &mut watching => match never {},
-        fed = feeder.run() => fed,
+        () = &mut shutdown => FeedOutcome::INTERRUPTED,
+        published = publishers.ended() => published.map(|()| FeedOutcome::INTERRUPTED)?,
+        never = &mut reporting => match never {},
+        fed = publish_loop.run() => fed,
     };
     let fed_at = Instant::now();
-    let input = feeder.finish();
-    flush(&fed, lanes, async {
+    let input = publish_loop.finish();
+    flush(&fed, shards, async {
         tokio::select! {
             biased;
-            () = &mut shutdown, if fed.ended == Ended::Source => Ok(()),
+            () = &mut shutdown, if fed.reason == EndReason::Source => Ok(()),
             published = publishers.ended() => Ok(published?),
-            never = &mut watching => match never {},
+            never = &mut reporting => match never {},
         }
     })
     .await?;
     Ok((fed, fed_at, input))
 }
 
-/// Waits until all is published, for as long as the way in which feeding ended allows.
-async fn flush(fed: &Fed, lanes: &Lanes, published: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-    match fed.ended {
-        // Nobody is in a hurry.
-        Ended::Source => published.await,
-        // Whatever this does not suffice for counts as dropped, or stays in the spool.
-        _ if lanes.is_any_live() => timeout(FLUSH_TIMEOUT, published).await.unwrap_or(Ok(())),
+/// Waits until all queued ticks are published, for as long as the reason of the end allows.
+async fn flush(
+    fed: &FeedOutcome,
+    shards: &Shards,
+    published: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
+    match fed.reason {
+        EndReason::Source => published.await,
+        // The rest counts as dropped, or stays in the spool.
+        _ if shards.is_any_live() => timeout(FLUSH_TIMEOUT, published).await.unwrap_or(Ok(())),
         _ => Ok(()),
     }
 }

@@ -1,12 +1,31 @@
-//! What has been received, in memory: per symbol the ticks sorted by time, with a pyramid of their extremes; and the
-//! [`SeriesMap`] of all symbols with its counters, losses and gaps.
+//! In-memory history: the ticks of each symbol sorted by time, with a pyramid of their minima and maxima, and the
+//! [`SeriesMap`] of all symbols with its counters and missing ranges.
 //!
-//! Pure: no clock, no I/O, nothing asynchronous. Every bound is named, and whatever a bound drops is counted.
+//! The module is pure: no clock, no I/O, nothing asynchronous. Every bound is a named constant, and everything that a
+//! bound drops is counted.
+//!
+//! # Examples
+//!
+//! ```
+//! use tickscope::model::{Price, TimeSpan, Timestamp};
+//! use tickscope::series::{HistoryLimits, Series};
+//!
+//! let mut series = Series::new(HistoryLimits { ticks_max: 1_000_000, age_ns_max: None });
+//! for second in 0..3_600_i64 {
+//!     let time = Timestamp::from_nanos(second * 1_000_000_000).unwrap();
+//!     series.push(time, Price::new((second % 60) as f64).unwrap(), Some(100.0));
+//! }
+//! let mut samples = Vec::new();
+//! series.downsample(TimeSpan { start: 0, end: 3_600_000_000_000 }, 10, &mut samples);
+//! assert!(samples.len() <= 4 * 10 + 2);
+//! assert_eq!(samples.iter().map(|sample| sample.price).fold(0.0, f64::max), 59.0);
+//! ```
 
-mod bars;
+mod bar_cache;
 mod block_codec;
-mod cache;
+mod change_tracking;
 mod chunk;
+mod column_cache;
 mod columns;
 mod completeness;
 mod downsample;
@@ -21,10 +40,10 @@ mod sequence_tracker;
 mod series_map;
 #[cfg(test)]
 mod tests;
-mod volume;
+mod volume_sum;
 
-pub use bars::{Bar, BarCache};
-pub use cache::ColumnCache;
+pub use bar_cache::{Bar, BarCache};
+pub use column_cache::ColumnCache;
 pub use downsample::Summary;
 pub use loaded_history::{ArrivalMark, HistoryPage, LoadedHistory};
 pub use merged::MergedSeries;
@@ -35,66 +54,66 @@ pub use series_map::{AppendOutcome, Counters, SYMBOLS_MAX_DEFAULT, SeriesMap, Se
 use std::collections::VecDeque;
 
 use crate::model::{Price, Timestamp};
-use cache::{LATE_TIMES, Seen};
-use chunk::{CHUNK_TICKS, Chunk};
-use columns::Columns;
-use completeness::Restoring;
+use change_tracking::LATE_TIMES_MAX;
+use chunk::Chunk;
+use columns::{CHUNK_TICKS, Columns};
+use completeness::RestoreState;
 use expiry_cursor::ExpiryCursor;
-use out_of_order::Lateness;
+use out_of_order::LateArrivals;
 use pyramid::{Chunks, Place, Pyramid};
 
-/// How many chunks back a tick that comes late is still put in its place: at least 131,072 ticks, since a chunk that
-/// was cut in two keeps half. Neighbor, a later tick is dropped and counted.
+/// Number of chunks, from the newest back, into which a late tick may still be inserted. They hold at least 131,072
+/// ticks, since a chunk that was split keeps half of its ticks. Later ticks are dropped and counted.
 pub const LATE_CHUNKS_MAX: usize = 256;
 
-/// How much is kept of one symbol.
+/// Limits of what is kept of one symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryLimits {
-    /// Most ticks; at least 1.
+    /// Maximum number of ticks; at least 1.
     pub ticks_max: usize,
-    /// Longest time before the newest tick, ns; `None` for any.
+    /// Maximum age relative to the newest tick, ns; `None` for no limit.
     pub age_ns_max: Option<i64>,
 }
 
-/// A vertex of a line: a tick without its size.
+/// Vertex of a line: a tick without its size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// Nanoseconds since the Unix epoch.
     pub time_ns: i64,
-    /// Its price.
+    /// Price of the tick.
     pub price: f64,
 }
 
-/// A kept tick.
+/// Tick of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SeriesTick {
     /// Nanoseconds since the Unix epoch.
     pub time_ns: i64,
-    /// Its price.
+    /// Price of the tick.
     pub price: f64,
-    /// Traded volume, if it came with one.
+    /// Traded volume, if the tick has one.
     pub size: Option<f64>,
 }
 
 impl SeriesTick {
-    /// The tick as the vertex of a line.
+    /// The tick as a vertex of a line.
     pub const fn sample(&self) -> Sample {
         Sample { time_ns: self.time_ns, price: self.price }
     }
 }
 
-/// What became of a tick.
+/// Outcome of pushing a tick into a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// It is the newest one.
+    /// The tick is the newest one.
     InOrder,
-    /// It came late and was put in its place.
+    /// The tick was late and was inserted before newer ones.
     Reordered,
-    /// It is older than anything that may still change or be kept; it was dropped.
+    /// The tick was dropped, because it is older than anything that may still change or be kept.
     TooLate,
 }
 
-/// All-time figures of a series: over every tick received, whether or not it is still kept.
+/// Figures over every tick that a series received, whether or not it is still kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Statistics {
     /// The earliest tick.
@@ -107,40 +126,40 @@ pub struct Statistics {
     pub max: f64,
 }
 
-/// The ticks of one symbol, sorted by time, those of equal time in order of arrival.
+/// Ticks of one symbol, sorted by time; ticks of equal time are in order of arrival.
 #[derive(Debug)]
 pub struct Series {
     history: HistoryLimits,
     chunks: Chunks,
     pyramid: Pyramid,
-    /// Ticks at the front of the first chunk that are evicted already; always fewer than it has.
+    /// Number of ticks at the start of the first chunk that are evicted; always less than its length.
     head: usize,
     len: usize,
-    /// Chunks before the last one that are open again because a late tick was put into them.
+    /// Number of chunks before the last one that were opened again for late ticks.
     reopened: usize,
-    /// Only where ticks expire by age.
-    front: Option<Box<ExpiryCursor>>,
+    /// Set once ticks expire by age.
+    expiry_cursor: Option<Box<ExpiryCursor>>,
     received: u64,
     evicted: u64,
     reordered: u64,
     too_late: u64,
-    /// Time of the last tick of the last chunk that was evicted whole.
+    /// Time of the last tick of the last chunk that was evicted as a whole.
     evicted_ns: Option<i64>,
-    /// Time of the latest tick that came too late.
+    /// Time of the latest tick that was dropped as too late.
     too_late_ns: Option<i64>,
-    /// Ticks before this instant have expired, as far as [`Series::expire`] was told.
+    /// Ticks before this instant have expired, as of the last call of [`Series::expire`].
     expired_ns: i64,
-    /// Times of the latest ticks that were put among earlier ones, at most [`LATE_TIMES`], the newest last.
+    /// Times of the most recent late ticks that were inserted, at most [`LATE_TIMES_MAX`], the newest last.
     late_times: VecDeque<i64>,
-    /// How far back those that came late, or too late, reached.
-    lateness: Lateness,
-    /// What came from a store.
-    restoring: Restoring,
+    /// Times that late ticks reached back to, dropped ones included.
+    late_arrivals: LateArrivals,
+    /// Progress of restoring the series from a store.
+    restore: RestoreState,
     statistics: Option<Statistics>,
 }
 
 impl Series {
-    /// An empty series that keeps as much as `history` says.
+    /// An empty series with the given limits.
     pub fn new(history: HistoryLimits) -> Self {
         let history =
             HistoryLimits { ticks_max: history.ticks_max.max(1), age_ns_max: history.age_ns_max.map(|ns| ns.max(0)) };
@@ -151,7 +170,7 @@ impl Series {
             head: 0,
             len: 0,
             reopened: 0,
-            front: None,
+            expiry_cursor: None,
             received: 0,
             evicted: 0,
             reordered: 0,
@@ -160,23 +179,23 @@ impl Series {
             too_late_ns: None,
             expired_ns: i64::MIN,
             late_times: VecDeque::new(),
-            lateness: Lateness::default(),
-            restoring: Restoring::default(),
+            late_arrivals: LateArrivals::default(),
+            restore: RestoreState::default(),
             statistics: None,
         }
     }
 
-    /// Takes in a tick, in amortised constant time when it is the newest one; a late one costs the move of a chunk's
-    /// tail at most. `size` is finite; NaN counts as none.
+    /// Adds a tick. Amortised constant time for the newest tick; a late one moves at most the rest of a chunk. `size`
+    /// is finite; NaN counts as no size.
     pub fn push(&mut self, time: Timestamp, price: Price, size: Option<f64>) -> Placement {
         let (time_ns, price, size) = (time.as_nanos(), price.get(), size.unwrap_or(f64::NAN));
         self.received += 1;
         self.record(Sample { time_ns, price });
         let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
-        // Where all has aged away, what comes late is the newest that is kept.
+        // If all ticks have expired, a late tick is still the newest one that is kept.
         let is_late = time_ns < newest_ns || self.statistics.is_some_and(|known| time_ns < known.last.time_ns);
-        if is_late && !self.restoring.is_at_it {
-            self.lateness.note(self.received, time_ns);
+        if is_late && !self.restore.is_pushing {
+            self.late_arrivals.record(self.received, time_ns);
         }
         if time_ns >= newest_ns {
             self.append(time_ns, price, size);
@@ -191,15 +210,15 @@ impl Series {
         self.insert(at, time_ns, price, size);
         self.evict();
         self.reordered += 1;
-        if self.late_times.len() == LATE_TIMES {
+        if self.late_times.len() == LATE_TIMES_MAX {
             self.late_times.pop_front();
         }
         self.late_times.push_back(time_ns);
         Placement::Reordered
     }
 
-    /// Drops what is older than the history allows at `now_ns`, the newest event time of the whole feed: a symbol that
-    /// has gone quiet ages too.
+    /// Drops the ticks that are too old at `now_ns`, the newest event time of the whole feed in ns, so that quiet
+    /// symbols age as well.
     pub fn expire(&mut self, now_ns: i64) {
         let Some(age_ns_max) = self.history.age_ns_max else { return };
         let oldest_ns = now_ns.saturating_sub(age_ns_max);
@@ -207,7 +226,7 @@ impl Series {
         while let Some(front) = self.chunks.list.front() {
             if front.last_time() >= oldest_ns {
                 let front = (self.chunks.first, front);
-                let head = self.front.get_or_insert_default().seek(front, self.head, oldest_ns);
+                let head = self.expiry_cursor.get_or_insert_default().seek(front, self.head, oldest_ns);
                 self.evict_front(head - self.head);
                 break;
             }
@@ -215,7 +234,7 @@ impl Series {
         }
     }
 
-    /// Ticks kept.
+    /// Number of ticks kept.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -225,27 +244,27 @@ impl Series {
         self.len == 0
     }
 
-    /// Ticks received in all: those kept, evicted and too late.
+    /// Number of ticks received: kept, evicted and too late.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Ticks that were kept once and gave way to newer ones.
+    /// Number of ticks that were kept and gave way to newer ones.
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// Ticks that came late and were put in their place.
+    /// Number of late ticks that were inserted before newer ones.
     pub fn reordered(&self) -> u64 {
         self.reordered
     }
 
-    /// Ticks dropped because they came too late.
+    /// Number of ticks that were dropped because they came too late.
     pub fn too_late(&self) -> u64 {
         self.too_late
     }
 
-    /// How much is kept.
+    /// Limits of what is kept.
     pub fn history(&self) -> HistoryLimits {
         self.history
     }
@@ -260,29 +279,17 @@ impl Series {
         (self.len > 0).then(|| self.tick(self.before(self.end()))).flatten()
     }
 
-    /// All-time figures; `None` before the first tick.
+    /// Figures over all ticks received; `None` before the first one.
     pub fn statistics(&self) -> Option<Statistics> {
         self.statistics
     }
 
-    /// What a column cache needs to know in order to see what has changed; `None` while the series is empty.
-    fn seen(&self) -> Option<Seen> {
-        let (oldest_ns, newest_ns) = (self.oldest_ns()?, self.chunks.list.back()?.last_time());
-        let Self { received, evicted, reordered, .. } = *self;
-        Some(Seen { received, evicted, reordered, oldest_ns, newest_ns })
-    }
-
-    /// Times of the `count` latest ticks that came late, as far as they are remembered.
-    fn late_times(&self, count: usize) -> impl Iterator<Item = i64> {
-        self.late_times.iter().rev().take(count).copied()
-    }
-
-    /// Time of the earliest tick kept, ns.
+    /// Time of the earliest tick kept, ns since the Unix epoch.
     pub fn oldest_ns(&self) -> Option<i64> {
         (self.len > 0).then(|| self.time(self.begin()))
     }
 
-    /// Bytes of memory in use. Walks all chunks: meant for statistics, not for every frame.
+    /// Bytes of memory in use. Visits all chunks, so it is meant for statistics and not for every frame.
     pub fn bytes(&self) -> usize {
         let chunks: usize = self.chunks.list.iter().map(Chunk::bytes).sum();
         size_of::<Self>() + chunks + self.chunks.list.capacity() * size_of::<Chunk>() + self.pyramid.bytes()
@@ -311,11 +318,11 @@ impl Series {
         }
     }
 
-    /// Closes the last chunk and opens the next one. Packing costs a few ns a tick; the columns go from chunk to chunk.
+    /// Packs the last chunk and opens a new one, which takes over its columns. Packing costs a few ns per tick.
     fn open_chunk(&mut self) {
         let closed = self.chunks.last_id();
         let columns = match self.chunks.list.back_mut() {
-            // A symbol's first chunk grows as ticks come, so that thousands of quiet symbols stay small.
+            // The first chunk of a symbol grows on demand, so that thousands of quiet symbols stay small.
             None => Box::default(),
             Some(last) => last.pack().unwrap_or_else(|| Box::new(Columns::with_capacity(CHUNK_TICKS))),
         };
@@ -328,17 +335,17 @@ impl Series {
         self.pyramid.refresh(closed, &self.chunks);
     }
 
-    /// Index of the chunk that a late tick belongs to; `None` when it is too late.
+    /// Index of the chunk that a late tick belongs to; `None` if the tick is too late.
     fn late_chunk(&self, time_ns: i64, newest_ns: i64) -> Option<usize> {
         let oldest_ns = self.history.age_ns_max.map_or(i64::MIN, |age| newest_ns.saturating_sub(age));
-        // A tick that came after its time had expired would stand behind evicted ones that are later.
+        // An expired tick would follow evicted ones that are newer than it.
         let oldest_ns = oldest_ns.max(self.expired_ns);
         let full = self.len >= self.history.ticks_max;
         if time_ns < oldest_ns || (full && time_ns < self.time(self.begin())) {
             return None;
         }
         let list = &self.chunks.list;
-        // Most late ticks belong to the last chunk or the one before it; a walk backwards meets them first.
+        // Most late ticks belong to the last two chunks, so the search goes backwards.
         let back = list.iter().rev().take(LATE_CHUNKS_MAX + 1).position(|chunk| chunk.first_time() <= time_ns);
         match back {
             Some(back) => Some(list.len() - 1 - back),
@@ -353,10 +360,10 @@ impl Series {
         if index + 1 < list.len() {
             self.reopened += 1;
         }
-        if let Some(front) = self.front.as_mut().filter(|_| index == 0) {
-            front.forget();
+        if let Some(cursor) = self.expiry_cursor.as_mut().filter(|_| index == 0) {
+            cursor.invalidate();
         }
-        if list[index].is_crammed() {
+        if list[index].needs_split() {
             if index == 0 && self.head > 0 {
                 let evicted_ns = list[0].time(self.head - 1);
                 self.evicted_ns = self.evicted_ns.max(Some(evicted_ns));
@@ -376,7 +383,7 @@ impl Series {
         self.len += 1;
         let changed = self.chunks.first + index as u64;
         if cut {
-            // The earlier half has changed too, and every chunk behind it has a new number.
+            // The earlier half has changed as well, and all chunks after it have new numbers.
             self.pyramid.refresh(changed.saturating_sub(1), &self.chunks);
         } else {
             self.pyramid.touch(changed, &self.chunks);
@@ -393,7 +400,7 @@ impl Series {
         }
     }
 
-    /// Evicts `count` ticks of the first chunk, which has that many.
+    /// Evicts the first `count` ticks of the first chunk, which has at least as many.
     fn evict_front(&mut self, count: usize) {
         let Some(front) = self.chunks.list.front() else { return };
         self.head += count;

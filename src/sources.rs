@@ -1,6 +1,6 @@
-//! Where ticks come from: random markets, recordings, and the moments at which each tick is due.
+//! Sources of ticks other than Redis: random markets and replays, and the pacing of ticks.
 //!
-//! Everything here is pure. Time comes in as a value, bytes come in through a reader that the caller opened.
+//! The module is pure: time is an argument, and bytes come from a reader that the caller opened.
 
 mod columns;
 mod lines;

@@ -1,5 +1,4 @@
-//! The embedded broker is a Redis to whoever speaks to it: the same tests run over a real redis-server and over it, and
-//! others try what only a broker within a program has to stand.
+//! Embedded broker: its replies compared with those of redis-server, its work with Redis clients, and its limits.
 
 mod clients;
 mod in_memory;

@@ -7,6 +7,7 @@ mod golden;
 mod plot;
 mod readme;
 mod settings;
+mod signals;
 mod simulation;
 mod support;
 mod tidy;

@@ -135,6 +135,10 @@ pub(crate) fn fill(book: &mut SeriesMap, ticks: &mut Ticks, count: usize) {
         batch.clear();
         batch.extend((0..left.min(BATCH_TICKS)).map(|_| ticks.next_after(0)));
         left -= batch.len();
-        book.append_batch(&batch, Timestamp::now());
+        let arrival = Timestamp::now();
+        for tick in &batch {
+            book.append_view(&tick.view(), arrival);
+        }
+        book.finish_batch();
     }
 }

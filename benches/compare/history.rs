@@ -28,7 +28,7 @@ const ZOOM_MAX: f64 = 1_000.0;
 
 /// What to fill in and how often to measure.
 #[derive(clap::Args)]
-pub(crate) struct HistoryLimits {
+pub(crate) struct History {
     /// Ticks in all
     #[arg(long)]
     ticks: usize,
@@ -53,7 +53,7 @@ enum View {
     Elsewhere,
 }
 
-impl HistoryLimits {
+impl History {
     /// Fills and measures.
     pub(crate) fn run(&self) -> anyhow::Result<Value> {
         let mut ticks = Ticks::new(self.source, self.symbols)?;

@@ -1,7 +1,7 @@
 //! Extraction: what of a book is handed to the drawing.
 
 use tickscope::model::TimeSpan;
-use tickscope::series::{ColumnCache, Sample, SeriesMap};
+use tickscope::series::{ColumnCache, MergedSeries, Sample, SeriesMap};
 
 /// The lines of all symbols, and whatever is worth keeping between two frames.
 #[derive(Default)]
@@ -20,7 +20,7 @@ impl Lines {
         self.runs.resize_with(book.symbol_count(), Vec::new);
         self.caches.resize_with(book.symbol_count(), ColumnCache::default);
         for (((_, _, series), runs), cache) in book.iter().zip(&mut self.runs).zip(&mut self.caches) {
-            series.downsample_cached(span, columns, &breaks, cache, runs);
+            MergedSeries::live(series).downsample_cached(span, columns, &breaks, cache, runs);
         }
         span
     }

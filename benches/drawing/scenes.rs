@@ -10,7 +10,7 @@ use tickscope::chart::{
 use tickscope::chart::{ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
 use tickscope::model::{Price, Symbol, Tick, Timestamp};
-use tickscope::series::{ColumnCache, HistoryLimits, Sample, SeriesMap, SeriesMapConfig};
+use tickscope::series::{ColumnCache, HistoryLimits, MergedSeries, Sample, SeriesMap, SeriesMapConfig};
 
 pub const SIZE: Size = Size { width: 1280, height: 720 };
 /// Ticks in view.
@@ -68,7 +68,7 @@ pub fn scene(book: &SeriesMap, span: TimeSpan, caches: &mut Vec<ColumnCache>) ->
     for ((id, symbol, series), cache) in book.iter().zip(caches) {
         let palette_index = id.index();
         let mut runs: Vec<Vec<Sample>> = Vec::new();
-        series.downsample_cached(span, columns, &[], cache, &mut runs);
+        MergedSeries::live(series).downsample_cached(span, columns, &[], cache, &mut runs);
         for sample in runs.iter().flatten().filter(|sample| span.contains(sample.time_ns)) {
             (lo, hi) = (lo.min(sample.price), hi.max(sample.price));
         }

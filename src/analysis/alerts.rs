@@ -1,4 +1,4 @@
-//! Rules held against the ticks as they come.
+//! Evaluation of alert rules on ticks as they arrive.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,33 +6,32 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::rule::{Condition, MoveSize, Relation, Rule, Scope};
-use crate::analysis::price_move::{Seen, Window};
+use crate::analysis::price_move::{Window, WindowUpdate};
 use crate::model::{Name, Symbol, Tick, TickView};
 
-/// Most symbols that rules for `*` watch, in order of their coming; those beyond are counted. As many as a book keeps
-/// unless told otherwise, and a bound against a feed that makes names up. Symbols with rules of their own always have a
-/// place.
+/// Maximum number of symbols that rules for `*` watch, in order of arrival; ticks of further ones are counted. Equals
+/// the default number of symbols kept, and bounds feeds that invent names. Symbols named by a rule are always watched.
 pub const WATCHED_SYMBOLS_MAX: usize = 4_096;
 
-/// How far one rule has come with one symbol.
+/// State of one rule for one symbol.
 #[derive(Debug)]
 enum State {
     Level {
         relation: Relation,
         level: f64,
-        /// The price is on the near side, or there is none yet.
+        /// Set if the last price was on the near side of the level, or there is none yet.
         armed: bool,
     },
     Move {
         size: MoveSize,
         window: Box<Window>,
-        /// The newest event time when it fired last.
+        /// Newest event time when the rule last fired.
         fired_ns: Option<i64>,
     },
     Stale {
         after: Duration,
-        /// This silence was told.
-        told: bool,
+        /// Set if the current silence was reported.
+        reported: bool,
     },
 }
 
@@ -44,11 +43,11 @@ impl State {
                 let length_ns = i64::try_from(within.as_nanos()).unwrap_or(i64::MAX);
                 Self::Move { size, window: Box::new(Window::new(length_ns)), fired_ns: None }
             }
-            Condition::Stale { after } => Self::Stale { after, told: false },
+            Condition::Stale { after } => Self::Stale { after, reported: false },
         }
     }
 
-    /// Takes in a tick; whether the rule fires.
+    /// Adds a tick and returns whether the rule fires.
     fn update(&mut self, time_ns: i64, price: f64) -> bool {
         match self {
             Self::Level { relation, level, armed } => {
@@ -57,9 +56,9 @@ impl State {
             }
             Self::Move { size, window, fired_ns } => {
                 let (lowest, highest) = match window.add(time_ns, price) {
-                    Seen::Inside { lowest, highest } => (lowest, highest),
-                    Seen::Outside => return false,
-                    Seen::First => {
+                    WindowUpdate::Inside { lowest, highest } => (lowest, highest),
+                    WindowUpdate::Outside => return false,
+                    WindowUpdate::First => {
                         *fired_ns = None;
                         return false;
                     }
@@ -71,15 +70,15 @@ impl State {
                 *fired_ns = window.newest_ns();
                 true
             }
-            Self::Stale { told, .. } => {
-                *told = false;
+            Self::Stale { reported, .. } => {
+                *reported = false;
                 false
             }
         }
     }
 }
 
-/// Whether a price is so far above the lowest one or below the highest one. Nothing is a percentage of 0.
+/// Whether a price is far enough above the lowest or below the highest one. No percentage of 0 is far enough.
 fn has_moved(size: MoveSize, price: f64, lowest: f64, highest: f64) -> bool {
     match size {
         MoveSize::Absolute(size) => price - lowest >= size || highest - price >= size,
@@ -90,49 +89,67 @@ fn has_moved(size: MoveSize, price: f64, lowest: f64, highest: f64) -> bool {
     }
 }
 
-/// One symbol under watch.
+/// Symbol with the rules that apply to it.
 #[derive(Debug)]
-struct Watch {
+struct WatchedSymbol {
     symbol: Symbol,
-    /// Since when it is silent, by the reader's clock; `None` before its subscription was live.
+    /// Time of the last tick by the reader's clock, or of the start of watching; `None` before either.
     since: Option<Duration>,
     last: Option<Tick>,
     rules: Vec<(usize, State)>,
 }
 
-/// All rules, with what they know of each symbol.
+/// Alert rules with their state for each symbol.
 ///
-/// - A **level** fires when a price is on the far side of it and the one before was not; also on the first tick of all,
-///   if that is there already. It fires again after the price has come back. Ticks are taken in order of arrival.
-/// - A **move** fires when a price is so far from the lowest or the highest one of the last so many seconds of event
-///   time. It can fire again when the window has moved on, past all that it had seen then: once a window at most,
-///   however the price trembles. Late ticks count while they are in the window.
-/// - **Silence** is told once, when no tick has come for so long by the reader's clock: since the last one, or, for
-///   symbols that a rule names, since the subscription was live. The next tick ends it. A connection that is down is
-///   silent.
+/// - A **level** rule fires when a price is on the far side of the level and the previous one was not, and on the first
+///   tick if its price is there already. It fires again after the price has been back. Ticks count in order of arrival.
+/// - A **move** rule fires when a price is far enough from the lowest or highest one of its window of event time. It
+///   fires again only after the window has passed the tick at which it fired: at most once per window. Late ticks count
+///   while they lie in the window.
+/// - A **stale** rule fires once when no tick has arrived for its time by the reader's clock: since the last tick or,
+///   for symbols named by a rule, since the subscription became live. The next tick ends the silence. A broken
+///   connection counts as silence.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tickscope::analysis::{Alerts, Rule};
+/// use tickscope::model::{Price, Symbol, Tick, Timestamp};
+///
+/// let rule: Rule = "AAPL > 190".parse()?;
+/// let mut alerts = Alerts::new(vec![rule]);
+/// let mut fires = |price| {
+///     let (symbol, price) = (Symbol::new("AAPL").unwrap(), Price::new(price).unwrap());
+///     let tick = Tick { symbol, price, timestamp: Timestamp::default(), size: None, seq: None, source: None };
+///     !alerts.update(&tick.view(), Duration::ZERO).is_empty()
+/// };
+/// assert_eq!([fires(189.5), fires(190.5), fires(191.0)], [false, true, false]);
+/// # Ok::<(), tickscope::analysis::RuleError>(())
+/// ```
 #[derive(Debug)]
 pub struct Alerts {
     rules: Vec<Rule>,
-    places: HashMap<Box<[u8]>, usize, RandomState>,
-    watches: Vec<Watch>,
-    /// Those for every symbol, by number.
-    general: Vec<usize>,
+    indices: HashMap<Box<[u8]>, usize, RandomState>,
+    watches: Vec<WatchedSymbol>,
+    /// Indices of the rules for all symbols.
+    all_symbol_rules: Vec<usize>,
     live: Option<Duration>,
     counts: Vec<u64>,
-    /// The rules that fired with the last tick.
+    /// Indices of the rules that fired at the last tick.
     fired: Vec<usize>,
     unwatched: u64,
 }
 
 impl Alerts {
-    /// None of the rules has fired. They are known by their places in `rules`.
+    /// Creates the alerts. Rules are known by their indices in `rules`.
     pub fn new(rules: Vec<Rule>) -> Self {
-        let is_general = |number: &usize| *rules[*number].scope() == Scope::All;
+        let is_for_all = |number: &usize| *rules[*number].scope() == Scope::All;
         let mut alerts = Self {
-            general: (0..rules.len()).filter(is_general).collect(),
+            all_symbol_rules: (0..rules.len()).filter(is_for_all).collect(),
             counts: vec![0; rules.len()],
             rules,
-            places: HashMap::default(),
+            indices: HashMap::default(),
             watches: Vec::new(),
             live: None,
             fired: Vec::new(),
@@ -140,7 +157,7 @@ impl Alerts {
         };
         for number in 0..alerts.rules.len() {
             if let Scope::Symbol(symbol) = alerts.rules[number].scope().clone() {
-                alerts.watch(symbol);
+                alerts.add_symbol(symbol);
             }
         }
         alerts
@@ -151,17 +168,17 @@ impl Alerts {
         &self.rules
     }
 
-    /// How often each rule has fired.
+    /// Number of times that each rule has fired.
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
 
-    /// Ticks that no rule was held against because their symbols are beyond [`WATCHED_SYMBOLS_MAX`].
+    /// Number of ticks that were not evaluated because their symbols are beyond [`WATCHED_SYMBOLS_MAX`].
     pub fn unwatched(&self) -> u64 {
         self.unwatched
     }
 
-    /// Prices that windows forgot because there were more than [`EXTREMES_MAX`](super::EXTREMES_MAX).
+    /// Number of prices that windows dropped because there were more than [`EXTREMES_MAX`](super::EXTREMES_MAX).
     pub fn thinned(&self) -> u64 {
         let states = self.watches.iter().flat_map(|watch| &watch.rules);
         let windows =
@@ -169,12 +186,12 @@ impl Alerts {
         windows.map(|window| window.thinned()).sum()
     }
 
-    /// Takes in a tick that came `now`, a time since any fixed moment by a clock that never goes back. Gives the places
-    /// of the rules that fire, in order. Amortised constant time a rule of this symbol.
+    /// Evaluates a tick that arrived at `now`, the time since any fixed instant by a monotonic clock. Returns the
+    /// indices of the rules that fire, in order. Takes amortised constant time per rule of the symbol.
     pub fn update(&mut self, tick: &TickView<'_>, now: Duration) -> &[usize] {
         self.fired.clear();
-        let Some(place) = self.find_or_watch(tick.symbol) else { return &self.fired };
-        let watch = &mut self.watches[place];
+        let Some(index) = self.find_or_add(tick.symbol) else { return &self.fired };
+        let watch = &mut self.watches[index];
         watch.since = Some(now);
         for (number, state) in &mut watch.rules {
             if state.update(tick.timestamp.as_nanos(), tick.price.get()) {
@@ -183,12 +200,12 @@ impl Alerts {
             }
         }
         if watch.rules.iter().any(|(_, state)| matches!(state, State::Stale { .. })) {
-            note(&mut watch.last, tick);
+            store_last(&mut watch.last, tick);
         }
         &self.fired
     }
 
-    /// Notes that the subscription is live: from now on, silence counts. Only the first time matters.
+    /// Notes that the subscription is live, so that silence counts from now on. Later calls have no effect.
     pub fn start_watching(&mut self, now: Duration) {
         if self.live.replace(self.live.unwrap_or(now)).is_none() {
             for watch in &mut self.watches {
@@ -197,19 +214,19 @@ impl Alerts {
         }
     }
 
-    /// Looks for silence, `now` as in [`Alerts::update`]. Gives each rule that fires, with the symbol and its last
-    /// tick.
+    /// Evaluates stale rules at `now`, measured as in [`Alerts::update`]. Returns each rule that fires, with the symbol
+    /// and its last tick.
     pub fn check_stale(&mut self, now: Duration) -> Vec<(usize, Symbol, Option<Tick>)> {
         let mut fired = Vec::new();
         for watch in &mut self.watches {
             let Some(since) = watch.since else { continue };
             let silent = now.saturating_sub(since);
             for (number, state) in &mut watch.rules {
-                if let State::Stale { after, told } = state
-                    && !*told
+                if let State::Stale { after, reported } = state
+                    && !*reported
                     && silent >= *after
                 {
-                    *told = true;
+                    *reported = true;
                     self.counts[*number] += 1;
                     fired.push((*number, watch.symbol.clone(), watch.last.clone()));
                 }
@@ -218,37 +235,37 @@ impl Alerts {
         fired
     }
 
-    fn find_or_watch(&mut self, name: Name<'_>) -> Option<usize> {
-        if let Some(place) = self.places.get(name.as_bytes()) {
-            return Some(*place);
+    fn find_or_add(&mut self, name: Name<'_>) -> Option<usize> {
+        if let Some(index) = self.indices.get(name.as_bytes()) {
+            return Some(*index);
         }
-        if self.general.is_empty() {
+        if self.all_symbol_rules.is_empty() {
             return None;
         }
         if self.watches.len() >= WATCHED_SYMBOLS_MAX {
             self.unwatched += 1;
             return None;
         }
-        Some(self.watch(name.into()))
+        Some(self.add_symbol(name.into()))
     }
 
-    /// The place of a symbol, which is given one with all its rules if it has none.
-    fn watch(&mut self, symbol: Symbol) -> usize {
-        if let Some(place) = self.places.get(symbol.as_str().as_bytes()) {
-            return *place;
+    /// Returns the index of a symbol, after adding it with its rules if necessary.
+    fn add_symbol(&mut self, symbol: Symbol) -> usize {
+        if let Some(index) = self.indices.get(symbol.as_str().as_bytes()) {
+            return *index;
         }
         let is_own = |rule: &Rule| matches!(rule.scope(), Scope::All) || *rule.scope() == Scope::Symbol(symbol.clone());
         let own = self.rules.iter().enumerate().filter(|(_, rule)| is_own(rule));
         let rules = own.map(|(number, rule)| (number, State::new(rule.condition()))).collect();
-        let place = self.watches.len();
-        self.places.insert(symbol.as_str().as_bytes().into(), place);
-        self.watches.push(Watch { symbol, since: self.live, last: None, rules });
-        place
+        let index = self.watches.len();
+        self.indices.insert(symbol.as_str().as_bytes().into(), index);
+        self.watches.push(WatchedSymbol { symbol, since: self.live, last: None, rules });
+        index
     }
 }
 
-/// Keeps a tick where there may be an earlier one of the same symbol, whose memory is used again.
-fn note(last: &mut Option<Tick>, tick: &TickView<'_>) {
+/// Stores a tick and reuses the memory of an earlier one of the same symbol.
+fn store_last(last: &mut Option<Tick>, tick: &TickView<'_>) {
     match last {
         Some(last) => {
             (last.price, last.timestamp, last.size, last.seq) = (tick.price, tick.timestamp, tick.size, tick.seq);

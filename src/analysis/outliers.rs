@@ -1,9 +1,10 @@
-//! Ticks whose price is a slip of the finger: far from what the symbol traded at just before, and back at once.
+//! Filter of bad prints: ticks whose price is far from where the symbol traded just before, and back at once.
 //!
-//! A price is held against the median of the prices before it, which a few wild ones do not move: a causal form of the
-//! usual median filter (J. W. Tukey, "Exploratory Data Analysis", 1977), so that a tick is judged the moment it comes.
-//! A market that really jumps is told from a slip by what follows: when several ticks in a row agree on the new level,
-//! it is taken for one, and the ticks after them are judged by it. Those that came first keep their flags.
+//! A price is compared with the median of the preceding prices, which a few outliers do not move: a causal form of the
+//! running median filter (J. W. Tukey, "Exploratory Data Analysis", 1977; compare the Hampel filter), so that a tick is
+//! judged when it arrives. Subsequent ticks tell a real jump of the market from a bad print: several ticks in a row
+//! that agree on a new level are accepted, and the ticks after them are judged by it. The first ones of the new level
+//! stay flagged.
 
 use std::collections::HashMap;
 
@@ -13,27 +14,27 @@ use thiserror::Error;
 
 use crate::model::{NS_PER_S, TickView};
 
-/// Prices whose median a new one is held against: few, so that the filter follows a trend, and odd, so that there is a
-/// middle one.
+/// Number of prices whose median is compared: small, so that the filter follows a trend, and odd, so that one is in the
+/// middle.
 const WINDOW: usize = 15;
 
-/// With fewer prices than this nothing is judged: one slip among so few could be the median.
-const JUDGED_FROM: usize = 5;
+/// Minimum number of prices for a judgement, because a bad print among fewer could be the median.
+const JUDGED_PRICES_MIN: usize = 5;
 
-/// Ticks in a row that lie off the median and near each other are a new level.
+/// Number of consecutive outliers near each other that form a new level.
 const LEVEL_TICKS: usize = 5;
 
-/// After a pause as long as this in event time, such as a night, old prices say nothing about the new one.
+/// After a pause of this event time, such as a night, earlier prices do not count.
 const STALE_NS: i64 = 15 * 60 * NS_PER_S;
 
-/// Symbols that are watched at most, at some 600 bytes each; ticks of further ones are not judged.
+/// Maximum number of symbols, at about 600 bytes each; ticks of further ones are never outliers.
 pub const FILTERED_SYMBOLS_MAX: usize = 65_536;
 
-/// How far from the median a price may lie: a share of it, such as 0.05.
+/// Maximum distance of a price from the median, as a fraction of the median, such as 0.05.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OutlierLimit(f64);
 
-/// A text that is no limit.
+/// Error of parsing a text that is not a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("it is a percentage from 0.01 to 1000, such as 5 or 5%")]
 pub struct OutlierLimitError;
@@ -41,7 +42,11 @@ pub struct OutlierLimitError;
 impl std::str::FromStr for OutlierLimit {
     type Err = OutlierLimitError;
 
-    /// Reads "5%" or "5".
+    /// Parses a percentage such as "5%" or "5".
+    ///
+    /// # Errors
+    ///
+    /// Returns [`OutlierLimitError`] unless the text is a percentage from 0.01 to 1000.
     fn from_str(text: &str) -> Result<Self, OutlierLimitError> {
         let number = text.trim().strip_suffix('%').unwrap_or(text.trim()).trim_end();
         let percent: f64 = number.parse().map_err(|_| OutlierLimitError)?;
@@ -51,32 +56,50 @@ impl std::str::FromStr for OutlierLimit {
 
 impl std::fmt::Display for OutlierLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // 0.07 * 100 is not quite 7.
+        // Rounds, because 0.07 * 100 is not exactly 7.
         write!(f, "{}%", (self.0 * 1e8).round() / 1e6)
     }
 }
 
 impl OutlierLimit {
-    /// Whether `price` lies further from `median` than allowed.
+    /// Whether `price` is farther from `median` than allowed.
     fn is_off(self, price: f64, median: f64) -> bool {
         (price - median).abs() > self.0 * median.abs()
     }
 }
 
-/// One filter for all symbols of a feed.
+/// Outlier filter for all symbols of a feed.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::analysis::OutlierFilter;
+/// use tickscope::model::{Price, Symbol, Tick, Timestamp};
+///
+/// let mut filter = OutlierFilter::new("5%".parse()?);
+/// let mut is_outlier = |price| {
+///     let (symbol, price) = (Symbol::new("AAPL").unwrap(), Price::new(price).unwrap());
+///     let tick = Tick { symbol, price, timestamp: Timestamp::default(), size: None, seq: None, source: None };
+///     filter.is_outlier(&tick.view())
+/// };
+/// assert!([100.0, 100.1, 99.9, 100.0, 100.2].into_iter().all(|price| !is_outlier(price)));
+/// assert!(is_outlier(10.0));
+/// # Ok::<(), tickscope::analysis::OutlierLimitError>(())
+/// ```
 #[derive(Debug)]
 pub struct OutlierFilter {
     limit: OutlierLimit,
-    symbols: HashMap<CompactString, Recent, RandomState>,
+    symbols: HashMap<CompactString, RecentPrices, RandomState>,
 }
 
 impl OutlierFilter {
-    /// A filter that has seen nothing.
+    /// Creates a filter without any prices.
     pub fn new(limit: OutlierLimit) -> Self {
         Self { limit, symbols: HashMap::default() }
     }
 
-    /// Whether a tick, the next one of its symbol to come, is an outlier. Constant time and memory a symbol.
+    /// Adds the next tick of its symbol and returns whether it is an outlier. Constant time, and constant memory per
+    /// symbol.
     pub fn is_outlier(&mut self, tick: &TickView<'_>) -> bool {
         let (time_ns, price) = (tick.timestamp.as_nanos(), tick.price.get());
         let symbol = tick.symbol.as_str();
@@ -91,48 +114,48 @@ impl OutlierFilter {
     }
 }
 
-/// The latest prices of a symbol.
+/// Recent prices of a symbol.
 #[derive(Debug, Default)]
-struct Recent {
-    /// Newest time, ns.
+struct RecentPrices {
+    /// Newest event time, ns.
     newest_ns: i64,
     accepted: Window,
-    /// The latest ticks, as far as they were all outliers.
-    off: Window,
+    /// Outliers since the last accepted price, as long as they are near each other.
+    level_candidates: Window,
 }
 
-impl Recent {
+impl RecentPrices {
     fn is_outlier(&mut self, time_ns: i64, price: f64, limit: OutlierLimit) -> bool {
         if time_ns.saturating_sub(self.newest_ns) > STALE_NS {
             *self = Self::default();
         }
         self.newest_ns = self.newest_ns.max(time_ns);
-        let is_off = self.accepted.len >= JUDGED_FROM && limit.is_off(price, self.accepted.median());
+        let is_off = self.accepted.len >= JUDGED_PRICES_MIN && limit.is_off(price, self.accepted.median());
         if !is_off {
-            self.off = Window::default();
+            self.level_candidates = Window::default();
             self.accepted.push(price);
             return false;
         }
-        // Only what agrees with the ones before it counts towards a new level.
-        if self.off.len > 0 && limit.is_off(price, self.off.median()) {
-            self.off = Window::default();
+        // Only outliers that agree with the previous ones count towards a new level.
+        if self.level_candidates.len > 0 && limit.is_off(price, self.level_candidates.median()) {
+            self.level_candidates = Window::default();
         }
-        self.off.push(price);
-        if self.off.len < LEVEL_TICKS {
+        self.level_candidates.push(price);
+        if self.level_candidates.len < LEVEL_TICKS {
             return true;
         }
-        self.accepted = std::mem::take(&mut self.off);
+        self.accepted = std::mem::take(&mut self.level_candidates);
         false
     }
 }
 
-/// The last few prices, in order of arrival and in order of size.
+/// The last few prices, in order of arrival and sorted.
 #[derive(Debug, Default)]
 struct Window {
     arrived: [f64; WINDOW],
     sorted: [f64; WINDOW],
     len: usize,
-    /// Where the next one goes; the oldest stands there once the window is full.
+    /// Index of the next price; that of the oldest one once the window is full.
     next: usize,
 }
 
@@ -152,7 +175,7 @@ impl Window {
         self.next = (self.next + 1) % WINDOW;
     }
 
-    /// The middle one; the lower of two. 0 when empty.
+    /// The median, or the lower of the two middle prices; 0 if the window is empty.
     fn median(&self) -> f64 {
         self.sorted[self.len.saturating_sub(1) / 2]
     }
@@ -168,7 +191,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Which of these ticks, a second apart, are flagged.
+    /// Indices of the prices, of ticks one second apart, that are flagged.
     fn flagged(limit_text: &str, prices: &[f64]) -> Vec<usize> {
         let mut filter = OutlierFilter::new(limit(limit_text));
         let is_outlier =
@@ -200,7 +223,7 @@ mod tests {
         let mut prices = vec![100.0; 10];
         prices.extend([150.0, 150.5, 149.5, 150.2, 150.1, 150.3, 100.0]);
         assert_eq!(flagged("5%", &prices), [10, 11, 12, 13, 16]);
-        // Five that do not agree are no level.
+        // Five outliers that disagree are not a level.
         let mut wild = vec![100.0; 10];
         wild.extend([150.0, 300.0, 150.0, 300.0, 150.0, 300.0, 100.0]);
         assert_eq!(flagged("5%", &wild), [10, 11, 12, 13, 14, 15]);

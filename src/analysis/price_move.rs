@@ -1,25 +1,25 @@
-//! The lowest and the highest price of the last so many seconds of event time, kept up to date tick by tick.
+//! Lowest and highest price in a moving window of event time.
 
 use std::collections::VecDeque;
 
-/// Most prices remembered to either side. Only prices that may yet become the lowest (or highest) are: as many as there
-/// are steps of the price between the extreme and the newest one, a few dozen as a rule, and this many in a window in
-/// which the price has done nothing but rise through as many steps. At 16 bytes, 64 kB a side.
+/// Maximum number of prices remembered on either side. Only prices that may still become the lowest (or highest) are
+/// kept: one for each step of the price between the extreme and the newest one, a few dozen as a rule, and this many if
+/// the price only rises through as many steps. At 16 bytes each, 64 kB per side.
 ///
-/// Neighbor, those that lie closest together are forgotten, and counted. What is left is still of the window, so that no
-/// move is told that was not; one may be missed by less than a five-hundredth of the distance between the lowest and
-/// the highest price.
+/// Beyond it, prices that lie closest together are dropped and counted. The remaining ones are all from the window, so
+/// no false move is reported; a move may be missed by less than a five-hundredth of the distance between lowest and
+/// highest price.
 pub const EXTREMES_MAX: usize = 4_096;
 
-/// So many ticks in a row, all older than the window, mean that the clock of the feed was put back, as where a
-/// recording starts over: the window begins anew. Fewer are late ticks.
+/// Number of consecutive ticks, all older than the window, after which the window starts anew: the clock of the feed
+/// was reset, as where a replay starts over. Fewer are late ticks.
 pub const CLOCK_RESET_TICKS: u32 = 16;
 
-/// Which price of two is the more extreme one.
+/// Whether the first price is more extreme than the second.
 type Beats = fn(f64, f64) -> bool;
 
-/// Prices that are or may yet become the extreme of a window that moves on: each is beaten by no later one. So they are
-/// sorted by time, and by price with the extreme one first. Each tick is added once and dropped once at most.
+/// Prices that are or may become the extreme of a moving window: no later one beats them, so they are sorted by time
+/// and by price (a monotonic queue). Each tick is added and removed at most once.
 #[derive(Debug)]
 struct Extremes {
     beats: Beats,
@@ -40,7 +40,7 @@ impl Extremes {
         if self.candidates.get(at).is_some_and(|(_, later)| !(self.beats)(price, *later)) {
             return;
         }
-        // From here back, those that the new one outlasts and that are no more extreme.
+        // Earlier candidates that leave the window first and are not more extreme.
         let beaten =
             self.candidates.range(..at).rev().take_while(|(_, earlier)| !(self.beats)(*earlier, price)).count();
         if at == self.candidates.len() {
@@ -55,8 +55,8 @@ impl Extremes {
         }
     }
 
-    /// Forgets each candidate that a later one is a fair stand-in for: one that is less extreme by no more than a small
-    /// part of the distance between all of them.
+    /// Removes each candidate for which a later one is a close substitute, less extreme by only a small part of the
+    /// range of all candidates.
     fn thin(&mut self) {
         let before = self.candidates.len();
         let (Some((_, first)), Some((_, last))) = (self.candidates.front(), self.candidates.back()) else { return };
@@ -72,7 +72,7 @@ impl Extremes {
         self.thinned += (before - self.candidates.len()) as u64;
     }
 
-    fn forget_before(&mut self, time_ns: i64) {
+    fn remove_before(&mut self, time_ns: i64) {
         while self.candidates.pop_front_if(|(t, _)| *t < time_ns).is_some() {}
     }
 
@@ -81,30 +81,30 @@ impl Extremes {
     }
 }
 
-/// The ticks of the last `length_ns` up to the newest one (both ends included), of which only the extremes are kept.
+/// Extremes of the ticks in the last `length_ns` up to the newest one, both ends included.
 #[derive(Debug)]
 pub(super) struct Window {
     length_ns: i64,
     newest_ns: Option<i64>,
     lowest: Extremes,
     highest: Extremes,
-    /// Ticks in a row that were older than the window.
+    /// Number of consecutive ticks that were older than the window.
     outdated: u32,
 }
 
-/// What a tick was to a window.
+/// Result of adding a tick to a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Seen {
-    /// In it, with these extremes, itself included.
+pub(super) enum WindowUpdate {
+    /// The tick is in the window, which has these extremes.
     Inside {
-        /// Lowest price.
+        /// Lowest price, including the tick.
         lowest: f64,
-        /// Highest price.
+        /// Highest price, including the tick.
         highest: f64,
     },
-    /// Older than it.
+    /// The tick is older than the window.
     Outside,
-    /// The first of a new one: the very first, or the feed's clock was put back.
+    /// The tick starts a window: it is the first one, or the clock of the feed was reset.
     First,
 }
 
@@ -114,15 +114,15 @@ impl Window {
         Self { length_ns, newest_ns: None, lowest, highest, outdated: 0 }
     }
 
-    /// Takes in a tick, in amortised constant time; one that is not the newest costs a search and a move.
-    pub(super) fn add(&mut self, time_ns: i64, price: f64) -> Seen {
+    /// Adds a tick in amortised constant time; a tick that is not the newest costs a search and a move.
+    pub(super) fn add(&mut self, time_ns: i64, price: f64) -> WindowUpdate {
         let newest_ns = self.newest_ns.map_or(time_ns, |newest| newest.max(time_ns));
         let oldest_ns = newest_ns.saturating_sub(self.length_ns);
         let mut is_first = self.newest_ns.is_none();
         if time_ns < oldest_ns {
             self.outdated += 1;
             if self.outdated < CLOCK_RESET_TICKS {
-                return Seen::Outside;
+                return WindowUpdate::Outside;
             }
             self.lowest.candidates.clear();
             self.highest.candidates.clear();
@@ -130,29 +130,29 @@ impl Window {
             is_first = true;
         } else {
             self.newest_ns = Some(newest_ns);
-            self.lowest.forget_before(oldest_ns);
-            self.highest.forget_before(oldest_ns);
+            self.lowest.remove_before(oldest_ns);
+            self.highest.remove_before(oldest_ns);
         }
         self.outdated = 0;
         self.lowest.add(time_ns, price);
         self.highest.add(time_ns, price);
         match (self.lowest.extreme(), self.highest.extreme()) {
-            (Some(lowest), Some(highest)) if !is_first => Seen::Inside { lowest, highest },
-            _ => Seen::First,
+            (Some(lowest), Some(highest)) if !is_first => WindowUpdate::Inside { lowest, highest },
+            _ => WindowUpdate::First,
         }
     }
 
-    /// How far it reaches back from the newest tick, ns.
+    /// Length of the window, ns.
     pub(super) fn length_ns(&self) -> i64 {
         self.length_ns
     }
 
-    /// Event time of the newest tick.
+    /// Event time of the newest tick, ns.
     pub(super) fn newest_ns(&self) -> Option<i64> {
         self.newest_ns
     }
 
-    /// Prices that were forgotten although they were in the window.
+    /// Number of prices within the window that were dropped.
     pub(super) fn thinned(&self) -> u64 {
         self.lowest.thinned + self.highest.thinned
     }
@@ -165,14 +165,14 @@ mod tests {
     #[test]
     fn a_window_holds_both_its_ends() {
         let mut window = Window::new(60);
-        assert_eq!(window.add(100, 5.0), Seen::First);
-        assert_eq!(window.add(160, 7.0), Seen::Inside { lowest: 5.0, highest: 7.0 });
-        assert_eq!(window.add(161, 6.0), Seen::Inside { lowest: 6.0, highest: 7.0 });
-        // A late one that is still in it counts, and one that is not does not.
-        assert_eq!(window.add(102, 9.0), Seen::Inside { lowest: 6.0, highest: 9.0 });
-        assert_eq!(window.add(100, 99.0), Seen::Outside);
-        assert_eq!(window.add(162, 6.5), Seen::Inside { lowest: 6.0, highest: 9.0 });
-        assert_eq!(window.add(163, 6.5), Seen::Inside { lowest: 6.0, highest: 7.0 });
+        assert_eq!(window.add(100, 5.0), WindowUpdate::First);
+        assert_eq!(window.add(160, 7.0), WindowUpdate::Inside { lowest: 5.0, highest: 7.0 });
+        assert_eq!(window.add(161, 6.0), WindowUpdate::Inside { lowest: 6.0, highest: 7.0 });
+        // A late tick counts if it is in the window.
+        assert_eq!(window.add(102, 9.0), WindowUpdate::Inside { lowest: 6.0, highest: 9.0 });
+        assert_eq!(window.add(100, 99.0), WindowUpdate::Outside);
+        assert_eq!(window.add(162, 6.5), WindowUpdate::Inside { lowest: 6.0, highest: 9.0 });
+        assert_eq!(window.add(163, 6.5), WindowUpdate::Inside { lowest: 6.0, highest: 7.0 });
     }
 
     #[test]
@@ -181,18 +181,18 @@ mod tests {
         window.add(1_000, 1.0);
         for _ in 0..3 {
             for late in 1..CLOCK_RESET_TICKS {
-                assert_eq!(window.add(i64::from(late), 5.0), Seen::Outside);
+                assert_eq!(window.add(i64::from(late), 5.0), WindowUpdate::Outside);
             }
-            assert_eq!(window.add(1_000, 1.0), Seen::Inside { lowest: 1.0, highest: 1.0 });
+            assert_eq!(window.add(1_000, 1.0), WindowUpdate::Inside { lowest: 1.0, highest: 1.0 });
         }
         for late in 1..CLOCK_RESET_TICKS {
-            assert_eq!(window.add(i64::from(late), 5.0), Seen::Outside);
+            assert_eq!(window.add(i64::from(late), 5.0), WindowUpdate::Outside);
         }
-        assert_eq!(window.add(20, 4.0), Seen::First);
-        assert_eq!(window.add(21, 5.0), Seen::Inside { lowest: 4.0, highest: 5.0 });
+        assert_eq!(window.add(20, 4.0), WindowUpdate::First);
+        assert_eq!(window.add(21, 5.0), WindowUpdate::Inside { lowest: 4.0, highest: 5.0 });
         assert_eq!(window.newest_ns(), Some(21));
-        assert_eq!(window.add(i64::MAX, 5.0), Seen::Inside { lowest: 5.0, highest: 5.0 });
-        assert_eq!(window.add(i64::MIN, 5.0), Seen::Outside);
+        assert_eq!(window.add(i64::MAX, 5.0), WindowUpdate::Inside { lowest: 5.0, highest: 5.0 });
+        assert_eq!(window.add(i64::MIN, 5.0), WindowUpdate::Outside);
     }
 
     #[test]
@@ -200,9 +200,9 @@ mod tests {
         let length = 100_000;
         let mut window = Window::new(length);
         for time in 0..3 * length {
-            // In steps of three sizes.
+            // Rises in steps of three sizes.
             let price = |time: i64| (time + time / 7 * 3 + time / 1_000 * 50) as f64;
-            let Seen::Inside { lowest, highest } = window.add(time, price(time)) else { continue };
+            let WindowUpdate::Inside { lowest, highest } = window.add(time, price(time)) else { continue };
             let truth = price((time - length).max(0));
             assert!((0.0..=(highest - truth) / 500.0).contains(&(lowest - truth)), "{time}: {lowest} for {truth}");
             assert_eq!(highest, price(time));

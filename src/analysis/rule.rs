@@ -1,4 +1,4 @@
-//! Rules as people write them: `AAPL > 190`, `AAPL moves 2% in 1m`, `SPY stale 10s`.
+//! Alert rules in text form: `AAPL > 190`, `AAPL moves 2% in 1m`, `SPY stale 10s`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,19 +9,19 @@ use thiserror::Error;
 
 use crate::model::{SYMBOL_BYTES_MAX, Symbol, display_safe};
 
-/// Longest time that a rule may speak of: a hundred years, well inside 64 bits of nanoseconds.
+/// Longest duration in a rule: 100 years, well within 64 bits of nanoseconds.
 const TIME_MAX: Duration = Duration::from_hours(100 * 366 * 24);
 
-/// Whose ticks a rule is about.
+/// Symbols that a rule applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// One symbol's.
+    /// One symbol.
     Symbol(Symbol),
-    /// Every symbol's, each on its own: `*`.
+    /// Every symbol, each on its own: `*`.
     All,
 }
 
-/// On which side of its level a price fires.
+/// Side of the level on which a price fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// `>`
@@ -49,40 +49,40 @@ impl Relation {
     }
 }
 
-/// How far a price has to move; above 0, finite.
+/// Size of a move; finite and above 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MoveSize {
-    /// In percent of the price that it moved from.
+    /// In percent of the price before the move.
     Percent(f64),
-    /// In the price's own unit.
+    /// In the unit of the price.
     Absolute(f64),
 }
 
-/// What a rule waits for.
+/// Condition under which a rule fires.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Condition {
     /// The price crosses a level.
     Level {
-        /// To which side.
+        /// Far side of the level.
         relation: Relation,
         /// The level; finite.
         level: f64,
     },
-    /// The price moves, up or down, within a time.
+    /// The price moves up or down within a time.
     Move {
-        /// By this or more.
+        /// Minimum size of the move.
         size: MoveSize,
-        /// Event time from the one price to the other, at most.
+        /// Maximum event time between the two prices.
         within: Duration,
     },
-    /// Nothing comes for a time, by the reader's clock.
+    /// No tick arrives for a time, by the reader's clock.
     Stale {
-        /// For so long.
+        /// Length of the silence.
         after: Duration,
     },
 }
 
-/// A condition on ticks. It displays as it was written, with single spaces, and safe for a terminal.
+/// Alert rule. Displays as it was written, with single spaces, and is safe for a terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     text: String,
@@ -90,56 +90,56 @@ pub struct Rule {
     condition: Condition,
 }
 
-/// Why a text is no rule; what was read, and what would be right.
+/// Reason why a text is not a rule, with a correct example.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum RuleError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("a rule is a symbol and a condition, such as 'AAPL > 190', 'AAPL moves 2% in 1m' or 'SPY stale 10s'")]
     Empty,
-    /// A symbol alone, or one that has grown together with its condition.
+    /// The text is a symbol alone, or has no space before the condition.
     #[error(
-        "behind the symbol {0:?} a condition is missing; with spaces between all parts, a rule is such as \
-         'AAPL > 190', 'AAPL moves 2% in 1m' or 'SPY stale 10s'"
+        "no condition after the symbol {0:?}; separate all parts by spaces, as in 'AAPL > 190', 'AAPL moves 2% in 1m' \
+         or 'SPY stale 10s'"
     )]
     NoCondition(String),
-    /// A symbol that no tick can have.
-    #[error("{0:?} is no symbol; a symbol has 1 to {SYMBOL_BYTES_MAX} bytes, and * stands for all of them")]
+    /// The symbol is one that no tick can have.
+    #[error("{0:?} is not a symbol; a symbol has 1 to {SYMBOL_BYTES_MAX} bytes, and * stands for all of them")]
     Symbol(String),
-    /// The second word.
+    /// The second word is not a condition.
     #[error(
-        "{0:?} is no condition; there are > >= < <= (as in 'AAPL > 190'), moves ('AAPL moves 2% in 1m') and stale \
-             ('SPY stale 10s')"
+        "{0:?} is not a condition; conditions are > >= < <= (as in 'AAPL > 190'), moves ('AAPL moves 2% in 1m') and \
+         stale ('SPY stale 10s')"
     )]
     Condition(String),
-    /// A level that is none.
-    #[error("behind {word:?} belongs one price and nothing else, such as 'AAPL {word} 150.5'; {rest:?} is none")]
+    /// The level is not a single finite number.
+    #[error("{word:?} must be followed by one price, such as 'AAPL {word} 150.5'; found {rest:?}")]
     Level {
-        /// The relation.
+        /// Relation before the level.
         word: &'static str,
-        /// What stands behind it.
+        /// Text after the relation.
         rest: String,
     },
-    /// A move that is none.
-    #[error("{0:?} does not say how far and in what time, such as 'AAPL moves 2% in 1m' or 'AAPL moves 1.5 in 10s'")]
+    /// The move has no size or no time.
+    #[error("{0:?} does not state a size and a time, such as 'AAPL moves 2% in 1m' or 'AAPL moves 1.5 in 10s'")]
     Move(String),
-    /// A size that is none.
-    #[error("{0:?} is no size of a move; it is a number above 0, or a percentage, such as 1.5 or 2%")]
+    /// The size of the move is not a positive number or percentage.
+    #[error("{0:?} is not the size of a move; it must be a number or a percentage above 0, such as 1.5 or 2%")]
     MoveSize(String),
-    /// A silence that is none.
-    #[error("behind \"stale\" belongs one time and nothing else, such as 'SPY stale 10s'; {0:?} is none")]
+    /// The silence is not a single duration.
+    #[error("\"stale\" must be followed by one duration, such as 'SPY stale 10s'; found {0:?}")]
     Stale(String),
-    /// A time that is none.
-    #[error("{0:?} is no time; it is longer than 0 and at most 100 years, such as 10s, 1m or 1h30m")]
+    /// The duration is malformed or out of range.
+    #[error("{0:?} is not a duration; it must be above 0 and at most 100 years, such as 10s, 1m or 1h30m")]
     Time(String),
 }
 
 impl Rule {
-    /// Whose ticks it is about.
+    /// Symbols that the rule applies to.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// What it waits for.
+    /// Condition under which the rule fires.
     pub fn condition(&self) -> Condition {
         self.condition
     }
@@ -148,8 +148,12 @@ impl Rule {
 impl FromStr for Rule {
     type Err = RuleError;
 
-    /// Reads `SYMBOL > PRICE` (also `>=`, `<`, `<=`), `SYMBOL moves SIZE in TIME`, `SYMBOL stale TIME`. The symbol may
-    /// hold any characters but spaces; `*` stands for each symbol on its own.
+    /// Parses `SYMBOL > PRICE` (also `>=`, `<`, `<=`), `SYMBOL moves SIZE in TIME` or `SYMBOL stale TIME`. The symbol
+    /// may contain any characters but spaces; `*` stands for every symbol.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`RuleError`] that names the invalid part and shows a correct example.
     fn from_str(text: &str) -> Result<Self, RuleError> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let (name, condition) = match words[..] {
@@ -198,11 +202,11 @@ fn parse_size(text: &str) -> Result<MoveSize, RuleError> {
     size.map(of).ok_or_else(|| RuleError::MoveSize(text.to_owned()))
 }
 
-/// Reads `10s`, `1m`, `1h30m`, `1d` (24 hours), or a number of seconds.
+/// Parses `10s`, `1m`, `1h30m`, `1d` (24 hours), or a number of seconds.
 fn parse_time(text: &str) -> Result<Duration, RuleError> {
     let time = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        // Months and years have no fixed length, so they are refused.
+        // Months and years have no fixed length and are rejected.
         Err(_) => text.parse::<Span>().ok().and_then(|span| {
             let time = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
             Duration::try_from(time).ok()
@@ -252,26 +256,26 @@ mod tests {
     fn mistakes_are_named_and_what_would_be_right() {
         for (text, said) in [
             ("", "a rule is a symbol and a condition, such as 'AAPL > 190'"),
-            ("AAPL>190", "behind the symbol \"AAPL>190\" a condition is missing; with spaces between all parts"),
-            ("AAPL = 190", "\"=\" is no condition; there are > >= < <="),
-            ("AAPL moved 2% in 1m", "\"moved\" is no condition"),
-            ("AAPL >", "behind \">\" belongs one price and nothing else, such as 'AAPL > 150.5'; \"\" is none"),
-            ("AAPL >= 190 USD", "such as 'AAPL >= 150.5'; \"190 USD\" is none"),
-            ("AAPL < NaN", "\"NaN\" is none"),
-            ("AAPL < 1e999", "\"1e999\" is none"),
-            ("AAPL moves 2%", "\"2%\" does not say how far and in what time, such as 'AAPL moves 2% in 1m'"),
-            ("AAPL moves 2 % in 1m", "\"2 % in 1m\" does not say how far"),
-            ("AAPL moves 0% in 1m", "\"0%\" is no size of a move; it is a number above 0"),
-            ("AAPL moves -2 in 1m", "\"-2\" is no size"),
-            ("AAPL moves inf in 1m", "\"inf\" is no size"),
-            ("AAPL moves 2% in 1x", "\"1x\" is no time; it is longer than 0"),
-            ("AAPL moves 2% in 0s", "\"0s\" is no time"),
-            ("AAPL moves 2% in 1mo", "\"1mo\" is no time"),
-            ("AAPL stale", "behind \"stale\" belongs one time and nothing else, such as 'SPY stale 10s'; \"\" is none"),
-            ("AAPL stale -1s", "\"-1s\" is no time"),
-            ("AAPL stale 200000h0m 5", "\"200000h0m 5\" is none"),
-            ("AAPL stale 1000000h", "\"1000000h\" is no time"),
-            ("A\u{1b}[2J", "behind the symbol \"A\\u{1b}[2J\" a condition"),
+            ("AAPL>190", "no condition after the symbol \"AAPL>190\"; separate all parts by spaces"),
+            ("AAPL = 190", "\"=\" is not a condition; conditions are > >= < <="),
+            ("AAPL moved 2% in 1m", "\"moved\" is not a condition"),
+            ("AAPL >", "\">\" must be followed by one price, such as 'AAPL > 150.5'; found \"\""),
+            ("AAPL >= 190 USD", "such as 'AAPL >= 150.5'; found \"190 USD\""),
+            ("AAPL < NaN", "found \"NaN\""),
+            ("AAPL < 1e999", "found \"1e999\""),
+            ("AAPL moves 2%", "\"2%\" does not state a size and a time, such as 'AAPL moves 2% in 1m'"),
+            ("AAPL moves 2 % in 1m", "\"2 % in 1m\" does not state a size"),
+            ("AAPL moves 0% in 1m", "\"0%\" is not the size of a move; it must be a number or a percentage above 0"),
+            ("AAPL moves -2 in 1m", "\"-2\" is not the size"),
+            ("AAPL moves inf in 1m", "\"inf\" is not the size"),
+            ("AAPL moves 2% in 1x", "\"1x\" is not a duration; it must be above 0"),
+            ("AAPL moves 2% in 0s", "\"0s\" is not a duration"),
+            ("AAPL moves 2% in 1mo", "\"1mo\" is not a duration"),
+            ("AAPL stale", "\"stale\" must be followed by one duration, such as 'SPY stale 10s'; found \"\""),
+            ("AAPL stale -1s", "\"-1s\" is not a duration"),
+            ("AAPL stale 200000h0m 5", "found \"200000h0m 5\""),
+            ("AAPL stale 1000000h", "\"1000000h\" is not a duration"),
+            ("A\u{1b}[2J", "no condition after the symbol \"A\\u{1b}[2J\""),
         ] {
             assert!(error(text).contains(said), "{text:?}: {}", error(text));
         }

@@ -1,55 +1,63 @@
-//! `producer`: publishes ticks. Reads the environment, the signals and the command line; the library does the rest.
+//! `producer`: publishes ticks to Redis.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
-use tickscope::cli::{self, Console, EXIT_FAILURE, EXIT_USAGE, Environment, Settings};
+use tickscope::cli::{self, EXIT_FAILURE, EXIT_USAGE, Environment, LogWriter, Settings};
 use tickscope::producer::{self, Args, Config};
 
 fn main() -> ExitCode {
     tickscope::storage::silence_caught_panics();
-    let surroundings = Environment::of_process();
-    let read = Settings::read::<Args>(&surroundings);
+    let environment = Environment::from_process();
+    let read = Settings::read::<Args>(&environment);
     let (args, settings): (Args, Settings) = match read.and_then(|settings| Ok((settings.finish()?, settings))) {
         Ok(read) => read,
         Err(code) => return code,
     };
-    let console = cli::init_logging(&surroundings.logging(args.verbosity(), args.quiet()));
-    settings.tell();
-    let (quiet, stats) = (args.quiet(), args.wants_stats());
-    let config = match args.into_config(console.clone(), surroundings.stdout_is_terminal, rand::random()) {
-        Ok(config) => config,
-        Err(error) => return fail(&console, &settings.placed(error).into(), EXIT_USAGE),
+    let log = cli::init_logging(&environment.logging(args.verbosity(), args.quiet()));
+    // Before the spool or an input is opened.
+    let shutdown = match cli::shutdown_signal(|| {}).context("cannot install signal handlers") {
+        Ok(shutdown) => shutdown,
+        Err(error) => return fail(&log, &error, EXIT_FAILURE),
     };
-    match publish(config, &console, quiet, stats) {
+    settings.log_notes();
+    let (quiet, stats) = (args.quiet(), args.prints_stats());
+    let config = match args.into_config(log.clone(), environment.stdout_is_terminal, rand::random()) {
+        Ok(config) => config,
+        Err(error) => return fail(&log, &settings.locate(error).into(), EXIT_USAGE),
+    };
+    match publish(config, shutdown, &log, quiet, stats) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&console, &error, EXIT_FAILURE),
+        Err(error) => fail(&log, &error, EXIT_FAILURE),
     }
 }
 
-fn publish(config: Config, console: &Console, quiet: bool, stats: bool) -> anyhow::Result<()> {
+fn publish(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    log: &LogWriter,
+    quiet: bool,
+    stats: bool,
+) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the async runtime")?;
-    let report = runtime.block_on(async {
-        let shutdown = cli::shutdown_signal(|| {}).context("cannot listen for signals")?;
-        // As a task, because tasks wake each other on one thread where this one would have to be woken on its own.
-        Ok::<_, anyhow::Error>(tokio::spawn(producer::run(config, shutdown)).await??)
-    })?;
-    // Whatever still runs has nothing left to do.
+    // Spawned, because tasks wake each other on one thread where the main thread has to be woken by the system.
+    let task = runtime.spawn(producer::run(config, shutdown));
+    let report = runtime.block_on(task)??;
     runtime.shutdown_background();
     if !quiet {
-        console.print_stderr(&report.to_string());
+        log.print_stderr(&report.to_string());
     }
     if stats {
-        cli::print_stdout(&report.to_json()).context("cannot write the figures")?;
+        cli::print_stdout(&report.to_json()).context("cannot write the statistics to stdout")?;
     }
     match report.input_error {
-        Some(error) => Err(error).context("the input cannot be played"),
+        Some(error) => Err(error).context("cannot read the input"),
         None => Ok(()),
     }
 }
 
-fn fail(console: &Console, error: &anyhow::Error, code: u8) -> ExitCode {
-    console.print_stderr(&format!("error: {}", cli::error_line(error)));
+fn fail(log: &LogWriter, error: &anyhow::Error, code: u8) -> ExitCode {
+    log.print_stderr(&format!("error: {}", cli::error_line(error)));
     ExitCode::from(code)
 }

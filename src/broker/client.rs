@@ -1,4 +1,4 @@
-//! One client as the others see it.
+//! One client as other tasks see it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -6,36 +6,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::broker::output_buffer::{Outbox, OutputLimits};
+use crate::broker::output_buffer::{OutputBuffer, OutputLimits};
 
-/// Shared by the client's own task, the routes and CLIENT LIST.
+/// State that the client's own task shares with publishers, blocked reads and CLIENT LIST.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// Counts up from 1 and is never used again.
+    /// Counts up from 1 and is never reused.
     pub(super) id: u64,
     pub(super) addr: SocketAddr,
     pub(super) connected: Instant,
-    pub(super) outbox: Outbox,
-    /// Changes under the routes' write lock while there are subscriptions, so a publisher sees it change between two
-    /// messages and not within one.
+    pub(super) output: OutputBuffer,
+    /// Changes under the write lock of the subscriptions, so that a publisher sees it change only between two messages.
     resp3: AtomicBool,
     channels: AtomicUsize,
     patterns: AtomicUsize,
-    /// While it waits for a stream, its place among those who wait; otherwise 0. Changes under the keyspace's lock.
-    ticket: AtomicU64,
-    /// Locked once a batch of commands by the client's task, and by CLIENT LIST.
+    /// Number of the pending blocking read, 0 if there is none. Changes under the keyspace lock.
+    block_id: AtomicU64,
+    /// Locked by the client's task once for each batch of commands, and by CLIENT LIST.
     profile: Mutex<Profile>,
 }
 
-/// What CLIENT LIST tells beside the counts.
+/// Fields of CLIENT LIST other than the counts.
 #[derive(Debug, Clone)]
 pub(super) struct Profile {
     pub(super) name: Vec<u8>,
     pub(super) lib_name: Vec<u8>,
     pub(super) lib_version: Vec<u8>,
-    /// Last command's full name, such as `client|list`.
-    pub(super) command: &'static str,
-    pub(super) active: Instant,
+    /// Full name of the last command, such as `client|list`.
+    pub(super) last_command: &'static str,
+    pub(super) last_active: Instant,
     /// Commands queued since MULTI.
     pub(super) queued_commands: Option<usize>,
 }
@@ -47,17 +46,17 @@ impl Client {
             id,
             addr,
             connected: now,
-            outbox: Outbox::new(limits),
+            output: OutputBuffer::new(limits),
             resp3: AtomicBool::new(false),
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
-            ticket: AtomicU64::new(0),
+            block_id: AtomicU64::new(0),
             profile: Mutex::new(Profile {
                 name: Vec::new(),
                 lib_name: Vec::new(),
                 lib_version: Vec::new(),
-                command: "NULL",
-                active: now,
+                last_command: "NULL",
+                last_active: now,
                 queued_commands: None,
             }),
         }
@@ -71,7 +70,7 @@ impl Client {
         self.resp3.store(resp3, Ordering::Relaxed);
     }
 
-    /// Channels and patterns that it is subscribed to.
+    /// Returns the numbers of channels and patterns that the client is subscribed to.
     pub(super) fn subscriptions(&self) -> (usize, usize) {
         (self.channels.load(Ordering::Relaxed), self.patterns.load(Ordering::Relaxed))
     }
@@ -85,17 +84,17 @@ impl Client {
         self.subscriptions() != (0, 0)
     }
 
-    pub(super) fn ticket(&self) -> u64 {
-        self.ticket.load(Ordering::Acquire)
+    pub(super) fn block_id(&self) -> u64 {
+        self.block_id.load(Ordering::Acquire)
     }
 
-    /// 0 lets the client go on; what it waited for must be in its outbox by then.
-    pub(super) fn set_ticket(&self, ticket: u64) {
-        self.ticket.store(ticket, Ordering::Release);
+    /// Sets the pending blocking read. 0 unblocks the client, whose reply must be in the output buffer by then.
+    pub(super) fn set_block_id(&self, block_id: u64) {
+        self.block_id.store(block_id, Ordering::Release);
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
-        self.ticket() != 0
+    pub(super) fn is_blocked(&self) -> bool {
+        self.block_id() != 0
     }
 
     pub(super) fn profile(&self) -> MutexGuard<'_, Profile> {

@@ -1,4 +1,4 @@
-//! The wall clock that entries' ids come from.
+//! Wall clock of the broker, from which entries get their ids.
 
 use tokio::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::model::Timestamp;
 const NS_PER_US: i64 = 1_000;
 const US_PER_MS: i64 = 1_000;
 
-/// What a broker takes for the time of day: for the ids of entries, for how long they are pending, and for TIME.
+/// Source of the time of day: for the ids of entries, for the time since delivery, and for TIME.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BrokerClock(Source);
 
@@ -22,19 +22,19 @@ enum Source {
 }
 
 impl BrokerClock {
-    /// This machine's clock.
+    /// Returns the clock of this machine.
     pub const fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock that stands at `base_ms`, milliseconds since the Unix epoch, and goes on as tokio's own clock does:
-    /// the same at every run of a simulation, and still while that clock is paused. Call it within the runtime whose
-    /// clock is meant.
+    /// Returns a clock that starts at `base_ms`, milliseconds since the Unix epoch, and advances with tokio's clock. It
+    /// is the same in every run of a simulation, and stands still while tokio's clock is paused. Must be called within
+    /// the runtime whose clock it follows.
     pub fn simulated(base_ms: i64) -> Self {
         Self(Source::Simulated { base_ms, start: Instant::now() })
     }
 
-    /// Microseconds since the Unix epoch.
+    /// Returns microseconds since the Unix epoch.
     pub(super) fn now_us(self) -> i64 {
         match self.0 {
             Source::System => Timestamp::now().as_nanos() / NS_PER_US,
@@ -44,7 +44,7 @@ impl BrokerClock {
         }
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns milliseconds since the Unix epoch.
     pub(super) fn now_ms(self) -> i64 {
         self.now_us() / US_PER_MS
     }

@@ -1,119 +1,241 @@
-//! The task of one client: its socket, its commands, its outbox.
+//! State of one client connection, and the description of a command that runs on it.
 
-use std::future::{pending, ready};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until};
+use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::broker::client::Client;
-use crate::broker::dispatch::{Progress, REPLY_BYTES_MAX, Session};
-use crate::broker::output_buffer::{End, Output};
-use crate::broker::server_state::Hub;
-use crate::model::display_safe;
-use crate::resp::command::{COMMAND_BYTES_MAX, Decoder};
+use crate::broker::server_state::ServerState;
+use crate::broker::streams::{BlockingRead, Growth, KeyHandler, Keyspace};
+use crate::broker::subscriptions::Subscriptions;
+use crate::resp::command::{Args, OwnedArgs};
+use crate::resp::encode::Encoder;
 
-/// Room for one read: a pipeline of several hundred ticks.
-const READ_BYTES: usize = 64 * 1024;
+/// Longest part of a client's command that an error message repeats, as in Redis.
+pub(super) const QUOTED_BYTES_MAX: usize = 128;
 
-/// A read buffer that one large command has grown beyond this is given back.
-const IDLE_INPUT_BYTES_MAX: usize = 4 * READ_BYTES;
+/// A command, or a subcommand whose name follows that of its container and a bar, such as `client|id`.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) name: &'static str,
+    /// Number of words including the name; a negative number is a minimum.
+    pub(super) arity: i32,
+    /// Flags as COMMAND shows them, separated by spaces.
+    pub(super) flags: &'static str,
+    /// First key, last key and step; zeros if the keys are not at a fixed place.
+    pub(super) keys: [i64; 3],
+    pub(super) handler: Handler,
+    pub(super) subcommands: &'static [Command],
+}
 
-/// How long a client that is not read from any more, for its replies wait, may leave them. It is Redis's time for the
-/// soft limit of subscribers; such a client is stuck, since it waits for us while we wait for it.
-const STALL_TIME: Duration = Duration::from_mins(1);
+/// Function that runs a command, by the locks that it needs.
+#[derive(Debug)]
+pub(super) enum Handler {
+    Connection(fn(&mut ServerConnection, Args<'_>)),
+    Subscriptions(fn(&mut ServerConnection, Args<'_>, &mut Subscriptions)),
+    Keys(Growth, KeyHandler),
+    All(fn(&mut ServerConnection, Args<'_>, &Subscriptions, &Keyspace)),
+}
 
-/// Serves one client until either side ends it. Dropping the future ends it as well, with nothing left behind.
-pub(super) async fn serve<S>(stream: S, hub: Arc<Hub>, client: Arc<Client>)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin,
-{
-    let session = Session::new(Arc::clone(&hub), Arc::clone(&client));
-    if let Some(End::CutOff { queued_bytes }) = run(stream, session).await {
-        hub.stats.cut_off();
-        let name = display_safe(&String::from_utf8_lossy(&client.profile().name)).into_owned();
-        tracing::warn!(
-            client = %client.addr, id = client.id, name, queued_bytes,
-            "the broker cut off a client that did not read what waited for it"
-        );
+impl Command {
+    /// Returns whether the arity allows `len` words.
+    pub(super) fn accepts(&self, len: usize) -> bool {
+        let needed = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { len >= needed } else { len == needed }
+    }
+
+    /// Returns whether the command is refused when the streams have used up their memory.
+    pub(super) fn adds_memory(&self) -> bool {
+        matches!(self.handler, Handler::Keys(Growth::Entries, _))
+    }
+
+    /// Returns whether a RESP2 client may send this command while it is subscribed.
+    pub(super) fn is_allowed_in_subscribe_mode(&self) -> bool {
+        let allowed = ["subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ping", "quit", "reset"];
+        allowed.contains(&self.name)
+    }
+
+    /// Returns whether the command takes effect within MULTI instead of being queued.
+    pub(super) fn bypasses_queue(&self) -> bool {
+        ["exec", "discard", "multi", "quit", "reset"].contains(&self.name)
     }
 }
 
-async fn run<S>(stream: S, mut session: Session) -> Option<End>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin,
-{
-    let client = Arc::clone(&session.client);
-    let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut input = BytesMut::with_capacity(READ_BYTES);
-    let (mut decoder, mut output) = (Decoder::default(), Output::default());
-    let mut progress = Progress::NeedsInput;
-    // Since when nothing was written while reading has stopped.
-    let mut stalled_since: Option<Instant> = None;
-    loop {
-        if progress == Progress::Waiting && !client.is_waiting() {
-            progress = Progress::Paused;
+/// Commands queued since MULTI.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) commands: Vec<(&'static Command, OwnedArgs)>,
+    pub(super) bytes: usize,
+    /// Set once a command was refused; EXEC then refuses the whole transaction.
+    pub(super) is_broken: bool,
+}
+
+/// State that only the client's own task uses. Dropping it removes the client from the server.
+#[derive(Debug)]
+pub(super) struct ServerConnection {
+    pub(super) state: Arc<ServerState>,
+    pub(super) client: Arc<Client>,
+    /// Replies that are not in the output buffer yet.
+    pub(super) replies: Encoder,
+    pub(super) channels: BTreeSet<Bytes>,
+    pub(super) patterns: BTreeSet<Bytes>,
+    pub(super) subscription_bytes: usize,
+    pub(super) transaction: Option<Transaction>,
+    /// End of the current blocking read; `None` if it has no timeout.
+    pub(super) block_deadline: Option<Instant>,
+    pub(super) is_closing: bool,
+    pub(super) last_command: &'static str,
+}
+
+impl ServerConnection {
+    pub(super) fn new(state: Arc<ServerState>, client: Arc<Client>) -> Self {
+        Self {
+            state,
+            client,
+            replies: Encoder::default(),
+            channels: BTreeSet::new(),
+            patterns: BTreeSet::new(),
+            subscription_bytes: 0,
+            transaction: None,
+            block_deadline: None,
+            is_closing: false,
+            last_command: "NULL",
         }
-        let status = client.outbox.collect(&mut output);
-        match status.end {
-            Some(End::Drain) => progress = Progress::Closing,
-            Some(end) => return Some(end),
-            None => {}
-        }
-        let chunk = output.chunk();
-        let (has_output, is_closing) = (!chunk.is_empty(), progress == Progress::Closing);
-        if is_closing && !has_output {
-            return None;
-        }
-        let is_full = !session.is_subscriber() && status.queued_bytes >= REPLY_BYTES_MAX;
-        let may_handle = !is_closing && !is_full;
-        stalled_since = if may_handle { None } else { stalled_since.or_else(|| Some(Instant::now())) };
-        let deadline = status.soft_deadline.or_else(|| stalled_since.map(|since| since + STALL_TIME));
-        // In this order: what ends the client, then what it waits for, then what it wants next.
-        tokio::select! {
-            biased;
-            () = client.outbox.woken() => {}
-            () = expiry(deadline) => return Some(End::CutOff { queued_bytes: status.queued_bytes }),
-            written = writer.write(chunk), if has_output => match written {
-                Ok(0) | Err(_) => return None,
-                Ok(bytes) => {
-                    client.outbox.release(output.advance(bytes));
-                    stalled_since = None;
+    }
+
+    /// Runs a command, taking the locks that it needs.
+    pub(super) fn execute(&mut self, command: &Command, args: Args<'_>) {
+        let state = Arc::clone(&self.state);
+        match command.handler {
+            Handler::Connection(run) => run(self, args),
+            Handler::Subscriptions(run) => run(self, args, &mut state.write_subscriptions()),
+            Handler::All(run) => run(self, args, &state.read_subscriptions(), &state.lock_keyspace()),
+            Handler::Keys(growth, run) => {
+                let now_ms = state.clock.now_ms();
+                let mut keyspace = state.lock_keyspace();
+                if let Some(read) = keyspace.run(growth, run, args, &mut self.replies, now_ms) {
+                    self.block(&mut keyspace, read);
                 }
-            },
-            () = ready(()), if may_handle && progress == Progress::Paused => {
-                progress = handle(&mut session, &mut decoder, &mut input);
-                tokio::task::yield_now().await;
+                keyspace.serve_blocked(now_ms);
+                state.note_room(&keyspace);
             }
-            // Also while it waits: that a client has closed shows only to who reads.
-            read = reader.read_buf(&mut input), if may_handle && progress != Progress::Paused => match read {
-                Ok(0) | Err(_) => return None,
-                Ok(_) if progress == Progress::NeedsInput => progress = handle(&mut session, &mut decoder, &mut input),
-                Ok(_) if input.len() > COMMAND_BYTES_MAX => return None,
-                Ok(_) => input.reserve(READ_BYTES / 4),
-            },
-            () = expiry(session.wait_ends()), if progress == Progress::Waiting => session.end_wait(),
         }
     }
+
+    /// Runs a command of a transaction, under the locks that EXEC holds. A blocking read returns nil at once.
+    pub(super) fn execute_locked(
+        &mut self,
+        command: &Command,
+        args: Args<'_>,
+        subscriptions: &mut Subscriptions,
+        keyspace: &mut Keyspace,
+    ) {
+        match command.handler {
+            Handler::Connection(run) => run(self, args),
+            Handler::Subscriptions(run) => run(self, args, subscriptions),
+            Handler::All(run) => run(self, args, subscriptions, keyspace),
+            Handler::Keys(growth, run) => {
+                let now_ms = self.state.clock.now_ms();
+                if keyspace.run(growth, run, args, &mut self.replies, now_ms).is_some() {
+                    self.replies.null_array();
+                }
+            }
+        }
+    }
+
+    fn block(&mut self, keyspace: &mut Keyspace, read: BlockingRead) {
+        let timeout = Duration::from_millis(read.timeout_ms as u64);
+        self.block_deadline = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
+        // The reply to the blocking read may come from another client's task, and must follow these.
+        self.flush();
+        if let Err(error) = keyspace.blocked.insert(&self.client, read) {
+            self.replies.error(error.0);
+        }
+    }
+
+    /// Replies nil to a blocking read that timed out, unless it was served at the last moment.
+    pub(super) fn end_block(&mut self) {
+        if self.state.lock_keyspace().blocked.remove_client(&self.client) {
+            self.replies.null_array();
+            self.flush();
+        }
+    }
+
+    /// Moves the replies to the end of the output buffer.
+    pub(super) fn flush(&mut self) {
+        if self.replies.len() > 0 {
+            let is_subscriber = self.is_subscriber();
+            self.client.output.push(Bytes::from(self.replies.take()), is_subscriber);
+        }
+    }
+
+    pub(super) fn is_subscriber(&self) -> bool {
+        !(self.channels.is_empty() && self.patterns.is_empty())
+    }
+
+    /// Replies with an error that quotes a part of the command, truncated as Redis truncates it.
+    pub(super) fn error_quoting(&mut self, before: &str, quoted: &[u8], after: &str) {
+        self.replies.error([before.as_bytes(), quote(quoted), after.as_bytes()].concat());
+    }
+
+    pub(super) fn arity_error(&mut self, name: &str) {
+        self.replies.error(format!("ERR wrong number of arguments for '{name}' command"));
+    }
+
+    pub(super) fn syntax_error(&mut self) {
+        self.replies.error("ERR syntax error");
+    }
+
+    /// Refuses a command before it runs, which breaks a transaction.
+    pub(super) fn reject(&mut self, command: Option<&Command>, text: &[u8]) {
+        if command.is_some_and(|command| command.name == "exec") {
+            self.transaction = None;
+            let text = text.strip_prefix(b"ERR ").unwrap_or(text);
+            self.replies.error([b"EXECABORT Transaction discarded because of: ", text].concat());
+        } else {
+            if let Some(transaction) = &mut self.transaction {
+                transaction.is_broken = true;
+            }
+            self.replies.error(text);
+        }
+    }
+
+    /// Removes all subscriptions without replies.
+    pub(super) fn unsubscribe_all(&mut self, subscriptions: &mut Subscriptions) {
+        for name in std::mem::take(&mut self.channels) {
+            subscriptions.channels.remove(&name, self.client.id);
+        }
+        for name in std::mem::take(&mut self.patterns) {
+            subscriptions.patterns.remove(&name, self.client.id);
+        }
+        self.subscription_bytes = 0;
+        self.client.set_subscriptions(0, 0);
+    }
 }
 
-fn handle(session: &mut Session, decoder: &mut Decoder, input: &mut BytesMut) -> Progress {
-    let (done, progress) = session.handle(decoder, input);
-    if done == input.len() && input.capacity() > IDLE_INPUT_BYTES_MAX {
-        *input = BytesMut::with_capacity(READ_BYTES);
-        decoder.shrink();
-    } else {
-        bytes::Buf::advance(input, done);
-        input.reserve(READ_BYTES / 4);
+impl Drop for ServerConnection {
+    fn drop(&mut self) {
+        let state = Arc::clone(&self.state);
+        if self.is_subscriber() {
+            self.unsubscribe_all(&mut state.write_subscriptions());
+        }
+        if self.client.is_blocked() {
+            state.lock_keyspace().blocked.remove_client(&self.client);
+        }
+        state.remove_client(self.client.id);
     }
-    progress
 }
 
-async fn expiry(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
-    }
+/// Returns the part of `word` that an error message repeats: what C's `%.128s` prints.
+pub(super) fn quote(word: &[u8]) -> &[u8] {
+    let word = until_nul(word);
+    &word[..word.len().min(QUOTED_BYTES_MAX)]
+}
+
+/// Returns the part of `word` before its first NUL, where a C string ends.
+pub(super) fn until_nul(word: &[u8]) -> &[u8] {
+    &word[..memchr::memchr(0, word).unwrap_or(word.len())]
 }

@@ -1,16 +1,16 @@
-//! Redis's glob patterns: `*`, `?`, `[a-c]`, `[^x]` and `\` before a character that stands for itself.
+//! Redis's glob patterns: `*`, `?`, `[a-c]`, `[^x]`, and `\` before a literal character.
 
-/// Whether `pattern` matches the whole of `text`, as Redis 7.0 decides it, oddities included: an open class ends with
-/// the pattern, `[]` matches nothing, and an empty text is matched by the empty pattern only.
+/// Returns whether `pattern` matches the whole of `text`. As in Redis 7.0 (`stringmatchlen`), an unterminated class ends
+/// with the pattern, `[]` matches nothing, and only the empty pattern matches an empty text.
 ///
-/// Only the last `*` is ever tried again, because whatever an earlier one could swallow, the last one can as well. So
-/// the time is bounded by the product of the two lengths, where the usual recursion takes exponential time.
+/// Backtracks to the last `*` only, because it can match whatever an earlier one could. The time is bounded by the
+/// product of the two lengths, where the usual recursion takes exponential time.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     if text.is_empty() {
         return pattern.is_empty();
     }
     let (mut rest, mut at) = (pattern, 0);
-    // Where to resume after a mismatch: the pattern behind the last star, and how far that star has reached.
+    // Point to resume from after a mismatch: the pattern after the last `*`, and the end of what that `*` matches.
     let mut retry: Option<(&[u8], usize)> = None;
     while at < text.len() {
         if let [b'*', tail @ ..] = rest {
@@ -30,7 +30,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     rest.iter().all(|byte| *byte == b'*')
 }
 
-/// Matches one byte against the first element of `pattern`, and gives what follows that element.
+/// Matches one byte against the first element of `pattern`. Returns the rest of the pattern.
 fn match_one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     let (matched, tail) = match pattern {
         [] => return None,
@@ -57,7 +57,7 @@ fn match_class(class: &[u8], byte: u8) -> (bool, &[u8]) {
                 tail
             }
             [start, b'-', end, tail @ ..] => {
-                // Redis compares C chars, which are signed.
+                // Redis compares C's `char`, which is signed.
                 let (start, end, byte) = (*start as i8, *end as i8, byte as i8);
                 found |= (start.min(end)..=start.max(end)).contains(&byte);
                 tail
@@ -77,7 +77,7 @@ mod tests {
     use crate::broker::glob::*;
 
     #[test]
-    fn each_element() {
+    fn elements_match_as_in_redis() {
         for (pattern, yes, no) in [
             ("ticks.*", &["ticks.", "ticks.AAPL"][..], &["tick", "xticks.A"][..]),
             ("h?llo", &["hello", "h?llo"], &["hllo", "heello"]),
@@ -106,7 +106,7 @@ mod tests {
         }
     }
 
-    /// The definition, with its exponential time.
+    /// Reference implementation by plain recursion.
     fn by_definition(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern, text) {
             ([b'*', tail @ ..], _) => (0..=text.len()).any(|skipped| by_definition(tail, &text[skipped..])),
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_step_back_is_enough(pattern in r"[ab*?\[\]^\\-]{0,9}", text in r"[ab\]-]{1,9}") {
+        fn backtracking_to_the_last_star_is_enough(pattern in r"[ab*?\[\]^\\-]{0,9}", text in r"[ab\]-]{1,9}") {
             prop_assert_eq!(
                 matches(pattern.as_bytes(), text.as_bytes()), by_definition(pattern.as_bytes(), text.as_bytes())
             );
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_do_not_explode() {
+    fn many_stars_take_bounded_time() {
         let pattern = "*a".repeat(500) + "b";
         assert!(!matches(pattern.as_bytes(), "a".repeat(5_000).as_bytes()));
     }

@@ -1,4 +1,4 @@
-//! What waits to be written to one client, and when that is too much.
+//! Bytes that wait to be written to one client, and their limits.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,18 +8,21 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// What a queued piece costs beside its bytes: its place in the queue and its allocation's header. Counted, so that a
-/// flood of tiny messages meets the limit when the memory does, not long after.
+/// Bytes of replies that may wait for a client before its commands are not read any more. A pipeline of four million
+/// messages still fits, since some libraries send a whole pipeline before they read a reply.
+pub(super) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Cost of a piece besides its bytes: its place in the queue and the header of its allocation. It makes a flood of tiny
+/// messages meet the limit when the memory does.
 const PIECE_OVERHEAD_BYTES: usize = 64;
 
-/// Smaller pieces are copied together before they are written, larger ones are written from where they are: a system
-/// call costs more than copying a few kilobytes.
-const COPY_BELOW_BYTES: usize = 16 * 1024;
+/// Size below which pieces are joined before they are written: a system call costs more than copying a few kilobytes.
+const JOIN_BELOW_BYTES: usize = 16 * 1024;
 
-/// Bytes that are copied together for one write.
+/// Bytes that are joined for one write.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Bounds on what waits for one subscriber; see [`BrokerLimits`](crate::broker::BrokerLimits).
+/// Limits of a subscriber's output buffer; see [`BrokerLimits`](crate::broker::BrokerLimits).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OutputLimits {
     pub(super) hard_bytes: usize,
@@ -27,178 +30,180 @@ pub(super) struct OutputLimits {
     pub(super) soft_time: Duration,
 }
 
-/// Why a connection ends before its client wishes.
+/// Reason for which the broker closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// Too many bytes waited for it, or some bytes for too long.
-    CutOff {
-        /// What waited and is lost.
+pub(super) enum CloseReason {
+    /// Too many bytes waited, or some bytes waited too long.
+    SlowConsumer {
+        /// Bytes that waited and are lost.
         queued_bytes: usize,
     },
-    /// CLIENT KILL, or a connection that is no Redis client. Nothing more is written.
+    /// CLIENT KILL, or a connection that does not speak Redis's protocol. Nothing more is written.
     Killed,
-    /// The broker shuts down: what waits is still written.
-    Drain,
+    /// The broker shuts down. Everything in the buffer is still written.
+    Shutdown,
 }
 
-/// The queue of one client. Publishers put pieces in, the client's own task takes them out.
+/// Output buffer of one client. Publishers add pieces, and the client's own task removes them.
 #[derive(Debug)]
-pub(super) struct Outbox {
-    /// Held for a few pushes or one swap, never across an await. The client's task and each publisher contend for it
-    /// alone, so a busy client does not slow another one.
-    state: Mutex<State>,
-    wake: Notify,
+pub(super) struct OutputBuffer {
+    /// Held for a few pushes or one swap. Only the client's task and publishers contend for it, so that a busy client
+    /// does not slow down another.
+    queue: Mutex<Queue>,
+    change: Notify,
     limits: OutputLimits,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Queue {
     pieces: VecDeque<Bytes>,
-    /// Cost of `pieces` and of what the client's task has taken but not written yet.
+    /// Cost of `pieces` and of what the client's task has removed but not written yet.
     queued_bytes: usize,
     over_soft_since: Option<Instant>,
-    end: Option<End>,
+    close_reason: Option<CloseReason>,
 }
 
-/// What the client's task has to know before it waits.
+/// State of an output buffer that the client's task checks before it waits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Status {
+pub(super) struct OutputStatus {
     pub(super) queued_bytes: usize,
-    pub(super) end: Option<End>,
-    /// When the soft limit cuts the client off unless it reads.
+    pub(super) close_reason: Option<CloseReason>,
+    /// Time at which the soft limit closes the connection unless the client reads.
     pub(super) soft_deadline: Option<Instant>,
 }
 
-impl Outbox {
+impl OutputBuffer {
     pub(super) fn new(limits: OutputLimits) -> Self {
-        Self { state: Mutex::default(), wake: Notify::new(), limits }
+        Self { queue: Mutex::default(), change: Notify::new(), limits }
     }
 
-    /// Queues `piece`. A subscriber over its hard limit is ended at once, and what waited for it is freed.
+    /// Appends `piece`. A subscriber over its hard limit is closed at once, and its buffer is freed.
     pub(super) fn push(&self, piece: Bytes, is_subscriber: bool) {
-        let mut state = self.lock();
-        if state.end.is_some_and(|end| end != End::Drain) {
+        let mut queue = self.lock();
+        if queue.close_reason.is_some_and(|reason| reason != CloseReason::Shutdown) {
             return;
         }
-        // The task was told of the pieces that are there already.
-        let mut must_wake = state.pieces.is_empty();
-        state.queued_bytes += piece.len() + PIECE_OVERHEAD_BYTES;
-        state.pieces.push_back(piece);
+        // The task has been notified of earlier pieces already.
+        let mut must_notify = queue.pieces.is_empty();
+        queue.queued_bytes += piece.len() + PIECE_OVERHEAD_BYTES;
+        queue.pieces.push_back(piece);
         if is_subscriber {
-            if state.queued_bytes > self.limits.hard_bytes {
-                let queued_bytes = state.queued_bytes;
-                state.end_with(End::CutOff { queued_bytes });
-                must_wake = true;
-            } else if state.queued_bytes > self.limits.soft_bytes && state.over_soft_since.is_none() {
-                state.over_soft_since = Some(Instant::now());
-                must_wake = true;
+            if queue.queued_bytes > self.limits.hard_bytes {
+                let queued_bytes = queue.queued_bytes;
+                queue.close(CloseReason::SlowConsumer { queued_bytes });
+                must_notify = true;
+            } else if queue.queued_bytes > self.limits.soft_bytes && queue.over_soft_since.is_none() {
+                queue.over_soft_since = Some(Instant::now());
+                must_notify = true;
             }
         }
-        drop(state);
-        if must_wake {
-            self.wake.notify_one();
+        drop(queue);
+        if must_notify {
+            self.change.notify_one();
         }
     }
 
-    /// Ends the connection; the first reason stays, except that a shutdown gives way to a harder one.
-    pub(super) fn end(&self, end: End) {
-        let mut state = self.lock();
-        if state.end.is_none_or(|earlier| earlier == End::Drain) {
-            if end == End::Drain { state.end = Some(end) } else { state.end_with(end) }
+    /// Closes the connection. The first reason is kept, except that any other replaces a shutdown.
+    pub(super) fn close(&self, reason: CloseReason) {
+        let mut queue = self.lock();
+        if queue.close_reason.is_none_or(|earlier| earlier == CloseReason::Shutdown) {
+            queue.close(reason);
         }
-        drop(state);
-        self.wake.notify_one();
+        drop(queue);
+        self.change.notify_one();
     }
 
-    /// Makes the client's task look at its state.
-    pub(super) fn nudge(&self) {
-        self.wake.notify_one();
+    /// Makes [`changed`](Self::changed) return.
+    pub(super) fn notify(&self) {
+        self.change.notify_one();
     }
 
-    /// Waits until there is something new to [`collect`](Self::collect).
-    pub(super) async fn woken(&self) {
-        self.wake.notified().await;
+    /// Waits for a change that the client's task has to look at.
+    pub(super) async fn changed(&self) {
+        self.change.notified().await;
     }
 
-    /// Hands the queue to `output` if that has nothing left to write.
-    pub(super) fn collect(&self, output: &mut Output) -> Status {
-        let mut state = self.lock();
-        if output.pieces.is_empty() && !state.pieces.is_empty() {
-            std::mem::swap(&mut state.pieces, &mut output.pieces);
+    /// Moves the pieces to `writes` if it has none left.
+    pub(super) fn take_pieces(&self, writes: &mut PendingWrites) -> OutputStatus {
+        let mut queue = self.lock();
+        if writes.pieces.is_empty() && !queue.pieces.is_empty() {
+            std::mem::swap(&mut queue.pieces, &mut writes.pieces);
         }
-        let soft_deadline = state.over_soft_since.map(|since| since + self.limits.soft_time);
-        Status { queued_bytes: state.queued_bytes, end: state.end, soft_deadline }
+        let soft_deadline = queue.over_soft_since.map(|since| since + self.limits.soft_time);
+        OutputStatus { queued_bytes: queue.queued_bytes, close_reason: queue.close_reason, soft_deadline }
     }
 
-    /// Takes `written_bytes`, as [`Output::advance`] counts them, off the account.
-    pub(super) fn release(&self, written_bytes: usize) {
-        let mut state = self.lock();
-        state.queued_bytes = state.queued_bytes.saturating_sub(written_bytes);
-        if state.queued_bytes <= self.limits.soft_bytes {
-            state.over_soft_since = None;
+    /// Subtracts a cost that [`PendingWrites::advance`] returned.
+    pub(super) fn release(&self, cost_bytes: usize) {
+        let mut queue = self.lock();
+        queue.queued_bytes = queue.queued_bytes.saturating_sub(cost_bytes);
+        if queue.queued_bytes <= self.limits.soft_bytes {
+            queue.over_soft_since = None;
         }
     }
 
-    /// Bytes and pieces that wait.
+    /// Returns the numbers of bytes and pieces in the buffer.
     pub(super) fn queued(&self) -> (usize, usize) {
-        let state = self.lock();
-        (state.queued_bytes, state.pieces.len())
+        let queue = self.lock();
+        (queue.queued_bytes, queue.pieces.len())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn end_with(&mut self, end: End) {
-        self.end = Some(end);
-        self.pieces = VecDeque::new();
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What the client's task is writing.
+impl Queue {
+    fn close(&mut self, reason: CloseReason) {
+        self.close_reason = Some(reason);
+        if reason != CloseReason::Shutdown {
+            self.pieces = VecDeque::new();
+        }
+    }
+}
+
+/// Pieces that the client's task is writing.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(super) struct PendingWrites {
     pieces: VecDeque<Bytes>,
     chunk: Bytes,
-    chunk_written: usize,
+    written_bytes: usize,
     chunk_cost_bytes: usize,
 }
 
-impl Output {
-    /// The bytes to write next; empty when all is written.
+impl PendingWrites {
+    /// Returns the bytes to write next, which are empty when everything is written.
     pub(super) fn chunk(&mut self) -> &[u8] {
-        if self.chunk_written == self.chunk.len() {
+        if self.written_bytes == self.chunk.len() {
             self.next_chunk();
         }
-        &self.chunk[self.chunk_written..]
+        &self.chunk[self.written_bytes..]
     }
 
-    /// Notes that the first `bytes` of the chunk are written, and gives what the account may be relieved of: the cost
-    /// of the chunk once the whole of it is written.
+    /// Records that the first `bytes` of the chunk are written. Returns the cost of the chunk once all of it is written.
     pub(super) fn advance(&mut self, bytes: usize) -> usize {
-        self.chunk_written = (self.chunk_written + bytes).min(self.chunk.len());
-        if self.chunk_written < self.chunk.len() {
+        self.written_bytes = (self.written_bytes + bytes).min(self.chunk.len());
+        if self.written_bytes < self.chunk.len() {
             return 0;
         }
         self.chunk = Bytes::new();
-        self.chunk_written = 0;
+        self.written_bytes = 0;
         std::mem::take(&mut self.chunk_cost_bytes)
     }
 
     fn next_chunk(&mut self) {
-        self.chunk_written = 0;
+        self.written_bytes = 0;
         self.chunk = self.pieces.pop_front().unwrap_or_default();
         self.chunk_cost_bytes = if self.chunk.is_empty() { 0 } else { self.chunk.len() + PIECE_OVERHEAD_BYTES };
-        let joins = |piece: Option<&Bytes>| piece.is_some_and(|piece| piece.len() < COPY_BELOW_BYTES);
-        if self.chunk.len() >= COPY_BELOW_BYTES || !joins(self.pieces.front()) {
+        let is_small = |piece: &mut Bytes| piece.len() < JOIN_BELOW_BYTES;
+        if self.chunk.len() >= JOIN_BELOW_BYTES || !self.pieces.front_mut().is_some_and(is_small) {
             return;
         }
         let mut joined = Vec::with_capacity(CHUNK_BYTES);
         joined.extend_from_slice(&self.chunk);
-        while joined.len() < CHUNK_BYTES - COPY_BELOW_BYTES && joins(self.pieces.front()) {
-            let Some(piece) = self.pieces.pop_front() else { break };
+        while joined.len() < CHUNK_BYTES - JOIN_BELOW_BYTES
+            && let Some(piece) = self.pieces.pop_front_if(is_small)
+        {
             joined.extend_from_slice(&piece);
             self.chunk_cost_bytes += piece.len() + PIECE_OVERHEAD_BYTES;
         }
@@ -210,65 +215,72 @@ impl Output {
 mod tests {
     use crate::broker::output_buffer::*;
 
-    fn outbox(hard_bytes: usize, soft_bytes: usize) -> Outbox {
-        Outbox::new(OutputLimits { hard_bytes, soft_bytes, soft_time: Duration::from_mins(1) })
+    fn buffer(hard_bytes: usize, soft_bytes: usize) -> OutputBuffer {
+        OutputBuffer::new(OutputLimits { hard_bytes, soft_bytes, soft_time: Duration::from_mins(1) })
     }
 
     #[test]
-    fn everything_comes_out_once_and_in_order_whatever_the_sizes() {
-        let outbox = outbox(usize::MAX, usize::MAX);
+    fn pieces_of_any_size_are_written_once_and_in_order() {
+        let buffer = buffer(usize::MAX, usize::MAX);
         let sizes = [1, 70_000, 5, 16_384, 16_383, 1, 1, 200_000, 3, 40_000];
         let sent: Vec<Vec<u8>> = (0_u8..).zip(sizes).map(|(byte, size)| vec![byte; size]).collect();
         for piece in &sent {
-            outbox.push(Bytes::from(piece.clone()), true);
+            buffer.push(Bytes::from(piece.clone()), true);
         }
-        let (mut output, mut written) = (Output::default(), Vec::new());
+        let (mut writes, mut written) = (PendingWrites::default(), Vec::new());
         loop {
-            outbox.collect(&mut output);
-            let chunk = output.chunk();
+            buffer.take_pieces(&mut writes);
+            let chunk = writes.chunk();
             if chunk.is_empty() {
                 break;
             }
             let part = chunk.len().min(10_000);
             written.extend_from_slice(&chunk[..part]);
-            let released = output.advance(part);
-            outbox.release(released);
+            let released = writes.advance(part);
+            buffer.release(released);
         }
         assert_eq!(written, sent.concat());
-        assert_eq!(outbox.queued(), (0, 0), "every byte that was charged is released");
+        assert_eq!(buffer.queued(), (0, 0), "every byte that was charged is released");
     }
 
     #[test]
-    fn the_hard_limit_ends_a_subscriber_and_frees_its_queue() {
-        let outbox = outbox(1_000, 500);
-        outbox.push(Bytes::from(vec![0; 2_000]), false);
-        assert_eq!(outbox.collect(&mut Output::default()).end, None, "replies are bounded by not reading commands");
-        outbox.push(Bytes::from_static(b"x"), true);
-        let status = outbox.collect(&mut Output::default());
-        assert!(matches!(status.end, Some(End::CutOff { queued_bytes: 2_001.. })));
-        outbox.push(Bytes::from_static(b"late"), true);
-        assert_eq!(outbox.queued().1, 0);
-        outbox.end(End::Drain);
-        assert!(matches!(outbox.collect(&mut Output::default()).end, Some(End::CutOff { .. })));
+    fn the_hard_limit_closes_a_subscriber_and_frees_its_buffer() {
+        let buffer = buffer(1_000, 500);
+        buffer.push(Bytes::from(vec![0; 2_000]), false);
+        assert_eq!(
+            buffer.take_pieces(&mut PendingWrites::default()).close_reason,
+            None,
+            "replies are bounded by not reading commands"
+        );
+        buffer.push(Bytes::from_static(b"x"), true);
+        let status = buffer.take_pieces(&mut PendingWrites::default());
+        assert!(matches!(status.close_reason, Some(CloseReason::SlowConsumer { queued_bytes: 2_001.. })));
+        buffer.push(Bytes::from_static(b"late"), true);
+        assert_eq!(buffer.queued().1, 0);
+        buffer.close(CloseReason::Shutdown);
+        assert!(matches!(
+            buffer.take_pieces(&mut PendingWrites::default()).close_reason,
+            Some(CloseReason::SlowConsumer { .. })
+        ));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_soft_limit_sets_a_deadline_that_reading_lifts() {
-        let outbox = outbox(10_000, 500);
-        outbox.push(Bytes::from(vec![0; 400]), true);
-        let mut output = Output::default();
-        assert_eq!(outbox.collect(&mut output).soft_deadline, None);
-        outbox.push(Bytes::from(vec![0; 400]), true);
-        let deadline = outbox.collect(&mut output).soft_deadline;
+    async fn the_soft_limit_sets_a_deadline_that_reading_clears() {
+        let buffer = buffer(10_000, 500);
+        buffer.push(Bytes::from(vec![0; 400]), true);
+        let mut writes = PendingWrites::default();
+        assert_eq!(buffer.take_pieces(&mut writes).soft_deadline, None);
+        buffer.push(Bytes::from(vec![0; 400]), true);
+        let deadline = buffer.take_pieces(&mut writes).soft_deadline;
         assert_eq!(deadline, Some(Instant::now() + Duration::from_mins(1)));
         tokio::time::advance(Duration::from_secs(10)).await;
-        outbox.push(Bytes::from(vec![0; 400]), true);
-        assert_eq!(outbox.collect(&mut output).soft_deadline, deadline, "the clock is not set back by more messages");
-        let len = output.chunk().len();
-        outbox.release(output.advance(len));
-        outbox.collect(&mut output);
-        let len = output.chunk().len();
-        outbox.release(output.advance(len));
-        assert_eq!(outbox.collect(&mut output).soft_deadline, None);
+        buffer.push(Bytes::from(vec![0; 400]), true);
+        assert_eq!(buffer.take_pieces(&mut writes).soft_deadline, deadline, "more messages do not move the deadline");
+        let len = writes.chunk().len();
+        buffer.release(writes.advance(len));
+        buffer.take_pieces(&mut writes);
+        let len = writes.chunk().len();
+        buffer.release(writes.advance(len));
+        assert_eq!(buffer.take_pieces(&mut writes).soft_deadline, None);
     }
 }

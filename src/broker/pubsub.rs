@@ -1,133 +1,124 @@
-//! SUBSCRIBE and its kin.
+//! SUBSCRIBE, UNSUBSCRIBE, their pattern forms, PUBLISH and PUBSUB.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::broker::dispatch::Session;
+use crate::broker::connection::ServerConnection;
 use crate::broker::glob;
-use crate::broker::subscriptions::{Kind, RouteTable, Routes};
+use crate::broker::publish::publish_one;
+use crate::broker::subscriptions::{SubscriptionKind, Subscriptions};
 use crate::resp::command::Args;
 
-/// Channels and patterns that one client may name.
+/// Channels and patterns that one client may subscribe to.
 const SUBSCRIPTIONS_MAX: usize = 16 * 1024;
 
-/// Bytes of all the names that one client subscribes to: [`SUBSCRIPTIONS_MAX`] names of 256 bytes.
+/// Bytes of all names that one client subscribes to: [`SUBSCRIPTIONS_MAX`] names of 256 bytes.
 const SUBSCRIPTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-impl Session {
-    /// SUBSCRIBE and PSUBSCRIBE. The confirmations enter the outbox under the routes' write lock, so that no message
-    /// comes before the confirmation of its subscription.
-    pub(super) fn subscribe(&mut self, kind: Kind, args: Args<'_>, routes: &mut RouteTable<'_>) {
-        routes.write(|routes| {
-            for name in args.iter_from(1) {
-                if !self.names(kind).contains(name) {
-                    if self.channels.len() + self.patterns.len() >= SUBSCRIPTIONS_MAX
-                        || self.subscription_bytes + name.len() > SUBSCRIPTION_BYTES_MAX
-                    {
-                        self.out.error(format!(
-                            "ERR too many subscriptions: a client may have {SUBSCRIPTIONS_MAX} names of \
-                             {SUBSCRIPTION_BYTES_MAX} bytes in all"
-                        ));
-                        continue;
-                    }
-                    let name = Bytes::copy_from_slice(name);
-                    self.subscription_bytes += name.len();
-                    routes.add(kind, name.clone(), Arc::clone(&self.client));
-                    self.names(kind).insert(name);
+impl ServerConnection {
+    /// SUBSCRIBE and PSUBSCRIBE. The confirmations enter the output buffer under the write lock, so that no message
+    /// precedes the confirmation of its subscription.
+    pub(super) fn subscribe(&mut self, kind: SubscriptionKind, args: Args<'_>, subscriptions: &mut Subscriptions) {
+        for name in args.iter_from(1) {
+            if !self.names(kind).contains(name) {
+                if self.channels.len() + self.patterns.len() >= SUBSCRIPTIONS_MAX
+                    || self.subscription_bytes + name.len() > SUBSCRIPTION_BYTES_MAX
+                {
+                    self.replies.error(format!(
+                        "ERR too many subscriptions: a client may have {SUBSCRIPTIONS_MAX} names of \
+                         {SUBSCRIPTION_BYTES_MAX} bytes in all"
+                    ));
+                    continue;
                 }
-                let word = if kind == Kind::Channel { "subscribe" } else { "psubscribe" };
-                self.confirm(word, Some(name));
+                let name = Bytes::copy_from_slice(name);
+                self.subscription_bytes += name.len();
+                subscriptions.of_kind(kind).add(name.clone(), Arc::clone(&self.client));
+                self.names(kind).insert(name);
             }
-            self.publish_counts();
-            self.flush();
-        });
-    }
-
-    /// UNSUBSCRIBE and PUNSUBSCRIBE, from all names if none is given. After its confirmation no message comes.
-    pub(super) fn unsubscribe(&mut self, kind: Kind, args: Args<'_>, routes: &mut RouteTable<'_>) {
-        let word = if kind == Kind::Channel { "unsubscribe" } else { "punsubscribe" };
-        routes.write(|routes| {
-            if args.len() > 1 {
-                for name in args.iter_from(1) {
-                    if self.names(kind).remove(name) {
-                        self.subscription_bytes -= name.len();
-                        routes.remove(kind, name, self.client.id);
-                    }
-                    self.confirm(word, Some(name));
-                }
-            } else if self.names(kind).is_empty() {
-                self.confirm(word, None);
-            } else {
-                while let Some(name) = self.names(kind).pop_first() {
-                    self.subscription_bytes -= name.len();
-                    routes.remove(kind, &name, self.client.id);
-                    self.confirm(word, Some(&name));
-                }
-            }
-            self.publish_counts();
-            self.flush();
-        });
-    }
-
-    /// Silently, for RESET and the end of the connection.
-    pub(super) fn unsubscribe_all(&mut self, routes: &mut Routes) {
-        for kind in [Kind::Channel, Kind::Pattern] {
-            for name in std::mem::take(self.names(kind)) {
-                routes.remove(kind, &name, self.client.id);
-            }
+            let word = if kind == SubscriptionKind::Channel { "subscribe" } else { "psubscribe" };
+            self.confirm(word, Some(name));
         }
-        self.subscription_bytes = 0;
-        self.publish_counts();
+        self.finish_change();
     }
 
-    pub(super) fn pubsub_channels(&mut self, args: Args<'_>, routes: &mut RouteTable<'_>) {
+    /// UNSUBSCRIBE and PUNSUBSCRIBE, from all names if none is given. No message follows the confirmation.
+    pub(super) fn unsubscribe(&mut self, kind: SubscriptionKind, args: Args<'_>, subscriptions: &mut Subscriptions) {
+        let word = if kind == SubscriptionKind::Channel { "unsubscribe" } else { "punsubscribe" };
+        let names: Vec<Bytes> = match args.len() {
+            1 => self.names(kind).iter().cloned().collect(),
+            _ => args.iter_from(1).map(Bytes::copy_from_slice).collect(),
+        };
+        for name in &names {
+            if self.names(kind).remove(name) {
+                self.subscription_bytes -= name.len();
+                subscriptions.of_kind(kind).remove(name, self.client.id);
+            }
+            self.confirm(word, Some(name));
+        }
+        if names.is_empty() {
+            self.confirm(word, None);
+        }
+        self.finish_change();
+    }
+
+    /// PUBLISH of a subscriber, or within a transaction; see [`publish_batch`](Self::publish_batch) for all others.
+    pub(super) fn publish(&mut self, args: Args<'_>, subscriptions: &Subscriptions) {
+        if self.is_subscriber() {
+            // The client may receive its own message, after the replies to its earlier commands.
+            self.flush();
+        }
+        let receivers = publish_one(subscriptions, args.at(1), args.at(2));
+        self.state.stats.count_published(1, receivers);
+        self.replies.integer(receivers as i64);
+    }
+
+    pub(super) fn pubsub_channels(&mut self, args: Args<'_>, subscriptions: &Subscriptions) {
         if args.len() > 3 {
             let text = "ERR unknown subcommand or wrong number of arguments for '";
             return self.error_quoting(text, args.at(1), "'. Try PUBSUB HELP.");
         }
-        let pattern = args.get(2);
-        let mut names: Vec<Bytes> = routes.read(|routes| {
-            let wanted = |name: &&Bytes| pattern.is_none_or(|pattern| glob::matches(pattern, name));
-            routes.channels().filter(wanted).cloned().collect()
-        });
-        names.sort_unstable();
-        self.out.array(names.len());
+        let is_match = |name: &&Bytes| args.get(2).is_none_or(|pattern| glob::matches(pattern, name));
+        let names: Vec<&Bytes> = subscriptions.channels.names().filter(is_match).collect();
+        self.replies.array(names.len());
         for name in names {
-            self.out.bulk(name);
+            self.replies.bulk(name);
         }
     }
 
-    pub(super) fn pubsub_numsub(&mut self, args: Args<'_>, routes: &mut RouteTable<'_>) {
-        let names = args.iter_from(2);
-        self.out.array(names.len() * 2);
-        routes.read(|routes| {
-            for name in names {
-                self.out.bulk(name);
-                self.out.integer(routes.direct(name).len() as i64);
-            }
-        });
+    pub(super) fn pubsub_numpat(&mut self, subscriptions: &Subscriptions) {
+        self.replies.integer(subscriptions.patterns.len() as i64);
     }
 
-    fn names(&mut self, kind: Kind) -> &mut BTreeSet<Bytes> {
+    pub(super) fn pubsub_numsub(&mut self, args: Args<'_>, subscriptions: &Subscriptions) {
+        let names = args.iter_from(2);
+        self.replies.array(names.len() * 2);
+        for name in names {
+            self.replies.bulk(name);
+            self.replies.integer(subscriptions.channels.get(name).len() as i64);
+        }
+    }
+
+    fn names(&mut self, kind: SubscriptionKind) -> &mut BTreeSet<Bytes> {
         match kind {
-            Kind::Channel => &mut self.channels,
-            Kind::Pattern => &mut self.patterns,
+            SubscriptionKind::Channel => &mut self.channels,
+            SubscriptionKind::Pattern => &mut self.patterns,
         }
     }
 
     fn confirm(&mut self, word: &str, name: Option<&[u8]>) {
-        self.out.push(3);
-        self.out.bulk(word);
+        self.replies.push(3);
+        self.replies.bulk(word);
         match name {
-            Some(name) => self.out.bulk(name),
-            None => self.out.null(),
+            Some(name) => self.replies.bulk(name),
+            None => self.replies.null(),
         }
-        self.out.integer((self.channels.len() + self.patterns.len()) as i64);
+        self.replies.integer((self.channels.len() + self.patterns.len()) as i64);
     }
 
-    fn publish_counts(&self) {
+    fn finish_change(&mut self) {
         self.client.set_subscriptions(self.channels.len(), self.patterns.len());
+        self.flush();
     }
 }

@@ -1,36 +1,36 @@
-//! What all clients of a broker share.
+//! State that all clients of a broker share.
+//!
+//! Locks are taken in this order: `subscriptions`, `keyspace`, then a client's profile or output buffer or the list of
+//! clients, inside which no other lock is taken. No lock is held across an await.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::time::Instant;
 
 use crate::broker::client::Client;
 use crate::broker::clock::BrokerClock;
 use crate::broker::streams::Keyspace;
-use crate::broker::subscriptions::Routes;
+use crate::broker::subscriptions::Subscriptions;
 use crate::broker::{BrokerLimits, BrokerStats};
 
-/// Shared by all tasks of one broker.
 #[derive(Debug)]
-pub(super) struct Hub {
+pub(super) struct ServerState {
     pub(super) addr: SocketAddr,
     pub(super) limits: BrokerLimits,
     pub(super) clock: BrokerClock,
     pub(super) started: Instant,
     pub(super) stats: Counters,
-    /// Read for each run of messages, so publishers work side by side; written by subscriptions, which are rare, and by
-    /// EXEC. Locked for the encoding of at most 64 kB or one message, never across an await. A client's outbox and
-    /// profile are locked inside it, never the other way round.
-    pub(super) routes: RwLock<Routes>,
-    /// All streams. Locked by one command at a time, and by EXEC inside its lock of the routes, never the other way
-    /// round. A client's outbox is locked inside it.
-    pub(super) space: Mutex<Keyspace>,
-    /// Whether the streams had no room left after the last command on them.
+    /// Locked for reading by each batch of messages, while at most 64 kB or one message is encoded, so that publishers
+    /// run in parallel. Locked for writing by changes of subscriptions, which are rare, and by EXEC.
+    subscriptions: RwLock<Subscriptions>,
+    /// Locked by one command on keys at a time, and by EXEC.
+    keyspace: Mutex<Keyspace>,
+    /// Set if the streams had no room left after the last command on them.
     is_full: AtomicBool,
-    /// By id, so that lists come in the order of arrival. No other lock is taken inside it.
+    /// Clients by id, which is the order in which they connected.
     clients: Mutex<BTreeMap<u64, Arc<Client>>>,
 }
 
@@ -39,33 +39,34 @@ pub(super) struct Hub {
 pub(super) struct Counters {
     connections: AtomicU64,
     refused: AtomicU64,
-    commands: AtomicUsize,
+    commands: AtomicU64,
     published: AtomicU64,
     delivered: AtomicU64,
-    cut_off: AtomicU64,
+    slow_consumers: AtomicU64,
 }
 
-impl Hub {
+impl ServerState {
     pub(super) fn new(addr: SocketAddr, limits: BrokerLimits, clock: BrokerClock) -> Self {
+        let keyspace = Keyspace::new(limits.stream_bytes_max);
         Self {
             addr,
             limits,
             clock,
-            space: Mutex::new(Keyspace::new(limits.stream_bytes_max)),
-            is_full: AtomicBool::new(Keyspace::new(limits.stream_bytes_max).is_full()),
+            is_full: AtomicBool::new(keyspace.is_full()),
+            keyspace: Mutex::new(keyspace),
             started: Instant::now(),
             stats: Counters::default(),
-            routes: RwLock::default(),
+            subscriptions: RwLock::default(),
             clients: Mutex::default(),
         }
     }
 
-    /// Enters a new client, or counts it as refused if there are too many.
-    pub(super) fn admit(&self, addr: SocketAddr) -> Option<Arc<Client>> {
+    /// Adds a client. Returns `None` if there are too many, and counts it as refused.
+    pub(super) fn add_client(&self, addr: SocketAddr) -> Option<Arc<Client>> {
         let id = self.stats.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let mut clients = self.lock_clients();
         if clients.len() >= self.limits.clients_max {
-            self.stats.refused.fetch_add(1, Ordering::Relaxed);
+            self.stats.count_refused();
             return None;
         }
         let client = Arc::new(Client::new(id, addr, self.limits.output()));
@@ -73,11 +74,11 @@ impl Hub {
         Some(client)
     }
 
-    pub(super) fn forget(&self, id: u64) {
+    pub(super) fn remove_client(&self, id: u64) {
         self.lock_clients().remove(&id);
     }
 
-    /// All clients, in the order of arrival.
+    /// Returns all clients, in the order in which they connected.
     pub(super) fn clients(&self) -> Vec<Arc<Client>> {
         self.lock_clients().values().cloned().collect()
     }
@@ -90,19 +91,27 @@ impl Hub {
             refused: get(&self.stats.refused),
             published: get(&self.stats.published),
             delivered: get(&self.stats.delivered),
-            cut_off: get(&self.stats.cut_off),
+            slow_consumers: get(&self.stats.slow_consumers),
         }
     }
 
-    pub(super) fn lock_space(&self) -> MutexGuard<'_, Keyspace> {
-        self.space.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn read_subscriptions(&self) -> RwLockReadGuard<'_, Subscriptions> {
+        self.subscriptions.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn note_room(&self, space: &Keyspace) {
-        self.is_full.store(space.is_full(), Ordering::Relaxed);
+    pub(super) fn write_subscriptions(&self) -> RwLockWriteGuard<'_, Subscriptions> {
+        self.subscriptions.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether streams have all the memory that they may have.
+    pub(super) fn lock_keyspace(&self) -> MutexGuard<'_, Keyspace> {
+        self.keyspace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_room(&self, keyspace: &Keyspace) {
+        self.is_full.store(keyspace.is_full(), Ordering::Relaxed);
+    }
+
+    /// Returns whether the streams have used up their memory.
     pub(super) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)
     }
@@ -113,20 +122,24 @@ impl Hub {
 }
 
 impl Counters {
-    pub(super) fn commands(&self, count: usize) {
-        self.commands.fetch_add(count, Ordering::Relaxed);
+    pub(super) fn count_commands(&self, count: usize) {
+        self.commands.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn commands_total(&self) -> usize {
+    pub(super) fn commands(&self) -> u64 {
         self.commands.load(Ordering::Relaxed)
     }
 
-    pub(super) fn published(&self, messages: usize, deliveries: usize) {
+    pub(super) fn count_published(&self, messages: usize, deliveries: usize) {
         self.published.fetch_add(messages as u64, Ordering::Relaxed);
         self.delivered.fetch_add(deliveries as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn cut_off(&self) {
-        self.cut_off.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_slow_consumer(&self) {
+        self.slow_consumers.fetch_add(1, Ordering::Relaxed);
     }
 }

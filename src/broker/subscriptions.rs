@@ -1,99 +1,72 @@
-//! Who listens to which channel.
+//! Subscribers of each channel and pattern.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::broker::client::Client;
 use crate::broker::glob;
 
-/// What a subscription names.
+/// Kind of name that a subscription uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SubscriptionKind {
     Channel,
     Pattern,
 }
 
-/// All subscriptions of all clients. A name is there as long as it has a subscriber.
+/// All subscriptions of all clients.
 #[derive(Debug, Default)]
-pub(super) struct Routes {
-    channels: HashMap<Bytes, Vec<Arc<Client>>, foldhash::fast::RandomState>,
-    /// Ordered, so that a client with several matching patterns gets its messages in the same order every time.
-    patterns: BTreeMap<Bytes, Vec<Arc<Client>>>,
+pub(super) struct Subscriptions {
+    pub(super) channels: SubscriberMap,
+    pub(super) patterns: SubscriberMap,
 }
 
-impl Routes {
-    pub(super) fn add(&mut self, kind: Kind, name: Bytes, client: Arc<Client>) {
+/// Subscribers by name. A name is present while it has a subscriber. The order of the names makes a client with several
+/// matching patterns receive its messages in the same order every time.
+#[derive(Debug, Default)]
+pub(super) struct SubscriberMap(BTreeMap<Bytes, Vec<Arc<Client>>>);
+
+impl Subscriptions {
+    pub(super) fn of_kind(&mut self, kind: SubscriptionKind) -> &mut SubscriberMap {
         match kind {
-            Kind::Channel => self.channels.entry(name).or_default().push(client),
-            Kind::Pattern => self.patterns.entry(name).or_default().push(client),
+            SubscriptionKind::Channel => &mut self.channels,
+            SubscriptionKind::Pattern => &mut self.patterns,
         }
     }
 
-    pub(super) fn remove(&mut self, kind: Kind, name: &[u8], client_id: u64) {
-        let forget = |clients: &mut Vec<Arc<Client>>| {
-            clients.retain(|client| client.id != client_id);
-            clients.is_empty()
-        };
-        match kind {
-            Kind::Channel => {
-                if self.channels.get_mut(name).is_some_and(forget) {
-                    self.channels.remove(name);
-                }
-            }
-            Kind::Pattern => {
-                if self.patterns.get_mut(name).is_some_and(forget) {
-                    self.patterns.remove(name);
-                }
-            }
-        }
-    }
-
-    /// Subscribers by the channel's own name.
-    pub(super) fn direct(&self, channel: &[u8]) -> &[Arc<Client>] {
-        self.channels.get(channel).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Patterns that match the channel, with their subscribers.
+    /// Patterns that match `channel`, with their subscribers.
     pub(super) fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a Bytes, &'a [Arc<Client>])> {
-        self.patterns
-            .iter()
-            .filter(|(pattern, _)| glob::matches(pattern, channel))
-            .map(|(pattern, clients)| (pattern, clients.as_slice()))
-    }
-
-    /// Channels that have a subscriber.
-    pub(super) fn channels(&self) -> impl Iterator<Item = &Bytes> {
-        self.channels.keys()
-    }
-
-    /// How many channels and how many patterns have a subscriber.
-    pub(super) fn counts(&self) -> (usize, usize) {
-        (self.channels.len(), self.patterns.len())
+        let patterns = self.patterns.0.iter().filter(|(pattern, _)| glob::matches(pattern, channel));
+        patterns.map(|(pattern, clients)| (pattern, clients.as_slice()))
     }
 }
 
-/// The routes as a command sees them. EXEC has locked them for its whole transaction, so that nothing comes between its
-/// messages; any other command locks them for itself.
-#[derive(Debug)]
-pub(super) enum RouteTable<'a> {
-    Shared(&'a RwLock<Routes>),
-    Locked(&'a mut Routes),
-}
+impl SubscriberMap {
+    pub(super) fn add(&mut self, name: Bytes, client: Arc<Client>) {
+        self.0.entry(name).or_default().push(client);
+    }
 
-impl RouteTable<'_> {
-    pub(super) fn read<R>(&mut self, action: impl FnOnce(&Routes) -> R) -> R {
-        match self {
-            Self::Shared(lock) => action(&lock.read().unwrap_or_else(PoisonError::into_inner)),
-            Self::Locked(routes) => action(routes),
+    pub(super) fn remove(&mut self, name: &[u8], client_id: u64) {
+        if let Some(clients) = self.0.get_mut(name) {
+            clients.retain(|client| client.id != client_id);
+            if clients.is_empty() {
+                self.0.remove(name);
+            }
         }
     }
 
-    pub(super) fn write<R>(&mut self, action: impl FnOnce(&mut Routes) -> R) -> R {
-        match self {
-            Self::Shared(lock) => action(&mut lock.write().unwrap_or_else(PoisonError::into_inner)),
-            Self::Locked(routes) => action(routes),
-        }
+    /// Subscribers of exactly this name.
+    pub(super) fn get(&self, name: &[u8]) -> &[Arc<Client>] {
+        self.0.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Names that have a subscriber, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.keys()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }

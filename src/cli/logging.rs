@@ -1,4 +1,4 @@
-//! Log lines, data lines and a progress line share one terminal without tearing each other.
+//! Log lines, data lines and a progress line on one terminal, each written as a whole.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -10,23 +10,23 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
-/// How much is logged, and how.
+/// Logging options.
 #[derive(Debug, Clone, Default)]
 pub struct Logging {
-    /// 0 shows what matters, 1 adds debug, 2 and more adds every detail.
+    /// 0 for information, 1 adds debug lines, 2 and more adds trace lines.
     pub verbosity: u8,
-    /// Only warnings and errors.
+    /// Limits the log to warnings and errors.
     pub quiet: bool,
-    /// Whether levels are coloured: stderr is a terminal and `NO_COLOR` is not set.
+    /// Colors the levels.
     pub color: bool,
-    /// `RUST_LOG`'s directives, which replace the two settings above.
+    /// Directives of `RUST_LOG`, which replace verbosity and quietness.
     pub directives: Option<String>,
 }
 
-/// Sends tracing events to stderr, one line each, through the returned [`Console`], so that they never tear a progress
-/// line. A second call in one process leaves the first one's logging in place.
-pub fn init_logging(logging: &Logging) -> Console {
-    let console = Console::new();
+/// Writes tracing events to stderr, one line each, through the returned [`LogWriter`], which keeps them apart from a
+/// progress line. A second call in one process does not change the log.
+pub fn init_logging(logging: &Logging) -> LogWriter {
+    let writer = LogWriter::new();
     let level = match (logging.quiet, logging.verbosity) {
         (true, _) => "warn",
         (false, 0) => "info",
@@ -43,111 +43,126 @@ pub fn init_logging(logging: &Logging) -> Console {
         .with_target(logging.verbosity > 1)
         .with_ansi(logging.color)
         .with_timer(LocalTime)
-        .with_writer(console.clone())
+        .with_writer(writer.clone())
         .try_init();
     if set.is_ok() && refused {
-        tracing::warn!("RUST_LOG is not understood and ignored; it looks like info,tickscope=debug");
+        tracing::warn!("RUST_LOG is ignored because it is malformed; a valid value is info,tickscope=debug");
     }
-    console
+    writer
 }
 
-/// Log lines kept while something else has the terminal: more than anyone scrolls back through. The oldest go first.
-const HELD_MAX: usize = 500;
+/// Log lines that are held while the terminal is in use: more than anyone scrolls back. The oldest are dropped first.
+const HELD_LINES_MAX: usize = 500;
 
-/// Log lines that wait until the terminal is free.
+/// Log lines held until the terminal is free.
 #[derive(Debug, Default)]
-struct Held {
+struct HeldLines {
     lines: VecDeque<Vec<u8>>,
-    /// How many were let go.
+    /// Number of dropped lines.
     dropped: u64,
-    /// How many came in all.
-    seen: u64,
+    /// Number of all lines.
+    total: u64,
 }
 
-/// The terminal, shared by log lines, data lines and at most one progress line. A cheap handle.
+/// Writer for log lines, data lines and at most one progress line on a terminal. Clones share it.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::cli::LogWriter;
+///
+/// let log = LogWriter::hidden();
+/// log.hold();
+/// assert!(log.newest_held().is_none() && !log.shows_progress());
+/// log.release();
+/// ```
 #[derive(Debug, Clone)]
-pub struct Console {
-    /// Draws to stderr, and to nothing when that is no terminal. It serialises all writers, hence no lock of ours.
+pub struct LogWriter {
+    /// Draws on stderr if that is a terminal. It serializes all writers.
     bars: MultiProgress,
-    /// Set while log lines must wait.
-    held: Arc<Mutex<Option<Held>>>,
+    /// Set while log lines are held.
+    held: Arc<Mutex<Option<HeldLines>>>,
 }
 
-impl Default for Console {
+impl Default for LogWriter {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Console {
-    /// Draws on stderr where that is a terminal. `init_logging` makes one that log lines go through.
+impl LogWriter {
+    /// Returns a writer that draws on stderr if that is a terminal. [`init_logging`] returns one that also gets the log.
     pub fn new() -> Self {
         Self { bars: MultiProgress::new(), held: Arc::default() }
     }
 
-    /// Draws nothing, for programs that embed this library.
+    /// Returns a writer that draws no progress, for programs that embed this library.
     pub fn hidden() -> Self {
         Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), held: Arc::default() }
     }
 
-    /// Whether a progress line would be seen.
+    /// Returns whether a progress line would be visible.
     pub fn shows_progress(&self) -> bool {
         !self.bars.is_hidden()
     }
 
-    /// Puts `bar` below the log lines.
+    /// Adds a progress bar below the log lines.
     pub fn add(&self, bar: ProgressBar) -> ProgressBar {
         self.bars.add(bar)
     }
 
-    /// Writes `text` and a line end to stdout, above the progress line.
+    /// Writes a line to stdout, above the progress line.
+    ///
+    /// # Errors
+    ///
+    /// Fails if stdout cannot be written; a closed pipe is not an error.
     pub fn print_stdout(&self, text: &str) -> io::Result<()> {
         self.bars.suspend(|| print_stdout(text))
     }
 
-    /// Writes `text` and a line end to stderr, above the progress line.
+    /// Writes a line to stderr, above the progress line.
     pub fn print_stderr(&self, text: &str) {
-        // There is nowhere left to complain when stderr is gone.
+        // An error of stderr cannot be reported anywhere.
         self.write_stderr(format!("{text}\n").as_bytes()).ok();
     }
 
-    /// From now on log lines wait, because something else draws on the terminal.
+    /// Holds log lines from now on, because something else draws on the terminal.
     pub fn hold(&self) {
-        *self.held() = Some(Held::default());
+        *self.held() = Some(HeldLines::default());
     }
 
-    /// The newest line that waits, without its line end, and how many came before it.
+    /// Returns the number of lines since [`hold`](Self::hold), and the newest one without its line end.
     pub fn newest_held(&self) -> Option<(u64, String)> {
         let held = self.held();
         let held = held.as_ref()?;
         let line = String::from_utf8_lossy(held.lines.back()?).trim_end().to_owned();
-        Some((held.seen, line))
+        Some((held.total, line))
     }
 
-    /// The terminal is free again: what waited is written, and nothing waits any more.
+    /// Writes the held lines, and holds no further ones.
     pub fn release(&self) {
         let Some(held) = self.held().take() else { return };
         if held.dropped > 0 {
-            self.print_stderr(&format!("{} earlier log lines were left out", held.dropped));
+            self.print_stderr(&format!("{} earlier log lines were dropped", held.dropped));
         }
         for line in held.lines {
-            // There is nowhere left to complain when stderr is gone.
+            // An error of stderr cannot be reported anywhere.
             self.write_stderr(&line).ok();
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Held>> {
-        // A panic elsewhere leaves whole lines behind.
+    fn held(&self) -> MutexGuard<'_, Option<HeldLines>> {
+        // A panic cannot leave a partial line.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a log line if such have to wait.
-    fn keep(&self, bytes: &[u8]) -> bool {
+    /// Holds a log line. Returns whether lines are held.
+    fn hold_line(&self, bytes: &[u8]) -> bool {
         let mut held = self.held();
         let Some(held) = held.as_mut() else { return false };
-        held.seen += 1;
+        held.total += 1;
         held.lines.push_back(bytes.to_vec());
-        if held.lines.len() > HELD_MAX {
+        if held.lines.len() > HELD_LINES_MAX {
             held.lines.pop_front();
             held.dropped += 1;
         }
@@ -159,7 +174,11 @@ impl Console {
     }
 }
 
-/// Writes `text` and a line end to stdout. That its reader has gone (`| head`) is no error.
+/// Writes a line to stdout. A closed pipe, as of `| head`, is not an error.
+///
+/// # Errors
+///
+/// Fails if stdout cannot be written for another reason.
 pub fn print_stdout(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let written =
@@ -170,17 +189,17 @@ pub fn print_stdout(text: &str) -> io::Result<()> {
     }
 }
 
-/// One log line on its way to stderr.
+/// Writer of one log line.
 #[derive(Debug)]
 pub struct LogLine {
-    console: Console,
+    writer: LogWriter,
 }
 
 impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // tracing-subscriber hands over one whole line; a stderr that is gone must not stop the program.
-        if !self.console.keep(bytes) {
-            self.console.write_stderr(bytes).ok();
+        // tracing-subscriber writes a whole line at once. An error of stderr must not stop the program.
+        if !self.writer.hold_line(bytes) {
+            self.writer.write_stderr(bytes).ok();
         }
         Ok(bytes.len())
     }
@@ -190,15 +209,15 @@ impl Write for LogLine {
     }
 }
 
-impl<'a> MakeWriter<'a> for Console {
+impl<'a> MakeWriter<'a> for LogWriter {
     type Writer = LogLine;
 
     fn make_writer(&'a self) -> LogLine {
-        LogLine { console: self.clone() }
+        LogLine { writer: self.clone() }
     }
 }
 
-/// Wall-clock time of day: what a person at the terminal compares with.
+/// Local time of day.
 struct LocalTime;
 
 impl FormatTime for LocalTime {

@@ -1,6 +1,8 @@
-//! Where a flag's value comes from: the command line, else the environment, else `tickscope.toml`, else what was
-//! remembered from an earlier run, else its default. What a flag takes and what it may stand beside is known to clap
-//! alone: a value from elsewhere is tried out as if it stood on the command line, so no rule is written down twice.
+//! Layered settings. A flag's value comes from the command line, else from the environment, else from `tickscope.toml`,
+//! else from the saved UI state of an earlier run, else from its default.
+//!
+//! Only clap knows the values that a flag takes and the flags that it conflicts with: a value from elsewhere is parsed as
+//! if it were on the command line.
 
 mod file;
 mod print;
@@ -18,31 +20,34 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use thiserror::Error;
 
-use super::{EXIT_USAGE, Environment, redacted};
+use crate::cli::environment::Environment;
+use crate::cli::logging::{LogWriter, print_stdout};
+use crate::cli::redact::redacted;
+use crate::cli::{EXIT_FAILURE, EXIT_USAGE};
 use crate::model::display_safe;
 
-/// Flags that say something about one call of the program and are no settings: they have no place in a file.
+/// Flags that apply to one call of the program and cannot be in a file.
 const CALL_ONLY: &[&str] = &["help", "version", "config", "print-config"];
 
-/// Between the values of a flag that may be given more than once, in a variable. A comma may be part of one.
+/// Separator of the values of a repeatable flag in a variable. A comma may be part of a value.
 const REPEATED_SEPARATOR: char = ';';
 
-/// Who set a value; the later ones win.
+/// Origin of a value. Later ones take precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// Nobody.
+    /// The flag's default.
     Default,
-    /// An earlier run.
+    /// The UI state that an earlier run saved.
     UiState,
     /// `tickscope.toml`.
     File,
-    /// A variable.
+    /// An environment variable.
     Environment,
     /// The command line.
     CommandLine,
 }
 
-/// Why the settings cannot be used. Its text is safe for a terminal and repeats no password.
+/// Error in the settings. Its text is safe for a terminal and contains no password.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct SettingsError(String);
@@ -54,53 +59,53 @@ impl SettingsError {
     }
 }
 
-/// An error about a setting, with where that stands unless it is the command line.
+/// An error about a setting, with its location unless that is the command line.
 #[derive(Debug)]
-pub struct Placed {
-    place: Option<String>,
+pub struct LocatedError {
+    location: Option<String>,
     error: Box<dyn Error + Send + Sync>,
 }
 
-impl fmt::Display for Placed {
+impl fmt::Display for LocatedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
         }
         self.error.fmt(f)
     }
 }
 
-impl Error for Placed {
+impl Error for LocatedError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
     }
 }
 
-/// One flag as something other than the command line sets it.
+/// A flag that is set elsewhere than on the command line.
 #[derive(Debug, Clone)]
 struct Setting {
-    /// The long flag, without its dashes.
+    /// Long flag without its dashes.
     flag: String,
     origin: Origin,
-    /// What to name where it is wrong: the variable, or file, line and key.
-    place: String,
-    /// The same on the command line; empty for a switch that is off.
+    /// Variable, or file, line and key, for error messages.
+    location: String,
+    /// Equivalent words of a command line; empty for a switch that is off.
     words: Vec<OsString>,
 }
 
-/// The settings of one program, put together from everywhere.
+/// Settings of one program from all origins.
 #[derive(Debug)]
 pub struct Settings {
     command: Command,
     program: OsString,
     given: Vec<OsString>,
     matches: ArgMatches,
-    settled: Vec<Setting>,
-    /// What was set and has no effect, and why.
+    applied: Vec<Setting>,
+    /// Settings without effect, with the reasons.
     notes: Vec<String>,
 }
 
-/// The variable of a flag: `TICKSCOPE_LOCAL_PORT` of `local-port`. Redis's URL has the name that others use, too.
+/// Returns the variable of a flag: `TICKSCOPE_LOCAL_PORT` for `local-port`, and the usual `REDIS_URL` for `redis`.
 pub fn variable(flag: &str) -> String {
     if flag == "redis" {
         return "REDIS_URL".to_owned();
@@ -109,33 +114,36 @@ pub fn variable(flag: &str) -> String {
 }
 
 impl Settings {
-    /// Reads the command line, the environment and the file. When they cannot be used, or only help was wanted,
-    /// everything has been said already and the exit code is returned.
-    pub fn read<A: CommandFactory>(surroundings: &Environment) -> Result<Self, ExitCode> {
-        let mut words = surroundings.args.iter().cloned();
+    /// Reads the command line, the environment and the file.
+    ///
+    /// # Errors
+    ///
+    /// Returns the exit status if they cannot be used, or if only help was requested. The message is printed already.
+    pub fn read<A: CommandFactory>(environment: &Environment) -> Result<Self, ExitCode> {
+        let mut words = environment.args.iter().cloned();
         let program = words.next().unwrap_or_default();
         let given: Vec<OsString> = words.collect();
         let command = A::command();
-        let (matches, settled) = match command.clone().try_get_matches_from(surroundings.args.iter()) {
+        let (matches, applied) = match command.clone().try_get_matches_from(environment.args.iter()) {
             Ok(matches) => (matches, Vec::new()),
-            Err(error) => lent(&command, &error, surroundings)?,
+            Err(error) => add_required(&command, &error, environment)?,
         };
-        let mut settings = Self { command, program, given, matches, settled, notes: Vec::new() };
-        settings.complete(surroundings).map_err(|error| refuse(&error))?;
+        let mut settings = Self { command, program, given, matches, applied, notes: Vec::new() };
+        settings.complete(environment).map_err(|error| print_error(&error))?;
         Ok(settings)
     }
 
-    fn complete(&mut self, surroundings: &Environment) -> Result<(), SettingsError> {
-        self.adopt(self.of_environment(surroundings)?)?;
+    fn complete(&mut self, environment: &Environment) -> Result<(), SettingsError> {
+        self.apply(self.from_environment(environment)?)?;
         let named = self.matches.try_get_one::<PathBuf>("config").ok().flatten().cloned();
-        let found = file::read(named.as_deref(), surroundings.config_dir.as_deref(), &self.command)?;
-        let is_open = |setting: &Setting| !self.is_set(&setting.flag);
-        self.adopt(found.into_iter().filter(is_open).collect())
+        let found = file::read(named.as_deref(), environment.config_dir.as_deref(), &self.command)?;
+        let is_unset = |setting: &Setting| !self.is_set(&setting.flag);
+        self.apply(found.into_iter().filter(is_unset).collect())
     }
 
-    /// Takes what an earlier run remembered, by flag. Returns what is wrong with it, which is then left out.
-    pub fn add_remembered(&mut self, values: &[(&str, String)], place: &str) -> Vec<String> {
-        let mut complaints = Vec::new();
+    /// Adds the saved UI state, as flags and values. Returns error messages for the values that are ignored.
+    pub fn add_ui_state(&mut self, values: &[(&str, String)], location: &str) -> Vec<String> {
+        let mut errors = Vec::new();
         for (flag, value) in values {
             if self.is_set(flag) {
                 continue;
@@ -143,67 +151,74 @@ impl Settings {
             let setting = Setting {
                 flag: (*flag).to_owned(),
                 origin: Origin::UiState,
-                place: format!("{place}: {flag}"),
+                location: format!("{location}: {flag}"),
                 words: vec![word(flag, OsStr::new(value))],
             };
-            if let Err(error) = self.adopt(vec![setting]) {
-                complaints.push(error.to_string());
+            if let Err(error) = self.apply(vec![setting]) {
+                errors.push(error.to_string());
             }
         }
-        complaints
+        errors
     }
 
-    /// The program's arguments as known by now.
+    /// Returns the program's arguments as known so far.
+    ///
+    /// # Errors
+    ///
+    /// Returns the exit status if they are invalid. The message is printed already.
     pub fn args<A: FromArgMatches>(&self) -> Result<A, ExitCode> {
-        A::from_arg_matches(&self.matches).map_err(|error| refuse(&SettingsError::new(&told(&error))))
+        A::from_arg_matches(&self.matches).map_err(|error| print_error(&SettingsError::new(&clap_message(&error))))
     }
 
-    /// The program's arguments, from everywhere. Where they were only to be looked at, they are printed and the exit
-    /// code is returned.
+    /// Returns the program's arguments from all origins.
+    ///
+    /// # Errors
+    ///
+    /// Returns the exit status if they are invalid, or if `--print-config` requested them. They are printed already.
     pub fn finish<A: FromArgMatches>(&self) -> Result<A, ExitCode> {
         if self.matches.try_get_one::<bool>("print_config").ok().flatten() == Some(&true) {
-            let printed = super::print_stdout(&self.print());
-            return Err(printed.map_or(ExitCode::from(super::EXIT_FAILURE), |()| ExitCode::SUCCESS));
+            let printed = print_stdout(&self.print());
+            return Err(printed.map_or(ExitCode::from(EXIT_FAILURE), |()| ExitCode::SUCCESS));
         }
         self.args()
     }
 
-    /// Logs what was set and has no effect, for those who ask for detail.
-    pub fn tell(&self) {
+    /// Logs settings without effect, at debug level.
+    pub fn log_notes(&self) {
         for note in &self.notes {
             tracing::debug!("{}", display_safe(note));
         }
     }
 
-    /// Who set a flag.
+    /// Returns the origin of a flag's value.
     pub fn origin(&self, flag: &str) -> Origin {
-        self.settled.iter().find(|setting| setting.flag == flag).map_or_else(
+        self.applied.iter().find(|setting| setting.flag == flag).map_or_else(
             || if self.is_given(flag) { Origin::CommandLine } else { Origin::Default },
             |setting| setting.origin,
         )
     }
 
-    /// Where the first flag stands that `message` speaks of, unless that is the command line.
-    pub fn place_of(&self, message: &str) -> Option<String> {
+    /// Returns the location of the first flag that `message` names, unless that is the command line.
+    pub fn location_of(&self, message: &str) -> Option<String> {
         let flags = message.split("--").skip(1).map(|rest| {
             let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(rest.len());
             rest[..end].trim_end_matches('-')
         });
-        // What is wrong with a server's URL is said in words of its own.
+        // Errors about a server's URL do not name the flag.
         let flags = flags.chain(message.contains("Redis URL").then_some("redis"));
-        let mut places = flags.filter_map(|flag| self.settled.iter().find(|setting| setting.flag == flag));
-        places.next().map(|setting| display_safe(&setting.place).into_owned())
+        let mut settings = flags.filter_map(|flag| self.applied.iter().find(|setting| setting.flag == flag));
+        settings.next().map(|setting| display_safe(&setting.location).into_owned())
     }
 
-    /// `error` with the place of the setting that it speaks of.
-    pub fn placed(&self, error: impl Error + Send + Sync + 'static) -> Placed {
+    /// Adds the location of the setting that `error` names.
+    pub fn locate(&self, error: impl Error + Send + Sync + 'static) -> LocatedError {
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
             message.push_str(&error.to_string());
             cause = error.source();
         }
-        Placed { place: self.place_of(&message), error: Box::new(error) }
+        LocatedError { location: self.location_of(&message), error: Box::new(error) }
     }
 
     fn is_given(&self, flag: &str) -> bool {
@@ -214,45 +229,50 @@ impl Settings {
         })
     }
 
-    /// Whether anything has set the flag up to now.
+    /// Returns whether the flag is set so far.
     fn is_set(&self, flag: &str) -> bool {
-        self.is_given(flag) || self.settled.iter().any(|setting| setting.flag == flag)
+        self.is_given(flag) || self.applied.iter().any(|setting| setting.flag == flag)
     }
 
-    fn of_environment(&self, surroundings: &Environment) -> Result<Vec<Setting>, SettingsError> {
+    fn from_environment(&self, environment: &Environment) -> Result<Vec<Setting>, SettingsError> {
         let mut found = Vec::new();
         for arg in self.command.get_arguments() {
             let Some(flag) = arg.get_long().filter(|flag| !self.is_set(flag)) else { continue };
             let name = variable(flag);
-            let Some(value) = surroundings.variable(&name) else { continue };
-            let refused = |why: &str| SettingsError::new(&format!("{name}: {why}"));
-            let words = words_of_text(arg, flag, value).map_err(|why| refused(&why))?;
-            found.push(Setting { flag: flag.to_owned(), origin: Origin::Environment, place: name, words });
+            let Some(value) = environment.variable(&name) else { continue };
+            let words =
+                words_of_text(arg, flag, value).map_err(|reason| SettingsError::new(&format!("{name}: {reason}")))?;
+            found.push(Setting { flag: flag.to_owned(), origin: Origin::Environment, location: name, words });
         }
         Ok(found)
     }
 
-    /// Takes settings of one origin. One that cannot stand beside a stronger one gives way to it; one that cannot stand
-    /// beside another of its own origin is an error.
-    fn adopt(&mut self, mut waiting: Vec<Setting>) -> Result<(), SettingsError> {
-        let stronger = self.settled.clone();
+    /// Applies settings of one origin. One that conflicts with an earlier origin has no effect. One that conflicts with
+    /// another of its own origin is an error.
+    fn apply(&mut self, mut waiting: Vec<Setting>) -> Result<(), SettingsError> {
+        let earlier = self.applied.clone();
         loop {
             let before = waiting.len();
             let mut unmet = Vec::new();
             for setting in std::mem::take(&mut waiting) {
-                match self.with(&self.settled, std::slice::from_ref(&setting)) {
+                match self.with(&self.applied, std::slice::from_ref(&setting)) {
                     Ok(matches) => {
                         self.matches = matches;
-                        self.settled.push(setting);
+                        self.applied.push(setting);
                     }
-                    Err(error) if error.kind() == ErrorKind::ArgumentConflict => self.give_way(&setting, &stronger)?,
-                    // It may need one that comes later.
+                    Err(error) if error.kind() == ErrorKind::ArgumentConflict => {
+                        self.check_conflict(&setting, &earlier)?;
+                    }
+                    // It may require one that follows.
                     Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => unmet.push(setting),
-                    Err(error) => return Err(SettingsError::new(&format!("{}: {}", setting.place, told(&error)))),
+                    Err(error) => {
+                        return Err(SettingsError::new(&format!("{}: {}", setting.location, clap_message(&error))));
+                    }
                 }
             }
             if unmet.len() == before || unmet.is_empty() {
-                let note = |setting: Setting| format!("{}: has no effect without what it belongs to", setting.place);
+                let note =
+                    |setting: Setting| format!("{}: has no effect without the flag that it requires", setting.location);
                 self.notes.extend(unmet.into_iter().map(note));
                 return Ok(());
             }
@@ -260,116 +280,121 @@ impl Settings {
         }
     }
 
-    fn give_way(&mut self, setting: &Setting, stronger: &[Setting]) -> Result<(), SettingsError> {
+    fn check_conflict(&mut self, setting: &Setting, earlier: &[Setting]) -> Result<(), SettingsError> {
         let conflicts = |others: &[Setting]| {
             let outcome = self.with(others, std::slice::from_ref(setting));
             outcome.err().is_some_and(|error| error.kind() == ErrorKind::ArgumentConflict)
         };
-        if !conflicts(stronger) {
-            let own = self.settled.iter().filter(|other| other.origin == setting.origin);
+        if !conflicts(earlier) {
+            let own = self.applied.iter().filter(|other| other.origin == setting.origin);
             if let Some(other) = own.into_iter().find(|other| conflicts(std::slice::from_ref(other))) {
-                let (place, other) = (&setting.place, &other.place);
-                return Err(SettingsError::new(&format!("{place}: cannot be used with {other}; remove one of them")));
+                let (location, other) = (&setting.location, &other.location);
+                return Err(SettingsError::new(&format!(
+                    "{location}: cannot be used with {other}; remove one of them"
+                )));
             }
         }
-        self.notes.push(format!("{}: gives way to what cannot stand beside it", setting.place));
+        self.notes.push(format!("{}: has no effect beside a setting of higher precedence", setting.location));
         Ok(())
     }
 
-    /// What clap makes of the command line with these settings on it.
-    fn with(&self, settled: &[Setting], more: &[Setting]) -> Result<ArgMatches, clap::Error> {
-        let added = settled.iter().chain(more).flat_map(|setting| setting.words.iter());
-        // The added ones first: what was given may end in `--`.
+    /// Parses the command line with these settings added.
+    fn with(&self, applied: &[Setting], more: &[Setting]) -> Result<ArgMatches, clap::Error> {
+        let added = applied.iter().chain(more).flat_map(|setting| setting.words.iter());
+        // The settings come first, because the command line may end with `--`.
         let line = std::iter::once(&self.program).chain(added).chain(&self.given);
         self.command.clone().try_get_matches_from(line)
     }
 }
 
-/// The settings without which the command line is not complete, as a password's place is the environment, and what clap
-/// makes of all. One of them may need another.
-fn lent(
+/// Completes a command line that lacks required flags with settings from the environment and the file. A setting may
+/// require another one.
+fn add_required(
     command: &Command,
     error: &clap::Error,
-    surroundings: &Environment,
+    environment: &Environment,
 ) -> Result<(ArgMatches, Vec<Setting>), ExitCode> {
-    let mut wanted = missing(error);
-    if wanted.is_empty() {
-        return Err(say(error));
+    let mut missing = missing_flags(error);
+    if missing.is_empty() {
+        return Err(print_clap_error(error));
     }
-    let offered = offered(command, surroundings).map_err(|error| refuse(&error))?;
-    let mut words = surroundings.args.iter();
+    let available = available_settings(command, environment).map_err(|error| print_error(&error))?;
+    let mut words = environment.args.iter();
     let (program, given): (_, Vec<&OsString>) = (words.next(), words.collect());
-    let mut settled: Vec<Setting> = Vec::new();
+    let mut applied: Vec<Setting> = Vec::new();
     loop {
-        let is_open = |flag: &String| settled.iter().all(|setting| setting.flag != *flag);
-        let flags = wanted.iter().filter(|flag| is_open(flag));
-        let found: Vec<_> = flags.filter_map(|flag| offered.get(flag)).cloned().collect();
+        let is_unset = |flag: &String| applied.iter().all(|setting| setting.flag != *flag);
+        let flags = missing.iter().filter(|flag| is_unset(flag));
+        let found: Vec<_> = flags.filter_map(|flag| available.get(flag)).cloned().collect();
         if found.is_empty() {
-            return Err(say(error));
+            return Err(print_clap_error(error));
         }
-        settled.extend(found);
-        let added = settled.iter().flat_map(|setting| &setting.words);
+        applied.extend(found);
+        let added = applied.iter().flat_map(|setting| &setting.words);
         let line = program.into_iter().chain(added).chain(given.iter().copied());
         match command.clone().try_get_matches_from(line) {
-            Ok(matches) => return Ok((matches, settled)),
-            Err(error) => wanted = missing(&error),
+            Ok(matches) => return Ok((matches, applied)),
+            Err(error) => missing = missing_flags(&error),
         }
     }
 }
 
-/// The flags that clap misses.
-fn missing(error: &clap::Error) -> Vec<String> {
+/// Returns the required flags that an error of clap names.
+fn missing_flags(error: &clap::Error) -> Vec<String> {
     let named = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::Strings(named)) if error.kind() == ErrorKind::MissingRequiredArgument => named.as_slice(),
         _ => &[],
     };
-    // As `--flag <VALUE>`.
+    // In the form `--flag <VALUE>`.
     let end = |c: char| !c.is_ascii_lowercase() && c != '-';
     let flags = named.iter().filter_map(|named| named.strip_prefix("--")?.split(end).next());
     flags.map(str::to_owned).collect()
 }
 
-/// What the environment or else the file sets, by flag; of the command line only --config is looked at.
-fn offered(command: &Command, surroundings: &Environment) -> Result<BTreeMap<String, Setting>, SettingsError> {
-    let given = command.clone().ignore_errors(true).try_get_matches_from(surroundings.args.iter()).ok();
+/// Returns the settings of the environment and the file by flag. Of the command line, only --config is used.
+fn available_settings(
+    command: &Command,
+    environment: &Environment,
+) -> Result<BTreeMap<String, Setting>, SettingsError> {
+    let given = command.clone().ignore_errors(true).try_get_matches_from(environment.args.iter()).ok();
     let named = given.and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
-    let named = named.or_else(|| surroundings.variable(&variable("config")).map(PathBuf::from));
-    let found = file::read(named.as_deref(), surroundings.config_dir.as_deref(), command)?;
-    let mut offered: BTreeMap<_, _> = found.into_iter().map(|setting| (setting.flag.clone(), setting)).collect();
+    let named = named.or_else(|| environment.variable(&variable("config")).map(PathBuf::from));
+    let found = file::read(named.as_deref(), environment.config_dir.as_deref(), command)?;
+    let mut available: BTreeMap<_, _> = found.into_iter().map(|setting| (setting.flag.clone(), setting)).collect();
     for arg in command.get_arguments() {
         let Some(flag) = arg.get_long() else { continue };
         let name = variable(flag);
-        let words = surroundings.variable(&name).and_then(|value| words_of_text(arg, flag, value).ok());
+        let words = environment.variable(&name).and_then(|value| words_of_text(arg, flag, value).ok());
         if let Some(words) = words {
-            let setting = Setting { flag: flag.to_owned(), origin: Origin::Environment, place: name, words };
-            offered.insert(flag.to_owned(), setting);
+            let setting = Setting { flag: flag.to_owned(), origin: Origin::Environment, location: name, words };
+            available.insert(flag.to_owned(), setting);
         }
     }
-    Ok(offered)
+    Ok(available)
 }
 
-/// `--flag=value`.
+/// Returns `--flag=value`.
 fn word(flag: &str, value: &OsStr) -> OsString {
     let mut word = OsString::from(format!("--{flag}="));
     word.push(value);
     word
 }
 
-/// What a variable says, as the command line says it.
+/// Returns the words of a command line that are equivalent to a variable, or the reason why there are none.
 fn words_of_text(arg: &Arg, flag: &str, value: &OsStr) -> Result<Vec<OsString>, String> {
     let text = value.to_str().map(str::trim);
     match arg.get_action() {
         ArgAction::SetTrue | ArgAction::Help | ArgAction::Version => match text.and_then(switch) {
             Some(on) => Ok(repeated(flag, usize::from(on))),
-            None => Err("a switch is 1, true, yes or on, or else 0, false, no or off".to_owned()),
+            None => Err("a switch is 1, true, yes or on, or 0, false, no or off".to_owned()),
         },
         ArgAction::Count => {
             let times = text.and_then(|text| text.parse::<u8>().ok().or_else(|| switch(text).map(u8::from)));
-            let times = times.ok_or_else(|| "how often: 0, 1, 2, ..".to_owned())?;
+            let times = times.ok_or_else(|| "a count is 0, 1, 2, ..".to_owned())?;
             Ok(repeated(flag, times.into()))
         }
         ArgAction::Append if arg.get_value_delimiter().is_none() => {
-            let text = text.ok_or_else(|| "it is no UTF-8 text".to_owned())?;
+            let text = text.ok_or_else(|| "it is not UTF-8 text".to_owned())?;
             let parts = text.split(REPEATED_SEPARATOR).map(str::trim).filter(|part| !part.is_empty());
             Ok(parts.map(|part| word(flag, OsStr::new(part))).collect())
         }
@@ -382,38 +407,32 @@ fn repeated(flag: &str, times: usize) -> Vec<OsString> {
 }
 
 fn switch(text: &str) -> Option<bool> {
-    let words = BTreeMap::from([
-        ("1", true),
-        ("true", true),
-        ("yes", true),
-        ("on", true),
-        ("0", false),
-        ("false", false),
-        ("no", false),
-        ("off", false),
-    ]);
-    words.get(text.to_ascii_lowercase().as_str()).copied()
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
 }
 
-/// Tells what is wrong with the settings.
-fn refuse(error: &SettingsError) -> ExitCode {
-    super::Console::new().print_stderr(&format!("error: {error}"));
+/// Prints an error in the settings.
+fn print_error(error: &SettingsError) -> ExitCode {
+    LogWriter::new().print_stderr(&format!("error: {error}"));
     ExitCode::from(EXIT_USAGE)
 }
 
-/// Tells clap's error, or its help, on the right stream; passwords in URLs are never repeated.
-fn say(error: &clap::Error) -> ExitCode {
+/// Prints clap's error or help on the right stream, without passwords in URLs.
+fn print_clap_error(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && error.to_string().contains("://") {
-        super::Console::new().print_stderr(redacted(&error.to_string()).trim_end());
+        LogWriter::new().print_stderr(redacted(&error.to_string()).trim_end());
     } else {
-        // Like ours, clap's output may go to a closed pipe.
+        // The output may be a closed pipe.
         error.print().ok();
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE))
 }
 
-/// What clap says is wrong, without how the command line looks.
-fn told(error: &clap::Error) -> String {
+/// Returns clap's error message without the usage.
+fn clap_message(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let end = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|tail| text.find(tail)).min();

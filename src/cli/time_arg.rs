@@ -1,33 +1,37 @@
-//! Instants as both command lines take them.
+//! Times on the command line.
 
 use thiserror::Error;
 
-use super::parse_duration;
+use crate::cli::duration::parse_duration;
 use crate::model::{Timestamp, display_safe, parse_timestamp};
 
-/// The word for the earliest instant there is.
+/// Word for the earliest time.
 const START: &str = "start";
 
-/// A text that names no instant.
+/// Error for a text that is not a time.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error(
     "{flag} {text}: a time is RFC 3339 text such as 2013-10-07T13:30:00Z, Unix time, a time back such as 1h or 2d, or \
      the word start"
 )]
 pub struct TimeError {
-    /// The flag.
+    /// Flag with its dashes.
     pub flag: &'static str,
-    /// Its value, safe to show.
+    /// Value of the flag, safe for a terminal.
     pub text: String,
 }
 
-/// Reads what `flag` says: RFC 3339, a Unix time, a time back from `now` such as `1h`, or the word `start`.
+/// Parses the value of `flag`: RFC 3339, a Unix time, a time before `now` such as `1h`, or the word `start`.
+///
+/// # Errors
+///
+/// Fails if the text has none of these forms.
 pub fn parse_time(flag: &'static str, text: &str, now: Timestamp) -> Result<Timestamp, TimeError> {
     let text = text.trim();
     if text == START {
         return Ok(Timestamp::default());
     }
-    // A number alone is an instant: a time back has its unit.
+    // A number without a unit is a Unix time.
     parse_timestamp(text).or_else(|_| {
         let has_unit = text.parse::<f64>().is_err();
         let back = parse_duration(text).ok().filter(|_| has_unit);
@@ -51,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_are_read_in_each_form() {
+    fn times_are_parsed_in_each_form() {
         for (text, seconds) in [
             ("2013-10-07T13:30:00Z", 1_381_152_600.0),
             (" 2013-10-07T09:30:00.5-04:00 ", 1_381_152_600.5),
@@ -63,7 +67,7 @@ mod tests {
             ("2d", NOW_S as f64 - 172_800.0),
             ("1h30m", NOW_S as f64 - 5_400.0),
             ("90d", NOW_S as f64 - 7_776_000.0),
-            // Before 1970 nothing is.
+            // Before 1970.
             ("99 years", f64::NAN),
             ("876000h", 0.0),
         ] {
@@ -73,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_instant_is_said_safely() {
+    fn invalid_times_are_reported_without_control_characters() {
         for text in ["", "noon", "-1", "1e400", "-2h", "\u{1b}[2J"] {
             assert_eq!(parsed_s(text), None, "{text}");
         }

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tracing::debug;
 
-use crate::broker::Local;
+use crate::broker::LocalRedis;
 use crate::client::connection::{ANSWER_TIMEOUT, Dialogue};
 use crate::client::error::Cause;
 use crate::client::error_advice::is_unknown;
@@ -33,7 +33,7 @@ fn is_the_same_everywhere(cause: &Cause) -> bool {
 /// Knows the way to the server of one key.
 pub(super) struct Locator {
     target: Target,
-    local: Option<Local>,
+    local: Option<LocalRedis>,
     /// In a cluster.
     slot: Option<u16>,
     /// Where the last redirection pointed to.
@@ -56,7 +56,7 @@ impl Locator {
     /// For the server of `key`, in a cluster; elsewhere all keys are in one place.
     pub(super) fn new(target: &Target, key: &[u8], rng: &mut ChaCha8Rng) -> Self {
         let local = match target {
-            Target::Local { port } => Some(Local::new(*port)),
+            Target::Local { port } => Some(LocalRedis::new(*port)),
             _ => None,
         };
         let nodes = match target {
@@ -82,7 +82,7 @@ impl Locator {
     /// The server to connect to now.
     pub(super) async fn locate(&mut self) -> Result<Endpoint, Cause> {
         if let Some(local) = &mut self.local {
-            let role = local.ensure().await.map_err(|error| Cause::Lasting(error.into()))?;
+            let role = local.ensure_served().await.map_err(|error| Cause::Lasting(error.into()))?;
             debug!(?role, "local server");
         }
         self.asking = false;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::broker::LocalError;
+use crate::broker::LocalRedisError;
 use crate::model::display_safe;
 
 /// How much of the server's own words is repeated, in characters.
@@ -39,7 +39,7 @@ pub enum ClientError {
     },
     /// The shared local server cannot be had.
     #[error(transparent)]
-    Local(#[from] LocalError),
+    Local(#[from] LocalRedisError),
 }
 
 /// What to do about an error reply that waiting cannot mend; `None` where it may.

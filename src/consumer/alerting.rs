@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::analysis::{Alerts, Rule};
-use crate::consumer::series_handle::{SeriesHandle, live_edge_ns, lock};
+use crate::chart::live_edge_ns;
+use crate::consumer::series_handle::{SeriesHandle, lock};
 use crate::model::{Symbol, Tick, Timestamp};
 use crate::series::SymbolId;
 pub(super) use dispatcher::AlertDispatcher;

@@ -9,26 +9,24 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use crate::chart::{Interaction, Surface};
 use crate::client::ClientError;
 use crate::consumer::alerting::{AlertDispatcher, Alerting};
 use crate::consumer::args::{Config, ViewChoice};
 use crate::consumer::backfill::BackfillThread;
 use crate::consumer::demo::{self, Demo};
 use crate::consumer::event_loop::{EventLoop, LiveChart};
-use crate::consumer::export::{self, ExportSource, in_view};
+use crate::consumer::export::{self, ExportSource};
 use crate::consumer::feed;
 use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::frame::{FrameBuilder, FrameHandles, View};
 use crate::consumer::frontend::Frontend;
 use crate::consumer::headless::Headless;
 use crate::consumer::ingest::IngestHandles;
-use crate::consumer::interaction::Interaction;
 use crate::consumer::persistence::Persistence;
-use crate::consumer::query::Surface;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::report::Report;
-use crate::consumer::scene_builder::{SceneBuilder, View};
 use crate::consumer::series_handle::SeriesHandle;
-use crate::consumer::shared::Shared;
 use crate::consumer::snapshot::{self, SnapshotError};
 use crate::consumer::terminal_app::TerminalApp;
 use crate::consumer::ui_state::UiState;
@@ -40,9 +38,6 @@ use crate::series::{SeriesMap, SeriesMapConfig};
 use crate::storage::db::DbStatus;
 use crate::terminal::TerminalError;
 use crate::window::WindowError;
-
-/// Default time span of the view. A smaller amount of data fills the view until then.
-const SPAN_DEFAULT: Duration = Duration::from_mins(5);
 
 /// Threads of the network side: one reads, one runs timers and signals. The demo's broker and producer share both.
 const WORKERS: usize = 2;
@@ -206,14 +201,15 @@ impl<'a> App<'a> {
         if let (Some(store), Some(storage), true) = (&config.store, &*storage, needs_history) {
             self.backfill = BackfillThread::start(store.url.clone(), storage, series, feed, redraw);
         }
-        let sources = Shared {
+        let handles = FrameHandles {
             series: series.clone(),
             feed: feed.clone(),
             storage: storage.clone(),
             alerting: Arc::clone(alerting),
             backfill: self.backfill.as_ref().map(BackfillThread::backfill),
         };
-        Ok(LiveChart { interaction: interaction(config), builder: SceneBuilder::new(config, &target), sources })
+        let interaction = Interaction::new(settings::initial_view(config));
+        Ok(LiveChart { interaction, frames: FrameBuilder::new(config, &target), handles })
     }
 
     /// Runs the event loop until the run ends. Returns the surface for images.
@@ -223,14 +219,14 @@ impl<'a> App<'a> {
         chart: &mut LiveChart,
     ) -> Result<Surface, ConsumerError> {
         let config = self.config;
-        let before = UiState { size: Surface::of(config).size_flag(), ..chart.interaction.remembered() };
+        let before = settings::ui_state(chart.interaction.settings(), config.surface());
         let frontend = frontend.unwrap_or_else(|| {
             let (runtime, stop) = (self.runtime.handle(), self.stop.subscribe());
             Box::new(Headless::new(config, &self.series, &self.feed, runtime, stop))
         });
         let event_loop = EventLoop::new(frontend, chart, self.redraw.clone(), config.interval);
         let surface = event_loop.run(&self.stop.subscribe(), self.started)?;
-        let now = UiState { size: surface.size_flag(), ..chart.interaction.remembered() };
+        let now = settings::ui_state(chart.interaction.settings(), surface);
         self.ui_states = self.has_view.then_some((before, now));
         Ok(surface)
     }
@@ -289,23 +285,15 @@ impl<'a> App<'a> {
         if let Some((before, now)) = ui_states {
             settings::save_ui_state(config, &before, now);
         }
-        let (elapsed_s, meters) = (started.elapsed().as_secs_f64(), &chart.builder.meters);
+        let (elapsed_s, meters) = (started.elapsed().as_secs_f64(), &chart.frames.meters);
         let mut report = Report::collect(&series, &feed, storage.as_deref(), &alerting, meters, elapsed_s);
         if let Some(view) = view {
             report.snapshot_error = write_snapshot(config, &view).err();
-            let source = ExportSource { series, backfill: chart.sources.backfill.clone() };
-            let in_view = in_view(&view.scene, chart.interaction.until());
-            report.export_error = export::write_requested(config, &source, in_view).err();
+            let source = ExportSource { series, backfill: chart.handles.backfill.clone() };
+            report.export_error = export::write_requested(config, &source, &view.hit_test.visible).err();
         }
         Ok(report)
     }
-}
-
-/// Builds the controls of the chart.
-fn interaction(config: &Config) -> Interaction {
-    let span = config.window.unwrap_or(if config.demo { demo::SPAN } else { SPAN_DEFAULT });
-    let span_ns = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-    Interaction::new(span_ns, config.window.is_none(), config)
 }
 
 /// Ends the run when `shutdown` resolves or the time is over.
@@ -342,7 +330,7 @@ fn log_stored(status: &DbStatus, uncommitted: u64) {
 
 fn write_snapshot(config: &Config, view: &View) -> Result<(), SnapshotError> {
     let Some((path, format)) = &config.snapshot else { return Ok(()) };
-    snapshot::write(&mut Painter::new()?, &view.scene, &view.frame, path, *format)?;
+    snapshot::write(&mut Painter::new()?, &view.scene, &view.hit_test.layout, path, *format)?;
     info!("saved {}", display_safe(&path.display().to_string()));
     Ok(())
 }

@@ -14,9 +14,8 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use crate::analysis::{OutlierLimit, Rule};
-use crate::chart::{BarInterval, BarIntervalError};
-use crate::chart::{Scale, Size, Theme};
-use crate::cli::{ConfigArgs, Console, DurationError, TimeError, TlsArgs, parse_duration, parse_port};
+use crate::chart::{AxisMode, BarInterval, BarIntervalError, ChartKind, PaneLayout, Scale, Size, Surface, Theme};
+use crate::cli::{ConfigArgs, DurationError, LogWriter, TimeError, TlsArgs, parse_duration, parse_port};
 use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::ui_state::UiState;
@@ -29,7 +28,7 @@ pub use store::StoreArgs;
 use stored_export::check_apart;
 pub use stored_export::{StoredExport, StoredExportArgs};
 pub use stream::{GroupConfig, StreamArgs, StreamConfig};
-pub use values::{AxisChoice, KindChoice, LayoutChoice, ScaleChoice, StatsFormat, ThemeChoice, ViewChoice};
+pub use values::{ScaleChoice, StatsFormat, ViewChoice};
 use values::{parse_export, parse_session, parse_snapshot, parse_zone};
 
 /// Default number of ticks kept per symbol: more than a busy stock's trading day, in 3 MB.
@@ -118,16 +117,16 @@ pub struct Args {
     pub view: ViewChoice,
     /// Style of the chart
     #[arg(long, value_enum, default_value_t, value_name = "KIND")]
-    pub chart: KindChoice,
+    pub chart: ChartKind,
     /// Arrangement of the symbols
     #[arg(long, value_enum, default_value_t)]
-    pub layout: LayoutChoice,
+    pub layout: PaneLayout,
     /// Length of a bar: auto, a time such as 5m, or a number of ticks such as 100t
     #[arg(long, value_parser = parse_bars, value_name = "TIME|TICKS", default_value = "auto")]
     pub bars: BarsChoice,
     /// Value axis
     #[arg(long, value_enum, default_value_t)]
-    pub axis: AxisChoice,
+    pub axis: AxisMode,
     /// Zone of the time axis.
     #[arg(help = "Time zone of the time axis, such as America/New_York [default: this machine's]")]
     #[arg(long, value_name = "NAME", value_parser = parse_zone)]
@@ -137,7 +136,7 @@ pub struct Args {
     pub session_start: Time,
     /// Colours
     #[arg(long, value_enum, default_value_t)]
-    pub theme: ThemeChoice,
+    pub theme: Theme,
     /// Size of the chart in pixels
     #[arg(long, value_parser = parse_size, value_name = "WxH", default_value = "1280x720")]
     pub size: Size,
@@ -255,13 +254,13 @@ pub struct Config {
     /// Where to show the chart.
     pub view: ViewChoice,
     /// Style of the chart.
-    pub kind: KindChoice,
+    pub kind: ChartKind,
     /// Arrangement of the symbols.
-    pub layout: LayoutChoice,
+    pub layout: PaneLayout,
     /// Length of a bar; `None` to choose it by the visible span.
     pub bars: Option<BarInterval>,
     /// Value axis.
-    pub axis: AxisChoice,
+    pub axis: AxisMode,
     /// Zone of the time axis.
     pub zone: TimeZone,
     /// Opening time of the trading session, in `zone`.
@@ -300,7 +299,7 @@ pub struct TerminalConfig {
     /// Number of colours that the terminal supports.
     pub colors: ColorDepth,
     /// Log writer to hold back while the chart has the terminal; `None` if the log goes elsewhere.
-    pub console: Option<Console>,
+    pub console: Option<LogWriter>,
 }
 
 impl Config {
@@ -314,6 +313,12 @@ impl Config {
     pub(super) fn screen_size(&self, scale: Scale) -> Size {
         let screen_px = |layout_px: u32| (layout_px * scale.halves() / 2).min(SIDE_MAX);
         Size { width: screen_px(self.size.width), height: screen_px(self.size.height) }
+    }
+
+    /// The surface of a frame that is drawn without a window.
+    pub(super) fn surface(&self) -> Surface {
+        let scale = self.scale.fixed().unwrap_or_default();
+        Surface::Screen { size: self.screen_size(scale), scale }
     }
 }
 
@@ -510,10 +515,7 @@ impl Args {
             axis: self.axis,
             zone: self.zone.unwrap_or_else(TimeZone::system),
             session_start: self.session_start,
-            theme: match self.theme {
-                ThemeChoice::Dark => Theme::Dark,
-                ThemeChoice::Light => Theme::Light,
-            },
+            theme: self.theme,
             size: self.size,
             scale: self.scale,
             wayland: false,

@@ -81,7 +81,7 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
         timestamps: TimestampFormat::default(),
         keep_timestamps: true,
         id: Some("demo".into()),
-        durable: producer::Durable::default(),
+        delivery: producer::Delivery::default(),
         display: Display::none(),
         jitter_seed: 0,
     };

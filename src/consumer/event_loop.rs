@@ -6,16 +6,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use crate::chart::{Badge, Input, Layout, Size, Tone};
+use crate::chart::{Badge, HitTest, Input, Interaction, Request, Surface, Tone};
 use crate::consumer::ConsumerError;
 use crate::consumer::args::SnapshotFormat;
 use crate::consumer::export::{ExportJob, ExportSource, file_name};
+use crate::consumer::frame::{FrameBuilder, FrameHandles, SECONDS_INTERVAL, TOAST_TIME, View};
 use crate::consumer::frontend::{Frontend, Presented};
-use crate::consumer::interaction::{Interaction, Request, Seeing, Seen};
-use crate::consumer::query::Surface;
 use crate::consumer::redraw::Redraw;
-use crate::consumer::scene_builder::{SECOND, SceneBuilder, TOAST, View};
-use crate::consumer::shared::Shared;
 use crate::consumer::snapshot::{self, SnapshotError};
 use crate::model::Timestamp;
 use crate::plot::Painter;
@@ -27,28 +24,28 @@ pub(super) const HEARTBEAT: Duration = Duration::from_millis(1_250);
 /// The chart: its controls, and what its frames are built with and from.
 pub(super) struct LiveChart {
     pub(super) interaction: Interaction,
-    pub(super) builder: SceneBuilder,
-    pub(super) sources: Shared,
+    pub(super) frames: FrameBuilder,
+    pub(super) handles: FrameHandles,
 }
 
 impl LiveChart {
     pub(super) fn view(&mut self, surface: Surface, now: Instant) -> View {
-        self.builder.view(&self.sources, &mut self.interaction, surface, now)
+        self.frames.view(&self.handles, &mut self.interaction, surface, now)
     }
 
     /// Builds the view of the final snapshot, without crosshair and messages. Waits at most `read_wait` for history that
     /// the view needs from the database.
     pub(super) fn final_view(&mut self, surface: Surface, read_wait: Duration) -> View {
         const POLL: Duration = Duration::from_millis(20);
-        self.builder.toast = None;
-        self.interaction.let_go();
+        self.frames.toast = None;
+        self.interaction.end_input();
         let begun = Instant::now();
         let mut view = self.view(surface, begun);
-        while self.builder.is_wanting && begun.elapsed() < read_wait {
+        while self.frames.is_loading && begun.elapsed() < read_wait {
             std::thread::sleep(POLL);
             view = self.view(surface, Instant::now());
         }
-        if self.builder.is_wanting && !read_wait.is_zero() {
+        if self.frames.is_loading && !read_wait.is_zero() {
             warn!(
                 "older ticks in view could not be read from the store within {} s: the snapshot marks them as not \
                  read, and the export lacks them",
@@ -62,8 +59,8 @@ impl LiveChart {
 
     /// Updates the rates without a frame.
     fn update_rates(&mut self, now: Instant) {
-        let received = self.sources.series.lock().counters().received;
-        self.builder.meters.settle(now, self.sources.feed.without_restored(received));
+        let received = self.handles.series.lock().counters().received;
+        self.frames.meters.update(now, self.handles.feed.without_restored(received));
     }
 }
 
@@ -75,10 +72,12 @@ pub(super) struct EventLoop<'a> {
     exports: ExportJob,
     /// Least time between two frames according to `--interval`.
     interval: Duration,
-    /// Layout of the last frame.
-    layout: Layout,
     /// Last frame, as input needs it.
-    seeing: Seeing,
+    hit_test: HitTest,
+    /// State of the last frame: no tick had arrived for an unusually long time.
+    is_stale: bool,
+    /// State of the last frame: it shows a time in seconds.
+    shows_seconds: bool,
     /// Revision and start of the last frame.
     last_frame: Option<(u64, Instant)>,
     /// Start of the last frame with new data.
@@ -100,8 +99,9 @@ impl<'a> EventLoop<'a> {
             redraw,
             exports: ExportJob::default(),
             interval,
-            layout: Layout::plot_only(Size { width: 1, height: 1 }),
-            seeing: Seeing::nothing(Timestamp::now().as_nanos()),
+            hit_test: HitTest::empty(Timestamp::now().as_nanos()),
+            is_stale: false,
+            shows_seconds: false,
             last_frame: None,
             last_change: Instant::now(),
             is_dirty: true,
@@ -149,9 +149,9 @@ impl<'a> EventLoop<'a> {
         if age < frame_interval {
             return false;
         }
-        let heartbeat = if self.seeing.counts_seconds { SECOND } else { HEARTBEAT };
-        let is_stale = self.chart.sources.feed.arrivals().stale_for(now).is_some();
-        if self.is_dirty || age >= heartbeat || is_stale != self.seeing.stale || self.frontend.has_news(now) {
+        let heartbeat = if self.shows_seconds { SECONDS_INTERVAL } else { HEARTBEAT };
+        let is_stale = self.chart.handles.feed.arrivals().stale_for(now).is_some();
+        if self.is_dirty || age >= heartbeat || is_stale != self.is_stale || self.frontend.has_news(now) {
             return true;
         }
         // The live edge advances with the clock, but a frame that differs by a few pixels of it alone is not worth
@@ -179,13 +179,15 @@ impl<'a> EventLoop<'a> {
         if self.last_frame.is_some_and(|(last, _)| last != revision) {
             self.last_change = begun;
         }
-        let samples_ns = self.chart.sources.feed.take_latency_samples();
+        let samples_ns = self.chart.handles.feed.take_latency_samples();
         let surface = self.frontend.surface()?;
-        let View { scene, frame, seeing } = self.chart.view(surface, begun);
-        let Presented { rendered, is_outdated } = self.frontend.present(scene, &frame, begun, inputs)?;
-        (self.layout, self.seeing) = (self.frontend.hit_layout(frame), seeing);
+        let View { scene, hit_test, is_stale, shows_seconds } = self.chart.view(surface, begun);
+        let Presented { rendered, is_outdated } = self.frontend.present(scene, &hit_test.layout, begun, inputs)?;
+        let (layout, areas) = (self.frontend.hit_layout(hit_test.layout), self.frontend.hit_areas().clone());
+        self.hit_test = HitTest { layout, areas, ..hit_test };
+        (self.is_stale, self.shows_seconds) = (is_stale, shows_seconds);
         let (spent, presented) = (rendered.duration_since(begun), Instant::now());
-        self.chart.builder.meters.frame(spent, presented, Timestamp::now().as_nanos(), &samples_ns);
+        self.chart.frames.meters.record_frame(spent, presented, Timestamp::now().as_nanos(), &samples_ns);
         self.last_frame = Some((revision, begun));
         self.is_dirty = is_outdated;
         Ok(())
@@ -200,17 +202,16 @@ impl<'a> EventLoop<'a> {
         self.is_dirty = true;
         let Some(input) = self.frontend.convert(input) else { return false };
         let interaction = &mut self.chart.interaction;
-        let seen = Seen { frame: &self.layout, hits: self.frontend.hit_areas(), seeing: &self.seeing };
-        let request = interaction.apply(input, &seen);
+        let request = interaction.apply(input, &self.hit_test);
         // Several inputs may arrive between two frames. Each continues from the span that the previous one left.
-        self.seeing.span = interaction.span();
+        self.hit_test.span = interaction.span();
         match request {
             None => {}
             Some(Request::Quit) => return true,
             Some(Request::Export) => {
-                let Shared { series, backfill, .. } = &self.chart.sources;
+                let FrameHandles { series, backfill, .. } = &self.chart.handles;
                 let source = ExportSource { series: series.clone(), backfill: backfill.clone() };
-                let badge = self.exports.start(source, self.redraw.clone(), self.seeing.in_view.clone());
+                let badge = self.exports.start(source, self.redraw.clone(), self.hit_test.visible.clone());
                 self.show(badge, now);
             }
             Some(Request::Screenshot) => {
@@ -227,18 +228,18 @@ impl<'a> EventLoop<'a> {
 
     /// Displays a message above the footer.
     fn show(&mut self, badge: Badge, now: Instant) {
-        self.chart.builder.toast = Some((badge, now + TOAST));
+        self.chart.frames.toast = Some((badge, now + TOAST_TIME));
         self.is_dirty = true;
     }
 
     /// Saves the pixels on the screen. A frontend without pixels gets an image of the chart as a window displays it.
     fn save_screenshot(&mut self, path: &Path) -> Result<(), SnapshotError> {
         if let Some(pixels) = self.frontend.pixels() {
-            return snapshot::write_png(path, pixels, self.layout.size);
+            return snapshot::write_png(path, pixels, self.hit_test.layout.size);
         }
         let mouse = self.chart.interaction.mouse.take();
         let view = self.chart.view(self.frontend.image_surface(), Instant::now());
         self.chart.interaction.mouse = mouse;
-        snapshot::write(&mut Painter::new()?, &view.scene, &view.frame, path, SnapshotFormat::Png)
+        snapshot::write(&mut Painter::new()?, &view.scene, &view.hit_test.layout, path, SnapshotFormat::Png)
     }
 }

@@ -24,10 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{info, warn};
 
-use crate::chart::{HistorySnapshot, Scene};
+use crate::chart::{HistorySnapshot, VisibleTicks};
 use crate::consumer::args::{Config, ExportFormat};
 use crate::consumer::backfill::Backfill;
-use crate::consumer::interaction::Until;
 use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Symbol, TimeSpan, display_safe};
 use crate::series::{MergedSeries, Series, SeriesMap, SeriesTick};
@@ -44,14 +43,6 @@ const CHUNK_TICKS_MAX: usize = 8_192;
 /// Fewest ticks taken under one lock, however many symbols there are: below it, the lock costs more than the ticks.
 const CHUNK_TICKS_MIN: usize = 16;
 
-/// Symbols that a scene shows, by index, and the time span that it shows of them.
-pub(super) fn in_view(scene: &Scene, until: Until) -> (Vec<usize>, TimeSpan) {
-    let visible = scene.header.legend.iter().filter(|entry| entry.visible);
-    let mut span = scene.chart.viewport.time;
-    span.end = span.end.min(until.tick_ns.saturating_add(1)).max(span.start);
-    (visible.map(|entry| entry.palette_index).collect(), span)
-}
-
 /// Source of the ticks in view: memory, and the history loaded from a database.
 #[derive(Clone)]
 pub(super) struct ExportSource {
@@ -59,14 +50,15 @@ pub(super) struct ExportSource {
     pub(super) backfill: Option<Arc<Backfill>>,
 }
 
-/// Writes what `scene` shows if `--export` asks for it.
+/// Writes the visible ticks if `--export` asks for it.
 pub(super) fn write_requested(
     config: &Config,
     source: &ExportSource,
-    (symbols, span): (Vec<usize>, TimeSpan),
+    visible: &VisibleTicks,
 ) -> Result<(), TickFileError> {
     let Some((path, format)) = &config.export else { return Ok(()) };
-    let saved = write(source, &symbols, span, path, *format, &AtomicBool::new(false))?.unwrap_or_default();
+    let saved =
+        write(source, &visible.symbols, visible.span, path, *format, &AtomicBool::new(false))?.unwrap_or_default();
     info!("saved {} ticks to {}", saved.rows, display_safe(&path.display().to_string()));
     if !saved.is_complete {
         warn!("the file lacks older ticks in view that were not read from the store; --from and --to export them");

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crate::chart::CLOCK_SKEW_MAX_NS;
 use crate::client::LinkState;
-use crate::consumer::series_handle::{CLOCK_SKEW_MAX_NS, lock};
+use crate::consumer::series_handle::lock;
 use crate::model::{RejectCounts, Timestamp};
 
 /// Event times sampled between two frames for the latency figure. More would not change the displayed p99.

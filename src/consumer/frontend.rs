@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::chart::{HitAreas, Input, Layout, Scene};
+use crate::chart::{HitAreas, Input, Layout, Scene, Surface};
 use crate::consumer::ConsumerError;
-use crate::consumer::query::Surface;
 
 /// Result of [`Frontend::present`].
 #[derive(Debug, Clone, Copy)]

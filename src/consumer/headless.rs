@@ -6,11 +6,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::chart::{HitAreas, Input, Layout, Scene};
+use crate::chart::{HitAreas, Input, Layout, Scene, Surface};
 use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::frontend::{Frontend, Presented};
-use crate::consumer::meters::SETTLE_EVERY;
-use crate::consumer::query::Surface;
+use crate::consumer::meters::UPDATE_INTERVAL;
 use crate::consumer::series_handle::SeriesHandle;
 use crate::consumer::{Config, ConsumerError};
 
@@ -43,7 +42,7 @@ impl Headless {
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            image_surface: Surface::of(config),
+            image_surface: config.surface(),
             series: series.clone(),
             feed: feed.clone(),
             runtime: runtime.clone(),
@@ -82,7 +81,8 @@ impl Frontend for Headless {
     fn rest(&mut self, _: Option<Duration>, _: Duration, _: &mut Vec<Input>) -> Result<(), ConsumerError> {
         let stop = &mut self.stop;
         // Ends with the run, or in time for the rates to be updated.
-        let _ = self.runtime.block_on(async { tokio::time::timeout(SETTLE_EVERY, stop.wait_for(|stop| *stop)).await });
+        let _ =
+            self.runtime.block_on(async { tokio::time::timeout(UPDATE_INTERVAL, stop.wait_for(|stop| *stop)).await });
         let interval = if self.is_verbose { STATUS_EVERY_VERBOSE } else { STATUS_EVERY };
         if self.last_status.elapsed() >= interval {
             self.last_status = Instant::now();

@@ -11,12 +11,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::Timestamp;
 use crate::series::SeriesMap;
-
-/// Largest difference between the producer's clock and ours at which the two count as the same clock. Beyond it the
-/// clocks disagree or the tick is a replay.
-pub(super) const CLOCK_SKEW_MAX_NS: i64 = 5_000_000_000;
 
 /// Locks a mutex whose contents stay valid after a panic: counters, and values that are replaced as a whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -38,15 +33,4 @@ impl SeriesHandle {
     pub(super) fn lock(&self) -> MutexGuard<'_, SeriesMap> {
         lock(&self.series)
     }
-}
-
-/// Live edge of the chart: the current time if the newest tick's clock agrees with ours, else the newest tick's own
-/// time. The latter also applies while all ticks come from a database, however old they are.
-///
-/// Returns `None` before the first tick.
-pub(super) fn live_edge_ns(series: &SeriesMap, now: Timestamp) -> Option<i64> {
-    let newest = series.newest_ns()?;
-    let lag = series.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest));
-    let agrees = lag.abs() <= CLOCK_SKEW_MAX_NS;
-    Some(if agrees { newest.max(now.as_nanos()) } else { newest })
 }

@@ -2,15 +2,21 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::cli::{Environment, Placed, Settings};
+use crate::chart::{BarInterval, Surface, ViewSettings};
+use crate::cli::{Environment, LocatedError, Settings};
 use crate::consumer::alerting::FIRED_RULE;
-use crate::consumer::args::{Args, Config, StoredExport, ViewChoice};
+use crate::consumer::args::{Args, Config, StoredExport, ViewChoice, parse_size, word};
+use crate::consumer::demo;
 use crate::consumer::ui_state::{UiState, UiStateError};
 use crate::model::{Timestamp, display_safe};
 
 /// File of the UI state below the platform's directory for state.
 const UI_STATE_FILE: &str = "tickscope/view.toml";
+
+/// Default time span of the view. A smaller amount of data fills the view until then.
+const SPAN_DEFAULT: Duration = Duration::from_mins(5);
 
 /// Settings of a run.
 #[derive(Debug)]
@@ -47,7 +53,7 @@ impl Start {
             ui_state = UiState { window: None, focused: None, hidden: None, ..ui_state };
         }
         if let Some(path) = &ui_state_file {
-            let complaints = settings.add_remembered(&ui_state.flags(), &path.display().to_string());
+            let complaints = settings.add_ui_state(&ui_state.flags(), &path.display().to_string());
             warnings.extend(complaints.into_iter().map(|complaint| format!("{complaint}; it is ignored")));
         }
         let mut args: Args = settings.finish()?;
@@ -65,24 +71,24 @@ impl Start {
         for warning in &self.warnings {
             tracing::warn!("{}", display_safe(warning));
         }
-        self.settings.tell();
+        self.settings.log_notes();
     }
 
     /// Export of stored ticks, if that is all that was requested.
     ///
     /// # Errors
     /// Invalid settings, with the place where they are set.
-    pub fn stored_export(&self) -> Result<Option<StoredExport>, Placed> {
+    pub fn stored_export(&self) -> Result<Option<StoredExport>, LocatedError> {
         let export = self.args.stored_export(self.data_dir.as_deref(), Timestamp::now());
-        export.map_err(|error| self.settings.placed(error))
+        export.map_err(|error| self.settings.locate(error))
     }
 
     /// Checks what clap cannot.
     ///
     /// # Errors
     /// Invalid settings, with the place where they are set.
-    pub fn into_config(self) -> Result<Config, Placed> {
-        let config = self.args.into_config_in(self.data_dir.as_deref()).map_err(|error| self.settings.placed(error))?;
+    pub fn into_config(self) -> Result<Config, LocatedError> {
+        let config = self.args.into_config_in(self.data_dir.as_deref()).map_err(|error| self.settings.locate(error))?;
         Ok(Config { remembered: self.ui_state, ui_state_file: self.ui_state_file, ..config })
     }
 }
@@ -101,6 +107,56 @@ fn ui_state_file(args: &Args, environment: &Environment) -> Option<PathBuf> {
     };
     let directory = environment.state_dir.as_ref().filter(|_| has_view && !args.no_remember)?;
     Some(directory.join(UI_STATE_FILE))
+}
+
+/// The view that a run starts with.
+pub(super) fn initial_view(config: &Config) -> ViewSettings {
+    let span = config.window.unwrap_or(if config.demo { demo::SPAN } else { SPAN_DEFAULT });
+    let remembered = &config.remembered;
+    ViewSettings {
+        span_ns: i64::try_from(span.as_nanos()).unwrap_or(i64::MAX),
+        grows: config.window.is_none(),
+        axis: config.axis,
+        kind: config.kind,
+        layout: config.layout,
+        bar_interval: config.bars,
+        theme: config.theme,
+        focused: remembered.focused.clone().filter(|name| !name.is_empty()),
+        hidden: remembered.hidden.clone().unwrap_or_default(),
+    }
+}
+
+/// The view as it is saved, with each value as its flag takes it.
+pub(super) fn ui_state(view: ViewSettings, surface: Surface) -> UiState {
+    const DAY_S: u32 = 86_400;
+    let bars = match view.bar_interval {
+        Some(BarInterval::Seconds(seconds)) if seconds <= DAY_S => format!("{seconds}s"),
+        Some(BarInterval::Ticks(ticks)) => format!("{ticks}t"),
+        // The flag takes no bars longer than a day; the view chooses them for long spans.
+        Some(BarInterval::Seconds(_)) | None => "auto".to_owned(),
+    };
+    // A span that grows with the data was not chosen. Its empty value clears that of an earlier run.
+    let window = if view.grows { String::new() } else { (view.span_ns as f64 / 1e9).to_string() };
+    UiState {
+        size: size_flag(surface),
+        scale: None,
+        theme: Some(word(&view.theme)),
+        axis: Some(word(&view.axis)),
+        chart: Some(word(&view.kind)),
+        layout: Some(word(&view.layout)),
+        bars: Some(bars),
+        window: Some(window),
+        focused: Some(view.focused.unwrap_or_default()),
+        hidden: Some(view.hidden),
+    }
+}
+
+/// The size of a surface as `--size` takes it. `None` if it is smaller than that flag allows, as a window can be.
+fn size_flag(surface: Surface) -> Option<String> {
+    let Surface::Screen { size, scale } = surface else { return None };
+    let layout_px = |screen_px: u32| (screen_px * 2).div_ceil(scale.halves());
+    let flag = format!("{}x{}", layout_px(size.width), layout_px(size.height));
+    Some(flag).filter(|flag| parse_size(flag).is_ok())
 }
 
 /// Saves what the user changed by hand between `before` and `now`.

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::chart::{Badge, HitAreas, Input, Layout, Scene, Size, Tone};
+use crate::chart::{Badge, HitAreas, Input, Layout, Scene, Size, Surface, Tone};
+use crate::consumer::frame::TOAST_TIME;
 use crate::consumer::frontend::{Frontend, Presented};
-use crate::consumer::query::Surface;
-use crate::consumer::scene_builder::TOAST;
 use crate::consumer::{Config, ConsumerError, TerminalConfig};
 use crate::model::display_safe;
 use crate::terminal::{CellLayout, Screen};
@@ -36,7 +35,7 @@ pub(super) struct TerminalApp {
 
 /// Log lines that are held back while the chart has the terminal. Dropping it writes them.
 struct HeldLog {
-    log: crate::cli::Console,
+    log: crate::cli::LogWriter,
     /// Number of the last line that was displayed.
     displayed: u64,
     /// Line on display, and the end of its display.
@@ -63,7 +62,7 @@ impl TerminalApp {
             symbols_len: config.symbols.len(),
             hit_areas: HitAreas::default(),
             last_scene: None,
-            image_surface: Surface::of(config),
+            image_surface: config.surface(),
         })
     }
 }
@@ -163,7 +162,7 @@ impl HeldLog {
                 () if text.contains(" WARN ") => Tone::Warn,
                 () => Tone::Info,
             };
-            self.line = Some((Badge { tone, text }, now + TOAST));
+            self.line = Some((Badge { tone, text }, now + TOAST_TIME));
         }
         self.line.take_if(|(_, until)| now >= *until);
     }

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::chart::{HitAreas, Input, Layout, Scale, Scene, Size};
+use crate::chart::{HitAreas, Input, Layout, Scale, Scene, Size, Surface};
 use crate::consumer::event_loop::HEARTBEAT;
 use crate::consumer::frontend::{Frontend, Presented};
-use crate::consumer::query::Surface;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::{Config, ConsumerError};
 use crate::plot::Painter;

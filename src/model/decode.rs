@@ -1,9 +1,9 @@
-//! One message from the wire becomes ticks: parsing is validation.
+//! Decoding of messages into ticks.
 //!
-//! A message is one JSON object or an array of them. Each object stands for itself: a bad one among good ones is
-//! rejected alone. A field is read from its own digits or characters, so nothing is rounded on the way.
+//! A message is one JSON object or an array of objects. A bad object is rejected without affecting the others. Each
+//! field is parsed from its own digits or characters, so no value is rounded on the way.
 
-mod canonical;
+mod fast_path;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,105 +12,29 @@ use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAc
 use serde_json::value::RawValue;
 
 use crate::model::fields::{Branch, Field, Node};
-use crate::model::{FieldMap, Name, Price, Tick, TickView, Timestamp, parse_price, parse_timestamp};
+use crate::model::{FieldMap, Name, Reject, Tick, TickView, Timestamp, parse_price, parse_size, parse_timestamp};
 
-/// Why a message or an object in it is no tick.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reject {
-    /// Bytes that are not UTF-8.
-    NotUtf8,
-    /// Not JSON: truncated, malformed, too deep, `NaN`, trailing text.
-    NotJson,
-    /// JSON, but neither an object nor an array of objects.
-    NotObject,
-    /// Symbol, price or timestamp is missing or null.
-    Missing,
-    /// A key that matters stands twice: there is no telling which one is meant.
-    Duplicate,
-    /// The symbol is no string, empty or too long.
-    Symbol,
-    /// The price is neither a number nor a decimal string.
-    Price,
-    /// The price is NaN or infinite, or too large for a double.
-    NotFinite,
-    /// The timestamp is neither a number nor RFC 3339.
-    Timestamp,
-    /// The timestamp lies before 1970.
-    BeforeEpoch,
-    /// The timestamp lies more than a day ahead of the reader's clock.
-    Future,
-    /// The size is no number or negative.
-    Size,
-    /// The message is longer than the reader accepts.
-    TooLong,
-}
-
-impl Reject {
-    /// Every cause with its name in statistics and logs.
-    pub const ALL: [(Self, &'static str); 13] = [
-        (Self::NotUtf8, "not_utf8"),
-        (Self::NotJson, "not_json"),
-        (Self::NotObject, "not_object"),
-        (Self::Missing, "missing_field"),
-        (Self::Duplicate, "duplicate_key"),
-        (Self::Symbol, "bad_symbol"),
-        (Self::Price, "bad_price"),
-        (Self::NotFinite, "not_finite"),
-        (Self::Timestamp, "bad_timestamp"),
-        (Self::BeforeEpoch, "before_1970"),
-        (Self::Future, "in_future"),
-        (Self::Size, "bad_size"),
-        (Self::TooLong, "too_long"),
-    ];
-
-    /// Its name in statistics and logs.
-    pub fn name(self) -> &'static str {
-        Self::ALL[self as usize].1
-    }
-}
-
-impl fmt::Display for Reject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::error::Error for Reject {}
-
-/// How often each cause was met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RejectCounts([u64; Reject::ALL.len()]);
-
-impl RejectCounts {
-    /// Counts one more.
-    pub fn add(&mut self, cause: Reject) {
-        self.0[cause as usize] += 1;
-    }
-
-    /// Adds all of `other`.
-    pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
-        }
-    }
-
-    /// All causes together.
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// Causes that occurred, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        Reject::ALL.iter().zip(self.0).filter(|(_, count)| *count > 0).map(|((_, name), count)| (*name, count))
-    }
-}
-
-/// Reads messages by a map of fields.
+/// Decodes messages whose fields a [`FieldMap`] locates.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::model::{Decoder, FieldMap, Timestamp};
+///
+/// let decoder = Decoder::new(FieldMap::parse("symbol=s,price=p,timestamp=T")?);
+/// let mut prices = Vec::new();
+/// let now = Timestamp::saturating_from_nanos(1_732_000_001_000_000_000);
+/// decoder.decode(br#"[{"s": "BTC", "p": "0.5", "T": 1732000000123}, {"s": "BTC"}]"#, now, |tick| {
+///     prices.push(tick.ok().map(|tick| tick.price.get()));
+/// });
+/// assert_eq!(prices, [Some(0.5), None]);
+/// # Ok::<(), tickscope::model::FieldMapError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Decoder {
     fields: FieldMap,
-    /// The fields have their own names, so that ticks in the usual form can be read the short way.
-    canonical: bool,
+    /// Set if the fields have their default keys, so that the fast path applies.
+    has_default_fields: bool,
 }
 
 impl Default for Decoder {
@@ -120,26 +44,26 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder that finds the parts of a tick where `fields` says.
+    /// Creates a decoder that reads the fields that `fields` maps.
     pub fn new(fields: FieldMap) -> Self {
-        let canonical = fields == FieldMap::default();
-        Self { fields, canonical }
+        let has_default_fields = fields == FieldMap::default();
+        Self { fields, has_default_fields }
     }
 
-    /// Hands every tick and every rejection in `payload` to `sink`, in order. `now` is the reader's clock.
+    /// Calls `sink` with every tick and every rejection in `payload`, in order. `now` is the reader's clock.
     pub fn decode(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<Tick, Reject>)) {
         self.decode_borrowed(payload, now, |result| sink(result.map(|tick| tick.to_tick())));
     }
 
-    /// As [`decode`](Self::decode), with ticks that borrow their texts.
+    /// As [`decode`](Self::decode), with ticks that borrow from `payload`.
     #[inline]
     pub fn decode_borrowed(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<TickView<'_>, Reject>)) {
         let mut taken = 0;
-        if self.canonical {
-            if let Some(tick) = canonical::read(payload, now) {
+        if self.has_default_fields {
+            if let Some(tick) = fast_path::read(payload, now) {
                 return sink(Ok(tick));
             }
-            match canonical::read_array(payload, now, |tick| sink(Ok(tick))) {
+            match fast_path::read_array(payload, now, |tick| sink(Ok(tick))) {
                 Ok(()) => return,
                 Err(count) => taken = count,
             }
@@ -147,7 +71,8 @@ impl Decoder {
         self.decode_general(payload, taken, now, &mut sink);
     }
 
-    /// The long way, which reads and judges every form. Leaves out the first `taken` elements of an array.
+    /// General path, which accepts every form and decides about rejections. Skips the first `taken` elements of an
+    /// array.
     fn decode_general(
         &self,
         payload: &[u8],
@@ -165,7 +90,7 @@ impl Decoder {
                     self.decode_object(object, now, sink);
                 }
             };
-            let ended = deserializer.deserialize_seq(Elements { each }).and_then(|()| deserializer.end());
+            let ended = deserializer.deserialize_seq(ArrayVisitor { each }).and_then(|()| deserializer.end());
             if ended.is_err() {
                 sink(Err(Reject::NotJson));
             }
@@ -175,24 +100,27 @@ impl Decoder {
     }
 
     fn decode_object(&self, text: &str, now: Timestamp, sink: &mut dyn FnMut(Result<TickView<'_>, Reject>)) {
-        let mut slots = Slots::default();
-        let parts = slots.fill(text, &self.fields.root).and_then(|()| slots.parts(now));
-        sink(parts.as_ref().map_err(|cause| *cause).and_then(Parts::tick));
+        let mut fields = RawFields::default();
+        // Texts with escapes are owned, and a `TickView` borrows them.
+        let texts = fields.read(text, &self.fields.root).and_then(|()| fields.texts());
+        let tick = texts.as_ref().map_err(|cause| *cause);
+        sink(tick.and_then(|(symbol, source)| fields.tick(symbol, source.as_deref(), now)));
     }
 }
 
-/// The raw text of each field that was found.
+/// Raw JSON of each mapped field of an object.
 #[derive(Default)]
-struct Slots<'de> {
+struct RawFields<'de> {
     raw: [Option<&'de str>; Field::COUNT],
-    duplicate: bool,
+    has_duplicate: bool,
 }
 
-impl<'de> Slots<'de> {
-    fn fill(&mut self, text: &'de str, branch: &Branch) -> Result<(), Reject> {
+impl<'de> RawFields<'de> {
+    /// Collects the fields of `branch` from the JSON object `text`.
+    fn read(&mut self, text: &'de str, branch: &Branch) -> Result<(), Reject> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         if text.trim_ascii_start().starts_with('{') {
-            let read = deserializer.deserialize_map(Object { branch, slots: self });
+            let read = deserializer.deserialize_map(ObjectVisitor { branch, fields: self });
             let cause = read.and_then(|cause| deserializer.end().map(|()| cause)).map_err(|_| Reject::NotJson)?;
             return cause.map_or(Ok(()), Err);
         }
@@ -204,58 +132,42 @@ impl<'de> Slots<'de> {
         self.raw[field as usize].filter(|raw| *raw != "null")
     }
 
-    fn parts(&self, now: Timestamp) -> Result<Parts<'de>, Reject> {
-        if self.duplicate {
+    fn required(&self, field: Field) -> Result<&'de str, Reject> {
+        self.get(field).ok_or(Reject::Missing)
+    }
+
+    /// Symbol and source, unescaped.
+    fn texts(&self) -> Result<(Cow<'de, str>, Option<Cow<'de, str>>), Reject> {
+        if self.has_duplicate {
             return Err(Reject::Duplicate);
         }
-        let required = |field| self.get(field).ok_or(Reject::Missing);
-        let symbol = unquote(required(Field::Symbol)?).ok_or(Reject::Symbol)?;
-        Name::new(&symbol).ok_or(Reject::Symbol)?;
-        let price = parse_price(&number_or_string(required(Field::Price)?).ok_or(Reject::Price)?)?;
-        let timestamp = number_or_string(required(Field::Timestamp)?).ok_or(Reject::Timestamp)?;
+        let symbol = unquote(self.required(Field::Symbol)?).ok_or(Reject::Symbol)?;
+        Ok((symbol, self.get(Field::Source).and_then(unquote)))
+    }
+
+    fn tick<'a>(&self, symbol: &'a str, source: Option<&'a str>, now: Timestamp) -> Result<TickView<'a>, Reject> {
+        let symbol = Name::new(symbol).ok_or(Reject::Symbol)?;
+        let price = parse_price(&number_or_string(self.required(Field::Price)?).ok_or(Reject::Price)?)?;
+        let timestamp = number_or_string(self.required(Field::Timestamp)?).ok_or(Reject::Timestamp)?;
         let timestamp = parse_timestamp(&timestamp)?;
         if timestamp.is_too_far_ahead(now) {
             return Err(Reject::Future);
         }
-        let size = self.get(Field::Size).map(read_size).transpose()?;
-        // Bookkeeping of other producers may look different: what is not ours is taken as absent.
+        let size = |raw| parse_size(&number_or_string(raw).ok_or(Reject::Size)?);
+        let size = self.get(Field::Size).map(size).transpose()?;
+        // Other producers may use these keys for something else, so values of another form count as absent.
         let seq = self.get(Field::Seq).and_then(|raw| raw.parse().ok());
-        let source = self.get(Field::Source).and_then(unquote);
-        Ok(Parts { symbol, price, timestamp, size, seq, source })
+        Ok(TickView { symbol, price, timestamp, size, seq, source: source.and_then(Name::new) })
     }
 }
 
-/// A tick whose texts had to be unescaped where they do not lie in the message as they are.
-struct Parts<'de> {
-    symbol: Cow<'de, str>,
-    price: Price,
-    timestamp: Timestamp,
-    size: Option<f64>,
-    seq: Option<u64>,
-    source: Option<Cow<'de, str>>,
-}
-
-impl Parts<'_> {
-    fn tick(&self) -> Result<TickView<'_>, Reject> {
-        let Self { price, timestamp, size, seq, .. } = *self;
-        let symbol = Name::new(&self.symbol).ok_or(Reject::Symbol)?;
-        let source = self.source.as_deref().and_then(Name::new);
-        Ok(TickView { symbol, price, timestamp, size, seq, source })
-    }
-}
-
-fn read_size(raw: &str) -> Result<f64, Reject> {
-    let size = number_or_string(raw).and_then(|text| parse_price(&text).ok()).map(Price::get);
-    size.filter(|size| *size >= 0.0).ok_or(Reject::Size)
-}
-
-/// The characters of a JSON string; `None` for other values and for escapes that name no character.
+/// Characters of a JSON string; `None` for other values and for escapes that are not a character.
 fn unquote(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str::<String>(raw).ok().map(Cow::Owned) } else { Some(inner.into()) }
 }
 
-/// The text of a JSON number or string; `None` for objects, arrays and booleans.
+/// Text of a JSON number or string; `None` for objects, arrays and booleans.
 fn number_or_string(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => unquote(raw),
@@ -264,13 +176,13 @@ fn number_or_string(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Walks an object and keeps what the map asks for. Its value is the cause why a nested object could not be read.
-struct Object<'m, 's, 'de> {
+/// Visits an object and collects its mapped fields. The value is the reason why a nested object could not be read.
+struct ObjectVisitor<'m, 's, 'de> {
     branch: &'m Branch,
-    slots: &'s mut Slots<'de>,
+    fields: &'s mut RawFields<'de>,
 }
 
-impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
+impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, 'de> {
     type Value = Option<Reject>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -279,19 +191,19 @@ impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut cause = None;
-        while let Some(node) = map.next_key_seed(Key { branch: self.branch })? {
+        while let Some(node) = map.next_key_seed(KeyVisitor { branch: self.branch })? {
             match node {
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
                 Some(Node::Leaf(field)) => {
                     let raw = map.next_value::<&'de RawValue>()?.get();
-                    self.slots.duplicate |= self.slots.raw[*field as usize].replace(raw).is_some();
+                    self.fields.has_duplicate |= self.fields.raw[*field as usize].replace(raw).is_some();
                 }
                 Some(Node::Branch(branch)) => {
                     let raw = map.next_value::<&'de RawValue>()?.get();
-                    match self.slots.fill(raw, branch) {
-                        // No object here means that its fields are missing, which is said in the end.
+                    match self.fields.read(raw, branch) {
+                        // The fields of a value that is not an object count as missing, which is reported later.
                         Ok(()) | Err(Reject::NotObject) => {}
                         Err(other) => cause = Some(other),
                     }
@@ -302,12 +214,12 @@ impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
     }
 }
 
-/// Finds a key in a branch without copying it.
-struct Key<'m> {
+/// Looks a key up in a branch without copying it.
+struct KeyVisitor<'m> {
     branch: &'m Branch,
 }
 
-impl<'de, 'm> DeserializeSeed<'de> for Key<'m> {
+impl<'de, 'm> DeserializeSeed<'de> for KeyVisitor<'m> {
     type Value = Option<&'m Node>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -315,7 +227,7 @@ impl<'de, 'm> DeserializeSeed<'de> for Key<'m> {
     }
 }
 
-impl<'m> Visitor<'_> for Key<'m> {
+impl<'m> Visitor<'_> for KeyVisitor<'m> {
     type Value = Option<&'m Node>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -327,12 +239,12 @@ impl<'m> Visitor<'_> for Key<'m> {
     }
 }
 
-/// Hands the text of each element of an array to `each`.
-struct Elements<F> {
+/// Calls `each` with the text of every element of an array.
+struct ArrayVisitor<F> {
     each: F,
 }
 
-impl<'de, F: FnMut(&'de str)> Visitor<'de> for Elements<F> {
+impl<'de, F: FnMut(&'de str)> Visitor<'de> for ArrayVisitor<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

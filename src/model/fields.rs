@@ -1,8 +1,8 @@
-//! Which keys of a message hold which part of a tick, so that feeds made for others work as they are.
+//! Mapping from the keys of a message to the fields of a tick, so that other feeds' messages can be read as they are.
 
 use thiserror::Error;
 
-/// The parts of a tick that a message can hold.
+/// Field of a tick that a message can contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     Symbol,
@@ -26,45 +26,45 @@ impl Field {
     pub(crate) const COUNT: usize = Self::ALL.len();
 }
 
-/// Deepest path of keys. Feeds nest two or three levels; a bound keeps the reader's recursion shallow.
+/// Maximum depth of a path of keys. Feeds nest two or three levels; the bound limits the recursion.
 const PATH_DEPTH_MAX: usize = 8;
 
-/// Why a `--fields` text cannot be used.
+/// Reason why a `--fields` argument is invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum FieldMapError {
-    /// A part has no `=`, or nothing on one of its sides.
+    /// A part has no `=`, or nothing on one side of it.
     #[error("--fields: {part:?} is not of the form field=key; write for example symbol=s,price=p,timestamp=data.T")]
     Form {
-        /// The part at fault.
+        /// The invalid part.
         part: String,
     },
-    /// The left side is no part of a tick.
+    /// The left side does not name a field.
     #[error("--fields: there is no field {name:?}; the fields are symbol, price, timestamp, size, seq, source")]
     Unknown {
-        /// What stands left of `=`.
+        /// Text left of the `=`.
         name: String,
     },
-    /// One field is mapped twice.
+    /// A field is mapped twice.
     #[error("--fields: {name} is mapped twice")]
     Twice {
-        /// The field.
+        /// Name of the field.
         name: String,
     },
-    /// Two fields would be read from the same place, or one from inside the other.
+    /// Two fields have the same path, or the path of one is inside the other's.
     #[error("--fields: {path:?} is already taken by another field; each field needs a key of its own")]
     Taken {
-        /// The path at fault.
+        /// The conflicting path.
         path: String,
     },
     /// The path is too deep.
     #[error("--fields: {path:?} is nested deeper than 8 keys")]
     Deep {
-        /// The path at fault.
+        /// The path.
         path: String,
     },
 }
 
-/// A tree of keys with fields at its leaves.
+/// Tree of keys with fields as leaves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Branch {
     pub(crate) children: Vec<(String, Node)>,
@@ -77,7 +77,7 @@ pub(crate) enum Node {
 }
 
 impl Branch {
-    /// Returns whether the place was free.
+    /// Adds a field. Returns `false` if the path conflicts with another field's.
     fn insert(&mut self, path: &[&str], field: Field) -> bool {
         let Some((key, rest)) = path.split_first() else { return false };
         let existing = self.children.iter_mut().find(|(name, _)| name == key);
@@ -95,14 +95,14 @@ impl Branch {
     }
 }
 
-/// Where in a message's JSON object each part of a tick is found.
+/// Location of each field in the JSON object of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldMap {
     pub(crate) root: Branch,
 }
 
 impl Default for FieldMap {
-    /// The wire contract's own keys.
+    /// The default keys: `symbol`, `price`, `timestamp`, `size`, `seq` and `source`.
     fn default() -> Self {
         let leaf = |(field, name): (Field, &str)| (name.to_owned(), Node::Leaf(field));
         Self { root: Branch { children: Field::ALL.map(leaf).into() } }
@@ -110,8 +110,12 @@ impl Default for FieldMap {
 }
 
 impl FieldMap {
-    /// Reads `symbol=s,price=p,timestamp=data.T`: field, equals, key; dots step into nested objects. Fields that are
-    /// not named keep their own keys, unless another field has taken them.
+    /// Parses a map such as `symbol=s,price=p,timestamp=data.T`: field, equals sign, key, with dots to step into nested
+    /// objects. Fields that are not mentioned keep their default keys, unless another field takes them.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`FieldMapError`] if a part is malformed, a field is unknown or mapped twice, or paths conflict.
     pub fn parse(text: &str) -> Result<Self, FieldMapError> {
         let mut root = Branch::default();
         let mut mapped = [false; Field::COUNT];

@@ -1,20 +1,21 @@
-//! Numbers read from their own digits, so that no nanosecond is lost to a binary fraction on the way.
+//! Parsing of prices, sizes and timestamps from their decimal digits, so that no nanosecond is lost in a binary
+//! fraction.
 
 use crate::model::{Price, Reject, Timestamp};
 
-/// Integer digits up to which a timestamp is taken as seconds, milliseconds, microseconds; more are nanoseconds.
-/// Each bound lies in the year 5138 in its own unit and in March 1973 in the next finer one.
+/// Maximum number of integer digits of a timestamp in seconds, milliseconds and microseconds; longer ones are in
+/// nanoseconds. Each bound lies in the year 5138 in its own unit and in March 1973 in the next finer one.
 const SECOND_DIGITS_MAX: i32 = 11;
 const MILLI_DIGITS_MAX: i32 = 14;
 const MICRO_DIGITS_MAX: i32 = 17;
 
-/// Significant digits that are kept: `u128` holds 38, and an instant in nanoseconds has 19.
+/// Significant digits that are kept. A `u128` holds 38, and an instant in nanoseconds has 19.
 const MANTISSA_DIGITS_MAX: i32 = 30;
 
-/// An exponent beyond this cannot name an instant; it also keeps the arithmetic far from overflow.
+/// Bound of the exponent. Beyond it no instant is representable, and within it the arithmetic cannot overflow.
 const EXPONENT_MAX: i32 = 400;
 
-/// An unsigned decimal number, `mantissa * 10^exponent`, exact up to [`MANTISSA_DIGITS_MAX`] digits.
+/// Decimal number `mantissa * 10^exponent` with a sign, exact up to [`MANTISSA_DIGITS_MAX`] digits.
 struct Decimal {
     negative: bool,
     mantissa: u128,
@@ -22,7 +23,7 @@ struct Decimal {
     exponent: i32,
 }
 
-/// Reads `[+-]digits[.digits][e[+-]digits]`; `None` for anything else.
+/// Parses `[+-]digits[.digits][e[+-]digits]`; `None` for anything else.
 fn read_decimal(text: &str) -> Option<Decimal> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -58,7 +59,7 @@ fn read_decimal(text: &str) -> Option<Decimal> {
     Some(decimal)
 }
 
-/// Reads `[+-]digits`, clamped far outside of what any price or instant needs.
+/// Parses `[+-]digits`, clamped far beyond the exponents of prices and instants.
 fn read_exponent(text: &str) -> Option<i32> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -68,11 +69,13 @@ fn read_exponent(text: &str) -> Option<i32> {
     Some(if text.starts_with('-') { -magnitude } else { magnitude })
 }
 
-/// Reads an instant: a decimal number of seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by
+/// Parses an instant: a decimal number of seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by
 /// magnitude, or an RFC 3339 date and time. Digits finer than a nanosecond are rounded.
 ///
 /// # Errors
-/// [`Reject::Timestamp`] when it is neither, [`Reject::BeforeEpoch`] and [`Reject::Future`] when it does not fit.
+///
+/// Returns [`Reject::Timestamp`] if the text is neither, [`Reject::BeforeEpoch`] or [`Reject::Future`] if the instant
+/// is not representable.
 pub fn parse_timestamp(text: &str) -> Result<Timestamp, Reject> {
     let Some(decimal) = read_decimal(text) else { return parse_rfc3339(text) };
     if decimal.mantissa == 0 {
@@ -111,10 +114,11 @@ fn parse_rfc3339(text: &str) -> Result<Timestamp, Reject> {
     Timestamp::from_nanos(nanos).ok_or(Reject::BeforeEpoch)
 }
 
-/// Reads a price: a plain decimal number, correctly rounded to the nearest `f64`.
+/// Parses a price: a decimal number, correctly rounded to the nearest `f64`.
 ///
 /// # Errors
-/// [`Reject::Price`] when it is no number, [`Reject::NotFinite`] when it is too large or says NaN or infinity.
+///
+/// Returns [`Reject::Price`] if the text is not a number, [`Reject::NotFinite`] if it is too large, NaN or infinity.
 pub fn parse_price(text: &str) -> Result<Price, Reject> {
     if read_decimal(text).is_none() {
         let word = text.trim_start_matches(['+', '-']);
@@ -123,6 +127,16 @@ pub fn parse_price(text: &str) -> Result<Price, Reject> {
     }
     let value: f64 = text.parse().map_err(|_| Reject::Price)?;
     Price::new(value).ok_or(Reject::NotFinite)
+}
+
+/// Parses a size: a decimal number that is not negative.
+///
+/// # Errors
+///
+/// Returns [`Reject::Size`] if the text is anything else.
+pub fn parse_size(text: &str) -> Result<f64, Reject> {
+    let size = parse_price(text).map_err(|_| Reject::Size)?.get();
+    if size >= 0.0 { Ok(size) } else { Err(Reject::Size) }
 }
 
 #[cfg(test)]

@@ -1,29 +1,29 @@
-//! The id of an entry in a Redis stream: the server's clock in milliseconds, and a number within the millisecond.
+//! Ids of Redis stream entries: the server's clock in milliseconds, and a sequence number within the millisecond.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Where an entry stands in its stream. Ids only grow, whatever the server's clock does.
+/// Position of an entry in its stream. Ids of a stream only grow, whatever the server's clock does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct StreamId {
-    /// Milliseconds since the Unix epoch, as the server's clock stood.
+    /// Milliseconds since the Unix epoch, by the server's clock.
     pub ms: u64,
-    /// Number within the millisecond.
+    /// Sequence number within the millisecond.
     pub seq: u64,
 }
 
-/// A text that is no id.
+/// Error of parsing a text that is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an id of a stream's entry is written as 1732000000000-0")]
 pub struct StreamIdError;
 
 impl StreamId {
-    /// Before every entry: no entry has this id.
+    /// Lower bound of all ids; no entry has it.
     pub const START: Self = Self { ms: 0, seq: 0 };
 
-    /// The id right before this one; the first one stays.
+    /// The id directly before this one; [`StreamId::START`] has none and stays.
     #[must_use]
     pub const fn before(self) -> Self {
         match (self.ms, self.seq) {
@@ -33,7 +33,7 @@ impl StreamId {
         }
     }
 
-    /// Reads the id as a server writes it.
+    /// Parses an id in the form that servers send.
     pub fn from_bytes(text: &[u8]) -> Option<Self> {
         std::str::from_utf8(text).ok()?.parse().ok()
     }
@@ -42,9 +42,13 @@ impl StreamId {
 impl FromStr for StreamId {
     type Err = StreamIdError;
 
-    /// `1732000000000-0`, or the milliseconds alone, which stand for the first id within them.
+    /// Parses `1732000000000-0`, or milliseconds alone, which mean the first id of that millisecond.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StreamIdError`] if the text has another form.
     fn from_str(text: &str) -> Result<Self, StreamIdError> {
-        // `parse` takes a plus sign, which no id has.
+        // `parse` accepts a plus sign, which no id has.
         let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
         let (ms, seq) = text.split_once('-').unwrap_or((text, "0"));
         Ok(Self { ms: number(ms).ok_or(StreamIdError)?, seq: number(seq).ok_or(StreamIdError)? })

@@ -1,9 +1,9 @@
-//! The producer's command line, and what it means.
+//! Command line of the producer.
 
-mod durable;
-mod playing;
+mod delivery;
+mod replay;
 
-pub use durable::DurableError;
+pub use delivery::DeliveryError;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,25 +13,25 @@ use clap::{Parser, ValueEnum};
 use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
-use crate::cli::{ConfigArgs, Console, TimeError, TlsArgs, parse_duration, parse_port};
+use crate::cli::{ConfigArgs, LogWriter, TimeError, TlsArgs, parse_duration, parse_port};
 use crate::client::{EndpointError, Target, TlsFiles};
 use crate::model::{SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe};
-use crate::producer::args::durable::DurableArgs;
-use crate::producer::args::playing::PlayArgs;
+use crate::producer::args::delivery::DeliveryArgs;
+use crate::producer::args::replay::ReplayArgs;
 use crate::producer::{Config, Display, Pace, Source};
 use crate::sources::{Format, Generator, Model, Rate, Schedule, TickFilter};
 use crate::storage::db::{DbError, StoreUrlError};
 
-/// What is published unless told otherwise.
+/// Default symbols.
 const DEFAULT_SYMBOLS: [&str; 3] = ["AAPL", "GOOG", "MSFT"];
 
-/// Most symbols in a list. All US shares and funds together are about this many.
+/// Most symbols in a list: about the number of all US shares and funds.
 const SYMBOLS_MAX: usize = 10_000;
 
-/// Up to this many ticks a second each one is a line on a terminal; more cannot be read.
+/// Most ticks per second that are printed on a terminal; more cannot be read.
 const LINES_PER_S_MAX: f64 = 10.0;
 
-/// What follows the id of a source in a cluster, as `.255`.
+/// Length of what follows the id of a source in a cluster, such as `.255`.
 const SHARD_BYTES_MAX: usize = 4;
 
 const EXAMPLES: &str = "\
@@ -41,18 +41,18 @@ Examples:
   producer --replay data/us-trades-2013-10-07.csv.gz --speed 60
   producer --replay sqlite:ticks.db --from 2013-10-07T13:30:00Z --speed max --keep-timestamps
   my-feed | producer --stdin --channel ticks.live
-  producer --stream stock_ticks --spool /var/lib/ticks      nothing is lost, whatever crashes
+  producer --stream stock_ticks --spool /var/lib/ticks      loses no tick in a crash or an outage
   producer --redis redis+cluster://host:7000 --stream stock_ticks
 
 Input of --replay and --stdin: one JSON object (or array of them) a line, such as
   {\"symbol\": \"AAPL\", \"price\": 187.2, \"timestamp\": 1732000000}
 or, for --replay, CSV with a header that names timestamp (or time, ts, datetime, date),
 symbol (ticker, sym), price (px, last) and, if there is one, size (volume, qty, quantity).
-Gzip is unpacked. Parquet has columns of the same names. Of a store, a password is safer in
-TICKSCOPE_REPLAY, where no list of processes shows it.
+Gzip is decompressed. Parquet has columns of the same names. A store's password is safer in
+TICKSCOPE_REPLAY, because lists of processes show the command line.
 
-Without --redis and REDIS_URL, the Redis on this machine is used; a small one is served where
-none runs.
+Without --redis and REDIS_URL, the Redis on this machine is used. If there is none, a built-in
+broker is served in its place.
 
 Every flag is also a key of tickscope.toml and a variable: TICKSCOPE_LOCAL_PORT=7000.
 
@@ -62,17 +62,17 @@ Exit status: 0 done, 1 failed while running, 2 wrong usage or unreadable input."
 #[derive(Debug, Parser)]
 #[command(name = "producer", version, about, after_help = EXAMPLES)]
 pub struct Args {
-    /// Symbols, separated by commas [default: AAPL,GOOG,MSFT]; with --replay or --stdin: publish only these
+    /// Symbols, separated by commas [default: AAPL,GOOG,MSFT]; with --replay or --stdin, only these are published
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     symbols: Vec<String>,
 
-    /// Time between two ticks of a symbol, as 1s, 250ms, 2m, or 0.5 (seconds); 0 = as fast as Redis takes them
+    /// Time between two ticks of a symbol, such as 1s, 250ms, 2m or 0.5 (seconds); 0 = as fast as Redis accepts them
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     #[arg(allow_negative_numbers = true)]
     #[arg(conflicts_with_all = ["rate", "replay", "stdin"])]
     interval: Duration,
 
-    /// Ticks a second in all, kept exactly; the symbols take turns
+    /// Ticks per second of all symbols together, kept exactly; the symbols take turns
     #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "stdin")]
     rate: Option<Rate>,
 
@@ -80,22 +80,22 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     count: Option<u64>,
 
-    /// End after this long, counted from the first connection
+    /// End after this time, counted from the first connection
     #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_negative_numbers = true)]
     duration: Option<Duration>,
 
-    /// Same seed, same ticks [default: a random one]
+    /// Seed of the random ticks [default: a random one]
     #[arg(long, value_name = "N", conflicts_with_all = ["replay", "stdin"])]
     seed: Option<u64>,
 
-    /// How random prices move
+    /// Model of random prices
     #[arg(long, value_enum, default_value_t = ModelArg::Walk, conflicts_with_all = ["replay", "stdin"])]
     model: ModelArg,
 
     #[command(flatten)]
-    playing: PlayArgs,
+    replay: ReplayArgs,
 
-    /// Publish ticks that another program writes to standard input, one JSON object a line
+    /// Publish ticks from standard input, one JSON object on each line
     #[arg(long)]
     stdin: bool,
 
@@ -107,46 +107,46 @@ pub struct Args {
     #[arg(
         long,
         help = "Redis server, as redis://[user:password@]host[:port][/db], rediss:// with TLS, or unix:///path; \
-                redis+cluster://host,host is a cluster, redis+sentinel://host,host/name what sentinels watch"
+                redis+cluster://host,host is a cluster, redis+sentinel://host,host/name a master behind sentinels"
     )]
     #[arg(value_name = "URL")]
     redis: Option<String>,
 
     #[command(flatten)]
-    durable: DurableArgs,
+    delivery: DeliveryArgs,
 
     #[command(flatten)]
     tls: TlsArgs,
 
-    /// Port on this machine that is used, or served, when no server is given
+    /// Port on this machine to use, or to serve, if no server is given
     #[arg(long, value_name = "PORT", default_value_t = 6379, value_parser = parse_port)]
     #[arg(allow_negative_numbers = true)]
     local_port: u16,
 
-    /// How timestamps are written: seconds with fraction, milli-, micro- or nanoseconds, or text
+    /// Format of timestamps: seconds with fraction, milli-, micro- or nanoseconds, or text
     #[arg(long, value_enum, value_name = "FORM", default_value_t = TimestampArg::S)]
     timestamps: TimestampArg,
 
-    /// The source that each tick names beside its running number [default: a short random one]
+    /// Source of each tick, beside its sequence number [default: a short random one]
     #[arg(long, value_name = "ID")]
     source: Option<String>,
 
-    /// Leave seq and source out of the ticks
+    /// Omit seq and source
     #[arg(long, conflicts_with = "source")]
     no_seq: bool,
 
-    /// Print figures on standard output at the end
+    /// Print statistics on standard output at the end
     #[arg(long, value_enum, value_name = "FORM")]
     stats: Option<StatsArg>,
 
     #[command(flatten)]
     settings: ConfigArgs,
 
-    /// Show nothing but warnings and errors
+    /// Show only warnings and errors
     #[arg(long, short)]
     quiet: bool,
 
-    /// Log more; twice for all there is
+    /// Log more; twice for everything
     #[arg(long, short, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
 }
@@ -155,7 +155,7 @@ pub struct Args {
 enum ModelArg {
     /// A geometric random walk with a bid-ask bounce and trade sizes
     Walk,
-    /// Each price anew, from 90.00 to 110.00
+    /// Independent prices from 90.00 to 110.00
     Uniform,
 }
 
@@ -191,71 +191,75 @@ enum StatsArg {
     Json,
 }
 
-/// Why the command line cannot be carried out.
+/// Error in the command line.
 #[derive(Debug, Error)]
 pub enum UsageError {
-    /// The server's URL.
+    /// The server's URL is invalid.
     #[error("--redis (or REDIS_URL) cannot be used")]
     Redis(#[from] EndpointError),
-    /// The list of symbols.
+    /// The list of symbols is invalid.
     #[error("--symbols: {0}")]
     Symbols(String),
-    /// A limit that leaves nothing to do.
-    #[error("--duration 0 would publish nothing; leave it out to publish without end")]
+    /// The duration is 0.
+    #[error("--duration 0 would publish nothing; omit it to publish without end")]
     NoDuration,
-    /// A channel without a name.
+    /// The channel has no name.
     #[error("--channel needs a name, such as stock_prices")]
     Channel,
-    /// Streams, spool, cluster.
+    /// Stream, spool or cluster flags are invalid.
     #[error(transparent)]
-    Durable(#[from] DurableError),
-    /// An id that readers would reject.
+    Delivery(#[from] DeliveryError),
+    /// Readers would reject the source id.
     #[error(
         "--source is 1 to {SOURCE_BYTES_MAX} bytes of text without control characters ({SHARD_BYTES_MAX} less in a \
          cluster)"
     )]
     SourceId,
-    /// A time that cannot be read.
+    /// A time is invalid.
     #[error(transparent)]
     Time(#[from] TimeError),
-    /// A span without length.
-    #[error("--from must lie before --to")]
+    /// The time span is empty.
+    #[error("--from must be before --to")]
     Span,
-    /// The address of a store that is none; its text is not repeated.
+    /// The address of a store is invalid. The message does not repeat it.
     #[error("--replay: {0}")]
     StoreUrl(StoreUrlError),
-    /// A store that is not there.
+    /// The store does not exist.
     #[error("--replay: {0}")]
     Store(DbError),
     /// The recording cannot be opened.
     #[error("cannot read {path}")]
     Unreadable {
-        /// Its path, safe to show.
+        /// Path, safe for a terminal.
         path: String,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
 impl Args {
-    /// How often `-v` was given.
+    /// Returns how many times `-v` was given.
     pub fn verbosity(&self) -> u8 {
         self.verbose
     }
 
-    /// Whether only warnings and errors are to be shown.
+    /// Returns whether only warnings and errors are shown.
     pub fn quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether figures are to be printed at the end.
-    pub fn wants_stats(&self) -> bool {
+    /// Returns whether statistics are printed at the end.
+    pub fn prints_stats(&self) -> bool {
         self.stats.is_some()
     }
 
-    /// Checks what clap cannot check, opens the recording and puts everything together. `entropy` stands for what is
-    /// not asked to be repeatable.
-    pub fn into_config(self, console: Console, stdout_is_terminal: bool, entropy: u64) -> Result<Config, UsageError> {
+    /// Checks the flags and opens the inputs and the spool. `entropy` provides the random seed, the source id and the
+    /// jitter, unless flags set them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if flags are invalid, or if an input or the spool cannot be opened.
+    pub fn into_config(self, log: LogWriter, stdout_is_terminal: bool, entropy: u64) -> Result<Config, UsageError> {
         let target = self.target()?;
         if self.duration.is_some_and(|duration| duration.is_zero()) {
             return Err(UsageError::NoDuration);
@@ -266,22 +270,22 @@ impl Args {
         let id = self.id(entropy, &target)?;
         let (source, pace) = if self.stdin {
             (self.standard_input()?, Pace::Unpaced)
-        } else if let Some(path) = &self.playing.replay {
-            (playing::source(path, self.selection()?)?, self.playing.pace(self.rate))
+        } else if let Some(path) = &self.replay.replay {
+            (replay::source(path, self.selection()?)?, self.replay.pace(self.rate))
         } else {
-            self.market(entropy)?
+            self.random_source(entropy)?
         };
-        let (durable, id) = self.durable.build(&target, self.source.as_deref(), id)?;
-        let slow = matches!(pace, Pace::Even(schedule) if schedule.per_second() <= LINES_PER_S_MAX);
-        let ticks = slow && stdout_is_terminal && !self.quiet && self.stats.is_none();
+        let (delivery, id) = self.delivery.build(&target, self.source.as_deref(), id)?;
+        let is_slow = matches!(pace, Pace::Even(schedule) if schedule.per_second() <= LINES_PER_S_MAX);
+        let ticks = is_slow && stdout_is_terminal && !self.quiet && self.stats.is_none();
         Ok(Config {
             target,
             source,
             pace,
             id,
-            durable,
-            display: Display { console, ticks, progress: !self.quiet && !ticks },
-            keep_timestamps: self.playing.keep_timestamps || self.stdin,
+            delivery,
+            display: Display { log, ticks, progress: !self.quiet && !ticks },
+            keep_timestamps: self.replay.keep_timestamps || self.stdin,
             timestamps: self.timestamps.into(),
             count: self.count,
             duration: self.duration,
@@ -291,19 +295,19 @@ impl Args {
     }
 
     fn target(&self) -> Result<Target, UsageError> {
-        // An empty variable is how scripts unset one.
+        // Scripts unset a variable by making it empty.
         match self.redis.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
             Some(url) => {
                 let [ca, cert, key] = self.tls.clone().files();
-                Ok(Target::parse_with(url, self.durable.cluster, &TlsFiles { ca, cert, key })?)
+                Ok(Target::parse_with(url, self.delivery.cluster, &TlsFiles { ca, cert, key })?)
             }
-            None if self.durable.cluster => Err(DurableError::NoNodes.into()),
+            None if self.delivery.cluster => Err(DeliveryError::NoNodes.into()),
             None => Ok(Target::Local { port: self.local_port }),
         }
     }
 
     fn id(&self, entropy: u64, target: &Target) -> Result<Option<CompactString>, UsageError> {
-        // In a cluster the number of a shard follows.
+        // In a cluster, the number of a shard is appended.
         let bytes_max = if target.is_cluster() { SOURCE_BYTES_MAX - SHARD_BYTES_MAX } else { SOURCE_BYTES_MAX };
         match &self.source {
             _ if self.no_seq => Ok(None),
@@ -313,7 +317,7 @@ impl Args {
         }
     }
 
-    fn market(&self, entropy: u64) -> Result<(Source, Pace), UsageError> {
+    fn random_source(&self, entropy: u64) -> Result<(Source, Pace), UsageError> {
         let symbols = if self.symbols.is_empty() { symbols(&DEFAULT_SYMBOLS)? } else { symbols(&self.symbols)? };
         let per_round = symbols.len() as u64;
         let (pace, step) = match self.rate {
@@ -323,7 +327,7 @@ impl Args {
             ),
             None => match Schedule::rounds(self.interval, per_round) {
                 Some(schedule) => (Pace::Even(schedule), self.interval),
-                // As fast as can be: a market in which each symbol trades once a second, sped up.
+                // Unpaced prices move as if each symbol ticked once a second.
                 None => (Pace::Unpaced, Duration::from_secs(1)),
             },
         };
@@ -335,7 +339,7 @@ impl Args {
         tracing::debug!("seed {seed}");
         let generator = Generator::new(model, &symbols, seed, step);
         let generator = generator.ok_or_else(|| UsageError::Symbols("the list is empty".to_owned()))?;
-        Ok((Source::Market(generator), pace))
+        Ok((Source::Random(generator), pace))
     }
 
     fn standard_input(&self) -> Result<Source, UsageError> {
@@ -349,7 +353,7 @@ impl Args {
     }
 
     fn selection(&self) -> Result<TickFilter, UsageError> {
-        self.playing.selection(symbols(&self.symbols)?, Timestamp::now())
+        self.replay.selection(symbols(&self.symbols)?, Timestamp::now())
     }
 }
 
@@ -357,28 +361,28 @@ fn parse_count(text: &str) -> Result<u64, &'static str> {
     text.trim().parse().ok().filter(|count| *count > 0).ok_or("a count is a whole number above zero")
 }
 
-/// Reads a list of symbols, each of them once.
+/// Parses a list of symbols without duplicates.
 fn symbols(names: &[impl AsRef<str>]) -> Result<Vec<Symbol>, UsageError> {
     let refuse = |reason: String| Err(UsageError::Symbols(reason));
     if names.len() > SYMBOLS_MAX {
-        return refuse(format!("{} symbols are more than the {SYMBOLS_MAX} that one producer takes", names.len()));
+        return refuse(format!("{} symbols are more than the limit of {SYMBOLS_MAX}", names.len()));
     }
     let mut seen = BTreeSet::new();
     let mut symbols = Vec::with_capacity(names.len());
     for name in names.iter().map(|name| name.as_ref().trim()) {
-        let shown = display_safe(name);
+        let safe = display_safe(name);
         if name.is_empty() {
             return refuse("a symbol is empty; write them as AAPL,GOOG,MSFT".to_owned());
         }
-        if shown != name {
-            return refuse(format!("{shown} holds characters that cannot be shown"));
+        if safe != name {
+            return refuse(format!("{safe} contains characters that cannot be displayed"));
         }
         let Some(symbol) = Symbol::new(name) else {
             let start: String = name.chars().take(SYMBOL_BYTES_MAX).collect();
             return refuse(format!("{start}... is longer than {SYMBOL_BYTES_MAX} bytes"));
         };
         if !seen.insert(symbol.clone()) {
-            return refuse(format!("{symbol} stands twice"));
+            return refuse(format!("{symbol} is listed twice"));
         }
         symbols.push(symbol);
     }

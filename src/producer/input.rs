@@ -1,7 +1,7 @@
-//! A recording, a table, a store or a stream, read ahead on a thread of its own.
+//! Input of ticks: a recording, a table, a store or a pipe, read ahead on a thread of its own.
 //!
-//! Reading may block for ever (a pipe that nobody writes to), so it must not happen on a thread that the clean end
-//! waits for. The thread is bounded by the queue that it fills, and ends with the process or when the queue is gone.
+//! A read may block forever, as of an idle pipe, so the shutdown does not wait for the thread. A bounded queue limits how
+//! far it reads ahead. The thread ends when the queue is dropped, or with the process.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -19,78 +19,78 @@ use crate::sources::{Format, Rejections, Replay, ReplayError, TickFilter};
 use crate::storage::db::{SelectedError, StoreReader, StoreUrl, TickRow};
 use crate::storage::{PARQUET_MAGIC, TableError, TickTable};
 
-/// Ticks handed over at a time when more of them can be read without waiting.
+/// Ticks that are sent at a time when more can be read without blocking.
 const CHUNK_TICKS: usize = 512;
 
-/// Chunks read ahead: enough that a disk's latency never shows in the pace.
+/// Chunks that are read ahead: enough to hide the latency of a disk.
 const CHUNKS_AHEAD: usize = 16;
 
-/// Why an input cannot be played, or not to its end.
+/// Error of an input.
 #[derive(Debug, Error)]
 pub enum InputError {
-    /// A text.
+    /// A text could not be read.
     #[error(transparent)]
     Recording(#[from] ReplayError),
-    /// A file of typed columns.
+    /// A Parquet file could not be read.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// A file of typed columns, and nothing in it.
+    /// A Parquet file is empty.
     #[error("it has no rows")]
     NoRows,
-    /// A store.
+    /// A store could not be read.
     #[error(transparent)]
     Store(#[from] SelectedError),
 }
 
-/// How reading went.
+/// Outcome of reading an input.
 #[derive(Debug, Default)]
 pub(super) struct InputReport {
-    /// Rows that were no ticks.
+    /// Rows that are not ticks.
     pub(super) rejections: Rejections,
-    /// Why there is nothing to play, or nothing more.
+    /// Error that ended the input.
     pub(super) error: Option<InputError>,
 }
 
-/// What the thread tells beside its ticks.
+/// State that the reading thread shares besides its ticks.
 #[derive(Debug, Default)]
-struct Told {
-    /// Written once a chunk, read at the end of the run.
+struct InputState {
+    /// Updated with each chunk, read at the end of the run.
     report: Mutex<InputReport>,
-    /// Times of the first and the last tick, if they are known beforehand.
+    /// Times of the first and the last tick, if known beforehand.
     span: OnceLock<(Timestamp, Timestamp)>,
 }
 
-/// The ticks of an input, in order.
+/// Ticks of an input, in order.
 pub(super) struct Input {
     chunks: mpsc::Receiver<Vec<Tick>>,
     chunk: vec::IntoIter<Tick>,
-    told: Arc<Told>,
+    state: Arc<InputState>,
 }
 
 impl Input {
-    /// Starts to read anything but a market.
+    /// Starts to read any source except random ticks.
     pub(super) fn start(source: Source) -> io::Result<Self> {
-        let (chunks, taken) = mpsc::channel(CHUNKS_AHEAD);
-        let told = Arc::new(Told::default());
-        let mut out = Out { chunks, ticks: Vec::with_capacity(CHUNK_TICKS), told: Arc::clone(&told) };
+        let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+        let state = Arc::new(InputState::default());
+        let mut out = TickSender { chunks: sender, ticks: Vec::with_capacity(CHUNK_TICKS), state: Arc::clone(&state) };
         thread::Builder::new().name("input".to_owned()).spawn(move || {
-            let error = play(source, &mut out).err();
-            lock(&out.told.report).error = error;
+            let error = read(source, &mut out).err();
+            lock(&out.state.report).error = error;
         })?;
-        Ok(Self { chunks: taken, chunk: Vec::new().into_iter(), told })
+        Ok(Self { chunks, chunk: Vec::new().into_iter(), state })
     }
 
-    /// The next tick, if one has been read already.
+    /// Returns the next tick, if it has been received.
     pub(super) fn peek(&self) -> Option<&Tick> {
         self.chunk.as_slice().first()
     }
 
-    /// Takes the next tick, if one has been read already.
+    /// Removes the next tick, if it has been received.
     pub(super) fn next(&mut self) -> Option<Tick> {
         self.chunk.next()
     }
 
-    /// Waits for more. False at the end.
+    /// Waits for more ticks. Returns whether there are any.
     pub(super) async fn refill(&mut self) -> bool {
         match self.chunks.recv().await {
             Some(chunk) => {
@@ -101,37 +101,36 @@ impl Input {
         }
     }
 
-    /// How much of the time that is to be played lies before the next tick, from 0 to 1; `None` where that is not
-    /// known.
-    pub(super) fn share(&self) -> Option<f64> {
-        let (first, last) = self.told.span.get()?;
+    /// Returns how much of the time span lies before the next tick, from 0 to 1, if known.
+    pub(super) fn progress(&self) -> Option<f64> {
+        let (first, last) = self.state.span.get()?;
         let since_first_ns = |at: &Timestamp| (at.as_nanos().saturating_sub(first.as_nanos())) as f64;
-        let whole_ns = since_first_ns(last);
-        let share = if whole_ns > 0.0 { since_first_ns(&self.peek()?.timestamp) / whole_ns } else { 0.0 };
-        Some(share.clamp(0.0, 1.0))
+        let span_ns = since_first_ns(last);
+        let progress = if span_ns > 0.0 { since_first_ns(&self.peek()?.timestamp) / span_ns } else { 0.0 };
+        Some(progress.clamp(0.0, 1.0))
     }
 
-    /// How reading went so far.
+    /// Returns the outcome so far.
     pub(super) fn into_report(self) -> InputReport {
-        std::mem::take(&mut *lock(&self.told.report))
+        std::mem::take(&mut *lock(&self.state.report))
     }
 }
 
 fn lock(report: &Mutex<InputReport>) -> MutexGuard<'_, InputReport> {
-    // The report is replaced as a whole, so it is sound even after a panic.
+    // The report is consistent even after a panic.
     report.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread's end of the queue.
-struct Out {
+struct TickSender {
     chunks: mpsc::Sender<Vec<Tick>>,
     ticks: Vec<Tick>,
-    told: Arc<Told>,
+    state: Arc<InputState>,
 }
 
-impl Out {
-    /// Hands over what is there. False when nobody wants any more.
-    fn hand_over(&mut self) -> bool {
+impl TickSender {
+    /// Sends the chunk. Returns whether the receiver still exists.
+    fn send(&mut self) -> bool {
         if self.ticks.is_empty() {
             return true;
         }
@@ -139,51 +138,56 @@ impl Out {
         self.chunks.blocking_send(chunk).is_ok()
     }
 
-    fn tell(&self, rejections: &Rejections) {
-        lock(&self.told.report).rejections.clone_from(rejections);
+    fn set_rejections(&self, rejections: &Rejections) {
+        lock(&self.state.report).rejections.clone_from(rejections);
     }
 
-    /// Tells within which times the ticks lie, in nanoseconds and both included.
-    fn tell_span(&self, first_ns: i64, last_ns: i64) {
+    /// Sets the times of the first and the last tick, in nanoseconds.
+    fn set_span(&self, first_ns: i64, last_ns: i64) {
         let at = Timestamp::saturating_from_nanos;
-        // There is one span an input.
-        let _ = self.told.span.set((at(first_ns), at(last_ns)));
+        // An input sets its span once.
+        let _ = self.state.span.set((at(first_ns), at(last_ns)));
     }
 }
 
-fn play(source: Source, out: &mut Out) -> Result<(), InputError> {
+fn read(source: Source, out: &mut TickSender) -> Result<(), InputError> {
     match source {
-        Source::Market(_) => Ok(()),
+        Source::Random(_) => Ok(()),
         Source::Recording { input, name, format, selection, must_hold_ticks } => {
-            Ok(play_lines(Replay::open(input, format, selection)?, &name, must_hold_ticks, out)?)
+            Ok(read_lines(Replay::open(input, format, selection)?, &name, must_hold_ticks, out)?)
         }
         Source::File { mut file, name, selection } => {
             let start = first_bytes(&mut file).map_err(|error| ReplayError::Read { line: 0, error })?;
             if start == PARQUET_MAGIC {
-                return play_table(file, &name, &selection, out);
+                return read_table(file, &name, &selection, out);
             }
-            let whole = Box::new(Cursor::new(start).chain(file));
-            Ok(play_lines(Replay::open(whole, Format::Detect, selection)?, &name, true, out)?)
+            let input = Box::new(Cursor::new(start).chain(file));
+            Ok(read_lines(Replay::open(input, Format::Detect, selection)?, &name, true, out)?)
         }
-        Source::Store { url, selection } => play_store(&url, &selection, out),
+        Source::Store { url, selection } => read_store(&url, &selection, out),
     }
 }
 
-/// As many bytes as tell a table from a text.
+/// Reads the bytes that distinguish Parquet from text.
 fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(PARQUET_MAGIC.len());
     file.take(PARQUET_MAGIC.len() as u64).read_to_end(&mut start)?;
     Ok(start)
 }
 
-fn play_lines(mut recording: Replay, name: &str, must_hold_ticks: bool, out: &mut Out) -> Result<(), ReplayError> {
+fn read_lines(
+    mut recording: Replay,
+    name: &str,
+    must_hold_ticks: bool,
+    out: &mut TickSender,
+) -> Result<(), ReplayError> {
     loop {
-        let noted = |cause, line| warn!("{name}, line {line}: {cause}; such lines are counted and passed over");
-        let more = recording.read_line(Timestamp::now(), &mut out.ticks, noted);
-        let waits = !matches!(more, Ok(true)) || !recording.is_ready();
-        if waits || out.ticks.len() >= CHUNK_TICKS {
-            out.tell(recording.rejections());
-            if !out.hand_over() {
+        let on_reject = |cause, line| warn!("{name}, line {line}: {cause}; such lines are skipped and counted");
+        let more = recording.read_line(Timestamp::now(), &mut out.ticks, on_reject);
+        let would_block = !matches!(more, Ok(true)) || !recording.is_ready();
+        if would_block || out.ticks.len() >= CHUNK_TICKS {
+            out.set_rejections(recording.rejections());
+            if !out.send() {
                 return Ok(());
             }
         }
@@ -197,11 +201,11 @@ fn play_lines(mut recording: Replay, name: &str, must_hold_ticks: bool, out: &mu
     }
 }
 
-fn play_table(file: File, name: &str, selection: &TickFilter, out: &mut Out) -> Result<(), InputError> {
+fn read_table(file: File, name: &str, selection: &TickFilter, out: &mut TickSender) -> Result<(), InputError> {
     let mut table = TickTable::open(file, selection)?;
     if let Some((first_ns, last_ns)) = table.span() {
         let first_ns = selection.from.map_or(first_ns, |from| from.as_nanos().max(first_ns));
-        out.tell_span(first_ns, selection.to.map_or(last_ns, |to| to.as_nanos().min(last_ns)));
+        out.set_span(first_ns, selection.to.map_or(last_ns, |to| to.as_nanos().min(last_ns)));
     }
     let mut rejections = Rejections::of_rows();
     let (mut found, mut selected) = (table.rows_passed(), 0_u64);
@@ -214,10 +218,10 @@ fn play_table(file: File, name: &str, selection: &TickFilter, out: &mut Out) -> 
                     out.ticks.push(tick);
                 }
             }
-            Err(cause) => note(&mut rejections, name, row, cause),
+            Err(cause) => reject(&mut rejections, name, row, cause),
         });
-        out.tell(&rejections);
-        if !out.hand_over() {
+        out.set_rejections(&rejections);
+        if !out.send() {
             return Ok(());
         }
         if !more? {
@@ -232,48 +236,48 @@ fn play_table(file: File, name: &str, selection: &TickFilter, out: &mut Out) -> 
     }
 }
 
-fn note(rejections: &mut Rejections, name: &str, row: u64, cause: Reject) {
+fn reject(rejections: &mut Rejections, name: &str, row: u64, cause: Reject) {
     if rejections.add(cause, row) {
-        warn!("{name}, row {row}: {cause}; such rows are counted and passed over");
+        warn!("{name}, row {row}: {cause}; such rows are skipped and counted");
     }
 }
 
-fn play_store(url: &StoreUrl, selection: &TickFilter, out: &mut Out) -> Result<(), InputError> {
+fn read_store(url: &StoreUrl, selection: &TickFilter, out: &mut TickSender) -> Result<(), InputError> {
     let mut reader = StoreReader::open(url).map_err(SelectedError::from)?;
     let (first_ns, last_ns) = reader.locate(selection)?;
-    out.tell_span(first_ns, last_ns);
-    let (name, mut rejections, mut row, mut played) = (url.to_string(), Rejections::of_rows(), 0, 0_u64);
-    let read = reader.read_selected(selection, &mut |kept| {
+    out.set_span(first_ns, last_ns);
+    let (name, mut rejections, mut row, mut valid) = (url.to_string(), Rejections::of_rows(), 0, 0_u64);
+    let read = reader.read_selected(selection, &mut |stored| {
         row += 1;
-        match tick_of(kept) {
+        match tick_of(stored) {
             Ok(tick) => {
-                played += 1;
+                valid += 1;
                 out.ticks.push(tick);
             }
-            Err(cause) => note(&mut rejections, &name, row, cause),
+            Err(cause) => reject(&mut rejections, &name, row, cause),
         }
         if out.ticks.len() < CHUNK_TICKS {
             return ControlFlow::Continue(());
         }
-        out.tell(&rejections);
-        if out.hand_over() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        out.set_rejections(&rejections);
+        if out.send() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    out.tell(&rejections);
-    out.hand_over();
+    out.set_rejections(&rejections);
+    out.send();
     read?;
-    match (played, rejections.counts().total()) {
+    match (valid, rejections.counts().total()) {
         (0, 1..) => Err(ReplayError::NoTick(rejections.summary()).into()),
         _ => Ok(()),
     }
 }
 
-/// The tick as it is published again. Stores hold what was checked, unless somebody wrote into them.
-fn tick_of(kept: &TickRow) -> Result<Tick, Reject> {
+/// Converts a row of a store. Rows are valid unless another program has changed them.
+fn tick_of(stored: &TickRow) -> Result<Tick, Reject> {
     Ok(Tick {
-        symbol: Symbol::new(&kept.symbol).ok_or(Reject::Symbol)?,
-        price: Price::new(kept.price).ok_or(Reject::NotFinite)?,
-        timestamp: Timestamp::from_nanos(kept.time_ns).ok_or(Reject::BeforeEpoch)?,
-        size: kept.size,
+        symbol: Symbol::new(&stored.symbol).ok_or(Reject::Symbol)?,
+        price: Price::new(stored.price).ok_or(Reject::NotFinite)?,
+        timestamp: Timestamp::from_nanos(stored.time_ns).ok_or(Reject::BeforeEpoch)?,
+        size: stored.size,
         seq: None,
         source: None,
     })

@@ -1,4 +1,4 @@
-//! What is shown while ticks flow.
+//! Output while publishing: ticks, progress, and warnings about the pace.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -8,39 +8,39 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::cli::Console;
+use crate::cli::LogWriter;
 use crate::client::{Link, OnConfirmed, Snapshot};
 use crate::model::{Tick, display_safe};
-use crate::producer::publish_loop::Lag;
-use crate::producer::shards::Lanes;
+use crate::producer::publish_loop::PacingStats;
+use crate::producer::shards::Shards;
 use crate::producer::stats::Rate;
 use crate::producer::{Display, Pace};
 
-/// How often the figures are looked at: as often as a person can read them.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Interval between two updates, short enough to look continuous and long enough to read.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The rate shown is that of this many looks, one second.
-const RATE_LOOKS: usize = 5;
+/// Samples over which the rate is measured: one second.
+const RATE_SAMPLES: usize = 5;
 
-/// Where there is no terminal, a status line this often.
-const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// Interval between two status lines if stderr is not a terminal.
+const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Ticks that are further behind their pace than this are reported.
+/// Delay behind the pace above which a warning is logged.
 const BEHIND_MAX: Duration = Duration::from_millis(500);
 
-/// Reports of that kind come at most this often.
-const BEHIND_EVERY: Duration = Duration::from_secs(5);
+/// Shortest interval between two such warnings.
+const BEHIND_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Prints each confirmed tick's line on stdout.
-pub(super) fn echo(console: Console) -> OnConfirmed {
+/// Returns a callback that prints each confirmed tick on stdout.
+pub(super) fn print_ticks(log: LogWriter) -> OnConfirmed {
     Box::new(move |line, _| {
-        // A stdout that is full or gone must not stop the ticks.
-        console.print_stdout(line).ok();
+        // An error of stdout must not stop the ticks.
+        log.print_stdout(line).ok();
     })
 }
 
-/// `tick` for people.
-pub(super) fn line(tick: &Tick) -> String {
+/// Returns the line of a tick on stdout.
+pub(super) fn tick_line(tick: &Tick) -> String {
     let nanos = i128::from(tick.timestamp.as_nanos());
     let time = jiff::Timestamp::from_nanosecond(nanos)
         .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string())
@@ -50,99 +50,105 @@ pub(super) fn line(tick: &Tick) -> String {
     format!("{time}  {symbol:<8} {price:>10.2}{size}", price = tick.price.get())
 }
 
-/// Watches the figures and tells what matters.
-pub(super) struct Watcher<'a> {
-    lanes: &'a Lanes,
-    lag: &'a Lag,
+/// Reporter of the progress, of subscribers that come and go, and of delays.
+pub(super) struct ProgressReporter<'a> {
+    shards: &'a Shards,
+    pacing: &'a PacingStats,
     pace: Pace,
     channel: String,
     bar: Option<ProgressBar>,
     logs_status: bool,
-    looks: VecDeque<(Instant, u64)>,
+    samples: VecDeque<(Instant, u64)>,
     status_at: Instant,
     behind_at: Option<Instant>,
-    somebody: Option<bool>,
+    has_receivers: Option<bool>,
 }
 
-impl<'a> Watcher<'a> {
-    pub(super) fn new(display: &Display, channel: &str, pace: Pace, lanes: &'a Lanes, lag: &'a Lag) -> Self {
-        let bar = (display.progress && display.console.shows_progress()).then(|| {
-            // The figures move by themselves: a spinner would say nothing more. The template is a constant and valid.
+impl<'a> ProgressReporter<'a> {
+    pub(super) fn new(
+        display: &Display,
+        channel: &str,
+        pace: Pace,
+        shards: &'a Shards,
+        pacing: &'a PacingStats,
+    ) -> Self {
+        let bar = (display.progress && display.log.shows_progress()).then(|| {
+            // The template is constant and valid.
             let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-            display.console.add(ProgressBar::new_spinner().with_style(style))
+            display.log.add(ProgressBar::new_spinner().with_style(style))
         });
         Self {
-            lanes,
-            lag,
+            shards,
+            pacing,
             pace,
             channel: display_safe(channel).into_owned(),
             logs_status: display.progress && bar.is_none(),
             bar,
-            looks: VecDeque::with_capacity(RATE_LOOKS + 1),
+            samples: VecDeque::with_capacity(RATE_SAMPLES + 1),
             status_at: Instant::now(),
             behind_at: None,
-            somebody: None,
+            has_receivers: None,
         }
     }
 
-    /// Never ends by itself: the run drops it.
+    /// Reports until it is dropped.
     pub(super) async fn run(mut self) -> Infallible {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut samples = interval(SAMPLE_INTERVAL);
+        samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
+            samples.tick().await;
             let now = Instant::now();
-            let snapshot = self.lanes.snapshot();
+            let snapshot = self.shards.snapshot();
             let rate = self.rate(now, snapshot.sent);
-            self.tell_receivers(&snapshot);
-            self.tell_lag(now, rate);
+            self.report_receivers(&snapshot);
+            self.report_delay(now, rate);
             if let Some(bar) = &self.bar {
-                bar.set_message(status(&snapshot, rate, self.lag.share()));
-            } else if self.logs_status && now - self.status_at >= STATUS_EVERY {
+                bar.set_message(status(&snapshot, rate, self.pacing.progress()));
+            } else if self.logs_status && now - self.status_at >= STATUS_INTERVAL {
                 self.status_at = now;
-                info!("{}", status(&snapshot, rate, self.lag.share()));
+                info!("{}", status(&snapshot, rate, self.pacing.progress()));
             }
         }
     }
 
-    /// Confirmed ticks a second, of late.
+    /// Returns the confirmed ticks per second during the last second.
     fn rate(&mut self, now: Instant, sent: u64) -> f64 {
-        self.looks.push_back((now, sent));
-        if self.looks.len() > RATE_LOOKS + 1 {
-            self.looks.pop_front();
+        self.samples.push_back((now, sent));
+        if self.samples.len() > RATE_SAMPLES + 1 {
+            self.samples.pop_front();
         }
-        let (since, before) = self.looks.front().copied().unwrap_or((now, sent));
+        let (since, before) = self.samples.front().copied().unwrap_or((now, sent));
         let seconds = (now - since).as_secs_f64();
         if seconds > 0.0 { (sent - before) as f64 / seconds } else { 0.0 }
     }
 
-    fn tell_receivers(&mut self, snapshot: &Snapshot) {
+    fn report_receivers(&mut self, snapshot: &Snapshot) {
         let Some(receivers) = snapshot.receivers else { return };
-        let somebody = receivers > 0;
-        if self.somebody == Some(somebody) {
+        let has_receivers = receivers > 0;
+        if self.has_receivers == Some(has_receivers) {
             return;
         }
-        match (somebody, self.somebody) {
+        match (has_receivers, self.has_receivers) {
             (false, None) => {
-                info!("nobody is subscribed to {} yet: ticks go nowhere until a reader comes", self.channel);
+                info!("nobody is subscribed to {} yet; ticks are lost until a reader subscribes", self.channel);
             }
             (false, Some(_)) => info!("nobody is subscribed to {} any more", self.channel),
             (true, _) => info!("{receivers} subscribed to {}", self.channel),
         }
-        self.somebody = Some(somebody);
+        self.has_receivers = Some(has_receivers);
     }
 
-    fn tell_lag(&mut self, now: Instant, rate: f64) {
-        let behind = self.lag.behind();
-        if behind < BEHIND_MAX || self.behind_at.is_some_and(|at| now - at < BEHIND_EVERY) {
+    fn report_delay(&mut self, now: Instant, rate: f64) {
+        let behind = self.pacing.behind();
+        if behind < BEHIND_MAX || self.behind_at.is_some_and(|at| now - at < BEHIND_INTERVAL) {
             return;
         }
         self.behind_at = Some(now);
         let behind_s = behind.as_secs_f64();
         match self.pace {
             Pace::Even(schedule) => {
-                let asked = Rate(schedule.per_second());
-                warn!("cannot keep the rate: asked for {asked}, reaching {}, {behind_s:.1} s behind", Rate(rate));
+                let target = Rate(schedule.per_second());
+                warn!("cannot keep the rate: asked for {target}, reaching {}, {behind_s:.1} s behind", Rate(rate));
             }
             Pace::Recorded(_) | Pace::Unpaced => {
                 warn!("cannot keep the speed: {behind_s:.1} s behind the recording, reaching {}", Rate(rate));
@@ -151,7 +157,7 @@ impl<'a> Watcher<'a> {
     }
 }
 
-impl Drop for Watcher<'_> {
+impl Drop for ProgressReporter<'_> {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -159,19 +165,19 @@ impl Drop for Watcher<'_> {
     }
 }
 
-fn status(snapshot: &Snapshot, rate: f64, share: Option<f64>) -> String {
+fn status(snapshot: &Snapshot, rate: f64, progress: Option<f64>) -> String {
     let Snapshot { sent, dropped, queued, receivers, link, .. } = *snapshot;
     let receivers = receivers.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let lost = if dropped > 0 { format!(", dropped {}", HumanCount(dropped)) } else { String::new() };
     let link = match link {
         Link::Connecting => "connecting: ",
         Link::Live => "",
-        Link::Down => "Redis is away: ",
+        Link::Down => "disconnected: ",
     };
     let (sent, rate, queued) = (HumanCount(sent), Rate(rate), HumanCount(queued));
-    // Down, because a hundred means that nothing is left.
-    let share = share.map(|share| format!("{:.0}% played, ", (share * 100.0).floor())).unwrap_or_default();
-    format!("{link}{share}sent {sent}, {rate}, receivers {receivers}, queue {queued}{lost}")
+    // Rounded down, so that 100% means the end.
+    let progress = progress.map(|progress| format!("{:.0}% played, ", (progress * 100.0).floor())).unwrap_or_default();
+    format!("{link}{progress}sent {sent}, {rate}, receivers {receivers}, queue {queued}{lost}")
 }
 
 #[cfg(test)]
@@ -179,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_names_what_is_wrong_and_nothing_else() {
+    fn the_status_line_shows_problems_only_if_there_are_any() {
         let quiet = Snapshot {
             sent: 1_234_567,
             dropped: 0,
@@ -196,7 +202,7 @@ mod tests {
         let away = Snapshot { link: Link::Down, dropped: 5_000, receivers: None, ..quiet };
         assert_eq!(
             status(&away, 0.0, None),
-            "Redis is away: sent 1,234,567, 0.0/s, receivers ?, queue 12, dropped 5,000"
+            "disconnected: sent 1,234,567, 0.0/s, receivers ?, queue 12, dropped 5,000"
         );
         let played = status(&quiet, 1.0, Some(0.4299));
         assert_eq!(played, "42% played, sent 1,234,567, 1.0/s, receivers 2, queue 12");
@@ -205,7 +211,7 @@ mod tests {
     use crate::model::{Price, Symbol, Timestamp};
 
     #[test]
-    fn a_tick_line_is_safe_for_a_terminal() {
+    fn a_tick_line_has_no_control_characters() {
         let tick = Tick {
             symbol: Symbol::new("A\u{1b}[2J").unwrap(),
             price: Price::new(187.2).unwrap(),
@@ -214,7 +220,7 @@ mod tests {
             seq: None,
             source: None,
         };
-        let line = line(&tick);
+        let line = tick_line(&tick);
         assert!(line.contains(".123  A\\u{1b}[2J") && line.ends_with("    187.20  x 300"), "{line}");
     }
 }

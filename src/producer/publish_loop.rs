@@ -1,4 +1,4 @@
-//! Takes each tick when it is due, stamps and numbers it, and hands it to the publisher.
+//! Publish loop: takes each tick when it is due, adds timestamp and number, and queues it for its shard.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,130 +10,133 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::client::{Batch, Overflow, shard_of};
 use crate::model::{Timestamp, TimestampFormat, write_tick};
 use crate::producer::input::{Input, InputReport};
-use crate::producer::shards::{Lane, Lanes};
+use crate::producer::shards::{Shard, Shards};
 use crate::producer::{Config, Pace, Source, progress};
 use crate::sources::{Generator, Playback};
 
-/// Ticks handed over at a time when more than one is due.
+/// Ticks that are queued at a time when more than one is due.
 const BATCH_TICKS: usize = 256;
 
-/// Ticks of a flood that share one reading of the clock. They are made within microseconds, and each reading would take
-/// a tenth of the time that a tick takes.
+/// Unpaced ticks that share one reading of the clock. They are made within microseconds, and a reading takes a tenth of
+/// the time of a tick.
 const STAMP_TICKS: usize = 16;
 
-/// When the duration is over, ticks that were due before may still be handed over for this long: a process that was
-/// not scheduled for a moment still sends exactly what was asked. More than that is overload, and shown as such.
+/// Time after the end of the duration in which ticks that were due before may still be queued. A process that was not
+/// scheduled for a moment then sends the exact number of ticks; a longer delay is overload, and is reported.
 const CATCH_UP_MAX: Duration = Duration::from_millis(250);
 
-/// Parts of a replay that are told apart: hundredths of a percent.
-const SHARE_PARTS: f64 = 10_000.0;
+/// Resolution of the progress of a replay: hundredths of a percent.
+const PROGRESS_STEPS: f64 = 10_000.0;
 
-/// How far the ticks are behind their pace, and how far a replay has come.
+/// Delay behind the pace, and progress of a replay.
 #[derive(Debug, Default)]
-pub(super) struct Lag {
+pub(super) struct PacingStats {
     behind_ms: AtomicU64,
-    /// In [`SHARE_PARTS`], and one more; 0 while it is not known.
-    share: AtomicU64,
+    /// In [`PROGRESS_STEPS`], plus one; 0 while it is unknown.
+    progress: AtomicU64,
 }
 
-impl Lag {
-    /// Time between the moment at which the last tick was due and the moment at which it was handed over.
+impl PacingStats {
+    /// Returns the time from when the last tick was due until it was queued.
     pub(super) fn behind(&self) -> Duration {
         Duration::from_millis(self.behind_ms.load(Ordering::Relaxed))
     }
 
-    /// How much of a replay is behind, from 0 to 1, where that is known.
-    pub(super) fn share(&self) -> Option<f64> {
-        let parts = self.share.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(parts as f64 / SHARE_PARTS)
+    /// Returns the progress of a replay, from 0 to 1, if known.
+    pub(super) fn progress(&self) -> Option<f64> {
+        let steps = self.progress.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(steps as f64 / PROGRESS_STEPS)
     }
 
-    fn set_share(&self, share: Option<f64>) {
-        if let Some(share) = share {
-            self.share.store((share * SHARE_PARTS) as u64 + 1, Ordering::Relaxed);
+    fn set_progress(&self, progress: Option<f64>) {
+        if let Some(progress) = progress {
+            self.progress.store((progress * PROGRESS_STEPS) as u64 + 1, Ordering::Relaxed);
         }
     }
 
-    fn set(&self, behind: Duration) {
+    fn set_behind(&self, behind: Duration) {
         self.behind_ms.store(u64::try_from(behind.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
-/// Why no more ticks come.
+/// Reason for which no more ticks are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// The count is reached, or the input has ended.
+pub(super) enum EndReason {
+    /// The count was reached, or the input ended.
     Source,
-    /// The duration is over.
+    /// The duration ended.
     Duration,
-    /// Somebody asked to stop.
+    /// A shutdown was requested, or all publishers ended.
     Interrupted,
 }
 
-/// How feeding ended.
+/// Outcome of the publish loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fed {
-    pub(super) ended: Ended,
-    /// The time for which the ticks stand, where that is known better than by the clock: n ticks at an even pace stand
-    /// for n periods, though only n - 1 of them pass between the first and the last.
+pub(super) struct FeedOutcome {
+    pub(super) reason: EndReason,
+    /// Time that the ticks cover, if it is known better than by the clock: n ticks at an even pace cover n periods, though
+    /// only n - 1 pass between the first and the last.
     pub(super) covered: Option<Duration>,
 }
 
-impl Fed {
-    pub(super) const INTERRUPTED: Self = Self { ended: Ended::Interrupted, covered: None };
+impl FeedOutcome {
+    pub(super) const INTERRUPTED: Self = Self { reason: EndReason::Interrupted, covered: None };
 }
 
-enum Ticks {
-    Market(Generator),
+enum TickSource {
+    Random(Generator),
     Input(Input),
 }
 
-/// What has been made for a lane and not yet handed over.
-struct Part {
+/// Ticks of a shard that are not queued yet.
+struct ShardBatch {
     batch: Batch,
     source: Option<CompactString>,
-    /// The number of its next tick.
-    next: u64,
+    /// Number of the next tick.
+    next_seq: u64,
 }
 
-pub(super) struct Feeder<'a> {
-    ticks: Ticks,
+pub(super) struct PublishLoop<'a> {
+    ticks: TickSource,
     pace: Pace,
     playback: Option<Playback>,
     count: u64,
     duration: Option<Duration>,
     timestamps: TimestampFormat,
     keep_timestamps: bool,
-    with_lines: bool,
-    /// The first tick may be taken before there is a connection.
-    begins_at_once: bool,
-    lanes: &'a Lanes,
-    lag: &'a Lag,
-    /// One for each lane.
-    parts: Vec<Part>,
-    /// Ticks in all parts.
-    waiting: usize,
-    /// Ticks handed over or in a part.
+    prints_ticks: bool,
+    /// Ticks may be queued before the first connection.
+    starts_unconnected: bool,
+    shards: &'a Shards,
+    pacing: &'a PacingStats,
+    /// One for each shard.
+    batches: Vec<ShardBatch>,
+    /// Ticks in all batches.
+    batched: usize,
+    /// Ticks in a batch or queued.
     made: u64,
-    /// The clock, as it was read last.
+    /// Last reading of the clock.
     now: Timestamp,
 }
 
-impl<'a> Feeder<'a> {
+impl<'a> PublishLoop<'a> {
     /// Starts to read the input, if there is one.
-    pub(super) fn new(config: Config, lanes: &'a Lanes, lag: &'a Lag) -> io::Result<Self> {
-        // What a program writes to us is lost if nobody takes it, and the disk can. Whatever can be played again waits:
-        // in the spool it would come twice, if a run without a server is begun anew. A duration begins with the
-        // connection.
-        let is_fed = matches!(config.source, Source::Recording { must_hold_ticks: false, .. });
-        let begins_at_once =
-            is_fed && matches!(config.pace, Pace::Unpaced) && config.duration.is_none() && lanes.are_spooled();
+    pub(super) fn new(config: Config, shards: &'a Shards, pacing: &'a PacingStats) -> io::Result<Self> {
+        // Ticks that another program writes are lost unless they are read, so they go into the spool at once. A replay
+        // waits for the connection: if it was started again without a server, the spool would hold its ticks twice. A
+        // duration starts with the connection.
+        let is_piped = matches!(config.source, Source::Recording { must_hold_ticks: false, .. });
+        let starts_unconnected =
+            is_piped && matches!(config.pace, Pace::Unpaced) && config.duration.is_none() && shards.are_spooled();
         let (ticks, keep_timestamps) = match config.source {
-            // A market has no time of its own to keep.
-            Source::Market(generator) => (Ticks::Market(generator), false),
-            source => (Ticks::Input(Input::start(source)?), config.keep_timestamps),
+            Source::Random(generator) => (TickSource::Random(generator), false),
+            source => (TickSource::Input(Input::start(source)?), config.keep_timestamps),
         };
-        let part = |lane: &Lane| Part { batch: Batch::default(), source: lane.source.clone(), next: lane.next };
+        let batch = |shard: &Shard| ShardBatch {
+            batch: Batch::default(),
+            source: shard.source.clone(),
+            next_seq: shard.next_seq,
+        };
         Ok(Self {
             ticks,
             pace: config.pace,
@@ -142,48 +145,47 @@ impl<'a> Feeder<'a> {
             duration: config.duration,
             timestamps: config.timestamps,
             keep_timestamps,
-            with_lines: config.display.ticks,
-            begins_at_once,
-            parts: lanes.as_slice().iter().map(part).collect(),
-            lanes,
-            lag,
-            waiting: 0,
+            prints_ticks: config.display.ticks,
+            starts_unconnected,
+            batches: shards.as_slice().iter().map(batch).collect(),
+            shards,
+            pacing,
+            batched: 0,
             made: 0,
             now: Timestamp::default(),
         })
     }
 
-    /// Feeds the lanes, from the first connection on unless that need not be waited for, until the source, the count
-    /// or the duration ends.
-    pub(super) async fn run(&mut self) -> Fed {
-        if !self.begins_at_once {
-            self.lanes.connected().await;
+    /// Queues ticks until the source, the count or the duration ends. Waits for the first connection if necessary.
+    pub(super) async fn run(&mut self) -> FeedOutcome {
+        if !self.starts_unconnected {
+            self.shards.connected().await;
         }
         let start = Instant::now();
         let Some(duration) = self.duration else {
             self.feed(start).await;
-            return Fed { ended: Ended::Source, covered: self.covered(start) };
+            return FeedOutcome { reason: EndReason::Source, covered: self.covered(start) };
         };
         let grace = if matches!(self.pace, Pace::Unpaced) { Duration::ZERO } else { CATCH_UP_MAX };
         match timeout_at(start + duration + grace, self.feed(start)).await {
-            Ok(Ended::Source) => Fed { ended: Ended::Source, covered: self.covered(start) },
-            Ok(ended) => Fed { ended, covered: Some(duration) },
-            Err(_) => Fed { ended: Ended::Duration, covered: None },
+            Ok(EndReason::Source) => FeedOutcome { reason: EndReason::Source, covered: self.covered(start) },
+            Ok(reason) => FeedOutcome { reason, covered: Some(duration) },
+            Err(_) => FeedOutcome { reason: EndReason::Duration, covered: None },
         }
     }
 
-    /// Says that no more ticks come, and how reading went.
+    /// Closes the queues, and returns the report of the input.
     pub(super) fn finish(mut self) -> InputReport {
         if !matches!(self.pace, Pace::Unpaced) {
-            // These were due. Without a pace a tick is due only when there is room for it.
-            for (part, lane) in self.parts.iter_mut().zip(self.lanes.as_slice()) {
-                lane.outbox.give_up(&mut part.batch);
+            // These ticks were due, and count as dropped. An unpaced tick is due only when the queue has room.
+            for (batch, shard) in self.batches.iter_mut().zip(self.shards.as_slice()) {
+                shard.queue.give_up(&mut batch.batch);
             }
         }
-        self.lanes.close();
+        self.shards.close();
         match self.ticks {
-            Ticks::Market(_) => InputReport::default(),
-            Ticks::Input(input) => input.into_report(),
+            TickSource::Random(_) => InputReport::default(),
+            TickSource::Input(input) => input.into_report(),
         }
     }
 
@@ -197,8 +199,8 @@ impl<'a> Feeder<'a> {
         }
     }
 
-    async fn feed(&mut self, start: Instant) -> Ended {
-        // Read again only when a tick is due later: at full speed the clock would cost as much as the tick.
+    async fn feed(&mut self, start: Instant) -> EndReason {
+        // Read again only when a tick is due later: at full speed, a reading takes as long as a tick.
         let mut now = Duration::ZERO;
         while self.made < self.count {
             let Some(due) = self.next_due() else {
@@ -206,48 +208,48 @@ impl<'a> Feeder<'a> {
                 if self.refill().await {
                     continue;
                 }
-                return Ended::Source;
+                return EndReason::Source;
             };
             if due > now {
                 now = start.elapsed();
             }
-            let over = self.duration.filter(|duration| due >= *duration);
-            if due > now || over.is_some() {
-                self.lag.set(Duration::ZERO);
-                self.tell_share();
+            let end = self.duration.filter(|duration| due >= *duration);
+            if due > now || end.is_some() {
+                self.pacing.set_behind(Duration::ZERO);
+                self.update_progress();
                 self.flush().await;
-                sleep_until(start + over.unwrap_or(due)).await;
-                if over.is_some() {
-                    return Ended::Duration;
+                sleep_until(start + end.unwrap_or(due)).await;
+                if end.is_some() {
+                    return EndReason::Duration;
                 }
                 continue;
             }
-            let lane = self.make();
-            // At full speed a lane gets whole batches; one that gets few ticks still gets them soon.
-            let is_full = self.parts.get(lane).is_some_and(|part| part.batch.len() >= BATCH_TICKS);
-            if is_full || self.waiting >= BATCH_TICKS * self.parts.len() {
+            let shard = self.make_tick();
+            // At full speed, a shard gets whole batches. One with few ticks gets them when the others have theirs.
+            let is_full = self.batches.get(shard).is_some_and(|batch| batch.batch.len() >= BATCH_TICKS);
+            if is_full || self.batched >= BATCH_TICKS * self.batches.len() {
                 if is_full {
-                    self.hand_over(lane).await;
+                    self.push_batch(shard).await;
                 } else {
                     self.flush().await;
                 }
                 if !matches!(self.pace, Pace::Unpaced) {
                     now = start.elapsed();
-                    self.lag.set(now.saturating_sub(due));
+                    self.pacing.set_behind(now.saturating_sub(due));
                 }
-                // With room in the queue nothing else here ever waits.
+                // While the queue has room, nothing else in this loop yields to other tasks.
                 tokio::task::consume_budget().await;
             }
         }
         self.flush().await;
-        Ended::Source
+        EndReason::Source
     }
 
-    /// When the next tick is due after the start; `None` when it has to be waited for.
+    /// Returns the time after the start at which the next tick is due; `None` if the input has to be read first.
     fn next_due(&mut self) -> Option<Duration> {
         let recorded = match &self.ticks {
-            Ticks::Market(_) => None,
-            Ticks::Input(input) => Some(input.peek()?.timestamp),
+            TickSource::Random(_) => None,
+            TickSource::Input(input) => Some(input.peek()?.timestamp),
         };
         Some(match (self.pace, recorded) {
             (Pace::Even(schedule), _) => schedule.due(self.made),
@@ -260,65 +262,66 @@ impl<'a> Feeder<'a> {
 
     async fn refill(&mut self) -> bool {
         match &mut self.ticks {
-            Ticks::Market(_) => true,
-            Ticks::Input(input) => {
+            TickSource::Random(_) => true,
+            TickSource::Input(input) => {
                 let more = input.refill().await;
-                self.tell_share();
+                self.update_progress();
                 more
             }
         }
     }
 
-    fn tell_share(&self) {
-        if let Ticks::Input(input) = &self.ticks {
-            self.lag.set_share(input.share());
+    fn update_progress(&self) {
+        if let TickSource::Input(input) = &self.ticks {
+            self.pacing.set_progress(input.progress());
         }
     }
 
-    /// Puts the next tick into its lane's part; says which lane that is.
-    fn make(&mut self) -> usize {
-        // Waiting happens only between batches.
-        if !matches!(self.pace, Pace::Unpaced) || self.waiting.is_multiple_of(STAMP_TICKS) {
+    /// Adds the next tick to the batch of its shard. Returns the shard's index.
+    fn make_tick(&mut self) -> usize {
+        if !matches!(self.pace, Pace::Unpaced) || self.batched.is_multiple_of(STAMP_TICKS) {
             self.now = Timestamp::now();
         }
         let tick = match &mut self.ticks {
-            Ticks::Market(generator) => Some(generator.tick(self.now)),
-            Ticks::Input(input) => input.next(),
+            TickSource::Random(generator) => Some(generator.tick(self.now)),
+            TickSource::Input(input) => input.next(),
         };
         let Some(mut tick) = tick else { return 0 };
         if !self.keep_timestamps {
             tick.timestamp = self.now;
         }
         self.made += 1;
-        let lane = match self.parts.len() {
+        let shard = match self.batches.len() {
             1 => 0,
-            lanes => usize::from(shard_of(tick.symbol.as_str().as_bytes(), lanes as u16)),
+            shards => usize::from(shard_of(tick.symbol.as_str().as_bytes(), shards as u16)),
         };
-        let Some(part) = self.parts.get_mut(lane) else { return 0 };
-        if part.batch.is_empty() {
-            part.batch.number(part.next);
+        let Some(batch) = self.batches.get_mut(shard) else { return 0 };
+        if batch.batch.is_empty() {
+            batch.batch.number(batch.next_seq);
         }
-        // Whoever publishes a tick numbers it: a recording's own numbers would look like duplicates when played twice.
-        tick.seq = part.source.is_some().then_some(part.next);
-        tick.source.clone_from(&part.source);
-        part.next += 1;
-        self.waiting += 1;
-        let line = self.with_lines.then(|| progress::line(&tick));
-        part.batch.push(line, |out| write_tick(out, &tick, self.timestamps));
-        lane
+        // The producer numbers all ticks: recorded numbers would look like duplicates in a second replay.
+        tick.seq = batch.source.is_some().then_some(batch.next_seq);
+        tick.source.clone_from(&batch.source);
+        batch.next_seq += 1;
+        self.batched += 1;
+        let line = self.prints_ticks.then(|| progress::tick_line(&tick));
+        batch.batch.push(line, |out| write_tick(out, &tick, self.timestamps));
+        shard
     }
 
     async fn flush(&mut self) {
-        for lane in 0..self.parts.len() {
-            self.hand_over(lane).await;
+        for shard in 0..self.batches.len() {
+            self.push_batch(shard).await;
         }
     }
 
-    /// Hands over what is there for a lane.
-    async fn hand_over(&mut self, lane: usize) {
+    /// Queues the batch of a shard.
+    async fn push_batch(&mut self, shard: usize) {
         let overflow = if matches!(self.pace, Pace::Unpaced) { Overflow::Wait } else { Overflow::DropOldest };
-        let (Some(part), Some(lane)) = (self.parts.get_mut(lane), self.lanes.as_slice().get(lane)) else { return };
-        self.waiting = self.waiting.saturating_sub(part.batch.len());
-        lane.outbox.push(&mut part.batch, overflow).await;
+        let (Some(batch), Some(shard)) = (self.batches.get_mut(shard), self.shards.as_slice().get(shard)) else {
+            return;
+        };
+        self.batched = self.batched.saturating_sub(batch.batch.len());
+        shard.queue.push(&mut batch.batch, overflow).await;
     }
 }

@@ -1,8 +1,8 @@
-//! The ways on which ticks leave: one, or in a cluster one a shard, each with a queue, a connection, numbers of its own
-//! and, where that was asked for, a spool of its own.
+//! Shards of a cluster, each with a send queue, a connection, its own numbers and optionally a spool. A single server is
+//! one shard.
 //!
-//! A lane has its own `source` in a cluster, because a reader follows shards at different speeds: numbers that ran on
-//! across them would look like gaps.
+//! In a cluster, each shard has its own `source`. Readers follow shards at different speeds, so that common numbers would
+//! look like missing ticks.
 
 use std::future::poll_fn;
 use std::io;
@@ -23,73 +23,71 @@ use crate::client::{
 };
 use crate::spool::{Spool, Writer};
 
-/// One way.
-pub(super) struct Lane {
-    pub(super) outbox: Arc<SendQueue>,
-    /// What its ticks name beside their number.
+/// One shard.
+pub(super) struct Shard {
+    pub(super) queue: Arc<SendQueue>,
+    /// `source` of its ticks.
     pub(super) source: Option<CompactString>,
-    /// The number of its next tick.
-    pub(super) next: u64,
+    /// Number of the next tick.
+    pub(super) next_seq: u64,
     topic: Topic,
     writer: Option<Writer>,
 }
 
-/// All of them.
-pub(super) struct Lanes {
-    lanes: Vec<Lane>,
-}
+/// All shards.
+pub(super) struct Shards(Vec<Shard>);
 
-/// What became of a lane's ticks.
+/// Deliveries of one shard.
 #[derive(Debug, Serialize)]
-pub struct LaneAccount {
-    /// What they name beside their number.
+pub struct ShardReport {
+    /// `source` of its ticks.
     pub source: Option<String>,
-    /// By number.
+    /// Counts of ticks, by number.
     #[serde(flatten)]
-    pub account: DeliveryReport,
+    pub deliveries: DeliveryReport,
 }
 
-/// How ticks leave.
-pub(super) struct Plan<'a> {
+/// Configuration of the shards.
+pub(super) struct ShardPlan<'a> {
     pub(super) target: &'a Target,
     pub(super) channel: &'a str,
     pub(super) stream: Option<&'a Stream>,
     pub(super) shards: u16,
     pub(super) id: Option<&'a CompactString>,
-    /// Ticks that wait in memory at most, of all lanes.
-    pub(super) memory: usize,
+    /// Ticks that all shards together may queue in memory.
+    pub(super) queue_ticks: usize,
 }
 
-impl Lanes {
-    /// Makes the queues, and starts to write the spool, if there is one.
-    pub(super) fn new(plan: &Plan<'_>, spool: Option<Spool>) -> io::Result<Self> {
-        let count = lane_count(plan.target, plan.shards);
-        let memory = (plan.memory / usize::from(count)).max(1);
+impl Shards {
+    /// Creates the queues, and starts the threads that write the spool if there is one.
+    pub(super) fn new(plan: &ShardPlan<'_>, spool: Option<Spool>) -> io::Result<Self> {
+        let count = shard_count(plan.target, plan.shards);
+        let queue_ticks = (plan.queue_ticks / usize::from(count)).max(1);
         let queues: Vec<(Arc<SendQueue>, Option<Writer>, u64)> = match spool {
             Some(spool) => {
-                let started = spool.start(memory)?.into_iter();
-                started.map(|(outbox, writer, next)| (outbox, Some(writer), next)).collect()
+                let started = spool.start(queue_ticks)?.into_iter();
+                started.map(|(queue, writer, next_seq)| (queue, Some(writer), next_seq)).collect()
             }
-            None => (0..count).map(|_| (Arc::new(SendQueue::new(memory)), None, 1)).collect(),
+            None => (0..count).map(|_| (Arc::new(SendQueue::new(queue_ticks)), None, 1)).collect(),
         };
         let sharded = plan.target.is_cluster();
-        let lanes = queues.into_iter().zip(0..).map(|((outbox, writer, next), shard)| {
+        let shards = queues.into_iter().zip(0..).map(|((queue, writer, next_seq), shard)| {
             let name = |name: &str| if sharded { shard_name(name, shard) } else { name.to_owned() };
             let stream = plan.stream.map(|stream| Stream { name: name(&stream.name), maxlen: stream.maxlen });
             let topic = Topic { channel: name(plan.channel), stream, sharded };
             let source = plan.id.map(|id| if sharded { format_compact!("{id}.{shard}") } else { id.clone() });
-            Lane { outbox, source, next, topic, writer }
+            Shard { queue, source, next_seq, topic, writer }
         });
-        Ok(Self { lanes: lanes.collect() })
+        Ok(Self(shards.collect()))
     }
 
-    pub(super) fn as_slice(&self) -> &[Lane] {
-        &self.lanes
+    pub(super) fn as_slice(&self) -> &[Shard] {
+        &self.0
     }
 
-    /// Resolves once the first connection of any lane has been made.
+    /// Waits for the first connection of any shard.
     pub(super) async fn connected(&self) {
-        let mut connections: Vec<_> = self.lanes.iter().map(|lane| Box::pin(lane.outbox.connected())).collect();
+        let mut connections: Vec<_> = self.0.iter().map(|shard| Box::pin(shard.queue.connected())).collect();
         poll_fn(|context| {
             let made = connections.iter_mut().any(|connection| pin!(connection).poll(context).is_ready());
             if made { Poll::Ready(()) } else { Poll::Pending }
@@ -97,63 +95,63 @@ impl Lanes {
         .await;
     }
 
-    /// Whether ticks are on disk before they leave.
+    /// Returns whether ticks are written to disk before they are sent.
     pub(super) fn are_spooled(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.writer.is_some())
+        self.0.iter().all(|shard| shard.writer.is_some())
     }
 
-    /// Says that no more ticks come.
+    /// Closes the queues: no more ticks follow.
     pub(super) fn close(&self) {
-        self.lanes.iter().for_each(|lane| lane.outbox.close());
+        self.0.iter().for_each(|shard| shard.queue.close());
     }
 
-    /// Makes all publishers leave now.
+    /// Makes all publishers end at once.
     pub(super) fn abandon(&self) {
-        self.lanes.iter().for_each(|lane| lane.outbox.abandon());
+        self.0.iter().for_each(|shard| shard.queue.abandon());
     }
 
-    /// All figures together.
+    /// Returns the sums over all shards.
     pub(super) fn snapshot(&self) -> Snapshot {
-        sum(self.lanes.iter().map(|lane| lane.outbox.snapshot()))
+        sum(self.0.iter().map(|shard| shard.queue.snapshot()))
     }
 
-    /// Whether ticks can leave on any lane.
+    /// Returns whether any shard is connected.
     pub(super) fn is_any_live(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.outbox.snapshot().link == Link::Live)
+        self.0.iter().any(|shard| shard.queue.snapshot().link == Link::Live)
     }
 
-    /// Waits until the spools are written, `limit` at most.
+    /// Waits until the spools are written, for at most `limit`.
     pub(super) async fn end_spools(&mut self, limit: Duration) {
         let mut writers = JoinSet::new();
-        for writer in self.lanes.iter_mut().filter_map(|lane| lane.writer.take()) {
+        for writer in self.0.iter_mut().filter_map(|shard| shard.writer.take()) {
             writers.spawn(writer.end(limit));
         }
         while writers.join_next().await.is_some() {}
     }
 
-    /// What became of each tick.
-    pub(super) fn accounts(&self) -> Vec<LaneAccount> {
-        let account = |lane: &Lane| LaneAccount {
-            source: lane.source.as_ref().map(ToString::to_string),
-            account: lane.outbox.account(),
+    /// Returns the deliveries of each shard.
+    pub(super) fn reports(&self) -> Vec<ShardReport> {
+        let report = |shard: &Shard| ShardReport {
+            source: shard.source.as_ref().map(ToString::to_string),
+            deliveries: shard.queue.account(),
         };
-        self.lanes.iter().map(account).collect()
+        self.0.iter().map(report).collect()
     }
 }
 
-/// How many lanes there are.
-pub(super) fn lane_count(target: &Target, shards: u16) -> u16 {
+/// Returns the number of shards.
+pub(super) fn shard_count(target: &Target, shards: u16) -> u16 {
     if target.is_cluster() { shards.max(1) } else { 1 }
 }
 
-/// Sums count what all lanes did. A subscriber of everything counts once, though it listens to each shard.
+/// Adds up the counts of all shards. A subscriber of all shards counts once.
 fn sum(snapshots: impl Iterator<Item = Snapshot>) -> Snapshot {
     let rank = |link: Link| match link {
         Link::Live => 0,
         Link::Connecting => 1,
         Link::Down => 2,
     };
-    let together = snapshots.reduce(|a, b| Snapshot {
+    let sum = snapshots.reduce(|a, b| Snapshot {
         sent: a.sent + b.sent,
         dropped: a.dropped + b.dropped,
         queued: a.queued + b.queued,
@@ -161,41 +159,41 @@ fn sum(snapshots: impl Iterator<Item = Snapshot>) -> Snapshot {
         recovered: a.recovered + b.recovered,
         reconnects: a.reconnects + b.reconnects,
         receivers: a.receivers.max(b.receivers),
-        // One part of the cluster that is away is what matters.
+        // The worst state of any shard.
         link: if rank(a.link) >= rank(b.link) { a.link } else { b.link },
         connected_at: [a.connected_at, b.connected_at].into_iter().flatten().min(),
         confirmed_at: a.confirmed_at.max(b.confirmed_at),
     });
-    together.unwrap_or_else(|| SendQueue::new(1).snapshot())
+    sum.unwrap_or_else(|| SendQueue::new(1).snapshot())
 }
 
-/// The publishers' tasks: their own, so that a tick is encoded on one core while another is published on the next.
+/// Tasks of the publishers. They run beside the publish loop, so that encoding and publishing use two cores.
 pub(super) struct Publishers {
     tasks: JoinSet<Result<(), ClientError>>,
 }
 
 impl Publishers {
-    /// Starts one for each lane; `echo` makes what is told each confirmed tick's line.
+    /// Starts a publisher for each shard. `on_confirmed` makes the callback for confirmed ticks.
     pub(super) fn start(
-        lanes: &Lanes,
+        shards: &Shards,
         target: &Target,
-        echo: impl Fn() -> Option<OnConfirmed>,
+        on_confirmed: impl Fn() -> Option<OnConfirmed>,
         jitter_seed: u64,
     ) -> Self {
         let mut tasks = JoinSet::new();
         let notices = Notices::default();
-        for (lane, at) in lanes.lanes.iter().zip(0u64..) {
-            let (target, topic, outbox) = (target.clone(), lane.topic.clone(), Arc::clone(&lane.outbox));
-            let (echo, notices) = (echo(), Arc::clone(&notices));
+        for (shard, index) in shards.0.iter().zip(0u64..) {
+            let (target, topic, queue) = (target.clone(), shard.topic.clone(), Arc::clone(&shard.queue));
+            let (on_confirmed, notices) = (on_confirmed(), Arc::clone(&notices));
             tasks.spawn(async move {
-                let rng = ChaCha8Rng::seed_from_u64(jitter_seed.wrapping_add(at));
-                client::publish(&target, &topic, &outbox, echo, notices, rng).await
+                let rng = ChaCha8Rng::seed_from_u64(jitter_seed.wrapping_add(index));
+                client::publish(&target, &topic, &queue, on_confirmed, notices, rng).await
             });
         }
         Self { tasks }
     }
 
-    /// Waits for the first failure, or for the end of all; returns at once if that has been seen before.
+    /// Waits for the first failure, or for the end of all publishers.
     pub(super) async fn ended(&mut self) -> Result<(), ClientError> {
         loop {
             match self.tasks.join_next().await {
@@ -213,27 +211,27 @@ mod tests {
     use crate::client::TlsFiles;
     use crate::producer::shards::*;
 
-    fn plan<'a>(target: &'a Target, stream: &'a Stream, id: &'a CompactString) -> Plan<'a> {
-        Plan { target, channel: "c", stream: Some(stream), shards: 4, id: Some(id), memory: 100 }
+    fn plan<'a>(target: &'a Target, stream: &'a Stream, id: &'a CompactString) -> ShardPlan<'a> {
+        ShardPlan { target, channel: "c", stream: Some(stream), shards: 4, id: Some(id), queue_ticks: 100 }
     }
 
     #[test]
-    fn a_cluster_has_a_lane_a_shard_and_one_server_has_one() {
+    fn a_cluster_has_many_shards_and_a_single_server_has_one() {
         let stream = Stream { name: "s".to_owned(), maxlen: 9 };
         let id = CompactString::from("p");
         let cluster = Target::parse_with("redis+cluster://h", false, &TlsFiles::default()).unwrap();
-        let lanes = Lanes::new(&plan(&cluster, &stream, &id), None).unwrap();
-        let lane = &lanes.as_slice()[3];
-        assert_eq!((lanes.as_slice().len(), lane.source.as_deref(), lane.next), (4, Some("p.3"), 1));
-        let kept = Some(Stream { name: "s:{3}".to_owned(), maxlen: 9 });
-        assert_eq!(lane.topic, Topic { channel: "c:{3}".to_owned(), stream: kept, sharded: true });
-        let lanes = Lanes::new(&plan(&Target::Local { port: 1 }, &stream, &id), None).unwrap();
-        let [lane] = lanes.as_slice() else { panic!("one lane") };
-        assert_eq!((lane.source.as_deref(), lane.topic.channel.as_str()), (Some("p"), "c"));
+        let shards = Shards::new(&plan(&cluster, &stream, &id), None).unwrap();
+        let shard = &shards.as_slice()[3];
+        assert_eq!((shards.as_slice().len(), shard.source.as_deref(), shard.next_seq), (4, Some("p.3"), 1));
+        let stream_of_shard = Some(Stream { name: "s:{3}".to_owned(), maxlen: 9 });
+        assert_eq!(shard.topic, Topic { channel: "c:{3}".to_owned(), stream: stream_of_shard, sharded: true });
+        let shards = Shards::new(&plan(&Target::Local { port: 1 }, &stream, &id), None).unwrap();
+        let [shard] = shards.as_slice() else { panic!("one shard") };
+        assert_eq!((shard.source.as_deref(), shard.topic.channel.as_str()), (Some("p"), "c"));
     }
 
     #[test]
-    fn figures_add_up_and_one_part_that_is_away_shows() {
+    fn counts_are_added_up_and_one_shard_that_is_down_shows() {
         let one = SendQueue::new(9).snapshot();
         let a = Snapshot { sent: 3, queued: 1, receivers: Some(2), link: Link::Live, ..one };
         let b = Snapshot { sent: 4, dropped: 5, reconnects: 1, link: Link::Down, ..one };

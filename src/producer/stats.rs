@@ -1,4 +1,4 @@
-//! What a run has done: as a line for people and as JSON for programs.
+//! Statistics of a run, as a line of text and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,53 +10,53 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::producer::input::{InputError, InputReport};
-use crate::producer::shards::{LaneAccount, Lanes};
+use crate::producer::shards::{ShardReport, Shards};
 
-/// The outcome of a run.
+/// Statistics of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Ticks that the server has confirmed.
     pub sent: u64,
-    /// Ticks that were due and never confirmed: the server was away for longer than the queue could hold, or the end
-    /// came first.
+    /// Ticks that were due and never confirmed, because the queue was full during an outage or the run ended.
     pub dropped: u64,
-    /// How often the connection came back.
+    /// Number of reconnects.
     pub reconnects: u64,
-    /// From the first connection to the last tick, in seconds.
+    /// Time from the first connection to the last tick, in seconds.
     pub elapsed_s: f64,
-    /// Ticks a second.
+    /// Ticks per second.
     pub rate: f64,
-    /// Rows of the input that were no ticks, by cause.
+    /// Rows of the input that are not ticks, by cause.
     pub rejected: BTreeMap<&'static str, u64>,
     /// Subscribers that the last tick reached.
     pub receivers: Option<u64>,
-    /// The `source` that the ticks carried.
+    /// `source` of the ticks.
     pub source: Option<String>,
-    /// Ticks of an earlier run that the spool held at the start.
+    /// Ticks of an earlier run that were in the spool at the start.
     pub recovered: u64,
-    /// Ticks that are in the spool, for the next run to send.
+    /// Ticks left in the spool for the next run.
     pub spooled: u64,
-    /// Ticks that could not be written to the spool, and were kept in memory alone.
+    /// Ticks that could not be written to the spool and were only kept in memory.
     pub unspooled: u64,
-    /// What became of each tick, by the lane's source and number.
-    pub lanes: Vec<LaneAccount>,
-    /// The input could not be played, or not to its end.
+    /// Deliveries of each shard.
+    #[serde(rename = "lanes")]
+    pub shards: Vec<ShardReport>,
+    /// Error that ended the input.
     #[serde(skip)]
     pub input_error: Option<InputError>,
-    /// Where each cause of rejection was met first.
+    /// Rejected rows, with the first location of each cause.
     #[serde(skip)]
     rejections: String,
 }
 
 impl Report {
     pub(super) fn new(
-        lanes: &Lanes,
+        shards: &Shards,
         fed_at: Instant,
         covered: Option<Duration>,
         id: Option<CompactString>,
         input: InputReport,
     ) -> Self {
-        let (snapshot, lanes) = (lanes.snapshot(), lanes.accounts());
+        let (snapshot, shards) = (shards.snapshot(), shards.reports());
         let ended_at = snapshot.confirmed_at.map_or(fed_at, |at| at.max(fed_at));
         let elapsed = snapshot.connected_at.map_or(Duration::ZERO, |at| ended_at.saturating_duration_since(at));
         let covered_s = covered.unwrap_or(elapsed).as_secs_f64();
@@ -71,22 +71,22 @@ impl Report {
             receivers: snapshot.receivers,
             source: id.map(String::from),
             recovered: snapshot.recovered,
-            spooled: lanes.iter().map(|lane| lane.account.spooled).sum(),
+            spooled: shards.iter().map(|shard| shard.deliveries.spooled).sum(),
             unspooled: snapshot.unspooled,
-            lanes,
+            shards,
             rejections: input.rejections.summary(),
             input_error: input.error,
         }
     }
 
-    /// One JSON object on one line.
+    /// Returns one JSON object on one line.
     pub fn to_json(&self) -> String {
-        // Numbers and strings in a struct always serialise.
+        // Numbers and strings always serialize.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// To a thousandth: finer digits are noise.
+/// Rounds to a thousandth; further digits are noise.
 fn rounded(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
@@ -122,7 +122,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Ticks a second, with decimals only where they tell something.
+/// Ticks per second, with decimals for low rates only.
 pub(super) struct Rate(pub(super) f64);
 
 impl fmt::Display for Rate {

@@ -1,45 +1,46 @@
-//! A closed chunk, packed without loss into two or three bytes a tick.
+//! Lossless codec of closed chunks, at two or three bytes per tick.
 //!
-//! Each block of [`BLOCK_TICKS`] stands for itself, so that a look at one instant unpacks one block and no more: a
-//! general-purpose codec packs tighter by a third, but unpacks thousands of ticks at a time, which an exact chart would
-//! have to do at the edge of every pixel column. Times are differences in the coarsest unit that fits, prices whole
-//! numbers above the lowest of the block, sizes whole numbers in which round lots are short.
+//! Each block of [`BLOCK_TICKS`] is encoded on its own, so that reading one instant decodes one block. A
+//! general-purpose codec compresses better by a third, but decodes thousands of ticks at a time, which an exact chart
+//! would need at the edge of every pixel column. Times are differences in the coarsest unit that fits, prices are
+//! integers above the lowest price of the block (frame of reference), and sizes are integers in which round lots are
+//! short. All are packed to as few bits as they need; see [`patched`].
 
 mod bits;
 mod decimal;
 mod patched;
 
-use super::columns::{BLOCK_TICKS, Columns, Extremes};
+use super::columns::{BLOCK_TICKS, CHUNK_TICKS, Columns, Extremes};
 use patched::Plan;
 
-/// Units in which times may be whole numbers, ns: feeds stamp in seconds, milliseconds, microseconds or nanoseconds.
+/// Units in which times may be integers, ns: feeds use seconds, milliseconds, microseconds or nanoseconds.
 const TIME_UNITS_NS: [i64; 4] = [1_000_000_000, 1_000_000, 1_000, 1];
 
-/// Stands for the number of decimals where values are kept as the bits they have.
+/// Number of decimals that marks values stored as the bits of their `f64`.
 const RAW: u8 = u8::MAX;
 
-/// Stands for it where no tick of the block has a size.
+/// Number of decimals that marks a block without sizes.
 const NONE: u8 = u8::MAX - 1;
 
-/// Shares in a round lot: most stock trades are one or a few.
+/// Shares in a round lot; most stock trades are one or a few lots.
 const ROUND_LOT: u64 = 100;
 
-/// Set beside the decimals of sizes that are written in round lots.
+/// Flag beside the decimals of sizes that are stored in round lots.
 const IN_LOTS: u8 = 1 << 6;
 
-/// What is known of a block without unpacking it.
+/// Summary of a block that is readable without decoding.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     first_ns: i64,
     min: f64,
     max: f64,
-    /// Where in the chunk's bytes its own begin.
+    /// Offset of the block in the chunk's bytes.
     at: u32,
     min_at: u8,
     max_at: u8,
 }
 
-/// A chunk's ticks, packed.
+/// Packed ticks of a chunk.
 #[derive(Debug, Clone)]
 pub(super) struct Packed {
     heads: Box<[Head]>,
@@ -47,26 +48,26 @@ pub(super) struct Packed {
     len: u16,
 }
 
-/// One block's ticks as plain numbers.
+/// Decoded ticks of a block.
 #[derive(Debug, Clone)]
-pub(super) struct Unpacked {
+pub(super) struct DecodedBlock {
     pub(super) len: usize,
     pub(super) times: [i64; BLOCK_TICKS],
-    /// Prices times `scale`; in the order of the prices, so that the lowest is the lowest of both.
+    /// Prices times `scale`, which preserves their order.
     pub(super) scaled: [f64; BLOCK_TICKS],
     pub(super) scale: f64,
-    /// Numbers on their way.
+    /// Buffer for the integers between bits and values.
     scratch: [u64; BLOCK_TICKS],
 }
 
-impl Default for Unpacked {
+impl Default for DecodedBlock {
     fn default() -> Self {
         let (times, scaled, scratch) = ([0; BLOCK_TICKS], [0.0; BLOCK_TICKS], [0; BLOCK_TICKS]);
         Self { len: 0, times, scaled, scale: 1.0, scratch }
     }
 }
 
-/// How a block is packed; stands before its bits.
+/// Encoding of a block; precedes its bits.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     time_unit: u8,
@@ -101,7 +102,7 @@ impl Layout {
 }
 
 impl Packed {
-    /// Packs ticks, of which there are some.
+    /// Packs ticks, of which there is at least one.
     pub(super) fn pack(columns: &Columns) -> Self {
         let mut bytes = Vec::new();
         let blocks = columns.blocks().iter().enumerate();
@@ -114,12 +115,12 @@ impl Packed {
         self.len.into()
     }
 
-    /// Bytes on the heap.
+    /// Bytes of heap memory.
     pub(super) fn heap_bytes(&self) -> usize {
         self.bytes.len() + size_of_val(&*self.heads)
     }
 
-    /// Last block whose first tick is before an instant; the first block if none is.
+    /// The last block whose first tick is before `time_ns`; the first block if there is none.
     pub(super) fn block_before(&self, time_ns: i64) -> usize {
         self.heads.partition_point(|head| head.first_ns < time_ns).saturating_sub(1)
     }
@@ -131,16 +132,14 @@ impl Packed {
         Extremes { min, max, min_at: offset + u16::from(min_at), max_at: offset + u16::from(max_at) }
     }
 
-    /// Time of a tick.
+    /// Time of a tick, ns.
     pub(super) fn time(&self, at: usize) -> i64 {
         let (head, layout, bytes, _) = self.block(at / BLOCK_TICKS);
         let mut times = [0; BLOCK_TICKS];
         let times = &mut times[..at % BLOCK_TICKS];
         layout.times.read(bytes, self.block_len(at / BLOCK_TICKS) - 1, times);
-        {
-            let steps = times.iter().fold(0_u64, |sum, step| sum.wrapping_add(*step));
-            head.first_ns.wrapping_add(unit_ns(layout).wrapping_mul(steps as i64))
-        }
+        let steps = times.iter().fold(0_u64, |sum, step| sum.wrapping_add(*step));
+        head.first_ns.wrapping_add(unit_ns(layout).wrapping_mul(steps as i64))
     }
 
     /// Price of a tick.
@@ -150,8 +149,8 @@ impl Packed {
         prices.scaled(bits::get(bytes, at % BLOCK_TICKS, layout.price_width.into())) / prices.scale
     }
 
-    /// Times of a block, and its length.
-    pub(super) fn unpack_times(&self, block: usize, out: &mut Unpacked) {
+    /// Decodes the times of a block, and its length.
+    pub(super) fn unpack_times(&self, block: usize, out: &mut DecodedBlock) {
         let (head, layout, bytes, len) = self.block(block);
         out.len = len;
         let steps = &mut out.scratch[..len - 1];
@@ -164,8 +163,8 @@ impl Packed {
         }
     }
 
-    /// Prices of a block.
-    pub(super) fn unpack_prices(&self, block: usize, out: &mut Unpacked) {
+    /// Decodes the prices of a block.
+    pub(super) fn unpack_prices(&self, block: usize, out: &mut DecodedBlock) {
         let (head, layout, bytes, len) = self.block(block);
         let (bytes, prices) = Prices::new(head, layout, bytes, len);
         let numbers = &mut out.scratch[..len];
@@ -175,12 +174,12 @@ impl Packed {
         if prices.is_raw {
             each.for_each(|(price, number)| *price = prices.scaled(*number));
         } else {
-            // Without the case for raw bits the loop becomes a few instructions for two prices.
+            // A loop without the case of raw bits vectorises.
             each.for_each(|(price, number)| *price = (prices.base as i64).wrapping_add(*number as i64) as f64);
         }
     }
 
-    /// Sizes of a block, NaN for none; the length of the block.
+    /// Decodes the sizes of a block, NaN for none. Returns the length of the block.
     pub(super) fn unpack_sizes(&self, block: usize, out: &mut [f64; BLOCK_TICKS]) -> usize {
         let (_, layout, bytes, len) = self.block(block);
         if layout.size_decimals == NONE {
@@ -196,11 +195,26 @@ impl Packed {
         len
     }
 
+    /// Decodes all ticks.
+    pub(super) fn unpack(&self) -> Columns {
+        let mut columns = Columns::with_capacity(CHUNK_TICKS);
+        let (mut decoded, mut sizes) = (DecodedBlock::default(), [f64::NAN; BLOCK_TICKS]);
+        for block in 0..self.len().div_ceil(BLOCK_TICKS) {
+            self.unpack_times(block, &mut decoded);
+            self.unpack_prices(block, &mut decoded);
+            self.unpack_sizes(block, &mut sizes);
+            for (at, &size) in sizes[..decoded.len].iter().enumerate() {
+                columns.push(decoded.times[at], decoded.scaled[at] / decoded.scale, size);
+            }
+        }
+        columns
+    }
+
     fn block_len(&self, block: usize) -> usize {
         (self.len() - block * BLOCK_TICKS).min(BLOCK_TICKS)
     }
 
-    /// A block's head, how it is packed, its bits, and its length.
+    /// Summary, encoding, bits and length of a block.
     fn block(&self, block: usize) -> (&Head, Layout, &[u8], usize) {
         let head = &self.heads[block];
         let bytes = self.bytes.get(head.at as usize..).unwrap_or_default();
@@ -209,7 +223,7 @@ impl Packed {
     }
 }
 
-/// What turns a block's packed numbers into prices.
+/// Conversion of a block's integers to prices.
 struct Prices {
     is_raw: bool,
     base: u64,
@@ -217,7 +231,7 @@ struct Prices {
 }
 
 impl Prices {
-    /// And where the numbers begin.
+    /// Returns the bytes of the integers and the conversion.
     fn new<'a>(head: &Head, layout: Layout, bytes: &'a [u8], len: usize) -> (&'a [u8], Self) {
         let bytes = bytes.get(layout.prices_at(len)..).unwrap_or_default();
         if layout.price_decimals == RAW {
@@ -228,7 +242,7 @@ impl Prices {
         (bytes, Self { is_raw: false, base, scale: decimal::power(layout.price_decimals) })
     }
 
-    /// A price times the scale.
+    /// Price times the scale.
     fn scaled(&self, number: u64) -> f64 {
         let sum = self.base.wrapping_add(number);
         if self.is_raw { decimal::from_ordered(sum) } else { sum as i64 as f64 }
@@ -275,20 +289,20 @@ fn pack_block(columns: &Columns, block: usize, extremes: &Extremes, out: &mut Ve
     head
 }
 
-/// Differences between neighbours, in the coarsest unit that leaves no rest.
+/// Differences of neighbouring times in the coarsest unit that divides all of them.
 fn time_numbers(times: &[i64]) -> (u8, Vec<u64>) {
     const SECOND: i64 = TIME_UNITS_NS[0];
     const MILLI: i64 = TIME_UNITS_NS[1];
     const MICRO: i64 = TIME_UNITS_NS[2];
     const NANO: i64 = TIME_UNITS_NS[3];
-    // Divided by constants, which costs a tenth of a division.
+    // Division by constants costs a tenth of a general division.
     let in_units = [in_unit::<SECOND>, in_unit::<MILLI>, in_unit::<MICRO>, in_unit::<NANO>];
     let found = (0..).zip(in_units).find_map(|(unit, in_unit)| Some((unit, in_unit(times)?)));
-    // Every number is a whole one of nanoseconds.
+    // The default is never used, because every difference is a whole number of nanoseconds.
     found.unwrap_or_default()
 }
 
-/// Differences in a unit; `None` where one leaves a rest.
+/// Differences in a unit; `None` if one is not a multiple of it.
 fn in_unit<const UNIT_NS: i64>(times: &[i64]) -> Option<Vec<u64>> {
     let mut numbers = Vec::with_capacity(times.len());
     for pair in times.windows(2) {
@@ -301,7 +315,7 @@ fn in_unit<const UNIT_NS: i64>(times: &[i64]) -> Option<Vec<u64>> {
     Some(numbers)
 }
 
-/// Decimals, what stands for the lowest price, and by how much each price is above it.
+/// Number of decimals, integer of the lowest price, and the differences of all prices to it.
 fn price_numbers(prices: &[f64], min: f64) -> (u8, u64, Vec<u64>) {
     if let Some(decimals) = decimal::decimals_of(prices.iter().copied()) {
         let base = decimal::whole(min, decimals);
@@ -312,7 +326,7 @@ fn price_numbers(prices: &[f64], min: f64) -> (u8, u64, Vec<u64>) {
     (RAW, base, prices.iter().map(|&price| decimal::to_ordered(price) - base).collect())
 }
 
-/// Decimals, a number for each size (0 for none, the others from 1), and how these are packed.
+/// Number of decimals, an integer for each size (0 for none, others from 1), and the packing of the integers.
 fn size_numbers(sizes: &[f64]) -> (u8, Vec<u64>, Plan) {
     let known = || sizes.iter().copied().filter(|size| !size.is_nan());
     if known().next().is_none() {
@@ -339,7 +353,7 @@ fn size_numbers(sizes: &[f64]) -> (u8, Vec<u64>, Plan) {
     }
 }
 
-/// Back from [`size_numbers`].
+/// Inverse of [`size_numbers`] for one size.
 fn size_of_number(number: u64, decimals: u8) -> f64 {
     if decimals == RAW {
         return f64::from_bits(number);

@@ -1,18 +1,14 @@
-//! About a thousand ticks of one symbol: open columns while they may change, packed once they are closed.
+//! About a thousand ticks of one symbol: open columns while they may change, packed once the chunk is closed.
 
 use std::ops::Range;
 
 use super::SeriesTick;
-use super::columns::{BLOCK_TICKS, Columns, Extremes};
-use super::volume::Volume;
-use crate::series::block_codec::{Packed, Unpacked};
+use super::block_codec::{DecodedBlock, Packed};
+use super::columns::{BLOCK_TICKS, CHUNK_TICKS, Columns, Extremes};
+use super::volume_sum::VolumeSum;
 
-/// Most ticks in a chunk. Small enough that the open chunk of a quiet symbol weighs little and that placing a late tick
-/// unpacks and moves no more than 24 kB; large enough that what is kept per chunk weighs little beside the ticks.
-pub(super) const CHUNK_TICKS: usize = 1_024;
-
-/// Ticks that a closed chunk may have on top: it takes in this many late ones before it is cut in two, so that a few
-/// late ticks here and there do not leave half-empty chunks behind.
+/// Number of late ticks that a closed chunk accepts before it is split, so that a few late ticks do not leave
+/// half-empty chunks behind.
 const LATE_ROOM_TICKS: usize = CHUNK_TICKS / 4;
 
 const _: () = assert!(CHUNK_TICKS + LATE_ROOM_TICKS <= u16::MAX as usize);
@@ -23,28 +19,28 @@ enum Body {
     Packed(Packed),
 }
 
-/// [`CHUNK_TICKS`] ticks or so, sorted by time, those of equal time in order of arrival.
+/// About [`CHUNK_TICKS`] ticks sorted by time; ticks of equal time are in order of arrival.
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
-    /// Times of the first and last tick, for a search over chunks.
+    /// Times of the first and last tick, for searches over chunks.
     first_time: i64,
     last_time: i64,
     whole: Extremes,
-    /// Times of the two ticks in `whole`, so that a summary of many chunks need not look into their columns.
+    /// Times of the two ticks in `whole`, so that summaries of several chunks need not decode them.
     whole_times: (i64, i64),
-    volume: Volume,
+    volume: VolumeSum,
     body: Body,
 }
 
 impl Chunk {
-    /// A chunk that takes in ticks; `columns` are empty.
+    /// An open chunk without ticks; `columns` are empty.
     pub(super) fn new(columns: Box<Columns>) -> Self {
         Self {
             first_time: i64::MAX,
             last_time: i64::MIN,
             whole: Extremes::NONE,
             whole_times: (0, 0),
-            volume: Volume::default(),
+            volume: VolumeSum::default(),
             body: Body::Open(columns),
         }
     }
@@ -56,17 +52,17 @@ impl Chunk {
         }
     }
 
-    /// The next tick goes into another chunk.
+    /// Whether the next tick belongs into a new chunk.
     pub(super) fn is_full(&self) -> bool {
         self.len() >= CHUNK_TICKS
     }
 
-    /// The next late tick breaks it in two.
-    pub(super) fn is_crammed(&self) -> bool {
+    /// Whether the next late tick requires a split.
+    pub(super) fn needs_split(&self) -> bool {
         self.len() >= CHUNK_TICKS + LATE_ROOM_TICKS
     }
 
-    /// The times, if they are not packed.
+    /// Times of the ticks if the chunk is open.
     pub(super) fn open_times(&self) -> Option<&[i64]> {
         match &self.body {
             Body::Open(columns) => Some(columns.times()),
@@ -74,7 +70,7 @@ impl Chunk {
         }
     }
 
-    /// Bytes on the heap.
+    /// Bytes of heap memory.
     pub(super) fn bytes(&self) -> usize {
         match &self.body {
             Body::Open(columns) => columns.bytes(),
@@ -82,8 +78,8 @@ impl Chunk {
         }
     }
 
-    /// Packs the ticks, of which there are some. Returns the columns that held them, emptied; `None` if they were
-    /// packed already.
+    /// Packs the ticks, of which there is at least one. Returns the emptied columns, or `None` if the chunk was packed
+    /// already.
     pub(super) fn pack(&mut self) -> Option<Box<Columns>> {
         let Body::Open(columns) = &self.body else { return None };
         let packed = Body::Packed(Packed::pack(columns));
@@ -92,12 +88,10 @@ impl Chunk {
         Some(columns)
     }
 
-    /// The columns, to be changed; unpacked if need be.
+    /// Returns the columns for a change, after unpacking them if necessary.
     fn open(&mut self) -> &mut Columns {
         if let Body::Packed(packed) = &self.body {
-            let mut columns = Box::new(Columns::with_capacity(CHUNK_TICKS));
-            columns.unpack(packed);
-            self.body = Body::Open(columns);
+            self.body = Body::Open(Box::new(packed.unpack()));
         }
         match &mut self.body {
             Body::Open(columns) => columns,
@@ -105,17 +99,17 @@ impl Chunk {
         }
     }
 
-    /// Time of the first tick; of an empty chunk, later than any.
+    /// Time of the first tick; [`i64::MAX`] for an empty chunk.
     pub(super) fn first_time(&self) -> i64 {
         self.first_time
     }
 
-    /// Time of the last tick; of an empty chunk, earlier than any.
+    /// Time of the last tick; [`i64::MIN`] for an empty chunk.
     pub(super) fn last_time(&self) -> i64 {
         self.last_time
     }
 
-    /// Time of a tick.
+    /// Time of a tick, ns.
     pub(super) fn time(&self, at: usize) -> i64 {
         match &self.body {
             Body::Open(columns) => columns.times()[at],
@@ -131,8 +125,8 @@ impl Chunk {
         }
     }
 
-    /// Times of a block, and its length.
-    pub(super) fn unpack_times(&self, block: usize, out: &mut Unpacked) {
+    /// Decodes the times of a block, and its length.
+    pub(super) fn unpack_times(&self, block: usize, out: &mut DecodedBlock) {
         match &self.body {
             Body::Open(columns) => {
                 let (times, ..) = columns.block(block);
@@ -143,8 +137,8 @@ impl Chunk {
         }
     }
 
-    /// Prices of a block.
-    pub(super) fn unpack_prices(&self, block: usize, out: &mut Unpacked) {
+    /// Decodes the prices of a block.
+    pub(super) fn unpack_prices(&self, block: usize, out: &mut DecodedBlock) {
         match &self.body {
             Body::Open(columns) => {
                 let (_, prices, _) = columns.block(block);
@@ -155,7 +149,7 @@ impl Chunk {
         }
     }
 
-    /// Last block whose first tick is before an instant; the first block if none is.
+    /// The last block whose first tick is before `time_ns`; the first block if there is none.
     pub(super) fn block_before(&self, time_ns: i64) -> usize {
         match &self.body {
             Body::Open(columns) => {
@@ -174,37 +168,35 @@ impl Chunk {
         }
     }
 
-    /// The ticks of a range, in order.
+    /// Ticks of a range, in order.
     pub(super) fn ticks(&self, range: Range<usize>) -> impl Iterator<Item = SeriesTick> {
-        let blocks = if range.is_empty() { 0..0 } else { range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) };
-        blocks.flat_map(move |block| {
-            let (mut unpacked, mut sizes) = (Unpacked::default(), [f64::NAN; BLOCK_TICKS]);
-            self.unpack_times(block, &mut unpacked);
-            self.unpack_prices(block, &mut unpacked);
+        blocks_of(&range).flat_map(move |block| {
+            let (mut decoded, mut sizes) = (DecodedBlock::default(), [f64::NAN; BLOCK_TICKS]);
+            self.unpack_times(block, &mut decoded);
+            self.unpack_prices(block, &mut decoded);
             self.unpack_sizes(block, &mut sizes);
-            let first = block * BLOCK_TICKS;
-            let inside = range.start.max(first) - first..(range.end - first).min(unpacked.len);
-            inside.map(move |at| SeriesTick {
-                time_ns: unpacked.times[at],
-                price: unpacked.scaled[at] / unpacked.scale,
+            within_block(&range, block, decoded.len).map(move |at| SeriesTick {
+                time_ns: decoded.times[at],
+                price: decoded.scaled[at] / decoded.scale,
                 size: Some(sizes[at]).filter(|size| !size.is_nan()),
             })
         })
     }
 
-    fn unpack_sizes(&self, block: usize, out: &mut [f64; BLOCK_TICKS]) {
+    /// Decodes the sizes of a block, NaN for ticks without one. Returns the length of the block.
+    fn unpack_sizes(&self, block: usize, out: &mut [f64; BLOCK_TICKS]) -> usize {
         match &self.body {
             Body::Open(columns) => {
-                let first = block * BLOCK_TICKS;
-                out.iter_mut().enumerate().for_each(|(at, size)| *size = columns.size(first + at));
+                let (times, _, sizes) = columns.block(block);
+                out[sizes.len()..times.len()].fill(f64::NAN);
+                out[..sizes.len()].copy_from_slice(sizes);
+                times.len()
             }
-            Body::Packed(packed) => {
-                packed.unpack_sizes(block, out);
-            }
+            Body::Packed(packed) => packed.unpack_sizes(block, out),
         }
     }
 
-    /// Appends a tick that is not earlier than the last one, to a chunk that is open. `size` is NaN for none.
+    /// Appends a tick that is not earlier than the last one to an open chunk. `size` is NaN for none.
     pub(super) fn push(&mut self, time_ns: i64, price: f64, size: f64) {
         let columns = self.open();
         let at = columns.len();
@@ -223,7 +215,7 @@ impl Chunk {
         self.volume.add(size);
     }
 
-    /// Puts a tick in behind all that are not later, and at or behind place `oldest`.
+    /// Inserts a tick after all that are not later, and at or after index `oldest`.
     pub(super) fn insert(&mut self, oldest: usize, time_ns: i64, price: f64, size: f64) {
         let columns = self.open();
         let at = columns.times().partition_point(|&time| time <= time_ns).max(oldest);
@@ -232,19 +224,19 @@ impl Chunk {
         self.volume.add(size);
     }
 
-    /// Forgets the first `count` ticks.
+    /// Removes the first `count` ticks.
     pub(super) fn drain_front(&mut self, count: usize) {
         self.open().drain_front(count);
         self.summarise();
-        self.sum_volume();
+        self.volume = self.sum_volume(0..self.len());
     }
 
-    /// Cuts itself in two and returns the later half; both are open.
+    /// Splits off and returns the later half; both halves are open.
     pub(super) fn split(&mut self) -> Self {
         let mut later = Self::new(Box::new(self.open().split()));
         for half in [&mut *self, &mut later] {
             half.summarise();
-            half.sum_volume();
+            half.volume = half.sum_volume(0..half.len());
         }
         later
     }
@@ -259,34 +251,33 @@ impl Chunk {
         (self.first_time, self.last_time) = ends;
     }
 
-    fn sum_volume(&mut self) {
-        let columns = self.open();
-        self.volume = columns.volume(0..columns.len());
-    }
-
     /// Lowest and highest price of all ticks, and their times.
     pub(super) fn whole(&self) -> (Extremes, (i64, i64)) {
         (self.whole, self.whole_times)
     }
 
     /// Volume of a range.
-    pub(super) fn volume(&self, range: Range<usize>) -> Volume {
-        if range.start == 0 && range.end == self.len() {
-            return self.volume;
-        }
-        let mut found = Volume::default();
-        match &self.body {
-            Body::Open(columns) => found = columns.volume(range),
-            Body::Packed(packed) if !range.is_empty() => {
-                let mut sizes = [f64::NAN; BLOCK_TICKS];
-                for block in range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) {
-                    let (first, len) = (block * BLOCK_TICKS, packed.unpack_sizes(block, &mut sizes));
-                    let inside = range.start.max(first) - first..(range.end - first).min(len);
-                    sizes[inside].iter().for_each(|&size| found.add(size));
-                }
-            }
-            Body::Packed(_) => {}
-        }
-        found
+    pub(super) fn volume(&self, range: Range<usize>) -> VolumeSum {
+        if range.start == 0 && range.end == self.len() { self.volume } else { self.sum_volume(range) }
     }
+
+    fn sum_volume(&self, range: Range<usize>) -> VolumeSum {
+        let (mut sum, mut sizes) = (VolumeSum::default(), [f64::NAN; BLOCK_TICKS]);
+        for block in blocks_of(&range) {
+            let len = self.unpack_sizes(block, &mut sizes);
+            sizes[within_block(&range, block, len)].iter().for_each(|&size| sum.add(size));
+        }
+        sum
+    }
+}
+
+/// Blocks that hold ticks of a range.
+fn blocks_of(range: &Range<usize>) -> Range<usize> {
+    if range.is_empty() { 0..0 } else { range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) }
+}
+
+/// Part of a range that lies in a block of `len` ticks, as offsets within the block.
+fn within_block(range: &Range<usize>, block: usize, len: usize) -> Range<usize> {
+    let first = block * BLOCK_TICKS;
+    range.start.max(first) - first..(range.end - first).min(len)
 }

@@ -1,18 +1,16 @@
-//! The ticks of a chunk that may still change, in columns, with the extremes of their blocks.
+//! Ticks of an open chunk in columns, with the extremes of their blocks.
 
-use std::ops::Range;
+/// Maximum number of ticks in a chunk. Small enough that the open chunk of a quiet symbol takes little memory and that
+/// inserting a late tick unpacks and moves at most 24 kB; large enough that the fixed cost of a chunk is small.
+pub(super) const CHUNK_TICKS: usize = 1_024;
 
-use super::chunk::CHUNK_TICKS;
-use super::volume::Volume;
-use crate::series::block_codec::{Packed, Unpacked};
-
-/// Ticks in a block, the smallest unit with a summary, and the one that is unpacked at a time. Larger ones pack a
-/// little tighter, smaller ones unpack sooner.
+/// Number of ticks in a block, which is the smallest unit with a summary and the unit of decoding. Larger blocks
+/// compress slightly better, smaller ones decode faster.
 pub(super) const BLOCK_TICKS: usize = 128;
 
 const _: () = assert!(CHUNK_TICKS.is_multiple_of(2 * BLOCK_TICKS) && BLOCK_TICKS <= u8::MAX as usize + 1);
 
-/// Lowest and highest price of a range within a chunk, with where they stand; the earliest one among equals.
+/// Lowest and highest price of a range of a chunk, with their indices; the earliest among equal prices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Extremes {
     pub(super) min: f64,
@@ -22,7 +20,7 @@ pub(super) struct Extremes {
 }
 
 impl Extremes {
-    /// Of nothing: any price replaces it.
+    /// Extremes of an empty range, which any price replaces.
     pub(super) const NONE: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, min_at: 0, max_at: 0 };
 
     pub(super) fn add(&mut self, price: f64, at: usize) {
@@ -36,7 +34,7 @@ impl Extremes {
         }
     }
 
-    /// Takes in what stands later.
+    /// Merges the extremes of a later range.
     pub(super) fn merge(&mut self, later: &Self) {
         if later.min < self.min {
             self.min = later.min;
@@ -48,7 +46,7 @@ impl Extremes {
         }
     }
 
-    /// Of prices the first of which stands at `offset`.
+    /// Extremes of prices whose first one has the index `offset`.
     pub(super) fn of(prices: &[f64], offset: usize) -> Self {
         let mut found = Self::NONE;
         for (at, &price) in prices.iter().enumerate() {
@@ -58,7 +56,7 @@ impl Extremes {
     }
 }
 
-/// Ticks sorted by time, those of equal time in order of arrival.
+/// Ticks sorted by time; ticks of equal time are in order of arrival.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Columns {
     time: Vec<i64>,
@@ -69,7 +67,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Room for `capacity` ticks.
+    /// Empty columns with room for `capacity` ticks.
     pub(super) fn with_capacity(capacity: usize) -> Self {
         Self {
             time: Vec::with_capacity(capacity),
@@ -79,7 +77,7 @@ impl Columns {
         }
     }
 
-    /// Empty again, its memory kept.
+    /// Removes all ticks and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.time.clear();
         self.price.clear();
@@ -91,7 +89,7 @@ impl Columns {
         self.time.len()
     }
 
-    /// Bytes on the heap, this itself included.
+    /// Bytes of memory, including the struct itself.
     pub(super) fn bytes(&self) -> usize {
         (self.time.capacity() + self.price.capacity() + self.size.capacity()) * 8
             + self.blocks.capacity() * size_of::<Extremes>()
@@ -106,17 +104,12 @@ impl Columns {
         &self.price
     }
 
-    /// Size of a tick, NaN for none.
-    pub(super) fn size(&self, at: usize) -> f64 {
-        self.size.get(at).copied().unwrap_or(f64::NAN)
-    }
-
-    /// Extremes of each block, up to date.
+    /// Extremes of each block.
     pub(super) fn blocks(&self) -> &[Extremes] {
         &self.blocks
     }
 
-    /// Times, prices and sizes of a block; no sizes where the chunk has none.
+    /// Times, prices and sizes of a block; no sizes if no tick of the chunk has one.
     pub(super) fn block(&self, block: usize) -> (&[i64], &[f64], &[f64]) {
         let range = block * BLOCK_TICKS..((block + 1) * BLOCK_TICKS).min(self.len());
         let sizes = self.size.get(range.clone()).unwrap_or_default();
@@ -143,7 +136,7 @@ impl Columns {
         }
     }
 
-    /// Puts a tick in at `at`, moving the later ones; the cost is that of what moves.
+    /// Inserts a tick at index `at` and moves the later ones.
     pub(super) fn insert(&mut self, at: usize, time_ns: i64, price: f64, size: f64) {
         if self.size.is_empty() && !size.is_nan() {
             self.size.resize(self.len(), f64::NAN);
@@ -156,7 +149,7 @@ impl Columns {
         self.summarise_from(at);
     }
 
-    /// Forgets the first `count` ticks.
+    /// Removes the first `count` ticks.
     pub(super) fn drain_front(&mut self, count: usize) {
         self.time.drain(..count);
         self.price.drain(..count);
@@ -164,7 +157,7 @@ impl Columns {
         self.summarise_from(0);
     }
 
-    /// Cuts itself in two and returns the later half.
+    /// Splits off and returns the later half.
     pub(super) fn split(&mut self) -> Self {
         let middle = self.len() / 2;
         let mut later = Self::with_capacity(CHUNK_TICKS);
@@ -178,21 +171,7 @@ impl Columns {
         later
     }
 
-    /// Takes over the ticks of `packed`.
-    pub(super) fn unpack(&mut self, packed: &Packed) {
-        self.clear();
-        let (mut unpacked, mut sizes) = (Unpacked::default(), [f64::NAN; BLOCK_TICKS]);
-        for block in 0..packed.len().div_ceil(BLOCK_TICKS) {
-            packed.unpack_times(block, &mut unpacked);
-            packed.unpack_prices(block, &mut unpacked);
-            packed.unpack_sizes(block, &mut sizes);
-            for (at, &size) in sizes[..unpacked.len].iter().enumerate() {
-                self.push(unpacked.times[at], unpacked.scaled[at] / unpacked.scale, size);
-            }
-        }
-    }
-
-    /// Recomputes the extremes of every block that holds a tick at or behind `at`.
+    /// Recomputes the extremes of every block from the tick at index `at` on.
     fn summarise_from(&mut self, at: usize) {
         let first = (at / BLOCK_TICKS).min(self.blocks.len());
         self.blocks.truncate(first);
@@ -205,13 +184,6 @@ impl Columns {
     pub(super) fn whole(&self) -> Extremes {
         let mut found = Extremes::NONE;
         self.blocks.iter().for_each(|block| found.merge(block));
-        found
-    }
-
-    /// Volume of a range.
-    pub(super) fn volume(&self, range: Range<usize>) -> Volume {
-        let mut found = Volume::default();
-        self.size.get(range).unwrap_or_default().iter().for_each(|&size| found.add(size));
         found
     }
 }

@@ -1,20 +1,21 @@
-//! From which instant on memory has everything of a symbol, and what of it a store brought at the start.
+//! Low watermark of a symbol: the instant from which memory holds every tick. Ticks that are restored from a store at
+//! the start lower it.
 
 use super::{Place, Series};
 
-/// What a series has from a store.
+/// Progress of restoring a series from a store.
 #[derive(Debug, Default)]
-pub(super) struct Restoring {
-    /// A tick from there is being taken in.
-    pub(super) is_at_it: bool,
-    /// Ticks that came from there.
+pub(super) struct RestoreState {
+    /// Set while a tick from the store is being pushed.
+    pub(super) is_pushing: bool,
+    /// Number of ticks that came from the store.
     pub(super) count: u64,
-    /// Time of the first of them: what stands before it came late, and is not all there is.
+    /// Time of the first restored tick. Ticks before it came late, so others before it may be missing.
     first_ns: Option<i64>,
-    /// Until the last of them has come: time of the first tick that came by itself. What is between is yet to come.
+    /// Time of the first live tick; set until the restore is finished. Ticks before it are yet to be restored.
     live_ns: Option<i64>,
-    /// There is nothing anywhere that was not here.
-    has_all: bool,
+    /// Set if no store has ticks that memory never had.
+    is_complete: bool,
 }
 
 impl Series {
@@ -26,52 +27,50 @@ impl Series {
         Some(self.time(Place { chunk: self.chunks.first, at: self.head - 1 }))
     }
 
-    /// Time of the latest tick that came and is not kept, ns.
-    pub(super) fn gone_ns(&self) -> Option<i64> {
+    /// Time of the latest tick that was received and is not kept, ns.
+    pub(super) fn lost_ns(&self) -> Option<i64> {
         self.evicted_ns().max(self.too_late_ns)
     }
 
-    /// The instant from which on every tick that came is kept; what is before it may be somewhere else, and not all of
-    /// it is here. [`i64::MIN`] where there is nothing else; `None` before the first tick, where there may be.
+    /// Low watermark, ns: every tick from here on is kept, and earlier ones may exist elsewhere. [`i64::MIN`] if none
+    /// exist elsewhere; `None` before the first tick, if some may.
     pub fn complete_from_ns(&self) -> Option<i64> {
-        // Of ticks that are equally old, some may be gone and some not. Behind them all is here, whether or not a tick
-        // stands there.
-        let gone_ns = self.gone_ns();
-        let behind_ns = gone_ns.map(|ns| ns.saturating_add(1).max(self.expired_ns));
-        let Restoring { first_ns, live_ns, has_all, .. } = self.restoring;
-        if has_all {
-            return behind_ns.or(Some(i64::MIN));
+        // Of ticks with equal times some may be lost and some kept, so the watermark lies after that time.
+        let after_lost_ns = self.lost_ns().map(|ns| ns.saturating_add(1).max(self.expired_ns));
+        let RestoreState { first_ns, live_ns, is_complete, .. } = self.restore;
+        if is_complete {
+            return after_lost_ns.or(Some(i64::MIN));
         }
-        let begin_ns = live_ns.or(first_ns);
-        behind_ns.max(begin_ns).or_else(|| self.oldest_ns())
+        after_lost_ns.max(live_ns.or(first_ns)).or_else(|| self.oldest_ns())
     }
 
-    /// The next tick comes from a store; how many have come before.
+    /// Starts pushing a tick from a store. Returns the number of ticks received so far.
     pub(super) fn begin_restored(&mut self) -> u64 {
-        self.restoring.is_at_it = true;
-        if self.restoring.first_ns.is_none() {
-            self.restoring.live_ns = self.oldest_ns();
+        self.restore.is_pushing = true;
+        if self.restore.first_ns.is_none() {
+            self.restore.live_ns = self.oldest_ns();
         }
         self.received
     }
 
-    /// A tick of a store has come, if there are more than `received` now. They come in order of time.
+    /// Ends pushing a tick from a store. It counts unless it was refused, so that there are still `received` ticks.
+    /// Stores give their ticks in order of time.
     pub(super) fn end_restored(&mut self, received: u64, time_ns: i64) {
-        self.restoring.is_at_it = false;
-        self.restoring.count += self.received - received;
-        self.restoring.first_ns.get_or_insert(time_ns);
+        self.restore.is_pushing = false;
+        self.restore.count += self.received - received;
+        self.restore.first_ns.get_or_insert(time_ns);
     }
 
-    /// A tick came by itself, while others may still come from a store.
+    /// Notes the time of a live tick that arrives during the restore.
     pub(super) fn note_live(&mut self, time_ns: i64) {
-        if self.restoring.first_ns.is_some() {
-            self.restoring.live_ns.get_or_insert(time_ns);
+        if self.restore.first_ns.is_some() {
+            self.restore.live_ns.get_or_insert(time_ns);
         }
     }
 
-    /// All has come that was to come from a store. Where that and what comes by itself is all there is, it is so.
-    pub(super) fn has_restored(&mut self, has_all: bool) {
-        self.restoring.live_ns = None;
-        self.restoring.has_all = has_all;
+    /// Ends the restore. `is_complete` tells that no store has ticks that memory never had.
+    pub(super) fn finish_restore(&mut self, is_complete: bool) {
+        self.restore.live_ns = None;
+        self.restore.is_complete = is_complete;
     }
 }

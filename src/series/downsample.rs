@@ -1,5 +1,5 @@
-//! Looking things up in a series: neighbours of an instant, the summary of a span, and the few ticks of a span that a
-//! line of given width needs.
+//! Queries of a series: neighbours of an instant, summaries of a span, and the few ticks of a span that a line of a
+//! given width needs.
 
 use crate::model::TimeSpan;
 
@@ -8,20 +8,20 @@ use super::pyramid::{Piece, Place, Totals};
 use super::reader::Reader;
 use super::{Sample, Series, SeriesTick};
 
-/// What happened within a span; of at least one tick.
+/// Summary of the ticks within a span; of at least one tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     /// The earliest tick.
     pub first: Sample,
     /// The latest tick.
     pub last: Sample,
-    /// The lowest tick, the earliest among equals.
+    /// The lowest tick; the earliest among equal prices.
     pub min: Sample,
-    /// The highest tick, the earliest among equals.
+    /// The highest tick; the earliest among equal prices.
     pub max: Sample,
-    /// Ticks.
+    /// Number of ticks.
     pub count: u64,
-    /// Ticks that came with a size.
+    /// Number of ticks with a size.
     pub sized: u64,
     /// Sum of the sizes.
     pub volume: f64,
@@ -52,7 +52,7 @@ impl Series {
         }
     }
 
-    /// Summary of the ticks within `span`, in logarithmic time; `None` when there are none.
+    /// Summary of the ticks within `span`, in logarithmic time; `None` if there are none.
     pub fn range(&self, span: TimeSpan) -> Option<Summary> {
         let mut reader = Reader::new(self);
         let (from, to) = (reader.seek(span.start), reader.seek(span.end));
@@ -63,55 +63,35 @@ impl Series {
         Some(Summary {
             first: reader.sample(from),
             last: reader.sample(self.before(to)),
-            min: reader.marked(&bounds.min),
-            max: reader.marked(&bounds.max),
+            min: reader.extreme_sample(&bounds.min),
+            max: reader.extreme_sample(&bounds.max),
             count: totals.count,
             sized: totals.volume.sized,
             volume: totals.volume.total(),
         })
     }
 
-    /// The ticks that a line over `span`, drawn `columns` pixels wide, needs in order to light the same pixels as all
-    /// ticks would: of each pixel column (as [`TimeSpan::column`] has it) the first, the lowest, the highest and the
-    /// last tick, in order and none twice, and the neighbours just outside the span, so that the line enters and
-    /// leaves at the right angle. `out` is cleared first; it receives `4 * columns + 2` samples at most.
+    /// Downsamples the ticks within `span` to what a line `columns` pixels wide needs in order to light the same pixels
+    /// as all ticks would: the first, lowest, highest and last tick of each pixel column (see [`TimeSpan::column`]), in
+    /// order and each once, and the nearest tick on each side of the span, so that the line enters and leaves at the
+    /// right angle. `out` is cleared first; it receives at most `4 * columns + 2` samples.
     ///
-    /// This is M4 (Jugel, Jerzak, Hackenbroich, Markl, "M4: A Visualization-Oriented Time Series Data Aggregation",
-    /// VLDB 2014), taken from the pyramid: the cost depends on `columns`, and on the history only by its logarithm.
+    /// The algorithm is M4 (U. Jugel, Z. Jerzak, G. Hackenbroich, V. Markl, "M4: A Visualization-Oriented Time Series
+    /// Data Aggregation", VLDB 2014), evaluated on the min/max pyramid: the cost is linear in `columns` and logarithmic
+    /// in the length of history.
     pub fn downsample(&self, span: TimeSpan, columns: u32, out: &mut Vec<Sample>) {
         out.clear();
         self.downsample_between(span, columns, (self.begin(), self.end()), out);
     }
 
-    /// As [`Series::extract`], cut into runs: each instant of `breaks` (sorted) begins a new one, and no run knows of
-    /// ticks in another. A run that does not reach into the span is left out.
-    pub fn downsample_runs(&self, span: TimeSpan, columns: u32, breaks: &[i64], out: &mut Vec<Vec<Sample>>) {
-        out.clear();
-        let mut from = self.begin();
-        // A cut outside the span still ends the run that would lead into it or out of it.
-        let inner = breaks.partition_point(|&cut| cut <= span.start).saturating_sub(1)
-            ..(breaks.partition_point(|&cut| cut < span.end) + 1).min(breaks.len());
-        for (index, &cut) in breaks[inner].iter().enumerate() {
-            let to = self.seek(cut).max(from);
-            if index > 0 || cut > span.start {
-                self.downsample_run(span, columns, (from, to), out);
-            }
-            from = to;
-        }
-        self.downsample_run(span, columns, (from, self.end()), out);
-    }
-
-    fn downsample_run(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Vec<Sample>>) {
-        let mut samples = Vec::new();
-        self.downsample_between(span, columns, run, &mut samples);
-        let is_outside = matches!(samples[..], [only] if !span.contains(only.time_ns));
-        if !samples.is_empty() && !is_outside {
-            out.push(samples);
-        }
-    }
-
-    fn downsample_between(&self, span: TimeSpan, columns: u32, run: (Place, Place), out: &mut Vec<Sample>) {
-        let (begin, end) = run;
+    /// As [`Series::downsample`], without the ticks outside of a range of places.
+    pub(super) fn downsample_between(
+        &self,
+        span: TimeSpan,
+        columns: u32,
+        (begin, end): (Place, Place),
+        out: &mut Vec<Sample>,
+    ) {
         if begin >= end {
             return;
         }
@@ -133,24 +113,24 @@ impl Series {
         }
     }
 
-    /// All ticks kept, from the earliest to the latest.
+    /// All ticks, from the earliest to the latest.
     pub fn iter(&self) -> impl Iterator<Item = SeriesTick> {
         self.iter_between(self.begin(), self.end())
     }
 
-    /// The ticks within a span.
+    /// Ticks within `span`.
     pub fn iter_range(&self, span: TimeSpan) -> impl Iterator<Item = SeriesTick> {
         self.iter_between(self.seek(span.start), self.seek(span.end))
     }
 
-    /// As [`Series::iter_range`], without the first `skip` ticks. They are stepped over by whole chunks, so that a
-    /// reader may come back for the next part of an instant that holds many.
+    /// As [`Series::iter_range`], without the first `skip` ticks. Skips whole chunks, so that a reader may resume
+    /// within an instant that has many ticks.
     pub fn iter_range_from(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = SeriesTick> {
         let to = self.seek(span.end);
         self.iter_between(self.ahead(self.seek(span.start), skip).min(to), to)
     }
 
-    /// The place `count` ticks behind another one, or the end.
+    /// The place `count` ticks after `from`, or the end.
     fn ahead(&self, from: Place, count: usize) -> Place {
         let (mut place, mut left) = (from, count);
         while place < self.end() {
@@ -190,7 +170,7 @@ impl Series {
         found
     }
 
-    /// A chunk, and what part of it lies between two places.
+    /// Chunk `id` and the part of it between two places.
     fn part(&self, id: u64, from: Place, to: Place) -> (&Chunk, std::ops::Range<usize>) {
         let chunk = self.chunks.get(id);
         let start = if id == from.chunk { from.at } else { 0 };
@@ -203,12 +183,12 @@ impl Series {
         Place { chunk: self.chunks.first, at: self.head }
     }
 
-    /// Place behind the latest tick.
+    /// Place after the latest tick.
     pub(super) fn end(&self) -> Place {
         Place { chunk: self.chunks.last_id(), at: self.chunks.list.back().map_or(0, Chunk::len) }
     }
 
-    /// The place before one that is not the first.
+    /// The previous place; `place` must not be the first.
     pub(super) fn before(&self, place: Place) -> Place {
         if place.at > 0 {
             return Place { at: place.at - 1, ..place };
@@ -217,7 +197,7 @@ impl Series {
         Place { chunk, at: self.chunks.get(chunk).len() - 1 }
     }
 
-    /// Place of the earliest tick that is not before `time_ns`; the end when there is none.
+    /// Place of the earliest tick that is not before `time_ns`; the end if there is none.
     pub(super) fn seek(&self, time_ns: i64) -> Place {
         Reader::new(self).seek(time_ns)
     }
@@ -226,7 +206,7 @@ impl Series {
         self.chunks.get(place.chunk).ticks(place.at..place.at + 1).next()
     }
 
-    /// Time of a tick.
+    /// Time of a tick, ns.
     pub(super) fn time(&self, place: Place) -> i64 {
         self.chunks.get(place.chunk).time(place.at)
     }

@@ -1,23 +1,23 @@
-//! The earliest block of a series, unpacked while its ticks expire one by one.
+//! Cursor at the earliest tick of a series whose ticks expire by age.
 
 use super::chunk::Chunk;
 use super::columns::BLOCK_TICKS;
-use crate::series::block_codec::Unpacked;
+use crate::series::block_codec::DecodedBlock;
 
-/// Remembers the block that was looked at last, since with each new tick an old one may expire from the same block.
+/// Keeps the current block decoded, because with each new tick an old one of the same block may expire.
 #[derive(Debug, Default)]
 pub(super) struct ExpiryCursor {
     key: Option<(u64, usize)>,
-    ticks: Unpacked,
+    ticks: DecodedBlock,
 }
 
 impl ExpiryCursor {
-    /// Forgets what it knows; to be called when the first chunk's ticks change.
-    pub(super) fn forget(&mut self) {
+    /// Discards the block; must be called when ticks of the first chunk change.
+    pub(super) fn invalidate(&mut self) {
         self.key = None;
     }
 
-    /// Place of the first tick in chunk `id`, at or behind `from`, that is not before an instant; the last tick is not.
+    /// Index of the first tick in chunk `id`, at or after `from`, that is not before `time_ns`; the last tick never is.
     pub(super) fn seek(&mut self, (id, chunk): (u64, &Chunk), from: usize, time_ns: i64) -> usize {
         let mut at = from;
         if let Some(times) = chunk.open_times() {

@@ -1,52 +1,52 @@
-//! Spans of time in which ticks are missing.
+//! Ranges of time in which ticks are missing.
 
 use std::collections::VecDeque;
 
-/// Most gaps remembered: more than there are columns on a screen. Neighbor, the two oldest become one.
+/// Maximum number of ranges remembered: more than a screen has columns. Beyond it, the two oldest are merged.
 pub const MISSING_RANGES_MAX: usize = 4_096;
 
-/// Why ticks are missing.
+/// Reason why ticks are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingCause {
     /// The connection was down.
     Disconnected,
-    /// The producers' running numbers jumped.
+    /// The producers' sequence numbers skip some.
     Lost,
 }
 
-/// A span in which ticks are missing, or may be.
+/// Range of time in which ticks are, or may be, missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingRange {
-    /// The last event time before it, ns.
+    /// Latest event time before the range, ns since the Unix epoch.
     pub start_ns: i64,
-    /// Event time of the first tick after it, ns, never before the start; `None` while none has come.
+    /// Event time of the first tick after the range, ns, at least `start_ns`; `None` until that tick arrives.
     pub end_ns: Option<i64>,
-    /// Ticks known to be missing, by the producers' running numbers.
+    /// Number of ticks known to be missing from the producers' sequence numbers.
     pub lost: u64,
-    /// Why.
+    /// Why ticks are missing.
     pub cause: MissingCause,
 }
 
-/// The gaps in order of their beginning; each has a number for good.
+/// Missing ranges in order of their start. Each has a permanent number.
 #[derive(Debug, Default)]
 pub(super) struct MissingRanges {
-    /// Number of the first one in the list; those before were merged into it.
+    /// Number of the first range in the list; earlier ones were merged into it.
     first: u64,
     list: VecDeque<MissingRange>,
 }
 
 impl MissingRanges {
-    /// Those that still miss something: a loss that was healed to the last tick is none.
+    /// Ranges that still miss ticks. A range whose lost ticks all arrived is left out.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &MissingRange> {
-        self.list.iter().filter(|gap| gap.cause == MissingCause::Disconnected || gap.lost > 0)
+        self.list.iter().filter(|range| range.cause == MissingCause::Disconnected || range.lost > 0)
     }
 
-    /// Whether the last gap still waits for a tick.
+    /// Whether the last range has no end yet.
     pub(super) fn is_open(&self) -> bool {
-        self.list.back().is_some_and(|gap| gap.end_ns.is_none())
+        self.list.back().is_some_and(|range| range.end_ns.is_none())
     }
 
-    /// Opens a gap unless one is open; `true` when it did.
+    /// Opens a range for an outage. Returns `false` if one is open already.
     pub(super) fn open(&mut self, start_ns: i64) -> bool {
         let opens = !self.is_open();
         if opens {
@@ -55,59 +55,58 @@ impl MissingRanges {
         opens
     }
 
-    /// Ends the open gap, if there is one; `true` when there was.
+    /// Ends the open range. Returns `false` if there is none.
     pub(super) fn close(&mut self, end_ns: i64) -> bool {
-        let Some(gap) = self.list.back_mut().filter(|gap| gap.end_ns.is_none()) else { return false };
-        gap.end_ns = Some(end_ns.max(gap.start_ns));
+        let Some(range) = self.list.back_mut().filter(|range| range.end_ns.is_none()) else { return false };
+        range.end_ns = Some(end_ns.max(range.start_ns));
         true
     }
 
-    /// Number under which a loss after `start_ns` will be recorded by [`MissingRanges::lose`].
-    pub(super) fn mark_for(&self, start_ns: i64) -> u64 {
+    /// Number of the range in which [`MissingRanges::add`] records a loss after `start_ns`.
+    pub(super) fn number_for(&self, start_ns: i64) -> u64 {
         let next = self.first + self.list.len() as u64;
-        if self.takes_loss(start_ns) { next - 1 } else { next }
+        if self.extends_last(start_ns) { next - 1 } else { next }
     }
 
-    /// Records `lost` ticks between `start_ns` and `end_ns`: in the open gap or in a loss that reaches up to here, else
-    /// as a gap of its own.
-    pub(super) fn lose(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
+    /// Records that `lost` ticks are missing between `start_ns` and `end_ns`: in the last range if it is open or reaches
+    /// up to here, otherwise in a new one.
+    pub(super) fn add(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
         let end_ns = end_ns.max(start_ns);
-        if !self.takes_loss(start_ns) {
+        if !self.extends_last(start_ns) {
             self.push(MissingRange { start_ns, end_ns: Some(end_ns), lost, cause: MissingCause::Lost });
-        } else if let Some(gap) = self.list.back_mut() {
-            gap.lost = gap.lost.saturating_add(lost);
-            gap.end_ns = gap.end_ns.map(|end| end.max(end_ns));
+        } else if let Some(range) = self.list.back_mut() {
+            range.lost = range.lost.saturating_add(lost);
+            range.end_ns = range.end_ns.map(|end| end.max(end_ns));
         }
     }
 
-    /// One of the lost ticks recorded under `mark` has come after all.
-    pub(super) fn heal(&mut self, mark: u64) {
-        if let Some(gap) = self.list.get_mut(mark.saturating_sub(self.first) as usize) {
-            gap.lost = gap.lost.saturating_sub(1);
+    /// Records that a lost tick of the range with this number arrived late.
+    pub(super) fn recover(&mut self, number: u64) {
+        if let Some(range) = self.list.get_mut(number.saturating_sub(self.first) as usize) {
+            range.lost = range.lost.saturating_sub(1);
         }
     }
 
-    /// All that was published while the connection was down has come after all: what stays of such gaps is what the
-    /// running numbers miss. `true` when that changes something.
+    /// Records that everything published during outages was received after all: only ticks that the sequence numbers
+    /// miss stay missing. Returns whether a range changed.
     pub(super) fn recover_outages(&mut self) -> bool {
-        let mut healed = false;
-        for gap in self.list.iter_mut().filter(|gap| gap.cause == MissingCause::Disconnected) {
-            gap.cause = MissingCause::Lost;
-            gap.end_ns.get_or_insert(gap.start_ns);
-            healed = true;
+        let mut changed = false;
+        for range in self.list.iter_mut().filter(|range| range.cause == MissingCause::Disconnected) {
+            range.cause = MissingCause::Lost;
+            range.end_ns.get_or_insert(range.start_ns);
+            changed = true;
         }
-        healed
+        changed
     }
 
-    /// Whether the last gap takes in a loss that begins at `start_ns`: it is open, or no tick lies between the two.
-    fn takes_loss(&self, start_ns: i64) -> bool {
-        self.list
-            .back()
-            .is_some_and(|gap| gap.end_ns.is_none_or(|end| gap.cause == MissingCause::Lost && start_ns <= end))
+    /// Whether a loss that starts at `start_ns` belongs to the last range: it is open, or no tick lies in between.
+    fn extends_last(&self, start_ns: i64) -> bool {
+        let is_adjacent = |range: &MissingRange, end: i64| range.cause == MissingCause::Lost && start_ns <= end;
+        self.list.back().is_some_and(|range| range.end_ns.is_none_or(|end| is_adjacent(range, end)))
     }
 
-    fn push(&mut self, gap: MissingRange) {
-        self.list.push_back(gap);
+    fn push(&mut self, range: MissingRange) {
+        self.list.push_back(range);
         if self.list.len() <= MISSING_RANGES_MAX {
             return;
         }

@@ -1,34 +1,34 @@
-//! Summaries of summaries: four chunks to a node, four nodes to one of the next level, and so on.
+//! Min/max pyramid: summaries of four chunks each, of four summaries each, and so on.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::chunk::Chunk;
-use super::volume::Volume;
+use super::volume_sum::VolumeSum;
 
-/// Each level has one node for `2^FAN_BITS` of the level below: at most 3 summaries a side and level in any range, at a
-/// thirtieth of a byte a tick.
+/// Each node summarises `2^FAN_BITS` nodes of the level below. A range needs at most 3 nodes per side and level, at a
+/// thirtieth of a byte per tick.
 const FAN_BITS: u32 = 2;
 
-/// A place in a series: which chunk (they are numbered for good, from 0) and which tick in it. ColumnMap order as time
-/// does.
+/// Position of a tick in a series: the permanent number of its chunk, from 0, and its index in the chunk. Places are
+/// ordered like time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) chunk: u64,
     pub(super) at: usize,
 }
 
-/// A tick that is an extreme of a range.
+/// Lowest or highest tick of a range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct ExtremeTick {
     pub(super) place: Place,
     pub(super) price: f64,
-    /// Its time where it is at hand; looking it up costs a cache miss, too much for a mark that may be beaten by the
-    /// next one.
+    /// Time of the tick, if it is available without a lookup, which would cost a cache miss for a tick that the next
+    /// one may beat.
     pub(super) time_ns: Option<i64>,
 }
 
-/// Lowest and highest tick of a range, the earliest one among equals.
+/// Lowest and highest tick of a range; the earliest among equal prices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bounds {
     pub(super) min: ExtremeTick,
@@ -36,13 +36,13 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Of nothing: any tick replaces it.
+    /// Bounds of an empty range, which any tick replaces.
     pub(super) const fn none() -> Self {
         let mark = ExtremeTick { place: Place { chunk: 0, at: 0 }, price: f64::INFINITY, time_ns: None };
         Self { min: mark, max: ExtremeTick { price: f64::NEG_INFINITY, ..mark } }
     }
 
-    /// Takes in what stands elsewhere.
+    /// Merges the bounds of another range.
     pub(super) fn merge(&mut self, other: &Self) {
         let (min, max) = (&other.min, &other.max);
         if min.price < self.min.price || (min.price == self.min.price && min.place < self.min.place) {
@@ -54,11 +54,11 @@ impl Bounds {
     }
 }
 
-/// How many ticks, and their volume.
+/// Number of ticks, and their volume.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Totals {
     pub(super) count: u64,
-    pub(super) volume: Volume,
+    pub(super) volume: VolumeSum,
 }
 
 impl Totals {
@@ -72,7 +72,7 @@ impl Totals {
     }
 }
 
-/// What is known of a whole run of chunks.
+/// Summary of consecutive chunks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     pub(super) bounds: Bounds,
@@ -81,7 +81,7 @@ pub(super) struct Node {
 
 impl Node {
     const fn none() -> Self {
-        let totals = Totals { count: 0, volume: Volume::none() };
+        let totals = Totals { count: 0, volume: VolumeSum::none() };
         Self { bounds: Bounds::none(), totals }
     }
 
@@ -91,10 +91,10 @@ impl Node {
     }
 }
 
-/// The chunks of a series under their numbers.
+/// Chunks of a series by their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    /// Number of the first one.
+    /// Number of the first chunk in the list.
     pub(super) first: u64,
     pub(super) list: VecDeque<Chunk>,
 }
@@ -104,7 +104,7 @@ impl Chunks {
         &self.list[(id - self.first) as usize]
     }
 
-    /// Number of the last chunk, the one that grows; every one before it is closed. `first` when there is none.
+    /// Number of the last chunk, which is the only one that grows; `first` if there is none.
     pub(super) fn last_id(&self) -> u64 {
         self.first + (self.list.len() as u64).saturating_sub(1)
     }
@@ -112,7 +112,8 @@ impl Chunks {
 
 #[derive(Debug, Default)]
 struct Level {
-    /// Number of the first node; node `n` of level `k` stands for chunks `n << 4k .. (n + 1) << 4k`.
+    /// Number of the first node. Node `n` of level `k` (from 1) summarises the chunks `n << 2k` to before `(n + 1) <<
+    /// 2k`.
     first: u64,
     nodes: VecDeque<Node>,
 }
@@ -131,23 +132,23 @@ impl Level {
     }
 }
 
-/// The levels above the chunks. A node exists if and only if all of its chunks do and are closed.
+/// Levels above the chunks. A node exists if and only if all of its chunks exist and are closed.
 #[derive(Debug, Default)]
 pub(super) struct Pyramid {
     levels: Vec<Level>,
 }
 
-/// A piece of a range of chunks.
+/// Part of a range of chunks.
 pub(super) enum Piece<'a> {
-    /// Many chunks at once.
+    /// Several chunks with a common summary.
     Node(&'a Node),
-    /// One chunk.
+    /// Number of a single chunk.
     Chunk(u64),
 }
 
 impl Pyramid {
-    /// Brings every node up to date after chunk `changed` and those behind it have changed, moved or been closed.
-    /// Costs 4 merges a level and another 4 for each node of the lowest level behind `changed`.
+    /// Updates all nodes after chunk `changed` and those after it were changed, moved or closed. Costs 4 merges per
+    /// level, and another 4 for each node of the lowest level after `changed`.
     pub(super) fn refresh(&mut self, changed: u64, chunks: &Chunks) {
         let closed_end = chunks.last_id();
         for height in 0.. {
@@ -171,7 +172,7 @@ impl Pyramid {
         }
     }
 
-    /// Brings the nodes above chunk `changed` up to date after its ticks, and nothing else, have changed.
+    /// Updates the nodes above chunk `changed`, if only its ticks have changed.
     pub(super) fn touch(&mut self, changed: u64, chunks: &Chunks) {
         for height in 0..self.levels.len() {
             let (below, rest) = self.levels.split_at_mut(height);
@@ -181,7 +182,7 @@ impl Pyramid {
         }
     }
 
-    /// Forgets the nodes that stood on chunks before `first`.
+    /// Removes the nodes that summarise chunks before `first`.
     pub(super) fn evict(&mut self, first: u64) {
         for (height, level) in self.levels.iter_mut().enumerate() {
             let bits = FAN_BITS * (height as u32 + 1);
@@ -192,7 +193,7 @@ impl Pyramid {
         }
     }
 
-    /// Visits whole chunks from the earliest to the latest, as few pieces as there are.
+    /// Visits whole chunks from the earliest to the latest, in as few pieces as possible.
     pub(super) fn visit<'a>(&'a self, ids: Range<u64>, mut visitor: impl FnMut(Piece<'a>)) {
         let mut id = ids.start;
         while id < ids.end {
@@ -210,7 +211,7 @@ impl Pyramid {
         }
     }
 
-    /// How many ticks stand before a place, those at the front of the first chunk that are evicted included.
+    /// Number of ticks before a place, including evicted ones at the start of the first chunk.
     pub(super) fn count_before(&self, chunks: &Chunks, place: Place) -> u64 {
         let mut count = place.at as u64;
         self.visit(chunks.first..place.chunk, |piece| {
@@ -222,7 +223,7 @@ impl Pyramid {
         count
     }
 
-    /// The inverse of [`Pyramid::count_before`]; the place behind the last tick where there are not so many.
+    /// Inverse of [`Pyramid::count_before`]; the end if there are fewer ticks.
     pub(super) fn locate(&self, chunks: &Chunks, count: u64) -> Place {
         let (mut id, mut rest) = (chunks.first, count);
         let end = chunks.first + chunks.list.len() as u64;
@@ -231,7 +232,7 @@ impl Pyramid {
             if rest < len {
                 return Place { chunk: id, at: rest as usize };
             }
-            // The longest run of chunks that begins here and that the place lies behind.
+            // Finds the longest run of chunks that starts here and lies before the place.
             let (mut step, mut skipped) = (1, len);
             for (height, level) in self.levels.iter().enumerate() {
                 let bits = FAN_BITS * (height as u32 + 1);
@@ -246,13 +247,13 @@ impl Pyramid {
         Place { chunk: chunks.last_id(), at: chunks.list.back().map_or(0, Chunk::len) }
     }
 
-    /// Bytes on the heap.
+    /// Bytes of heap memory.
     pub(super) fn bytes(&self) -> usize {
         self.levels.iter().map(|level| level.nodes.capacity() * size_of::<Node>()).sum()
     }
 }
 
-/// Node `number` of the level above `below`, or above the chunks themselves.
+/// Builds node `number` of the level above `below`, or of the lowest level if that is `None`.
 fn build(number: u64, below: Option<&Level>, chunks: &Chunks) -> Node {
     let mut node = Node::none();
     for child in number << FAN_BITS..(number + 1) << FAN_BITS {

@@ -1,4 +1,4 @@
-//! Looking into a series block by block.
+//! Access to a series block by block.
 
 use std::ops::Range;
 
@@ -6,70 +6,70 @@ use super::chunk::Chunk;
 use super::columns::{BLOCK_TICKS, Extremes};
 use super::pyramid::{Bounds, ExtremeTick, Piece, Place};
 use super::{Sample, Series};
-use crate::series::block_codec::Unpacked;
+use crate::series::block_codec::DecodedBlock;
 
-/// An unpacked block and which one it is.
+/// Decoded block.
 #[derive(Default)]
-struct Slot {
+struct CachedBlock {
     key: Option<(u64, usize)>,
-    ticks: Unpacked,
+    ticks: DecodedBlock,
     has_prices: bool,
 }
 
-/// Answers questions about neighbouring places of a series. It keeps the two blocks that were looked into last, since a
-/// pixel column mostly begins in one block and ends in another, where the next column begins.
+/// Reads neighbouring places of a series. Keeps the last two blocks decoded, because a pixel column mostly starts in
+/// one block and ends in another, where the next column starts.
 pub(super) struct Reader<'a> {
     series: &'a Series,
-    slots: [Slot; 2],
+    blocks: [CachedBlock; 2],
     newest: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(series: &'a Series) -> Self {
-        Self { series, slots: Default::default(), newest: 0 }
+        Self { series, blocks: Default::default(), newest: 0 }
     }
 
-    /// A block with its times.
-    fn slot(&mut self, chunk: u64, block: usize) -> &mut Slot {
+    /// Returns a block with its times.
+    fn block_times(&mut self, chunk: u64, block: usize) -> &mut CachedBlock {
         let key = Some((chunk, block));
-        if self.slots[self.newest].key != key {
+        if self.blocks[self.newest].key != key {
             self.newest = 1 - self.newest;
-            let slot = &mut self.slots[self.newest];
-            if slot.key != key {
-                self.series.chunks.get(chunk).unpack_times(block, &mut slot.ticks);
-                (slot.key, slot.has_prices) = (key, false);
+            let cached = &mut self.blocks[self.newest];
+            if cached.key != key {
+                self.series.chunks.get(chunk).unpack_times(block, &mut cached.ticks);
+                (cached.key, cached.has_prices) = (key, false);
             }
         }
-        &mut self.slots[self.newest]
+        &mut self.blocks[self.newest]
     }
 
-    /// A block with its times and prices.
-    fn block(&mut self, chunk: u64, block: usize) -> &Unpacked {
+    /// Returns a block with its times and prices.
+    fn block(&mut self, chunk: u64, block: usize) -> &DecodedBlock {
         let series = self.series;
-        let slot = self.slot(chunk, block);
-        if !slot.has_prices {
-            series.chunks.get(chunk).unpack_prices(block, &mut slot.ticks);
-            slot.has_prices = true;
+        let cached = self.block_times(chunk, block);
+        if !cached.has_prices {
+            series.chunks.get(chunk).unpack_prices(block, &mut cached.ticks);
+            cached.has_prices = true;
         }
-        &slot.ticks
+        &cached.ticks
     }
 
-    /// Time of a tick.
+    /// Time of a tick, ns.
     pub(super) fn time(&mut self, place: Place) -> i64 {
-        self.slot(place.chunk, place.at / BLOCK_TICKS).ticks.times[place.at % BLOCK_TICKS]
+        self.block_times(place.chunk, place.at / BLOCK_TICKS).ticks.times[place.at % BLOCK_TICKS]
     }
 
     /// Time and price of a tick.
     pub(super) fn sample(&mut self, place: Place) -> Sample {
         let chunk = self.series.chunks.get(place.chunk);
-        let slot = self.slot(place.chunk, place.at / BLOCK_TICKS);
-        let (at, ticks) = (place.at % BLOCK_TICKS, &slot.ticks);
-        // In dense columns a block is looked into for a price or two, which are quicker to fetch alone.
-        let price = if slot.has_prices { ticks.scaled[at] / ticks.scale } else { chunk.price(place.at) };
+        let cached = self.block_times(place.chunk, place.at / BLOCK_TICKS);
+        let (at, ticks) = (place.at % BLOCK_TICKS, &cached.ticks);
+        // Dense columns need only a price or two of a block, which are faster to decode alone.
+        let price = if cached.has_prices { ticks.scaled[at] / ticks.scale } else { chunk.price(place.at) };
         Sample { time_ns: ticks.times[at], price }
     }
 
-    /// Place of the earliest tick that is not before `time_ns`; the end when there is none.
+    /// Place of the earliest tick that is not before `time_ns`; the end if there is none.
     pub(super) fn seek(&mut self, time_ns: i64) -> Place {
         let chunks = &self.series.chunks;
         let index = chunks.list.partition_point(|chunk| chunk.last_time() < time_ns);
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
         self.seek_within(Place { chunk: chunks.first + index as u64, at: oldest }, time_ns)
     }
 
-    /// As [`Self::seek`], for an answer at or behind `from`; quick when it is near.
+    /// As [`Self::seek`], for a result at or after `from`; fast if it is near.
     pub(super) fn seek_from(&mut self, from: Place, time_ns: i64) -> Place {
         if from >= self.series.end() {
             return from;
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
             step *= 2;
         }
         let mut high = (low + step).min(len);
-        // Every chunk up to `low` ends before the instant, none from `high` on does.
+        // Chunks up to `low` end before the instant, and those from `high` on do not.
         while low + 1 < high {
             let middle = usize::midpoint(low, high);
             if is_before(middle) { low = middle } else { high = middle }
@@ -109,22 +109,22 @@ impl<'a> Reader<'a> {
         self.seek_within(Place { chunk: chunks.first + high as u64, at: 0 }, time_ns)
     }
 
-    /// As [`Self::seek_from`], in a chunk that has such a tick.
+    /// As [`Self::seek_from`], within a chunk that has such a tick.
     fn seek_within(&mut self, from: Place, time_ns: i64) -> Place {
-        let here = &self.slots[self.newest];
+        let here = &self.blocks[self.newest];
         let here = here.key.filter(|(chunk, block)| {
-            // Most of the time, the next column begins in the block where this one does.
+            // The next column mostly starts in the same block.
             let ticks = &here.ticks;
             *chunk == from.chunk
                 && *block == from.at / BLOCK_TICKS
                 && ticks.times[..ticks.len].last().is_some_and(|&last| last >= time_ns)
         });
         let block = here.map_or_else(|| self.series.chunks.get(from.chunk).block_before(time_ns), |(_, block)| block);
-        let ticks = &self.slot(from.chunk, block).ticks;
+        let ticks = &self.block_times(from.chunk, block).ticks;
         let times = &ticks.times[..ticks.len];
         let first = if block == from.at / BLOCK_TICKS { from.at % BLOCK_TICKS } else { 0 };
         let at = match times.get(first) {
-            // One step ahead is the answer wherever ticks are sparse.
+            // In sparse data the result is at most one tick ahead.
             Some(&time) if time >= time_ns => first,
             _ if times.get(first + 1).is_some_and(|&time| time >= time_ns) => first + 1,
             _ => times.partition_point(|&time| time < time_ns),
@@ -132,13 +132,8 @@ impl<'a> Reader<'a> {
         Place { chunk: from.chunk, at: (block * BLOCK_TICKS + at).max(from.at) }
     }
 
-    /// The place before one that is not the first.
-    pub(super) fn before(&self, place: Place) -> Place {
-        self.series.before(place)
-    }
-
-    /// Lowest and highest of a range that is not empty, the earliest among equals. Whole chunks come first: the blocks
-    /// at both ends are looked into only if what is known of them beats what was found.
+    /// Lowest and highest tick of a range that is not empty; the earliest among equal prices. Starts with whole chunks:
+    /// blocks at both ends are decoded only if their extremes may beat the result.
     pub(super) fn bounds(&mut self, from: Place, to: Place) -> Bounds {
         let mut found = Bounds::none();
         let series = self.series;
@@ -157,7 +152,7 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// Takes in a range of a chunk.
+    /// Merges a range of a chunk.
     fn merge_part(&mut self, found: &mut Bounds, id: u64, range: Range<usize>) {
         let chunk = self.series.chunks.get(id);
         let whole = Bounds::of_chunk(id, chunk);
@@ -165,7 +160,7 @@ impl<'a> Reader<'a> {
             return found.merge(&whole);
         }
         let place = |at: usize| Place { chunk: id, at };
-        if !found.can_lose_to(&whole, place(range.start)) {
+        if !found.may_be_beaten_by(&whole, place(range.start)) {
             return;
         }
         for block in range.start / BLOCK_TICKS..range.end.div_ceil(BLOCK_TICKS) {
@@ -174,7 +169,7 @@ impl<'a> Reader<'a> {
             let known = Bounds::of_block(id, chunk, block);
             if inside == (first..end) {
                 found.merge(&known);
-            } else if found.can_lose_to(&known, place(inside.start)) {
+            } else if found.may_be_beaten_by(&known, place(inside.start)) {
                 self.merge_ticks(found, id, block, inside.start - first..inside.end - first);
             }
         }
@@ -192,15 +187,15 @@ impl<'a> Reader<'a> {
         found.merge(&Bounds { min: mark(min), max: mark(max) });
     }
 
-    pub(super) fn marked(&self, mark: &ExtremeTick) -> Sample {
+    pub(super) fn extreme_sample(&self, mark: &ExtremeTick) -> Sample {
         let time = || self.series.chunks.get(mark.place.chunk).time(mark.place.at);
         Sample { time_ns: mark.time_ns.unwrap_or_else(time), price: mark.price }
     }
 
-    /// Appends what a pixel column needs of a range that is not empty: its first, lowest, highest and last tick, in
-    /// order and none twice.
+    /// Appends the samples that a pixel column needs of a range that is not empty: its first, lowest, highest and last
+    /// tick, in order and each once.
     pub(super) fn downsample(&mut self, from: Place, to: Place, out: &mut impl Extend<Sample>) {
-        let last = self.before(to);
+        let last = self.series.before(to);
         let first = self.sample(from);
         out.extend([first]);
         if last == from {
@@ -210,33 +205,33 @@ impl<'a> Reader<'a> {
         let (earlier, later) = if min.place < max.place { (min, max) } else { (max, min) };
         let is_inside = |mark: &ExtremeTick| mark.place > from && mark.place < last;
         if is_inside(&earlier) {
-            out.extend([self.marked(&earlier)]);
+            out.extend([self.extreme_sample(&earlier)]);
         }
         if is_inside(&later) && later.place > earlier.place {
-            out.extend([self.marked(&later)]);
+            out.extend([self.extreme_sample(&later)]);
         }
         out.extend([self.sample(last)]);
     }
 }
 
-/// The two values, in lanes that do not wait for each other.
+/// Lowest and highest price, computed in independent lanes so that the loop vectorises.
 fn lowest_and_highest(prices: &[f64]) -> (f64, f64) {
-    const LANES: usize = 8;
-    let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-    let mut add = |lane: usize, price: f64| {
-        low[lane] = if price < low[lane] { price } else { low[lane] };
-        high[lane] = if price > high[lane] { price } else { high[lane] };
+    const WIDTH: usize = 8;
+    let (mut low, mut high) = ([f64::INFINITY; WIDTH], [f64::NEG_INFINITY; WIDTH]);
+    let mut add = |at: usize, price: f64| {
+        low[at] = if price < low[at] { price } else { low[at] };
+        high[at] = if price > high[at] { price } else { high[at] };
     };
-    let eights = prices.chunks_exact(LANES);
+    let eights = prices.chunks_exact(WIDTH);
     eights.remainder().iter().for_each(|&price| add(0, price));
     for eight in eights {
-        (0..LANES).for_each(|lane| add(lane, eight[lane]));
+        (0..WIDTH).for_each(|at| add(at, eight[at]));
     }
     (low.into_iter().fold(f64::INFINITY, f64::min), high.into_iter().fold(f64::NEG_INFINITY, f64::max))
 }
 
 impl Bounds {
-    /// Of a whole chunk.
+    /// Bounds of a whole chunk.
     pub(super) fn of_chunk(id: u64, chunk: &Chunk) -> Self {
         let (whole, (min_ns, max_ns)) = chunk.whole();
         let mut bounds = Self::of_extremes(id, whole);
@@ -253,9 +248,9 @@ impl Bounds {
         Self { min: mark(min_at, min), max: mark(max_at, max) }
     }
 
-    /// Whether a part, from `first` on, of what has the bounds `whole` may hold a lower or higher tick, or an equal one
-    /// that is earlier.
-    fn can_lose_to(&self, whole: &Self, first: Place) -> bool {
+    /// Whether a part that starts at `first`, of a range with the bounds `whole`, may have a lower or higher tick, or
+    /// an earlier one with an equal price.
+    fn may_be_beaten_by(&self, whole: &Self, first: Place) -> bool {
         let (min, max) = (&self.min, &self.max);
         whole.min.price < min.price
             || whole.max.price > max.price

@@ -1,4 +1,4 @@
-//! What the running numbers of the producers tell: which ticks never came, which came twice, which came after all.
+//! Tracking of the producers' sequence numbers, which tell lost, late and duplicate ticks apart.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,177 +6,177 @@ use foldhash::fast::RandomState;
 
 use crate::model::Name;
 
-/// Most producers watched at once, each some 200 bytes while nothing is lost; beyond, the one idle for longest is
-/// forgotten.
+/// Maximum number of producers tracked, at about 200 bytes each while nothing is lost. Beyond it, the one idle for
+/// longest is evicted.
 pub const SOURCES_MAX: usize = 1_024;
 
-/// Most runs of missing numbers remembered for a producer; beyond, the oldest run is lost for good: a tick of it that
-/// still comes cannot be told from a repetition, and is taken for one. Bounds a hostile or very lossy feed to some
-/// 50 kB a producer.
+/// Maximum number of runs of missing numbers remembered per producer. Beyond it, the oldest run is lost for good, and a
+/// tick of it that still arrives counts as a duplicate. Limits a hostile or very lossy feed to about 50 kB per
+/// producer.
 pub const MISSING_RUNS_MAX: usize = 1_024;
 
-/// A jump ahead by more than this is a new numbering (say, numbers seeded by a clock), not a loss: at a million ticks a
-/// second it would be an outage of twelve days.
+/// Jumps ahead by more than this start a new numbering, such as one seeded by a clock, and are not a loss. At a million
+/// ticks per second it would be an outage of twelve days.
 pub const SEQ_JUMP_MAX: u64 = 1 << 40;
 
-/// What a tick's running number says about it.
+/// Result of checking a tick's sequence number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Not seen before; that many numbers before it are missing.
-    Fresh {
-        /// Ticks lost just before this one.
+pub(super) enum SequenceCheck {
+    /// The number is new.
+    New {
+        /// Number of ticks lost just before this one.
         lost: u64,
     },
-    /// Missed before, here after all. `mark` is the one its loss was recorded under; `None` when it was never counted
-    /// as lost.
+    /// The number was missing before.
     Late {
-        /// Whose loss shrinks by one.
-        mark: Option<u64>,
+        /// Number of the missing range in which the loss was recorded; `None` if it was never counted as lost.
+        range: Option<u64>,
     },
-    /// Seen before, or so old that it must be assumed.
+    /// The number was received before, or is so old that it must be assumed.
     Duplicate,
 }
 
-/// A run of numbers not seen; the map's key is its first number.
+/// Run of missing numbers; the map's key is its first number.
 #[derive(Debug, Clone, Copy)]
-struct Hole {
+struct MissingRun {
     last: u64,
-    /// `None` for numbers before the first one heard, and such that others have: neither is a loss.
-    mark: Option<u64>,
+    /// `None` for numbers that are not a loss: those before the first one received, and those that other consumers
+    /// received.
+    range: Option<u64>,
 }
 
-/// One producer, since it last started over.
+/// One producer since its last restart.
 #[derive(Debug)]
 struct Source {
     name: Box<[u8]>,
-    /// One more than the highest number seen.
+    /// Highest number received, plus 1.
     next: u64,
-    holes: BTreeMap<u64, Hole>,
+    missing_runs: BTreeMap<u64, MissingRun>,
     oldest_ns: i64,
     newest_ns: i64,
-    /// When it was heard last, in ticks of all producers.
-    heard: u64,
+    /// Value of the tracker's count of ticks at the last tick of this producer.
+    last_seen: u64,
 }
 
 impl Source {
     fn start(name: Box<[u8]>, seq: u64, time_ns: i64) -> Self {
-        let mut holes = BTreeMap::new();
+        let mut missing_runs = BTreeMap::new();
         if let Some(last) = seq.checked_sub(1) {
-            holes.insert(0, Hole { last, mark: None });
+            missing_runs.insert(0, MissingRun { last, range: None });
         }
-        Self { name, next: seq.saturating_add(1), holes, oldest_ns: time_ns, newest_ns: time_ns, heard: 0 }
+        Self { name, next: seq.saturating_add(1), missing_runs, oldest_ns: time_ns, newest_ns: time_ns, last_seen: 0 }
     }
 
-    fn observe(&mut self, seq: u64, time_ns: i64, mark: Option<u64>) -> Verdict {
+    fn observe(&mut self, seq: u64, time_ns: i64, range: Option<u64>) -> SequenceCheck {
         if seq >= self.next && seq - self.next <= SEQ_JUMP_MAX {
             let lost = seq - self.next;
             if lost > 0 {
-                self.add_hole(self.next, Hole { last: seq - 1, mark });
+                self.add_missing_run(self.next, MissingRun { last: seq - 1, range });
             }
             self.next = seq.saturating_add(1);
-            self.note_time(time_ns);
-            return Verdict::Fresh { lost };
+            self.extend_times(time_ns);
+            return SequenceCheck::New { lost };
         }
-        let hole = self.holes.range(..=seq).next_back().map(|(&first, &hole)| (first, hole));
-        let hole = hole.filter(|(_, hole)| seq <= hole.last);
-        if self.has_started_over(seq, time_ns, hole.map(|(_, hole)| hole)) {
+        let run = self.missing_runs.range(..=seq).next_back().map(|(&first, &run)| (first, run));
+        let run = run.filter(|(_, run)| seq <= run.last);
+        if self.has_restarted(seq, time_ns, run.map(|(_, run)| run)) {
             let name = std::mem::take(&mut self.name);
-            *self = Self { heard: self.heard, ..Self::start(name, seq, time_ns) };
-            return Verdict::Fresh { lost: 0 };
+            *self = Self { last_seen: self.last_seen, ..Self::start(name, seq, time_ns) };
+            return SequenceCheck::New { lost: 0 };
         }
-        let Some((first, hole)) = hole else { return Verdict::Duplicate };
-        self.holes.remove(&first);
+        let Some((first, run)) = run else { return SequenceCheck::Duplicate };
+        self.missing_runs.remove(&first);
         if first < seq {
-            self.holes.insert(first, Hole { last: seq - 1, ..hole });
+            self.missing_runs.insert(first, MissingRun { last: seq - 1, ..run });
         }
-        if seq < hole.last {
-            self.add_hole(seq + 1, hole);
+        if seq < run.last {
+            self.add_missing_run(seq + 1, run);
         }
-        self.note_time(time_ns);
-        Verdict::Late { mark: hole.mark }
+        self.extend_times(time_ns);
+        SequenceCheck::Late { range: run.range }
     }
 
-    /// Whether a number that is not the next one means that the producer counts from the start again.
+    /// Whether a number that is not the next one means that the producer has restarted its numbering.
     ///
-    /// A tick seen before cannot be newer than every tick seen, so a number seen before on a newer tick is a restart.
-    /// The same holds for a number from before the first one heard. A number from a counted hole is taken as the late
-    /// tick that it most likely is, unless it is the very first. Where clocks are coarse (whole seconds), a first
-    /// number that carries the newest time is a restart too, if the run had moved on in time.
-    fn has_started_over(&self, seq: u64, time_ns: i64, hole: Option<Hole>) -> bool {
+    /// A tick received before cannot be newer than all ticks received, so a known number on a newer tick is a restart;
+    /// likewise for a number before the first one received. A number that counts as lost is taken for the late tick
+    /// that it most likely is, unless it is the very first. With coarse clocks (whole seconds), a first number with the
+    /// newest time is a restart too, if the run had moved on in time.
+    fn has_restarted(&self, seq: u64, time_ns: i64, run: Option<MissingRun>) -> bool {
         let is_first = seq <= 1;
         let is_newer = time_ns > self.newest_ns;
         let is_as_new = time_ns == self.newest_ns && self.newest_ns > self.oldest_ns;
-        let is_late_tick = hole.is_some_and(|hole| hole.mark.is_some());
-        seq > self.next || (is_newer && (is_first || !is_late_tick)) || (is_first && is_as_new)
+        let is_lost_tick = run.is_some_and(|run| run.range.is_some());
+        seq > self.next || (is_newer && (is_first || !is_lost_tick)) || (is_first && is_as_new)
     }
 
-    fn add_hole(&mut self, first: u64, hole: Hole) {
-        self.holes.insert(first, hole);
-        if self.holes.len() > MISSING_RUNS_MAX {
-            self.holes.pop_first();
+    fn add_missing_run(&mut self, first: u64, run: MissingRun) {
+        self.missing_runs.insert(first, run);
+        if self.missing_runs.len() > MISSING_RUNS_MAX {
+            self.missing_runs.pop_first();
         }
     }
 
-    fn note_time(&mut self, time_ns: i64) {
+    fn extend_times(&mut self, time_ns: i64) {
         self.oldest_ns = self.oldest_ns.min(time_ns);
         self.newest_ns = self.newest_ns.max(time_ns);
     }
 }
 
-/// The running numbers of all producers.
+/// Sequence numbers of all producers.
 #[derive(Debug, Default)]
 pub(super) struct SequenceTracker {
-    /// ColumnMap in `sources`.
-    places: HashMap<Box<[u8]>, usize, RandomState>,
+    /// Indices into `sources`.
+    indices: HashMap<Box<[u8]>, usize, RandomState>,
     sources: Vec<Source>,
-    /// Place of the one heard last: ticks of one producer come in runs.
+    /// Index of the producer of the last tick: ticks of one producer come in runs.
     last: usize,
-    heard: u64,
+    observed: u64,
 }
 
 impl SequenceTracker {
-    /// Takes note of a tick that is the next one of the producer heard last; of any other, `false` and nothing done.
-    /// [`observe`](Self::observe) would say that it is fresh and that nothing is lost.
+    /// Records a tick if it is the next one of the producer of the last tick; otherwise does nothing and returns
+    /// `false`. Equivalent to [`observe`](Self::observe), which would return `New` without a loss.
     #[inline]
     pub(super) fn is_next(&mut self, source: Name<'_>, seq: u64, time_ns: i64) -> bool {
         let Some(known) = self.sources.get_mut(self.last) else { return false };
         if known.next != seq || *known.name != *source.as_bytes() {
             return false;
         }
-        self.heard += 1;
-        known.heard = self.heard;
+        self.observed += 1;
+        known.last_seen = self.observed;
         known.next = seq.saturating_add(1);
-        known.note_time(time_ns);
+        known.extend_times(time_ns);
         true
     }
 
-    /// Takes note of a tick. `mark` is what a loss found by it is recorded under, if it is one.
-    pub(super) fn observe(&mut self, source: Name<'_>, seq: u64, time_ns: i64, mark: Option<u64>) -> Verdict {
-        self.heard += 1;
-        if let Some(&place) = self.places.get(source.as_bytes()) {
-            self.last = place;
-            let known = &mut self.sources[place];
-            known.heard = self.heard;
-            return known.observe(seq, time_ns, mark);
+    /// Records a tick. A loss that it reveals belongs to the missing range with the number `range`, if that is given.
+    pub(super) fn observe(&mut self, source: Name<'_>, seq: u64, time_ns: i64, range: Option<u64>) -> SequenceCheck {
+        self.observed += 1;
+        if let Some(&index) = self.indices.get(source.as_bytes()) {
+            self.last = index;
+            let known = &mut self.sources[index];
+            known.last_seen = self.observed;
+            return known.observe(seq, time_ns, range);
         }
         if self.sources.len() >= SOURCES_MAX {
-            self.forget_idlest();
+            self.evict_idlest();
         }
         let name = Box::<[u8]>::from(source.as_bytes());
         self.last = self.sources.len();
-        self.places.insert(name.clone(), self.last);
-        self.sources.push(Source { heard: self.heard, ..Source::start(name, seq, time_ns) });
-        Verdict::Fresh { lost: 0 }
+        self.indices.insert(name.clone(), self.last);
+        self.sources.push(Source { last_seen: self.observed, ..Source::start(name, seq, time_ns) });
+        SequenceCheck::New { lost: 0 }
     }
 
-    fn forget_idlest(&mut self) {
-        let idlest = self.sources.iter().enumerate().min_by_key(|(_, source)| source.heard);
-        let Some((place, _)) = idlest else { return };
-        let forgotten = self.sources.swap_remove(place);
-        self.places.remove(&forgotten.name);
-        // The last one has taken its place.
-        if let Some(known) = self.sources.get(place).and_then(|moved| self.places.get_mut(&moved.name)) {
-            *known = place;
+    fn evict_idlest(&mut self) {
+        let idlest = self.sources.iter().enumerate().min_by_key(|(_, source)| source.last_seen);
+        let Some((index, _)) = idlest else { return };
+        let forgotten = self.sources.swap_remove(index);
+        self.indices.remove(&forgotten.name);
+        // `swap_remove` moved the last producer to this index.
+        if let Some(known) = self.sources.get(index).and_then(|moved| self.indices.get_mut(&moved.name)) {
+            *known = index;
         }
     }
 }

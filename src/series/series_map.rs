@@ -1,4 +1,4 @@
-//! All symbols: who they are, what came, what was kept, what is missing.
+//! All symbols of a feed: their series, counters and missing ranges.
 
 use std::collections::HashMap;
 
@@ -8,113 +8,114 @@ use crate::model::{Name, Symbol, Tick, TickView, Timestamp};
 
 use super::{HistoryLimits, Placement, Series};
 use crate::series::missing::{MissingRange, MissingRanges};
-use crate::series::sequence_tracker::{SequenceTracker, Verdict};
+use crate::series::sequence_tracker::{SequenceCheck, SequenceTracker};
 
-/// Symbols kept unless told otherwise: every listed stock of one exchange, and still bounded against a feed that makes
-/// names up.
+/// Default of the maximum number of symbols: enough for all stocks of one exchange, and a bound against feeds that
+/// invent names.
 pub const SYMBOLS_MAX_DEFAULT: usize = 4_096;
 
-/// How often all symbols are looked through for ticks that are too old, while the feed moves on by the age that is
-/// kept: rarely enough to cost nothing a tick, often enough that what a quiet symbol keeps beyond its age is no matter.
+/// Number of sweeps for expired ticks of quiet symbols in the time of one maximum age: rare enough to cost nothing per
+/// tick, and often enough that a quiet symbol keeps at most a thousandth too long.
 const SWEEPS_PER_AGE: i64 = 1_024;
 
-/// What a book keeps.
+/// Configuration of a [`SeriesMap`].
 #[derive(Debug, Clone)]
 pub struct SeriesMapConfig {
-    /// The symbols to keep, in order of their colours; empty to keep all, in order of arrival.
+    /// Symbols to keep, in order of their colours; empty to keep all, in order of arrival.
     pub symbols: Vec<Symbol>,
-    /// Most symbols; ticks of further ones are counted and dropped. Listed symbols are always kept.
+    /// Maximum number of symbols; ticks of further ones are counted and dropped. Listed symbols are always kept.
     pub symbols_max: usize,
-    /// How much is kept of each symbol.
+    /// Limits of what is kept of each symbol.
     pub history: HistoryLimits,
 }
 
-/// A symbol's number in its book: its place in the legend and its colour slot.
+/// Number of a symbol in its [`SeriesMap`]: its position in the legend and its palette index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SymbolId(u32);
 
 impl SymbolId {
-    /// From 0, without holes.
+    /// Consecutive number, from 0.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// What became of a tick.
+/// Outcome of appending a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendOutcome {
-    /// It is kept, as the newest of its symbol.
+    /// The tick is kept, as the newest of its symbol.
     InOrder,
-    /// It is kept, in its place among earlier ones.
+    /// The tick is kept, before newer ones.
     Reordered,
-    /// It came too late to be placed.
+    /// The tick was dropped, because it came too late.
     TooLate,
-    /// The same tick (producer and running number) had come before.
+    /// A tick of the same producer with the same sequence number was received before.
     Duplicate,
-    /// Its symbol is not among those asked for.
+    /// The symbol is not among the configured ones.
     Ignored,
-    /// Its symbol is one too many.
+    /// The symbol exceeds the maximum number of symbols.
     OverSymbolsMax,
 }
 
-/// Ticks, counted. At any time `received == kept + evicted + too_late + duplicates + ignored + over_symbols_max +
-/// outliers`.
+/// Numbers of ticks by outcome. At any time `received == kept + evicted + too_late + duplicates + ignored +
+/// over_symbols_max + outliers`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Well-formed ticks that came.
+    /// Valid ticks that were received.
     pub received: u64,
-    /// In the book now.
+    /// Ticks that are kept now.
     pub kept: u64,
-    /// In the book once; gave way to newer ones.
+    /// Ticks that were kept and gave way to newer ones.
     pub evicted: u64,
-    /// Came too late to be placed.
+    /// Ticks that came too late to be inserted.
     pub too_late: u64,
-    /// Came twice.
+    /// Ticks that were received before.
     pub duplicates: u64,
-    /// Of symbols that nobody asked for.
+    /// Ticks of symbols that are not configured.
     pub ignored: u64,
-    /// Of symbols beyond the bound.
+    /// Ticks of symbols beyond the maximum number.
     pub over_symbols_max: u64,
-    /// Came late and were put in their place; these are among `kept` and `evicted`.
+    /// Late ticks that were inserted before newer ones; part of `kept` and `evicted`.
     pub reordered: u64,
-    /// Set apart from the others, and kept beside them.
+    /// Outliers, which are kept apart.
     pub outliers: u64,
-    /// Never came, by the running numbers of their producers, whatever their symbols.
+    /// Ticks of any symbol that were never received, by the sequence numbers of their producers.
     pub lost: u64,
 }
 
-/// Symbols that came lately, found without a hash of their text: each of up to eight bytes has one place, from which
-/// the next one that belongs there drives it out. It only shortens the way, so its fixed hash gives nobody a hold.
+/// Direct-mapped cache of symbols of up to eight bytes, which avoids hashing their text. It is only a shortcut, so its
+/// fixed hash cannot be exploited.
 #[derive(Debug)]
-struct Recent([Option<(u64, SymbolId)>; Self::PLACES]);
+struct SymbolCache([Option<(u64, SymbolId)>; Self::ENTRIES]);
 
-impl Recent {
-    /// A power of two; 4 kB, a small part of the fastest cache.
-    const PLACES: usize = 256;
+impl SymbolCache {
+    /// Number of entries, a power of two; 4 kB, a small part of the L1 cache.
+    const ENTRIES: usize = 256;
 
-    /// Spreads similar texts over the places: 2^64 divided by the golden ratio.
+    /// Multiplier of Fibonacci hashing, 2^64 divided by the golden ratio; distributes similar names (D. E. Knuth, "The
+    /// Art of Computer Programming", vol. 3, section 6.4).
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-    fn place(word: u64) -> usize {
-        (word.wrapping_mul(Self::SPREAD) >> (u64::BITS - Self::PLACES.trailing_zeros())) as usize
+    fn index(word: u64) -> usize {
+        (word.wrapping_mul(Self::SPREAD) >> (u64::BITS - Self::ENTRIES.trailing_zeros())) as usize
     }
 
     #[inline]
-    fn find(&self, symbol: Name<'_>) -> Option<SymbolId> {
+    fn get(&self, symbol: Name<'_>) -> Option<SymbolId> {
         let word = symbol.word()?;
-        self.0[Self::place(word)].filter(|(known, _)| *known == word).map(|(_, id)| id)
+        self.0[Self::index(word)].filter(|(known, _)| *known == word).map(|(_, id)| id)
     }
 
-    fn note(&mut self, symbol: Name<'_>, id: SymbolId) {
+    fn insert(&mut self, symbol: Name<'_>, id: SymbolId) {
         if let Some(word) = symbol.word() {
-            self.0[Self::place(word)] = Some((word, id));
+            self.0[Self::index(word)] = Some((word, id));
         }
     }
 }
 
-impl Default for Recent {
+impl Default for SymbolCache {
     fn default() -> Self {
-        Self([None; Self::PLACES])
+        Self([None; Self::ENTRIES])
     }
 }
 
@@ -122,95 +123,101 @@ impl Default for Recent {
 struct Entry {
     symbol: Symbol,
     series: Series,
-    /// Ticks that were set apart; `None` before the first.
+    /// Outliers; `None` before the first one.
     outliers: Option<Box<Series>>,
 }
 
-/// Every symbol's series, with what is known about the feed as a whole.
+/// Series of all symbols, with the state of the feed as a whole.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::model::{Price, Symbol, Tick, Timestamp};
+/// use tickscope::series::{AppendOutcome, HistoryLimits, SeriesMap, SeriesMapConfig};
+///
+/// let history = HistoryLimits { ticks_max: 1_000, age_ns_max: None };
+/// let mut map = SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 16, history });
+/// let (symbol, price) = (Symbol::new("AAPL").unwrap(), Price::new(187.2).unwrap());
+/// let timestamp = Timestamp::from_nanos(1_732_000_000_000_000_000).unwrap();
+/// let tick = Tick { symbol, price, timestamp, size: None, seq: None, source: None };
+/// assert_eq!(map.append(&tick, timestamp), AppendOutcome::InOrder);
+/// let id = map.id("AAPL").unwrap();
+/// assert_eq!(map.get(id.index()).unwrap().1.len(), 1);
+/// ```
 #[derive(Debug)]
 pub struct SeriesMap {
     config: SeriesMapConfig,
     ids: HashMap<Box<[u8]>, SymbolId, RandomState>,
-    recent: Recent,
+    symbol_cache: SymbolCache,
     entries: Vec<Entry>,
-    loss: SequenceTracker,
-    gaps: MissingRanges,
+    sequences: SequenceTracker,
+    missing: MissingRanges,
     counters: Counters,
     revision: u64,
     newest_ns: Option<i64>,
-    /// Newest event time when quiet symbols were last looked through.
+    /// Newest event time at the last sweep for expired ticks, ns.
     swept_ns: i64,
     last_arrival: Option<Timestamp>,
-    /// Other readers take the rest of what the producers send.
-    is_shared: bool,
-    /// The past is being taken in while ticks come.
+    /// Set if other consumers receive the rest of the producers' ticks.
+    is_partial_feed: bool,
+    /// Set while ticks are restored from a store and live ticks arrive.
     is_restoring: bool,
-    /// Of symbols that come for the first time, there is nothing older elsewhere.
-    begins_whole: bool,
+    /// Set if no store has older ticks of symbols that are new from now on.
+    new_symbols_complete: bool,
 }
 
 impl SeriesMap {
-    /// An empty book. Symbols that `config` lists have their place from the start.
+    /// An empty map. Symbols that `config` lists get their ids at once.
     pub fn new(config: SeriesMapConfig) -> Self {
         let symbols = config.symbols.clone();
-        let mut book = Self {
+        let mut map = Self {
             config,
             ids: HashMap::default(),
-            recent: Recent::default(),
+            symbol_cache: SymbolCache::default(),
             entries: Vec::new(),
-            loss: SequenceTracker::default(),
-            gaps: MissingRanges::default(),
+            sequences: SequenceTracker::default(),
+            missing: MissingRanges::default(),
             counters: Counters::default(),
             revision: 0,
             newest_ns: None,
             swept_ns: i64::MIN,
             last_arrival: None,
-            is_shared: false,
+            is_partial_feed: false,
             is_restoring: false,
-            begins_whole: false,
+            new_symbols_complete: false,
         };
         for symbol in symbols {
-            if !book.ids.contains_key(symbol.as_str().as_bytes()) {
-                book.intern(symbol);
+            if !map.ids.contains_key(symbol.as_str().as_bytes()) {
+                map.intern(symbol);
             }
         }
-        book
+        map
     }
 
-    /// For one of several readers who share what the producers send: numbers that do not come went to another one and
-    /// are no loss.
+    /// Adapts the map to a member of a consumer group, which shares the producers' ticks with other members: sequence
+    /// numbers that are not received count as delivered to another member, not as lost.
     #[must_use]
     pub fn for_consumer_group(self) -> Self {
-        Self { is_shared: true, ..self }
+        Self { is_partial_feed: true, ..self }
     }
 
-    /// Takes in a tick that came at `arrival`. An open gap ends here.
+    /// Appends a tick that arrived at `arrival`, and ends an open outage.
     pub fn append(&mut self, tick: &Tick, arrival: Timestamp) -> AppendOutcome {
         let appended = self.append_view(&tick.view(), arrival);
         self.finish_batch();
         appended
     }
 
-    /// Takes in ticks that came together; how many of them are kept.
-    pub fn append_batch<'a>(&mut self, ticks: impl IntoIterator<Item = &'a Tick>, arrival: Timestamp) -> usize {
-        let kept = ticks.into_iter().filter(|tick| {
-            matches!(self.append_view(&tick.view(), arrival), AppendOutcome::InOrder | AppendOutcome::Reordered)
-        });
-        let kept = kept.count();
-        self.finish_batch();
-        kept
-    }
-
-    /// Takes in a tick of the past, as [`append_view`](Self::append_view) does, of which others in between may be left
-    /// out: what its number jumps over is no loss. Later ticks are held against its number all the same. It says
-    /// nothing about when the feed last brought something.
+    /// Appends a tick from a store, as [`append_view`](Self::append_view) does. Ticks in between may have been left
+    /// out, so skipped sequence numbers do not count as lost; later ticks are compared with its number all the same.
+    /// Does not change the time of the last arrival.
     pub fn append_restored(&mut self, tick: &TickView<'_>, is_outlier: bool) -> AppendOutcome {
         let (arrival, last_arrival) = (tick.timestamp, self.last_arrival);
         let received = self.series_mut(tick.symbol).map_or(0, Series::begin_restored);
-        let is_shared = std::mem::replace(&mut self.is_shared, true);
+        let is_partial_feed = std::mem::replace(&mut self.is_partial_feed, true);
         self.is_restoring = false;
         let restored = if is_outlier { self.append_outlier(tick, arrival) } else { self.append_view(tick, arrival) };
-        (self.is_shared, self.is_restoring) = (is_shared, true);
+        (self.is_partial_feed, self.is_restoring) = (is_partial_feed, true);
         self.last_arrival = last_arrival;
         if let Some(series) = self.series_mut(tick.symbol) {
             series.end_restored(received, tick.timestamp.as_nanos());
@@ -218,12 +225,13 @@ impl SeriesMap {
         restored
     }
 
-    /// The past is taken in. Of symbols for which `has_all` says so there is nothing older elsewhere, and, if `later`,
-    /// neither of those that come from now on: of these, memory has everything until it gives something up.
+    /// Ends restoring from a store. `has_all` tells of which symbols no older ticks exist elsewhere, and `later`
+    /// whether that also holds for symbols that are new from now on; of these, memory is complete until it evicts
+    /// ticks.
     pub fn finish_restore(&mut self, has_all: impl Fn(&str) -> bool, later: bool) {
-        (self.is_restoring, self.begins_whole) = (false, later);
+        (self.is_restoring, self.new_symbols_complete) = (false, later);
         for entry in &mut self.entries {
-            entry.series.has_restored(has_all(entry.symbol.as_str()));
+            entry.series.finish_restore(has_all(entry.symbol.as_str()));
         }
         self.revision += 1;
     }
@@ -233,8 +241,8 @@ impl SeriesMap {
         self.entries.get_mut(id.index()).map(|entry| &mut entry.series)
     }
 
-    /// Takes in a tick that came at `arrival`, with others as a rule: [`settle`](Self::finish_batch) is to be called behind
-    /// the last of them. An open gap ends here.
+    /// Appends a tick that arrived at `arrival` as part of a batch, and ends an open outage. After the last tick of the
+    /// batch, call [`finish_batch`](Self::finish_batch).
     #[inline]
     pub fn append_view(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> AppendOutcome {
         let time_ns = tick.timestamp.as_nanos();
@@ -264,8 +272,8 @@ impl SeriesMap {
         AppendOutcome::InOrder
     }
 
-    /// As [`append_view`](Self::append_view) for a tick that a filter took for an outlier: it is kept beside the
-    /// symbol's series, so that no line, bar or figure is made of it.
+    /// As [`append_view`](Self::append_view), for an outlier. It is kept apart from the symbol's series, so that it
+    /// affects no line, bar or figure.
     pub fn append_outlier(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> AppendOutcome {
         let id = match self.receive(tick, arrival) {
             Ok(id) => id,
@@ -284,63 +292,63 @@ impl SeriesMap {
         }
     }
 
-    /// What is done with every tick, whatever series it goes to.
+    /// Does the part of appending that is common to ticks and outliers. Returns the reason if the tick is not kept.
     #[inline]
     fn receive(&mut self, tick: &TickView<'_>, arrival: Timestamp) -> Result<SymbolId, AppendOutcome> {
         self.counters.received += 1;
         self.last_arrival = self.last_arrival.max(Some(arrival));
         let time_ns = tick.timestamp.as_nanos();
-        let is_duplicate = self.track_loss(tick, time_ns);
-        if self.gaps.close(time_ns) {
+        let is_duplicate = self.check_sequence(tick, time_ns);
+        if self.missing.close(time_ns) {
             self.revision += 1;
         }
         if is_duplicate {
             self.counters.duplicates += 1;
             return Err(AppendOutcome::Duplicate);
         }
-        self.find_or_intern(tick.symbol)
+        self.find_or_admit(tick.symbol)
     }
 
-    /// Notes the tick's running number; whether it had come before. Only ticks with both a source and a number count:
-    /// without a source, the numbers of two producers cannot be told apart.
+    /// Records the tick's sequence number and returns whether the tick is a duplicate. Only ticks with both a source
+    /// and a number count, because without a source the numbers of two producers cannot be told apart.
     #[inline]
-    fn track_loss(&mut self, tick: &TickView<'_>, time_ns: i64) -> bool {
+    fn check_sequence(&mut self, tick: &TickView<'_>, time_ns: i64) -> bool {
         let (Some(source), Some(seq)) = (tick.source, tick.seq) else { return false };
-        if self.loss.is_next(source, seq, time_ns) {
+        if self.sequences.is_next(source, seq, time_ns) {
             return false;
         }
         let start_ns = self.newest_ns.unwrap_or(time_ns);
-        // A number that was never counted as lost is not to be healed either.
-        let mark = (!self.is_shared).then(|| self.gaps.mark_for(start_ns));
-        match self.loss.observe(source, seq, time_ns, mark) {
-            Verdict::Fresh { lost: 0 } | Verdict::Late { mark: None } => false,
-            Verdict::Fresh { .. } if self.is_shared => false,
-            Verdict::Fresh { lost } => {
+        // In a partial feed, a late tick must not reduce a loss that was never counted.
+        let range = (!self.is_partial_feed).then(|| self.missing.number_for(start_ns));
+        match self.sequences.observe(source, seq, time_ns, range) {
+            SequenceCheck::New { lost: 0 } | SequenceCheck::Late { range: None } => false,
+            SequenceCheck::New { .. } if self.is_partial_feed => false,
+            SequenceCheck::New { lost } => {
                 self.add_missing(lost, start_ns, time_ns);
                 false
             }
-            Verdict::Late { mark: Some(mark) } => {
-                self.gaps.heal(mark);
+            SequenceCheck::Late { range: Some(range) } => {
+                self.missing.recover(range);
                 self.counters.lost = self.counters.lost.saturating_sub(1);
                 self.revision += 1;
                 false
             }
-            Verdict::Duplicate => true,
+            SequenceCheck::Duplicate => true,
         }
     }
 
     #[inline]
-    fn find_or_intern(&mut self, symbol: Name<'_>) -> Result<SymbolId, AppendOutcome> {
-        if let Some(id) = self.recent.find(symbol) {
+    fn find_or_admit(&mut self, symbol: Name<'_>) -> Result<SymbolId, AppendOutcome> {
+        if let Some(id) = self.symbol_cache.get(symbol) {
             return Ok(id);
         }
         let known = self.ids.get(symbol.as_bytes()).copied();
         let id = known.map_or_else(|| self.admit(symbol), Ok)?;
-        self.recent.note(symbol, id);
+        self.symbol_cache.insert(symbol, id);
         Ok(id)
     }
 
-    /// Gives a new symbol its place, if there is one for it.
+    /// Adds a new symbol, if it is configured and within the limit.
     fn admit(&mut self, symbol: Name<'_>) -> Result<SymbolId, AppendOutcome> {
         if !self.config.symbols.is_empty() {
             self.counters.ignored += 1;
@@ -357,14 +365,15 @@ impl SeriesMap {
         let id = SymbolId(self.entries.len() as u32);
         self.ids.insert(symbol.as_str().as_bytes().into(), id);
         let mut series = Series::new(self.config.history);
-        if self.begins_whole {
-            series.has_restored(true);
+        if self.new_symbols_complete {
+            series.finish_restore(true);
         }
         self.entries.push(Entry { symbol, series, outliers: None });
         id
     }
 
-    /// Ends a batch: lets the symbols that have gone quiet age with the feed, to within a thousandth of the age.
+    /// Ends a batch: expires ticks of quiet symbols, which may be kept at most a thousandth of the maximum age too
+    /// long.
     pub fn finish_batch(&mut self) {
         let (Some(age_ns_max), Some(newest_ns)) = (self.config.history.age_ns_max, self.newest_ns) else { return };
         if newest_ns <= self.swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE) {
@@ -383,41 +392,41 @@ impl SeriesMap {
         }
     }
 
-    /// Ticks may be missing from `start_ns` (event time, the newest one as a rule) until the next one comes. Does
-    /// nothing while a gap is open.
+    /// Notes that ticks after `start_ns` (event time, normally the newest one) may be missing until the next tick
+    /// arrives. Does nothing during an outage.
     pub fn begin_outage(&mut self, start_ns: i64) {
-        if self.gaps.open(start_ns) {
+        if self.missing.open(start_ns) {
             self.revision += 1;
         }
     }
 
-    /// All that was published while the connection was down has come, or will come next: what stays of such gaps is
-    /// what the running numbers miss.
+    /// Notes that everything published during outages has been or will be received: only ticks that the sequence
+    /// numbers miss stay missing.
     pub fn recover_outages(&mut self) {
-        if self.gaps.recover_outages() {
+        if self.missing.recover_outages() {
             self.revision += 1;
         }
     }
 
-    /// `lost` ticks are known to be missing between two event times: in the open gap, if there is one.
+    /// Records that `lost` ticks are missing between two event times, in ns; during an outage, they belong to it.
     pub fn add_missing(&mut self, lost: u64, start_ns: i64, end_ns: i64) {
-        self.gaps.lose(lost, start_ns, end_ns);
+        self.missing.add(lost, start_ns, end_ns);
         self.counters.lost = self.counters.lost.saturating_add(lost);
         self.revision += 1;
     }
 
-    /// The gaps, the oldest one first.
+    /// Missing ranges, the oldest one first.
     pub fn missing_ranges(&self) -> impl DoubleEndedIterator<Item = &MissingRange> {
-        self.gaps.iter()
+        self.missing.iter()
     }
 
-    /// Whether a gap waits for its end.
+    /// Whether an outage has not ended yet.
     pub fn is_outage_open(&self) -> bool {
-        self.gaps.is_open()
+        self.missing.is_open()
     }
 
-    /// Instants at which lines break, sorted, for [`Series::downsample_runs`]: just behind the last tick before each gap,
-    /// and at the first one after it.
+    /// Sorted instants at which lines break, in ns: just after the last tick before each missing range, and at the
+    /// first tick after it.
     pub fn line_breaks(&self) -> Vec<i64> {
         let mut breaks: Vec<i64> = Vec::new();
         for gap in self.missing_ranges() {
@@ -430,53 +439,53 @@ impl SeriesMap {
         breaks
     }
 
-    /// All symbols, in order of their colours.
+    /// All symbols with their series, in order of their ids.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (SymbolId, &Symbol, &Series)> {
         let numbered = self.entries.iter().enumerate();
         numbered.map(|(index, entry)| (SymbolId(index as u32), &entry.symbol, &entry.series))
     }
 
-    /// Symbols that have a place.
+    /// Number of symbols.
     pub fn symbol_count(&self) -> usize {
         self.entries.len()
     }
 
-    /// A symbol's number; `None` if it has no place.
+    /// Id of a symbol; `None` if the map does not have it.
     pub fn id(&self, symbol: &str) -> Option<SymbolId> {
         self.ids.get(symbol.as_bytes()).copied()
     }
 
-    /// The symbol and series at a place; `None` beyond the last one.
+    /// Symbol and series with that index; `None` beyond the last one.
     pub fn get(&self, index: usize) -> Option<(&Symbol, &Series)> {
         self.entries.get(index).map(|entry| (&entry.symbol, &entry.series))
     }
 
-    /// The ticks that were set apart from the series at a place; `None` where there are none.
+    /// Outliers of the symbol with that index; `None` if it has none.
     pub fn outliers(&self, index: usize) -> Option<&Series> {
         self.entries.get(index)?.outliers.as_deref()
     }
 
-    /// Ticks, counted.
+    /// Numbers of ticks by outcome.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// Grows with every change to what can be drawn.
+    /// Revision of everything that can be drawn; grows with every change.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Newest event time of all kept symbols, ns.
+    /// Newest event time of all symbols, ns since the Unix epoch.
     pub fn newest_ns(&self) -> Option<i64> {
         self.newest_ns
     }
 
-    /// When the last tick came, whatever became of it.
+    /// Time of the last arrival, whatever its outcome.
     pub fn last_arrival(&self) -> Option<Timestamp> {
         self.last_arrival
     }
 
-    /// Bytes of memory in use by the series. Walks all chunks: meant for statistics, not for every frame.
+    /// Bytes of memory in use by the series. Visits all chunks, so it is meant for statistics and not for every frame.
     pub fn bytes(&self) -> usize {
         let outliers = |entry: &Entry| entry.outliers.as_ref().map_or(0, |outliers| outliers.bytes());
         self.entries.iter().map(|entry| entry.series.bytes() + outliers(entry)).sum()

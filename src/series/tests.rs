@@ -7,12 +7,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::TimeSpan;
 
-mod bars;
-mod cached;
+mod bar_cache;
+mod column_cache;
 mod loaded_history;
 mod oracle;
-mod pixels;
+mod pixel_fidelity;
 mod real_day;
+mod runs;
 mod series_map;
 
 use oracle::Oracle;

@@ -1,39 +1,43 @@
-//! CSV rows become ticks: the header tells which column is which.
+//! Parsing of CSV rows into ticks by the column names in the header.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use crate::model::{Price, Reject, Symbol, Tick, display_safe, parse_price, parse_timestamp};
+use crate::model::{Reject, Symbol, Tick, display_safe, parse_price, parse_size, parse_timestamp};
 
-/// Most columns in a row. Exports of market data have a few dozen.
+/// Maximum number of columns in a row. Exports of market data have a few dozen.
 const COLUMNS_MAX: usize = 1_024;
 
-/// Accepted names of each column, in any case; the first that the header holds wins.
+/// Accepted names of each column, in any case, in order of preference.
 const TIMESTAMP_NAMES: [&str; 5] = ["timestamp", "time", "ts", "datetime", "date"];
 const SYMBOL_NAMES: [&str; 3] = ["symbol", "ticker", "sym"];
 const PRICE_NAMES: [&str; 3] = ["price", "px", "last"];
 const SIZE_NAMES: [&str; 4] = ["size", "volume", "qty", "quantity"];
 
-/// Between columns: whichever the header holds most of.
+/// Supported delimiters; the one that occurs most in the header is used.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
-/// How much of a header that does not fit is repeated in the error, in characters.
+/// Maximum number of characters of an invalid header that the error repeats.
 const SHOWN_CHARS_MAX: usize = 200;
 
-/// Where the parts of a tick stand in each row of a table.
+/// Columns of a table that hold the fields of a tick, numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnMap {
-    /// The time's column, from 0.
+    /// Column of the timestamp.
     pub timestamp: usize,
-    /// The symbol's.
+    /// Column of the symbol.
     pub symbol: usize,
-    /// The price's.
+    /// Column of the price.
     pub price: usize,
-    /// The size's, if there is one.
+    /// Column of the size, if there is one.
     pub size: Option<usize>,
 }
 
 impl ColumnMap {
-    /// Finds the columns by their names, in any case and any order; else tells which parts have none.
+    /// Finds the columns by their names, in any case and order.
+    ///
+    /// # Errors
+    ///
+    /// Returns the names of the required fields that have no column.
     pub fn find(names: &[impl AsRef<str>]) -> Result<Self, Vec<&'static str>> {
         let names: Vec<String> = names.iter().map(|name| name.as_ref().trim().to_ascii_lowercase()).collect();
         let find = |aliases: &[&str]| aliases.iter().find_map(|alias| names.iter().position(|name| name == alias));
@@ -42,40 +46,40 @@ impl ColumnMap {
                 Ok(Self { timestamp, symbol, price, size: find(&SIZE_NAMES) })
             }
             (timestamp, symbol, price) => {
-                let needed = [("timestamp", timestamp), ("symbol", symbol), ("price", price)];
-                Err(needed.into_iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name).collect())
+                let required = [("timestamp", timestamp), ("symbol", symbol), ("price", price)];
+                Err(required.into_iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name).collect())
             }
         }
     }
 }
 
-/// A header that does not name what is needed.
+/// Header without a required column.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HeaderError {
-    /// What is missing, as in "price and symbol".
+    /// Missing columns, such as "price, symbol".
     pub(super) missing: String,
-    /// The line itself, shortened and safe to show.
+    /// The header, shortened and safe to display.
     pub(super) found: String,
 }
 
-/// Reads rows by the places that the header gave.
+/// Parser of the rows below a header.
 pub(super) struct Columns {
     fields: Fields,
-    places: ColumnMap,
+    map: ColumnMap,
 }
 
 impl Columns {
-    /// Takes `line`, the file's first, as its header.
+    /// Parses the first line of a file.
     pub(super) fn from_header(line: &[u8]) -> Result<Self, HeaderError> {
         let count = |delimiter: u8| memchr::memchr_iter(delimiter, line).count();
-        // On a tie the first one, the comma, stays.
+        // Among equal counts the first delimiter, the comma, wins.
         let delimiter =
             DELIMITERS.into_iter().reduce(|best, other| if count(other) > count(best) { other } else { best });
         let mut fields = Fields::new(delimiter.unwrap_or(b','));
         fields.split(line);
         let names: Vec<&str> = (0..fields.count).map(|i| fields.get(i).unwrap_or_default()).collect();
         match ColumnMap::find(&names) {
-            Ok(places) => Ok(Self { fields, places }),
+            Ok(map) => Ok(Self { fields, map }),
             Err(missing) => {
                 let found: String = String::from_utf8_lossy(line).chars().take(SHOWN_CHARS_MAX).collect();
                 Err(HeaderError { missing: missing.join(", "), found: display_safe(&found).into_owned() })
@@ -83,39 +87,34 @@ impl Columns {
         }
     }
 
-    /// The tick in `line`.
+    /// Parses the tick in a row.
     pub(super) fn read(&mut self, line: &[u8]) -> Result<Tick, Reject> {
         if !self.fields.split(line) {
             return Err(Reject::TooLong);
         }
-        // A line break within quotes parts a row in two lines, of which each lacks something.
+        // A line break within quotes splits a row into two lines that are both incomplete.
         if !has_whole_quotes(line, self.fields.delimiter) {
             return Err(Reject::Missing);
         }
-        let needed = |column| match self.fields.get(column) {
+        let required = |column| match self.fields.get(column) {
             Some("") => Err(Reject::Missing),
             Some(text) => Ok(text),
             None if column < self.fields.count => Err(Reject::NotUtf8),
             None => Err(Reject::Missing),
         };
-        let timestamp = parse_timestamp(needed(self.places.timestamp)?)?;
-        let symbol = Symbol::new(needed(self.places.symbol)?).ok_or(Reject::Symbol)?;
-        let price = parse_price(needed(self.places.price)?)?;
-        let size = match self.places.size.and_then(|column| self.fields.get(column)) {
+        let timestamp = parse_timestamp(required(self.map.timestamp)?)?;
+        let symbol = Symbol::new(required(self.map.symbol)?).ok_or(Reject::Symbol)?;
+        let price = parse_price(required(self.map.price)?)?;
+        let size = match self.map.size.and_then(|column| self.fields.get(column)) {
             None | Some("") => None,
-            Some(text) => Some(read_size(text)?),
+            Some(text) => Some(parse_size(text)?),
         };
         Ok(Tick { symbol, price, timestamp, size, seq: None, source: None })
     }
 }
 
-fn read_size(text: &str) -> Result<f64, Reject> {
-    let size = parse_price(text).map(Price::get).map_err(|_| Reject::Size)?;
-    if size >= 0.0 { Ok(size) } else { Err(Reject::Size) }
-}
-
-/// Whether each quote opens or closes a field, or is one of a pair in between. Where not, the line is the beginning or
-/// the end of a longer row, and what stands in its places may belong elsewhere.
+/// Whether each quote opens or closes a field, or is part of a pair inside one. Otherwise the line is the start or the
+/// end of a longer row, and its columns may be shifted.
 fn has_whole_quotes(line: &[u8], delimiter: u8) -> bool {
     if memchr::memchr(b'"', line).is_none() {
         return true;
@@ -123,8 +122,8 @@ fn has_whole_quotes(line: &[u8], delimiter: u8) -> bool {
     let mut rest = line;
     loop {
         if let Some(inside) = rest.strip_prefix(b"\"") {
-            let Some(behind) = behind_quotes(inside) else { return false };
-            rest = behind;
+            let Some(after) = after_quotes(inside) else { return false };
+            rest = after;
         }
         let end = memchr::memchr(delimiter, rest);
         if memchr::memchr(b'"', &rest[..end.unwrap_or(rest.len())]).is_some() {
@@ -137,20 +136,20 @@ fn has_whole_quotes(line: &[u8], delimiter: u8) -> bool {
     }
 }
 
-/// What follows on the quote that closes a field, out of what follows on the one that opened it.
-fn behind_quotes(mut inside: &[u8]) -> Option<&[u8]> {
+/// Returns the text after the closing quote, given the text after the opening one.
+fn after_quotes(mut inside: &[u8]) -> Option<&[u8]> {
     loop {
         let at = memchr::memchr(b'"', inside)?;
-        let behind = &inside[at + 1..];
-        match behind.strip_prefix(b"\"") {
-            // A pair is one quote of the text.
+        let after = &inside[at + 1..];
+        match after.strip_prefix(b"\"") {
+            // A pair is an escaped quote.
             Some(text) => inside = text,
-            None => return Some(behind),
+            None => return Some(after),
         }
     }
 }
 
-/// The fields of one line, quotes removed; the buffers are used again for the next.
+/// Fields of a row without quotes; the buffers are reused for the next row.
 struct Fields {
     reader: Reader,
     delimiter: u8,
@@ -165,9 +164,9 @@ impl Fields {
         Self { reader, delimiter, text: Vec::new(), ends: vec![0; COLUMNS_MAX], count: 0 }
     }
 
-    /// False when there are more than [`COLUMNS_MAX`] fields.
+    /// Returns `false` if there are more than [`COLUMNS_MAX`] fields.
     fn split(&mut self, line: &[u8]) -> bool {
-        // Unquoted text never grows, so the line's own length and its end are room enough.
+        // Unquoting never lengthens a text, so this is enough for the line and its end.
         self.text.resize(line.len() + 1, 0);
         self.reader.reset();
         let (mut input, mut written, mut ended) = (line, 0, 0);
@@ -177,7 +176,7 @@ impl Fields {
             written += wrote;
             ended += ends;
             match result {
-                // An empty input tells the reader that the line has ended, inside a quote or not.
+                // Empty input ends the record, inside a quote or not.
                 ReadRecordResult::InputEmpty => input = &[],
                 ReadRecordResult::Record | ReadRecordResult::End => {
                     self.count = ended;
@@ -191,7 +190,7 @@ impl Fields {
         }
     }
 
-    /// `None` when there is no such column or it is not UTF-8.
+    /// Returns `None` if there is no such column or it is not UTF-8.
     fn get(&self, column: usize) -> Option<&str> {
         let end = *self.ends.get(column).filter(|_| column < self.count)?;
         let start = if column == 0 { 0 } else { self.ends[column - 1] };
@@ -239,14 +238,14 @@ mod tests {
             ("1381132800464,SPY,1,many", Reject::Size),
         ] {
             let found = read(header, row).unwrap_err();
-            // How NaN is named is the number parser's business.
+            // The number parser decides how NaN is reported.
             let nan = cause == Reject::NotFinite && found == Reject::Price;
             assert!(found == cause || nan, "{row}: {found}");
         }
         let mut columns = Columns::from_header(header.as_bytes()).unwrap();
         assert_eq!(columns.read(b"1381132800464,\xff,1"), Err(Reject::NotUtf8));
         assert_eq!(columns.read(&b",".repeat(COLUMNS_MAX + 1)), Err(Reject::TooLong));
-        assert!(columns.read(b"1381132800464,SPY,1,1").is_ok(), "a bad row leaves nothing behind");
+        assert!(columns.read(b"1381132800464,SPY,1,1").is_ok(), "a bad row leaves nothing after");
     }
 
     #[test]

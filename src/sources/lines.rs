@@ -1,32 +1,33 @@
-//! Lines of bounded length from any reader, unpacked where they are gzip-compressed.
+//! Lines of bounded length from any reader, decompressed if they are gzip-compressed.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-/// Longest accepted line, in bytes: room for an array of thousands of ticks, and still nothing to a machine.
+/// Maximum length of a line, in bytes: room for an array of thousands of ticks.
 pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
 
-/// Read at once. Larger than the default because a replay at full speed passes hundreds of megabytes a second.
+/// Size of the read buffer. Larger than the default, because a replay at full speed reads hundreds of megabytes per
+/// second.
 const BUFFER_BYTES: usize = 1 << 16;
 
 /// First bytes of a gzip member (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// U+FEFF in UTF-8, which some programs put before the first line.
+/// U+FEFF in UTF-8, which some programs write before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A source of bytes that the caller opened.
+/// Byte source that the caller opened.
 pub(super) type Source = Box<dyn Read + Send>;
 
-/// What a call of [`Lines::next`] found.
+/// Result of [`Lines::next`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
-    /// The line's bytes without its end.
+    /// The line without its line ending.
     Text(&'a [u8]),
-    /// More than [`LINE_BYTES_MAX`]; it was passed over.
+    /// A line of more than [`LINE_BYTES_MAX`] bytes, which was skipped.
     TooLong,
-    /// No more lines.
+    /// The end of the source.
     End,
 }
 
@@ -34,12 +35,12 @@ pub(super) enum Line<'a> {
 pub(super) struct Lines {
     reader: BufReader<Source>,
     line: Vec<u8>,
-    /// Lines handed out so far, blank ones included.
+    /// Number of lines read, blank ones included.
     number: u64,
 }
 
 impl Lines {
-    /// Looks at the first bytes to see whether `source` is gzip-compressed; its name is not asked.
+    /// Detects gzip compression by the first bytes of `source`, not by its name.
     pub(super) fn new(mut source: Source) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(GZIP_MAGIC.len());
         (&mut source).take(GZIP_MAGIC.len() as u64).read_to_end(&mut magic)?;
@@ -53,12 +54,12 @@ impl Lines {
         Ok(Self { reader: BufReader::with_capacity(BUFFER_BYTES, plain), line: Vec::new(), number: 0 })
     }
 
-    /// The number of the last line that was handed out, from 1.
+    /// Number of the last line read, from 1.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whether another whole line can be had without waiting for the source.
+    /// Whether another whole line is buffered, so that reading it does not block.
     pub(super) fn is_ready(&self) -> bool {
         memchr::memchr(b'\n', self.reader.buffer()).is_some()
     }
@@ -108,7 +109,7 @@ mod tests {
     use flate2::write::GzEncoder;
     use proptest::prelude::*;
 
-    /// Hands out `step` bytes a call, as a slow pipe does.
+    /// Yields `step` bytes per call, like a slow pipe.
     struct Trickle {
         bytes: Cursor<Vec<u8>>,
         step: usize,

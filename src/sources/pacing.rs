@@ -1,4 +1,5 @@
-//! When each tick is due: integer arithmetic from the start, so that no rounding adds up and no rate drifts.
+//! Pacing: due times of ticks, computed in integers from the start, so that neither rounding errors nor drift
+//! accumulate.
 
 use std::time::Duration;
 
@@ -8,37 +9,37 @@ use crate::model::Timestamp;
 
 const NS_PER_S: u128 = 1_000_000_000;
 
-/// Highest rate, in ticks a second. One tick a nanosecond is the resolution of the clock.
+/// Maximum rate, in ticks per second: one per nanosecond, the resolution of the clock.
 const RATE_MAX_PER_S: u64 = 1_000_000_000;
 
-/// Highest speed of a replay: a day passes in under a tenth of a second. `max` has no pace at all.
+/// Maximum speed of a replay: a day takes less than a tenth of a second. `max` is unpaced.
 const SPEED_MAX: f64 = 1_000_000.0;
 
-/// Speeds are kept in millionths.
+/// Speeds are stored in millionths.
 const SPEED_UNIT: f64 = 1_000_000.0;
 
-/// A number of ticks a second, above zero: exact to a billionth.
+/// Number of ticks per second, above zero; exact to a billionth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     nanohertz: u64,
 }
 
-/// Why a rate cannot be used.
+/// Reason why a rate is invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum RateError {
-    /// Not a number.
+    /// The text is not a number.
     #[error("a rate is a number of ticks a second, such as 1000 or 0.5")]
     Malformed,
-    /// Zero, below, or too small to count.
+    /// The rate is zero, negative or too small to represent.
     #[error("a rate is above zero; for as fast as Redis takes it, use --interval 0 instead")]
     NotPositive,
-    /// Above one tick a nanosecond.
+    /// The rate is above one tick per nanosecond.
     #[error("a rate cannot exceed 1,000,000,000 ticks a second; for as fast as Redis takes it, use --interval 0")]
     TooHigh,
 }
 
 impl Rate {
-    /// Ticks a second.
+    /// Ticks per second.
     pub fn per_second(self) -> f64 {
         self.nanohertz as f64 / NS_PER_S as f64
     }
@@ -49,7 +50,7 @@ impl std::str::FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, RateError> {
         let text = text.trim();
-        // Whole numbers first: they are exact where a float of nanohertz would round.
+        // Integers are parsed first, because a float would round their nanohertz.
         let nanohertz = if let Ok(whole) = text.parse::<u64>() {
             whole.min(RATE_MAX_PER_S + 1).saturating_mul(1_000_000_000)
         } else {
@@ -57,7 +58,7 @@ impl std::str::FromStr for Rate {
             if rate.is_nan() {
                 return Err(RateError::Malformed);
             }
-            // Saturates, below zero and above the largest.
+            // `as` saturates negative and large values.
             (rate * NS_PER_S as f64).round() as u64
         };
         match nanohertz {
@@ -68,13 +69,13 @@ impl std::str::FromStr for Rate {
     }
 }
 
-/// How many seconds of a recording pass in one second, above zero: exact to a millionth.
+/// Number of recorded seconds per second of replay, above zero; exact to a millionth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Speed {
     millionths: u64,
 }
 
-/// Why a speed cannot be used.
+/// Error of parsing a text that is not a speed.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "a speed is a number above 0 and up to 1,000,000, such as 1, 60 or 0.5 (seconds of the recording a second), or max"
@@ -82,7 +83,7 @@ pub struct Speed {
 pub struct SpeedError;
 
 impl Speed {
-    /// As it was recorded.
+    /// The recorded speed.
     pub const ONE: Self = Self { millionths: 1_000_000 };
 }
 
@@ -101,37 +102,37 @@ impl std::str::FromStr for Speed {
     }
 }
 
-/// The moments of an endless row of ticks: the nth, from 0, is due `floor((n / round) * period)` after the start.
+/// Due times of an endless sequence of ticks: tick `n`, from 0, is due `floor(n / round) * period` after the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// Ticks that are due together.
+    /// Number of ticks that are due at the same time.
     round: u64,
-    /// Nanoseconds between rounds are `period_num / period_den`.
+    /// The period between rounds is `period_num / period_den` nanoseconds.
     period_num: u128,
     period_den: u128,
 }
 
 impl Schedule {
-    /// `round` ticks together at every `interval`. `None` when either is zero.
+    /// `round` ticks at once in every `interval`; `None` if either is zero.
     pub fn rounds(interval: Duration, round: u64) -> Option<Self> {
         let positive = !interval.is_zero() && round > 0;
-        // Products with a 64-bit count of ticks stay below 2^128 as long as the period is below 2^64.
+        // A period below 2^64 keeps products with a 64-bit number of ticks below 2^128.
         let period_num = u128::from(u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX));
         positive.then_some(Self { round, period_num, period_den: 1 })
     }
 
-    /// One tick after the other, `rate` of them a second.
+    /// Single ticks at `rate`.
     pub fn rate(rate: Rate) -> Self {
         Self { round: 1, period_num: NS_PER_S * NS_PER_S, period_den: u128::from(rate.nanohertz) }
     }
 
-    /// When tick `n`, from 0, is due after the start.
+    /// Due time of tick `n`, from 0, after the start.
     pub fn due(&self, n: u64) -> Duration {
         let rounds = u128::from(n / self.round);
         duration_from_nanos(rounds * self.period_num / self.period_den)
     }
 
-    /// How many ticks are due up to and at `elapsed` after the start.
+    /// Number of ticks that are due at `elapsed` after the start or earlier.
     pub fn due_by(&self, elapsed: Duration) -> u64 {
         // floor(r * num / den) <= e  <=>  r * num < (e + 1) * den
         let elapsed_ns = elapsed.as_nanos().min(u128::from(u64::MAX));
@@ -139,14 +140,14 @@ impl Schedule {
         u64::try_from(rounds).unwrap_or(u64::MAX).saturating_mul(self.round)
     }
 
-    /// Ticks a second on average.
+    /// Average number of ticks per second.
     pub fn per_second(&self) -> f64 {
         self.round as f64 * self.period_den as f64 * NS_PER_S as f64 / self.period_num as f64
     }
 }
 
-/// The moments of a recording, played back at some speed: each tick is due as long after the start as it was recorded
-/// after the first one, divided by the speed.
+/// Due times of a replay: each tick is due as long after the start as it was recorded after the first one, divided by
+/// the speed.
 #[derive(Debug, Clone, Copy)]
 pub struct Playback {
     first: Timestamp,
@@ -159,7 +160,7 @@ impl Playback {
         Self { first, speed }
     }
 
-    /// When a tick recorded at `recorded` is due after the start. One from before the first is due at once.
+    /// Due time, after the start, of a tick recorded at `recorded`. Ticks from before the first one are due at once.
     pub fn due(&self, recorded: Timestamp) -> Duration {
         let since_first_ns = i128::from(recorded.as_nanos()) - i128::from(self.first.as_nanos());
         let since_first_ns = u128::try_from(since_first_ns).unwrap_or(0);
@@ -184,7 +185,7 @@ mod tests {
     fn a_billion_ticks_later_nothing_has_drifted() {
         let schedule = Schedule::rate(rate("1000"));
         assert_eq!(schedule.due(1_000_000_000), Duration::from_secs(1_000_000));
-        // A period with no finite decimal form: 1/3 of a second.
+        // The period, 1/3 of a second, has no finite decimal form.
         let thirds = Schedule::rate(rate("3"));
         assert_eq!(thirds.due(1), Duration::from_nanos(333_333_333));
         assert_eq!(thirds.due(2), Duration::from_nanos(666_666_666));
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_minute_holds_exactly_what_was_asked() {
-        // Ticks that are due before the minute is over.
+        // Number of ticks that are due before the minute is over.
         let within = |schedule: Schedule| schedule.due_by(Duration::from_mins(1) - Duration::from_nanos(1));
         for per_second in [1, 3, 7, 10, 999, 1_000, 33_333, 1_000_000, 999_999_937] {
             assert_eq!(within(Schedule::rate(rate(&per_second.to_string()))), per_second * 60, "{per_second}/s");

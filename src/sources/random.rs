@@ -1,4 +1,4 @@
-//! Random markets: the same seed gives the same ticks, whatever other symbols run beside.
+//! Random markets. A seed determines the ticks of a symbol, whatever other symbols are generated.
 
 use std::time::Duration;
 
@@ -8,65 +8,79 @@ use rand_distr::StandardNormal;
 
 use crate::model::{Price, Symbol, Tick, Timestamp};
 
-/// Volatility of the walk: 25 % a year, usual for a large US stock.
+/// Volatility of the walk: 25 % per year, typical of a large US stock.
 const VOLATILITY_PER_SQRT_YEAR: f64 = 0.25;
 
-/// A year of trading, in seconds: 252 days of six and a half hours.
+/// Trading year, in seconds: 252 days of six and a half hours.
 const TRADING_YEAR_S: f64 = 252.0 * 6.5 * 3_600.0;
 
-/// Most that one step may move the price, as a standard deviation. Hourly or daily intervals would else take steps
-/// for which the linear form of the walk no longer holds.
+/// Maximum standard deviation of a step, relative to the price. For hourly or daily intervals, larger steps would
+/// violate the linear form of the walk.
 const STEP_DEVIATION_MAX: f64 = 0.02;
 
-/// The walk stays within this factor of its start, on both sides: even days at full speed give a stock's price.
+/// The walk stays within this factor of its start on both sides, so that even days at full speed give plausible prices.
 const BAND_FACTOR: f64 = 10.0;
 
-/// Half of the bid-ask spread, relative to the price; never less than half a cent.
+/// Half of the bid-ask spread, relative to the price; at least half a cent.
 const HALF_SPREAD: f64 = 0.000_05;
 
-/// Tail exponent of the trade sizes: P(size > x) falls as x^-1.5 ("Statistical properties of share volume traded in
-/// financial markets", Gopikrishnan, Plerou, Gabaix, Stanley, Phys. Rev. E 62, 2000).
+/// Tail exponent of the trade sizes: P(size > x) falls as x^-1.5 (P. Gopikrishnan, V. Plerou, X. Gabaix, H. E. Stanley,
+/// "Statistical properties of share volume traded in financial markets", Phys. Rev. E 62, 2000).
 const SIZE_TAIL_EXPONENT: f64 = 1.5;
 
-/// A uniform number above this means a single lot: 2^-[`SIZE_TAIL_EXPONENT`], rounded up by far more than `powf` can
-/// err. Two trades of three are spared the power that way.
+/// Uniform numbers above this give a single lot: 2^-[`SIZE_TAIL_EXPONENT`], rounded up by far more than the error of
+/// `powf`. Saves the power for two trades of three.
 const SINGLE_LOT_ABOVE: f64 = 0.353_554;
 
 /// Shares in a round lot.
 const LOT: f64 = 100.0;
 
-/// Most lots in one trade: the heavy tail has to end somewhere.
+/// Maximum number of lots in a trade, which truncates the heavy tail.
 const LOTS_MAX: f64 = 1_000.0;
 
-/// Start prices of symbols that everybody knows; others start where their name falls in 20 to 400.
+/// Start prices of well-known symbols; others start between 20 and 400, depending on their name.
 const KNOWN_STARTS: [(&str, f64); 3] = [("AAPL", 190.0), ("GOOG", 165.0), ("MSFT", 420.0)];
 
-/// How prices move.
+/// Model of the price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
-    /// Each price is drawn anew from 90.00 to 110.00; no sizes.
+    /// Each price is uniformly distributed from 90.00 to 110.00; without sizes.
     Uniform,
-    /// A geometric random walk with a bid-ask bounce, and sizes in round lots.
+    /// Geometric random walk with a bid-ask bounce, and sizes in round lots.
     ///
-    /// Before each tick the middle price moves: `mid *= 1 + sigma * sqrt(dt) * z`, with `z` standard normal, `dt` the
-    /// time between two ticks of one symbol and `sigma` 25 % a trading year. That is the Euler step of geometric
-    /// Brownian motion without drift (Hull, "Options, Futures, and Other Derivatives", chapter on Wiener processes).
-    /// The trade then takes place half a spread above or below, as buyer or seller came ("A Simple Implicit Measure of
-    /// the Effective Bid-Ask Spread in an Efficient Market", Roll, J. Finance 39, 1984).
+    /// Before each tick the mid price moves: `mid *= 1 + sigma * sqrt(dt) * z`, with `z` standard normal, `dt` the time
+    /// between two ticks of a symbol and `sigma` 25 % per trading year. This is the Euler step of geometric Brownian
+    /// motion without drift (J. C. Hull, "Options, Futures, and Other Derivatives", chapter on Wiener processes). The
+    /// trade is half a spread above or below, on the buyer's or the seller's side (R. Roll, "A Simple Implicit Measure
+    /// of the Effective Bid-Ask Spread in an Efficient Market", J. Finance 39, 1984).
     Walk,
 }
 
-/// An endless market: ticks of each symbol in turn.
+/// Generator of an endless sequence of ticks, of each symbol in turn.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tickscope::model::{Symbol, Timestamp};
+/// use tickscope::sources::{Generator, Model};
+///
+/// let symbols = ["AAPL", "MSFT"].map(|name| Symbol::new(name).unwrap());
+/// let mut generator = Generator::new(Model::Walk, &symbols, 7, Duration::from_secs(1)).unwrap();
+/// let first = generator.tick(Timestamp::default());
+/// assert_eq!((first.symbol.as_str(), first.price.get()), ("AAPL", 190.0));
+/// assert_eq!(generator.tick(Timestamp::default()).symbol.as_str(), "MSFT");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Generator {
     markets: Vec<Market>,
     model: Model,
-    /// Standard deviation of one step of the walk, relative to the price.
+    /// Standard deviation of a step of the walk, relative to the price.
     step_deviation: f64,
     next: usize,
 }
 
-/// One symbol's own stream of random numbers and place.
+/// State of one symbol, with its own stream of random numbers.
 #[derive(Debug, Clone)]
 struct Market {
     symbol: Symbol,
@@ -76,8 +90,8 @@ struct Market {
 }
 
 impl Generator {
-    /// A market of `symbols` in that order, where `step` lies between two ticks of one symbol. `None` when `symbols` is
-    /// empty.
+    /// Creates a generator of `symbols` in that order, with the time `step` between two ticks of a symbol. `None` if
+    /// `symbols` is empty.
     pub fn new(model: Model, symbols: &[Symbol], seed: u64, step: Duration) -> Option<Self> {
         if symbols.is_empty() {
             return None;
@@ -91,7 +105,7 @@ impl Generator {
         })
     }
 
-    /// The next symbol's next tick, stamped `timestamp`; without `seq` and `source`.
+    /// The next tick, of the next symbol, with the given timestamp and without `seq` and `source`.
     pub fn tick(&mut self, timestamp: Timestamp) -> Tick {
         let count = self.markets.len();
         let market = &mut self.markets[self.next];
@@ -104,7 +118,7 @@ impl Generator {
         Tick { symbol: market.symbol.clone(), price, timestamp, size, seq: None, source: None }
     }
 
-    /// How many ticks make one round.
+    /// Number of symbols, and of ticks in a round.
     pub fn symbols(&self) -> usize {
         self.markets.len()
     }
@@ -114,7 +128,7 @@ impl Market {
     fn new(symbol: Symbol, seed: u64) -> Self {
         let name_hash = fnv1a(symbol.as_str().as_bytes());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // A stream for each symbol: adding one does not change what the others do.
+        // Each symbol has its own stream, so that adding one does not change the others.
         rng.set_stream(name_hash);
         let known = KNOWN_STARTS.iter().find(|(name, _)| *name == symbol.as_str()).map(|&(_, start)| start);
         let start = known.unwrap_or_else(|| start_price(name_hash));
@@ -126,7 +140,7 @@ impl Market {
         let z: f64 = self.rng.sample(StandardNormal);
         let (low, high) = (self.start / BAND_FACTOR, self.start * BAND_FACTOR);
         self.mid *= 1.0 + step_deviation * z;
-        // A wall that reflects keeps the steps alike on both sides of it.
+        // A reflecting barrier keeps steps alike on both sides.
         if self.mid < low {
             self.mid = low * low / self.mid;
         } else if self.mid > high {
@@ -142,19 +156,20 @@ impl Market {
     }
 }
 
-/// The lots of a trade, for a uniform number in (0, 1].
+/// Number of lots for a uniform number in (0, 1].
 fn lots(uniform: f64) -> f64 {
     uniform.powf(-1.0 / SIZE_TAIL_EXPONENT).floor().min(LOTS_MAX)
 }
 
-/// Spread evenly over the logarithm of 20 to 400, as share prices are; always the same for one name.
+/// Log-uniformly distributed from 20 to 400, as share prices are; fixed for a name.
 fn start_price(name_hash: u64) -> f64 {
     let uniform = (name_hash >> 11) as f64 / (1_u64 << 53) as f64;
     (20.0 * 20_f64.powf(uniform) * 100.0).round() / 100.0
 }
 
-/// The 64-bit FNV-1a hash (Fowler, Noll, Vo), finished by the mixer of `SplitMix64` because FNV's high bits are poor on
-/// short names. Written out: the standard library's hashes may change with its versions, a seed's ticks may not.
+/// 64-bit FNV-1a hash (Fowler, Noll, Vo), followed by the mixer of `SplitMix64`, because the high bits of FNV are poor
+/// for short names. Implemented here because the standard library's hashes may change between versions, and the ticks
+/// of a seed must not.
 fn fnv1a(bytes: &[u8]) -> u64 {
     let hash =
         bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));

@@ -1,8 +1,8 @@
-//! Ticks that somebody recorded: CSV, or NDJSON, one tick or an array of ticks a line; either may be gzip-compressed.
+//! Replay of recorded ticks: CSV, or NDJSON with one tick or an array of ticks per line; either may be gzip-compressed.
 //!
-//! A recording is read as a stream: memory stays the same however long it is. A row that is no tick is counted by its
-//! cause and passed over; only a recording without any tick is an error. A row of CSV ends with its line: of one that
-//! goes on within quotes, both lines are rejected, so that a quote too many costs a line or two and not the file.
+//! The input is streamed, so memory does not grow with its length. Rows that are not ticks are counted by reason and
+//! skipped; only an input without any tick is an error. A CSV row ends with its line: if quotes contain a line break,
+//! both lines are rejected, so that a stray quote costs a line or two and not the rest of the file.
 
 use std::fmt::Write as _;
 use std::io::{self, Read};
@@ -13,42 +13,42 @@ use crate::model::{Decoder, FieldMap, Reject, RejectCounts, Symbol, Tick, Timest
 use crate::sources::columns::{Columns, HeaderError};
 use crate::sources::lines::{Line, Lines};
 
-/// Why a recording cannot be played.
+/// Reason why an input cannot be replayed.
 #[derive(Debug, Error)]
 pub enum ReplayError {
-    /// The bytes end in the middle of a gzip stream, or the disk, pipe or network broke.
-    #[error("reading stopped after line {line}: {}", explained(.error))]
+    /// The gzip stream is truncated, or reading failed.
+    #[error("reading stopped after line {line}: {}", explain(.error))]
     Read {
-        /// The last line that was read.
+        /// Number of the last line read.
         line: u64,
-        /// What the operating system or the decompressor said.
+        /// Error of the operating system or the decompressor.
         error: io::Error,
     },
-    /// Not a single line.
+    /// The input has no lines.
     #[error(
         "it is empty; expected are CSV with a header line (timestamp,symbol,price[,size]) or one JSON object a line"
     )]
     Empty,
-    /// The first line of a CSV file does not name the columns.
+    /// The first line of a CSV file does not name the required columns.
     #[error(
         "its first line names no column for {missing}; expected is a header such as timestamp,symbol,price,size in any \
          order, found is: {found}"
     )]
     Header {
-        /// Names of the columns that were not found.
+        /// Names of the missing columns.
         missing: String,
-        /// The line, shortened and safe to show.
+        /// The line, shortened and safe to display.
         found: String,
     },
-    /// There were rows, but none of them was a tick.
+    /// There were rows, but none of them is a tick.
     #[error("none of its rows is a tick: {0}")]
     NoTick(String),
-    /// There were ticks, but the filter left none.
+    /// There were ticks, but the filter accepts none of them.
     #[error("none of its ticks has one of the symbols that were asked for and lies between --from and --to")]
     NothingSelected,
 }
 
-fn explained(error: &io::Error) -> String {
+fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the compressed data is cut off; fetch or write the file again".to_owned(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => "the compressed data is damaged".to_owned(),
@@ -57,28 +57,28 @@ fn explained(error: &io::Error) -> String {
     }
 }
 
-/// What form the lines have.
+/// Format of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// NDJSON if the first line starts with `{` or `[`, else CSV.
+    /// NDJSON if the first line starts with `{` or `[`, otherwise CSV.
     Detect,
     /// NDJSON, whatever the first line is.
     Ndjson,
 }
 
-/// Which ticks of a recording are wanted.
+/// Filter of ticks by time and symbol.
 #[derive(Debug, Clone, Default)]
 pub struct TickFilter {
-    /// Only ticks at or after this instant.
+    /// Accepts only ticks at or after this instant.
     pub from: Option<Timestamp>,
-    /// Only ticks before this instant.
+    /// Accepts only ticks before this instant.
     pub to: Option<Timestamp>,
-    /// Only these symbols.
+    /// Accepts only these symbols.
     pub symbols: Option<std::collections::BTreeSet<Symbol>>,
 }
 
 impl TickFilter {
-    /// Whether `tick` is wanted.
+    /// Whether the filter accepts `tick`.
     pub fn contains(&self, tick: &Tick) -> bool {
         self.from.is_none_or(|from| tick.timestamp >= from)
             && self.to.is_none_or(|to| tick.timestamp < to)
@@ -86,29 +86,29 @@ impl TickFilter {
     }
 }
 
-/// Rows that were no ticks: how many by cause, and where each cause was met first.
+/// Rejected rows: their number by reason, and the first one for each reason.
 #[derive(Debug, Clone)]
 pub struct Rejections {
     counts: RejectCounts,
     first: Vec<(Reject, u64)>,
-    /// What is numbered.
+    /// Unit of the numbers, "line" or "row".
     unit: &'static str,
 }
 
 impl Default for Rejections {
-    /// Of a text: by lines.
+    /// No rejections of a text, numbered by lines.
     fn default() -> Self {
         Self { counts: RejectCounts::default(), first: Vec::new(), unit: "line" }
     }
 }
 
 impl Rejections {
-    /// Of a table: by rows.
+    /// No rejections of a table, numbered by rows.
     pub fn of_rows() -> Self {
         Self { unit: "row", ..Self::default() }
     }
 
-    /// Counts one more, with its line or row from 1. True when it is the first of its cause.
+    /// Counts a rejection with its line or row, from 1. Returns whether it is the first one for its reason.
     pub fn add(&mut self, cause: Reject, line: u64) -> bool {
         self.counts.add(cause);
         let new = self.first.iter().all(|(known, _)| *known != cause);
@@ -118,12 +118,12 @@ impl Rejections {
         new
     }
 
-    /// How many by cause.
+    /// Numbers of rejections by reason.
     pub fn counts(&self) -> &RejectCounts {
         &self.counts
     }
 
-    /// "`bad_price` 3 (first in line 17), `not_json` 1 (first in line 20)"; empty when there are none.
+    /// Summary such as "`bad_price` 3 (first in line 17), `not_json` 1 (first in line 20)"; empty without rejections.
     pub fn summary(&self) -> String {
         let mut text = String::new();
         for (cause, line) in &self.first {
@@ -136,16 +136,32 @@ impl Rejections {
     }
 }
 
-enum Form {
+enum LineFormat {
     Csv(Box<Columns>),
     Ndjson(Decoder),
 }
 
-/// An open recording.
+/// Reader of recorded ticks.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Cursor;
+/// use tickscope::model::Timestamp;
+/// use tickscope::sources::{Format, Replay, TickFilter};
+///
+/// let csv = "timestamp,symbol,price\n1381132800464,SPY,167.41\n1381132800465,IBM,oops\n";
+/// let mut replay = Replay::open(Box::new(Cursor::new(csv)), Format::Detect, TickFilter::default())?;
+/// let mut ticks = Vec::new();
+/// while replay.read_line(Timestamp::now(), &mut ticks, |_, _| {})? {}
+/// assert_eq!(ticks.len(), 1);
+/// assert_eq!(replay.rejections().summary(), "bad_price 1 (first in line 3)");
+/// # Ok::<(), tickscope::sources::ReplayError>(())
+/// ```
 pub struct Replay {
     lines: Lines,
-    form: Form,
-    /// A first line that was read to tell the form, and is itself a row.
+    line_format: LineFormat,
+    /// First line, if it was read to detect the format and is a row itself.
     pending: Option<Vec<u8>>,
     filter: TickFilter,
     rejections: Rejections,
@@ -154,18 +170,23 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Starts to read: the form is told by the first bytes, never by a name. Waits for the first line unless the form
-    /// is given.
+    /// Opens a source. The format is detected by its first bytes, not by a name; blocks until the first line is read
+    /// unless the format is given.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ReplayError`] if reading fails, or if the format is detected and the source is empty or its header
+    /// lacks a column.
     pub fn open(source: Box<dyn Read + Send>, format: Format, filter: TickFilter) -> Result<Self, ReplayError> {
         let read_error = |error| ReplayError::Read { line: 0, error };
         let lines = Lines::new(source).map_err(read_error)?;
-        let form = Form::Ndjson(Decoder::new(FieldMap::default()));
+        let line_format = LineFormat::Ndjson(Decoder::new(FieldMap::default()));
         let (rejections, pending) = (Rejections::default(), None);
-        let mut recording = Self { lines, form, pending, filter, rejections, ticks: 0, selected: 0 };
+        let mut replay = Self { lines, line_format, pending, filter, rejections, ticks: 0, selected: 0 };
         if format == Format::Detect {
-            recording.detect()?;
+            replay.detect()?;
         }
-        Ok(recording)
+        Ok(replay)
     }
 
     fn detect(&mut self) -> Result<(), ReplayError> {
@@ -185,21 +206,24 @@ impl Replay {
                 Some(_) => {
                     let columns = Columns::from_header(line)
                         .map_err(|HeaderError { missing, found }| ReplayError::Header { missing, found })?;
-                    self.form = Form::Csv(Box::new(columns));
+                    self.line_format = LineFormat::Csv(Box::new(columns));
                     return Ok(());
                 }
             }
         }
     }
 
-    /// Reads one line and appends its wanted ticks to `ticks`; `now` is the reader's clock. False at the end.
+    /// Reads a line and appends its accepted ticks to `ticks`; `now` is the reader's clock. Returns `false` at the end.
+    /// Calls `on_new_cause` with the first row of each reason for rejection and its line number.
     ///
-    /// `noted` is called for the first row of each cause of rejection, with its line number.
+    /// # Errors
+    ///
+    /// Returns [`ReplayError::Read`] if reading fails.
     pub fn read_line(
         &mut self,
         now: Timestamp,
         ticks: &mut Vec<Tick>,
-        mut noted: impl FnMut(Reject, u64),
+        mut on_new_cause: impl FnMut(Reject, u64),
     ) -> Result<bool, ReplayError> {
         let pending = self.pending.take();
         let number = self.lines.number();
@@ -219,16 +243,16 @@ impl Replay {
             }
             Err(cause) => {
                 if rejections.add(cause, number) {
-                    noted(cause, number);
+                    on_new_cause(cause, number);
                 }
             }
         };
-        match (line, &mut self.form) {
+        match (line, &mut self.line_format) {
             (Line::End, _) => return Ok(false),
             (Line::TooLong, _) => take(Err(Reject::TooLong)),
             (Line::Text(text), _) if text.trim_ascii().is_empty() => {}
-            (Line::Text(text), Form::Ndjson(decoder)) => decoder.decode(text, now, take),
-            (Line::Text(text), Form::Csv(columns)) => take(match columns.read(text) {
+            (Line::Text(text), LineFormat::Ndjson(decoder)) => decoder.decode(text, now, take),
+            (Line::Text(text), LineFormat::Csv(columns)) => take(match columns.read(text) {
                 Ok(tick) if tick.timestamp.is_too_far_ahead(now) => Err(Reject::Future),
                 other => other,
             }),
@@ -238,17 +262,21 @@ impl Replay {
         Ok(true)
     }
 
-    /// Whether another line can be read without waiting for the source.
+    /// Whether another line can be read without blocking.
     pub fn is_ready(&self) -> bool {
         self.lines.is_ready()
     }
 
-    /// What was rejected so far.
+    /// Rows rejected so far.
     pub fn rejections(&self) -> &Rejections {
         &self.rejections
     }
 
-    /// After the end: an error unless there was at least one tick to play.
+    /// Checks, at the end, that at least one tick was replayed.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ReplayError`] that tells why there was none.
     pub fn check_played(&self) -> Result<(), ReplayError> {
         match (self.selected, self.ticks, self.rejections.counts().total()) {
             (1.., _, _) => Ok(()),

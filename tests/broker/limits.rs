@@ -1,4 +1,4 @@
-//! What clients that do not behave can do to the embedded broker, and what it does to them.
+//! Limits of the embedded broker: slow, greedy, malformed and too many clients, and its shutdown.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,7 +12,7 @@ use tickscope::broker::{Broker, BrokerLimits};
 use crate::support::server::{Embedded, LIMIT, Wire, encode};
 use crate::support::wait::{wait_for, wait_until};
 
-/// A client whose kernel keeps as little for it as it can, so that what it does not read soon waits in the broker.
+/// Connects with the smallest receive buffer, so that unread messages soon wait in the broker.
 fn narrow(port: u16) -> Wire {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
@@ -21,7 +21,7 @@ fn narrow(port: u16) -> Wire {
     Wire { stream: socket.into() }
 }
 
-/// Publishes messages `from..from + 100` of about 1 kB on `c`, and returns how many received the last of them.
+/// Publishes messages `from..from + 100` of about 1 kB on `c`, and returns the reply to the last one.
 fn publish_round(publisher: &mut Wire, from: usize) -> String {
     let publish = |index: usize| encode(["PUBLISH", "c", &message(index)].into_iter());
     publisher.send(&(from..from + 100).flat_map(publish).collect::<Vec<u8>>());
@@ -42,12 +42,12 @@ fn read_round(subscriber: &mut Wire, from: usize) {
     }
 }
 
-/// Publishes until the broker has cut one client off, while `reader` reads everything. Returns how many messages.
-fn publish_until_cut_off(embedded: &Embedded, reader: &mut Wire) -> usize {
+/// Publishes until the broker disconnects one client, while `reader` reads everything. Returns the number of messages.
+fn publish_until_disconnect(embedded: &Embedded, reader: &mut Wire) -> usize {
     let mut publisher = Wire::connect(embedded.port);
     let mut sent = 0;
     // The kernel's buffers are full after some megabytes.
-    while embedded.stats().cut_off == 0 {
+    while embedded.stats().slow_consumers == 0 {
         assert!(sent < 100_000, "100 MB went to a client that reads nothing");
         publish_round(&mut publisher, sent);
         read_round(reader, sent);
@@ -59,25 +59,25 @@ fn publish_until_cut_off(embedded: &Embedded, reader: &mut Wire) -> usize {
 }
 
 #[test]
-fn a_stalled_subscriber_is_cut_off_and_nobody_else_is_disturbed() {
+fn a_slow_subscriber_is_disconnected_and_others_are_not_affected() {
     let limits = BrokerLimits { subscriber_hard_bytes: 256 * 1024, ..BrokerLimits::default() };
     let embedded = Embedded::start_with(limits);
     let (mut stalled, mut reader) = (narrow(embedded.port), Wire::connect(embedded.port));
     stalled.ask("SUBSCRIBE c");
     reader.ask("SUBSCRIBE c");
-    let sent = publish_until_cut_off(&embedded, &mut reader);
+    let sent = publish_until_disconnect(&embedded, &mut reader);
     let mut got = Vec::new();
-    // The reset that ends it may come as an error.
+    // A reset of the connection is reported as an error.
     drop(stalled.stream.read_to_end(&mut got));
     let expected: String = (0..sent).map(received).collect();
-    assert!(expected.as_bytes().starts_with(&got), "what it did get is a beginning of what was sent");
-    wait_until("the broker to forget the client", LIMIT, || embedded.stats().clients == 1);
+    assert!(expected.as_bytes().starts_with(&got), "it received a prefix of the messages");
+    wait_until("the broker to remove the client", LIMIT, || embedded.stats().clients == 1);
     let stats = embedded.stats();
-    assert_eq!((stats.cut_off, stats.published), (1, sent as u64 + 100));
+    assert_eq!((stats.slow_consumers, stats.published), (1, sent as u64 + 100));
 }
 
 #[test]
-fn the_soft_limit_cuts_off_after_its_time() {
+fn the_soft_limit_disconnects_after_its_time() {
     let limits = BrokerLimits {
         subscriber_soft_bytes: 64 * 1024,
         subscriber_soft_time: Duration::from_millis(50),
@@ -87,11 +87,11 @@ fn the_soft_limit_cuts_off_after_its_time() {
     let (mut stalled, mut reader) = (narrow(embedded.port), Wire::connect(embedded.port));
     stalled.ask("SUBSCRIBE c");
     reader.ask("SUBSCRIBE c");
-    publish_until_cut_off(&embedded, &mut reader);
-    wait_until("the broker to forget the client", LIMIT, || embedded.stats().clients <= 2);
+    publish_until_disconnect(&embedded, &mut reader);
+    wait_until("the broker to remove the client", LIMIT, || embedded.stats().clients <= 2);
 }
 
-/// Bytes that wait for the client with this name, by CLIENT LIST.
+/// Returns the bytes in the output buffer of the client with this name, from CLIENT LIST.
 fn waiting_bytes(wire: &mut Wire, name: &str) -> usize {
     let list = wire.ask("CLIENT LIST");
     let line = list.lines().find(|line| line.contains(&format!(" name={name} "))).unwrap();
@@ -100,7 +100,7 @@ fn waiting_bytes(wire: &mut Wire, name: &str) -> usize {
 }
 
 #[test]
-fn a_client_that_reads_no_replies_is_not_read_from_and_loses_none() {
+fn commands_of_a_client_that_reads_no_replies_wait_and_no_reply_is_lost() {
     const ECHOES: usize = 1_000;
     const BOUND_BYTES: usize = 16 * 1024 * 1024;
     let embedded = Embedded::start();
@@ -125,7 +125,7 @@ fn a_client_that_reads_no_replies_is_not_read_from_and_loses_none() {
 }
 
 #[test]
-fn a_client_too_many_is_told_so() {
+fn a_client_above_the_limit_is_refused() {
     let embedded = Embedded::start_with(BrokerLimits { clients_max: 2, ..BrokerLimits::default() });
     let (mut one, mut two) = (Wire::connect(embedded.port), Wire::connect(embedded.port));
     one.ask("PING");
@@ -166,7 +166,7 @@ fn transactions_are_bounded() {
 }
 
 #[test]
-fn garbage_hurts_only_who_sends_it() {
+fn malformed_input_affects_only_its_sender() {
     let embedded = Embedded::start();
     let mut steady = Wire::connect(embedded.port);
     steady.ask("SUBSCRIBE c");
@@ -189,16 +189,16 @@ fn garbage_hurts_only_who_sends_it() {
         let mut wire = Wire::connect(embedded.port);
         let parts = rng.random_range(1..30);
         let bytes: Vec<u8> = (0..parts).flat_map(|_| tokens[rng.random_range(0..tokens.len())].to_vec()).collect();
-        // It may be thrown out halfway.
+        // The broker may close the connection before everything is written.
         drop(wire.stream.write_all(&bytes));
     }
-    wait_until("the others to be gone", LIMIT, || embedded.stats().clients == 1);
+    wait_until("the other clients to be removed", LIMIT, || embedded.stats().clients == 1);
     assert_eq!(Wire::connect(embedded.port).ask("PUBLISH c well"), ":1\r\n");
     assert!(steady.value().ends_with("$4\r\nwell\r\n"));
 }
 
 #[test]
-fn a_shutdown_delivers_what_waits_and_leaves_nothing_behind() {
+fn a_shutdown_delivers_queued_messages_and_leaves_no_task() {
     let mut embedded = Embedded::start();
     let port = embedded.port;
     let (mut subscriber, mut idle, mut stalled) = (Wire::connect(port), Wire::connect(port), narrow(port));
@@ -217,13 +217,13 @@ fn a_shutdown_delivers_what_waits_and_leaves_nothing_behind() {
     assert!(subscriber.rest().is_empty() && idle.rest().is_empty());
     drop(stalled.stream.read_to_end(&mut Vec::new()));
     // The runtime counts a task until shortly after its end was reported.
-    wait_until("the last task to be forgotten", LIMIT, || embedded.runtime.metrics().num_alive_tasks() == 0);
+    wait_until("the last task to end", LIMIT, || embedded.runtime.metrics().num_alive_tasks() == 0);
     let again = embedded.runtime.block_on(Broker::bind(port, BrokerLimits::default())).unwrap();
     assert!(again.is_serving() && again.local_addr().port() == port);
 }
 
 #[test]
-fn a_dropped_broker_ends_too() {
+fn a_dropped_broker_closes_its_connections() {
     let mut embedded = Embedded::start();
     let mut idle = Wire::connect(embedded.port);
     idle.ask("PING");
@@ -234,7 +234,7 @@ fn a_dropped_broker_ends_too() {
 }
 
 #[test]
-fn other_machines_are_never_served() {
+fn a_listener_that_other_machines_can_reach_is_refused() {
     let embedded = Embedded::start();
     let served = embedded.runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();

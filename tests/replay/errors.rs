@@ -50,7 +50,7 @@ fn what_a_store_does_not_hold_is_said_with_what_it_holds() {
             assert_told(&export(store, &path).args(args).run(LIMIT).expect_code(2), &told);
             assert_files(dir.path(), &[]);
             let launch = producer().args(["--redis", &redis.url(), "--replay", store]).args(args);
-            assert_told(&launch.run(LIMIT).expect_code(1), &["the input cannot be played: the store ", told[0]]);
+            assert_told(&launch.run(LIMIT).expect_code(1), &["cannot read the input: the store ", told[0]]);
         }
     });
 }
@@ -112,7 +112,7 @@ open('footless', 'wb').write(whole[:-8])
         ("cut", &["the Parquet file is cut off or damaged (", "); fetch or write it again"]),
         ("footless", &["the Parquet file is cut off or damaged ("]),
     ] {
-        assert_told(&played(&redis, &dir.path().join(name)), &[&["the input cannot be played: "], told].concat());
+        assert_told(&played(&redis, &dir.path().join(name)), &[&["cannot read the input: "], told].concat());
     }
     let chosen = producer().args(["--redis", &redis.url(), "--from", "1h", "--replay"]).args([dir.path().join("good")]);
     assert_told(&chosen.run(LIMIT).expect_code(1), &["none of its ticks has one of the symbols that were asked for"]);

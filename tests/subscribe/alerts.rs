@@ -211,11 +211,11 @@ fn what_comes_over_the_wire_reaches_no_terminal_as_it_is() {
 fn rules_that_make_no_sense_are_answered_with_what_would() {
     for (args, said) in [
         (&["--alert", "AAPL>190"][..], "with spaces between all parts, a rule is such as 'AAPL > 190'"),
-        (&["--alert", "AAPL moves 2% in 1x"], "\"1x\" is no time; it is longer than 0 and at most 100 years"),
-        (&["--alert", "SPY stale"], "belongs one time and nothing else, such as 'SPY stale 10s'"),
+        (&["--alert", "AAPL moves 2% in 1x"], "\"1x\" is not a duration; it must be above 0 and at most 100 years"),
+        (&["--alert", "SPY stale"], "must be followed by one duration, such as 'SPY stale 10s'"),
         (&["--alert", "A > 1", "--alert", "A  >  1"], "--alert: A > 1 is given twice"),
         (&["--symbols", "A,B", "--alert", "C > 1"], "--alert C > 1: C is not among --symbols"),
-        (&["--alert", "\u{1b}[31m = 1"], "--alert \"\\u{1b}[31m = 1\": \"=\" is no condition"),
+        (&["--alert", "\u{1b}[31m = 1"], "--alert \"\\u{1b}[31m = 1\": \"=\" is not a condition"),
     ] {
         let ended = headless(9).args(args).run(LIMIT).expect_code(2);
         assert!(ended.stderr.starts_with("error: --alert") && ended.stderr.contains(said), "{ended:?}");

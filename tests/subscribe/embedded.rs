@@ -11,7 +11,7 @@ use crate::support::process::{Launch, Running, consumer, producer};
 use crate::support::server::{RedisServer, free_port};
 use crate::support::wait::wait_until;
 
-const SERVING: &str = "serving a small one";
+const SERVING: &str = "serving the built-in broker";
 
 /// A producer without a URL.
 fn local_producer(port: u16, args: &[&str]) -> Launch {
@@ -137,7 +137,7 @@ fn a_redis_with_a_password_is_not_hidden_by_a_broker() {
     let port = redis.port.to_string();
     for program in [consumer().args(["--headless"]), producer()] {
         let ended = program.args(["--local-port", &port]).run(LIMIT).expect_code(1);
-        assert!(ended.stderr.contains("wants a password; give it with --redis"), "{ended:?}");
+        assert!(ended.stderr.contains("requires a password; give it with --redis"), "{ended:?}");
     }
 }
 

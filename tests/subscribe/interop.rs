@@ -89,7 +89,7 @@ fn a_short_python_script_is_a_first_class_consumer() {
 fn python_programs_meet_at_the_broker_of_a_running_consumer() {
     let port = free_port();
     let consumer = listen_locally(port, &[]);
-    assert!(consumer.stderr().contains("serving a small one"), "{consumer:?}");
+    assert!(consumer.stderr().contains("serving the built-in broker"), "{consumer:?}");
     let mut script = python("collect_ticks.py").args([&url(port), "300", "stock_prices", "--seconds", "80"]).start();
     script.wait_for_stdout("subscribed", LIMIT);
     assert_eq!(publish(port, 300, &["--pipeline"])["receivers"], 2);
@@ -103,7 +103,7 @@ fn python_programs_meet_at_the_broker_of_a_running_consumer() {
 fn python_programs_meet_at_the_broker_of_a_running_producer() {
     let port = free_port();
     let mut owner = producer().args(["--interval", "1h", "--local-port", &port.to_string()]).start();
-    owner.wait_for_stderr("serving a small one", LIMIT);
+    owner.wait_for_stderr("serving the built-in broker", LIMIT);
     let mut script = python("collect_ticks.py").args([&url(port), "90", "python", "--seconds", "80"]).start();
     script.wait_for_stdout("subscribed", LIMIT);
     assert_eq!(publish(port, 90, &["python", "--batch", "9"])["receivers"], 1);

@@ -45,6 +45,6 @@ fn a_trading_day_arrives_whole_over_both_servers() {
 fn a_trading_day_arrives_whole_where_no_redis_is_installed() {
     let port = free_port();
     let consumer = listen_locally(port, &[]);
-    assert!(consumer.stderr().contains("serving a small one"), "{consumer:?}");
+    assert!(consumer.stderr().contains("serving the built-in broker"), "{consumer:?}");
     replay_into(consumer, &["--local-port", &port.to_string()]);
 }

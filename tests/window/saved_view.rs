@@ -58,7 +58,7 @@ fn a_window_opens_as_it_was_left() {
     assert!(!kept.contains("axis"), "the axis was left alone: {kept}");
 
     let settings = printed(consumer().home(home).args(["--view", "window"]));
-    assert_eq!(settings["size"], ("\"700x450\"".to_owned(), "remembered".to_owned()));
+    assert_eq!(settings["size"], ("\"700x450\"".to_owned(), "saved view".to_owned()));
     assert_eq!(in_a_window(&display, home, &port, |_, _| ()), (700, LIGHT_STRIP), "as it was left");
     let dark = [&port[..], &["--theme", "dark"]].concat();
     assert_eq!(in_a_window(&display, home, &dark, |_, _| ()), (700, DARK_STRIP), "a flag is stronger");

@@ -1,4 +1,4 @@
-//! When rules fire: exact expectations, and moves against a window that keeps every tick.
+//! Exact expectations of when rules fire, and move rules against a window that keeps every tick.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn tick(symbol: &str, price: f64, time_ns: i64) -> TickView<'_> {
     }
 }
 
-/// The rules that fire as ticks of one symbol come, a second apart.
+/// Rules that fire at each of several ticks of one symbol, one second apart.
 fn fired(rules: &[&str], prices: &[f64]) -> Vec<Vec<usize>> {
     let mut alerts = alerts(rules);
     let come = |(second, price): (usize, &f64)| {
@@ -33,7 +33,7 @@ fn fired(rules: &[&str], prices: &[f64]) -> Vec<Vec<usize>> {
     prices.iter().enumerate().map(come).collect()
 }
 
-/// The seconds at which the only rule fires.
+/// Seconds at which the only rule fires.
 fn seconds(rule: &str, prices: &[f64]) -> Vec<usize> {
     let all = fired(&[rule], prices);
     (0..all.len()).filter(|second| !all[*second].is_empty()).collect()
@@ -46,7 +46,7 @@ fn a_level_fires_as_it_is_crossed_and_again_after_the_price_came_back() {
     assert_eq!(seconds("AAPL >= 190", &prices), [1, 7]);
     assert_eq!(seconds("AAPL < 190", &prices), [0, 6]);
     assert_eq!(seconds("AAPL <= 190", &prices), [0, 4, 6]);
-    // There already: that is worth saying once.
+    // The first price beyond the level fires once.
     assert_eq!(seconds("AAPL > 100", &prices), [0]);
     assert_eq!(seconds("MSFT > 100", &prices), [0_usize; 0]);
     assert_eq!(fired(&["AAPL > 190", "* >= 190", "MSFT > 1"], &prices[..3]), [vec![], vec![1], vec![0]]);
@@ -54,7 +54,7 @@ fn a_level_fires_as_it_is_crossed_and_again_after_the_price_came_back() {
 
 #[test]
 fn a_move_fires_once_a_window() {
-    // 100 to 102 within two seconds, 103 to 106 within three; 104 to 106 is less than 2 %.
+    // 100 to 102 takes two seconds, 103 to 106 takes three; 104 to 106 is less than 2 %.
     let rise = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0, 107.0, 108.0];
     assert_eq!(seconds("AAPL moves 2% in 3s", &rise), [2, 6]);
     assert_eq!(seconds("AAPL moves 2% in 2s", &rise), [2]);
@@ -63,10 +63,10 @@ fn a_move_fires_once_a_window() {
     assert_eq!(seconds("AAPL moves 2% in 3s", &fall), [2]);
     assert_eq!(seconds("AAPL moves 2 in 3s", &fall), [2]);
     assert_eq!(seconds("AAPL moves 2.01 in 3s", &fall), [0_usize; 0]);
-    // However it trembles: the tick it fired at must have left the window.
+    // The tick at which the rule fired must leave the window before it fires again.
     let tremble = [100.0, 103.0, 100.0, 103.0, 100.0, 103.0, 100.0, 103.0, 100.0, 103.0];
     assert_eq!(seconds("AAPL moves 2% in 3s", &tremble), [1, 5, 9]);
-    // Nothing is a percentage of zero; below it, percentages are of what it moved from.
+    // No percentage of zero is reached; percentages of negative prices are of the price before the move.
     assert_eq!(seconds("AAPL moves 50% in 9s", &[0.0, 5.0]), [0_usize; 0]);
     assert_eq!(seconds("AAPL moves 50% in 9s", &[-10.0, -6.0, -5.0]), [2]);
     assert_eq!(seconds("AAPL moves 1e300 in 9s", &[-1.7e308, 1.7e308]), [1]);
@@ -82,7 +82,7 @@ fn silence_is_told_once_and_ended_by_a_tick() {
             .map(|(rule, symbol, tick)| (rule, symbol.to_string(), tick.map(|tick| tick.price.get())))
             .collect::<Vec<_>>()
     };
-    // Before the subscription is live, nobody is silent.
+    // No silence counts before the subscription is live.
     assert!(told(&mut alerts, 100).is_empty());
     alerts.start_watching(s(100));
     assert!(told(&mut alerts, 109).is_empty());
@@ -97,7 +97,7 @@ fn silence_is_told_once_and_ended_by_a_tick() {
     assert_eq!(told(&mut alerts, 500), [(1, "SPY".into(), Some(168.5)), (1, "QQQ".into(), Some(7.0))]);
     assert!(told(&mut alerts, 1_000).is_empty());
     assert_eq!(alerts.counts(), [2, 3]);
-    // A clock that is read a little late is no silence.
+    // A clock reading slightly in the past is not a silence.
     alerts.update(&tick("SPY", 168.5, 5), s(2_000));
     assert!(told(&mut alerts, 1_900).is_empty());
 }
@@ -116,7 +116,7 @@ fn rules_for_all_symbols_hold_each_on_its_own_and_a_bounded_number_of_them() {
     assert_eq!((alerts.unwatched(), alerts.thinned()), (6, 0));
 }
 
-/// Move told by looking at every tick of the window each time.
+/// Reference for move rules that checks every tick of the window.
 struct Plain {
     size: MoveSize,
     length_ns: i64,
@@ -168,7 +168,7 @@ proptest! {
     ) {
         let rule = format!("AAPL moves {size}{} in 1s", if percent { "%" } else { "" });
         let mut alerts = alerts(&[&rule]);
-        // Nanoseconds are too short for a rule's text and long enough for a window.
+        // A rule's text cannot express nanoseconds, so the window is replaced.
         let (length, Condition::Move { size, .. }) = (length_ns, alerts.rules()[0].condition()) else { panic!() };
         let State::Move { window, .. } = &mut alerts.watches[0].rules[0].1 else { panic!("it is a move") };
         **window = Window::new(length);

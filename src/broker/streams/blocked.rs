@@ -6,195 +6,137 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::broker::client::Client;
-use crate::broker::streams::read::{give, read, stream_head};
-use crate::broker::streams::{Keyspace, Refusal};
+use crate::broker::streams::CommandError;
 use crate::model::StreamId;
 use crate::resp::encode::Encoder;
 
-/// Memory for what all clients together wait for. It is enough for each of a thousand clients to wait for hundreds of
-/// streams; a client that would go beyond is refused.
-const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Memory for the blocked reads of all clients: enough for each of a thousand clients to wait for hundreds of streams.
+const BLOCKED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What waiting for one stream costs beside its key.
-const WAIT_BYTES: usize = 256;
+/// Memory of a blocked read for each stream, besides the key.
+const STREAM_BYTES: usize = 256;
 
-/// What a client waits for.
+/// A read that waits for entries.
 #[derive(Debug)]
-pub(in crate::broker) struct Wait {
-    /// 0 for ever.
+pub(in crate::broker) struct BlockingRead {
+    /// 0 for no timeout.
     pub(in crate::broker) timeout_ms: i64,
     pub(super) count: usize,
-    pub(super) group: Option<GroupWait>,
-    /// Keys, each with the id that an entry must be greater than; for a group that is not looked at.
+    pub(super) reader: Option<GroupReader>,
+    /// Keys, each with the id after which to read. Reads of a group ignore the id.
     pub(super) streams: Vec<(Bytes, StreamId)>,
 }
 
+/// The consumer that reads for a group.
 #[derive(Debug)]
-pub(super) struct GroupWait {
+pub(super) struct GroupReader {
     pub(super) group: Bytes,
     pub(super) consumer: Bytes,
     pub(super) no_ack: bool,
 }
 
-/// All who wait.
+/// All blocked reads, by an id that counts up: reads are served in the order in which they blocked.
 #[derive(Debug, Default)]
-pub(in crate::broker) struct Waiting {
-    /// By ticket, which counts up: whoever came first is served first.
-    clients: BTreeMap<u64, (Arc<Client>, Wait)>,
-    keys: BTreeMap<Bytes, Waiters>,
-    /// Keys to be looked at once the command, or the transaction, is done.
-    ready: VecDeque<Bytes>,
-    tickets: u64,
+pub(in crate::broker) struct BlockedReads {
+    reads: BTreeMap<u64, (Arc<Client>, BlockingRead)>,
+    keys: BTreeMap<Bytes, BlockedKey>,
+    /// Keys to check once the current command or transaction is done.
+    signaled: VecDeque<Bytes>,
+    next_id: u64,
     bytes: usize,
 }
 
 #[derive(Debug, Default)]
-struct Waiters {
-    /// Tickets, each with the id that an entry must be greater than.
-    after: BTreeMap<u64, StreamId>,
-    is_ready: bool,
+struct BlockedKey {
+    /// Ids of reads, each with the id after which to read.
+    reads: BTreeMap<u64, StreamId>,
+    is_signaled: bool,
 }
 
-impl Waiting {
-    /// How many clients wait.
+impl BlockedReads {
+    /// Returns the number of blocked clients.
     pub(in crate::broker) fn len(&self) -> usize {
-        self.clients.len()
+        self.reads.len()
     }
 
-    /// Enters a client, which has flushed its earlier replies and reads no more commands until its ticket is gone.
-    pub(in crate::broker) fn enter(&mut self, client: &Arc<Client>, wait: Wait) -> Result<(), Refusal> {
-        let bytes = wait.bytes();
-        if self.bytes + bytes > WAITING_BYTES_MAX {
-            return Err(Refusal::fixed("ERR too many clients wait for too many streams"));
+    /// Blocks a client, which has flushed its earlier replies and handles no commands until it is unblocked.
+    pub(in crate::broker) fn insert(&mut self, client: &Arc<Client>, read: BlockingRead) -> Result<(), CommandError> {
+        if self.bytes + read.bytes() > BLOCKED_BYTES_MAX {
+            return Err(CommandError::text("ERR too many clients wait for too many streams"));
         }
-        self.bytes += bytes;
-        self.tickets += 1;
-        for (key, after) in &wait.streams {
-            self.keys.entry(key.clone()).or_default().after.entry(self.tickets).or_insert(*after);
+        self.bytes += read.bytes();
+        self.next_id += 1;
+        for (key, after) in &read.streams {
+            self.keys.entry(key.clone()).or_default().reads.entry(self.next_id).or_insert(*after);
         }
-        client.set_ticket(self.tickets);
-        self.clients.insert(self.tickets, (Arc::clone(client), wait));
+        client.set_block_id(self.next_id);
+        self.reads.insert(self.next_id, (Arc::clone(client), read));
         Ok(())
     }
 
-    /// Takes a client out, if it still waits: for its own task.
-    pub(in crate::broker) fn leave(&mut self, client: &Client) -> bool {
-        let waits = self.remove(client.ticket()).is_some();
-        client.set_ticket(0);
-        waits
+    /// Unblocks a client without a reply. Returns whether it was blocked. Only the client's own task calls this.
+    pub(in crate::broker) fn remove_client(&mut self, client: &Client) -> bool {
+        let was_blocked = self.remove(client.block_id()).is_some();
+        client.set_block_id(0);
+        was_blocked
     }
 
-    /// Ends a client's wait with this reply, if it still waits.
-    pub(in crate::broker) fn release(&mut self, client: &Client, reply: impl FnOnce(&mut Encoder)) -> bool {
-        let waits = self.remove(client.ticket()).is_some();
-        if waits {
-            let mut out = encoder(client);
-            reply(&mut out);
-            send(client, &mut out);
-        }
-        waits
-    }
-
-    /// Notes that a key has changed in a way that may concern those who wait for it.
+    /// Marks a key as changed, if a read waits for it.
     pub(super) fn signal(&mut self, key: &[u8]) {
         if self.keys.is_empty() {
             return;
         }
-        if let Some(waiters) = self.keys.get_mut(key)
-            && !waiters.is_ready
+        if let Some(blocked) = self.keys.get_mut(key)
+            && !blocked.is_signaled
         {
-            waiters.is_ready = true;
-            self.ready.push_back(Bytes::copy_from_slice(key));
+            blocked.is_signaled = true;
+            self.signaled.push_back(Bytes::copy_from_slice(key));
         }
     }
 
-    fn remove(&mut self, ticket: u64) -> Option<(Arc<Client>, Wait)> {
-        let (client, wait) = self.clients.remove(&ticket)?;
-        self.bytes -= wait.bytes();
-        for (key, _) in &wait.streams {
-            let Some(waiters) = self.keys.get_mut(key) else { continue };
-            waiters.after.remove(&ticket);
-            if waiters.after.is_empty() {
+    /// Returns the next changed key, with the reads that wait for it and the ids after which they read.
+    pub(super) fn next_signaled(&mut self) -> Option<(Bytes, Vec<(u64, StreamId)>)> {
+        loop {
+            let key = self.signaled.pop_front()?;
+            let Some(blocked) = self.keys.get_mut(&key) else { continue };
+            blocked.is_signaled = false;
+            let reads = blocked.reads.iter().map(|(id, after)| (*id, *after)).collect();
+            return Some((key, reads));
+        }
+    }
+
+    /// Returns the client and its read, if it is still blocked.
+    pub(super) fn get(&self, id: u64) -> Option<&(Arc<Client>, BlockingRead)> {
+        self.reads.get(&id)
+    }
+
+    /// Sends the reply to a blocked read and unblocks its client.
+    pub(super) fn finish(&mut self, id: u64, reply: &mut Encoder) {
+        if let Some((client, _)) = self.remove(id) {
+            client.output.push(Bytes::from(reply.take()), client.is_subscriber());
+            // In this order, so that the client's next reply follows this one.
+            client.set_block_id(0);
+            client.output.notify();
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<(Arc<Client>, BlockingRead)> {
+        let (client, read) = self.reads.remove(&id)?;
+        self.bytes -= read.bytes();
+        for (key, _) in &read.streams {
+            let Some(blocked) = self.keys.get_mut(key) else { continue };
+            blocked.reads.remove(&id);
+            if blocked.reads.is_empty() {
                 self.keys.remove(key);
             }
         }
-        Some((client, wait))
+        Some((client, read))
     }
 }
 
-impl Wait {
+impl BlockingRead {
     fn bytes(&self) -> usize {
-        let names: usize = self.streams.iter().map(|(key, _)| key.len() + WAIT_BYTES).sum();
-        names + self.group.as_ref().map_or(0, |group| group.group.len() + group.consumer.len())
+        let names: usize = self.streams.iter().map(|(key, _)| key.len() + STREAM_BYTES).sum();
+        names + self.reader.as_ref().map_or(0, |reader| reader.group.len() + reader.consumer.len())
     }
-}
-
-impl Keyspace {
-    /// Serves those who wait for what the commands before have brought, or taken away.
-    pub(in crate::broker) fn serve_waiting(&mut self, now_ms: i64) {
-        while let Some(key) = self.waiting.ready.pop_front() {
-            let Some(waiters) = self.waiting.keys.get_mut(&key) else { continue };
-            waiters.is_ready = false;
-            let tickets: Vec<(u64, StreamId)> = waiters.after.iter().map(|(ticket, id)| (*ticket, *id)).collect();
-            for (ticket, after) in tickets {
-                let Some((client, wait)) = self.waiting.clients.get(&ticket) else { continue };
-                let mut out = encoder(client);
-                let reply_start = out.len();
-                let Some(stream) = self.streams.get_mut(&key) else {
-                    if wait.group.is_some() {
-                        out.error("UNBLOCKED the stream key no longer exists");
-                        self.end_wait(ticket, &mut out);
-                    }
-                    continue;
-                };
-                let is_served = match &wait.group {
-                    None if stream.log.last_id > after => {
-                        stream_head(&mut out, &key);
-                        read(&mut out, &stream.log, after, wait.count);
-                        true
-                    }
-                    None => false,
-                    Some(reader) => match stream.groups.get_mut(&reader.group) {
-                        None => {
-                            out.error("NOGROUP the consumer group this client was blocked on no longer exists");
-                            self.end_wait(ticket, &mut out);
-                            continue;
-                        }
-                        Some(group) if stream.log.last_id > group.last_id => {
-                            let before = group.bytes();
-                            stream_head(&mut out, &key);
-                            give(&mut out, &stream.log, group, &reader.consumer, wait.count, reader.no_ack, now_ms);
-                            self.bytes = self.bytes + group.bytes() - before;
-                            true
-                        }
-                        Some(_) => false,
-                    },
-                };
-                if is_served {
-                    out.map_of_arrays_from(reply_start, 1);
-                    self.end_wait(ticket, &mut out);
-                }
-            }
-        }
-    }
-
-    fn end_wait(&mut self, ticket: u64, out: &mut Encoder) {
-        if let Some((client, _)) = self.waiting.remove(ticket) {
-            send(&client, out);
-        }
-    }
-}
-
-/// An encoder in the version that the client speaks.
-fn encoder(client: &Client) -> Encoder {
-    let mut out = Encoder::default();
-    out.set_resp3(client.is_resp3());
-    out
-}
-
-/// Queues a reply and lets the client go on, in this order: its next reply comes behind this one.
-fn send(client: &Client, out: &mut Encoder) {
-    client.outbox.push(Bytes::from(out.take()), client.is_subscriber());
-    client.set_ticket(0);
-    client.outbox.nudge();
 }

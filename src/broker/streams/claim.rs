@@ -1,25 +1,24 @@
-//! XCLAIM and XAUTOCLAIM: entries that one consumer takes over from another.
+//! XCLAIM and XAUTOCLAIM: pending entries that one consumer takes over from another.
 
 use std::ops::Bound;
 
 use bytes::Bytes;
 
+use crate::broker::streams::entry_log::EntryLog;
 use crate::broker::streams::group::{Group, Pending};
-use crate::broker::streams::log::Log;
-use crate::broker::streams::read::entry;
-use crate::broker::streams::write::strict;
-use crate::broker::streams::{Answer, Call, Refusal, SYNTAX, id};
+use crate::broker::streams::read::write_entry;
+use crate::broker::streams::{CommandError, CommandResult, KeyCommand, SYNTAX, id};
 use crate::model::StreamId;
 use crate::resp::encode::Encoder;
 
-/// Entries that XAUTOCLAIM takes if no COUNT is given, and how many it looks at for each.
+/// Entries that XAUTOCLAIM claims if no COUNT is given, and the number that it inspects for each.
 const AUTOCLAIM_COUNT: i64 = 100;
 const AUTOCLAIM_ATTEMPTS: i64 = 10;
 
-/// Redis's bound, which keeps its sizes from overflowing.
+/// Redis's limit for COUNT, which prevents an overflow there.
 const AUTOCLAIM_COUNT_MAX: i64 = i64::MAX / 16;
 
-/// How entries are to be claimed.
+/// Options of a claim.
 #[derive(Debug)]
 struct Claim<'a> {
     consumer: &'a [u8],
@@ -32,38 +31,40 @@ struct Claim<'a> {
     now_ms: i64,
 }
 
-impl<'a> Call<'a> {
-    pub(super) fn xclaim(&mut self) -> Answer {
+impl<'a> KeyCommand<'a> {
+    pub(in crate::broker) fn xclaim(&mut self) -> CommandResult {
         let (key, name) = (self.args.at(1), self.args.at(2));
-        if self.space.group(key, name).is_none() {
+        if self.keyspace.group(key, name).is_none() {
             return Err(Self::no_group(key, name));
         }
-        let min_idle_ms = self.integer_or(4, "ERR Invalid min-idle-time argument for XCLAIM")?.max(0);
-        let ids: Vec<StreamId> = self.args.iter_from(5).map_while(|arg| strict(arg).ok()).collect();
-        let claim = self.claim_options(5 + ids.len(), min_idle_ms)?;
-        let start = self.out.len();
-        let out = &mut *self.out;
-        let claimed = self.space.edit_group(key, name, |group, log| {
+        let mut claim = self.claim("ERR Invalid min-idle-time argument for XCLAIM")?;
+        let ids: Vec<StreamId> = self.args.iter_from(5).map_while(|arg| id::exact(arg).ok()).collect();
+        self.claim_options(5 + ids.len(), &mut claim)?;
+        let start = self.replies.len();
+        let replies = &mut *self.replies;
+        let claimed = self.keyspace.edit_group(key, name, |group, log| {
             group.last_id = group.last_id.max(claim.last_id);
             let mut owner = None;
-            ids.iter().filter(|id| claim.take(group, log, **id, &mut owner, out) == Taken::Yes).count()
+            ids.iter().filter(|id| claim.apply(group, log, **id, &mut owner, replies) == Claimed::Yes).count()
         });
-        self.out.array_from(start, claimed.unwrap_or(0));
+        self.replies.array_from(start, claimed.unwrap_or(0));
         Ok(())
     }
 
-    fn claim_options(&self, mut index: usize, min_idle_ms: i64) -> Result<Claim<'a>, Refusal> {
-        let now_ms = self.now_ms;
-        let mut claim = Claim {
+    fn claim(&self, idle_error: &'static str) -> Result<Claim<'a>, CommandError> {
+        Ok(Claim {
             consumer: self.args.at(3),
-            min_idle_ms,
-            delivered_ms: -1,
+            min_idle_ms: self.integer_or(4, idle_error)?.max(0),
+            delivered_ms: self.now_ms,
             deliveries: None,
             is_forced: false,
             is_just_id: false,
             last_id: StreamId::START,
-            now_ms,
-        };
+            now_ms: self.now_ms,
+        })
+    }
+
+    fn claim_options(&self, mut index: usize, claim: &mut Claim<'_>) -> CommandResult {
         while index < self.args.len() {
             if self.has_option(index, "force", 0) {
                 claim.is_forced = true;
@@ -72,7 +73,7 @@ impl<'a> Call<'a> {
             } else if self.has_option(index, "idle", 1) {
                 index += 1;
                 let idle_ms = self.integer_or(index, "ERR Invalid IDLE option argument for XCLAIM")?;
-                claim.delivered_ms = now_ms.wrapping_sub(idle_ms);
+                claim.delivered_ms = self.now_ms.wrapping_sub(idle_ms);
             } else if self.has_option(index, "time", 1) {
                 index += 1;
                 claim.delivered_ms = self.integer_or(index, "ERR Invalid TIME option argument for XCLAIM")?;
@@ -82,124 +83,123 @@ impl<'a> Call<'a> {
                 claim.deliveries = (count >= 0).then_some(count);
             } else if self.has_option(index, "lastid", 1) {
                 index += 1;
-                claim.last_id = strict(self.args.at(index))?;
+                claim.last_id = id::exact(self.args.at(index))?;
             } else {
-                return Err(Refusal::joined(&[b"ERR Unrecognized XCLAIM option '", self.args.at(index), b"'"]));
+                let option = self.args.at(index);
+                return Err(CommandError::joined(&[b"ERR Unrecognized XCLAIM option '", option, b"'"]));
             }
             index += 1;
         }
-        if !(0..=now_ms).contains(&claim.delivered_ms) {
-            claim.delivered_ms = now_ms;
+        if !(0..=self.now_ms).contains(&claim.delivered_ms) {
+            claim.delivered_ms = self.now_ms;
         }
-        Ok(claim)
+        Ok(())
     }
 
-    pub(super) fn xautoclaim(&mut self) -> Answer {
-        let min_idle_ms = self.integer_or(4, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?.max(0);
+    pub(in crate::broker) fn xautoclaim(&mut self) -> CommandResult {
+        let mut claim = self.claim("ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
         let from = id::parse_start(self.args.at(5))?;
-        let (mut count, mut is_just_id, mut index) = (AUTOCLAIM_COUNT, false, 6);
+        let (mut count, mut index) = (AUTOCLAIM_COUNT, 6);
         while index < self.args.len() {
             if self.has_option(index, "count", 1) {
                 index += 1;
                 let text = "ERR COUNT must be > 0";
                 count = self.integer_or(index, text)?;
                 if !(1..=AUTOCLAIM_COUNT_MAX).contains(&count) {
-                    return Err(Refusal::fixed(text));
+                    return Err(CommandError::text(text));
                 }
             } else if self.has_option(index, "justid", 0) {
-                is_just_id = true;
+                claim.is_just_id = true;
             } else {
                 return Err(SYNTAX);
             }
             index += 1;
         }
         let (key, name) = (self.args.at(1), self.args.at(2));
-        let claim = Claim {
-            consumer: self.args.at(3),
-            min_idle_ms,
-            delivered_ms: self.now_ms,
-            deliveries: None,
-            is_forced: false,
-            is_just_id,
-            last_id: StreamId::START,
-            now_ms: self.now_ms,
-        };
-        let mut out = Encoder::default();
-        let take = |group: &mut Group, log: &Log| claim.take_all(group, log, from, count, &mut out);
-        let result = self.space.edit_group(key, name, take);
-        let (next, claimed, gone) = result.ok_or_else(|| Self::no_group(key, name))?;
-        self.out.array(3);
-        id::reply(self.out, next);
-        self.out.array(claimed);
-        self.out.raw(&out.take());
-        self.out.array(gone.len());
-        for id in gone {
-            id::reply(self.out, id);
+        let mut entries = Encoder::default();
+        let apply = |group: &mut Group, log: &EntryLog| claim.apply_from(group, log, from, count, &mut entries);
+        let result = self.keyspace.edit_group(key, name, apply);
+        let (next, claimed, deleted) = result.ok_or_else(|| Self::no_group(key, name))?;
+        self.replies.array(3);
+        id::reply(self.replies, next);
+        self.replies.array(claimed);
+        self.replies.raw(&entries.take());
+        self.replies.array(deleted.len());
+        for id in deleted {
+            id::reply(self.replies, id);
         }
         Ok(())
     }
 }
 
+/// Outcome of the claim of one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
+enum Claimed {
     Yes,
-    /// It is not pending, or not for long enough.
+    /// The entry is not pending, or not for long enough.
     No,
-    /// The stream does not have it any more, so that it is not pending either from now on.
-    Gone,
+    /// The entry was deleted from the stream, and is now not pending either.
+    Deleted,
 }
 
 impl Claim<'_> {
-    /// Claims one entry. The reply to XCLAIM has it if it was taken.
-    fn take(&self, group: &mut Group, log: &Log, id: StreamId, owner: &mut Option<Bytes>, out: &mut Encoder) -> Taken {
+    /// Claims one entry, and writes it if it was claimed.
+    fn apply(
+        &self,
+        group: &mut Group,
+        log: &EntryLog,
+        id: StreamId,
+        owner: &mut Option<Bytes>,
+        replies: &mut Encoder,
+    ) -> Claimed {
         let Some((_, fields)) = log.range(id, id).next() else {
-            return if group.settle(id) { Taken::Gone } else { Taken::No };
+            return if group.acknowledge(id) { Claimed::Deleted } else { Claimed::No };
         };
         let deliveries = match group.pending().get(&id) {
             Some(pending) => {
                 let idle_ms = self.now_ms.wrapping_sub(pending.delivered_ms);
                 if self.min_idle_ms != 0 && idle_ms < self.min_idle_ms {
-                    return Taken::No;
+                    return Claimed::No;
                 }
                 pending.deliveries
             }
-            // As in Redis, an entry that is forced in counts as delivered once already.
+            // As in Redis, an entry that FORCE makes pending counts as delivered once already.
             None if self.is_forced => 1,
-            None => return Taken::No,
+            None => return Claimed::No,
         };
-        let consumer = owner.get_or_insert_with(|| group.see_consumer(self.consumer, self.now_ms)).clone();
+        let consumer = owner.get_or_insert_with(|| group.touch_consumer(self.consumer, self.now_ms)).clone();
         let deliveries = self.deliveries.unwrap_or(deliveries.wrapping_add(i64::from(!self.is_just_id)));
         group.assign(id, Pending { consumer, delivered_ms: self.delivered_ms, deliveries });
         if self.is_just_id {
-            id::reply(out, id);
+            id::reply(replies, id);
         } else {
-            entry(out, id, fields);
+            write_entry(replies, id, fields);
         }
-        Taken::Yes
+        Claimed::Yes
     }
 
-    /// Claims pending entries from `from` on. Returns where to go on, how many were taken, and which are gone.
-    fn take_all(
+    /// Claims pending entries from `from` on. Returns the id to continue from, the number of claimed entries, and the
+    /// deleted ones.
+    fn apply_from(
         &self,
         group: &mut Group,
-        log: &Log,
+        log: &EntryLog,
         from: StreamId,
         count: i64,
-        out: &mut Encoder,
+        replies: &mut Encoder,
     ) -> (StreamId, usize, Vec<StreamId>) {
-        let (mut start, mut owner, mut taken, mut gone) = (Bound::Included(from), None, 0, Vec::new());
+        let (mut start, mut owner, mut claimed, mut deleted) = (Bound::Included(from), None, 0, Vec::new());
         let mut attempts = count.saturating_mul(AUTOCLAIM_ATTEMPTS);
-        while attempts > 0 && ((taken + gone.len()) as i64) < count {
-            let Some((id, _)) = group.pending_from(start) else { break };
-            match self.take(group, log, id, &mut owner, out) {
-                Taken::Yes => taken += 1,
-                Taken::Gone => gone.push(id),
-                Taken::No => {}
+        while attempts > 0 && ((claimed + deleted.len()) as i64) < count {
+            let Some(id) = group.pending_from(start) else { break };
+            match self.apply(group, log, id, &mut owner, replies) {
+                Claimed::Yes => claimed += 1,
+                Claimed::Deleted => deleted.push(id),
+                Claimed::No => {}
             }
             start = Bound::Excluded(id);
             attempts -= 1;
         }
-        let next = group.pending_from(start).map_or(StreamId::START, |(id, _)| id);
-        (next, taken, gone)
+        (group.pending_from(start).unwrap_or(StreamId::START), claimed, deleted)
     }
 }

@@ -1,100 +1,91 @@
-//! DEL, EXISTS, TYPE, DBSIZE, KEYS, SCAN, FLUSHALL: keys whatever they hold, which is streams.
+//! Commands on keys of any type: DEL, EXISTS, TYPE, DBSIZE, KEYS, SCAN and FLUSHALL.
 
 use bytes::Bytes;
 
 use crate::broker::glob;
-use crate::broker::streams::{Answer, Call, Refusal, SYNTAX, is, word};
+use crate::broker::streams::{CommandError, CommandResult, KeyCommand, SYNTAX};
 
-/// Keys that SCAN looks at if no COUNT is given.
+/// Keys that SCAN inspects if no COUNT is given.
 const SCAN_COUNT: usize = 10;
 
-impl Call<'_> {
+impl KeyCommand<'_> {
     /// DEL and UNLINK.
-    pub(super) fn del(&mut self) {
-        let deleted = self.args.iter_from(1).filter(|key| self.space.remove(key)).count();
-        self.out.integer(deleted as i64);
+    pub(in crate::broker) fn del(&mut self) -> CommandResult {
+        let deleted = self.args.iter_from(1).filter(|key| self.keyspace.remove(key)).count();
+        self.replies.integer(deleted as i64);
+        Ok(())
     }
 
-    pub(super) fn exists(&mut self) {
-        let found = self.args.iter_from(1).filter(|key| self.space.stream(key).is_some()).count();
-        self.out.integer(found as i64);
+    pub(in crate::broker) fn exists(&mut self) -> CommandResult {
+        let found = self.args.iter_from(1).filter(|key| self.keyspace.stream(key).is_some()).count();
+        self.replies.integer(found as i64);
+        Ok(())
     }
 
-    pub(super) fn type_of(&mut self) {
-        self.out.simple(if self.space.stream(self.args.at(1)).is_some() { "stream" } else { "none" });
+    pub(in crate::broker) fn type_of(&mut self) -> CommandResult {
+        self.replies.simple(if self.keyspace.stream(self.args.at(1)).is_some() { "stream" } else { "none" });
+        Ok(())
     }
 
-    pub(super) fn dbsize(&mut self) {
-        self.out.integer(self.space.len() as i64);
+    pub(in crate::broker) fn dbsize(&mut self) -> CommandResult {
+        self.replies.integer(self.keyspace.len() as i64);
+        Ok(())
     }
 
-    pub(super) fn keys(&mut self) {
-        let (pattern, start, mut found) = (self.args.at(1), self.out.len(), 0);
-        for key in self.space.streams.keys().filter(|key| glob_matches(pattern, key)) {
-            self.out.bulk(key);
-            found += 1;
+    pub(in crate::broker) fn keys(&mut self) -> CommandResult {
+        let pattern = self.args.at(1);
+        let keys: Vec<&Bytes> = self.keyspace.streams.keys().filter(|key| key_matches(pattern, key)).collect();
+        self.replies.array(keys.len());
+        for key in keys {
+            self.replies.bulk(key);
         }
-        self.out.array_from(start, found);
+        Ok(())
     }
 
-    /// Keys in the order in which they were made, so that a scan meets each key that is there all the while once.
-    pub(super) fn scan(&mut self) -> Answer {
-        let cursor = cursor(self.args.at(1)).ok_or(Refusal::fixed("ERR invalid cursor"))?;
-        let (mut count, mut pattern, mut kind, mut index) = (SCAN_COUNT, &b"*"[..], None, 2);
+    /// Returns keys in the order of their creation, so that a scan meets each key that exists throughout once.
+    pub(in crate::broker) fn scan(&mut self) -> CommandResult {
+        let cursor = std::str::from_utf8(self.args.at(1)).ok().and_then(|cursor| cursor.parse::<u64>().ok());
+        let cursor = cursor.ok_or(CommandError::text("ERR invalid cursor"))?;
+        let (mut count, mut pattern, mut is_type, mut index) = (SCAN_COUNT, &b"*"[..], true, 2);
         while index < self.args.len() {
             if self.has_option(index, "count", 1) {
                 count = usize::try_from(self.integer(index + 1)?).ok().filter(|count| *count > 0).ok_or(SYNTAX)?;
             } else if self.has_option(index, "match", 1) {
                 pattern = self.args.at(index + 1);
             } else if self.has_option(index, "type", 1) {
-                kind = Some(self.args.at(index + 1));
+                is_type = self.is(index + 1, "stream");
             } else {
                 return Err(SYNTAX);
             }
             index += 2;
         }
-        let mut rest = self.space.by_birth.range(cursor..);
-        let seen: Vec<&Bytes> = rest.by_ref().take(count).map(|(_, key)| key).collect();
-        let next = rest.next().map_or(0, |(birth, _)| *birth);
-        self.out.array(2);
-        self.out.bulk(next.to_string());
-        let is_kind = kind.is_none_or(|kind| is(kind, "stream"));
-        let start = self.out.len();
-        let mut found = 0;
-        for key in seen.into_iter().filter(|key| is_kind && glob_matches(pattern, key)) {
-            self.out.bulk(key);
-            found += 1;
-        }
-        self.out.array_from(start, found);
+        let mut rest = self.keyspace.by_creation.range(cursor..).map(|(creation, key)| (*creation, key));
+        let inspected: Vec<(u64, &Bytes)> = rest.by_ref().take(count).collect();
+        let keys = inspected.iter().filter(|(_, key)| is_type && key_matches(pattern, key));
+        self.replies.array(2);
+        self.replies.bulk(rest.next().map_or(0, |(creation, _)| creation).to_string());
+        self.replies.array(keys.clone().count());
+        keys.for_each(|(_, key)| self.replies.bulk(key));
         Ok(())
     }
 
     /// FLUSHALL and FLUSHDB.
-    pub(super) fn flush(&mut self) -> Answer {
+    pub(in crate::broker) fn flush(&mut self) -> CommandResult {
         match self.args.len() {
             1 => {}
-            2 if is(self.args.at(1), "sync") || is(self.args.at(1), "async") => {}
+            2 if self.is(1, "sync") || self.is(1, "async") => {}
             _ => return Err(SYNTAX),
         }
-        let keys: Vec<Bytes> = self.space.streams.keys().cloned().collect();
+        let keys: Vec<Bytes> = self.keyspace.streams.keys().cloned().collect();
         for key in keys {
-            self.space.remove(&key);
+            self.keyspace.remove(&key);
         }
-        self.out.simple("OK");
+        self.replies.simple("OK");
         Ok(())
     }
 }
 
-/// As Redis, which does not look at a key if every key matches.
-fn glob_matches(pattern: &[u8], key: &[u8]) -> bool {
+/// As in Redis, `*` matches the empty key as well.
+fn key_matches(pattern: &[u8], key: &[u8]) -> bool {
     pattern == b"*" || glob::matches(pattern, key)
-}
-
-/// A cursor as C's `strtoul` reads it, of which only what SCAN has handed out matters.
-fn cursor(text: &[u8]) -> Option<u64> {
-    let text = word(text);
-    if text.first().is_some_and(u8::is_ascii_whitespace) {
-        return None;
-    }
-    if text.is_empty() { Some(0) } else { std::str::from_utf8(text).ok()?.parse().ok() }
 }

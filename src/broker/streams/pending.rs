@@ -1,15 +1,15 @@
-//! XPENDING: what was given out and is not acknowledged.
+//! XPENDING: entries that were delivered and not acknowledged.
 
 use std::ops::Bound;
 
 use crate::broker::streams::group::{Group, Pending};
-use crate::broker::streams::{Answer, Call, Refusal, SYNTAX, id, is};
+use crate::broker::streams::{CommandError, CommandResult, KeyCommand, SYNTAX, id};
 use crate::model::StreamId;
 use crate::resp::encode::Encoder;
 
-/// Which pending entries are asked for.
+/// Arguments of the long form.
 #[derive(Debug)]
-struct Filter<'a> {
+struct PendingFilter<'a> {
     min_idle_ms: i64,
     start: StreamId,
     end: StreamId,
@@ -17,25 +17,25 @@ struct Filter<'a> {
     consumer: Option<&'a [u8]>,
 }
 
-impl<'a> Call<'a> {
-    pub(super) fn xpending(&mut self) -> Answer {
+impl<'a> KeyCommand<'a> {
+    pub(in crate::broker) fn xpending(&mut self) -> CommandResult {
         let filter = match self.args.len() {
             3 => None,
             6..=9 => Some(self.pending_filter()?),
             _ => return Err(SYNTAX),
         };
         let (key, name) = (self.args.at(1), self.args.at(2));
-        let group = self.space.group(key, name).ok_or_else(|| Self::no_group(key, name))?;
+        let group = self.keyspace.group(key, name).ok_or_else(|| Self::no_group(key, name))?;
         match filter {
-            None => summary(self.out, group),
-            Some(filter) => list(self.out, group, &filter, self.now_ms),
+            None => write_summary(self.replies, group),
+            Some(filter) => write_list(self.replies, group, &filter, self.now_ms),
         }
         Ok(())
     }
 
-    fn pending_filter(&self) -> Result<Filter<'a>, Refusal> {
+    fn pending_filter(&self) -> Result<PendingFilter<'a>, CommandError> {
         let (mut min_idle_ms, mut first) = (0, 3);
-        if is(self.args.at(3), "idle") {
+        if self.is(3, "idle") {
             min_idle_ms = self.integer(4)?;
             if self.args.len() < 8 {
                 return Err(SYNTAX);
@@ -45,55 +45,56 @@ impl<'a> Call<'a> {
         let count = self.integer(first + 2)?.max(0) as usize;
         let start = id::parse_start(self.args.at(first))?;
         let end = id::parse_end(self.args.at(first + 1))?;
-        Ok(Filter { min_idle_ms, start, end, count, consumer: self.args.get(first + 3) })
+        Ok(PendingFilter { min_idle_ms, start, end, count, consumer: self.args.get(first + 3) })
     }
 }
 
-fn summary(out: &mut Encoder, group: &Group) {
-    out.array(4);
-    out.integer(group.pending().len() as i64);
+fn write_summary(replies: &mut Encoder, group: &Group) {
+    replies.array(4);
+    replies.integer(group.pending().len() as i64);
     let (Some((first, _)), Some((last, _))) = (group.pending().first_key_value(), group.pending().last_key_value())
     else {
-        out.null();
-        out.null();
-        return out.null_array();
+        replies.null();
+        replies.null();
+        return replies.null_array();
     };
-    id::reply(out, *first);
-    id::reply(out, *last);
+    id::reply(replies, *first);
+    id::reply(replies, *last);
     let busy = group.consumers().iter().filter(|(_, consumer)| !consumer.pending.is_empty());
-    out.array(busy.clone().count());
+    replies.array(busy.clone().count());
     for (name, consumer) in busy {
-        out.array(2);
-        out.bulk(name);
-        out.bulk(consumer.pending.len().to_string());
+        replies.array(2);
+        replies.bulk(name);
+        replies.bulk(consumer.pending.len().to_string());
     }
 }
 
-fn list(out: &mut Encoder, group: &Group, filter: &Filter<'_>, now_ms: i64) {
-    let (start, mut shown) = (out.len(), 0);
-    let mut show = |id: StreamId, pending: &Pending| {
-        let idle_ms = now_ms.wrapping_sub(pending.delivered_ms);
-        if shown == filter.count || (filter.min_idle_ms != 0 && idle_ms < filter.min_idle_ms) {
-            return shown < filter.count;
+fn write_list(replies: &mut Encoder, group: &Group, filter: &PendingFilter<'_>, now_ms: i64) {
+    let range = (Bound::Included(filter.start), Bound::Included(filter.end));
+    let entries: Vec<(&StreamId, &Pending)> = match filter.consumer {
+        _ if filter.start > filter.end => Vec::new(),
+        None => filtered(group.pending().range(range), filter, now_ms),
+        Some(name) => {
+            let own = group.consumers().get(name).into_iter().flat_map(|consumer| consumer.pending.range(range));
+            filtered(own.filter_map(|id| Some((id, group.pending().get(id)?))), filter, now_ms)
         }
-        shown += 1;
-        out.array(4);
-        id::reply(out, id);
-        out.bulk(&pending.consumer);
-        out.integer(idle_ms.max(0));
-        out.integer(pending.deliveries);
-        true
     };
-    if filter.start <= filter.end {
-        let range = (Bound::Included(filter.start), Bound::Included(filter.end));
-        match filter.consumer {
-            None => _ = group.pending().range(range).all(|(id, pending)| show(*id, pending)),
-            Some(name) => {
-                let own = group.consumer(name).into_iter().flat_map(|consumer| consumer.pending.range(range));
-                let mut own = own.filter_map(|id| Some((id, group.pending().get(id)?)));
-                _ = own.all(|(id, pending)| show(*id, pending));
-            }
-        }
+    replies.array(entries.len());
+    for (id, pending) in entries {
+        replies.array(4);
+        id::reply(replies, *id);
+        replies.bulk(&pending.consumer);
+        replies.integer(now_ms.wrapping_sub(pending.delivered_ms).max(0));
+        replies.integer(pending.deliveries);
     }
-    out.array_from(start, shown);
+}
+
+fn filtered<'a>(
+    entries: impl Iterator<Item = (&'a StreamId, &'a Pending)>,
+    filter: &PendingFilter<'_>,
+    now_ms: i64,
+) -> Vec<(&'a StreamId, &'a Pending)> {
+    let is_idle =
+        |pending: &Pending| filter.min_idle_ms == 0 || now_ms.wrapping_sub(pending.delivered_ms) >= filter.min_idle_ms;
+    entries.filter(|(_, pending)| is_idle(pending)).take(filter.count).collect()
 }

@@ -1,100 +1,93 @@
-//! XLEN, XRANGE, XREVRANGE, XREAD, XREADGROUP: what reads a stream's entries.
+//! XLEN, XRANGE, XREVRANGE, XREAD and XREADGROUP.
 
 use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::broker::streams::blocked::{GroupWait, Wait};
-use crate::broker::streams::group::Group;
-use crate::broker::streams::log::Log;
-use crate::broker::streams::write::strict;
-use crate::broker::streams::{Answer, Call, Outcome, Refusal, SYNTAX, id, word};
+use crate::broker::streams::blocked::{BlockingRead, GroupReader};
+use crate::broker::streams::entry_log::EntryLog;
+use crate::broker::streams::group::{Group, Pending};
+use crate::broker::streams::{CommandError, CommandResult, KeyCommand, Keyspace, SYNTAX, id};
 use crate::model::StreamId;
 use crate::resp::encode::Encoder;
 
-/// Most entries that a client which waited is given if it named no COUNT, as in Redis.
-const WAITED_ENTRIES_MAX: usize = 1_000;
+/// Most entries that a blocked read without COUNT returns, as in Redis.
+const BLOCKED_COUNT: usize = 1_000;
 
-/// XREADGROUP's `>`, which Redis takes for the greatest id.
+/// XREADGROUP's `>`, which Redis represents by the greatest id.
 const NEW: StreamId = id::LAST;
 
-/// The arguments of XREAD and XREADGROUP.
-#[derive(Debug, Default)]
-struct Request<'a> {
-    /// Milliseconds, 0 for ever; `None` not to wait.
-    timeout_ms: Option<i64>,
-    /// 0 for all.
-    count: usize,
+/// Arguments of XREAD and XREADGROUP.
+#[derive(Debug)]
+struct ReadRequest<'a> {
+    /// Milliseconds, 0 for no timeout; `None` not to block.
+    block_ms: Option<i64>,
+    count: Option<usize>,
     no_ack: bool,
-    /// The group and the consumer.
+    /// Group and consumer.
     group: Option<(&'a [u8], &'a [u8])>,
-    /// Keys, each with the id to read behind.
+    /// Keys, each with the id after which to read.
     streams: Vec<(&'a [u8], StreamId)>,
 }
 
-impl<'a> Call<'a> {
-    pub(super) fn xlen(&mut self) {
-        let len = self.space.stream(self.args.at(1)).map_or(0, |stream| stream.log.len());
-        self.out.integer(len as i64);
+impl<'a> KeyCommand<'a> {
+    pub(in crate::broker) fn xlen(&mut self) -> CommandResult {
+        let len = self.keyspace.stream(self.args.at(1)).map_or(0, |stream| stream.log.len());
+        self.replies.integer(len as i64);
+        Ok(())
     }
 
-    pub(super) fn xrange(&mut self, is_reverse: bool) -> Answer {
+    pub(in crate::broker) fn xrange(&mut self, is_reverse: bool) -> CommandResult {
         let (start_at, end_at) = if is_reverse { (3, 2) } else { (2, 3) };
         let start = id::parse_start(self.args.at(start_at))?;
         let end = id::parse_end(self.args.at(end_at))?;
-        let (mut count, mut index) = (None, 4);
+        let (mut count, mut index) = (usize::MAX, 4);
         while index < self.args.len() {
             if !self.has_option(index, "count", 1) {
                 return Err(SYNTAX);
             }
-            count = Some(self.integer(index + 1)?.max(0) as usize);
+            count = self.integer(index + 1)?.max(0) as usize;
             index += 2;
         }
-        let Some(stream) = self.space.stream(self.args.at(1)) else {
-            self.out.array(0);
-            return Ok(());
-        };
-        if count == Some(0) {
-            self.out.null_array();
-            return Ok(());
-        }
-        let range = stream.log.range(start, end);
-        let count = count.unwrap_or(usize::MAX);
-        if is_reverse {
-            entries(self.out, range.rev().take(count));
-        } else {
-            entries(self.out, range.take(count));
+        match self.keyspace.stream(self.args.at(1)) {
+            None => self.replies.array(0),
+            Some(_) if count == 0 => self.replies.null_array(),
+            Some(stream) if is_reverse => {
+                write_entries(self.replies, stream.log.range(start, end).rev().take(count));
+            }
+            Some(stream) => write_entries(self.replies, stream.log.range(start, end).take(count)),
         }
         Ok(())
     }
 
-    pub(super) fn xread(&mut self) -> Result<Outcome, Refusal> {
-        let request = self.request(false)?;
-        let (start, mut served) = (self.out.len(), 0);
+    pub(in crate::broker) fn xread(&mut self) -> CommandResult {
+        let request = self.read_request(false)?;
+        let (start, mut served) = (self.replies.len(), 0);
         for (key, after) in &request.streams {
-            let Some(stream) = self.space.stream(key) else { continue };
+            let Some(stream) = self.keyspace.stream(key) else { continue };
             if stream.log.last_live_id().is_some_and(|last| last > *after) {
                 served += 1;
-                stream_head(self.out, key);
-                read(self.out, &stream.log, *after, request.count);
+                write_key(self.replies, key);
+                write_after(self.replies, &stream.log, *after, request.count);
             }
         }
-        Ok(self.conclude(&request, start, served))
+        self.finish_read(&request, start, served);
+        Ok(())
     }
 
-    pub(super) fn xreadgroup(&mut self) -> Result<Outcome, Refusal> {
-        let request = self.request(true)?;
+    pub(in crate::broker) fn xreadgroup(&mut self) -> CommandResult {
+        let request = self.read_request(true)?;
         let Some((group, consumer)) = request.group else { return Err(SYNTAX) };
-        let (start, mut served, now_ms) = (self.out.len(), 0, self.now_ms);
+        let (start, mut served, now_ms) = (self.replies.len(), 0, self.now_ms);
         for (key, after) in &request.streams {
-            let out = &mut *self.out;
-            let is_served = self.space.edit_group(key, group, |group, log| {
+            let replies = &mut *self.replies;
+            let is_served = self.keyspace.edit_group(key, group, |group, log| {
                 if *after != NEW {
-                    stream_head(out, key);
-                    history(out, log, group, consumer, *after, request.count, now_ms);
+                    write_key(replies, key);
+                    redeliver(replies, log, group, consumer, *after, request.count, now_ms);
                 } else if log.last_live_id().is_some_and(|last| last > group.last_id) {
-                    stream_head(out, key);
-                    give(out, log, group, consumer, request.count, request.no_ack, now_ms);
+                    write_key(replies, key);
+                    deliver(replies, log, group, consumer, request.count, request.no_ack, now_ms);
                 } else {
                     return false;
                 }
@@ -102,57 +95,56 @@ impl<'a> Call<'a> {
             });
             served += usize::from(is_served == Some(true));
         }
-        Ok(self.conclude(&request, start, served))
+        self.finish_read(&request, start, served);
+        Ok(())
     }
 
-    /// Ends a reply of `served` streams, or decides to wait if there are none.
-    fn conclude(&mut self, request: &Request<'_>, start: usize, served: usize) -> Outcome {
-        if served > 0 {
-            self.out.map_of_arrays_from(start, served);
-            return Outcome::Done;
+    /// Completes a reply with `served` streams, or blocks if there are none.
+    fn finish_read(&mut self, request: &ReadRequest<'_>, start: usize, served: usize) {
+        match request.block_ms {
+            _ if served > 0 => self.replies.map_of_arrays_from(start, served),
+            None => self.replies.null_array(),
+            Some(timeout_ms) => {
+                self.blocking = Some(BlockingRead {
+                    timeout_ms,
+                    count: request.count.unwrap_or(BLOCKED_COUNT),
+                    reader: request.group.map(|(group, consumer)| GroupReader {
+                        group: Bytes::copy_from_slice(group),
+                        consumer: Bytes::copy_from_slice(consumer),
+                        no_ack: request.no_ack,
+                    }),
+                    streams: request.streams.iter().map(|(key, id)| (Bytes::copy_from_slice(key), *id)).collect(),
+                });
+            }
         }
-        let Some(timeout_ms) = request.timeout_ms else {
-            self.out.null_array();
-            return Outcome::Done;
-        };
-        let group = request.group.map(|(group, consumer)| GroupWait {
-            group: Bytes::copy_from_slice(group),
-            consumer: Bytes::copy_from_slice(consumer),
-            no_ack: request.no_ack,
-        });
-        Outcome::Wait(Wait {
-            timeout_ms,
-            count: if request.count == 0 { WAITED_ENTRIES_MAX } else { request.count },
-            group,
-            streams: request.streams.iter().map(|(key, after)| (Bytes::copy_from_slice(key), *after)).collect(),
-        })
     }
 
-    fn request(&self, is_group: bool) -> Result<Request<'a>, Refusal> {
-        let (mut request, mut index, mut streams_at) = (Request::default(), 1, None);
+    fn read_request(&self, is_group: bool) -> Result<ReadRequest<'a>, CommandError> {
+        let mut request = ReadRequest { block_ms: None, count: None, no_ack: false, group: None, streams: Vec::new() };
+        let (mut index, mut streams_at) = (1, None);
         while index < self.args.len() {
             if self.has_option(index, "block", 1) {
                 index += 1;
-                let timeout_ms = self.integer_or(index, "ERR timeout is not an integer or out of range")?;
-                if timeout_ms < 0 {
-                    return Err(Refusal::fixed("ERR timeout is negative"));
+                let block_ms = self.integer_or(index, "ERR timeout is not an integer or out of range")?;
+                if block_ms < 0 {
+                    return Err(CommandError::text("ERR timeout is negative"));
                 }
-                request.timeout_ms = Some(timeout_ms);
+                request.block_ms = Some(block_ms);
             } else if self.has_option(index, "count", 1) {
                 index += 1;
-                request.count = self.integer(index)?.max(0) as usize;
+                request.count = usize::try_from(self.integer(index)?).ok().filter(|count| *count > 0);
             } else if self.has_option(index, "streams", 1) {
                 streams_at = Some(index + 1);
                 break;
             } else if self.has_option(index, "group", 2) {
                 if !is_group {
-                    return Err(only_for_groups("GROUP"));
+                    return Err(group_option_error("GROUP"));
                 }
                 request.group = Some((self.args.at(index + 1), self.args.at(index + 2)));
                 index += 2;
             } else if self.has_option(index, "noack", 0) {
                 if !is_group {
-                    return Err(only_for_groups("NOACK"));
+                    return Err(group_option_error("NOACK"));
                 }
                 request.no_ack = true;
             } else {
@@ -163,126 +155,171 @@ impl<'a> Call<'a> {
         let first = streams_at.ok_or(SYNTAX)?;
         let words = self.args.len() - first;
         if words % 2 == 1 {
-            return Err(Refusal::fixed(
+            return Err(CommandError::text(
                 "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
             ));
         }
         if is_group && request.group.is_none() {
-            return Err(Refusal::fixed("ERR Missing GROUP option for XREADGROUP"));
+            return Err(CommandError::text("ERR Missing GROUP option for XREADGROUP"));
         }
         for index in first..first + words / 2 {
             let key = self.args.at(index);
-            request.streams.push((key, self.read_from(key, self.args.at(index + words / 2), request.group)?));
+            request.streams.push((key, self.read_after(key, self.args.at(index + words / 2), request.group)?));
         }
         Ok(request)
     }
 
-    /// The id behind which to read a stream.
-    fn read_from(&self, key: &[u8], text: &[u8], group: Option<(&[u8], &[u8])>) -> Result<StreamId, Refusal> {
+    /// Parses the id after which to read a stream.
+    fn read_after(&self, key: &[u8], id: &[u8], group: Option<(&[u8], &[u8])>) -> Result<StreamId, CommandError> {
         if let Some((group, _)) = group
-            && self.space.group(key, group).is_none()
+            && self.keyspace.group(key, group).is_none()
         {
             let end = b"' in XREADGROUP with GROUP option";
-            return Err(Refusal::joined(&[b"NOGROUP No such key '", key, b"' or consumer group '", group, end]));
+            return Err(CommandError::joined(&[b"NOGROUP No such key '", key, b"' or consumer group '", group, end]));
         }
-        match (word(text), group) {
-            (b"$", Some(_)) => Err(Refusal::fixed(
+        match (id, group) {
+            (b"$", Some(_)) => Err(CommandError::text(
                 "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this \
                  consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return \
                  an empty result set.",
             )),
-            (b"$", None) => Ok(self.space.stream(key).map_or(StreamId::START, |stream| stream.log.last_id)),
+            (b"$", None) => Ok(self.keyspace.last_id(key)),
             (b">", Some(_)) => Ok(NEW),
-            (b">", None) => Err(Refusal::fixed(
+            (b">", None) => Err(CommandError::text(
                 "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
             )),
-            _ => strict(text),
+            _ => id::exact(id),
         }
     }
 }
 
-fn only_for_groups(option: &str) -> Refusal {
-    let text = format!("ERR The {option} option is only supported by XREADGROUP. You called XREAD instead.");
-    Refusal(text.into_bytes().into())
-}
-
-/// What comes before a stream's entries: its key, and in RESP2 the header of the pair.
-pub(super) fn stream_head(out: &mut Encoder, key: &[u8]) {
-    if !out.is_resp3() {
-        out.array(2);
+impl Keyspace {
+    /// Serves the blocked reads of all streams that the commands before have changed.
+    pub(in crate::broker) fn serve_blocked(&mut self, now_ms: i64) {
+        while let Some((key, reads)) = self.blocked.next_signaled() {
+            for (id, after) in reads {
+                if let Some(mut reply) = self.reply_to_blocked(&key, id, after, now_ms) {
+                    self.blocked.finish(id, &mut reply);
+                }
+            }
+        }
     }
-    out.bulk(key);
+
+    /// Returns the reply to a blocked read, or `None` if it has to wait on.
+    fn reply_to_blocked(&mut self, key: &Bytes, id: u64, after: StreamId, now_ms: i64) -> Option<Encoder> {
+        let (client, read) = self.blocked.get(id)?;
+        let mut reply = Encoder::default();
+        reply.set_resp3(client.is_resp3());
+        match (self.streams.get_mut(key), &read.reader) {
+            (None, None) => return None,
+            (None, Some(_)) => reply.error("UNBLOCKED the stream key no longer exists"),
+            (Some(stream), None) => {
+                if stream.log.last_id <= after {
+                    return None;
+                }
+                write_key(&mut reply, key);
+                write_after(&mut reply, &stream.log, after, Some(read.count));
+                reply.map_of_arrays_from(0, 1);
+            }
+            (Some(stream), Some(reader)) => match stream.groups.get_mut(&reader.group) {
+                None => reply.error("NOGROUP the consumer group this client was blocked on no longer exists"),
+                Some(group) if stream.log.last_id <= group.last_id => return None,
+                Some(group) => {
+                    let before = group.bytes();
+                    write_key(&mut reply, key);
+                    let count = Some(read.count);
+                    deliver(&mut reply, &stream.log, group, &reader.consumer, count, reader.no_ack, now_ms);
+                    self.bytes = self.bytes + group.bytes() - before;
+                    reply.map_of_arrays_from(0, 1);
+                }
+            },
+        }
+        Some(reply)
+    }
 }
 
-/// One entry.
-pub(super) fn entry(out: &mut Encoder, id: StreamId, fields: &[u8]) {
-    out.array(2);
-    id::reply(out, id);
-    out.raw(fields);
+fn group_option_error(option: &str) -> CommandError {
+    let text = format!("ERR The {option} option is only supported by XREADGROUP. You called XREAD instead.");
+    CommandError(text.into_bytes().into())
 }
 
-/// All entries that there are, as one array.
-pub(super) fn entries<'a>(out: &mut Encoder, entries: impl Iterator<Item = (StreamId, &'a [u8])>) {
-    let (start, mut count) = (out.len(), 0);
+/// Writes what precedes a stream's entries: its key, and in RESP2 the header of the pair.
+fn write_key(replies: &mut Encoder, key: &[u8]) {
+    if !replies.is_resp3() {
+        replies.array(2);
+    }
+    replies.bulk(key);
+}
+
+/// Writes one entry.
+pub(super) fn write_entry(replies: &mut Encoder, id: StreamId, fields: &[u8]) {
+    replies.array(2);
+    id::reply(replies, id);
+    replies.raw(fields);
+}
+
+/// Writes entries as one array.
+fn write_entries<'a>(replies: &mut Encoder, entries: impl Iterator<Item = (StreamId, &'a [u8])>) {
+    let (start, mut count) = (replies.len(), 0);
     for (id, fields) in entries {
-        entry(out, id, fields);
+        write_entry(replies, id, fields);
         count += 1;
     }
-    out.array_from(start, count);
+    replies.array_from(start, count);
 }
 
-/// The entries behind `after`, `count` at most; 0 for all.
-pub(super) fn read(out: &mut Encoder, log: &Log, after: StreamId, count: usize) {
+/// Writes the entries after `after`.
+fn write_after(replies: &mut Encoder, log: &EntryLog, after: StreamId, count: Option<usize>) {
     let start = id::next(after).unwrap_or(StreamId::START);
-    entries(out, log.range(start, id::LAST).take(if count == 0 { usize::MAX } else { count }));
+    write_entries(replies, log.range(start, id::LAST).take(count.unwrap_or(usize::MAX)));
 }
 
-/// Gives a consumer the entries that no other has been given.
-pub(super) fn give(
-    out: &mut Encoder,
-    log: &Log,
+/// Delivers entries to a consumer that were delivered to no other.
+fn deliver(
+    replies: &mut Encoder,
+    log: &EntryLog,
     group: &mut Group,
     consumer: &[u8],
-    count: usize,
+    count: Option<usize>,
     no_ack: bool,
     now_ms: i64,
 ) {
-    let consumer = group.see_consumer(consumer, now_ms);
+    let consumer = group.touch_consumer(consumer, now_ms);
     let first = id::next(group.last_id).unwrap_or(StreamId::START);
-    let given = log.range(first, id::LAST).take(if count == 0 { usize::MAX } else { count }).inspect(|(id, _)| {
+    let entries = log.range(first, id::LAST).take(count.unwrap_or(usize::MAX)).inspect(|(id, _)| {
         group.advance(*id, log);
         if !no_ack {
-            group.deliver(*id, &consumer, now_ms);
+            group.assign(*id, Pending { consumer: consumer.clone(), delivered_ms: now_ms, deliveries: 1 });
         }
     });
-    entries(out, given);
+    write_entries(replies, entries);
 }
 
-/// Repeats what a consumer was given behind `after` and has not acknowledged; nil for what is gone meanwhile.
-fn history(
-    out: &mut Encoder,
-    log: &Log,
+/// Repeats a consumer's pending entries after `after`, with nil for those that were deleted.
+fn redeliver(
+    replies: &mut Encoder,
+    log: &EntryLog,
     group: &mut Group,
     consumer: &[u8],
     after: StreamId,
-    count: usize,
+    count: Option<usize>,
     now_ms: i64,
 ) {
-    let name = group.see_consumer(consumer, now_ms);
+    let consumer = group.touch_consumer(consumer, now_ms);
     let first = id::next(after).unwrap_or(StreamId::START);
-    let count_max = if count == 0 { usize::MAX } else { count };
-    let ids: Vec<StreamId> = group.consumer(&name).map_or_else(Vec::new, |consumer| {
-        consumer.pending.range((Bound::Included(first), Bound::Unbounded)).take(count_max).copied().collect()
+    let ids: Vec<StreamId> = group.consumers().get(&consumer).map_or_else(Vec::new, |consumer| {
+        let pending = consumer.pending.range((Bound::Included(first), Bound::Unbounded));
+        pending.take(count.unwrap_or(usize::MAX)).copied().collect()
     });
-    out.array(ids.len());
+    replies.array(ids.len());
     for id in ids {
         if let Some((_, fields)) = log.range(id, id).next() {
-            entry(out, id, fields);
+            write_entry(replies, id, fields);
             group.redeliver(id, now_ms);
         } else {
-            out.array(2);
-            id::reply(out, id);
-            out.null_array();
+            replies.array(2);
+            id::reply(replies, id);
+            replies.null_array();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `tickscope.toml`: a section a program, a key a flag.
+//! The settings file `tickscope.toml`, with a section for each program and a key for each flag.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -10,31 +10,32 @@ use toml::de::{DeTable, DeValue};
 
 use super::{CALL_ONLY, Origin, Setting, SettingsError, repeated, word};
 
-/// Folder and file below the platform's own place for settings.
+/// Folder and file below the platform's folder for settings.
 const FOLDER: &str = "tickscope";
 const FILE: &str = "tickscope.toml";
 
-/// Longest file, in bytes: some hundred times what all settings together take. It may be a pipe that never ends.
+/// Longest file: about a hundred times the length of all settings. It may be a pipe that never ends.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The sections: a program each.
+/// Sections, one for each program.
 const SECTIONS: &[&str] = &["consumer", "producer"];
 
-/// The settings for `command` in the file at `named`, which must be there, or else in the user's own, if there is one.
+/// Reads the settings for `command` from the file at `named`, which must exist, or else from the user's file if there is
+/// one.
 pub(super) fn read(
     named: Option<&Path>,
     config_dir: Option<&Path>,
     command: &Command,
 ) -> Result<Vec<Setting>, SettingsError> {
-    let usual = config_dir.map(|dir| dir.join(FOLDER).join(FILE));
-    let Some(path) = named.map(Path::to_owned).or(usual) else { return Ok(Vec::new()) };
-    let shown = path.display().to_string();
+    let default = config_dir.map(|dir| dir.join(FOLDER).join(FILE));
+    let Some(path) = named.map(Path::to_owned).or(default) else { return Ok(Vec::new()) };
+    let display = path.display().to_string();
     match text_of(&path) {
-        Ok(text) => settings(&text, &shown, command),
+        Ok(text) => settings(&text, &display, command),
         Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => {
             let hint = if named.is_some() { "; --config names a file of settings that exists" } else { "" };
-            Err(SettingsError::new(&format!("cannot read {shown}: {error}{hint}")))
+            Err(SettingsError::new(&format!("cannot read {display}: {error}{hint}")))
         }
     }
 }
@@ -48,19 +49,19 @@ fn text_of(path: &PathBuf) -> io::Result<String> {
     Ok(text)
 }
 
-/// The settings for `command` in a file's `text`.
-pub(super) fn settings(text: &str, shown: &str, command: &Command) -> Result<Vec<Setting>, SettingsError> {
+/// Parses the settings for `command` from a file's `text`. `display` is the file's name in error messages.
+pub(super) fn settings(text: &str, display: &str, command: &Command) -> Result<Vec<Setting>, SettingsError> {
     let line = |at: usize| 1 + text.get(..at).unwrap_or(text).matches('\n').count();
-    let wrong = |at: usize, what: &str| SettingsError::new(&format!("{shown}, line {}: {what}", line(at)));
+    let wrong = |at: usize, what: &str| SettingsError::new(&format!("{display}, line {}: {what}", line(at)));
     let table = DeTable::parse(text).map_err(|error| {
-        // Its message alone: the excerpt that it could show may hold a password.
-        wrong(error.span().map_or(0, |span| span.start), error.message().lines().next().unwrap_or("no TOML"))
+        // Without the excerpt of the file, which may contain a password.
+        wrong(error.span().map_or(0, |span| span.start), error.message().lines().next().unwrap_or("not TOML"))
     })?;
     let mut found = Vec::new();
     for (name, section) in table.get_ref() {
         let (name, at) = (name.get_ref(), name.span().start);
         let DeValue::Table(keys) = section.get_ref() else {
-            let what = format!("'{name}' stands outside of a section; put it below [consumer] or [producer]");
+            let what = format!("'{name}' is outside of a section; put it below [consumer] or [producer]");
             return Err(wrong(at, &what));
         };
         if !SECTIONS.contains(&name.as_ref()) {
@@ -73,24 +74,24 @@ pub(super) fn settings(text: &str, shown: &str, command: &Command) -> Result<Vec
         if name != command.get_name() {
             continue;
         }
-        // As they stand in the file, so that the first mistake is told first.
+        // In the order of the file, so that the first error is reported.
         let mut keys: Vec<_> = keys.iter().collect();
         keys.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in keys {
             let (key, at) = (key.get_ref(), key.span().start);
-            let arg = known(command, key).map_err(|why| wrong(at, &why))?;
-            let words = words(arg, key, value.get_ref()).map_err(|why| wrong(at, &format!("'{key}' {why}")))?;
-            let place = format!("{shown}, line {}: {key}", line(at));
-            found.push(Setting { flag: key.clone().into_owned(), origin: Origin::File, place, words });
+            let arg = find_flag(command, key).map_err(|reason| wrong(at, &reason))?;
+            let words = words(arg, key, value.get_ref()).map_err(|reason| wrong(at, &format!("'{key}' {reason}")))?;
+            let location = format!("{display}, line {}: {key}", line(at));
+            found.push(Setting { flag: key.clone().into_owned(), origin: Origin::File, location, words });
         }
     }
     Ok(found)
 }
 
-/// The flag that a key is.
-fn known<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
+/// Finds the flag of a key. An error is the reason for which the key is invalid.
+fn find_flag<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
     if CALL_ONLY.contains(&key) {
-        return Err(format!("'{key}' belongs on the command line; it is no setting"));
+        return Err(format!("'{key}' belongs on the command line and cannot be set in a file"));
     }
     let flags = || command.get_arguments().filter(|arg| arg.get_long().is_some_and(|flag| !CALL_ONLY.contains(&flag)));
     flags().find(|arg| arg.get_long() == Some(key)).ok_or_else(|| {
@@ -102,14 +103,14 @@ fn known<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
     })
 }
 
-/// What a value says, as the command line says it; what it should have been where it cannot be that.
+/// Returns the words of a command line that are equivalent to a value. An error describes the values that the flag takes.
 fn words(arg: &Arg, flag: &str, value: &DeValue<'_>) -> Result<Vec<OsString>, String> {
     match (arg.get_action(), value) {
         (ArgAction::SetTrue, DeValue::Boolean(on)) => Ok(repeated(flag, usize::from(*on))),
         (ArgAction::SetTrue, _) => Err("is a switch: true or false".to_owned()),
         (ArgAction::Count, value) => {
             let times = scalar(value).and_then(|text| text.parse::<u8>().ok());
-            times.map(|times| repeated(flag, times.into())).ok_or_else(|| "is how often: 0, 1, 2, ..".to_owned())
+            times.map(|times| repeated(flag, times.into())).ok_or_else(|| "is a count: 0, 1, 2, ..".to_owned())
         }
         (ArgAction::Append, DeValue::Array(values)) => {
             let texts = values.iter().map(|value| scalar(value.get_ref()));
@@ -124,7 +125,7 @@ fn words(arg: &Arg, flag: &str, value: &DeValue<'_>) -> Result<Vec<OsString>, St
     }
 }
 
-/// A text, a number or a time as text.
+/// Returns a string, a number or a time as text.
 fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),
@@ -137,13 +138,13 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// The one of `known` that was probably meant.
+/// Returns the most similar one of `known`, if it is similar enough.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let close = known.map(|other| (distance(word, other), other)).min();
     close.filter(|(distance, other)| *distance <= 2.max(other.len() / 3)).map(|(_, other)| other)
 }
 
-/// Letters to insert, drop or change between two words (Levenshtein 1966), with `_` as good as `-`.
+/// Returns the edit distance between two words (Levenshtein 1966), with `_` equal to `-`.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

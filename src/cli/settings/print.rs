@@ -1,18 +1,18 @@
-//! `--print-config`: the settings as they are, as a file that sets them.
+//! `--print-config`: the current settings in the form of a settings file.
 
 use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction};
 
 use super::{CALL_ONLY, Origin, Setting, Settings, word};
-use crate::cli::redacted;
+use crate::cli::redact::redacted;
 use crate::model::is_display_safe;
 
-/// Where the comments stand, in characters, unless a value is longer.
+/// Column of the comments, in characters, unless a value is longer.
 const COMMENT_AT: usize = 34;
 
 impl Settings {
-    /// All settings as a section of `tickscope.toml`, each with where it came from. Passwords in URLs are masked.
+    /// Returns all settings as a section of `tickscope.toml`, each with its origin. Passwords in URLs are masked.
     pub fn print(&self) -> String {
         let mut text = format!("[{}]\n", self.command.get_name());
         for arg in self.command.get_arguments() {
@@ -37,22 +37,22 @@ impl Settings {
             Origin::CommandLine => (line, "command line"),
             Origin::Environment => (line, "environment"),
             Origin::File => (line, "file"),
-            Origin::UiState => (line, "remembered"),
-            Origin::Default if self.stands(arg, flag) => (line, "default"),
-            Origin::Default => (format!("# {line}"), "default; cannot be set beside the others"),
+            Origin::UiState => (line, "saved view"),
+            Origin::Default if self.is_compatible(arg, flag) => (line, "default"),
+            Origin::Default => (format!("# {line}"), "default; conflicts with other settings"),
         }
     }
 
-    /// Whether the default, written down, could stand beside what is set.
-    fn stands(&self, arg: &Arg, flag: &str) -> bool {
+    /// Returns whether the default could be set together with the other settings.
+    fn is_compatible(&self, arg: &Arg, flag: &str) -> bool {
         let raw = self.matches.get_raw(arg.get_id().as_str());
         let is_switch = matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::Count);
         let words = raw.filter(|_| !is_switch).into_iter().flatten().map(|value| word(flag, value)).collect();
-        let setting = Setting { flag: flag.to_owned(), origin: Origin::Default, place: String::new(), words };
-        self.with(&self.settled, &[setting]).is_ok()
+        let setting = Setting { flag: flag.to_owned(), origin: Origin::Default, location: String::new(), words };
+        self.with(&self.applied, &[setting]).is_ok()
     }
 
-    /// A flag's value as TOML; `None` where it has none.
+    /// Returns a flag's value as TOML; `None` if it has none.
     fn value(&self, arg: &Arg) -> Option<String> {
         let id = arg.get_id().as_str();
         match arg.get_action() {
@@ -71,13 +71,13 @@ impl Settings {
     }
 }
 
-/// Whether a text is a number that TOML reads back as the same text.
+/// Returns whether a text is a number that TOML parses back to the same text.
 fn is_number(text: &str) -> bool {
     let whole = text.parse::<i64>().is_ok_and(|number| number.to_string() == text);
     whole || (text.contains('.') && text.parse::<f64>().is_ok_and(|number| number.to_string() == text))
 }
 
-/// A text as a basic string of TOML.
+/// Returns a text as a basic string of TOML.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

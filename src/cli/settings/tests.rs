@@ -27,22 +27,22 @@ struct Probe {
     config: crate::cli::ConfigArgs,
 }
 
-/// The settings of a command line, variables and a file.
+/// Returns the settings of a command line, variables and a file.
 fn settings(args: &[&str], variables: &[(&str, &str)], file: &str) -> Result<Settings, SettingsError> {
     let line = std::iter::once("consumer").chain(args.iter().copied()).map(OsString::from);
-    let surroundings = Environment {
+    let environment = Environment {
         args: line.collect(),
         variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         ..Environment::default()
     };
-    let matches = Probe::command().try_get_matches_from(&surroundings.args).unwrap();
-    let given = surroundings.args[1..].to_vec();
+    let matches = Probe::command().try_get_matches_from(&environment.args).unwrap();
+    let given = environment.args[1..].to_vec();
     let (command, program) = (Probe::command(), OsString::from("consumer"));
-    let mut settings = Settings { command, program, given, matches, settled: Vec::new(), notes: Vec::new() };
-    settings.adopt(settings.of_environment(&surroundings)?)?;
+    let mut settings = Settings { command, program, given, matches, applied: Vec::new(), notes: Vec::new() };
+    settings.apply(settings.from_environment(&environment)?)?;
     let found = file::settings(file, "t.toml", &settings.command)?;
-    let open = found.into_iter().filter(|setting| !settings.is_set(&setting.flag)).collect();
-    settings.adopt(open)?;
+    let unset = found.into_iter().filter(|setting| !settings.is_set(&setting.flag)).collect();
+    settings.apply(unset)?;
     Ok(settings)
 }
 
@@ -55,23 +55,23 @@ fn error(args: &[&str], variables: &[(&str, &str)], file: &str) -> String {
 }
 
 #[test]
-fn the_command_line_beats_the_environment_beats_the_file_beats_what_was_remembered_beats_the_default() {
+fn the_command_line_overrides_the_environment_the_file_the_saved_view_and_the_default() {
     let (args, variables, file) = (["--word=cli"], [("TICKSCOPE_WORD", "env")], "[consumer]\nword = \"file\"");
-    let remembered = [("word", "remembered".to_owned())];
-    for (from_args, from_env, from_file, from_memory) in
+    let saved = [("word", "saved".to_owned())];
+    for (from_args, from_env, from_file, from_saved) in
         (0..16).map(|bits| (bits & 1 > 0, bits & 2 > 0, bits & 4 > 0, bits & 8 > 0))
     {
         let args = if from_args { &args[..] } else { &[] };
         let variables = if from_env { &variables[..] } else { &[] };
         let mut settings = settings(args, variables, if from_file { file } else { "" }).unwrap();
-        if from_memory {
-            assert!(settings.add_remembered(&remembered, "view.toml").is_empty());
+        if from_saved {
+            assert!(settings.add_ui_state(&saved, "view.toml").is_empty());
         }
-        let (word, origin) = match (from_args, from_env, from_file, from_memory) {
+        let (word, origin) = match (from_args, from_env, from_file, from_saved) {
             (true, ..) => ("cli", Origin::CommandLine),
             (_, true, ..) => ("env", Origin::Environment),
             (_, _, true, _) => ("file", Origin::File),
-            (_, _, _, true) => ("remembered", Origin::UiState),
+            (_, _, _, true) => ("saved", Origin::UiState),
             _ => ("one", Origin::Default),
         };
         assert_eq!((settings.args::<Probe>().unwrap().word.as_str(), settings.origin("word")), (word, origin));
@@ -112,7 +112,7 @@ fn every_kind_of_flag_is_set_by_a_key() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_place_and_what_would_have_been_right() {
+fn an_error_names_its_location_and_a_valid_value() {
     for (line, answer) in [
         ("wrod = 1", "t.toml, line 2: unknown key 'wrod'; did you mean 'word'?"),
         ("list_ = 1", "did you mean 'list'?"),
@@ -122,7 +122,7 @@ fn a_mistake_is_told_with_its_place_and_what_would_have_been_right() {
         ("number = true", "'number' takes a value in quotes or a number"),
         ("word = [\"a\"]", "'word' takes one value, not a list"),
         ("switch = \"yes\"", "'switch' is a switch: true or false"),
-        ("verbose = -1", "'verbose' is how often"),
+        ("verbose = -1", "'verbose' is a count"),
         ("again = [[1]]", "'again' is a list of texts"),
         ("word = ", "t.toml, line 2: "),
         ("word = \"a\"\nword = \"b\"", "t.toml, line 3: "),
@@ -134,7 +134,7 @@ fn a_mistake_is_told_with_its_place_and_what_would_have_been_right() {
     assert!(
         error(&[], &[], "[consmer]").contains("t.toml, line 1: unknown section [consmer]; did you mean [consumer]?")
     );
-    assert!(error(&[], &[], "\nword = 1").contains("t.toml, line 2: 'word' stands outside of a section"));
+    assert!(error(&[], &[], "\nword = 1").contains("t.toml, line 2: 'word' is outside of a section"));
     for (name, value) in [("NUMBER", "x"), ("SWITCH", "maybe"), ("VERBOSE", "loud"), ("SPEED", "fast")] {
         let name = format!("TICKSCOPE_{name}");
         let error = error(&["--base=b"], &[(&name, value)], "");
@@ -143,7 +143,7 @@ fn a_mistake_is_told_with_its_place_and_what_would_have_been_right() {
 }
 
 #[test]
-fn no_error_repeats_a_password_or_steers_a_terminal() {
+fn no_error_contains_a_password_or_a_control_character() {
     for file in [
         "[consumer]\nnumber = \"redis://u:s3cret@h\"",
         "[consumer]\nword = \"redis://u:s3cret@h",
@@ -156,7 +156,7 @@ fn no_error_repeats_a_password_or_steers_a_terminal() {
 }
 
 #[test]
-fn what_cannot_stand_beside_a_stronger_one_gives_way() {
+fn a_setting_that_conflicts_with_an_earlier_origin_has_no_effect() {
     let switched = probe(&["--switch"], &[("TICKSCOPE_WORD", "env")], "[consumer]\nword = \"file\"");
     assert_eq!((switched.switch, switched.word.as_str()), (true, "one"));
     let worded = probe(&["--word=cli"], &[("TICKSCOPE_SWITCH", "1")], "");
@@ -166,34 +166,34 @@ fn what_cannot_stand_beside_a_stronger_one_gives_way() {
     assert_eq!(from_env.notes.len(), 1);
     let variables = [("TICKSCOPE_WORD", "env"), ("TICKSCOPE_SWITCH", "1")];
     assert!(error(&[], &variables, "").contains("cannot be used with TICKSCOPE_WORD"));
-    // What needs another flag waits for it, whoever sets that, and has no effect without it.
+    // A setting that requires another flag applies with it, from any origin, and has no effect without it.
     assert_eq!(probe(&["--base=b"], &[("TICKSCOPE_SPEED", "2")], "").speed, Some(2.0));
     assert_eq!(probe(&[], &[("TICKSCOPE_SPEED", "2")], "").speed, None);
 }
 
 #[test]
-fn what_was_remembered_and_does_not_fit_is_left_out_and_told() {
+fn an_invalid_saved_value_is_ignored_and_reported() {
     let mut settings = settings(&["--switch"], &[], "").unwrap();
     let values = [("number", "many".to_owned()), ("word", "x".to_owned()), ("base", "b".to_owned())];
-    let complaints = settings.add_remembered(&values, "view.toml");
-    assert_eq!(complaints.len(), 1, "{complaints:?}");
-    assert!(complaints[0].starts_with("view.toml: number: invalid value 'many'"), "{complaints:?}");
+    let errors = settings.add_ui_state(&values, "view.toml");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].starts_with("view.toml: number: invalid value 'many'"), "{errors:?}");
     let probe: Probe = settings.args().unwrap();
     assert_eq!((probe.number, probe.word.as_str(), probe.base.as_deref()), (7, "one", Some("b")));
 }
 
 #[test]
-fn an_error_is_placed_where_the_setting_stands() {
+fn an_error_gets_the_location_of_its_setting() {
     let settings = settings(&["--number=1"], &[("TICKSCOPE_WORD", "w")], "[consumer]\n\nbase = \"b\"").unwrap();
-    let placed = |text: &str| settings.placed(std::io::Error::other(text.to_owned())).to_string();
-    assert_eq!(placed("--word is odd"), "TICKSCOPE_WORD: --word is odd");
-    assert_eq!(placed("--number, --base: odd"), "t.toml, line 3: base: --number, --base: odd");
-    assert_eq!(placed("--number is odd"), "--number is odd");
+    let located = |text: &str| settings.locate(std::io::Error::other(text.to_owned())).to_string();
+    assert_eq!(located("--word is odd"), "TICKSCOPE_WORD: --word is odd");
+    assert_eq!(located("--number, --base: odd"), "t.toml, line 3: base: --number, --base: odd");
+    assert_eq!(located("--number is odd"), "--number is odd");
 }
 
 proptest! {
     #[test]
-    fn printed_settings_are_read_back(
+    fn printed_settings_are_parsed_back(
         word in ".{0,12}", list in prop::collection::vec("[^,]{1,6}", 0..3), number: u16,
     ) {
         let args = [format!("--word={word}"), format!("--number={number}")];
@@ -209,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn any_file_is_read_or_refused(text in "(?s).{0,60}") {
+    fn any_file_is_parsed_or_refused(text in "(?s).{0,60}") {
         drop(settings(&[], &[], &text));
     }
 }

@@ -3,38 +3,54 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::{ArgsError, ExportFormat, SnapshotFormat};
-use crate::chart::Scale;
+use crate::chart::{AxisMode, ChartKind, PaneLayout, Scale, Theme};
 use crate::storage::HAS_PARQUET;
 
-/// What the value axis measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum AxisChoice {
-    /// Whichever shows something.
-    #[default]
-    Auto,
-    /// Prices as they came.
-    Price,
-    /// Change from the left edge of the view, percent.
-    Percent,
-    /// Change from the session's open, percent.
-    Session,
-    /// Prices on a logarithmic axis.
-    Log,
+/// Implements clap's `ValueEnum` for an enum of a module that does not know clap.
+macro_rules! impl_value_enum {
+    ($type:ty { $($variant:ident = $word:literal: $help:literal,)* }) => {
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),*]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(match self {
+                    $(Self::$variant => PossibleValue::new($word).help($help),)*
+                })
+            }
+        }
+    };
 }
 
-/// Colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ThemeChoice {
-    /// Light on dark.
-    #[default]
-    Dark,
-    /// Dark on light.
-    Light,
-}
+impl_value_enum!(AxisMode {
+    Auto = "auto": "Prices, or percent where prices would show flat lines",
+    Price = "price": "Prices",
+    Percent = "percent": "Change from the left edge of the view, percent",
+    Session = "session": "Change from the session's open, percent",
+    Log = "log": "Prices on a logarithmic axis",
+});
+
+impl_value_enum!(Theme {
+    Dark = "dark": "Light on dark",
+    Light = "light": "Dark on light",
+});
+
+impl_value_enum!(ChartKind {
+    Lines = "lines": "A line through every tick",
+    Candles = "candles": "Candlesticks of the focused symbol",
+    Ohlc = "ohlc": "Open-high-low-close bars of the focused symbol",
+});
+
+impl_value_enum!(PaneLayout {
+    Overlay = "overlay": "One chart",
+    Grid = "grid": "One small chart per symbol",
+});
 
 /// Where the chart is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -48,28 +64,6 @@ pub enum ViewChoice {
     Terminal,
     /// Nowhere.
     None,
-}
-
-/// How prices are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum KindChoice {
-    /// A line through every tick.
-    #[default]
-    Lines,
-    /// Candles of the focused symbol.
-    Candles,
-    /// Open-high-low-close bars of the focused symbol.
-    Ohlc,
-}
-
-/// How symbols are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum LayoutChoice {
-    /// One chart.
-    #[default]
-    Overlay,
-    /// One small chart a symbol.
-    Grid,
 }
 
 /// Pixels of the screen for each of the layout.

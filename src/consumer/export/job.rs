@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::{ExportSource, Saved, write};
-use crate::chart::{Badge, Tone, format};
+use crate::chart::{Badge, Tone, VisibleTicks, format};
 use crate::consumer::args::ExportFormat;
 use crate::consumer::redraw::Redraw;
-use crate::model::TimeSpan;
 use crate::storage::{HAS_PARQUET, TickFileError};
 
 /// Runner of at most one export at a time, on a thread of its own. Dropping it cancels the export.
@@ -32,7 +31,7 @@ impl ExportJob {
         &mut self,
         source: ExportSource,
         redraw: Redraw,
-        (symbols, span): (Vec<usize>, TimeSpan),
+        VisibleTicks { symbols, span }: VisibleTicks,
     ) -> Badge {
         if let Some(running) = &self.running {
             return Badge { tone: Tone::Info, text: format!("still writing {}", running.name) };

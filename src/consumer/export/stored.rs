@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 use tracing::info;
 
-use crate::cli::{self, Console};
+use crate::cli::{self, LogWriter};
 use crate::consumer::args::StoredExport;
 use crate::model::display_safe;
 use crate::storage::db::{DbError, SelectedError, StoreReader, TickRow};
@@ -59,7 +59,7 @@ impl StoredExportError {
 /// Writes what was asked for, or leaves nothing behind when `shutdown` resolves before. Blocks until then.
 pub fn export_stored(
     export: &StoredExport,
-    console: &Console,
+    console: &LogWriter,
     shows_progress: bool,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StoredExportError> {
@@ -196,7 +196,7 @@ struct Bar {
 }
 
 impl Bar {
-    fn new(console: &Console, shows_progress: bool) -> Self {
+    fn new(console: &LogWriter, shows_progress: bool) -> Self {
         let bar = (shows_progress && console.shows_progress()).then(|| {
             // The template is a constant and valid.
             let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {wide_msg}");

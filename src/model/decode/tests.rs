@@ -2,9 +2,9 @@ use compact_str::CompactString;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{FUTURE_NS_MAX, NS_PER_S, Symbol, TimestampFormat, write_tick};
+use crate::model::{FUTURE_NS_MAX, NS_PER_S, Price, Symbol, TimestampFormat, write_tick};
 
-mod agree;
+mod fast_path;
 
 const NOW: i64 = 1_800_000_000 * NS_PER_S;
 

@@ -5,7 +5,7 @@ use crate::sources::Speed;
 fn config(args: &[&str]) -> Result<Config, String> {
     let args =
         Args::try_parse_from(std::iter::once("producer").chain(args.iter().copied())).map_err(|e| e.to_string())?;
-    args.into_config(Console::hidden(), true, 7).map_err(|error| match std::error::Error::source(&error) {
+    args.into_config(LogWriter::hidden(), true, 7).map_err(|error| match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     })
@@ -16,7 +16,7 @@ fn error(args: &[&str]) -> String {
 }
 
 #[test]
-fn clap_finds_the_definition_sound() {
+fn the_definition_passes_the_checks_of_clap() {
     use clap::CommandFactory;
     Args::command().debug_assert();
 }
@@ -24,18 +24,18 @@ fn clap_finds_the_definition_sound() {
 #[test]
 fn without_flags_three_symbols_tick_once_a_second() {
     let config = config(&["--redis", "redis://h"]).unwrap();
-    let Source::Market(generator) = &config.source else { panic!("no market") };
+    let Source::Random(generator) = &config.source else { panic!("not random") };
     assert_eq!(generator.symbols(), 3);
     let Pace::Even(schedule) = config.pace else { panic!("not even") };
     assert_eq!((schedule.due(2), schedule.due(3)), (Duration::ZERO, Duration::from_secs(1)));
     assert_eq!((config.channel.as_str(), config.count, config.duration), ("stock_prices", None, None));
     assert_eq!(config.id.as_deref(), Some("p-00000007"));
     assert_eq!(config.timestamps, TimestampFormat::Seconds);
-    assert!(config.display.ticks && !config.display.progress, "three ticks a second are lines");
+    assert!(config.display.ticks && !config.display.progress, "three ticks a second are printed");
 }
 
 #[test]
-fn paces() {
+fn flags_select_the_pace() {
     let pace = |args: &[&str]| config(args).unwrap().pace;
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
     let rate = |text: &str| Schedule::rate(text.parse().unwrap());
@@ -49,7 +49,7 @@ fn paces() {
 }
 
 #[test]
-fn only_slow_ticks_are_lines_and_nothing_mixes_with_figures_on_stdout() {
+fn only_slow_ticks_are_printed_and_never_together_with_statistics() {
     let display = |args: &[&str]| {
         let Display { ticks, progress, .. } = config(args).unwrap().display;
         (ticks, progress)
@@ -62,7 +62,7 @@ fn only_slow_ticks_are_lines_and_nothing_mixes_with_figures_on_stdout() {
 }
 
 #[test]
-fn a_server_is_taken_from_the_flag_and_an_empty_one_counts_as_none() {
+fn the_server_comes_from_the_flag_and_an_empty_one_counts_as_none() {
     let target = |args: &[&str]| config(args).unwrap().target;
     assert!(matches!(target(&["--redis", " "]), Target::Local { port: 6379 }));
     assert!(matches!(target(&["--redis", "", "--local-port", "7000"]), Target::Local { port: 7000 }));
@@ -76,7 +76,7 @@ fn a_server_is_taken_from_the_flag_and_an_empty_one_counts_as_none() {
 #[test]
 fn lists_of_symbols_are_checked() {
     let count = |list: &str| match config(&["--symbols", list]).unwrap().source {
-        Source::Market(generator) => generator.symbols(),
+        Source::Random(generator) => generator.symbols(),
         _ => 0,
     };
     assert_eq!(count("BRK.B, ES=F ,BTC/USD,^GSPC,é"), 5);
@@ -85,10 +85,10 @@ fn lists_of_symbols_are_checked() {
     for (list, reason) in [
         ("", "a symbol is empty"),
         ("A,,B", "a symbol is empty"),
-        ("A,B,A", "A stands twice"),
-        ("A\u{1b}[2J", "A\\u{1b}[2J holds characters that cannot be shown"),
+        ("A,B,A", "A is listed twice"),
+        ("A\u{1b}[2J", "A\\u{1b}[2J contains characters that cannot be displayed"),
         (&"x".repeat(65), "is longer than 64 bytes"),
-        (&many.join(","), "10001 symbols are more than the 10000"),
+        (&many.join(","), "10001 symbols are more than the limit of 10000"),
     ] {
         let error = error(&["--symbols", list]);
         assert!(error.contains(reason), "{error}");
@@ -96,7 +96,7 @@ fn lists_of_symbols_are_checked() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_a_reason() {
+fn invalid_flags_are_refused_with_a_reason() {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
     for (args, reason) in [
         (&["--count", "0"][..], "above zero"),
@@ -117,14 +117,14 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         (&["--replay", data, "--speed", "-2"], "above 0"),
         (&["--replay", data, "--speed", "2", "--rate", "2"], "cannot be used with"),
         (&["--replay", data, "--from", "noon"], "--from noon: a time is RFC 3339"),
-        (&["--replay", data, "--from", "2013-10-08T00:00:00Z", "--to", "1381132800"], "--from must lie before --to"),
+        (&["--replay", data, "--from", "2013-10-08T00:00:00Z", "--to", "1381132800"], "--from must be before --to"),
         (&["--speed", "2"], "--replay"),
         (&["--keep-timestamps"], "--replay"),
         (&["--replay", "/nowhere/at/all"], "cannot read /nowhere/at/all: No such file"),
         (&["--replay", env!("CARGO_MANIFEST_DIR")], "directory"),
         (&["--replay", "sqlite:/nowhere/ticks.db"], "--replay: there is no store sqlite:/nowhere/ticks.db; name one"),
         (&["--replay", "sqlite:"], "sqlite: needs the name of a file"),
-        (&["--replay", data, "--to", "1h", "--from", "30m"], "--from must lie before --to"),
+        (&["--replay", data, "--to", "1h", "--from", "30m"], "--from must be before --to"),
         (&["--channel", ""], "needs a name"),
         (&["--source", ""], "1 to 64 bytes"),
         (&["--source", "a\u{7}"], "1 to 64 bytes"),
@@ -135,9 +135,9 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         (&["--cluster", "--redis", "redis://h", "--source", &"x".repeat(61)], "4 less in a cluster"),
         (&["--cluster", "--redis", "redis://h", "--shards", "0"], "1..=256"),
         (&["--cluster", "--redis", "redis://h", "--shards", "257"], "1..=256"),
-        (&["--shards", "4"], "--shards says nothing without --cluster"),
-        (&["--maxlen", "4"], "--maxlen says nothing without --stream"),
-        (&["--spool-max", "4"], "--spool-max says nothing without --spool"),
+        (&["--shards", "4"], "--shards has no effect without --cluster"),
+        (&["--maxlen", "4"], "--maxlen has no effect without --stream"),
+        (&["--spool-max", "4"], "--spool-max has no effect without --spool"),
         (&["--spool", "/nowhere", "--spool-max", "0"], "above zero"),
         (&["--stream", ""], "--stream needs a name"),
         (&["--stream", "s", "--no-seq"], "--stream needs numbered ticks"),
@@ -153,7 +153,7 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_replay_names_a_file_or_a_store_and_no_password_is_repeated() {
+fn a_replay_names_a_file_or_a_store_and_errors_contain_no_password() {
     let source = |what: &str| config(&["--replay", what]).unwrap().source;
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
     assert!(matches!(source(data), Source::File { name, .. } if name == data));
@@ -177,17 +177,17 @@ fn a_replay_names_a_file_or_a_store_and_no_password_is_repeated() {
 fn streams_and_clusters() {
     let config = config(&["--redis", "redis+cluster://a:7000,b", "--stream", "s"]).unwrap();
     assert!(config.target.is_cluster());
-    let stream = config.durable.stream.unwrap();
-    assert_eq!((stream.name.as_str(), stream.maxlen, config.durable.shards), ("s", 1_000_000, SHARDS));
+    let stream = config.delivery.stream.unwrap();
+    assert_eq!((stream.name.as_str(), stream.maxlen, config.delivery.shards), ("s", 1_000_000, SHARDS));
     let config =
         super::tests::config(&["--redis", "redis://a", "--cluster", "--shards", "3", "--stream", "s", "--maxlen", "0"]);
     let config = config.unwrap();
     assert!(config.target.is_cluster());
-    assert_eq!((config.durable.stream.unwrap().maxlen, config.durable.shards), (0, 3));
+    assert_eq!((config.delivery.stream.unwrap().maxlen, config.delivery.shards), (0, 3));
 }
 
 #[test]
-fn a_spool_remembers_whose_numbers_it_holds() {
+fn a_spool_keeps_its_source() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spool");
     let spool = path.to_str().unwrap();

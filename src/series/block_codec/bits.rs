@@ -1,13 +1,13 @@
-//! Whole numbers of a few bits each, one behind the other, the lowest bit first.
+//! Bit packing: integers of a fixed number of bits, without gaps, lowest bit first.
 
-/// Bytes that must follow the last number: a read takes a whole word, wherever in it the number lies.
+/// Bytes that must follow the last integer, because a read always loads a whole word.
 pub(super) const SLACK_BYTES: usize = 16;
 
-/// Appends numbers to bytes.
+/// Appends integers to bytes.
 pub(super) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     waiting: u64,
-    /// How many bits wait; fewer than a word has.
+    /// Number of bits in `waiting`; below 64.
     bits: u32,
 }
 
@@ -16,7 +16,7 @@ impl<'a> Writer<'a> {
         Self { out, waiting: 0, bits: 0 }
     }
 
-    /// Appends a value of at most `width` bits, and at most 64.
+    /// Appends the lowest `width` bits of a value; `width` is at most 64.
     #[inline]
     pub(super) fn put(&mut self, value: u64, width: u32) {
         let value = value & mask(width);
@@ -24,34 +24,34 @@ impl<'a> Writer<'a> {
         let bits = self.bits + width;
         if bits >= u64::BITS {
             self.out.extend_from_slice(&self.waiting.to_le_bytes());
-            // What did not fit; nothing where the word was empty before.
+            // The bits that did not fit; none if the word was empty before.
             self.waiting = value.checked_shr(u64::BITS - self.bits).unwrap_or(0);
         }
         self.bits = bits % u64::BITS;
     }
 
-    /// Fills up the last byte.
+    /// Writes the remaining bits and fills up the last byte.
     pub(super) fn finish(self) {
         let bytes = self.waiting.to_le_bytes();
         self.out.extend_from_slice(&bytes[..(self.bits as usize).div_ceil(8)]);
     }
 }
 
-/// Bytes that `count` numbers take.
+/// Number of bytes of `count` integers.
 pub(super) const fn bytes(count: usize, width: u32) -> usize {
     (count * width as usize).div_ceil(8)
 }
 
-/// Number `index` of those that begin at the first byte of `bits`.
+/// Integer number `index` of those that start at the first byte of `bits`.
 pub(super) fn get(bits: &[u8], index: usize, width: u32) -> u64 {
     let bit = index * width as usize;
     let word = bits.get(bit / 8..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u128::from_le_bytes(*bytes));
     (word >> (bit % 8)) as u64 & mask(width)
 }
 
-/// The first numbers of those that begin at the first byte of `bits`: as many as `out` takes.
+/// Decodes the first `out.len()` integers of those that start at the first byte of `bits`.
 pub(super) fn unpack(bits: &[u8], width: u32, out: &mut [u64]) {
-    /// A loop for each width: its shifts are constants then, and eight numbers begin at a whole byte.
+    /// Instantiates a loop for each width: its shifts are constants, and every eighth integer starts at a whole byte.
     macro_rules! of_width {
         ($($width:literal)*) => {
             match width {
@@ -68,7 +68,7 @@ fn unpack_fixed<const WIDTH: usize>(bits: &[u8], out: &mut [u64]) {
     let mut eights = out.chunks_exact_mut(8);
     let mut done = 0;
     for eight in &mut eights {
-        // Seven numbers and a word: what an eighth one needs. Room for the widest, so that one check does for all.
+        // Seven integers and a word, as the eighth one needs; one bounds check covers all of them.
         let Some(bytes) = bits.get(done..done + WIDTH * 7 / 8 + 8) else { return eight.fill(0) };
         for (at, number) in eight.iter_mut().enumerate() {
             let bit = at * WIDTH;
@@ -80,7 +80,7 @@ fn unpack_fixed<const WIDTH: usize>(bits: &[u8], out: &mut [u64]) {
     unpack_wide(bits.get(done..).unwrap_or_default(), WIDTH as u32, eights.into_remainder());
 }
 
-/// Any width.
+/// Decodes integers of any width.
 fn unpack_wide(bits: &[u8], width: u32, out: &mut [u64]) {
     for (index, number) in out.iter_mut().enumerate() {
         *number = get(bits, index, width);
@@ -91,7 +91,7 @@ const fn mask(width: u32) -> u64 {
     if width >= 64 { u64::MAX } else { (1 << width) - 1 }
 }
 
-/// The fewest bits that hold `value`.
+/// Minimum number of bits that hold `value`.
 pub(super) const fn width_of(value: u64) -> u32 {
     u64::BITS - value.leading_zeros()
 }

@@ -1,33 +1,33 @@
-//! Prices and sizes as the whole numbers that their decimals make of them.
+//! Conversion of decimal prices and sizes to integers.
 
-/// Most decimals that are tried: prices of the smallest coins have eight.
+/// Maximum number of decimals that are tried; prices of the smallest coins have eight.
 pub(super) const DECIMALS_MAX: u8 = 9;
 
-/// Powers of ten that a double holds exactly.
+/// Powers of ten, exact in an `f64`.
 const POWERS: [f64; DECIMALS_MAX as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
-/// Whole numbers up to here are exact in a double, and so is the quotient with a power of ten: it is the double nearest
-/// to the decimal number (Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990).
+/// Integers up to here are exact in an `f64`, and their quotient with a power of ten is the `f64` nearest to the
+/// decimal number (W. D. Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990).
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// What a whole number is divided by.
+/// Divisor of integers with that many decimals.
 pub(super) fn power(decimals: u8) -> f64 {
     POWERS[usize::from(decimals.min(DECIMALS_MAX))]
 }
 
 /// `value` in units of its last decimal, rounded.
 pub(super) fn whole(value: f64, decimals: u8) -> i64 {
-    // Adding a half and cutting off is as good as rounding where the result is checked, and needs no call.
+    // Adding a half and truncating is as good as rounding where the result is verified, and needs no call.
     (value * power(decimals) + 0.5_f64.copysign(value)) as i64
 }
 
-/// Whether `value` comes back from its whole number to the bit.
+/// Whether `value` is restored from its integer to the bit.
 fn is_exact(value: f64, decimals: u8) -> bool {
     let whole = whole(value, decimals);
     (whole as f64).abs() < WHOLE_MAX && (whole as f64 / power(decimals)).to_bits() == value.to_bits()
 }
 
-/// The fewest decimals with which all values come back; `None` when there are none.
+/// The fewest decimals with which all values are restored; `None` if there are none.
 pub(super) fn decimals_of(values: impl Iterator<Item = f64> + Clone) -> Option<u8> {
     let (mut decimals, mut checked) = (0, 0);
     for (at, value) in values.clone().enumerate() {
@@ -39,17 +39,17 @@ pub(super) fn decimals_of(values: impl Iterator<Item = f64> + Clone) -> Option<u
             }
         }
     }
-    // A large value that was fine with fewer decimals may have become too large.
+    // A large value that fits with fewer decimals may no longer fit.
     values.take(checked).all(|value| is_exact(value, decimals)).then_some(decimals)
 }
 
-/// Bits of a double in the order of the numbers they stand for.
+/// Bits of an `f64`, ordered like the numbers.
 pub(super) fn to_ordered(value: f64) -> u64 {
     let bits = value.to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
-/// Back from [`to_ordered`].
+/// Inverse of [`to_ordered`].
 pub(super) fn from_ordered(bits: u64) -> f64 {
     f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits })
 }

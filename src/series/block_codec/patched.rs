@@ -1,26 +1,26 @@
-//! Numbers packed to a width that most of them fit, with the rest patched in.
+//! Integers packed to a width that fits most of them, with the upper bits of the others stored apart.
 //!
-//! The idea is that of PFOR (Zukowski, Héman, Nes, Boncz, "Super-Scalar RAM-CPU Cache Compression", ICDE 2006): the few
-//! large numbers of a block would widen all others, so their upper parts are kept apart, each with its place.
+//! Follows PFOR (M. Zukowski, S. Héman, N. Nes, P. Boncz, "Super-Scalar RAM-CPU Cache Compression", ICDE 2006): the few
+//! large integers of a block would widen all others, so their upper bits are kept apart, with their indices.
 
 use crate::series::block_codec::bits;
 use crate::series::block_codec::bits::Writer;
 
-/// How a run of numbers is packed.
+/// Packing of a sequence of integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Plan {
     width: u8,
-    /// Numbers that are wider.
+    /// Number of integers that are wider.
     patches: u8,
-    /// Bytes that hold what the widest one has beyond.
+    /// Bytes for the upper bits of each of those.
     patch_bytes: u8,
 }
 
 impl Plan {
-    /// Bytes of a plan itself.
+    /// Bytes of an encoded plan.
     pub(super) const BYTES: usize = 3;
 
-    /// The plan that takes the fewest bytes; `values` are at most 255.
+    /// The plan that takes the fewest bytes; there are at most 255 values.
     pub(super) fn for_values(values: &[u64]) -> Self {
         let widest = bits::width_of(values.iter().fold(0, |all, value| all | value)) as usize;
         let mut of_width = [0_u16; 65];
@@ -36,7 +36,7 @@ impl Plan {
             if bytes < fewest {
                 (best, fewest) = (plan, bytes);
             } else if patches * 2 > fewest {
-                // Even with one byte each beside its place, the patches alone take more.
+                // The patches alone take more, at two bytes or more each.
                 break;
             }
             patches += usize::from(of_width[width]);
@@ -44,7 +44,7 @@ impl Plan {
         best
     }
 
-    /// Bytes of `count` numbers.
+    /// Number of bytes of `count` integers.
     pub(super) fn bytes(self, count: usize) -> usize {
         bits::bytes(count, self.width.into()) + usize::from(self.patches) * (1 + usize::from(self.patch_bytes))
     }
@@ -81,7 +81,7 @@ impl Plan {
         }
     }
 
-    /// The first `out.len()` of `count` numbers that begin at the first byte of `bytes`.
+    /// Decodes the first `out.len()` of `count` integers that start at the first byte of `bytes`.
     pub(super) fn read(self, bytes: &[u8], count: usize, out: &mut [u64]) {
         bits::unpack(bytes, self.width.into(), out);
         self.for_patches(bytes, count, |at, upper| {

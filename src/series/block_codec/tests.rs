@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::SeriesTick;
-use super::super::chunk::{CHUNK_TICKS, Chunk};
+use super::super::chunk::Chunk;
 use crate::series::block_codec::*;
 
 /// Prices, sizes and times that feeds bring, and some that none does.
@@ -103,7 +103,7 @@ fn damaged_bytes_are_read_without_a_panic() {
         columns
     };
     let packed = Packed::pack(&columns);
-    let mut out = Unpacked::default();
+    let mut out = DecodedBlock::default();
     for at in 0..packed.bytes.len() {
         let mut damaged = packed.clone();
         damaged.bytes[at] ^= 0x15;

@@ -4,7 +4,7 @@ use std::iter;
 
 use proptest::prelude::*;
 
-use super::bars::bits as bar_bits;
+use super::bar_cache::bits as bar_bits;
 use super::{EVERYTHING, bits, make_ticks, push, shapes};
 use crate::model::TimeSpan;
 use crate::model::{Price, Timestamp};

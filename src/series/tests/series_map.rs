@@ -96,7 +96,10 @@ fn a_quiet_symbol_ages_with_the_feed() {
     let mut book = book(&[], 9, HistoryLimits { ticks_max: 100, age_ns_max: Some(1_000) });
     append(&mut book, &tick("QUIET", 10));
     let loud: Vec<Tick> = (0..50).map(|index| tick("LOUD", index * 100)).collect();
-    assert_eq!(book.append_batch(&loud, Timestamp::from_nanos(7).unwrap()), 50);
+    for tick in &loud {
+        book.append_view(&tick.view(), Timestamp::from_nanos(7).unwrap());
+    }
+    book.finish_batch();
     assert_sums(&book);
     assert_eq!(book.get(0).unwrap().1.len(), 0);
     assert_eq!(book.get(1).unwrap().1.len(), 11);

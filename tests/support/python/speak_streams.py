@@ -67,17 +67,6 @@ with client.pipeline(transaction=False) as pipeline:
 assert 300 <= client.xlen("ticks") < 500
 assert client.xtrim("ticks", maxlen=10, approximate=False) > 0 and client.xlen("ticks") == 10
 
-with client.pipeline() as pipeline:
-    pipeline.watch("ticks")
-    client.xadd("ticks", {"tick": "behind its back"})
-    pipeline.multi()
-    pipeline.xlen("ticks")
-    try:
-        pipeline.execute()
-        sys.exit("a transaction ran though what it watched has changed")
-    except redis.WatchError:
-        pass
-
 assert client.xgroup_destroy("ticks", "workers") == 1
 try:
     client.xreadgroup("workers", "one", {"ticks": ">"})

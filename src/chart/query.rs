@@ -1,0 +1,329 @@
+//! Frame query: reads from the series everything that one frame shows, at a cost set by the frame's width and not by the
+//! length of the history. The caller holds the lock of the series meanwhile; the query only reads.
+
+mod cursor;
+mod symbol_frame;
+mod trading_session;
+mod value_axes;
+
+use crate::chart::interaction::{AxisMode, ChartKind, GridPage, Interaction, PaneLayout, Plot, PlotId, ResolvedView};
+use crate::chart::{
+    Arrangement, AxisKind, BackfillState, BarInterval, HistorySnapshot, Layout, MissingHistory, Scale, Size, Transform,
+    Viewport,
+};
+use crate::model::{TimeSpan, Timestamp, display_safe};
+use crate::series::{BarCache, ColumnCache, Counters, MergedSeries, SeriesMap};
+pub use cursor::CrosshairPosition;
+pub use symbol_frame::SymbolFrame;
+use symbol_frame::SymbolQuery;
+pub use trading_session::TradingSession;
+use value_axes::ValueAxes;
+
+/// Largest difference between two clocks that are taken for synchronized, ns. Beyond it, a tick is a replay, or its
+/// producer's clock is wrong.
+pub(crate) const CLOCK_SKEW_MAX_NS: i64 = 5_000_000_000;
+
+/// Target that a frame is drawn on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Surface {
+    /// Pixels of a screen. The frame has a header, a footer and axes.
+    Screen {
+        /// Size in pixels of the screen.
+        size: Size,
+        /// Pixels of the screen per pixel of the layout.
+        scale: Scale,
+    },
+    /// Dots of a terminal. The frame is a plot alone.
+    Dots {
+        /// Size in dots.
+        size: Size,
+    },
+}
+
+impl Surface {
+    fn layout(self, arrangement: Arrangement) -> Layout {
+        match self {
+            Self::Screen { size, scale } => Layout::with_arrangement(size, scale, arrangement),
+            Self::Dots { size } => Layout::plot_only(size),
+        }
+    }
+}
+
+/// A span without data: an outage, or messages that were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingSpan {
+    /// First instant without data, ns.
+    pub start_ns: i64,
+    /// First instant with data again, ns. The live edge while there is none.
+    pub end_ns: i64,
+    /// Number of ticks known to be missing.
+    pub missing: u64,
+}
+
+/// Everything that one frame shows, as of one instant.
+#[derive(Debug)]
+pub struct FrameData {
+    /// Layout of the frame.
+    pub layout: Layout,
+    /// All symbols, by index.
+    pub symbols: Vec<SymbolFrame>,
+    /// Indices of the symbols that are drawn, ascending. In a grid, those on the current page.
+    pub drawn: Vec<usize>,
+    /// Length of the bars, if bars are drawn.
+    pub bar_interval: Option<BarInterval>,
+    /// Visible span, aligned to pixel columns.
+    pub span: TimeSpan,
+    /// Time of the last tick shown, ns. `i64::MAX` unless the chart is paused.
+    pub until_ns: i64,
+    /// Live edge, ns; `None` before the first tick.
+    pub edge_ns: Option<i64>,
+    /// Time of the newest tick, ns.
+    pub newest_ns: Option<i64>,
+    /// Time of the oldest tick in memory or in the database, ns.
+    pub oldest_ns: Option<i64>,
+    /// Start and end of the visible spans that the database has and that are not loaded, ns.
+    pub not_loaded: Vec<(i64, i64)>,
+    /// Progress of loading them.
+    pub(crate) backfill_state: BackfillState,
+    /// Request for history that the view misses.
+    pub(crate) missing_history: MissingHistory,
+    /// Spans without data, in order of time.
+    pub missing: Vec<MissingSpan>,
+    /// Counters of the feed.
+    pub counters: Counters,
+    /// Unit of the value axes.
+    pub axis: AxisKind,
+    /// Plots in reading order.
+    pub plots: Vec<Plot>,
+    /// Crosshair, if there is one.
+    pub crosshair: Option<CrosshairPosition>,
+    /// The view moves with the live edge.
+    pub follows: bool,
+    /// View to adopt before the scene is built.
+    pub view: ResolvedView,
+}
+
+impl FrameData {
+    /// Returns the symbols that are drawn.
+    pub fn drawn(&self) -> impl Iterator<Item = &SymbolFrame> {
+        self.drawn.iter().map(|index| &self.symbols[*index])
+    }
+
+    /// Returns the symbols of a plot.
+    pub(crate) fn plot_symbols(&self, id: PlotId) -> impl Iterator<Item = &SymbolFrame> {
+        let indices = match id {
+            PlotId::Main => &self.drawn[..],
+            PlotId::Symbol(index) => self.drawn.binary_search(&index).map_or(&[][..], |at| &self.drawn[at..=at]),
+        };
+        indices.iter().map(|index| &self.symbols[*index])
+    }
+
+    /// Returns the mapping of a plot to pixels. `None` if there is no such plot.
+    pub(crate) fn transform(&self, pane: usize) -> Option<Transform> {
+        let viewport = Viewport { time: self.span, value: self.plots.get(pane)?.value };
+        Some(Transform { viewport, rect: self.layout.pane(pane).plot })
+    }
+
+    /// Returns whether an instant lies in a span without data.
+    pub(crate) fn is_missing(&self, time_ns: i64) -> bool {
+        self.missing.iter().any(|span| span.start_ns < time_ns && time_ns < span.end_ns)
+    }
+
+    /// Returns whether an event at this time is shown.
+    pub(crate) fn shows(&self, time_ns: i64) -> bool {
+        self.span.contains(time_ns) && time_ns <= self.until_ns
+    }
+}
+
+/// State that frames pass on: cached columns and bars, and the value axes, which move as rarely as possible.
+#[derive(Debug, Default)]
+pub struct QueryState {
+    columns: Vec<ColumnCache>,
+    bars: Vec<BarCache>,
+    axes: ValueAxes,
+}
+
+/// A query for one frame.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::chart::{FrameStatus, FrameQuery, Interaction, QueryState, SceneBuilder, SourceLabels, Size};
+/// use tickscope::chart::{Surface, TradingSession, ViewSettings, Scale};
+/// use tickscope::model::{Timestamp, decode_all};
+/// ```
+pub struct FrameQuery<'a> {
+    /// Ticks in memory.
+    pub series: &'a SeriesMap,
+    /// Older ticks loaded from a database.
+    pub(crate) history: Option<&'a HistorySnapshot>,
+    /// View to resolve. Every symbol of `series` must have been added to it; see [`new_symbols`].
+    pub interaction: &'a Interaction,
+    /// Trading session, for changes since its open.
+    pub session: &'a TradingSession,
+    /// Target of the frame.
+    pub surface: Surface,
+    /// Current time.
+    pub now: Timestamp,
+}
+
+impl<'a> FrameQuery<'a> {
+    /// A query of the ticks in memory.
+    pub fn new(
+        series: &'a SeriesMap,
+        interaction: &'a Interaction,
+        session: &'a TradingSession,
+        surface: Surface,
+        now: Timestamp,
+    ) -> Self {
+        Self { series, history: None, interaction, session, surface, now }
+    }
+
+    /// Reads a frame.
+    pub fn run(&self, state: &mut QueryState) -> FrameData {
+        let (series, interaction) = (self.series, self.interaction);
+        let edge_ns = live_edge_ns(series, self.now);
+        let oldest_ns = series.iter().filter_map(|(_, _, series)| series.oldest_ns()).min();
+        let now_ns = self.now.as_nanos();
+        let mut view = interaction.resolve(edge_ns.unwrap_or(now_ns), oldest_ns.unwrap_or(now_ns));
+        self.step_by_ticks(&mut view, edge_ns);
+        let (layout, drawn, page) = self.arrange();
+        view.page = page;
+        let span = view.span().aligned(layout.columns());
+        let pause_point = interaction.pause_point();
+        let mut data = FrameData {
+            layout,
+            symbols: Vec::with_capacity(series.symbol_count()),
+            drawn,
+            bar_interval: None,
+            span,
+            until_ns: pause_point.tick_ns,
+            edge_ns,
+            newest_ns: series.newest_ns(),
+            oldest_ns,
+            not_loaded: Vec::new(),
+            backfill_state: BackfillState::default(),
+            missing_history: MissingHistory::Unchanged,
+            missing: missing_until(series, pause_point.edge_ns, edge_ns),
+            counters: series.counters(),
+            axis: AxisKind::Price,
+            plots: Vec::new(),
+            crosshair: None,
+            follows: interaction.will_follow(&view),
+            view,
+        };
+        self.read_symbols(state, &mut data);
+        self.check_history(&mut data);
+        self.step_by_bars(&mut data);
+        data.axis = state.axes.kind(interaction.view.axis, &data);
+        if data.axis == AxisKind::Percent {
+            data.symbols.iter_mut().for_each(SymbolFrame::clear_without_percent);
+        }
+        data.plots = state.axes.plots(interaction, &data);
+        self.read_crosshair(&mut data);
+        data
+    }
+
+    fn merged(&self, index: usize) -> Option<MergedSeries<'a>> {
+        let (_, series) = self.series.get(index)?;
+        Some(MergedSeries::new(series, self.history.map(|history| &history.loaded), index))
+    }
+
+    /// Chooses the layout, the symbols drawn and the page of the grid.
+    fn arrange(&self) -> (Layout, Vec<usize>, Option<GridPage>) {
+        let view = &self.interaction.view;
+        let visible: Vec<usize> = (0..self.series.symbol_count()).filter(|index| view.shows(*index)).collect();
+        let is_screen = matches!(self.surface, Surface::Screen { .. });
+        if view.layout == PaneLayout::Grid && is_screen && visible.len() > 1 {
+            let layout = self.surface.layout(Arrangement::Grid { panes: visible.len() });
+            let page_len = layout.panes().max(1);
+            let page = self.interaction.page_of(&visible, page_len);
+            let drawn = visible.into_iter().skip(page.index * page_len).take(page_len).collect();
+            return (layout, drawn, Some(page));
+        }
+        if view.kind == ChartKind::Lines {
+            return (self.surface.layout(Arrangement::Single), visible, None);
+        }
+        let focus = self.interaction.focus();
+        // All ticks count, not only those in view: the volume pane must not come and go.
+        let has_sizes = || focus.and_then(|index| self.merged(index)).is_some_and(|series| series.has_sizes());
+        let has_volume = is_screen && view.volume && has_sizes();
+        let arrangement = if has_volume { Arrangement::WithVolume } else { Arrangement::Single };
+        (self.surface.layout(arrangement), focus.into_iter().collect(), None)
+    }
+
+    /// Determines which part of the view is not loaded yet.
+    fn check_history(&self, data: &mut FrameData) {
+        let Some(history) = self.history else { return };
+        data.oldest_ns = history.oldest_ns.into_iter().chain(data.oldest_ns).min();
+        data.not_loaded = history.unknown(self.series, &data.drawn, data.span);
+        data.missing_history = history.missing(self.series, &data.drawn, data.span, data.follows);
+        data.backfill_state = history.state.clone();
+    }
+
+    fn read_symbols(&self, state: &mut QueryState, data: &mut FrameData) {
+        let view = &self.interaction.view;
+        let session_ns = data.span.end.min(data.edge_ns.unwrap_or(i64::MAX));
+        let query = SymbolQuery {
+            span: data.span,
+            columns: data.layout.columns(),
+            until_ns: data.until_ns,
+            breaks: breaks_until(self.series, data.until_ns),
+            has_bars: view.kind != ChartKind::Lines,
+            bar_interval: view.bar_interval,
+            session_open_ns: (view.axis == AxisMode::Session).then(|| self.session.open_ns(session_ns)),
+            zone: &self.session.zone,
+        };
+        let loaded = self.history.map(|history| &history.loaded);
+        state.columns.resize_with(self.series.symbol_count(), ColumnCache::default);
+        state.bars.resize_with(self.series.symbol_count(), BarCache::default);
+        for index in 0..self.series.symbol_count() {
+            let Some(series) = self.merged(index) else { continue };
+            let (columns, bars) = (&mut state.columns[index], &mut state.bars[index]);
+            let mut symbol = query.prices(series, index, self.interaction);
+            if data.drawn.binary_search(&index).is_ok() {
+                let interval = query.line_or_bars(series, columns, bars, &mut symbol);
+                data.bar_interval = interval.or(data.bar_interval);
+                symbol.outliers = query.outliers(self.series.outliers(index), loaded, index);
+            } else {
+                (*columns, *bars) = (ColumnCache::default(), BarCache::default());
+            }
+            data.symbols.push(symbol);
+        }
+    }
+}
+
+/// Names of the symbols that the view does not know yet, safe to display, given that it knows the first `known`.
+pub fn new_symbols(series: &SeriesMap, known: usize) -> Vec<String> {
+    series.iter().skip(known).map(|(_, symbol, _)| display_safe(symbol.as_str()).into_owned()).collect()
+}
+
+/// The live edge, ns: the current time if the clock of the newest tick agrees with ours, or else the time of the newest
+/// tick. The latter also if all ticks come from a store. `None` before the first tick.
+pub(crate) fn live_edge_ns(series: &SeriesMap, now: Timestamp) -> Option<i64> {
+    let newest_ns = series.newest_ns()?;
+    let lag_ns = series.last_arrival().map_or(i64::MAX, |arrival| arrival.as_nanos().saturating_sub(newest_ns));
+    Some(if lag_ns.abs() <= CLOCK_SKEW_MAX_NS { newest_ns.max(now.as_nanos()) } else { newest_ns })
+}
+
+/// The spans without data that begin before `until_ns`, cut off there.
+fn missing_until(series: &SeriesMap, until_ns: i64, edge_ns: Option<i64>) -> Vec<MissingSpan> {
+    let spans = series.missing_ranges().filter(|gap| gap.start_ns < until_ns);
+    let span = |gap: &crate::series::MissingRange| MissingSpan {
+        start_ns: gap.start_ns,
+        end_ns: gap.end_ns.or(edge_ns).unwrap_or(gap.start_ns).min(until_ns),
+        missing: gap.lost,
+    };
+    spans.map(span).collect()
+}
+
+/// Instants at which lines break, sorted: at spans without data, and after `until_ns`.
+fn breaks_until(series: &SeriesMap, until_ns: i64) -> Vec<i64> {
+    let mut breaks = series.line_breaks();
+    if let Some(end_ns) = until_ns.checked_add(1)
+        && let Err(at) = breaks.binary_search(&end_ns)
+    {
+        breaks.insert(at, end_ns);
+    }
+    breaks
+}

@@ -1,0 +1,219 @@
+//! Frames: reads the feed under the lock of the series, then builds the scene without it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::chart::{
+    Badge, ConnectionState, FiredAlert, FrameData, FrameQuery, FrameStatus, HitTest, Interaction, MissingHistory,
+    QueryState, Scene, SceneBuilder, SourceLabels, StorageState, StorageStatus, Surface, Tone, TradingSession,
+    new_symbols,
+};
+use crate::client::{Channel, LinkState, Target};
+use crate::consumer::alerting::{Alerting, Fired};
+use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
+use crate::consumer::backfill::Backfill;
+use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::meters::Meters;
+use crate::consumer::persistence::Persistence;
+use crate::consumer::series_handle::SeriesHandle;
+use crate::model::{Timestamp, display_safe};
+use crate::storage::db::{DbState, DbStatus};
+
+/// Redraw interval of a frame that shows a time in seconds.
+pub(super) const SECONDS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time for which a message above the footer is shown.
+pub(super) const TOAST_TIME: Duration = Duration::from_secs(4);
+
+/// Time for which an alert is shown above the footer.
+const ALERT_TOAST_TIME: Duration = Duration::from_secs(6);
+
+/// Handles that a frame is read from.
+pub(super) struct FrameHandles {
+    pub(super) series: SeriesHandle,
+    pub(super) feed: FeedStatus,
+    pub(super) storage: Option<Arc<Persistence>>,
+    pub(super) alerting: Arc<Alerting>,
+    pub(super) backfill: Option<Arc<Backfill>>,
+}
+
+/// A frame to draw.
+pub(super) struct View {
+    pub(super) scene: Scene,
+    pub(super) hit_test: HitTest,
+    /// No tick has arrived for an unusually long time.
+    pub(super) is_stale: bool,
+    /// The frame shows a time in seconds and must be redrawn every second.
+    pub(super) shows_seconds: bool,
+}
+
+/// Builds the frames of a view.
+pub(super) struct FrameBuilder {
+    builder: SceneBuilder,
+    session: TradingSession,
+    state: QueryState,
+    pub(super) meters: Meters,
+    /// Message above the footer, and the end of its time.
+    pub(super) toast: Option<(Badge, Instant)>,
+    /// Time of the alert that was announced last.
+    announced: Option<Instant>,
+    /// The last frame lacks ticks that the store has.
+    pub(super) is_loading: bool,
+}
+
+impl FrameBuilder {
+    pub(super) fn new(config: &Config, target: &Target) -> Self {
+        let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
+        let labels = SourceLabels {
+            channel: config.stream.as_ref().map_or_else(|| channels.join(" "), stream_label),
+            server: target.to_string(),
+            producer_command: producer_command(config),
+        };
+        Self {
+            builder: SceneBuilder::new(labels, config.zone.clone()),
+            session: TradingSession { zone: config.zone.clone(), open: config.session_start },
+            state: QueryState::default(),
+            meters: Meters::new(),
+            toast: None,
+            announced: None,
+            is_loading: false,
+        }
+    }
+
+    /// Builds a frame of the current state of the feed.
+    pub(super) fn view(
+        &mut self,
+        handles: &FrameHandles,
+        interaction: &mut Interaction,
+        surface: Surface,
+        now: Instant,
+    ) -> View {
+        let (mut status, data) = self.read(handles, interaction, surface, now);
+        if let Some(backfill) = &handles.backfill {
+            backfill.request(data.missing_history.clone());
+        }
+        self.is_loading = matches!(data.missing_history, MissingHistory::Request(_));
+        interaction.adopt(&data.view);
+        self.add_alerts(&handles.alerting, &data, &mut status, now);
+        self.meters.update(now, handles.feed.without_restored(data.counters.received));
+        status.ticks_per_s = self.meters.ticks_per_s;
+        (status.latency_ms, status.frames) = (self.meters.latency_ms(), self.meters.frames());
+        status.toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
+        let (scene, hit_test) = self.builder.build(&data, interaction, &status);
+        interaction.settle_measurements(&hit_test);
+        let is_stale = status.stale_for.is_some();
+        let shows_seconds = is_stale || matches!(status.connection, ConnectionState::Down { .. });
+        View { scene, hit_test, is_stale, shows_seconds }
+    }
+
+    /// Reads the data and the status of a frame.
+    fn read(
+        &mut self,
+        handles: &FrameHandles,
+        interaction: &mut Interaction,
+        surface: Surface,
+        now: Instant,
+    ) -> (FrameStatus, FrameData) {
+        let history = handles.backfill.as_ref().map(|backfill| backfill.snapshot());
+        let mut status = handles.status(now);
+        // The connection's lock comes before that of the series. Held together, they make a lost connection and the
+        // outage that it opens appear in the same frame.
+        let connection = handles.feed.connection();
+        let series = handles.series.lock();
+        status.connection = match &connection.state {
+            LinkState::Connecting => ConnectionState::Connecting,
+            LinkState::Live => ConnectionState::Live,
+            LinkState::Down(cause) => {
+                let down_for = now.saturating_duration_since(connection.since);
+                ConnectionState::Down { cause: cause.clone(), down_for }
+            }
+        };
+        (status.reconnects, status.slow_consumer_disconnects) = (connection.reconnects, connection.cut_off);
+        drop(connection);
+        for symbol in new_symbols(&series, interaction.symbols_len()) {
+            interaction.add_symbol(symbol);
+        }
+        let query = FrameQuery::new(&series, interaction, &self.session, surface, Timestamp::now());
+        let data = FrameQuery { history: history.as_deref(), ..query }.run(&mut self.state);
+        (status, data)
+    }
+
+    /// Copies the alerts that fired in view, and announces the newest alert above the footer.
+    fn add_alerts(&mut self, alerting: &Alerting, data: &FrameData, status: &mut FrameStatus, now: Instant) {
+        let log = alerting.log();
+        status.alerts_dropped = log.dropped();
+        let visible = log.iter().filter(|alert| data.shows(alert.time_ns));
+        status.alerts = visible
+            .map(|alert| FiredAlert {
+                time_ns: alert.time_ns,
+                price: alert.price,
+                symbol: alert.slot,
+                rule: alert.rule.clone(),
+            })
+            .collect();
+        let newest = log.iter().next_back().filter(|newest| Some(newest.at) != self.announced).cloned();
+        drop(log);
+        let Some(Fired { at, rule, symbol, price, .. }) = newest else { return };
+        self.announced = Some(at);
+        if now.saturating_duration_since(at) < ALERT_TOAST_TIME {
+            let text = match price {
+                Some(price) => format!("{rule}  ({symbol} at {price})"),
+                None => format!("{rule}  (nothing from {symbol})"),
+            };
+            self.toast = Some((Badge { tone: Tone::Warn, text }, at + ALERT_TOAST_TIME));
+        }
+    }
+}
+
+impl FrameHandles {
+    /// Copies the part of the status that is independent of the series.
+    fn status(&self, now: Instant) -> FrameStatus {
+        let counters = self.feed.counters();
+        FrameStatus {
+            stale_for: self.feed.arrivals().stale_for(now),
+            rejected: self.feed.rejects().total(),
+            trimmed: counters.trimmed.load(Ordering::Relaxed),
+            dead_letters: counters.dead_letters.load(Ordering::Relaxed),
+            storage: self.storage.as_ref().map(|storage| storage_status(storage.status())),
+            ..FrameStatus::default()
+        }
+    }
+}
+
+fn storage_status(DbStatus { state, waiting, written, dropped, .. }: DbStatus) -> StorageStatus {
+    let state = match state {
+        DbState::Connecting => StorageState::Opening,
+        DbState::Persistence => StorageState::Writing,
+        DbState::Behind => StorageState::Behind,
+        DbState::Failing(cause) => StorageState::Failing(cause),
+    };
+    StorageStatus { state, waiting, written, dropped }
+}
+
+/// The label of a stream in the header.
+fn stream_label(stream: &StreamConfig) -> String {
+    let name = display_safe(&stream.name);
+    match &stream.group {
+        Some(group) => format!("stream {name} \u{b7} group {}", display_safe(&group.name)),
+        None => format!("stream {name}"),
+    }
+}
+
+/// The command that starts a producer for this consumer, in backticks.
+fn producer_command(config: &Config) -> String {
+    let channel = match (&config.stream, &config.channels[..]) {
+        (Some(stream), _) => format!(" --stream {}", display_safe(&stream.name)),
+        (None, [channel @ Channel::Exact(name)]) if name != CHANNEL => format!(" --channel {channel}"),
+        (None, _) => String::new(),
+    };
+    let server = match &config.target {
+        Target::Given(endpoint) => format!(" --redis {endpoint}"),
+        Target::Cluster(_) => format!(" --redis {} --cluster", config.target.endpoint()),
+        Target::Sentinel(sentinel) => format!(" --redis {sentinel}"),
+        Target::Local { port: LOCAL_PORT } => String::new(),
+        Target::Local { port } => format!(" --local-port {port}"),
+    };
+    let separator = if channel.is_empty() && server.is_empty() { "" } else { " --" };
+    format!("`cargo run --release --bin producer{separator}{channel}{server}`")
+}
