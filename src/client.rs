@@ -1,13 +1,15 @@
-//! Our side of Redis: endpoints, connections, reconnection, subscriber, stream reader, consumer group and publisher.
+//! Client side of Redis: endpoints, connections, reconnection, subscriber, stream reader, consumer group and publisher.
+//!
+//! All of these are sessions over one kind of connection, which one loop restores after each loss.
 
 mod backoff;
 mod connection;
-mod connector;
 mod discovery;
 mod endpoint;
 mod error;
 mod error_advice;
-pub(crate) mod publisher;
+mod liveness;
+mod publisher;
 mod reconnect;
 mod redirect;
 mod shards;
@@ -16,18 +18,21 @@ mod socket;
 mod stream_reader;
 mod subscriber;
 mod target;
+mod timeouts;
 mod tls;
+mod transport;
 
 pub use crate::tls::{TlsError, TlsFiles};
 pub use backoff::Backoff;
-pub use connector::{ConnectFuture, Connector, Transport};
 pub use endpoint::{Endpoint, EndpointError};
-pub use error_advice::ClientError;
+pub use error::ClientError;
 pub use publisher::{
-    Batch, DeliveryReport, Link, Notices, OnConfirmed, Overflow, SendQueue, Snapshot, Span, Stream, Topic, publish,
+    ConnectionStatus, DeliveryReport, Destination, OnConfirmed, OutputStream, OverflowPolicy, QueueStats, SendQueue,
+    SpoolWriter, publish,
 };
-pub use reconnect::LinkState;
+pub use reconnect::{LinkState, RetryLog};
 pub use shards::{SHARDS, SHARDS_MAX, shard_name, shard_of};
-pub use stream_reader::{Entry, Following, Group, Handled, Reader, Since, follow};
-pub use subscriber::{Channel, Delivery, Feed, Incoming, subscribe};
-pub use target::{Sentinel, Target};
+pub use stream_reader::{Accepted, ConsumerGroup, Entry, EntryHandler, Since, StreamSource, read_stream};
+pub use subscriber::{Channel, Message, MessageBatch, MessageHandler, subscribe};
+pub use target::{LocalServer, LocalServerFuture, Sentinel, Target};
+pub use transport::{ConnectFuture, Connector, Transport};

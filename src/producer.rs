@@ -16,6 +16,7 @@
 
 mod args;
 mod input;
+mod local_broker;
 mod progress;
 mod publish_loop;
 mod shards;
@@ -23,6 +24,7 @@ mod stats;
 
 pub use args::{Args, DeliveryError, UsageError};
 pub use input::InputError;
+pub(crate) use local_broker::local_target;
 pub use shards::ShardReport;
 pub use stats::Report;
 
@@ -35,7 +37,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
 use crate::cli::LogWriter;
-use crate::client::{ClientError, SHARDS, Stream, Target};
+use crate::client::{ClientError, OutputStream, SHARDS, Target};
 use crate::model::TimestampFormat;
 use crate::producer::input::InputReport;
 use crate::producer::progress::ProgressReporter;
@@ -139,7 +141,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Delivery {
     /// Stream to which each tick is appended before it is published.
-    pub stream: Option<Stream>,
+    pub stream: Option<OutputStream>,
     /// Queue on disk.
     pub spool: Option<Spool>,
     /// Number of shards in a cluster.

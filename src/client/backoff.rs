@@ -1,18 +1,27 @@
-//! Waiting times between attempts to reach a server.
+//! Backoff between attempts to connect.
 
 use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// First wait. Short, because most outages are a restart; long enough that a refused connection does not spin.
+/// First delay. Short, because most outages are a restart; long enough that refused connections do not spin.
 const BASE_MS: u64 = 50;
 
-/// Longest wait. A server that is back is noticed within a second.
+/// Longest delay. A server that is back is noticed within a second.
 const CAP_MS: u64 = 1_000;
 
-/// An endless sequence of waits: exponential, capped, with full jitter in the upper half so that a hundred clients that
-/// lost the same server do not return in step ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
+/// Endless sequence of delays: exponential and capped, with jitter in the upper half, so that clients that lost the same
+/// server do not return in step ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
+///
+/// # Examples
+/// ```
+/// use rand::SeedableRng;
+/// use tickscope::client::Backoff;
+///
+/// let mut backoff = Backoff::new(rand_chacha::ChaCha8Rng::seed_from_u64(1));
+/// assert!(backoff.next().unwrap().as_millis() <= 50);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Backoff {
     attempt: u32,
@@ -20,12 +29,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The jitter is drawn from `rng`, so a seeded one makes the sequence repeatable.
+    /// Creates the sequence; `rng` supplies the jitter, so a seeded one makes the sequence repeatable.
     pub fn new(rng: ChaCha8Rng) -> Self {
         Self { attempt: 0, rng }
     }
 
-    /// Starts over. Call it when the server has proved healthy, not when a socket merely opened.
+    /// Restarts the sequence. Call it when the server has proved healthy, not when a socket merely opened.
     pub fn reset(&mut self) {
         self.attempt = 0;
     }
@@ -47,12 +56,12 @@ mod tests {
     use rand::SeedableRng;
 
     #[test]
-    fn waits_double_up_to_the_cap_and_start_over_after_a_reset() {
+    fn delays_double_up_to_the_cap_and_restart_after_a_reset() {
         let mut backoff = Backoff::new(ChaCha8Rng::seed_from_u64(7));
         let ceilings = [50, 100, 200, 400, 800, 1_000, 1_000, 1_000];
         for ceiling in ceilings {
-            let wait_ms = backoff.next().unwrap().as_millis();
-            assert!((ceiling / 2..=ceiling).contains(&wait_ms), "{wait_ms} ms under a ceiling of {ceiling} ms");
+            let delay_ms = backoff.next().unwrap().as_millis();
+            assert!((ceiling / 2..=ceiling).contains(&delay_ms), "{delay_ms} ms under a ceiling of {ceiling} ms");
         }
         backoff.reset();
         assert!(backoff.next().unwrap().as_millis() <= 50);
@@ -60,9 +69,9 @@ mod tests {
     }
 
     #[test]
-    fn two_clients_do_not_wait_in_step() {
-        let waits = |seed| Backoff::new(ChaCha8Rng::seed_from_u64(seed)).take(8).collect::<Vec<_>>();
-        assert_ne!(waits(1), waits(2));
-        assert_eq!(waits(1), waits(1));
+    fn clients_with_different_seeds_do_not_wait_in_step() {
+        let delays = |seed| Backoff::new(ChaCha8Rng::seed_from_u64(seed)).take(8).collect::<Vec<_>>();
+        assert_ne!(delays(1), delays(2));
+        assert_eq!(delays(1), delays(1));
     }
 }

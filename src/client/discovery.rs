@@ -1,242 +1,227 @@
-//! Finds the server that is to be talked to, before each attempt to connect.
+//! Discovery of the server to connect to, before each attempt.
 //!
-//! With one server there is nothing to find. Sentinels are asked for the master; the nodes of a cluster are asked who
-//! serves a key's slot, unless one of them has just said so by itself.
+//! A single server needs none. Sentinels are asked for the master. The nodes of a cluster are asked for the owner of the
+//! key's hash slot, unless one of them has just sent a redirection.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use tracing::debug;
+use redis::{Cmd, Value, from_redis_value};
 
-use crate::broker::LocalRedis;
-use crate::client::connection::{ANSWER_TIMEOUT, Dialogue};
-use crate::client::error::Cause;
+use crate::client::connection::Connection;
+use crate::client::error::{ClientError, SessionError};
 use crate::client::error_advice::is_unknown;
-use crate::client::redirect::{Redirect, slot};
-use crate::client::target::Sentinel;
-use crate::client::{ClientError, Endpoint, Target};
-use crate::resp::value::Value;
+use crate::client::redirect::{Redirect, hash_slot};
+use crate::client::{Endpoint, Target};
 
-/// Name of the connections that only ask where to go, in `CLIENT LIST`.
+/// Name of the connections used for discovery, in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-locator";
 
-/// Nodes of a cluster that are remembered as places to ask; the specification advises to stay below a thousand nodes.
+/// Most nodes of a cluster that are remembered; the specification advises to stay below a thousand nodes.
 const NODES_MAX: usize = 1_024;
 
-/// Redirections that are followed in a row before the cluster is asked as a whole: it may be in two minds.
-const HOPS_MAX: u32 = 5;
+/// Most redirections followed in a row before the cluster is asked again: its nodes may disagree for a while.
+const REDIRECTS_MAX: u32 = 5;
 
-/// A wrong password is, and no node can mend it; that one address is no sentinel's says nothing about the others.
-fn is_the_same_everywhere(cause: &Cause) -> bool {
-    matches!(cause, Cause::Lasting(ClientError::Refused { reply, .. }) if !is_unknown(reply, "SENTINEL"))
-}
-
-/// Knows the way to the server of one key.
-pub(super) struct Locator {
+/// Finds and connects to the server of one key.
+pub(super) struct Discovery {
     target: Target,
-    local: Option<LocalRedis>,
-    /// In a cluster.
-    slot: Option<u16>,
-    /// Where the last redirection pointed to.
-    hint: Option<Redirect>,
-    hops: u32,
-    /// The server that was found last.
-    found: Endpoint,
-    /// The last one was found by an `ASK`.
-    asking: bool,
-    /// The nodes that were named.
+    /// Hash slot of the key, in a cluster.
+    hash_slot: u16,
+    /// Redirection to follow next.
+    redirect: Option<Redirect>,
+    /// Redirections followed in a row.
+    redirects: u32,
+    /// Server found last.
+    endpoint: Endpoint,
+    /// Sentinels or cluster nodes from the command line.
     seeds: Vec<Endpoint>,
-    /// These, and those that were heard of last, to be asked in turns.
+    /// The seeds, and the nodes learned last.
     nodes: Vec<Endpoint>,
-    /// Clients ask in different orders, so that not all of them turn to the first node at once.
-    turn: usize,
-    asked_for_tls: bool,
+    /// Index of the node to ask next. Clients start at different nodes, so that the first one is not overloaded.
+    next_node: usize,
+    /// A server was probed for TLS, or has replied.
+    tls_probed: bool,
 }
 
-impl Locator {
-    /// For the server of `key`, in a cluster; elsewhere all keys are in one place.
+impl Discovery {
+    /// Creates the discovery for the server of `key`, which matters in a cluster only.
     pub(super) fn new(target: &Target, key: &[u8], rng: &mut ChaCha8Rng) -> Self {
-        let local = match target {
-            Target::Local { port } => Some(LocalRedis::new(*port)),
-            _ => None,
-        };
         let nodes = match target {
             Target::Cluster(nodes) => nodes.clone(),
             Target::Sentinel(sentinel) => sentinel.sentinels.clone(),
-            Target::Given(_) | Target::Local { .. } => Vec::new(),
+            Target::Server(_) | Target::Local { .. } => Vec::new(),
         };
         Self {
             target: target.clone(),
-            local,
-            slot: target.is_cluster().then(|| slot(key)),
-            hint: None,
-            hops: 0,
-            found: target.endpoint(),
-            asking: false,
-            turn: rng.random_range(0..nodes.len().max(1)),
+            hash_slot: hash_slot(key),
+            redirect: None,
+            redirects: 0,
+            endpoint: target.endpoint(),
+            next_node: rng.random_range(0..nodes.len().max(1)),
             seeds: nodes.clone(),
             nodes,
-            asked_for_tls: false,
+            tls_probed: false,
         }
     }
 
-    /// The server to connect to now.
-    pub(super) async fn locate(&mut self) -> Result<Endpoint, Cause> {
-        if let Some(local) = &mut self.local {
-            let role = local.ensure_served().await.map_err(|error| Cause::Lasting(error.into()))?;
-            debug!(?role, "local server");
+    /// Finds the server and connects to it. `name` is shown in `CLIENT LIST`.
+    pub(super) async fn connect(&mut self, name: &str) -> Result<Connection, SessionError> {
+        let asking = self.find().await?;
+        let mut connection = Connection::open(&self.endpoint, name, &mut self.tls_probed).await?;
+        if asking {
+            connection.set_asking();
         }
-        self.asking = false;
-        if let Some(Redirect { host, port, asking }) = self.hint.take() {
-            let host =
-                if host.is_empty() { self.found.address().map_or("", |(host, _)| host).to_owned() } else { host };
-            (self.found, self.asking) = (self.found.at(&host, port), asking);
-            return Ok(self.found.clone());
-        }
-        let found = match &self.target {
-            Target::Given(_) | Target::Local { .. } => return Ok(self.found.clone()),
-            Target::Cluster(_) => self.ask_cluster().await,
-            Target::Sentinel(sentinel) => {
-                let sentinel = sentinel.clone();
-                self.ask_sentinels(&sentinel).await
+        if matches!(self.target, Target::Sentinel(_)) {
+            let role: Option<String> = connection.info(Some("replication")).await?.get("role");
+            if role.as_deref() == Some("slave") {
+                return Err(SessionError::not_master(&self.endpoint));
             }
-        }?;
-        self.found = found;
-        Ok(self.found.clone())
+        }
+        Ok(connection)
     }
 
-    /// The server that was found last, to be named in messages.
-    pub(super) fn found(&self) -> &Endpoint {
-        &self.found
+    /// Server found last.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    /// Whether a server that only repeats what a master says is not the one that was meant.
-    pub(super) fn wants_master(&self) -> bool {
-        matches!(self.target, Target::Sentinel(_))
-    }
-
-    /// Whether each command there has to be announced with `ASKING`.
-    pub(super) fn is_asking(&self) -> bool {
-        self.asking
-    }
-
-    /// A server has sent us elsewhere: whether to go there at once.
-    pub(super) fn redirect(&mut self, to: Redirect) -> bool {
-        self.hops += 1;
-        if self.hops > HOPS_MAX {
-            self.hops = 0;
+    /// Accepts a redirection. Returns false if the last ones led nowhere; the cluster is then asked again.
+    pub(super) fn follow(&mut self, redirect: Redirect) -> bool {
+        self.redirects += 1;
+        if self.redirects > REDIRECTS_MAX {
+            self.redirects = 0;
             return false;
         }
-        self.hint = Some(to);
+        self.redirect = Some(redirect);
         true
     }
 
-    /// The server has proved to be the right one.
+    /// Records that the server is the right one.
     pub(super) fn confirm(&mut self) {
-        self.hops = 0;
+        self.redirects = 0;
     }
 
-    /// Ends the broker, if it is ours.
-    pub(super) async fn end(self) {
-        if let Some(local) = self.local {
-            local.shutdown().await;
+    /// Stops the local server if this process runs it.
+    pub(super) async fn shutdown(&self) {
+        if let Target::Local { server, .. } = &self.target {
+            server.shutdown().await;
         }
     }
 
-    /// Asks one node after the other who serves the slot.
-    async fn ask_cluster(&mut self) -> Result<Endpoint, Cause> {
-        let slot = self.slot.unwrap_or_default();
-        let question = redis::cmd("CLUSTER").arg("SLOTS").get_packed_command();
-        self.ask_in_turns(&question, |answer, node| {
-            let mut nodes = Vec::new();
-            let mut owner = None;
-            for range in answer.list() {
-                let [first, last, servers @ ..] = range.list() else { continue };
-                let (Some(first), Some(last)) = (first.number(), last.number()) else { continue };
-                for (at, server) in servers.iter().enumerate() {
-                    let [host, port, ..] = server.list() else { continue };
-                    let host = host.text().and_then(|host| std::str::from_utf8(host).ok()).unwrap_or_default();
-                    let Some(port) = port.number().and_then(|port| u16::try_from(port).ok()) else { continue };
-                    // A node that does not know its own address leaves it out.
-                    let host = if host.is_empty() || host == "?" { node.address()?.0 } else { host };
-                    let server = node.at(host, port);
-                    if at == 0 && (first..=last).contains(&u64::from(slot)) {
-                        owner = Some(server.clone());
-                    }
-                    if nodes.len() < NODES_MAX {
-                        nodes.push(server);
-                    }
-                }
+    /// Sets the endpoint. Returns true if each command there must be preceded by `ASKING`.
+    async fn find(&mut self) -> Result<bool, SessionError> {
+        if let Some(Redirect { host, port, asking }) = self.redirect.take() {
+            let same_host = self.endpoint.address().map_or("", |(host, _)| host);
+            self.endpoint = self.endpoint.at(if host.is_empty() { same_host } else { &host }, port);
+            return Ok(asking);
+        }
+        match self.target.clone() {
+            Target::Server(_) => {}
+            Target::Local { server, .. } => {
+                server.ensure().await.map_err(|error| SessionError::Fatal(ClientError::Local(error)))?;
             }
-            owner.map(|owner| (owner, nodes))
-        })
-        .await
+            Target::Cluster(_) => {
+                let hash_slot = self.hash_slot;
+                let owner = |reply, node: &Endpoint| slot_owner(reply, hash_slot, node);
+                self.endpoint = self.ask_nodes(redis::cmd("CLUSTER").arg("SLOTS"), owner).await?;
+            }
+            Target::Sentinel(sentinel) => {
+                let mut command = redis::cmd("SENTINEL");
+                command.arg("get-master-addr-by-name").arg(&sentinel.service);
+                let master = |reply, _: &Endpoint| {
+                    let (host, port): (String, u16) = from_redis_value(reply).ok()?;
+                    Some((sentinel.master.at(&host, port), Vec::new()))
+                };
+                self.endpoint = self.ask_nodes(&command, master).await?;
+            }
+        }
+        Ok(false)
     }
 
-    /// Asks one sentinel after the other where the master is.
-    async fn ask_sentinels(&mut self, sentinel: &Sentinel) -> Result<Endpoint, Cause> {
-        let mut question = redis::cmd("SENTINEL");
-        question.arg("get-master-addr-by-name").arg(&sentinel.service);
-        self.ask_in_turns(&question.get_packed_command(), |answer, _| {
-            let [host, port] = answer.list() else { return None };
-            let host = std::str::from_utf8(host.text()?).ok()?;
-            Some((sentinel.master.at(host, u16::try_from(port.number()?).ok()?), Vec::new()))
-        })
-        .await
-    }
-
-    /// Puts a question to one node after the other until `read` makes a server of an answer, and further nodes.
-    async fn ask_in_turns(
+    /// Asks one node after the other until `read` finds a server in the reply. `read` also returns the nodes to
+    /// remember.
+    async fn ask_nodes(
         &mut self,
-        question: &[u8],
-        read: impl Fn(&Value<'_>, &Endpoint) -> Option<(Endpoint, Vec<Endpoint>)>,
-    ) -> Result<Endpoint, Cause> {
+        command: &Cmd,
+        read: impl Fn(Value, &Endpoint) -> Option<(Endpoint, Vec<Endpoint>)>,
+    ) -> Result<Endpoint, SessionError> {
         let mut last = None;
         for _ in 0..self.nodes.len() {
-            let node = self.nodes[self.turn % self.nodes.len()].clone();
-            self.turn = self.turn.wrapping_add(1);
+            let node = self.nodes[self.next_node % self.nodes.len()].clone();
+            self.next_node = self.next_node.wrapping_add(1);
             let asked = async {
-                let mut dialogue = Dialogue::open(&node, CLIENT_NAME, &mut self.asked_for_tls).await?;
-                match dialogue.ask(question, ANSWER_TIMEOUT).await? {
-                    Value::Error(text) => Err(Cause::refused(&node, &String::from_utf8_lossy(text))),
-                    answer => read(&answer, &node).ok_or_else(|| self.target_unknown(&node)),
-                }
+                let mut connection = Connection::open(&node, CLIENT_NAME, &mut self.tls_probed).await?;
+                connection.query(command).await
             };
-            match asked.await {
-                Ok((found, further)) => {
-                    self.learn(further);
+            match asked.await.and_then(|reply| read(reply, &node).ok_or_else(|| self.unknown(&node))) {
+                Ok((found, nodes)) => {
+                    self.learn(nodes);
                     return Ok(found);
                 }
-                Err(cause) if is_the_same_everywhere(&cause) => return Err(cause),
-                Err(cause) => last = Some(cause),
+                Err(error) if is_same_on_all_nodes(&error) => return Err(error),
+                Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| Cause::Passing(format!("{} cannot be reached", self.target))))
+        Err(last.unwrap_or_else(|| SessionError::Transient(format!("{} cannot be reached", self.target))))
     }
 
-    fn target_unknown(&self, node: &Endpoint) -> Cause {
-        Cause::Passing(match &self.target {
+    fn unknown(&self, node: &Endpoint) -> SessionError {
+        SessionError::Transient(match &self.target {
             Target::Sentinel(sentinel) => {
                 let service = crate::model::display_safe(&sentinel.service);
-                format!("the sentinel at {node} knows no master named {service}")
+                format!("the sentinel at {node} does not know a master named {service}")
             }
-            _ => format!("the cluster node at {node} does not know who serves this part of the ticks"),
+            _ => format!("the cluster node at {node} does not know the owner of hash slot {}", self.hash_slot),
         })
     }
 
-    /// Remembers nodes that may be asked when those from the command line are gone.
-    fn learn(&mut self, further: Vec<Endpoint>) {
-        if further.is_empty() {
+    /// Remembers nodes to ask when the seeds are gone.
+    fn learn(&mut self, nodes: Vec<Endpoint>) {
+        if nodes.is_empty() {
             return;
         }
-        // Addresses change where nodes come and go.
+        // Nodes learned before may have left the cluster.
         self.nodes.clone_from(&self.seeds);
-        for node in further {
-            if self.nodes.len() >= NODES_MAX {
-                return;
-            }
-            if !self.nodes.iter().any(|known| known.address() == node.address()) {
+        for node in nodes {
+            if self.nodes.len() < NODES_MAX && !self.nodes.iter().any(|known| known.address() == node.address()) {
                 self.nodes.push(node);
             }
         }
     }
+}
+
+/// Returns true if every node answers alike, as to a wrong password. A node that is no sentinel says nothing about the
+/// others.
+fn is_same_on_all_nodes(error: &SessionError) -> bool {
+    matches!(error, SessionError::Fatal(ClientError::Refused { reply, .. }) if !is_unknown(reply, "SENTINEL"))
+}
+
+/// Reads a reply to `CLUSTER SLOTS`: ranges of hash slots with their nodes, the owner first. Returns the owner of
+/// `hash_slot` and all nodes.
+fn slot_owner(reply: Value, hash_slot: u16, node: &Endpoint) -> Option<(Endpoint, Vec<Endpoint>)> {
+    let ranges: Vec<Vec<Value>> = from_redis_value(reply).ok()?;
+    let (mut owner, mut nodes) = (None, Vec::new());
+    for mut range in ranges {
+        if range.len() < 2 {
+            continue;
+        }
+        let servers = range.split_off(2);
+        let bounds: Vec<u16> = range.into_iter().filter_map(|bound| from_redis_value(bound).ok()).collect();
+        for (at, server) in servers.into_iter().enumerate() {
+            let Ok(server) = from_redis_value::<Vec<Value>>(server) else { continue };
+            let [host, port, ..] = &server[..] else { continue };
+            let Ok(port) = from_redis_value(port.clone()) else { continue };
+            // A node that does not know its own address omits it.
+            let host = from_redis_value::<String>(host.clone()).unwrap_or_default();
+            let host = if host.is_empty() || host == "?" { node.address()?.0 } else { &host };
+            let server = node.at(host, port);
+            if at == 0 && matches!(bounds[..], [first, last] if (first..=last).contains(&hash_slot)) {
+                owner = Some(server.clone());
+            }
+            if nodes.len() < NODES_MAX {
+                nodes.push(server);
+            }
+        }
+    }
+    Some((owner?, nodes))
 }

@@ -1,4 +1,4 @@
-//! Where Redis is: a URL, with credentials that never show.
+//! Address of a Redis server and the settings for its login. Credentials are never displayed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,29 +7,28 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use thiserror::Error;
 use tokio_rustls::TlsConnector;
 
-use crate::client::connector::Connector;
-use crate::client::tls;
+use crate::client::{Connector, tls};
 use crate::tls::{TlsError, TlsFiles};
 
-/// Why a Redis URL cannot be used. The URL itself is never repeated whole: it may hold a password.
+/// Error in a Redis URL. It never quotes the URL, which may hold a password.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum EndpointError {
-    /// Not a URL of a known form.
+    /// The URL is malformed.
     #[error(
         "the Redis URL cannot be read ({reason}); it looks like redis://[user:password@]host[:6379][/database] or \
          unix:///path/to/redis.sock. Characters such as @ : / # in a password are written as %40 %3A %2F %23"
     )]
     Malformed {
-        /// What is wrong with it, without quoting it.
+        /// Cause, without a quote of the URL.
         reason: &'static str,
     },
     /// `rediss://host/#insecure`.
     #[error(
-        "#insecure would accept any certificate, and with it whoever stands in between; leave it out, and name the \
-         authority that signed the server's certificate with --tls-ca FILE"
+        "#insecure would accept any certificate, even an attacker's; omit it, and name the authority that signed the \
+         server's certificate with --tls-ca FILE"
     )]
     Insecure,
-    /// A certificate to show where no one asks for it.
+    /// A client certificate without TLS.
     #[error("--tls-cert and --tls-key need TLS: write rediss:// in the URL")]
     PlainWithIdentity,
     /// TLS cannot be set up.
@@ -37,24 +36,39 @@ pub enum EndpointError {
     Tls(#[from] TlsError),
 }
 
-/// One Redis server and the way to log in to it. `Display` and `Debug` leave user and password out.
+/// One Redis server and the settings for its login. `Display` and `Debug` omit user and password.
+///
+/// # Examples
+/// ```
+/// use tickscope::client::Endpoint;
+///
+/// let endpoint = Endpoint::parse("redis://user:secret@localhost")?;
+/// assert_eq!(endpoint.to_string(), "redis://localhost:6379");
+/// # Ok::<(), tickscope::client::EndpointError>(())
+/// ```
 #[derive(Clone)]
 pub struct Endpoint {
     info: ConnectionInfo,
-    /// For `rediss://`: all that encrypting takes, read once.
+    /// TLS settings for `rediss://`.
     tls: Option<TlsConnector>,
-    /// What opens connections in place of the operating system.
-    dial: Option<Arc<dyn Connector>>,
+    /// Replacement for the operating system's sockets.
+    connector: Option<Arc<dyn Connector>>,
 }
 
 impl Endpoint {
-    /// Reads `redis://[user:password@]host[:port][/db]`, `unix:///path` or `redis+unix:///path`; `rediss://` is TLS
-    /// with what this machine trusts.
+    /// Parses `redis://[user:password@]host[:port][/db]`, `unix:///path` or `redis+unix:///path`. `rediss://` uses TLS
+    /// with the authorities that this machine trusts.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if the URL is malformed or TLS cannot be set up.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
         Self::parse_with(url, &TlsFiles::default())
     }
 
-    /// Alike, with files for TLS, which are read now.
+    /// Parses a URL like [`parse`](Self::parse), and reads files for TLS.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if the URL is malformed or the files cannot be used.
     pub fn parse_with(url: &str, files: &TlsFiles) -> Result<Self, EndpointError> {
         let malformed = |reason| EndpointError::Malformed { reason };
         let url = url.trim();
@@ -66,7 +80,7 @@ impl Endpoint {
             "rediss" | "valkeys" => true,
             _ => return Err(malformed("its scheme is not redis:// or unix:// (or rediss:// for TLS)")),
         };
-        // The redis crate reads the rest of the URL alike, and would do its own TLS with the other scheme.
+        // The redis crate would set up its own TLS for the other scheme.
         let plain = if secure { format!("redis:{rest}") } else { url.to_owned() };
         let info =
             plain.into_connection_info().map_err(|_| malformed("its host, port, database or user part is wrong"))?;
@@ -77,32 +91,32 @@ impl Endpoint {
             return Err(EndpointError::PlainWithIdentity);
         }
         if !secure && files.ca.is_some() && matches!(info.addr(), ConnectionAddr::Tcp(..)) {
-            tracing::warn!("the connection will not be encrypted, whatever --tls-ca trusts: write rediss:// for TLS");
+            tracing::warn!("the connection is not encrypted in spite of --tls-ca: write rediss:// for TLS");
         }
         let tls = secure.then(|| tls::connector(files)).transpose()?;
-        Ok(Self { info, tls, dial: None })
+        Ok(Self { info, tls, connector: None })
     }
 
-    /// A server on this machine without a password.
+    /// Endpoint of a server on this machine without a password.
     pub fn loopback(port: u16) -> Self {
         let addr = ConnectionAddr::Tcp("127.0.0.1".to_owned(), port);
         let info = addr.into_connection_info().unwrap_or_else(|_| unreachable!("an address is always valid"));
-        Self { info, tls: None, dial: None }
+        Self { info, tls: None, connector: None }
     }
 
-    /// The same, reached through `dial`.
+    /// Returns the same endpoint, reached through `connector`.
     #[must_use]
-    pub fn through(self, dial: Arc<dyn Connector>) -> Self {
-        Self { dial: Some(dial), ..self }
+    pub fn through(self, connector: Arc<dyn Connector>) -> Self {
+        Self { connector: Some(connector), ..self }
     }
 
-    /// Another server of the same house: to be logged in to in the same way.
+    /// Returns another server with the same settings for the login.
     pub(super) fn at(&self, host: &str, port: u16) -> Self {
         let addr = ConnectionAddr::Tcp(host.to_owned(), port);
         Self { info: self.info.clone().set_addr(addr), ..self.clone() }
     }
 
-    /// Where it is, if it is reached by host and port.
+    /// Host and port, if the server has any.
     pub(super) fn address(&self) -> Option<(&str, u16)> {
         match self.info.addr() {
             ConnectionAddr::Tcp(host, port) => Some((host, *port)),
@@ -110,17 +124,17 @@ impl Endpoint {
         }
     }
 
-    /// What opens connections in place of the operating system, if anything does.
-    pub(super) fn dial(&self) -> Option<&dyn Connector> {
-        self.dial.as_deref()
+    /// Replacement for the operating system's sockets.
+    pub(super) fn connector(&self) -> Option<&dyn Connector> {
+        self.connector.as_deref()
     }
 
-    /// What the redis crate needs; holds the password, so it must not be printed.
-    pub(crate) fn connection_info(&self) -> &ConnectionInfo {
+    /// Settings in the redis crate's form. They hold the password and must not be printed.
+    pub(super) fn connection_info(&self) -> &ConnectionInfo {
         &self.info
     }
 
-    /// How to encrypt, if at all.
+    /// TLS settings, if any.
     pub(super) fn tls(&self) -> Option<&TlsConnector> {
         self.tls.as_ref()
     }
@@ -154,7 +168,7 @@ mod tests {
     use crate::client::endpoint::*;
 
     #[test]
-    fn credentials_show_nowhere() {
+    fn credentials_are_never_displayed() {
         let endpoint = Endpoint::parse("redis://alice:s3cret@example.test:6380/2").unwrap();
         assert_eq!(endpoint.to_string(), "redis://example.test:6380 (database 2)");
         assert!(!format!("{endpoint:?}").contains("s3cret"));
@@ -170,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_never_half_wanted() {
+    fn contradictory_tls_settings_are_rejected() {
         let ca = TlsFiles { ca: Some("/nowhere/ca.pem".into()), ..TlsFiles::default() };
         let cert = TlsFiles { cert: Some("/nowhere/cert.pem".into()), ..TlsFiles::default() };
         let error = |url: &str, files: &TlsFiles| Endpoint::parse_with(url, files).unwrap_err();
@@ -180,11 +194,11 @@ mod tests {
         assert!(matches!(error("rediss://h", &ca), EndpointError::Tls(TlsError::File { option: "--tls-ca", .. })));
         assert_eq!(error("redis://h", &cert), EndpointError::PlainWithIdentity);
         assert_eq!(error("rediss://:s3cret@h:x", &ca).to_string().matches("s3cret").count(), 0);
-        assert!(Endpoint::parse_with("redis://h", &ca).is_ok(), "what is trusted does not matter there");
+        assert!(Endpoint::parse_with("redis://h", &ca).is_ok(), "trusted authorities are ignored without TLS");
     }
 
     #[test]
-    fn the_usual_forms_are_read() {
+    fn common_urls_are_parsed() {
         for (url, shown) in [
             ("redis://127.0.0.1", "redis://127.0.0.1:6379"),
             ("redis://[::1]:7000/0", "redis://[::1]:7000"),

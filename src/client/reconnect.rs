@@ -1,6 +1,7 @@
-//! Coming back: one flat loop around sessions of any kind, each of which ends with a cause.
+//! Reconnect loop shared by all sessions. Runs a session until it fails, classifies the error, backs off and retries.
 
-use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -8,117 +9,174 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::client::discovery::Locator;
-use crate::client::error::Cause;
-use crate::client::{Backoff, ClientError};
+use crate::client::Backoff;
+use crate::client::discovery::Discovery;
+use crate::client::error::{ClientError, SessionError};
 
-/// A session that lasted this long was healthy, even if nothing came.
+/// A session that was live for this long was healthy, even if nothing arrived.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 
-/// An attempt that fails for the same reason as the one before it is told this often: a night without a server is some
-/// thousand lines, not fifty thousand.
-const SAME_CAUSE_EVERY: Duration = Duration::from_secs(10);
-
-/// Least time between two attempts, whatever else is said: a server that hangs up at once is not called in a rush.
+/// Least time between two attempts, so that a server that hangs up at once is not flooded.
 const ATTEMPTS_EVERY: Duration = Duration::from_millis(20);
 
-/// How the connection stands.
+/// Interval of warnings about the same error on one connection: a night without a server makes some thousand lines, not
+/// fifty thousand.
+const REPEAT_EVERY: Duration = Duration::from_secs(10);
+
+/// Interval of warnings about any error on connections that share a [`RetryLog`].
+const SHARED_EVERY: Duration = Duration::from_secs(5);
+
+/// State of a reader's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
-    /// The first attempt is under way.
+    /// The first attempt is in progress.
     Connecting,
-    /// Subscribed, or reading; what is published arrives.
+    /// The session receives what is published.
     Live,
-    /// Not connected: why, in words that are safe to show. Attempts go on.
+    /// The connection is down, for this reason, which is safe to display. Attempts continue.
     Down(String),
 }
 
-/// How far a session came.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Reached {
-    /// Since when it is live.
-    pub(super) live_since: Option<Instant>,
+/// Progress of one run of a session.
+#[derive(Debug, Default)]
+pub(super) struct SessionOutcome {
+    live_since: Option<Instant>,
     /// Something was delivered.
     pub(super) has_delivered: bool,
+    /// A fatal error is retried, because the session has worked before.
+    pub(super) retries_fatal: bool,
 }
 
-/// What is kept up.
+impl SessionOutcome {
+    /// Records that the session is live. `retries_fatal` is true if a fatal error is retried from now on.
+    pub(super) fn set_live(&mut self, retries_fatal: bool) {
+        (self.live_since, self.retries_fatal) = (Some(Instant::now()), retries_fatal);
+    }
+}
+
+/// Session over a connection that the reconnect loop keeps up.
 pub(super) trait Session: Send {
-    /// Connects and delivers until something ends it: there is no end but by a cause.
-    fn run(&mut self, locator: &mut Locator) -> impl Future<Output = Result<Infallible, Cause>> + Send;
+    /// True if a redirection of a live session counts as an outage.
+    const REDIRECT_IS_OUTAGE: bool = true;
 
-    /// How far the last [`run`](Self::run) came; forgotten with this.
-    fn take_reached(&mut self) -> Reached;
+    /// Connects and transfers data until an error, or until there is nothing more to do.
+    fn run(
+        &mut self,
+        discovery: &mut Discovery,
+        outcome: &mut SessionOutcome,
+    ) -> impl Future<Output = Result<(), SessionError>> + Send;
 
-    /// Tells whoever listens how the connection stands.
-    fn link(&mut self, state: LinkState);
+    /// Receives each change of the connection's state but [`LinkState::Live`], which the session sets itself.
+    fn on_link(&mut self, state: LinkState);
 }
 
-/// Runs one session after the other until `shutdown` turns true.
+/// Runs `session` until it is finished or `stop` resolves, and restarts it after each error.
 ///
 /// # Errors
-/// Only what trying again cannot mend, and only before a session was live for the first time: later, everything is
-/// retried.
-pub(super) async fn keep_up(
-    session: &mut impl Session,
-    mut locator: Locator,
-    shutdown: &mut watch::Receiver<bool>,
+/// A fatal error of a session that has not worked before.
+pub(super) async fn run_with_reconnect<S: Session>(
+    session: &mut S,
+    discovery: &mut Discovery,
+    stop: impl Future<Output = ()>,
+    log: &RetryLog,
     rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
+    let mut stop = pin!(stop);
     let mut backoff = Backoff::new(rng);
     let mut was_live = false;
-    let mut told: Option<(String, Instant)> = None;
-    session.link(LinkState::Connecting);
-    let outcome = loop {
-        let begun = Instant::now();
-        let Err(cause) = tokio::select! {
+    session.on_link(LinkState::Connecting);
+    loop {
+        let started = Instant::now();
+        let mut outcome = SessionOutcome::default();
+        let error = tokio::select! {
             biased;
-            () = stopped(shutdown) => break Ok(()),
-            ended = session.run(&mut locator) => ended,
+            () = stop.as_mut() => return Ok(()),
+            ended = session.run(discovery, &mut outcome) => match ended {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            },
         };
-        let Reached { live_since, has_delivered } = session.take_reached();
+        let SessionOutcome { live_since, has_delivered, retries_fatal } = outcome;
+        let retries_fatal = if live_since.is_some() { retries_fatal } else { was_live };
         was_live |= live_since.is_some();
         if has_delivered || live_since.is_some_and(|since| since.elapsed() >= HEALTHY_AFTER) {
             backoff.reset();
-            locator.confirm();
+            discovery.confirm();
         }
-        let (text, at_once) = match cause {
-            Cause::Lasting(error) if !was_live => break Err(error),
-            Cause::Lasting(error) => (error.to_string(), false),
-            Cause::Passing(text) | Cause::TooLong(text) => (text, false),
-            Cause::Moved(redirect) => {
-                let text = format!("{} sends us to another node", locator.found());
-                (text, locator.redirect(redirect))
+        let (text, follows_redirect) = match error {
+            SessionError::Fatal(error) if !retries_fatal => return Err(error),
+            SessionError::Fatal(error) => (error.to_string(), false),
+            SessionError::Transient(text) | SessionError::ReplyTooLong(text) => (text, false),
+            SessionError::Redirect(redirect) => {
+                let text = format!("{} redirects to another node of the cluster", discovery.endpoint());
+                (text, discovery.follow(redirect))
             }
         };
-        let is_old = told.as_ref().is_some_and(|(old, at)| *old == text && at.elapsed() < SAME_CAUSE_EVERY);
-        if at_once || (is_old && live_since.is_none()) {
-            debug!("{text}; trying again");
-        } else {
+        if !follows_redirect && log.should_warn(&text, live_since.is_some()) {
             warn!("{text}; trying again");
-            told = Some((text.clone(), Instant::now()));
+        } else {
+            debug!("{text}; trying again");
         }
-        if !at_once || live_since.is_some() {
-            session.link(LinkState::Down(text));
+        let is_outage = !follows_redirect || (live_since.is_some() && S::REDIRECT_IS_OUTAGE);
+        if is_outage {
+            session.on_link(LinkState::Down(text));
         }
         // The sequence is endless.
-        let wait = if at_once { Duration::ZERO } else { backoff.next().unwrap_or(HEALTHY_AFTER) };
-        // An attempt that was waited for in vain has had its pause: who tries again as soon as it has failed finds a
-        // server that is back as early as one who was refused at once.
-        let waited = if live_since.is_none() { begun.elapsed() } else { Duration::ZERO };
-        let pause = wait.saturating_sub(waited).max(ATTEMPTS_EVERY);
+        let delay = if follows_redirect { Duration::ZERO } else { backoff.next().unwrap_or(HEALTHY_AFTER) };
+        // The backoff is measured from the start of the attempt, so that a slow failure is not followed by a full pause.
+        let elapsed = if live_since.is_none() { started.elapsed() } else { Duration::ZERO };
+        let pause = delay.saturating_sub(elapsed).max(ATTEMPTS_EVERY);
         tokio::select! {
             biased;
-            () = stopped(shutdown) => break Ok(()),
+            () = stop.as_mut() => return Ok(()),
             () = tokio::time::sleep(pause) => {}
         }
-    };
-    locator.end().await;
-    outcome
+    }
 }
 
 /// Resolves when `shutdown` turns true or its sender is gone.
-pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    // An error means that nobody is left who could ask to stop, which is a stop as well.
+pub(super) async fn stopped(mut shutdown: watch::Receiver<bool>) {
+    // The sender is dropped only when the program ends.
     let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Limits the warnings about failed attempts.
+#[derive(Debug, Clone)]
+pub struct RetryLog {
+    is_shared: bool,
+    /// Text and time of the last warning.
+    last: Arc<Mutex<Option<(String, Instant)>>>,
+}
+
+impl RetryLog {
+    /// Creates a log for the connections to one cluster, which all fail when it is down: one of them warns. Clones share
+    /// the limit.
+    pub fn shared() -> Self {
+        Self { is_shared: true, last: Arc::default() }
+    }
+
+    /// Creates a log for one connection. Each new error, and the first after each outage, is worth a warning.
+    pub(super) fn single() -> Self {
+        Self { is_shared: false, last: Arc::default() }
+    }
+
+    /// Makes the next error worth a warning.
+    pub(super) fn reset(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn should_warn(&self, text: &str, was_live: bool) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = last.as_ref().is_some_and(|(warned, at)| {
+            if self.is_shared {
+                at.elapsed() < SHARED_EVERY
+            } else {
+                warned == text && !was_live && at.elapsed() < REPEAT_EVERY
+            }
+        });
+        if !is_recent {
+            *last = Some((text.to_owned(), Instant::now()));
+        }
+        !is_recent
+    }
 }

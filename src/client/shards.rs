@@ -1,40 +1,40 @@
-//! How ticks are spread over a cluster: by symbol, into a fixed number of shards, each with a channel and a stream of
-//! its own that lie in one slot.
+//! Distribution of ticks over a cluster: by symbol, into a fixed number of shards. Each shard has a channel and a stream
+//! in one hash slot.
 //!
-//! A shard and not the symbol names channel and stream, so that a reader who wants everything knows what there is. Both
-//! sides must count the same number of shards.
+//! The shard, not the symbol, names channel and stream, so that a reader of all symbols knows every name. Producer and
+//! consumer must use the same number of shards.
 
 use crate::client::redirect::crc16;
 
-/// Shards unless told otherwise: several for each master of a usual cluster, and few enough that a reader of all of
-/// them has a connection for each.
+/// Default number of shards: several for each master of a typical cluster, and few enough that a reader has a connection
+/// for each.
 pub const SHARDS: u16 = 16;
 
-/// Most shards: as many connections are still little for a server, and more masters than that are rare.
+/// Most shards: a server copes with as many connections, and clusters with more masters are rare.
 pub const SHARDS_MAX: u16 = 256;
 
-/// The shard of a symbol, from 0: CRC-16 (XMODEM) of its bytes, modulo the number of shards.
+/// Returns the shard of a symbol, from 0: CRC-16 (XMODEM) of its bytes, modulo the number of shards.
 pub fn shard_of(symbol: &[u8], shards: u16) -> u16 {
     crc16(symbol) % shards.max(1)
 }
 
-/// What a channel or stream is called in a shard: `stock_ticks:{7}`. The braces put both into one slot.
+/// Returns the name of a channel or stream in a shard, such as `stock_ticks:{7}`. The braces put both into one slot.
 pub fn shard_name(name: &str, shard: u16) -> String {
     format!("{name}:{{{shard}}}")
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::client::redirect::slot;
+    use crate::client::redirect::hash_slot;
     use crate::client::shards::*;
 
     #[test]
-    fn a_shards_channel_and_stream_lie_in_one_slot_and_shards_are_spread() {
-        let slots: Vec<u16> = (0..SHARDS).map(|shard| slot(shard_name("stock_ticks", shard).as_bytes())).collect();
+    fn channel_and_stream_of_a_shard_share_a_slot_and_shards_are_spread() {
+        let slots: Vec<u16> = (0..SHARDS).map(|shard| hash_slot(shard_name("stock_ticks", shard).as_bytes())).collect();
         for (shard, slot_of_stream) in slots.iter().enumerate() {
-            assert_eq!(slot(shard_name("stock_prices", shard as u16).as_bytes()), *slot_of_stream);
+            assert_eq!(hash_slot(shard_name("stock_prices", shard as u16).as_bytes()), *slot_of_stream);
         }
-        // As many masters as a small cluster has share them about evenly.
+        // Each master of a small cluster gets some of the shards.
         for masters in [3u16, 6] {
             let width = 16_384 / masters + 1;
             let mut counts = vec![0; usize::from(masters)];

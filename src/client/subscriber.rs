@@ -1,295 +1,218 @@
-//! A subscription that comes back by itself.
+//! Subscription to channels over a connection that is restored after each loss.
 //!
-//! Messages are recognised in the socket's read buffer and handed on by reference: there is no queue between the
-//! server and the [`Feed`], so nothing can grow. A slow feed shows as backpressure on the socket, which the server
-//! answers by cutting the subscriber off; that ends a session like any other loss and is told to the feed.
+//! Messages are recognised in the socket's read buffer and passed on by reference. There is no queue between the server
+//! and the [`MessageHandler`], so none can grow. A slow handler causes back-pressure on the socket; the server answers
+//! that by disconnecting the subscriber, which ends the session like any other loss and is reported to the handler.
 
 mod channel;
-mod delivery;
+mod message_buffer;
 
 pub use channel::Channel;
-pub use delivery::{Delivery, Incoming};
+pub use message_buffer::{Message, MessageBatch};
 
-use std::convert::Infallible;
 use std::io;
-use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
-use crate::client::connector::Transport;
-use crate::client::discovery::Locator;
-use crate::client::error::Cause;
-use crate::client::reconnect::{LinkState, Reached, Session, keep_up};
-use crate::client::slow_consumer::{CutOffs, OutputBufferStats};
-use crate::client::subscriber::delivery::Buffer;
-use crate::client::{ClientError, Endpoint, Target, socket};
-use crate::resp::push::{Frame, NotResp, read_frame};
-
-/// A server that has said nothing for this long is asked whether it is there.
-const PING_EVERY: Duration = Duration::from_secs(1);
-
-/// A server that has said nothing for this long, though asked, is gone. Users are promised to see it within 3 s.
-const SILENCE_MAX: Duration = Duration::from_millis(2_500);
-
-/// A look at the silence that comes so late means that this process did not run.
-const STANDSTILL: Duration = Duration::from_millis(500);
-
-/// How long each step of logging in may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(2_500);
+use crate::client::connection::Connection;
+use crate::client::discovery::Discovery;
+use crate::client::error::SessionError;
+use crate::client::liveness::Liveness;
+use crate::client::reconnect::{RetryLog, Session, SessionOutcome, run_with_reconnect, stopped};
+use crate::client::slow_consumer::{OutputBufferStats, SlowConsumerDetector};
+use crate::client::timeouts::{PING_AFTER, REPLY_TIMEOUT};
+use crate::client::transport::Transport;
+use crate::client::{ClientError, Endpoint, LinkState, Target};
+use crate::resp::push::Frame;
+use message_buffer::MessageBuffer;
 
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-consumer";
 
-/// Where a subscription delivers.
-pub trait Feed: Send {
-    /// Takes all that one read of the socket completed, in order. What it leaves is lost.
-    fn take(&mut self, delivery: &mut Delivery<'_>);
-    /// The server had cut the last subscription off, because this reader fell behind.
-    fn cut_off(&mut self);
-    /// The connection's state has changed.
-    fn link(&mut self, state: LinkState);
+/// `PING`, which both protocol versions allow to subscribers.
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+/// Receiver of a subscription's messages.
+pub trait MessageHandler: Send {
+    /// Receives all messages that one read of the socket completed, in order. Messages left in the batch are lost.
+    fn on_messages(&mut self, batch: &mut MessageBatch<'_>);
+    /// Reports that the server had disconnected the last subscription because this reader fell behind.
+    fn on_cut_off(&mut self);
+    /// Reports a change of the connection's state.
+    fn on_link(&mut self, state: LinkState);
 }
 
-/// Subscribes `feed` to `channels` until `shutdown` turns true, coming back after every loss. In a cluster `channels`
-/// is one sharded channel: each has a connection of its own, to the node of its slot.
+/// Subscribes to `channels` until `shutdown` turns true, and reconnects after each loss. In a cluster, `channels` is one
+/// sharded channel: each shard has a connection of its own to the node of its hash slot.
 ///
 /// # Errors
-/// Only what trying again cannot mend, and only before the first success: later, everything is retried.
+/// An error that another attempt cannot resolve, before the first success only: later, every error is retried.
 pub async fn subscribe(
     target: &Target,
     channels: &[Channel],
-    feed: &mut impl Feed,
-    mut shutdown: watch::Receiver<bool>,
+    handler: &mut impl MessageHandler,
+    shutdown: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
     let key = channels.first().map(Channel::name).unwrap_or_default();
-    let locator = Locator::new(target, key.as_bytes(), &mut rng);
-    let mut subscription = Subscription {
-        channels,
-        feed,
-        wants_master: matches!(target, Target::Sentinel(_)),
-        asked_for_tls: false,
-        cut_offs: CutOffs::default(),
-        live_since: None,
-        buffer: Buffer::new(),
-    };
-    keep_up(&mut subscription, locator, &mut shutdown, rng).await
+    let mut discovery = Discovery::new(target, key.as_bytes(), &mut rng);
+    let (slow_consumer, buffer) = (SlowConsumerDetector::default(), MessageBuffer::new());
+    let mut subscription = Subscription { channels, handler, slow_consumer, buffer };
+    let log = RetryLog::single();
+    let ended = run_with_reconnect(&mut subscription, &mut discovery, stopped(shutdown), &log, rng).await;
+    discovery.shutdown().await;
+    ended
 }
 
-struct Subscription<'a, F> {
+struct Subscription<'a, H> {
     channels: &'a [Channel],
-    feed: &'a mut F,
-    /// A server that only repeats what a master says is not the one that was meant.
-    wants_master: bool,
-    /// Whether it is TLS that the server expects has been asked, or need not be.
-    asked_for_tls: bool,
-    cut_offs: CutOffs,
-    live_since: Option<Instant>,
-    buffer: Buffer,
+    handler: &'a mut H,
+    slow_consumer: SlowConsumerDetector,
+    buffer: MessageBuffer,
 }
 
-impl<F: Feed> Session for Subscription<'_, F> {
-    async fn run(&mut self, locator: &mut Locator) -> Result<Infallible, Cause> {
+impl<H: MessageHandler> Session for Subscription<'_, H> {
+    async fn run(&mut self, discovery: &mut Discovery, outcome: &mut SessionOutcome) -> Result<(), SessionError> {
         self.buffer.clear();
-        let endpoint = locator.locate().await?;
-        let mut stream = socket::connect(&endpoint).await.map_err(|error| Cause::unreachable(&endpoint, &error))?;
-        self.enter(&endpoint, &mut *stream).await?;
-        locator.confirm();
-        info!("subscribed at {endpoint}");
-        self.asked_for_tls = true;
-        self.live_since = Some(Instant::now());
-        self.feed.link(LinkState::Live);
-        Err(self.deliver(&endpoint, &mut *stream).await)
+        let mut connection = discovery.connect(CLIENT_NAME).await?;
+        self.check_cut_off(&mut connection).await?;
+        let (server, mut stream) = (connection.endpoint().clone(), connection.into_stream());
+        self.subscribe(&server, &mut *stream, outcome).await?;
+        discovery.confirm();
+        info!("subscribed at {server}");
+        outcome.set_live(true);
+        self.handler.on_link(LinkState::Live);
+        Err(self.receive(&server, &mut *stream, outcome).await)
     }
 
-    fn take_reached(&mut self) -> Reached {
-        Reached { live_since: self.live_since.take(), has_delivered: self.buffer.messages > 0 }
-    }
-
-    fn link(&mut self, state: LinkState) {
-        self.feed.link(state);
+    fn on_link(&mut self, state: LinkState) {
+        self.handler.on_link(state);
     }
 }
 
-impl<F: Feed> Subscription<'_, F> {
-    /// Logs in and subscribes.
-    async fn enter(&mut self, endpoint: &Endpoint, stream: &mut dyn Transport) -> Result<(), Cause> {
-        for (at, (command, required)) in socket::greeting(endpoint, CLIENT_NAME).into_iter().enumerate() {
-            match self.ask(endpoint, stream, &command, 1, required).await {
-                Ok(()) => {}
-                // Perhaps it expects TLS. Asked once only: whoever hangs up on everybody is not to be called twice as
-                // often.
-                Err(Cause::Passing(text)) if at == 0 && !std::mem::replace(&mut self.asked_for_tls, true) => {
-                    return Err(socket::missing_tls(endpoint).await.map_or(Cause::Passing(text), Cause::Lasting));
-                }
-                Err(cause) => return Err(cause),
-            }
-        }
-        self.look_back(endpoint, stream).await?;
-        for verb in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
-            let mut command = redis::cmd(verb);
-            let names: Vec<&str> =
-                self.channels.iter().filter(|channel| channel.verb() == verb).map(Channel::name).collect();
-            if !names.is_empty() {
-                command.arg(&names);
-                self.ask(endpoint, stream, &command.get_packed_command(), names.len(), true).await?;
-            }
+impl<H: MessageHandler> Subscription<'_, H> {
+    /// Reports it if the server disconnected the last subscription as a slow consumer.
+    async fn check_cut_off(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
+        let stats = OutputBufferStats::parse(&connection.info(None).await?);
+        if self.slow_consumer.check(connection.endpoint(), stats) {
+            self.handler.on_cut_off();
         }
         Ok(())
     }
 
-    /// Asks what the server knows of cut-offs, and tells it if the subscription before this one was.
-    async fn look_back(&mut self, endpoint: &Endpoint, stream: &mut dyn Transport) -> Result<(), Cause> {
-        let question = redis::cmd("INFO").get_packed_command();
-        let dialogue = async {
-            stream.write_all(&question).await?;
-            stream.flush().await?;
-            loop {
-                // Nothing else is said before the subscription.
-                let heard = &self.buffer.bytes[..self.buffer.filled];
-                if let Some((_, length)) = read_frame(heard).map_err(|NotResp| io::ErrorKind::InvalidData)? {
-                    let (census, role) = (OutputBufferStats::read(&heard[..length]), is_replica(&heard[..length]));
-                    self.buffer.filled = 0;
-                    return Ok((census, role));
-                }
-                if self.buffer.read(stream).await? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-        };
-        let (census, is_replica) = match timeout(ANSWER_TIMEOUT, dialogue).await {
-            Ok(Ok(known)) => known,
-            Ok(Err(error)) => return Err(Cause::lost(endpoint, &error)),
-            Err(_) => return Err(Cause::Passing(format!("{endpoint} does not answer INFO"))),
-        };
-        if self.wants_master && is_replica {
-            return Err(Cause::Passing(format!("{endpoint} is not the master any more")));
-        }
-        if self.cut_offs.look(endpoint, census) {
-            self.feed.cut_off();
-        }
-        Ok(())
-    }
-
-    /// Sends a command and waits for `replies` answers. Messages that come in between are delivered.
-    async fn ask(
+    /// Subscribes to all channels, one command for each kind.
+    async fn subscribe(
         &mut self,
-        endpoint: &Endpoint,
+        server: &Endpoint,
         stream: &mut dyn Transport,
-        command: &[u8],
-        replies: usize,
-        required: bool,
-    ) -> Result<(), Cause> {
-        let dialogue = async {
-            stream.write_all(command).await?;
-            stream.flush().await?;
-            let mut answered = 0;
-            let mut refusal = None;
-            while answered < replies && refusal.is_none() {
-                if self.buffer.read(stream).await? == 0 {
-                    return Ok(Err(None));
-                }
-                let note = |frame: &Frame<'_>| {
-                    answered += 1;
-                    if let Frame::Error(text) = frame {
-                        refusal.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
-                    }
-                };
-                if self.buffer.drain(self.feed, note).is_err() {
-                    return Ok(Err(Some(Cause::not_redis(endpoint))));
-                }
+        outcome: &mut SessionOutcome,
+    ) -> Result<(), SessionError> {
+        for command in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
+            let names: Vec<&str> =
+                self.channels.iter().filter(|channel| channel.command() == command).map(Channel::name).collect();
+            if names.is_empty() {
+                continue;
             }
-            Ok::<_, io::Error>(Ok(refusal))
-        };
-        match timeout(ANSWER_TIMEOUT, dialogue).await {
-            Err(_) => Err(Cause::silent(endpoint)),
-            Ok(Err(error)) => Err(Cause::lost(endpoint, &error)),
-            Ok(Ok(Err(None))) => {
-                Err(Cause::Passing(format!("{endpoint} closed the connection while it was being set up")))
-            }
-            Ok(Ok(Err(Some(cause)))) => Err(cause),
-            // Naming the connection is a courtesy that an ACL may refuse.
-            Ok(Ok(Ok(Some(reply)))) if required || reply.starts_with("NOAUTH") || reply.starts_with("DENIED") => {
-                Err(Cause::refused(endpoint, &reply))
-            }
-            Ok(Ok(Ok(_))) => Ok(()),
+            let request = redis::cmd(command).arg(&names).get_packed_command();
+            let confirmed = self.confirm(server, stream, &request, names.len(), outcome);
+            timeout(REPLY_TIMEOUT, confirmed).await.unwrap_or_else(|_| Err(SessionError::silent(server)))?;
         }
+        Ok(())
     }
 
-    async fn deliver(&mut self, server: &Endpoint, stream: &mut dyn Transport) -> Cause {
-        let mut is_unsubscribed = false;
-        let mut heard = Instant::now();
-        let mut pulse = tokio::time::interval(PING_EVERY / 4);
-        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut pinged, mut beaten, mut woken) = (heard, heard, None);
+    /// Sends a request and waits for `count` replies. Messages that arrive in between are delivered.
+    async fn confirm(
+        &mut self,
+        server: &Endpoint,
+        stream: &mut dyn Transport,
+        request: &[u8],
+        count: usize,
+        outcome: &mut SessionOutcome,
+    ) -> Result<(), SessionError> {
+        let lost = |error: io::Error| SessionError::lost(server, &error);
+        stream.write_all(request).await.map_err(lost)?;
+        stream.flush().await.map_err(lost)?;
+        let mut replies = 0;
+        while replies < count {
+            if self.buffer.read(stream).await.map_err(lost)? == 0 {
+                return Err(SessionError::closed(server));
+            }
+            let mut refusal = None;
+            let on_reply = |frame: &Frame<'_>| {
+                replies += 1;
+                if let Frame::Error(text) = frame {
+                    refusal.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
+                }
+            };
+            let drained = self.buffer.drain(self.handler, on_reply);
+            outcome.has_delivered |= drained.map_err(|_| SessionError::not_redis(server))?;
+            if let Some(text) = refusal {
+                return Err(SessionError::refused(server, &text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers messages until the connection is lost.
+    async fn receive(
+        &mut self,
+        server: &Endpoint,
+        stream: &mut dyn Transport,
+        outcome: &mut SessionOutcome,
+    ) -> SessionError {
+        let mut liveness = Liveness::new();
+        let mut pinged_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 biased;
                 read = self.buffer.read(stream) => match read {
                     Ok(0) => {
-                        self.cut_offs.ended(self.buffer.is_torn() || stood_still(beaten, woken));
-                        return Cause::Passing(format!(
+                        self.slow_consumer.ended(self.buffer.is_truncated() || liveness.has_stalled());
+                        return SessionError::Transient(format!(
                             "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
                         ));
                     }
                     Ok(_) => {
-                        heard = Instant::now();
-                        let note = |frame: &Frame<'_>| is_unsubscribed |= *frame == Frame::Unsubscribed;
-                        if self.buffer.drain(self.feed, note).is_err() {
-                            return Cause::Passing(format!("{server} sent something that is not the Redis protocol"));
+                        liveness.received();
+                        let mut is_unsubscribed = false;
+                        let on_reply = |frame: &Frame<'_>| is_unsubscribed |= *frame == Frame::Unsubscribed;
+                        match self.buffer.drain(self.handler, on_reply) {
+                            Ok(has_delivered) => outcome.has_delivered |= has_delivered,
+                            Err(_) => return SessionError::Transient(
+                                format!("{server} sent something that is not the Redis protocol"),
+                            ),
                         }
                         if is_unsubscribed {
-                            return Cause::Passing(format!("{server} serves this part of the ticks no more"));
+                            return SessionError::Transient(format!("{server} no longer serves this shard"));
                         }
                     }
                     Err(error) => {
-                        self.cut_offs.ended(self.buffer.is_torn() || stood_still(beaten, woken));
-                        return Cause::lost(server, &error);
+                        self.slow_consumer.ended(self.buffer.is_truncated() || liveness.has_stalled());
+                        return SessionError::lost(server, &error);
                     }
                 },
-                _ = pulse.tick() => {
-                    // This process stood still, not the server: what came meanwhile has yet to be looked at.
-                    if beaten.elapsed() >= STANDSTILL {
-                        heard = Instant::now();
-                        woken = Some(heard);
+                silence = liveness.check() => {
+                    if silence >= REPLY_TIMEOUT {
+                        return SessionError::unanswered(server, silence);
                     }
-                    beaten = Instant::now();
-                    let silent = heard.elapsed();
-                    if silent >= SILENCE_MAX {
-                        return Cause::Passing(format!("{server} has not answered for {:.1} s", silent.as_secs_f64()));
-                    }
-                    if silent >= PING_EVERY && pinged.elapsed() >= PING_EVERY {
-                        pinged = Instant::now();
-                        // A full send buffer is no failure in itself: silence decides. Nor is a connection that the
-                        // server has closed as long as there is something to read from it; reading finds its end.
+                    if silence >= PING_AFTER && pinged_at.is_none_or(|at| at.elapsed() >= PING_AFTER) {
+                        pinged_at = Some(Instant::now());
+                        // Neither a full send buffer nor a failed write ends the session: the server may have closed
+                        // the connection and left data to read. Silence or the end of the stream decides.
                         let ping = async {
                             stream.write_all(PING).await?;
                             stream.flush().await
                         };
-                        if let Ok(Err(error)) = timeout(PING_EVERY, ping).await {
-                            debug!("{server} takes no more: {error}");
+                        if let Ok(Err(error)) = timeout(PING_AFTER, ping).await {
+                            debug!("{server} accepts no more data: {error}");
                         }
                     }
                 }
             }
         }
     }
-}
-
-/// Whether this process did not run just before now, by the last two looks at the silence. A server that closes a
-/// connection then had more to send, though what had come of it may end with a frame.
-fn stood_still(beaten: Instant, woken: Option<Instant>) -> bool {
-    beaten.elapsed() >= STANDSTILL || woken.is_some_and(|at| at.elapsed() < SILENCE_MAX)
-}
-
-/// `PING`, which both protocol versions allow to subscribers.
-const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
-
-/// Whether the text of `INFO` is a replica's.
-fn is_replica(info: &[u8]) -> bool {
-    memchr::memmem::find(info, b"\nrole:slave").is_some()
 }

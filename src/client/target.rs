@@ -1,50 +1,80 @@
-//! Which server, or servers, a program was told to use.
+//! Server or servers named on the command line.
 
+use std::error::Error;
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::client::{Endpoint, EndpointError, TlsFiles};
 
-/// Most addresses in one URL: a name server or a config file serves whoever has more.
+/// Most addresses in one URL. A name in DNS can stand for more.
 const HOSTS_MAX: usize = 32;
 
-/// Port of a sentinel, unless told otherwise.
+/// Default port of a sentinel.
 const SENTINEL_PORT: u16 = 26_379;
 
-/// The server a program was told to use, or the one that is shared on this machine when it was told nothing.
+/// Future of a [`LocalServer`].
+pub type LocalServerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Server on this machine that is started on demand.
+pub trait LocalServer: fmt::Debug + Send + Sync {
+    /// Makes sure that a server listens on the port. Called before each connection attempt.
+    fn ensure(&self) -> LocalServerFuture<'_, Result<(), Box<dyn Error + Send + Sync>>>;
+
+    /// Stops the server if this process runs it.
+    fn shutdown(&self) -> LocalServerFuture<'_, ()>;
+}
+
+/// Server to use: the one named on the command line, or the one shared on this machine.
+///
+/// # Examples
+/// ```
+/// use tickscope::client::{Target, TlsFiles};
+///
+/// let target = Target::parse_with("redis+sentinel://a,b/mymaster", false, &TlsFiles::default())?;
+/// let text = "the master mymaster of the sentinels at redis://a:26379, redis://b:26379";
+/// assert_eq!(target.to_string(), text);
+/// # Ok::<(), tickscope::client::EndpointError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// A URL was given: only this server will do, and no broker is ever started.
-    Given(Endpoint),
-    /// No URL: whatever serves this loopback port, or our own broker if nothing does.
+    /// One server, from a URL.
+    Server(Endpoint),
+    /// The server on a loopback port, which is started if there is none.
     Local {
-        /// Port on 127.0.0.1; Redis's own is 6379.
+        /// Port on 127.0.0.1; Redis's default is 6379.
         port: u16,
+        /// Starts the server.
+        server: Arc<dyn LocalServer>,
     },
-    /// A Redis Cluster, by some of its nodes; at least one.
+    /// A Redis Cluster: at least one of its nodes.
     Cluster(Vec<Endpoint>),
-    /// Whichever server the sentinels say is the master.
+    /// The master that sentinels name.
     Sentinel(Sentinel),
 }
 
-/// Sentinels, and what to ask them for.
+/// Sentinels and the service that they watch.
 #[derive(Debug, Clone)]
 pub struct Sentinel {
-    /// Where they are; at least one.
+    /// Addresses; at least one.
     pub(super) sentinels: Vec<Endpoint>,
-    /// The name under which they watch the master.
+    /// Name of the master.
     pub(super) service: String,
-    /// How the master is to be logged in to; its address is not used.
+    /// Settings for the login to the master; the address is not used.
     pub(super) master: Endpoint,
 }
 
 impl Target {
-    /// Reads what an [`Endpoint`] reads, and beside it, with several hosts separated by commas:
+    /// Parses the URL of an [`Endpoint`], or one of these, whose hosts are separated by commas:
     ///
-    /// - `redis+cluster://[user:password@]host:7000[,host:7001]`, or a usual URL where `cluster` is true;
-    /// - `redis+sentinel://[user:password@]host[:26379][,host]/service[/database]`. User and password are the master's;
-    ///   sentinels that ask for one get it as well.
+    /// - `redis+cluster://[user:password@]host:7000[,host:7001]`, or the URL of an endpoint if `cluster` is true;
+    /// - `redis+sentinel://[user:password@]host[:26379][,host]/service[/database]`. User and password belong to the
+    ///   master, and are used for sentinels that require a password.
     ///
-    /// `rediss+cluster://` and `rediss+sentinel://` are the same with TLS.
+    /// `rediss+cluster://` and `rediss+sentinel://` use TLS.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if the URL is malformed or the TLS files cannot be used.
     pub fn parse_with(url: &str, cluster: bool, files: &TlsFiles) -> Result<Self, EndpointError> {
         let malformed = |reason| EndpointError::Malformed { reason };
         let url = url.trim();
@@ -52,15 +82,15 @@ impl Target {
         let (kind, plain) = match scheme.split_once('+') {
             Some((plain, kind @ ("cluster" | "sentinel"))) => (kind, plain),
             _ if cluster => ("cluster", scheme),
-            _ => return Endpoint::parse_with(url, files).map(Self::Given),
+            _ => return Endpoint::parse_with(url, files).map(Self::Server),
         };
         if cluster && kind == "sentinel" {
-            return Err(malformed("sentinels watch over servers outside clusters: leave --cluster out"));
+            return Err(malformed("sentinels watch servers outside clusters: omit --cluster"));
         }
         if scheme.contains("unix") {
             return Err(malformed("the nodes of a cluster are reached by host and port"));
         }
-        let parts = Parts::of(rest).ok_or(malformed("its list of hosts is empty or too long"))?;
+        let parts = UrlParts::parse(rest).ok_or(malformed("its list of hosts is empty or too long"))?;
         let endpoints = |path: &str, port: u16| {
             let urls = parts.hosts.iter().map(|host| {
                 let host = if has_port(host) { (*host).to_owned() } else { format!("{host}:{port}") };
@@ -70,7 +100,7 @@ impl Target {
         };
         if kind == "cluster" {
             if !matches!(parts.path, "" | "/" | "/0") {
-                return Err(malformed("a cluster has database 0 alone"));
+                return Err(malformed("a cluster has database 0 only"));
             }
             return Ok(Self::Cluster(endpoints("", 6_379)?));
         }
@@ -83,22 +113,22 @@ impl Target {
         }
         let mut masters = endpoints(&database, SENTINEL_PORT)?;
         let sentinels = endpoints("", SENTINEL_PORT)?;
-        // There is at least one host, so there is at least one of these.
+        // The URL has at least one host.
         let master = masters.swap_remove(0);
         Ok(Self::Sentinel(Sentinel { sentinels, service: service.to_owned(), master }))
     }
 
-    /// Whether ticks are spread over the nodes of a cluster.
+    /// Returns true if ticks are distributed over the nodes of a cluster.
     pub fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
     }
 
-    /// Where to connect, or whom to ask where.
+    /// Endpoint to connect to, or the first to ask.
     pub fn endpoint(&self) -> Endpoint {
         match self {
-            Self::Given(endpoint) => endpoint.clone(),
-            Self::Local { port } => Endpoint::loopback(*port),
-            // Both have at least one, by construction.
+            Self::Server(endpoint) => endpoint.clone(),
+            Self::Local { port, .. } => Endpoint::loopback(*port),
+            // A cluster has at least one node, by construction.
             Self::Cluster(nodes) => nodes.first().cloned().unwrap_or_else(|| Endpoint::loopback(6_379)),
             Self::Sentinel(sentinel) => sentinel.master.clone(),
         }
@@ -106,10 +136,10 @@ impl Target {
 }
 
 impl fmt::Display for Target {
-    /// Without credentials, safe for a terminal.
+    /// Omits credentials; safe for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Given(_) | Self::Local { .. } => self.endpoint().fmt(f),
+            Self::Server(_) | Self::Local { .. } => self.endpoint().fmt(f),
             Self::Cluster(nodes) => write!(f, "the cluster at {}", list(nodes)),
             Self::Sentinel(Sentinel { sentinels, service, .. }) => {
                 let service = crate::model::display_safe(service);
@@ -120,7 +150,7 @@ impl fmt::Display for Target {
 }
 
 impl fmt::Display for Sentinel {
-    /// As a URL without credentials, safe for a terminal.
+    /// Writes a URL without credentials; safe for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts = list(&self.sentinels).replace("rediss://", "").replace("redis://", "").replace(", ", ",");
         let scheme = if self.master.tls().is_some() { "rediss" } else { "redis" };
@@ -132,19 +162,19 @@ fn list(endpoints: &[Endpoint]) -> String {
     endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What stands behind `scheme://`.
-struct Parts<'a> {
-    /// `user:password@`, or nothing.
+/// Parts of a URL after `scheme://`.
+struct UrlParts<'a> {
+    /// `user:password@`, or empty.
     user: &'a str,
     hosts: Vec<&'a str>,
-    /// With its slash, or empty.
+    /// With the slash, or empty.
     path: &'a str,
-    /// With its question mark, or empty.
+    /// With the question mark, or empty.
     query: &'a str,
 }
 
-impl<'a> Parts<'a> {
-    fn of(rest: &'a str) -> Option<Self> {
+impl<'a> UrlParts<'a> {
+    fn parse(rest: &'a str) -> Option<Self> {
         let (rest, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
@@ -154,7 +184,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Whether a port stands behind the host; the colons within an IPv6 address's brackets are none.
+/// Returns true if the host has a port. Colons within the brackets of an IPv6 address do not count.
 fn has_port(host: &str) -> bool {
     host.rsplit(']').next().is_some_and(|rest| rest.contains(':'))
 }
@@ -168,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_url_is_one_server_unless_a_cluster_is_asked_for() {
-        assert!(matches!(target("redis://h:1/2", false), Ok(Target::Given(_))));
+    fn a_plain_url_is_one_server_unless_a_cluster_is_requested() {
+        assert!(matches!(target("redis://h:1/2", false), Ok(Target::Server(_))));
         let Ok(Target::Cluster(nodes)) = target("redis://h:1", true) else { panic!("no cluster") };
         assert_eq!(nodes.len(), 1);
         let Ok(cluster @ Target::Cluster(_)) = target("redis+cluster://u:s3cret@a:7000,b,[::1]:7002", false) else {
@@ -193,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn contradictory_urls_are_rejected() {
         for (url, cluster) in [
             ("redis+cluster://", false),
             ("redis+cluster://a,,b", false),

@@ -22,7 +22,7 @@ const ADVICE: Advice = Advice {
     client_refused: "It may ask for a certificate that it knows: --tls-cert FILE --tls-key FILE",
 };
 
-/// Prepares TLS with `files`.
+/// Creates a connector from `files`.
 pub(super) fn connector(files: &TlsFiles) -> Result<TlsConnector, TlsError> {
     client_config(files, &OPTIONS, Verification::Full).map(|config| TlsConnector::from(Arc::new(config)))
 }
@@ -35,18 +35,18 @@ pub(super) async fn handshake(connector: &TlsConnector, host: &str, stream: TcpS
 }
 
 /// Error for a server that answers, but not in TLS.
-pub(super) fn no_tls() -> io::Error {
+pub(super) fn not_tls_error() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Error::InvalidMessage(InvalidMessage::InvalidContentType))
 }
 
-/// Reports whether the server at the other end of `stream` answers like a Redis without TLS.
-pub(super) async fn speaks_plainly(mut stream: TcpStream) -> io::Result<bool> {
+/// Returns true if the server answers like a Redis without TLS.
+pub(super) async fn speaks_plain(mut stream: TcpStream) -> io::Result<bool> {
     // A server that requires a login answers with an error, which counts.
     stream.write_all(b"PING\r\n").await?;
     Ok(matches!(stream.read_u8().await?, b'+' | b'-'))
 }
 
-/// Reports whether the server at the other end of `stream` answers in TLS, trusted or not.
+/// Returns true if the server answers in TLS, trusted or not.
 pub(super) async fn speaks_tls(host: &str, stream: TcpStream) -> bool {
     let Ok(config) = client_config(&TlsFiles::default(), &OPTIONS, Verification::None) else { return false };
     match handshake(&TlsConnector::from(Arc::new(config)), host, stream).await {
@@ -55,8 +55,8 @@ pub(super) async fn speaks_tls(host: &str, stream: TcpStream) -> bool {
     }
 }
 
-/// Cause, safe to display, and advice for an error that TLS itself is the reason of.
-pub(super) fn explanation(error: &io::Error) -> Option<(String, &'static str)> {
+/// Returns the cause, safe to display, and advice, if TLS caused the error.
+pub(super) fn explain_error(error: &io::Error) -> Option<(String, &'static str)> {
     tls_error(error).map(|error| explain(error, &ADVICE))
 }
 

@@ -535,7 +535,7 @@ impl Args {
         // Scripts unset a variable by an empty value.
         let Some(url) = self.redis.as_deref().filter(|url| !url.trim().is_empty() && !self.demo) else {
             let is_cluster = self.stream.cluster && !self.demo;
-            let local = Target::Local { port: self.local_port };
+            let local = crate::producer::local_target(self.local_port);
             return if is_cluster { Err(ArgsError::ClusterWithoutUrl) } else { Ok(local) };
         };
         let [ca, cert, key] = self.tls.clone().files();

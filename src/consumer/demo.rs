@@ -58,7 +58,7 @@ async fn listen(port: u16) -> io::Result<TcpListener> {
 /// Starts the broker and the producer.
 pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Demo, DemoError> {
     let port = match config.target {
-        Target::Local { port } => port,
+        Target::Local { port, .. } => port,
         _ => 0,
     };
     let listener = listen(port).await.map_err(DemoError::Listen)?;
@@ -99,7 +99,7 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
 }
 
 fn target(broker: &Broker) -> Target {
-    Target::Given(Endpoint::loopback(broker.local_addr().port()))
+    Target::Server(Endpoint::loopback(broker.local_addr().port()))
 }
 
 impl Demo {

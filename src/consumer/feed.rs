@@ -13,9 +13,10 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::analysis::OutlierFilter;
+use crate::client;
 use crate::client::{
-    Channel, ClientError, Entry, Following, Group, Handled, Incoming, LinkState, Reader, Since, Target, follow,
-    shard_name, shard_of, subscribe,
+    Accepted, Channel, ClientError, ConsumerGroup, Entry, EntryHandler, LinkState, Message, Since, StreamSource,
+    Target, shard_name, shard_of, subscribe,
 };
 use crate::consumer::args::{Config, StreamConfig};
 use crate::consumer::ingest::{InboundMessage, Ingest, IngestHandles};
@@ -207,13 +208,13 @@ async fn read_stream(
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
     let StreamReading { target, name, config, member, handles, mut checkpoint } = reading;
-    let group = config.group.clone().map(|group| Group {
+    let group = config.group.clone().map(|group| ConsumerGroup {
         dead_letters: format!("{name}:dead"),
         name: group.name,
-        member: group.member.unwrap_or(member),
+        consumer: group.member.unwrap_or(member),
         deliveries_max: group.deliveries_max,
     });
-    let mut following = Following { stream: name.clone(), since: config.since(), group };
+    let mut source = StreamSource { stream: name.clone(), since: config.since(), group };
     let stream: Arc<str> = name.as_str().into();
     if let (Checkpoint::Unavailable, Some(storage)) = (checkpoint, &handles.storage) {
         warn!("the store does not answer; ticks are displayed but not stored until it reports its position");
@@ -222,14 +223,14 @@ async fn read_stream(
         let own_rng = ChaCha8Rng::from_rng(&mut rng);
         checkpoint = tokio::select! {
             id = storage.checkpoint(&name) => id.into(),
-            ended = follow(&target, &following, &mut reader, stop.clone(), own_rng) => return ended,
+            ended = client::read_stream(&target, &source, &mut reader, stop.clone(), own_rng) => return ended,
         };
     }
     if let Checkpoint::At(id) = checkpoint {
-        following.since = no_later_than(config.since, id, Timestamp::now());
+        source.since = no_later_than(config.since, id, Timestamp::now());
     }
-    let mut reader = StreamIngest::new(new_ingest(handles), stream, following.group.is_some());
-    follow(&target, &following, &mut reader, stop, rng).await
+    let mut reader = StreamIngest::new(new_ingest(handles), stream, source.group.is_some());
+    client::read_stream(&target, &source, &mut reader, stop, rng).await
 }
 
 /// Start position that leaves no gap behind the stored entry `id`: the requested one, or directly behind `id` if that
@@ -275,8 +276,8 @@ enum Payload<'a> {
     Encoded(std::ops::Range<usize>),
 }
 
-impl Reader for StreamIngest {
-    fn take(&mut self, entries: &[Entry<'_>]) -> Handled {
+impl EntryHandler for StreamIngest {
+    fn on_entries(&mut self, entries: &[Entry<'_>]) -> Accepted {
         let mut json = std::mem::take(&mut self.json);
         json.clear();
         let payloads: Vec<Payload<'_>> = entries.iter().map(|entry| payload(entry, &mut json)).collect();
@@ -285,7 +286,7 @@ impl Reader for StreamIngest {
                 Payload::Borrowed(bytes) => bytes,
                 Payload::Encoded(range) => &json[range.clone()],
             };
-            InboundMessage { id: Some(entry.id), incoming: Incoming::Message(bytes) }
+            InboundMessage { id: Some(entry.id), incoming: Message::Payload(bytes) }
         });
         let mut without_tick: Vec<StreamId> = Vec::new();
         self.ingest.append(messages, &mut without_tick);
@@ -303,24 +304,24 @@ impl Reader for StreamIngest {
         if !self.in_group {
             without_tick.clear();
         }
-        Handled { ticket, failed: without_tick.into_iter().map(|id| (id, "it holds no tick")).collect() }
+        Accepted { ticket, rejected: without_tick.into_iter().map(|id| (id, "it holds no tick")).collect() }
     }
 
-    fn trimmed(&mut self, count: u64) {
+    fn on_trimmed(&mut self, count: u64) {
         self.ingest.handles.feed.counters().trimmed.fetch_add(count, Ordering::Relaxed);
         self.ingest.handles.redraw.request();
     }
 
-    fn buried(&mut self, count: u64) {
+    fn on_dead_letters(&mut self, count: u64) {
         self.ingest.handles.feed.counters().dead_letters.fetch_add(count, Ordering::Relaxed);
         self.ingest.handles.redraw.request();
     }
 
-    fn link(&mut self, state: LinkState) {
+    fn on_link(&mut self, state: LinkState) {
         self.ingest.set_connection(state, true);
     }
 
-    async fn room(&mut self) {
+    async fn ready(&mut self) {
         if let Some(storage) = &self.ingest.handles.storage {
             storage.room().await;
         }
@@ -330,7 +331,7 @@ impl Reader for StreamIngest {
         *self.committed.borrow()
     }
 
-    async fn progress(&mut self) {
+    async fn commit_progress(&mut self) {
         // A closed database commits nothing more.
         if self.committed.changed().await.is_err() {
             std::future::pending::<()>().await;

@@ -208,11 +208,11 @@ fn producer_command(config: &Config) -> String {
         (None, _) => String::new(),
     };
     let server = match &config.target {
-        Target::Given(endpoint) => format!(" --redis {endpoint}"),
+        Target::Server(endpoint) => format!(" --redis {endpoint}"),
         Target::Cluster(_) => format!(" --redis {} --cluster", config.target.endpoint()),
         Target::Sentinel(sentinel) => format!(" --redis {sentinel}"),
-        Target::Local { port: LOCAL_PORT } => String::new(),
-        Target::Local { port } => format!(" --local-port {port}"),
+        Target::Local { port: LOCAL_PORT, .. } => String::new(),
+        Target::Local { port, .. } => format!(" --local-port {port}"),
     };
     let separator = if channel.is_empty() && server.is_empty() { "" } else { " --" };
     format!("`cargo run --release --bin producer{separator}{channel}{server}`")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use crate::analysis::OutlierFilter;
-use crate::client::{Delivery, Feed, Incoming, LinkState};
+use crate::client::{LinkState, Message, MessageBatch, MessageHandler};
 use crate::consumer::alerting::{Alerting, Watcher};
 use crate::consumer::feed_status::{FeedStatus, Transition};
 use crate::consumer::persistence::Persistence;
@@ -59,7 +59,7 @@ pub(super) struct Ingest {
 pub(super) struct InboundMessage<'a> {
     /// Id of the stream entry.
     pub(super) id: Option<StreamId>,
-    pub(super) incoming: Incoming<'a>,
+    pub(super) incoming: Message<'a>,
 }
 
 /// Samples the event time of every `stride`th tick for the latency figure. The choice depends on the count alone.
@@ -207,7 +207,7 @@ impl Ingest {
         for InboundMessage { id, incoming } in messages {
             let mut has_tick = false;
             match incoming {
-                Incoming::Message(payload) => {
+                Message::Payload(payload) => {
                     if payload.len() > QUICK_BYTES_MAX {
                         batch.flush();
                     }
@@ -222,7 +222,7 @@ impl Ingest {
                         }
                     });
                 }
-                Incoming::TooLong => {
+                Message::TooLong => {
                     rejects.add(Reject::TooLong);
                     reject_log.note(Reject::TooLong, b"");
                 }
@@ -262,8 +262,8 @@ impl Ingest {
     }
 }
 
-impl Feed for Ingest {
-    fn take(&mut self, delivery: &mut Delivery<'_>) {
+impl MessageHandler for Ingest {
+    fn on_messages(&mut self, delivery: &mut MessageBatch<'_>) {
         // Messages of channels have no ids.
         self.append(delivery.map(|incoming| InboundMessage { id: None, incoming }), &mut Vec::new());
         if let Some(storage) = &self.handles.storage
@@ -273,12 +273,12 @@ impl Feed for Ingest {
         }
     }
 
-    fn cut_off(&mut self) {
+    fn on_cut_off(&mut self) {
         self.handles.feed.connection().cut_off += 1;
         self.handles.redraw.request();
     }
 
-    fn link(&mut self, state: LinkState) {
+    fn on_link(&mut self, state: LinkState) {
         self.set_connection(state, false);
     }
 }

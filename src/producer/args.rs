@@ -302,7 +302,7 @@ impl Args {
                 Ok(Target::parse_with(url, self.delivery.cluster, &TlsFiles { ca, cert, key })?)
             }
             None if self.delivery.cluster => Err(DeliveryError::NoNodes.into()),
-            None => Ok(Target::Local { port: self.local_port }),
+            None => Ok(crate::producer::local_target(self.local_port)),
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::cli::LogWriter;
-use crate::client::{Link, OnConfirmed, Snapshot};
+use crate::client::{ConnectionStatus, OnConfirmed, QueueStats};
 use crate::model::{Tick, display_safe};
 use crate::producer::publish_loop::PacingStats;
 use crate::producer::shards::Shards;
@@ -122,7 +122,7 @@ impl<'a> ProgressReporter<'a> {
         if seconds > 0.0 { (sent - before) as f64 / seconds } else { 0.0 }
     }
 
-    fn report_receivers(&mut self, snapshot: &Snapshot) {
+    fn report_receivers(&mut self, snapshot: &QueueStats) {
         let Some(receivers) = snapshot.receivers else { return };
         let has_receivers = receivers > 0;
         if self.has_receivers == Some(has_receivers) {
@@ -165,14 +165,14 @@ impl Drop for ProgressReporter<'_> {
     }
 }
 
-fn status(snapshot: &Snapshot, rate: f64, progress: Option<f64>) -> String {
-    let Snapshot { sent, dropped, queued, receivers, link, .. } = *snapshot;
+fn status(snapshot: &QueueStats, rate: f64, progress: Option<f64>) -> String {
+    let QueueStats { sent, dropped, queued, receivers, status: connection, .. } = *snapshot;
     let receivers = receivers.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let lost = if dropped > 0 { format!(", dropped {}", HumanCount(dropped)) } else { String::new() };
-    let link = match link {
-        Link::Connecting => "connecting: ",
-        Link::Live => "",
-        Link::Down => "disconnected: ",
+    let link = match connection {
+        ConnectionStatus::Connecting => "connecting: ",
+        ConnectionStatus::Live => "",
+        ConnectionStatus::Down => "disconnected: ",
     };
     let (sent, rate, queued) = (HumanCount(sent), Rate(rate), HumanCount(queued));
     // Rounded down, so that 100% means the end.
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_status_line_shows_problems_only_if_there_are_any() {
-        let quiet = Snapshot {
+        let quiet = QueueStats {
             sent: 1_234_567,
             dropped: 0,
             queued: 12,
@@ -194,12 +194,12 @@ mod tests {
             recovered: 0,
             reconnects: 0,
             receivers: Some(2),
-            link: Link::Live,
+            status: ConnectionStatus::Live,
             connected_at: None,
             confirmed_at: None,
         };
         assert_eq!(status(&quiet, 98_765.4, None), "sent 1,234,567, 98,765/s, receivers 2, queue 12");
-        let away = Snapshot { link: Link::Down, dropped: 5_000, receivers: None, ..quiet };
+        let away = QueueStats { status: ConnectionStatus::Down, dropped: 5_000, receivers: None, ..quiet };
         assert_eq!(
             status(&away, 0.0, None),
             "disconnected: sent 1,234,567, 0.0/s, receivers ?, queue 12, dropped 5,000"

@@ -7,12 +7,13 @@ use std::time::Duration;
 use compact_str::CompactString;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::client::{Batch, Overflow, shard_of};
+use crate::client::{OverflowPolicy, shard_of};
 use crate::model::{Timestamp, TimestampFormat, write_tick};
 use crate::producer::input::{Input, InputReport};
 use crate::producer::shards::{Shard, Shards};
 use crate::producer::{Config, Pace, Source, progress};
 use crate::sources::{Generator, Playback};
+use crate::spool::Batch;
 
 /// Ticks that are queued at a time when more than one is due.
 const BATCH_TICKS: usize = 256;
@@ -179,7 +180,7 @@ impl<'a> PublishLoop<'a> {
         if !matches!(self.pace, Pace::Unpaced) {
             // These ticks were due, and count as dropped. An unpaced tick is due only when the queue has room.
             for (batch, shard) in self.batches.iter_mut().zip(self.shards.as_slice()) {
-                shard.queue.give_up(&mut batch.batch);
+                shard.queue.discard(&mut batch.batch);
             }
         }
         self.shards.close();
@@ -297,7 +298,7 @@ impl<'a> PublishLoop<'a> {
         };
         let Some(batch) = self.batches.get_mut(shard) else { return 0 };
         if batch.batch.is_empty() {
-            batch.batch.number(batch.next_seq);
+            batch.batch.set_first_number(batch.next_seq);
         }
         // The producer numbers all ticks: recorded numbers would look like duplicates in a second replay.
         tick.seq = batch.source.is_some().then_some(batch.next_seq);
@@ -317,7 +318,8 @@ impl<'a> PublishLoop<'a> {
 
     /// Queues the batch of a shard.
     async fn push_batch(&mut self, shard: usize) {
-        let overflow = if matches!(self.pace, Pace::Unpaced) { Overflow::Wait } else { Overflow::DropOldest };
+        let overflow =
+            if matches!(self.pace, Pace::Unpaced) { OverflowPolicy::Wait } else { OverflowPolicy::DropOldest };
         let (Some(batch), Some(shard)) = (self.batches.get_mut(shard), self.shards.as_slice().get(shard)) else {
             return;
         };

@@ -19,9 +19,10 @@ use tokio::task::JoinSet;
 
 use crate::client;
 use crate::client::{
-    ClientError, DeliveryReport, Link, Notices, OnConfirmed, SendQueue, Snapshot, Stream, Target, Topic, shard_name,
+    ClientError, ConnectionStatus, DeliveryReport, Destination, OnConfirmed, OutputStream, QueueStats, RetryLog,
+    SendQueue, SpoolWriter, Target, shard_name,
 };
-use crate::spool::{Spool, Writer};
+use crate::spool::Spool;
 
 /// One shard.
 pub(super) struct Shard {
@@ -30,8 +31,8 @@ pub(super) struct Shard {
     pub(super) source: Option<CompactString>,
     /// Number of the next tick.
     pub(super) next_seq: u64,
-    topic: Topic,
-    writer: Option<Writer>,
+    destination: Destination,
+    writer: Option<SpoolWriter>,
 }
 
 /// All shards.
@@ -51,7 +52,7 @@ pub struct ShardReport {
 pub(super) struct ShardPlan<'a> {
     pub(super) target: &'a Target,
     pub(super) channel: &'a str,
-    pub(super) stream: Option<&'a Stream>,
+    pub(super) stream: Option<&'a OutputStream>,
     pub(super) shards: u16,
     pub(super) id: Option<&'a CompactString>,
     /// Ticks that all shards together may queue in memory.
@@ -63,9 +64,10 @@ impl Shards {
     pub(super) fn new(plan: &ShardPlan<'_>, spool: Option<Spool>) -> io::Result<Self> {
         let count = shard_count(plan.target, plan.shards);
         let queue_ticks = (plan.queue_ticks / usize::from(count)).max(1);
-        let queues: Vec<(Arc<SendQueue>, Option<Writer>, u64)> = match spool {
+        let queues: Vec<(Arc<SendQueue>, Option<SpoolWriter>, u64)> = match spool {
             Some(spool) => {
-                let started = spool.start(queue_ticks)?.into_iter();
+                let started = spool.into_logs().into_iter().map(|log| SpoolWriter::start(log, queue_ticks));
+                let started = started.collect::<io::Result<Vec<_>>>()?.into_iter();
                 started.map(|(queue, writer, next_seq)| (queue, Some(writer), next_seq)).collect()
             }
             None => (0..count).map(|_| (Arc::new(SendQueue::new(queue_ticks)), None, 1)).collect(),
@@ -73,10 +75,10 @@ impl Shards {
         let sharded = plan.target.is_cluster();
         let shards = queues.into_iter().zip(0..).map(|((queue, writer, next_seq), shard)| {
             let name = |name: &str| if sharded { shard_name(name, shard) } else { name.to_owned() };
-            let stream = plan.stream.map(|stream| Stream { name: name(&stream.name), maxlen: stream.maxlen });
-            let topic = Topic { channel: name(plan.channel), stream, sharded };
+            let stream = plan.stream.map(|stream| OutputStream { name: name(&stream.name), maxlen: stream.maxlen });
+            let destination = Destination { channel: name(plan.channel), stream, sharded };
             let source = plan.id.map(|id| if sharded { format_compact!("{id}.{shard}") } else { id.clone() });
-            Shard { queue, source, next_seq, topic, writer }
+            Shard { queue, source, next_seq, destination, writer }
         });
         Ok(Self(shards.collect()))
     }
@@ -111,20 +113,20 @@ impl Shards {
     }
 
     /// Returns the sums over all shards.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        sum(self.0.iter().map(|shard| shard.queue.snapshot()))
+    pub(super) fn snapshot(&self) -> QueueStats {
+        sum(self.0.iter().map(|shard| shard.queue.stats()))
     }
 
     /// Returns whether any shard is connected.
     pub(super) fn is_any_live(&self) -> bool {
-        self.0.iter().any(|shard| shard.queue.snapshot().link == Link::Live)
+        self.0.iter().any(|shard| shard.queue.stats().status == ConnectionStatus::Live)
     }
 
     /// Waits until the spools are written, for at most `limit`.
     pub(super) async fn end_spools(&mut self, limit: Duration) {
         let mut writers = JoinSet::new();
         for writer in self.0.iter_mut().filter_map(|shard| shard.writer.take()) {
-            writers.spawn(writer.end(limit));
+            writers.spawn(writer.finish(limit));
         }
         while writers.join_next().await.is_some() {}
     }
@@ -133,7 +135,7 @@ impl Shards {
     pub(super) fn reports(&self) -> Vec<ShardReport> {
         let report = |shard: &Shard| ShardReport {
             source: shard.source.as_ref().map(ToString::to_string),
-            deliveries: shard.queue.account(),
+            deliveries: shard.queue.report(),
         };
         self.0.iter().map(report).collect()
     }
@@ -145,13 +147,13 @@ pub(super) fn shard_count(target: &Target, shards: u16) -> u16 {
 }
 
 /// Adds up the counts of all shards. A subscriber of all shards counts once.
-fn sum(snapshots: impl Iterator<Item = Snapshot>) -> Snapshot {
-    let rank = |link: Link| match link {
-        Link::Live => 0,
-        Link::Connecting => 1,
-        Link::Down => 2,
+fn sum(snapshots: impl Iterator<Item = QueueStats>) -> QueueStats {
+    let rank = |status: ConnectionStatus| match status {
+        ConnectionStatus::Live => 0,
+        ConnectionStatus::Connecting => 1,
+        ConnectionStatus::Down => 2,
     };
-    let sum = snapshots.reduce(|a, b| Snapshot {
+    let sum = snapshots.reduce(|a, b| QueueStats {
         sent: a.sent + b.sent,
         dropped: a.dropped + b.dropped,
         queued: a.queued + b.queued,
@@ -160,11 +162,11 @@ fn sum(snapshots: impl Iterator<Item = Snapshot>) -> Snapshot {
         reconnects: a.reconnects + b.reconnects,
         receivers: a.receivers.max(b.receivers),
         // The worst state of any shard.
-        link: if rank(a.link) >= rank(b.link) { a.link } else { b.link },
+        status: if rank(a.status) >= rank(b.status) { a.status } else { b.status },
         connected_at: [a.connected_at, b.connected_at].into_iter().flatten().min(),
         confirmed_at: a.confirmed_at.max(b.confirmed_at),
     });
-    sum.unwrap_or_else(|| SendQueue::new(1).snapshot())
+    sum.unwrap_or_else(|| SendQueue::new(1).stats())
 }
 
 /// Tasks of the publishers. They run beside the publish loop, so that encoding and publishing use two cores.
@@ -181,13 +183,13 @@ impl Publishers {
         jitter_seed: u64,
     ) -> Self {
         let mut tasks = JoinSet::new();
-        let notices = Notices::default();
+        let log = RetryLog::shared();
         for (shard, index) in shards.0.iter().zip(0u64..) {
-            let (target, topic, queue) = (target.clone(), shard.topic.clone(), Arc::clone(&shard.queue));
-            let (on_confirmed, notices) = (on_confirmed(), Arc::clone(&notices));
+            let (target, destination, queue) = (target.clone(), shard.destination.clone(), Arc::clone(&shard.queue));
+            let (on_confirmed, log) = (on_confirmed(), log.clone());
             tasks.spawn(async move {
                 let rng = ChaCha8Rng::seed_from_u64(jitter_seed.wrapping_add(index));
-                client::publish(&target, &topic, &queue, on_confirmed, notices, rng).await
+                client::publish(&target, &destination, &queue, on_confirmed, log, rng).await
             });
         }
         Self { tasks }
@@ -208,36 +210,39 @@ impl Publishers {
 
 #[cfg(test)]
 mod tests {
-    use crate::client::TlsFiles;
+    use crate::client::{Endpoint, TlsFiles};
     use crate::producer::shards::*;
 
-    fn plan<'a>(target: &'a Target, stream: &'a Stream, id: &'a CompactString) -> ShardPlan<'a> {
+    fn plan<'a>(target: &'a Target, stream: &'a OutputStream, id: &'a CompactString) -> ShardPlan<'a> {
         ShardPlan { target, channel: "c", stream: Some(stream), shards: 4, id: Some(id), queue_ticks: 100 }
     }
 
     #[test]
     fn a_cluster_has_many_shards_and_a_single_server_has_one() {
-        let stream = Stream { name: "s".to_owned(), maxlen: 9 };
+        let stream = OutputStream { name: "s".to_owned(), maxlen: 9 };
         let id = CompactString::from("p");
         let cluster = Target::parse_with("redis+cluster://h", false, &TlsFiles::default()).unwrap();
         let shards = Shards::new(&plan(&cluster, &stream, &id), None).unwrap();
         let shard = &shards.as_slice()[3];
         assert_eq!((shards.as_slice().len(), shard.source.as_deref(), shard.next_seq), (4, Some("p.3"), 1));
-        let stream_of_shard = Some(Stream { name: "s:{3}".to_owned(), maxlen: 9 });
-        assert_eq!(shard.topic, Topic { channel: "c:{3}".to_owned(), stream: stream_of_shard, sharded: true });
-        let shards = Shards::new(&plan(&Target::Local { port: 1 }, &stream, &id), None).unwrap();
+        let stream_of_shard = Some(OutputStream { name: "s:{3}".to_owned(), maxlen: 9 });
+        assert_eq!(
+            shard.destination,
+            Destination { channel: "c:{3}".to_owned(), stream: stream_of_shard, sharded: true }
+        );
+        let shards = Shards::new(&plan(&Target::Server(Endpoint::loopback(1)), &stream, &id), None).unwrap();
         let [shard] = shards.as_slice() else { panic!("one shard") };
-        assert_eq!((shard.source.as_deref(), shard.topic.channel.as_str()), (Some("p"), "c"));
+        assert_eq!((shard.source.as_deref(), shard.destination.channel.as_str()), (Some("p"), "c"));
     }
 
     #[test]
     fn counts_are_added_up_and_one_shard_that_is_down_shows() {
-        let one = SendQueue::new(9).snapshot();
-        let a = Snapshot { sent: 3, queued: 1, receivers: Some(2), link: Link::Live, ..one };
-        let b = Snapshot { sent: 4, dropped: 5, reconnects: 1, link: Link::Down, ..one };
+        let one = SendQueue::new(9).stats();
+        let a = QueueStats { sent: 3, queued: 1, receivers: Some(2), status: ConnectionStatus::Live, ..one };
+        let b = QueueStats { sent: 4, dropped: 5, reconnects: 1, status: ConnectionStatus::Down, ..one };
         let both = sum([a, b].into_iter());
         assert_eq!((both.sent, both.dropped, both.queued, both.reconnects), (7, 5, 1, 1));
-        assert_eq!((both.receivers, both.link), (Some(2), Link::Down));
+        assert_eq!((both.receivers, both.status), (Some(2), ConnectionStatus::Down));
         assert_eq!(sum([a].into_iter()), a);
     }
 }

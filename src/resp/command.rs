@@ -1,25 +1,16 @@
-//! The server's half of the Redis protocol: commands in, replies out. The protocol is described at
-//! <https://redis.io/docs/latest/develop/reference/protocol-spec/>; where that page is silent, Redis 7.0 is the law.
+//! Decoder for the commands that clients send to the server. Behaves as Redis 7.0 where the protocol specification is
+//! silent: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
-use memchr::memchr;
+use crate::resp::inline;
+use crate::resp::scanner::{BULK_BYTES_MAX, ELEMENTS_MAX, LINE_BYTES_MAX, find_from};
 
-use super::inline;
-
-/// Longest line: a count, a length, or a whole inline command. Redis has the same bound.
-const LINE_BYTES_MAX: usize = 64 * 1024;
-
-/// Longest single argument. Redis allows 512 MB; a tick has a hundred bytes, an array of a thousand ticks 100 kB.
-pub(crate) const BULK_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Most arguments in a command: enough for a SUBSCRIBE to every channel that one client may have.
-pub(crate) const ARGS_MAX: usize = 64 * 1024;
-
-/// Longest command with all its arguments: two of the longest ones, so that no PUBLISH within the other bounds is cut.
+/// Longest command with all its arguments: two of the longest ones, so that no PUBLISH within the other limits is
+/// rejected.
 pub(crate) const COMMAND_BYTES_MAX: usize = 2 * BULK_BYTES_MAX;
 
 const _: () = assert!(BULK_BYTES_MAX + LINE_BYTES_MAX < COMMAND_BYTES_MAX);
 
-/// Why a byte stream is not the Redis protocol. Nothing that follows in the stream can be trusted.
+/// Violation of the protocol. Nothing that follows in the stream can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
     InlineTooLong,
@@ -29,12 +20,12 @@ pub(crate) enum ProtocolError {
     Length,
     NotBulk(u8),
     UnbalancedQuotes,
-    /// Redis closes such a connection without a word, so this has no text.
+    /// Redis closes such a connection without a reply.
     CommandTooLong,
 }
 
 impl ProtocolError {
-    /// Redis's words for it; `None` if it says nothing.
+    /// Error reply that Redis sends; `None` if it sends none.
     pub(crate) fn text(self) -> Option<Vec<u8>> {
         let text: &[u8] = match self {
             Self::InlineTooLong => b"too big inline request",
@@ -50,14 +41,14 @@ impl ProtocolError {
     }
 }
 
-/// Where an argument lies in its bytes.
+/// Position of an argument in the bytes.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: usize,
     len: usize,
 }
 
-/// The arguments of one command, the command's name first, borrowed from the bytes that were read.
+/// Arguments of one command, the command's name first, borrowed from the read buffer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Args<'a> {
     bytes: &'a [u8],
@@ -65,12 +56,12 @@ pub(crate) struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// How many there are, the name included.
+    /// Number of arguments, including the name.
     pub(crate) fn len(self) -> usize {
         self.spans.len()
     }
 
-    /// The argument at `index`; empty where there is none, which the arity check rules out.
+    /// Argument at `index`; empty if there is none, which the arity check rules out.
     pub(crate) fn at(self, index: usize) -> &'a [u8] {
         self.get(index).unwrap_or_default()
     }
@@ -79,7 +70,7 @@ impl<'a> Args<'a> {
         self.spans.get(index).map(|span| &self.bytes[span.start..span.start + span.len])
     }
 
-    /// All from `first` on.
+    /// Arguments from index `first` on.
     pub(crate) fn iter_from(self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> {
         self.spans
             .get(first..)
@@ -88,7 +79,7 @@ impl<'a> Args<'a> {
             .map(move |span| &self.bytes[span.start..span.start + span.len])
     }
 
-    /// A copy that outlives the read buffer.
+    /// Copies the arguments out of the read buffer.
     pub(crate) fn to_owned(self) -> OwnedArgs {
         let mut owned =
             OwnedArgs { bytes: Vec::with_capacity(self.payload_bytes()), spans: Vec::with_capacity(self.len()) };
@@ -99,13 +90,13 @@ impl<'a> Args<'a> {
         owned
     }
 
-    /// The sum of the arguments' lengths.
+    /// Sum of the arguments' lengths in bytes.
     pub(crate) fn payload_bytes(self) -> usize {
         self.spans.iter().map(|span| span.len).sum()
     }
 }
 
-/// A command that waits for its EXEC.
+/// Owned arguments of a command that is queued until EXEC.
 #[derive(Debug)]
 pub(crate) struct OwnedArgs {
     bytes: Vec<u8>,
@@ -117,37 +108,37 @@ impl OwnedArgs {
         Args { bytes: &self.bytes, spans: &self.spans }
     }
 
-    /// What it costs to keep.
+    /// Memory held, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.bytes.capacity() + self.spans.capacity() * size_of::<Span>()
     }
 }
 
-/// Finds the end of the first command in a growing buffer, without copying arguments and without reading a byte twice.
+/// Incremental decoder of commands in a growing buffer. It copies no arguments and examines no byte twice.
 ///
-/// [`decode`](Self::decode) is called with the bytes that are not consumed yet; between two calls that found no end,
-/// the buffer may only grow at its end. Memory is bounded by the limits above, whatever lengths the client announces.
+/// Call [`decode`](Self::decode) with the bytes that are not consumed yet. Between two calls that found no complete
+/// command, the buffer may only grow at its end. The limits bound memory, whatever lengths the client announces.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     spans: Vec<Span>,
     /// Unescaped arguments of an inline command.
     unescaped: Vec<u8>,
     is_inline: bool,
-    /// Arguments still to come; `None` before the command's first line.
+    /// Arguments still expected; `None` before the command's first line.
     missing: Option<usize>,
-    /// Length of the argument that has begun.
+    /// Length of the argument whose header has been read.
     bulk_len: Option<usize>,
-    /// First byte that is not understood yet.
+    /// Offset of the first byte that is not decoded.
     at: usize,
-    /// First byte that was not searched for the end of a line.
-    scanned: usize,
+    /// Offset of the first byte that was not searched for a line end.
+    searched: usize,
 }
 
 impl Decoder {
-    /// The length of the first command in `buffer`, or `None` until it is complete. A command without arguments is
-    /// nothing to answer (`*0`, an empty line).
+    /// Returns the length of the first command in `buffer`, or `None` until it is complete. A command without arguments
+    /// (`*0`, an empty line) gets no reply.
     pub(crate) fn decode(&mut self, buffer: &[u8]) -> Result<Option<usize>, ProtocolError> {
-        // After an error the cursor starts over, so that asking again gives the same error.
+        // After an error the cursor is reset, so that a second call returns the same error.
         self.advance(buffer).inspect_err(|_| _ = self.finish())
     }
 
@@ -162,7 +153,7 @@ impl Decoder {
             let Some(line) = self.line(buffer, ProtocolError::CountTooLong)? else { return Ok(None) };
             match strict_integer(&line[1..]) {
                 Some(count) if count <= 0 => return Ok(Some(self.finish())),
-                Some(count) if count <= ARGS_MAX as i64 => self.missing = Some(count as usize),
+                Some(count) if count <= ELEMENTS_MAX as i64 => self.missing = Some(count as usize),
                 _ => return Err(ProtocolError::Count),
             }
         }
@@ -179,19 +170,19 @@ impl Decoder {
             }
             self.spans.push(Span { start: self.at, len });
             self.at += len + 2;
-            self.scanned = self.at;
+            self.searched = self.at;
             self.bulk_len = None;
             self.missing = Some(missing - 1);
         }
         Ok(Some(self.finish()))
     }
 
-    /// The arguments of the command that [`decode`](Self::decode) found in `buffer`.
+    /// Arguments of the command that [`decode`](Self::decode) found in `buffer`.
     pub(crate) fn args<'a>(&'a self, buffer: &'a [u8]) -> Args<'a> {
         Args { bytes: if self.is_inline { &self.unescaped } else { buffer }, spans: &self.spans }
     }
 
-    /// Gives back memory that an unusual command took.
+    /// Releases memory that an unusually large command took.
     pub(crate) fn shrink(&mut self) {
         const KEPT_SPANS: usize = 1024;
         if self.missing.is_none() {
@@ -204,7 +195,7 @@ impl Decoder {
 
     fn finish(&mut self) -> usize {
         let consumed = self.at;
-        (self.missing, self.bulk_len, self.at, self.scanned) = (None, None, 0, 0);
+        (self.missing, self.bulk_len, self.at, self.searched) = (None, None, 0, 0);
         consumed
     }
 
@@ -221,23 +212,22 @@ impl Decoder {
                 }
                 _ => Err(ProtocolError::Length),
             },
-            // An empty line starts with the carriage return that ends it.
+            // An empty line starts with its own carriage return.
             other => Err(ProtocolError::NotBulk(other.first().copied().unwrap_or(b'\r'))),
         }
     }
 
-    /// The line that starts at the cursor, without its end. Like Redis, the byte after `\r` is taken for `\n` unseen.
+    /// Reads the line that starts at the cursor, without its end. Like Redis, accepts any byte after `\r` as the `\n`.
     fn line<'a>(&mut self, buffer: &'a [u8], too_long: ProtocolError) -> Result<Option<&'a [u8]>, ProtocolError> {
         let start = self.at;
-        let found = memchr(b'\r', &buffer[self.scanned..]).map(|offset| self.scanned + offset);
-        self.scanned = found.unwrap_or(buffer.len());
-        if self.scanned - start > LINE_BYTES_MAX {
+        let found = find_from(buffer, &mut self.searched, b'\r');
+        if self.searched - start > LINE_BYTES_MAX {
             return Err(too_long);
         }
         match found {
             Some(end) if end + 1 < buffer.len() => {
                 self.at = end + 2;
-                self.scanned = self.at;
+                self.searched = self.at;
                 Ok(Some(&buffer[start..end]))
             }
             _ => Ok(None),
@@ -245,9 +235,8 @@ impl Decoder {
     }
 
     fn decode_inline(&mut self, buffer: &[u8]) -> Result<Option<usize>, ProtocolError> {
-        let found = memchr(b'\n', &buffer[self.scanned..]).map(|offset| self.scanned + offset);
-        self.scanned = found.unwrap_or(buffer.len());
-        if self.scanned > LINE_BYTES_MAX {
+        let found = find_from(buffer, &mut self.searched, b'\n');
+        if self.searched > LINE_BYTES_MAX {
             return Err(ProtocolError::InlineTooLong);
         }
         let Some(end) = found else { return Ok(None) };
@@ -263,7 +252,7 @@ impl Decoder {
     }
 }
 
-/// Decimal as Redis reads it: no sign but minus, no leading zero, no space, within `i64`.
+/// Parses a decimal as strictly as Redis: no plus sign, no leading zero, no space, within `i64`.
 pub(crate) fn strict_integer(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let canonical = match digits {

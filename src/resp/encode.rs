@@ -1,6 +1,6 @@
-//! Replies, in the protocol version that the client asked for.
+//! Encoder for replies in the protocol version that the client selected.
 
-/// Collects replies. Types that RESP2 lacks are written as Redis writes them to RESP2 clients.
+/// Buffer of encoded replies. Types that RESP2 lacks are written as Redis writes them to RESP2 clients.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
     bytes: Vec<u8>,
@@ -20,7 +20,7 @@ impl Encoder {
         self.bytes.len()
     }
 
-    /// Takes what was collected.
+    /// Removes and returns the encoded bytes.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
@@ -29,7 +29,7 @@ impl Encoder {
         self.line(b'+', text.as_bytes());
     }
 
-    /// An error with its code (`ERR ...`). Line ends in it, which may come from the client, become spaces.
+    /// Appends an error with its code (`ERR ...`). Line ends in it, which may come from the client, become spaces.
     pub(crate) fn error(&mut self, text: impl AsRef<[u8]>) {
         self.bytes.push(b'-');
         self.bytes.extend(text.as_ref().iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
@@ -37,12 +37,7 @@ impl Encoder {
     }
 
     pub(crate) fn integer(&mut self, value: i64) {
-        self.bytes.push(b':');
-        if value < 0 {
-            self.bytes.push(b'-');
-        }
-        push_decimal(&mut self.bytes, value.unsigned_abs() as usize);
-        self.bytes.extend_from_slice(b"\r\n");
+        self.line(b':', itoa::Buffer::new().format(value).as_bytes());
     }
 
     pub(crate) fn bulk(&mut self, value: impl AsRef<[u8]>) {
@@ -52,7 +47,7 @@ impl Encoder {
         self.bytes.extend_from_slice(b"\r\n");
     }
 
-    /// Text for people: a verbatim string in RESP3.
+    /// Appends human-readable text: a verbatim string in RESP3.
     pub(crate) fn text(&mut self, value: &str) {
         if !self.resp3 {
             return self.bulk(value);
@@ -67,7 +62,7 @@ impl Encoder {
         self.bytes.extend_from_slice(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
     }
 
-    /// Where an array is expected and there is none.
+    /// Appends the null that replaces an array.
     pub(crate) fn null_array(&mut self) {
         self.bytes.extend_from_slice(if self.resp3 { b"_\r\n" } else { b"*-1\r\n" });
     }
@@ -76,23 +71,23 @@ impl Encoder {
         self.header(b'*', len);
     }
 
-    /// Values that are encoded already, in a form that both versions have.
+    /// Appends values that are already encoded, in a form common to both versions.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Puts the header of an array before all that was written since `start`, a former [`len`](Self::len): for arrays
-    /// whose length shows only once they are written.
+    /// Inserts an array header at offset `start`, an earlier [`len`](Self::len), for arrays whose length is known only
+    /// after their elements are written.
     pub(crate) fn array_from(&mut self, start: usize, len: usize) {
         self.header_at(start, b'*', len);
     }
 
-    /// As [`array_from`](Self::array_from), for a map of `pairs`; in RESP2 an array of pairs, not a flat one.
+    /// Like [`array_from`](Self::array_from), for a map of `pairs`; in RESP2 an array of pairs, not a flat array.
     pub(crate) fn map_of_arrays_from(&mut self, start: usize, pairs: usize) {
         self.header_at(start, if self.resp3 { b'%' } else { b'*' }, pairs);
     }
 
-    /// A map of `pairs` keys with their values; RESP2 has it as a flat array.
+    /// Appends the header of a map of `pairs` keys and values; a flat array in RESP2.
     pub(crate) fn map(&mut self, pairs: usize) {
         if self.resp3 { self.header(b'%', pairs) } else { self.header(b'*', pairs * 2) }
     }
@@ -101,7 +96,7 @@ impl Encoder {
         self.header(if self.resp3 { b'~' } else { b'*' }, len);
     }
 
-    /// Something the client did not ask for just now, such as a message.
+    /// Appends the header of an out-of-band push, such as a message.
     pub(crate) fn push(&mut self, len: usize) {
         self.header(if self.resp3 { b'>' } else { b'*' }, len);
     }
@@ -113,32 +108,19 @@ impl Encoder {
     }
 
     fn header_at(&mut self, at: usize, kind: u8, len: usize) {
-        let mut header = vec![kind];
-        push_decimal(&mut header, len);
-        header.extend_from_slice(b"\r\n");
-        self.bytes.splice(at..at, header);
+        let mut header = Self::default();
+        header.header(kind, len);
+        self.bytes.splice(at..at, header.bytes);
     }
 
     fn header(&mut self, kind: u8, len: usize) {
-        self.bytes.push(kind);
-        push_decimal(&mut self.bytes, len);
-        self.bytes.extend_from_slice(b"\r\n");
+        self.line(kind, itoa::Buffer::new().format(len).as_bytes());
     }
 }
 
 /// Appends `value` in decimal. `write!` would cost more than the rest of a message's header.
-pub(crate) fn push_decimal(out: &mut Vec<u8>, mut value: usize) {
-    let mut digits = [0_u8; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
+pub(crate) fn push_decimal(out: &mut Vec<u8>, value: usize) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 #[cfg(test)]
@@ -176,15 +158,6 @@ mod tests {
             (|e| e.push(3), "*3\r\n", ">3\r\n"),
         ] {
             assert_eq!(both(write), [resp2, resp3]);
-        }
-    }
-
-    #[test]
-    fn decimals() {
-        for value in [0, 9, 10, 1_234_567_890, usize::MAX] {
-            let mut out = Vec::new();
-            push_decimal(&mut out, value);
-            assert_eq!(out, value.to_string().into_bytes());
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Commands typed by hand: words on a line, with quotes and escapes as Redis reads them.
+//! Splits inline commands into words, with the quotes and escapes of Redis.
 
-/// A quote is open at the end of the line, or a closing one has a letter after it.
+/// Error for a quote that is still open at the end of the line, or a closing quote that a letter follows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unbalanced;
 
-/// Splits `line` into words, appends each to `out`, and calls `word` with its start and length there.
+/// Splits `line` into words. Appends each to `out` and calls `word` with its start and length there.
 pub(crate) fn split(line: &[u8], out: &mut Vec<u8>, mut word: impl FnMut(usize, usize)) -> Result<(), Unbalanced> {
     let mut rest = line;
     loop {
@@ -14,17 +14,17 @@ pub(crate) fn split(line: &[u8], out: &mut Vec<u8>, mut word: impl FnMut(usize, 
             return Ok(());
         }
         let start = out.len();
-        rest = take_word(rest, out)?;
+        rest = read_word(rest, out)?;
         word(start, out.len() - start);
     }
 }
 
-fn take_word<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], Unbalanced> {
+fn read_word<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], Unbalanced> {
     loop {
         match rest {
             [] | [b' ' | b'\t' | b'\r' | b'\n', ..] => return Ok(rest),
-            [b'"', tail @ ..] => return take_quoted(tail, out, b'"'),
-            [b'\'', tail @ ..] => return take_quoted(tail, out, b'\''),
+            [b'"', tail @ ..] => return read_quoted(tail, out, b'"'),
+            [b'\'', tail @ ..] => return read_quoted(tail, out, b'\''),
             [byte, tail @ ..] => {
                 out.push(*byte);
                 rest = tail;
@@ -33,16 +33,19 @@ fn take_word<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], Unba
     }
 }
 
-/// The rest of a quoted word. A closing quote ends the word, so a space or the end of the line must follow.
-fn take_quoted<'a>(mut rest: &'a [u8], out: &mut Vec<u8>, quote: u8) -> Result<&'a [u8], Unbalanced> {
+/// Reads the rest of a quoted word. A closing quote ends the word; a space or the end of the line must follow.
+fn read_quoted<'a>(mut rest: &'a [u8], out: &mut Vec<u8>, quote: u8) -> Result<&'a [u8], Unbalanced> {
     loop {
         rest = match rest {
             [] => return Err(Unbalanced),
             [byte, tail @ ..] if *byte == quote => {
                 return if tail.first().is_none_or(|next| is_space(*next)) { Ok(tail) } else { Err(Unbalanced) };
             }
-            [b'\\', b'x', high, low, tail @ ..] if quote == b'"' && is_hex(*high) && is_hex(*low) => {
-                out.push(hex(*high) << 4 | hex(*low));
+            [b'\\', b'x', high, low, tail @ ..]
+                if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0) as u8;
+                out.push(digit(high) << 4 | digit(low));
                 tail
             }
             [b'\\', escaped, tail @ ..] if quote == b'"' => {
@@ -68,21 +71,9 @@ fn take_quoted<'a>(mut rest: &'a [u8], out: &mut Vec<u8>, quote: u8) -> Result<&
     }
 }
 
-/// C's `isspace`, which also counts the vertical tab.
+/// Equivalent of C's `isspace`, which includes the vertical tab.
 fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
-}
-
-fn is_hex(byte: u8) -> bool {
-    byte.is_ascii_hexdigit()
-}
-
-fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => digit.wrapping_sub(b'A').wrapping_add(10),
-    }
 }
 
 #[cfg(test)]

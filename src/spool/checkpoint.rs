@@ -1,5 +1,7 @@
-//! How far a lane's messages are done with: a few numbers that are overwritten in place, two copies in turns, so that
-//! one of them is whole whatever happens, and so that a full disk has room for them.
+//! Checkpoint of a segment log: the numbers up to which its messages are done.
+//!
+//! Two copies are overwritten in place by turns. One of them is valid whatever happens, and a full disk has room for
+//! both.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,97 +11,100 @@ use crate::spool::sync_folder;
 
 const NAME_NEW: &str = "position.new";
 
-/// The file's name.
+/// Name of the file.
 pub(super) const NAME: &str = "position";
 
-/// Each copy lies in a sector of its own, which a disk writes whole or not at all.
-const SLOT_BYTES: usize = 512;
+/// Each copy fills a sector of its own, which a disk writes atomically.
+const COPY_BYTES: usize = 512;
 
-/// Begins each copy.
+/// First bytes of each copy.
 const MAGIC: u64 = u64::from_le_bytes(*b"tspos  1");
 
-/// Fields before the checksum.
+/// Number of fields before the checksum.
 const FIELDS: usize = 6;
 
-/// How far a lane is done with.
+/// Progress of a segment log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Marks {
-    /// All messages up to this number are confirmed, or were given up.
+pub(super) struct Checkpoint {
+    /// All messages up to this number are confirmed or dropped.
     pub(super) done: u64,
-    /// Numbers up to this one were given to messages, whether those are on disk or not.
+    /// Highest number assigned to a message, on disk or not.
     pub(super) used: u64,
-    /// Messages from this number on, before `hole_end`, were given up as well, while older ones were under way.
-    pub(super) hole_start: u64,
-    /// Behind the last one of them; not above `hole_start` where there are none.
-    pub(super) hole_end: u64,
+    /// First number of a range that was dropped while older messages were in flight.
+    pub(super) dropped_start: u64,
+    /// End of that range, exclusive; not above `dropped_start` if the range is empty.
+    pub(super) dropped_end: u64,
 }
 
-impl Marks {
-    /// Whether a message is done with.
+impl Checkpoint {
+    /// Returns true if the message is confirmed or dropped.
     pub(super) fn covers(&self, number: u64) -> bool {
-        number <= self.done || (self.hole_start..self.hole_end).contains(&number)
+        number <= self.done || (self.dropped_start..self.dropped_end).contains(&number)
     }
 }
 
-/// The marks, and the file that keeps them.
+/// File that stores the checkpoint.
 #[derive(Debug)]
-pub(super) struct Position {
+pub(super) struct CheckpointFile {
     file: File,
-    turn: u64,
-    pub(super) marks: Marks,
+    /// Number of saves; its parity selects the copy that was written last.
+    generation: u64,
+    pub(super) checkpoint: Checkpoint,
 }
 
-impl Position {
-    /// Opens the file in `folder`, or makes one; `None` where it is damaged.
+impl CheckpointFile {
+    /// Opens the file in `folder`, or creates it. Returns `None` if the file is damaged.
     pub(super) fn open(folder: &Path) -> io::Result<Option<Self>> {
         let path = folder.join(NAME);
         if !path.exists() {
             let new = folder.join(NAME_NEW);
             let mut file = File::create(&new)?;
-            file.write_all(&[slot(0, Marks::default()), slot(1, Marks::default())].concat())?;
+            file.write_all(&[encode(0, Checkpoint::default()), encode(1, Checkpoint::default())].concat())?;
             file.sync_all()?;
             fs::rename(new, &path)?;
             sync_folder(folder)?;
         }
         let mut file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut bytes = Vec::new();
-        Read::by_ref(&mut file).take(2 * SLOT_BYTES as u64).read_to_end(&mut bytes)?;
-        let newest = bytes.chunks(SLOT_BYTES).filter_map(read_slot).max();
-        Ok(newest.map(|(turn, marks)| Self { file, turn, marks }))
+        Read::by_ref(&mut file).take(2 * COPY_BYTES as u64).read_to_end(&mut bytes)?;
+        let newest = bytes.chunks(COPY_BYTES).filter_map(decode).max();
+        Ok(newest.map(|(generation, checkpoint)| Self { file, generation, checkpoint }))
     }
 
-    /// Notes the marks on disk.
+    /// Writes the checkpoint to disk.
     pub(super) fn save(&mut self) -> io::Result<()> {
-        // Until the write is known to be whole, the other copy is the good one, and is not written over.
-        let turn = self.turn + 1;
-        self.file.seek(SeekFrom::Start(turn % 2 * SLOT_BYTES as u64))?;
-        self.file.write_all(&slot(turn, self.marks))?;
+        // The other copy stays valid until this write is known to be complete.
+        let generation = self.generation + 1;
+        self.file.seek(SeekFrom::Start(generation % 2 * COPY_BYTES as u64))?;
+        self.file.write_all(&encode(generation, self.checkpoint))?;
         self.file.sync_data()?;
-        self.turn = turn;
+        self.generation = generation;
         Ok(())
     }
 }
 
-fn slot(turn: u64, marks: Marks) -> Vec<u8> {
-    let Marks { done, used, hole_start, hole_end } = marks;
-    let mut bytes: Vec<u8> =
-        [MAGIC, turn, done, used, hole_start, hole_end].iter().flat_map(|field| field.to_le_bytes()).collect();
+fn encode(generation: u64, checkpoint: Checkpoint) -> Vec<u8> {
+    let Checkpoint { done, used, dropped_start, dropped_end } = checkpoint;
+    let mut bytes: Vec<u8> = [MAGIC, generation, done, used, dropped_start, dropped_end]
+        .iter()
+        .flat_map(|field| field.to_le_bytes())
+        .collect();
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    bytes.resize(SLOT_BYTES, 0);
+    bytes.resize(COPY_BYTES, 0);
     bytes
 }
 
-fn read_slot(bytes: &[u8]) -> Option<(u64, Marks)> {
+fn decode(bytes: &[u8]) -> Option<(u64, Checkpoint)> {
     let (fields, sum) = bytes.split_at_checked(FIELDS * 8)?;
     if u32::from_le_bytes(*sum.first_chunk()?) != crc32fast::hash(fields) {
         return None;
     }
     let fields: [[u8; 8]; FIELDS] = fields.as_chunks().0.try_into().ok()?;
-    let [magic, turn, done, used, hole_start, hole_end] = fields.map(u64::from_le_bytes);
-    (magic == MAGIC).then_some((turn, Marks { done, used, hole_start, hole_end }))
+    let [magic, generation, done, used, dropped_start, dropped_end] = fields.map(u64::from_le_bytes);
+    (magic == MAGIC).then_some((generation, Checkpoint { done, used, dropped_start, dropped_end }))
 }
 
-/// Files of this module that a crash may leave behind.
-pub(super) fn is_own(name: &str) -> bool {
+/// Returns true for the names of this module's files, including those that a crash may leave.
+pub(super) fn is_checkpoint_file(name: &str) -> bool {
     name == NAME || name == NAME_NEW
 }

@@ -1,23 +1,23 @@
-//! A batch on disk: its length and checksum, then the number of its first message, where each message ends, and all
-//! of their bytes. Integers are little-endian.
+//! Disk format of a batch: length and CRC-32 of the body, then the number of the first message, the number of messages,
+//! the end offset of each message, and their bytes. Integers are little-endian.
 
-use crate::client::Batch;
+use crate::spool::Batch;
 
-/// Length and checksum, before the body.
+/// Length and checksum, which precede the body.
 pub(super) const HEAD_BYTES: usize = 8;
 
-/// Longest body that is believed: a batch of the longest ticks is far below.
+/// Longest valid body; a batch of the longest ticks is far below.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
-/// The number of the first message, and the count.
+/// Number of the first message, and the number of messages.
 const PREFIX_BYTES: usize = 12;
 
-/// Appends a batch; an empty one leaves no trace.
+/// Appends a batch to `out`; an empty one appends nothing.
 pub(super) fn write(batch: &Batch, out: &mut Vec<u8>) {
-    let Some(span) = batch.span() else { return };
+    let Some(range) = batch.range() else { return };
     let start = out.len();
     out.extend_from_slice(&[0; HEAD_BYTES]);
-    out.extend_from_slice(&span.first.to_le_bytes());
+    out.extend_from_slice(&range.first.to_le_bytes());
     out.extend_from_slice(&(batch.len() as u32).to_le_bytes());
     let mut end = 0;
     for payload in batch.payloads() {
@@ -31,13 +31,13 @@ pub(super) fn write(batch: &Batch, out: &mut Vec<u8>) {
     out[start + 4..start + HEAD_BYTES].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// How long the body behind a head is; `None` for what is no head.
+/// Returns the length of the body from the record's head; `None` if the head is invalid.
 pub(super) fn body_length(head: &[u8]) -> Option<usize> {
     let length = integer(head)? as usize;
     (PREFIX_BYTES..=BODY_BYTES_MAX).contains(&length).then_some(length)
 }
 
-/// Reads the record at the start of `bytes`, and its length; `None` unless it is whole and sound.
+/// Reads the record at the start of `bytes`, and its length; `None` unless it is complete and valid.
 pub(super) fn read(bytes: &[u8]) -> Option<(Batch, usize)> {
     let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
     let body = rest.get(..body_length(head)?)?;
@@ -48,7 +48,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(Batch, usize)> {
     let count = integer(&body[8..])? as usize;
     let (ends, payloads) = body[PREFIX_BYTES..].split_at_checked(count.checked_mul(4)?)?;
     let mut batch = Batch::default();
-    batch.number(first);
+    batch.set_first_number(first);
     let mut start = 0;
     for end in ends.as_chunks::<4>().0 {
         let end = u32::from_le_bytes(*end) as usize;
@@ -56,8 +56,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<(Batch, usize)> {
         batch.push(None, |out| out.extend_from_slice(payload));
         start = end;
     }
-    let sound = count > 0 && start == payloads.len() && first.checked_add(count as u64).is_some();
-    sound.then_some((batch, HEAD_BYTES + body.len()))
+    let is_valid = count > 0 && start == payloads.len() && first.checked_add(count as u64).is_some();
+    is_valid.then_some((batch, HEAD_BYTES + body.len()))
 }
 
 fn integer(bytes: &[u8]) -> Option<u32> {

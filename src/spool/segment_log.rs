@@ -1,7 +1,8 @@
-//! One lane's messages on disk: segments that only grow, named after the number of their first message.
+//! Log of one shard's messages on disk: append-only segments, each named after the number of its first message.
 //!
-//! A group of batches is written and synchronised before any of it may leave. A write that a crash cut short fails its
-//! checksum: it is cut off, and what stands before it is whole. A segment goes once all of it is done with.
+//! Batches are written and synchronised before any of their messages may be sent. A write that a crash cut short fails
+//! its checksum and is truncated; the records before it are valid. A segment is deleted once all of its messages are
+//! confirmed or dropped.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -12,197 +13,220 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use crate::client::Batch;
-use crate::client::publisher::{DiskOverflow, Recovered, Span};
 use crate::spool::checkpoint;
-use crate::spool::checkpoint::{Marks, Position};
-use crate::spool::{SpoolError, record, shown, sync_folder, unusable};
+use crate::spool::checkpoint::{Checkpoint, CheckpointFile};
+use crate::spool::{Batch, SequenceRange, SpoolError, add_range, io_error, record, safe_path, sync_folder};
 
-/// A segment that is longer is followed by another: short enough that disk space comes back soon, long enough that
-/// files are few.
+/// Size at which a new segment is started: small enough that disk space is soon reclaimed, large enough that files are
+/// few.
 const SEGMENT_BYTES: u64 = 8 << 20;
 
-/// Begins each segment; the last byte is the version.
+/// First bytes of each segment; the last one is the version.
 const MAGIC: [u8; 8] = *b"tsspool\x01";
 
 const SUFFIX: &str = ".ticks";
 
-/// What is confirmed is noted at least this often. What a crash makes forgotten is sent twice, which readers see.
-const NOTE_EVERY: Duration = Duration::from_secs(1);
+/// Longest time between two checkpoints. Messages confirmed after the last one are sent again after a crash; readers
+/// recognise the duplicates.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// The number in its name.
+    /// Number of the first message, which names the file.
     pub(super) first: u64,
-    /// The highest number in it.
+    /// Number of the last message; 0 if the segment is empty.
     pub(super) last: u64,
-    /// As far as it is whole.
+    /// Length of the valid part, in bytes.
     pub(super) bytes: u64,
 }
 
-/// Where the next batch is read.
+/// Read position in the log.
 #[derive(Debug, Default)]
-struct Reader {
-    /// The segment's first number.
+struct SegmentReader {
+    /// First number of the segment.
     segment: u64,
-    at: u64,
+    offset: u64,
     file: Option<File>,
-    /// What was read and not yet asked for.
+    /// Messages read from disk and not yet returned.
     rest: Batch,
 }
 
-/// A lane's folder.
+/// Messages of one shard on disk.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub struct SegmentLog {
     folder: PathBuf,
+    /// Most messages that the queue over this log may hold.
+    capacity: u64,
     segments: VecDeque<Segment>,
-    /// The last segment, while it may grow.
+    /// Last segment, while it may grow.
     tail: Option<File>,
-    reader: Reader,
-    position: Position,
-    /// What the file says.
-    noted: Marks,
-    noted_at: Instant,
-    /// Messages of an earlier run.
-    held: Recovered,
+    reader: SegmentReader,
+    checkpoint: CheckpointFile,
+    /// Checkpoint on disk.
+    saved: Checkpoint,
+    saved_at: Instant,
+    /// Number of messages of an earlier run, and their ranges.
+    recovered: u64,
+    recovered_ranges: Vec<SequenceRange>,
     buffer: Vec<u8>,
-    /// Held as long as any lane is in use.
+    /// Keeps the spool locked while any of its logs is in use.
     _lock: Arc<File>,
 }
 
-impl Lane {
-    /// Opens a folder, or makes one, and looks what is in it.
-    pub(super) fn open(folder: PathBuf, lock: &Arc<File>) -> Result<Self, SpoolError> {
-        let failed = unusable(folder.clone());
+impl SegmentLog {
+    /// Opens the log in `folder`, or creates it, and recovers the messages of earlier runs.
+    pub(super) fn open(folder: PathBuf, capacity: u64, lock: &Arc<File>) -> Result<Self, SpoolError> {
+        let failed = io_error(folder.clone());
+        let damaged = || SpoolError::Damaged { path: safe_path(&folder.join(checkpoint::NAME)) };
         fs::create_dir_all(&folder).map_err(&failed)?;
         let firsts = segment_names(&folder)?;
         if !firsts.is_empty() && !folder.join(checkpoint::NAME).exists() {
-            return Err(SpoolError::Damaged { path: shown(&folder.join(checkpoint::NAME)) });
+            return Err(damaged());
         }
-        let opened = Position::open(&folder).map_err(&failed)?;
-        let position = opened.ok_or_else(|| SpoolError::Damaged { path: shown(&folder.join(checkpoint::NAME)) })?;
-        let mut lane = Self {
+        let checkpoint = CheckpointFile::open(&folder).map_err(&failed)?.ok_or_else(damaged)?;
+        let mut log = Self {
+            capacity,
             segments: VecDeque::new(),
             tail: None,
-            reader: Reader::default(),
-            noted: position.marks,
-            position,
-            noted_at: Instant::now(),
-            held: Recovered::default(),
+            reader: SegmentReader::default(),
+            saved: checkpoint.checkpoint,
+            checkpoint,
+            saved_at: Instant::now(),
+            recovered: 0,
+            recovered_ranges: Vec::new(),
             buffer: Vec::new(),
             _lock: Arc::clone(lock),
             folder,
         };
         for first in firsts {
-            lane.recover(first)?;
+            log.recover_segment(first)?;
         }
-        lane.reader.segment = lane.segments.front().map_or(0, |segment| segment.first);
-        Ok(lane)
+        log.reader.segment = log.segments.front().map_or(0, |segment| segment.first);
+        Ok(log)
     }
 
-    /// Takes in a segment of an earlier run, up to where it is whole.
-    fn recover(&mut self, first: u64) -> Result<(), SpoolError> {
+    /// Reads a segment of an earlier run up to the end of its valid part, and truncates it there.
+    fn recover_segment(&mut self, first: u64) -> Result<(), SpoolError> {
         let path = self.path(first);
-        let failed = unusable(path.clone());
+        let failed = io_error(path.clone());
         let bytes = fs::read(&path).map_err(&failed)?;
         let head = bytes.get(..MAGIC.len()).unwrap_or_default();
         match head {
-            // The file was made, and nothing written to it, before the crash.
+            // The file was created, but nothing was written to it before the crash.
             _ if head.iter().all(|byte| *byte == 0) => {}
             _ if head == MAGIC => {}
             [name @ .., version] if *name == MAGIC[..7] && *version > MAGIC[7] => {
-                return Err(SpoolError::Newer { path: shown(&path) });
+                return Err(SpoolError::Newer { path: safe_path(&path) });
             }
-            _ => return Err(SpoolError::Foreign { path: shown(&self.folder), file: shown(Path::new(&name(first))) }),
+            _ => {
+                let file = safe_path(Path::new(&segment_name(first)));
+                return Err(SpoolError::Foreign { path: safe_path(&self.folder), file });
+            }
         }
-        let (mut at, mut last) = (MAGIC.len(), 0);
-        while let Some((batch, length)) = bytes.get(at..).and_then(record::read).filter(|_| head == MAGIC) {
-            let Some(span) = batch.span().filter(|span| span.first > last) else { break };
-            last = span.last;
-            at += length;
-            self.hold(span);
+        let (mut end, mut last) = (MAGIC.len(), 0);
+        while let Some((batch, length)) = bytes.get(end..).and_then(record::read).filter(|_| head == MAGIC) {
+            let Some(range) = batch.range().filter(|range| range.first > last) else { break };
+            last = range.last;
+            end += length;
+            self.recover_range(range);
         }
-        if at < bytes.len() {
-            let torn = bytes.len() - at;
-            warn!("the spool's {} ends in {torn} bytes that a crash cut short; they were never sent", shown(&path));
+        if end < bytes.len() {
+            let torn = bytes.len() - end;
+            let path = safe_path(&path);
+            warn!(
+                "discarded the last {torn} bytes of the spool's {path}, which a crash cut short; they were never sent"
+            );
         }
-        if last <= self.position.marks.done {
+        if last <= self.done() {
             return fs::remove_file(&path).map_err(failed);
         }
-        if at < bytes.len() {
-            let cut = || {
+        if end < bytes.len() {
+            let truncate = || {
                 let file = OpenOptions::new().write(true).open(&path)?;
-                file.set_len(at as u64)?;
+                file.set_len(end as u64)?;
                 file.sync_all()
             };
-            cut().map_err(failed)?;
+            truncate().map_err(failed)?;
         }
-        self.segments.push_back(Segment { first, last, bytes: at as u64 });
+        self.segments.push_back(Segment { first, last, bytes: end as u64 });
         Ok(())
     }
 
-    /// Counts what is not done with of messages that were found.
-    fn hold(&mut self, span: Span) {
-        let Marks { done, hole_start, hole_end, .. } = self.position.marks;
-        let first = span.first.max(done + 1);
-        self.held.add(first, span.last.min(hole_start.saturating_sub(1)));
-        self.held.add(first.max(hole_start).max(hole_end), span.last);
+    /// Counts the messages of a range that are not done.
+    fn recover_range(&mut self, range: SequenceRange) {
+        let Checkpoint { done, dropped_start, dropped_end, .. } = self.checkpoint.checkpoint;
+        let first = range.first.max(done + 1);
+        let before = (first, range.last.min(dropped_start.saturating_sub(1)));
+        let after = (first.max(dropped_start).max(dropped_end), range.last);
+        for (first, last) in [before, after] {
+            if first <= last {
+                let range = SequenceRange { first, last };
+                self.recovered += range.count();
+                add_range(&mut self.recovered_ranges, range);
+            }
+        }
     }
 
-    /// Messages of an earlier run that are not done with.
-    pub(super) fn held(&self) -> u64 {
-        self.held.count()
+    /// Most messages that the queue over this log may hold.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
     }
 
-    /// The number of the next new message.
-    pub(super) fn next(&self) -> u64 {
-        self.last().max(self.position.marks.used) + 1
+    /// Number of messages of an earlier run that are not done.
+    pub(crate) fn recovered(&self) -> u64 {
+        self.recovered
     }
 
-    fn last(&self) -> u64 {
-        self.segments.back().map_or(0, |segment| segment.last).max(self.position.marks.done)
+    /// Ranges of the messages of an earlier run that are not done.
+    pub(crate) fn recovered_ranges(&self) -> &[SequenceRange] {
+        &self.recovered_ranges
     }
 
-    /// For a queue of at most `max` messages: what it holds already.
-    pub(super) fn depot(&self, max: u64) -> (DiskOverflow, Recovered) {
-        (DiskOverflow::new(max, self.position.marks.done, self.last(), self.held.count()), self.held.clone())
+    /// Number up to which all messages are confirmed or dropped.
+    pub(crate) fn done(&self) -> u64 {
+        self.checkpoint.checkpoint.done
     }
 
-    pub(super) fn folder(&self) -> String {
-        shown(&self.folder)
+    /// Highest number on disk, or already done.
+    pub(crate) fn last(&self) -> u64 {
+        self.segments.back().map_or(0, |segment| segment.last).max(self.done())
+    }
+
+    /// Number of the next new message.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.last().max(self.checkpoint.checkpoint.used) + 1
+    }
+
+    /// Path of the folder, safe to display.
+    pub(crate) fn folder(&self) -> String {
+        safe_path(&self.folder)
     }
 
     fn path(&self, first: u64) -> PathBuf {
-        self.folder.join(name(first))
+        self.folder.join(segment_name(first))
     }
 
-    /// Writes batches; once this returns they outlive a crash. After an error none of them counts as written.
-    pub(super) fn append(&mut self, batches: &[Batch]) -> io::Result<()> {
-        let Some(first) = batches.iter().find_map(Batch::span).map(|span| span.first) else { return Ok(()) };
+    /// Writes and synchronises batches. After an error none of them counts as written.
+    pub(crate) fn append(&mut self, batches: &[Batch]) -> io::Result<()> {
+        let Some(first) = batches.iter().find_map(Batch::range).map(|range| range.first) else { return Ok(()) };
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         for batch in batches {
             record::write(batch, &mut buffer);
         }
         let written = self.write(first, &buffer);
+        let bytes = buffer.len() as u64;
         self.buffer = buffer;
-        match written {
-            Ok(bytes) => {
-                if let Some(segment) = self.segments.back_mut() {
-                    segment.bytes += bytes;
-                    segment.last =
-                        batches.iter().filter_map(Batch::span).map(|span| span.last).fold(segment.last, u64::max);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.give_up_tail();
-                Err(error)
-            }
+        if written.is_err() {
+            self.abandon_tail();
+        } else if let Some(segment) = self.segments.back_mut() {
+            segment.bytes += bytes;
+            segment.last = batches.iter().filter_map(Batch::range).map(|range| range.last).fold(segment.last, u64::max);
         }
+        written
     }
 
-    fn write(&mut self, first: u64, bytes: &[u8]) -> io::Result<u64> {
+    fn write(&mut self, first: u64, bytes: &[u8]) -> io::Result<()> {
         if self.segments.back().is_none_or(|segment| segment.bytes >= SEGMENT_BYTES) {
             self.tail = None;
         }
@@ -211,7 +235,7 @@ impl Lane {
             None => {
                 let path = self.path(first);
                 self.segments.push_back(Segment { first, last: 0, bytes: MAGIC.len() as u64 });
-                // What a failed attempt may have left under this name was never part of the spool.
+                // A file that a failed attempt left under this name was never part of the spool.
                 let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
                 file.write_all(&MAGIC)?;
                 file.sync_all()?;
@@ -220,176 +244,174 @@ impl Lane {
             }
         };
         tail.write_all(bytes)?;
-        tail.sync_data()?;
-        Ok(bytes.len() as u64)
+        tail.sync_data()
     }
 
-    /// After a failed write nothing is known of what follows in the file: it is cut off, and not written to again.
-    fn give_up_tail(&mut self) {
+    /// Truncates and closes the tail after a failed write: the content after its valid part is unknown.
+    fn abandon_tail(&mut self) {
         let tail = self.tail.take();
         let Some(segment) = self.segments.back() else { return };
         let path = self.path(segment.first);
         if segment.last == 0 {
             self.segments.pop_back();
-            // If it stays: it holds no whole record, or those that are tried again.
+            // If the file remains, it holds no complete record, or only records that are written again.
             let _ = fs::remove_file(path);
         } else if let Some(tail) = tail {
-            // If that fails: what stands behind is cut off at the next start, or sent twice.
+            // If this fails, the next start truncates the file, or sends its last messages twice.
             let _ = tail.set_len(segment.bytes).and_then(|()| tail.sync_all());
         }
     }
 
-    /// What was written up to now has stayed in memory and need not be read.
-    pub(super) fn skip_to_end(&mut self) {
+    /// Moves the read position to the end: the messages written so far are still in memory.
+    pub(crate) fn skip_to_end(&mut self) {
         if let Some(segment) = self.segments.back() {
-            if self.reader.segment != segment.first {
-                self.reader = Reader { segment: segment.first, ..Reader::default() };
-            }
-            self.reader.at = segment.bytes;
+            self.reader.enter(segment.first);
+            self.reader.offset = segment.bytes;
         }
     }
 
-    /// The next batch that lies on disk alone; `None` at the end.
-    pub(super) fn load(&mut self) -> io::Result<Option<Batch>> {
+    /// Reads the next batch that is on disk only; `None` at the end.
+    pub(crate) fn read_next(&mut self) -> io::Result<Option<Batch>> {
         loop {
-            if let Some(batch) = self.reader.next_part(&self.position.marks) {
+            if let Some(batch) = self.reader.next_pending(&self.checkpoint.checkpoint) {
                 return Ok(Some(batch));
             }
-            let at = self.segments.iter().position(|segment| segment.first >= self.reader.segment);
-            let Some(segment) = at.and_then(|at| self.segments.get(at)) else { return Ok(None) };
-            let path = self.folder.join(name(segment.first));
-            if segment.first != self.reader.segment {
-                self.reader = Reader { segment: segment.first, ..Reader::default() };
-            }
-            self.reader.at = self.reader.at.max(MAGIC.len() as u64);
-            let mut sound = true;
-            if self.reader.at < segment.bytes {
-                match self.reader.next(&path, segment.bytes)? {
-                    Some(batch) => {
-                        self.reader.rest = batch;
-                        continue;
-                    }
-                    None => sound = false,
+            let at = self.segments.partition_point(|segment| segment.first < self.reader.segment);
+            let Some(segment) = self.segments.get(at) else { return Ok(None) };
+            let path = self.folder.join(segment_name(segment.first));
+            self.reader.enter(segment.first);
+            self.reader.offset = self.reader.offset.max(MAGIC.len() as u64);
+            if self.reader.offset < segment.bytes {
+                if let Some(batch) = self.reader.read_record(&path, segment.bytes)? {
+                    self.reader.rest = batch;
+                    continue;
                 }
+                let path = safe_path(&path);
+                warn!("the spool's {path} is damaged; the messages after the damage are counted as dropped");
             }
-            if !sound {
-                warn!("the spool's {} is damaged; what follows in it is lost, and counted", shown(&path));
-            }
-            match self.segments.get(at.unwrap_or(0) + 1) {
-                Some(next) => self.reader = Reader { segment: next.first, ..Reader::default() },
+            match self.segments.get(at + 1) {
+                Some(next) => self.reader.enter(next.first),
                 None => {
-                    self.reader.at = segment.bytes;
+                    self.reader.offset = segment.bytes;
                     return Ok(None);
                 }
             }
         }
     }
 
-    /// All up to `done` are done with, and all within `hole`: notes that now and then, and lets segments go.
-    pub(super) fn release(&mut self, done: u64, hole: Option<Span>) -> io::Result<()> {
-        self.mark(done, hole);
-        let marks = self.position.marks;
-        // The one that still grows stays, or each quiet moment would cost a file.
-        let grown = self.segments.len() - usize::from(self.tail.is_some()).min(self.segments.len());
-        let finished = self.segments.iter().take(grown).filter(|segment| segment.is_done(&marks)).count();
-        if marks == self.noted || (finished == 0 && self.noted_at.elapsed() < NOTE_EVERY) {
+    /// Records that all messages up to `done`, and all within `dropped`, are done. Saves that from time to time, and
+    /// deletes segments.
+    pub(crate) fn release(&mut self, done: u64, dropped: Option<SequenceRange>) -> io::Result<()> {
+        self.update_checkpoint(done, dropped);
+        let checkpoint = self.checkpoint.checkpoint;
+        // The segment that still grows is kept, or each quiet moment would cost a file.
+        let closed = self.segments.len() - usize::from(self.tail.is_some()).min(self.segments.len());
+        let is_any_done = self.segments.iter().take(closed).any(|segment| segment.is_done(&checkpoint));
+        if checkpoint == self.saved || (!is_any_done && self.saved_at.elapsed() < CHECKPOINT_EVERY) {
             return Ok(());
         }
-        self.note()?;
-        self.let_go(grown)
+        self.save_checkpoint()?;
+        self.delete_done(closed)
     }
 
-    fn mark(&mut self, done: u64, hole: Option<Span>) {
-        let marks = &mut self.position.marks;
-        marks.done = marks.done.max(done);
-        if let Some(hole) = hole {
-            (marks.hole_start, marks.hole_end) = (hole.first, hole.last + 1);
+    fn update_checkpoint(&mut self, done: u64, dropped: Option<SequenceRange>) {
+        let checkpoint = &mut self.checkpoint.checkpoint;
+        checkpoint.done = checkpoint.done.max(done);
+        if let Some(dropped) = dropped {
+            (checkpoint.dropped_start, checkpoint.dropped_end) = (dropped.first, dropped.last + 1);
         }
     }
 
-    /// Removes those of the `count` oldest segments that are done with.
-    fn let_go(&mut self, count: usize) -> io::Result<()> {
-        let marks = self.position.marks;
-        for segment in self.segments.iter().take(count).filter(|segment| segment.is_done(&marks)) {
+    /// Deletes those of the `count` oldest segments that are done.
+    fn delete_done(&mut self, count: usize) -> io::Result<()> {
+        let checkpoint = self.checkpoint.checkpoint;
+        for segment in self.segments.iter().take(count).filter(|segment| segment.is_done(&checkpoint)) {
             fs::remove_file(self.path(segment.first))?;
         }
         let mut at = 0;
         self.segments.retain(|segment| {
             at += 1;
-            at > count || !segment.is_done(&marks)
+            at > count || !segment.is_done(&checkpoint)
         });
         Ok(())
     }
 
-    fn note(&mut self) -> io::Result<()> {
-        self.noted_at = Instant::now();
-        self.position.save()?;
-        self.noted = self.position.marks;
+    fn save_checkpoint(&mut self) -> io::Result<()> {
+        self.saved_at = Instant::now();
+        self.checkpoint.save()?;
+        self.saved = self.checkpoint.checkpoint;
         Ok(())
     }
 
-    /// Numbers up to this one go to messages that are not on disk: never again after a restart.
-    pub(super) fn note_used(&mut self, used: u64) -> io::Result<()> {
-        self.position.marks.used = self.position.marks.used.max(used);
-        self.note()
+    /// Records that messages up to number `used` exist without being on disk, so that a restart does not reuse their
+    /// numbers.
+    pub(crate) fn reserve_numbers(&mut self, used: u64) -> io::Result<()> {
+        self.checkpoint.checkpoint.used = self.checkpoint.checkpoint.used.max(used);
+        self.save_checkpoint()
     }
 
-    /// Leaves the folder as small as it can be.
-    pub(super) fn close(mut self, done: u64, hole: Option<Span>, used: u64) -> io::Result<()> {
-        self.mark(done, hole);
-        self.position.marks.used = self.position.marks.used.max(used);
+    /// Saves the checkpoint and deletes all segments that are done.
+    pub(crate) fn close(mut self, done: u64, dropped: Option<SequenceRange>, used: u64) -> io::Result<()> {
+        self.update_checkpoint(done, dropped);
         self.tail = None;
-        self.note()?;
-        self.let_go(self.segments.len())
+        self.reserve_numbers(used)?;
+        self.delete_done(self.segments.len())
     }
 }
 
 impl Segment {
-    /// Nothing in it is waited for: all that is not done with lies within the hole.
-    pub(super) fn is_done(&self, marks: &Marks) -> bool {
-        let waited_from = self.first.max(marks.done + 1);
-        let within_hole = waited_from >= marks.hole_start && self.last < marks.hole_end;
-        self.last != 0 && (self.last <= marks.done || within_hole)
+    /// Returns true if all of its messages are confirmed or dropped.
+    pub(super) fn is_done(&self, checkpoint: &Checkpoint) -> bool {
+        let pending_from = self.first.max(checkpoint.done + 1);
+        let is_dropped = pending_from >= checkpoint.dropped_start && self.last < checkpoint.dropped_end;
+        self.last != 0 && (self.last <= checkpoint.done || is_dropped)
     }
 }
 
-impl Reader {
-    /// What is not done with of the record that was read last, up to where there is a hole.
-    fn next_part(&mut self, marks: &Marks) -> Option<Batch> {
-        let span = self.rest.span()?;
-        let numbers = || span.first..=span.last;
-        let skipped = numbers().take_while(|number| marks.covers(*number)).count();
-        let wanted = numbers().skip(skipped).take_while(|number| !marks.covers(*number)).count();
-        self.rest.skip(skipped);
-        (wanted > 0).then(|| self.rest.split(wanted))
+impl SegmentReader {
+    /// Moves to the start of a segment, unless the reader is in it already.
+    fn enter(&mut self, segment: u64) {
+        if self.segment != segment {
+            *self = Self { segment, ..Self::default() };
+        }
     }
 
-    /// Reads the record here, of a segment that is whole up to `end`; `None` if it is not what was written.
-    fn next(&mut self, path: &Path, end: u64) -> io::Result<Option<Batch>> {
+    /// Returns the pending messages of the record that was read last, up to the next that is done.
+    fn next_pending(&mut self, checkpoint: &Checkpoint) -> Option<Batch> {
+        let range = self.rest.range()?;
+        let numbers = || range.first..=range.last;
+        let skipped = numbers().take_while(|number| checkpoint.covers(*number)).count();
+        let pending = numbers().skip(skipped).take_while(|number| !checkpoint.covers(*number)).count();
+        self.rest.skip(skipped);
+        (pending > 0).then(|| self.rest.split(pending))
+    }
+
+    /// Reads the record at the current offset of a segment that is valid up to `end`; `None` if the record is damaged.
+    fn read_record(&mut self, path: &Path, end: u64) -> io::Result<Option<Batch>> {
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(File::open(path)?),
         };
-        file.seek(SeekFrom::Start(self.at))?;
+        file.seek(SeekFrom::Start(self.offset))?;
         let mut bytes = vec![0; record::HEAD_BYTES];
-        let Some(length) = read_whole(file, &mut bytes)?.then(|| record::body_length(&bytes)).flatten() else {
+        let Some(length) = read_full(file, &mut bytes)?.then(|| record::body_length(&bytes)).flatten() else {
             return Ok(None);
         };
-        if self.at + (bytes.len() + length) as u64 > end {
+        if self.offset + (bytes.len() + length) as u64 > end {
             return Ok(None);
         }
         bytes.resize(record::HEAD_BYTES + length, 0);
-        if !read_whole(file, &mut bytes[record::HEAD_BYTES..])? {
+        if !read_full(file, &mut bytes[record::HEAD_BYTES..])? {
             return Ok(None);
         }
         let Some((batch, length)) = record::read(&bytes) else { return Ok(None) };
-        self.at += length as u64;
+        self.offset += length as u64;
         Ok(Some(batch))
     }
 }
 
-/// False where the file ends before.
-fn read_whole(file: &mut File, bytes: &mut [u8]) -> io::Result<bool> {
+/// Fills `bytes` from the file; false if the file ends before.
+fn read_full(file: &mut File, bytes: &mut [u8]) -> io::Result<bool> {
     match file.read_exact(bytes) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
@@ -397,21 +419,21 @@ fn read_whole(file: &mut File, bytes: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-fn name(first: u64) -> String {
+fn segment_name(first: u64) -> String {
     format!("{first:020}{SUFFIX}")
 }
 
-/// The first numbers of all segments, in order.
+/// First numbers of all segments in `folder`, in order.
 fn segment_names(folder: &Path) -> Result<Vec<u64>, SpoolError> {
-    let failed = unusable(folder.to_owned());
+    let failed = io_error(folder.to_owned());
     let mut firsts = Vec::new();
     for entry in fs::read_dir(folder).map_err(&failed)? {
         let file = entry.map_err(&failed)?.file_name();
         let text = file.to_str().unwrap_or_default();
         match text.strip_suffix(SUFFIX).and_then(|digits| digits.parse().ok()) {
-            Some(first) if text == name(first) => firsts.push(first),
-            _ if checkpoint::is_own(text) => {}
-            _ => return Err(SpoolError::Foreign { path: shown(folder), file: shown(Path::new(&file)) }),
+            Some(first) if text == segment_name(first) => firsts.push(first),
+            _ if checkpoint::is_checkpoint_file(text) => {}
+            _ => return Err(SpoolError::Foreign { path: safe_path(folder), file: safe_path(Path::new(&file)) }),
         }
     }
     firsts.sort_unstable();

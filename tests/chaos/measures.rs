@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tickscope::client::{Channel, Delivery, Endpoint, Feed, LinkState, Target, subscribe};
+use tickscope::client::{Channel, Endpoint, LinkState, MessageBatch, MessageHandler, Target, subscribe};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -74,14 +74,14 @@ struct Watcher {
     told: Sender<(usize, bool, Instant)>,
 }
 
-impl Feed for Watcher {
-    fn take(&mut self, delivery: &mut Delivery<'_>) {
+impl MessageHandler for Watcher {
+    fn on_messages(&mut self, delivery: &mut MessageBatch<'_>) {
         delivery.for_each(drop);
     }
 
-    fn cut_off(&mut self) {}
+    fn on_cut_off(&mut self) {}
 
-    fn link(&mut self, state: LinkState) {
+    fn on_link(&mut self, state: LinkState) {
         // Nobody listens any more at the end of the test.
         _ = self.told.send((self.id, state == LinkState::Live, Instant::now()));
     }
@@ -103,7 +103,7 @@ impl Clients {
         let mut live = Vec::new();
         for (id, proxy) in proxies.enumerate() {
             let mut feed = Watcher { id, told: tell.clone() };
-            let (target, stopped) = (Target::Given(Endpoint::parse(&proxy.url()).unwrap()), stop.subscribe());
+            let (target, stopped) = (Target::Server(Endpoint::parse(&proxy.url()).unwrap()), stop.subscribe());
             runtime.spawn(async move {
                 let rng = ChaCha8Rng::seed_from_u64(id as u64);
                 subscribe(&target, &[Channel::parse("c")], &mut feed, stopped, rng).await.unwrap();

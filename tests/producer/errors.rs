@@ -173,7 +173,7 @@ fn passwords_are_checked_and_never_shown() {
     let ended = producer().args(["--redis", &server.url(), "--count", "1", "-vv"]).run(LIMIT).expect_code(0);
     assert!(ended.stderr.contains("sent 1 tick") && !ended.stderr.contains("s3cret"), "{}", ended.stderr);
     let open = RedisServer::start();
-    refused(&["--redis", &format!("redis://:x@127.0.0.1:{}", open.port())], 1, "Leave the password out of the URL");
+    refused(&["--redis", &format!("redis://:x@127.0.0.1:{}", open.port())], 1, "Omit the password from the URL");
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn what_can_never_work_is_explained() {
         assert!(ended.stderr.contains(needle), "no {needle:?} in {ended:?}");
     };
     redis::cmd("SET").arg("ticks").arg("x").exec(&mut link(&server)).unwrap();
-    refused(&server.url(), "no stream: give another name with --stream");
+    refused(&server.url(), "not a stream: give another name with --stream");
     redis::cmd("DEL").arg("ticks").exec(&mut link(&server)).unwrap();
     for (name, rules, needle) in [
         ("mute", &["~ticks", "+xadd", "+publish"][..], "The tick is in the stream, but may not be published"),
@@ -173,5 +173,5 @@ fn what_can_never_work_is_explained() {
         user.arg("SETUSER").arg(name).arg("on").arg(">pw").arg(rules).exec(&mut link(&server)).unwrap();
         refused(&format!("redis://{name}:pw@127.0.0.1:{}", server.port()), needle);
     }
-    refused(&format!("redis+cluster://127.0.0.1:{}", server.port()), "leave --cluster out");
+    refused(&format!("redis+cluster://127.0.0.1:{}", server.port()), "omit --cluster");
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tickscope::client::{
-    Batch, Channel, Delivery, DeliveryReport, Entry, Feed, Following, Group, Handled, Incoming, LinkState, Notices,
-    Overflow, Reader, SendQueue, Since, Stream, Topic, follow, publish, subscribe,
+    Accepted, Channel, ConsumerGroup, DeliveryReport, Destination, Entry, EntryHandler, LinkState, Message,
+    MessageBatch, MessageHandler, OutputStream, OverflowPolicy, RetryLog, SendQueue, Since, StreamSource, publish,
+    read_stream, subscribe,
 };
 use tickscope::model::{Price, StreamId, Symbol, Tick, Timestamp};
 use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
+use tickscope::spool::Batch;
 use tokio::sync::watch;
 
 use super::plan::{Plan, Scenario};
@@ -52,8 +54,8 @@ impl Part {
 /// Says all that the plan has, and gives its account.
 pub async fn publisher(part: Part, accounts: Arc<Mutex<Vec<DeliveryReport>>>) -> turmoil::Result {
     let outbox = SendQueue::new(QUEUE);
-    let stream = (part.plan.scenario != Scenario::Listen).then(|| Stream { name: STREAM.to_owned(), maxlen: 0 });
-    let topic = Topic { channel: CHANNEL.to_owned(), stream, sharded: false };
+    let stream = (part.plan.scenario != Scenario::Listen).then(|| OutputStream { name: STREAM.to_owned(), maxlen: 0 });
+    let topic = Destination { channel: CHANNEL.to_owned(), stream, sharded: false };
     let target = target(part.who, &part.trace);
     let feed = async {
         for seq in 1..=part.plan.messages + LAST_MESSAGES {
@@ -62,20 +64,20 @@ pub async fn publisher(part: Part, accounts: Arc<Mutex<Vec<DeliveryReport>>>) ->
                 tokio::time::sleep(due.saturating_sub(turmoil::sim_elapsed().unwrap_or_default())).await;
             }
             let mut batch = Batch::default();
-            batch.number(seq);
+            batch.set_first_number(seq);
             let time_ms = turmoil::sim_elapsed().unwrap_or_default().as_millis();
             batch.push(None, |out| out.extend_from_slice(format!("{} {seq} {time_ms}", part.who).as_bytes()));
-            outbox.push(&mut batch, Overflow::Wait).await;
+            outbox.push(&mut batch, OverflowPolicy::Wait).await;
             tokio::time::sleep(part.plan.pace).await;
         }
         outbox.close();
     };
-    let publishing = publish(&target, &topic, &outbox, None, Notices::default(), part.rng());
+    let publishing = publish(&target, &topic, &outbox, None, RetryLog::shared(), part.rng());
     let (published, ()) = tokio::join!(publishing, feed);
     published?;
-    let account = outbox.account();
+    let account = outbox.report();
     // The figures have moments of the machine's own clock among them, which differ from run to run.
-    part.trace.note(part.who, What::Said(format!("{account:?}, {} reconnects", outbox.snapshot().reconnects)));
+    part.trace.note(part.who, What::Said(format!("{account:?}, {} reconnects", outbox.stats().reconnects)));
     accounts.lock().unwrap().push(account);
     Ok(())
 }
@@ -111,14 +113,14 @@ struct Waiting {
 pub async fn stream_reader(part: Part, shelf: Arc<Mutex<Shelf>>) -> turmoil::Result {
     let in_group = part.plan.scenario == Scenario::Share;
     let checkpoint = shelf.lock().unwrap().checkpoint;
-    let group = in_group.then(|| Group {
+    let group = in_group.then(|| ConsumerGroup {
         name: GROUP.to_owned(),
-        member: part.who.to_owned(),
+        consumer: part.who.to_owned(),
         deliveries_max: 1_000,
         dead_letters: format!("{STREAM}:dead"),
     });
     let since = checkpoint.map_or(Since::Start, Since::After);
-    let following = Following { stream: STREAM.to_owned(), since, group };
+    let following = StreamSource { stream: STREAM.to_owned(), since, group };
     let (hand_over, mut handed) = tokio::sync::mpsc::unbounded_channel::<Waiting>();
     let committed = watch::Sender::new(0);
     let mut reader = StreamReader {
@@ -148,7 +150,7 @@ pub async fn stream_reader(part: Part, shelf: Arc<Mutex<Shelf>>) -> turmoil::Res
     };
     let keeper = tokio::task::spawn_local(keeping);
     let target = target(part.who, &part.trace);
-    follow(&target, &following, &mut reader, part.stop.clone(), part.rng()).await?;
+    read_stream(&target, &following, &mut reader, part.stop.clone(), part.rng()).await?;
     drop(reader);
     keeper.await?;
     Ok(())
@@ -166,8 +168,8 @@ struct StreamReader {
     newest: Option<StreamId>,
 }
 
-impl Reader for StreamReader {
-    fn take(&mut self, entries: &[Entry<'_>]) -> Handled {
+impl EntryHandler for StreamReader {
+    fn on_entries(&mut self, entries: &[Entry<'_>]) -> Accepted {
         let mut rows = Vec::with_capacity(entries.len());
         for entry in entries {
             if !self.in_group && self.newest >= Some(entry.id) {
@@ -183,22 +185,22 @@ impl Reader for StreamReader {
         self.ticket += 1;
         // The other end lives as long as this one.
         drop(self.hand_over.send(Waiting { ticket: self.ticket, rows }));
-        Handled { ticket: self.ticket, failed: Vec::new() }
+        Accepted { ticket: self.ticket, rejected: Vec::new() }
     }
 
-    fn trimmed(&mut self, count: u64) {
+    fn on_trimmed(&mut self, count: u64) {
         self.shelf.lock().unwrap().trimmed += count;
     }
 
-    fn buried(&mut self, count: u64) {
+    fn on_dead_letters(&mut self, count: u64) {
         self.shelf.lock().unwrap().faults.push(format!("{} has buried {count} entries", self.who));
     }
 
-    fn link(&mut self, state: LinkState) {
+    fn on_link(&mut self, state: LinkState) {
         note_link(self.who, &self.trace, state);
     }
 
-    async fn room(&mut self) {
+    async fn ready(&mut self) {
         let ticket = self.ticket;
         // An error means that nothing is committed any more: then nobody asks for room either.
         drop(self.committed.wait_for(|committed| ticket - committed < WAITING_MAX).await);
@@ -208,7 +210,7 @@ impl Reader for StreamReader {
         *self.committed.borrow()
     }
 
-    async fn progress(&mut self) {
+    async fn commit_progress(&mut self) {
         if self.committed.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -253,12 +255,12 @@ struct Listener {
     heard: Arc<Mutex<Heard>>,
 }
 
-impl Feed for Listener {
-    fn take(&mut self, delivery: &mut Delivery<'_>) {
+impl MessageHandler for Listener {
+    fn on_messages(&mut self, delivery: &mut MessageBatch<'_>) {
         let mut heard = self.heard.lock().unwrap();
         let mut came: VecDeque<String> = VecDeque::new();
         for incoming in delivery {
-            let Incoming::Message(payload) = incoming else { continue };
+            let Message::Payload(payload) = incoming else { continue };
             let (source, seq, time_ms) = read(payload);
             let arrival = Timestamp::from_nanos(time_ms * 1_000_000).expect("a time after 1970");
             let tick = Tick {
@@ -278,11 +280,11 @@ impl Feed for Listener {
         }
     }
 
-    fn cut_off(&mut self) {
+    fn on_cut_off(&mut self) {
         self.trace.note(self.who, What::Said("cut off".to_owned()));
     }
 
-    fn link(&mut self, state: LinkState) {
+    fn on_link(&mut self, state: LinkState) {
         note_link(self.who, &self.trace, state);
     }
 }

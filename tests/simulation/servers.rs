@@ -70,7 +70,7 @@ struct Dialer {
 }
 
 impl Connector for Dialer {
-    fn dial<'a>(&'a self, host: &'a str, port: u16) -> ConnectFuture<'a> {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> ConnectFuture<'a> {
         self.trace.note(self.who, What::ConnectFuture);
         Box::pin(async move {
             let stream = TcpStream::connect((host, port)).await?;
@@ -82,7 +82,7 @@ impl Connector for Dialer {
 /// The server, as `who` reaches it.
 pub fn target(who: &'static str, trace: &Trace) -> Target {
     let endpoint = Endpoint::parse(&format!("redis://{SERVER}:{PORT}")).unwrap();
-    Target::Given(endpoint.through(Arc::new(Dialer { who, trace: trace.clone() })))
+    Target::Server(endpoint.through(Arc::new(Dialer { who, trace: trace.clone() })))
 }
 
 /// What the server remembers: it outlives a crash, as with a server that writes everything down before it confirms it.

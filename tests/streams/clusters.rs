@@ -113,7 +113,7 @@ fn what_is_no_cluster_and_what_is_one_are_told_apart() {
     let alone = crate::support::server::RedisServer::start();
     let url = super::fixture::url(alone.port);
     let ended = consumer().args(["--headless", "--cluster", "--redis", &url]).run(LIMIT).expect_code(1);
-    assert!(ended.stderr.contains("leave --cluster out"), "{ended:?}");
+    assert!(ended.stderr.contains("omit --cluster"), "{ended:?}");
     let node = format!("redis://127.0.0.1:{}", cluster.port(0));
     let mut consumer = consumer().args(["--headless", "-v", "--stream", STREAM, "--redis", &node]).start();
     // A node of a cluster can be read as it is, one stream at a time, wherever the stream lies.

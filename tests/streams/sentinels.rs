@@ -118,7 +118,7 @@ fn a_server_that_is_no_sentinel_is_told_apart_and_does_not_keep_us_from_the_othe
     let no_sentinel = format!("redis+sentinel://127.0.0.1:{}", watched.master.0);
     let headless = |url: &str| consumer().args(["--headless", "-v", "--redis", url]);
     let ended = headless(&format!("{no_sentinel}/mymaster")).run(LIMIT).expect_code(1);
-    assert!(ended.stderr.contains("is no sentinel"), "{ended:?}");
+    assert!(ended.stderr.contains("is not a sentinel"), "{ended:?}");
     // Who is asked first is left to chance.
     for _ in 0..3 {
         let url = watched.url().replace("redis+sentinel://", &format!("{no_sentinel},"));

@@ -59,7 +59,7 @@ fn a_password_where_none_is_set_is_told_apart() {
     let server = RedisServer::start();
     let url = at(&server, &format!(":{SECRET}@"));
     let ended = consumer().args(["--headless", "-vv"]).env("REDIS_URL", &url).run(LIMIT).expect_code(1);
-    assert!(ended.stderr.contains("Leave the password out of the URL"), "{ended:?}");
+    assert!(ended.stderr.contains("Omit the password from the URL"), "{ended:?}");
     assert_secret(&ended, SECRET);
 }
 

@@ -1,8 +1,6 @@
-//! What waits to be published: a bounded queue between a source that keeps its pace and a server that may be away.
+//! Bounded queue of messages between a source that keeps its pace and a server that may be down.
 
 mod disk_overflow;
-
-pub(crate) use disk_overflow::DiskOverflow;
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,110 +8,110 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::client::publisher::delivery_report::Flying;
-use crate::client::publisher::{Batch, DeliveryReport};
+use crate::client::publisher::DeliveryReport;
+use crate::client::publisher::in_flight::InFlight;
+use crate::spool::{Batch, SegmentLog};
+use disk_overflow::DiskOverflow;
 
-/// Messages in one batch at most. Larger ones save nothing more.
+/// Most messages in one batch. Larger batches save nothing more.
 pub(super) const BATCH_MESSAGES_MAX: usize = 256;
 
-/// Emptied batches that are kept, so that a flood goes round in the same memory: more than wait and are on their way
-/// when the source follows the server.
-const SPARES_MAX: usize = 64;
+/// Most empty batches kept for reuse: more than are queued and in flight when the source does not outrun the server.
+const SPARE_BATCHES_MAX: usize = 64;
 
-/// What happens to new messages when the queue is full.
+/// Policy for new messages when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overflow {
-    /// The source waits, whether the server is there or not: nothing is lost.
+pub enum OverflowPolicy {
+    /// The source waits, connected or not. No message is lost.
     Wait,
-    /// While the server is away the oldest messages are dropped and counted, because the source cannot wait. A server
-    /// that is there but slow makes the source wait: it falls behind its pace, which it can tell.
+    /// While the server is down, the oldest messages are dropped and counted. While the server is connected but slow,
+    /// the source waits and falls behind its pace.
     DropOldest,
 }
 
-/// How the connection stands.
+/// State of the publisher's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
-    /// Not yet connected for the first time.
+pub enum ConnectionStatus {
+    /// The first connection is not yet established.
     Connecting,
-    /// Connected.
+    /// The connection is up.
     Live,
-    /// Was connected once, and is not now.
+    /// The connection was lost.
     Down,
 }
 
-/// Figures of one moment.
+/// Counters of a send queue at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Messages that the server has confirmed.
+pub struct QueueStats {
+    /// Messages that the server confirmed.
     pub sent: u64,
-    /// Messages that were given up.
+    /// Messages that were dropped.
     pub dropped: u64,
-    /// Messages that wait or are on their way.
+    /// Messages that are waiting or in flight.
     pub queued: u64,
-    /// Messages that could not be written to the spool, and were kept in memory instead.
+    /// Messages that could not be written to the spool and were kept in memory instead.
     pub unspooled: u64,
-    /// Messages of an earlier run that the spool held.
+    /// Messages of an earlier run that the spool held at the start.
     pub recovered: u64,
-    /// How often the connection came back.
+    /// Number of times that the connection was established again.
     pub reconnects: u64,
-    /// Subscribers that the last confirmed message reached; `None` before the first.
+    /// Subscribers that received the last confirmed message; `None` before the first.
     pub receivers: Option<u64>,
-    /// How the connection stands.
-    pub link: Link,
-    /// When the first connection was made.
+    /// State of the connection.
+    pub status: ConnectionStatus,
+    /// Time of the first connection.
     pub connected_at: Option<Instant>,
-    /// When the last confirmation came.
+    /// Time of the last confirmation.
     pub confirmed_at: Option<Instant>,
 }
 
 struct State {
-    /// Small ones are joined, so that memory goes with the messages and not with the batches.
-    batches: VecDeque<Batch>,
-    /// Messages in `batches`.
-    waiting: usize,
-    in_flight: usize,
-    /// Which those are.
-    flying: Flying,
+    /// Batches ready to be sent. Small ones are joined, so that memory depends on the messages, not on the batches.
+    ready: VecDeque<Batch>,
+    /// Messages in `ready`.
+    ready_count: usize,
+    in_flight_count: usize,
+    in_flight: InFlight,
     spares: Vec<Batch>,
-    /// With a spool: what has yet to be written to it, and what lies there alone.
-    depot: Option<DiskOverflow>,
+    /// With a spool: messages to be written to it, and messages that are only there.
+    disk: Option<DiskOverflow>,
     closed: bool,
     abandoned: bool,
-    account: DeliveryReport,
+    report: DeliveryReport,
     reconnects: u64,
     receivers: Option<u64>,
-    link: Link,
+    status: ConnectionStatus,
     connected_at: Option<Instant>,
     confirmed_at: Option<Instant>,
 }
 
 impl State {
-    /// Puts all of `batch` behind what waits, and leaves an empty one in its place.
+    /// Appends all of `batch` to the ready messages, and leaves an empty batch in its place.
     fn append(&mut self, batch: &mut Batch) {
-        self.waiting += batch.len();
-        match self.batches.back_mut() {
+        self.ready_count += batch.len();
+        match self.ready.back_mut() {
             Some(last) if last.len() + batch.len() <= BATCH_MESSAGES_MAX && last.spooled == batch.spooled => {
                 last.append(batch);
             }
-            _ => self.batches.push_back(std::mem::replace(batch, self.spares.pop().unwrap_or_default())),
+            _ => self.ready.push_back(std::mem::replace(batch, self.spares.pop().unwrap_or_default())),
         }
     }
 
-    /// Takes the oldest messages off, `max` at most, as far as they lie in one batch.
+    /// Removes the oldest messages, at most `max`, all from one batch.
     fn take(&mut self, max: usize) -> Batch {
-        let Some(first) = self.batches.front_mut() else { return Batch::default() };
+        let Some(first) = self.ready.front_mut() else { return Batch::default() };
         let taken = first.split(max);
         if first.is_empty() {
-            self.batches.pop_front();
+            self.ready.pop_front();
         }
-        self.waiting -= taken.len();
+        self.ready_count -= taken.len();
         taken
     }
 
-    /// Gives up the oldest messages in memory, `max` at most.
+    /// Drops the oldest messages in memory, at most `max`.
     fn drop_oldest(&mut self, max: usize) {
         let mut excess = max;
-        while excess > 0 && self.waiting > 0 {
+        while excess > 0 && self.ready_count > 0 {
             let oldest = self.take(excess);
             excess -= oldest.len();
             self.drop_all(&oldest);
@@ -121,81 +119,93 @@ impl State {
         }
     }
 
-    /// Counts all of `batch` as given up.
+    /// Counts all messages of `batch` as dropped.
     fn drop_all(&mut self, batch: &Batch) {
-        if let Some(span) = batch.span() {
-            self.account.drop_span(span);
+        if let Some(range) = batch.range() {
+            self.report.add_dropped(range);
         }
     }
 
-    /// Nothing is published from now on.
+    /// Ends publishing: all messages that are not in the spool count as dropped.
     fn abandon(&mut self) {
         let done = self.done();
         self.abandoned = true;
-        let flying = self.flying.take_all();
-        let waiting = std::mem::take(&mut self.batches);
-        let waiting = waiting.iter().filter_map(|batch| Some((batch.span()?, batch.spooled)));
-        for (span, spooled) in flying.into_iter().chain(waiting) {
+        let in_flight = self.in_flight.take_all();
+        let ready = std::mem::take(&mut self.ready);
+        let ready = ready.iter().filter_map(|batch| Some((batch.range()?, batch.spooled)));
+        for (range, spooled) in in_flight.into_iter().chain(ready) {
             if spooled {
-                self.account.keep_span(span);
+                self.report.add_spooled(range);
             } else {
-                self.account.drop_span(span);
+                self.report.add_dropped(range);
             }
         }
-        (self.waiting, self.in_flight) = (0, 0);
-        self.keep_stored(done);
+        (self.ready_count, self.in_flight_count) = (0, 0);
+        self.abandon_disk(done);
     }
 
-    /// Messages that are neither confirmed nor given up.
+    /// Number of messages that are neither confirmed nor dropped.
     fn queued(&self) -> u64 {
-        (self.waiting + self.in_flight) as u64 + self.depot.as_ref().map_or(0, DiskOverflow::held)
+        (self.ready_count + self.in_flight_count) as u64 + self.disk.as_ref().map_or(0, DiskOverflow::held)
     }
 
     fn recycle(&mut self, mut batch: Batch) {
-        if self.spares.len() < SPARES_MAX {
+        if self.spares.len() < SPARE_BATCHES_MAX {
             batch.clear();
             self.spares.push(batch);
         }
     }
 }
 
-/// The queue and its figures, shared by one source, one publisher and whoever watches them.
+/// Queue and counters shared by one source, one publisher, and observers.
+///
+/// # Examples
+/// ```
+/// use tickscope::client::{OverflowPolicy, SendQueue};
+/// use tickscope::spool::Batch;
+///
+/// let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// runtime.block_on(async {
+///     let queue = SendQueue::new(1_000);
+///     let mut batch = Batch::default();
+///     batch.set_first_number(1);
+///     batch.push(None, |out| out.extend_from_slice(b"{}"));
+///     queue.push(&mut batch, OverflowPolicy::Wait).await;
+///     assert_eq!(queue.stats().queued, 1);
+/// });
+/// ```
 pub struct SendQueue {
     capacity: usize,
-    /// A lock held for a few instructions a batch, never across an await; so that all figures are of one moment.
+    /// Held for a few instructions a batch and never across an await.
     state: Mutex<State>,
-    /// Wakes the publisher. It is the only one that waits here, so a permit is never taken by another.
+    /// Wakes the publisher, the only task that waits here.
     filled: Notify,
-    /// Wakes the source, alike.
+    /// Wakes the source, the only task that waits here.
     emptied: Notify,
-    /// Wakes all who wait for the first connection.
+    /// Wakes all tasks that wait for the first connection.
     connected: Notify,
-    /// Wakes the publisher when it is to leave.
+    /// Tells the publisher to stop.
     abandoned: Notify,
-    /// Wakes the spool's thread, alike.
-    chores: Condvar,
+    /// Wakes the spool writer's thread.
+    disk_work: Condvar,
 }
 
 impl SendQueue {
-    /// Holds up to `capacity` messages, at least one.
+    /// Creates a queue of up to `capacity` messages, at least one.
     pub fn new(capacity: usize) -> Self {
-        Self::build(capacity, None)
-    }
-
-    fn build(capacity: usize, depot: Option<DiskOverflow>) -> Self {
         let state = State {
-            batches: VecDeque::new(),
-            waiting: 0,
-            in_flight: 0,
-            flying: Flying::default(),
+            ready: VecDeque::new(),
+            ready_count: 0,
+            in_flight_count: 0,
+            in_flight: InFlight::default(),
             spares: Vec::new(),
-            depot,
+            disk: None,
             closed: false,
             abandoned: false,
-            account: DeliveryReport::default(),
+            report: DeliveryReport::default(),
             reconnects: 0,
             receivers: None,
-            link: Link::Connecting,
+            status: ConnectionStatus::Connecting,
             connected_at: None,
             confirmed_at: None,
         };
@@ -206,49 +216,60 @@ impl SendQueue {
             emptied: Notify::new(),
             connected: Notify::new(),
             abandoned: Notify::new(),
-            chores: Condvar::new(),
+            disk_work: Condvar::new(),
         }
     }
 
+    /// Creates a queue of up to `capacity` messages in memory, which continue on disk in `log`.
+    pub(super) fn with_log(capacity: usize, log: &SegmentLog) -> Self {
+        let queue = Self::new(capacity);
+        let mut state = queue.state();
+        state.report.recovered = log.recovered();
+        state.report.recovered_ranges = log.recovered_ranges().to_vec();
+        state.disk = Some(DiskOverflow::new(log.capacity(), log.done(), log.last(), log.recovered()));
+        drop(state);
+        queue
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves plain counters behind, which are still true.
+        // A panic elsewhere leaves valid counters.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all of `batch`, as soon as there is room. When cancelled, what was not taken is still in `batch`.
-    pub async fn push(&self, batch: &mut Batch, overflow: Overflow) {
-        while !self.take_in(batch, overflow) {
+    /// Moves all of `batch` into the queue as soon as there is room. When cancelled, `batch` holds the rest.
+    pub async fn push(&self, batch: &mut Batch, policy: OverflowPolicy) {
+        while !self.try_push(batch, policy) {
             self.emptied.notified().await;
         }
     }
 
-    /// True once `batch` is empty.
-    fn take_in(&self, batch: &mut Batch, overflow: Overflow) -> bool {
+    /// Moves as much of `batch` as there is room for; true once `batch` is empty.
+    fn try_push(&self, batch: &mut Batch, policy: OverflowPolicy) -> bool {
         if batch.is_empty() {
             return true;
         }
         let mut state = self.state();
-        let drops = overflow == Overflow::DropOldest && state.link != Link::Live;
-        if state.depot.is_some() {
-            state.put_down(batch, drops, self.capacity);
+        let drops = policy == OverflowPolicy::DropOldest && state.status != ConnectionStatus::Live;
+        if state.disk.is_some() {
+            state.push_to_disk(batch, drops, self.capacity);
             drop(state);
-            self.chores.notify_one();
+            self.disk_work.notify_one();
             return batch.is_empty();
         }
-        let room = if drops { usize::MAX } else { self.capacity.saturating_sub(state.waiting) };
+        let room = if drops { usize::MAX } else { self.capacity.saturating_sub(state.ready_count) };
         if room > 0 {
-            let mut taken = if room >= batch.len() { std::mem::take(batch) } else { batch.split(room) };
-            if let Some(span) = taken.span() {
-                state.account.made(span);
+            let mut taken = batch.split(room);
+            if let Some(range) = taken.range() {
+                state.report.add_new(range);
             }
             state.append(&mut taken);
-            // Its memory goes back to the source.
+            // Returns the memory to the source.
             if batch.is_empty() {
                 *batch = taken;
             }
         }
         if drops {
-            let excess = state.waiting.saturating_sub(self.capacity);
+            let excess = state.ready_count.saturating_sub(self.capacity);
             state.drop_oldest(excess);
         }
         drop(state);
@@ -256,25 +277,23 @@ impl SendQueue {
         batch.is_empty()
     }
 
-    /// Counts the rest of a batch that will not be pushed any more.
-    pub fn give_up(&self, batch: &mut Batch) {
-        let mut state = self.state();
-        if let Some(span) = batch.span() {
-            state.account.made(span);
-            state.account.drop_span(span);
+    /// Counts the messages of a batch that will not be pushed as dropped, and clears it.
+    pub fn discard(&self, batch: &mut Batch) {
+        if let Some(range) = batch.range() {
+            let mut state = self.state();
+            state.report.add_new(range);
+            state.report.add_dropped(range);
         }
-        drop(state);
         batch.clear();
     }
 
-    /// Says that no more messages come: the publisher ends once the last one is confirmed.
+    /// Closes the queue for new messages. The publisher ends once the last message is confirmed.
     pub fn close(&self) {
         self.state().closed = true;
         self.filled.notify_one();
     }
 
-    /// Makes the publisher leave now. What was not confirmed is counted as dropped from now on, unless it is in the
-    /// spool.
+    /// Stops the publisher now. Unconfirmed messages that are not in the spool count as dropped.
     pub fn abandon(&self) {
         let mut state = self.state();
         if !state.abandoned {
@@ -282,15 +301,15 @@ impl SendQueue {
         }
         drop(state);
         self.abandoned.notify_one();
-        self.chores.notify_one();
+        self.disk_work.notify_one();
     }
 
-    /// Resolves once the publisher is to leave.
+    /// Resolves once the queue was abandoned.
     pub(super) async fn abandoned(&self) {
         self.abandoned.notified().await;
     }
 
-    /// Resolves once the first connection has been made.
+    /// Resolves once the first connection is established.
     pub async fn connected(&self) {
         loop {
             let mut notified = std::pin::pin!(self.connected.notified());
@@ -302,99 +321,99 @@ impl SendQueue {
         }
     }
 
-    /// All figures, of one moment.
-    pub fn snapshot(&self) -> Snapshot {
+    /// Returns all counters at one instant.
+    pub fn stats(&self) -> QueueStats {
         let state = self.state();
-        Snapshot {
-            sent: state.account.sent,
-            dropped: state.account.dropped,
+        QueueStats {
+            sent: state.report.sent,
+            dropped: state.report.dropped,
             queued: state.queued(),
-            unspooled: state.depot.as_ref().map_or(0, DiskOverflow::unspooled),
-            recovered: state.account.recovered,
+            unspooled: state.disk.as_ref().map_or(0, DiskOverflow::unspooled),
+            recovered: state.report.recovered,
             reconnects: state.reconnects,
             receivers: state.receivers,
-            link: state.link,
+            status: state.status,
             connected_at: state.connected_at,
             confirmed_at: state.confirmed_at,
         }
     }
 
-    /// What became of each message.
-    pub fn account(&self) -> DeliveryReport {
-        self.state().account.clone()
+    /// Returns the fate of each message so far.
+    pub fn report(&self) -> DeliveryReport {
+        self.state().report.clone()
     }
 
-    /// A batch of the oldest messages, up to `max`, which count as in flight from now on; empty when none wait.
-    pub(crate) fn take(&self, max: usize) -> Batch {
+    /// Removes a batch of the oldest messages, at most `max`, which are in flight from now on; empty if none is ready.
+    pub(super) fn take(&self, max: usize) -> Batch {
         let mut state = self.state();
         let batch = state.take(max);
-        state.in_flight += batch.len();
-        if let Some(span) = batch.span() {
-            state.flying.push(span, batch.spooled);
+        state.in_flight_count += batch.len();
+        if let Some(range) = batch.range() {
+            state.in_flight.push(range, batch.spooled);
         }
-        let wants_more = state.wants_more(self.capacity);
+        let wants_load = state.wants_load(self.capacity);
         drop(state);
         if !batch.is_empty() {
             self.emptied.notify_one();
         }
-        if wants_more {
-            self.chores.notify_one();
+        if wants_load {
+            self.disk_work.notify_one();
         }
         batch
     }
 
-    /// Gives back the memory of a batch that is done with.
-    pub(crate) fn recycle(&self, batch: Batch) {
+    /// Returns the memory of a confirmed batch.
+    pub(super) fn recycle(&self, batch: Batch) {
         self.state().recycle(batch);
     }
 
-    /// Resolves when there may be something to take, or the queue was closed.
+    /// Resolves when messages may be ready, or the queue was closed.
     pub(super) async fn filled(&self) {
         self.filled.notified().await;
     }
 
-    /// Nothing waits, nothing is in flight, and nothing will come.
-    pub(crate) fn is_finished(&self) -> bool {
+    /// Returns true once the queue is closed and every message is confirmed or dropped.
+    pub(super) fn is_finished(&self) -> bool {
         let state = self.state();
         state.closed && state.queued() == 0
     }
 
-    /// `count` messages in flight were confirmed, the last one by `receivers` subscribers.
-    pub(crate) fn confirm(&self, count: usize, receivers: u64) {
+    /// Records the confirmation of the `count` oldest messages in flight; the last one reached `receivers` subscribers.
+    pub(super) fn confirm(&self, count: usize, receivers: u64) {
         let mut state = self.state();
         if state.abandoned {
-            // Too late: these are counted as dropped already.
+            // These messages were already counted as dropped.
             return;
         }
-        state.in_flight = state.in_flight.saturating_sub(count);
-        state.flying.confirm(count as u64);
-        state.account.sent += count as u64;
+        state.in_flight_count = state.in_flight_count.saturating_sub(count);
+        state.in_flight.confirm(count as u64);
+        state.report.sent += count as u64;
         state.receivers = Some(receivers);
         state.confirmed_at = Some(Instant::now());
-        let makes_room = state.depot.is_some();
+        let makes_room = state.disk.is_some();
         drop(state);
         if makes_room {
-            // What is under way has its place in the spool until it is confirmed.
+            // Messages in flight occupy the spool until they are confirmed.
             self.emptied.notify_one();
         }
     }
 
-    /// The connection was made, or lost.
-    pub(crate) fn set_link(&self, live: bool) {
+    /// Records that the connection was established or lost.
+    pub(super) fn set_connected(&self, is_connected: bool) {
         let mut state = self.state();
-        let was = state.link;
-        state.link = match (was, live) {
-            (_, true) => Link::Live,
-            (Link::Connecting, false) => Link::Connecting,
-            (_, false) => Link::Down,
+        let before = state.status;
+        state.status = match (before, is_connected) {
+            (_, true) => ConnectionStatus::Live,
+            (ConnectionStatus::Connecting, false) => ConnectionStatus::Connecting,
+            (_, false) => ConnectionStatus::Down,
         };
-        if live {
-            state.reconnects += u64::from(was == Link::Down);
+        if is_connected {
+            state.reconnects += u64::from(before == ConnectionStatus::Down);
             state.connected_at.get_or_insert_with(Instant::now);
         }
         drop(state);
         self.connected.notify_waiters();
-        // A source that waits for room may have to drop now.
+        // A source that waits for room may have to drop messages now.
         self.emptied.notify_one();
     }
 }

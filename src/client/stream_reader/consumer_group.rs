@@ -1,481 +1,443 @@
-//! Sharing a stream: each entry goes to one member of a group, and to another one if that member dies.
+//! Consumer group: each entry goes to one consumer of the group, and to another if that one dies.
 //!
-//! An entry that was handed to a member is pending until the member acknowledges it, which it does once the entry is
-//! dealt with for good ([`Reader::committed`]). Each second a member renews its hold on what it still works on, and
-//! takes over what nobody has renewed for [`IDLE_MAX`]: what a dead member left is with another one within 5 s. An
-//! entry that was handed out too often, or cannot be understood, is moved to the dead letters with the reason, so that
-//! it holds nobody up. What the stream gave up before a member had dealt with it is counted.
+//! An entry delivered to a consumer is pending until the consumer acknowledges it, which it does once the entry is
+//! committed ([`EntryHandler::committed`]). Each second a consumer renews its claim on the entries in progress, and
+//! claims entries that were not renewed for [`IDLE_MAX`]: another consumer has the entries of a dead one within 5 s. An
+//! entry that was delivered too often, or cannot be processed, is moved to the dead letters with the reason. Entries
+//! trimmed before a consumer has processed them are counted.
 
 mod create_group;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::convert::Infallible;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use tokio::sync::watch;
+use redis::streams::{StreamAutoClaimReply, StreamPendingCountReply};
+use redis::{Cmd, Value};
 use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use crate::client::connection::{ANSWER_TIMEOUT, Dialogue};
-use crate::client::discovery::Locator;
-use crate::client::error::Cause;
-use crate::client::error_advice::shown;
-use crate::client::reconnect::{LinkState, Reached, Session, keep_up};
+use crate::client::ClientError;
+use crate::client::connection::{Connection, error_text};
+use crate::client::discovery::Discovery;
+use crate::client::error::SessionError;
+use crate::client::error_advice::excerpt;
+use crate::client::reconnect::{LinkState, RetryLog, Session, SessionOutcome, run_with_reconnect};
 use crate::client::stream_reader::dead_letter::DeadLetter;
-use crate::client::stream_reader::entry::{Entry, of_stream};
-use crate::client::stream_reader::trim_detector::GroupTally;
-use crate::client::stream_reader::{Asks, BLOCK, BLOCKED_ANSWER_MAX, Connected, Following, Reader, warn_trimmed};
-use crate::client::{ClientError, Target};
+use crate::client::stream_reader::entry::{Entry, read_entries, read_range};
+use crate::client::stream_reader::read_limits::ReadLimits;
+use crate::client::stream_reader::trim_detector::{GroupTrimDetector, stream_id};
+use crate::client::stream_reader::{CLIENT_NAME, EntryHandler, StreamSource, warn_trimmed};
+use crate::client::timeouts::BLOCK_TIMEOUT;
 use crate::model::{StreamId, display_safe};
-use crate::resp::value::Value;
 
-/// An entry that no member has renewed for this long is anyone's. Members renew each second, so that only one that is
-/// gone, or has not run for two seconds, is taken for dead; with a look each second the next one has it within 5 s.
+/// Idle time after which any consumer may claim an entry. Consumers renew each second, so only one that is gone, or has
+/// not run for two seconds, loses its entries.
 const IDLE_MAX: Duration = Duration::from_secs(3);
 
-/// How often a member renews what it works on, and looks for what others have left.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Interval at which a consumer renews its entries and claims those of others.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 
-/// Entries that a member works on at a time, at most: a second's worth for a fast store.
-const OUTSTANDING_MAX: usize = 50_000;
+/// Most entries in progress at a time: a second's worth for a fast store.
+const IN_PROGRESS_MAX: usize = 50_000;
 
-/// Entries in one command that names them one by one.
+/// Most ids in one command.
 const IDS_MAX: usize = 1_000;
 
-/// How long the server may hold a reading back while there is something to acknowledge.
-const BLOCK_SHORT: Duration = Duration::from_millis(50);
+/// Longest time that a read blocks while entries are in progress, which may have to be acknowledged.
+const SHORT_BLOCK: Duration = Duration::from_millis(50);
 
-/// Dead letters between two renewals of what is held: each takes two journeys there and back.
-const LETTERS_A_RENEWAL: usize = 64;
+/// Dead letters between two renewals; each takes two round trips.
+const DEAD_LETTERS_PER_RENEWAL: usize = 64;
 
-/// How long leaving may take: users are promised an end within a second.
+/// Time limit for the last acknowledgements: users are promised that the program ends within a second.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// A group, and this member of it.
+/// Consumer group, and this consumer of it.
 #[derive(Debug, Clone)]
-pub struct Group {
-    /// The group's name.
+pub struct ConsumerGroup {
+    /// Name of the group.
     pub name: String,
-    /// This member's name, which no other member may have.
-    pub member: String,
-    /// An entry that was handed out more often is moved to the dead letters.
+    /// Name of this consumer, unique in the group.
+    pub consumer: String,
+    /// Most deliveries of an entry; at the next one it is moved to the dead letters.
     pub deliveries_max: u64,
-    /// The stream of the dead letters.
+    /// Key of the stream of dead letters.
     pub dead_letters: String,
 }
 
-/// Runs a member until `shutdown` turns true.
-pub(super) async fn share(
-    target: &Target,
-    following: &Following,
-    group: &Group,
-    reader: &mut impl Reader,
-    locator: Locator,
-    mut shutdown: watch::Receiver<bool>,
-    mut rng: ChaCha8Rng,
+/// Runs a consumer until `stop` resolves.
+pub(super) async fn read(
+    source: &StreamSource,
+    group: &ConsumerGroup,
+    handler: &mut impl EntryHandler,
+    discovery: &mut Discovery,
+    stop: impl Future<Output = ()>,
+    rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
-    let mut leaver = Locator::new(target, following.stream.as_bytes(), &mut rng);
-    let link = Connected::default();
-    let mut member = Member {
-        following,
+    let mut consumer = Consumer {
+        source,
         group,
-        reader,
-        link,
-        work: VecDeque::new(),
+        handler,
+        limits: ReadLimits::default(),
+        in_progress: VecDeque::new(),
         held: HashSet::new(),
-        claim_from: StreamId::START,
+        claim_start: StreamId::START,
         oversized: None,
-        handed: None,
-        tally: GroupTally::default(),
+        last_delivered: None,
+        trim_detector: GroupTrimDetector::default(),
     };
-    keep_up(&mut member, locator, &mut shutdown, rng).await?;
-    if timeout(LEAVE_TIMEOUT, member.leave(&mut leaver)).await.is_err() {
-        debug!("the member {} could not take its leave in time", display_safe(&group.member));
+    run_with_reconnect(&mut consumer, discovery, stop, &RetryLog::single(), rng).await?;
+    if timeout(LEAVE_TIMEOUT, consumer.leave(discovery)).await.is_err() {
+        debug!("the consumer {} could not acknowledge its last entries in time", display_safe(&group.consumer));
     }
-    leaver.end().await;
     Ok(())
 }
 
-/// Entries that were handed on together.
+/// Entries that were passed on together.
 #[derive(Debug)]
-struct Work {
+struct PendingBatch {
     ticket: u64,
     ids: Vec<StreamId>,
-    /// When the server was told last that this member holds them.
-    renewed: Instant,
+    renewed_at: Instant,
 }
 
-struct Member<'a, R> {
-    following: &'a Following,
-    group: &'a Group,
-    reader: &'a mut R,
-    link: Connected,
-    /// In order of their tickets.
-    work: VecDeque<Work>,
-    /// The ids in `work`.
+struct Consumer<'a, H> {
+    source: &'a StreamSource,
+    group: &'a ConsumerGroup,
+    handler: &'a mut H,
+    limits: ReadLimits,
+    /// Entries in progress, in order of their tickets.
+    in_progress: VecDeque<PendingBatch>,
+    /// Ids in `in_progress`.
     held: HashSet<StreamId>,
-    /// Where the next look for what others have left begins.
-    claim_from: StreamId,
-    /// An entry that is too long to be held.
+    /// Start of the next scan for entries of other consumers.
+    claim_start: StreamId,
+    /// An entry that exceeds the limits.
     oversized: Option<StreamId>,
-    /// The highest entry that this member was handed.
-    handed: Option<StreamId>,
-    tally: GroupTally,
+    /// Highest entry delivered to this consumer.
+    last_delivered: Option<StreamId>,
+    trim_detector: GroupTrimDetector,
 }
 
-impl<R: Reader> Session for Member<'_, R> {
-    async fn run(&mut self, locator: &mut Locator) -> Result<Infallible, Cause> {
-        self.read(locator).await
-    }
-
-    fn take_reached(&mut self) -> Reached {
-        self.link.take_reached()
-    }
-
-    fn link(&mut self, state: LinkState) {
-        self.reader.link(state);
-    }
-}
-
-impl<R: Reader> Member<'_, R> {
-    async fn read(&mut self, locator: &mut Locator) -> Result<Infallible, Cause> {
-        let mut dialogue = self.link.open(locator).await?;
-        let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };
-        self.join(&asks, &mut dialogue).await?;
-        locator.confirm();
+impl<H: EntryHandler> Session for Consumer<'_, H> {
+    async fn run(&mut self, discovery: &mut Discovery, outcome: &mut SessionOutcome) -> Result<(), SessionError> {
+        let connection = &mut discovery.connect(CLIENT_NAME).await?;
+        let stream = display_safe(&self.source.stream);
+        self.create_group(connection).await?;
+        discovery.confirm();
         if let Some(id) = self.oversized.take() {
-            self.forget(&asks, &mut dialogue, &[id]).await?;
-            warn!("the entry {id} of {} is too long and was passed over", display_safe(asks.stream));
-            self.reader.trimmed(1);
+            self.acknowledge(connection, &[id]).await?;
+            warn!("skipped the entry {id} of {stream}, which is too long");
+            self.handler.on_trimmed(1);
         }
-        self.take_up(&asks, &mut dialogue).await?;
-        self.take_over(&asks, &mut dialogue).await?;
-        // Only now: what a member must be allowed to do has been done once.
-        self.link.live(&dialogue, &self.following.stream);
-        self.reader.link(LinkState::Live);
-        let mut looked = Instant::now();
-        let mut tallied: Option<Instant> = None;
+        self.resume_pending(connection, outcome).await?;
+        self.claim_idle(connection, outcome).await?;
+        // Every command that needs a permission has succeeded once.
+        info!("reading the stream {stream} at {}", discovery.endpoint());
+        outcome.set_live(true);
+        self.handler.on_link(LinkState::Live);
+        let mut renewed_at = Instant::now();
         loop {
-            self.acknowledge(&asks, &mut dialogue).await?;
-            if looked.elapsed() >= LOOK_EVERY {
-                looked = Instant::now();
-                self.renew(&asks, &mut dialogue).await?;
-                let has_room = timeout(Duration::ZERO, self.reader.room()).await.is_ok();
-                if has_room && self.held.len() < OUTSTANDING_MAX {
-                    self.take_over(&asks, &mut dialogue).await?;
+            self.acknowledge_committed(connection).await?;
+            if renewed_at.elapsed() >= RENEW_EVERY {
+                renewed_at = Instant::now();
+                self.renew(connection).await?;
+                let is_ready = timeout(Duration::ZERO, self.handler.ready()).await.is_ok();
+                if is_ready && self.held.len() < IN_PROGRESS_MAX {
+                    self.claim_idle(connection, outcome).await?;
                 }
             }
-            if self.held.len() >= OUTSTANDING_MAX {
-                // It is no matter whether it was the store that moved or the time that passed.
-                let _ = timeout(BLOCK_SHORT, self.reader.progress()).await;
+            if self.held.len() >= IN_PROGRESS_MAX {
+                // The loop continues after a commit as well as after the timeout.
+                let _ = timeout(SHORT_BLOCK, self.handler.commit_progress()).await;
                 continue;
             }
-            // Not for longer: a store that is full is no reason to be robbed of what waits for it.
-            if timeout(BLOCK_SHORT, self.reader.room()).await.is_err() {
+            // The wait is short, because claims have to be renewed while the store is full.
+            if timeout(SHORT_BLOCK, self.handler.ready()).await.is_err() {
                 continue;
             }
-            let looks = self.link.may_ask() && tallied.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
-            if looks {
-                tallied = Some(Instant::now());
-            }
-            self.read_new(&asks, &mut dialogue, looks).await?;
+            self.read_new(connection, outcome).await?;
         }
     }
 
-    /// A command about the group: its verb, the stream, the group, and what follows.
-    fn command(&self, verb: &str) -> redis::Cmd {
-        let mut command = redis::cmd(verb);
-        command.arg(&self.following.stream).arg(&self.group.name);
+    fn on_link(&mut self, state: LinkState) {
+        self.handler.on_link(state);
+    }
+}
+
+impl<H: EntryHandler> Consumer<'_, H> {
+    /// Starts a command with its name, the stream and the group.
+    fn group_command(&self, name: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(&self.source.stream).arg(&self.group.name);
         command
     }
 
-    /// Takes up what this member was handed and does not hold: in an earlier life, on a connection that was lost, or
-    /// taken over from another. Looked up entry by entry: each other way to ask counts as handing out.
-    async fn take_up(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
-        let mut from = "-".to_owned();
+    /// Processes the entries that are pending for this consumer and not in progress: those of an earlier run or a lost
+    /// connection, and those claimed from other consumers. They are looked up one by one, because other commands count
+    /// as a delivery.
+    async fn resume_pending(
+        &mut self,
+        connection: &mut Connection,
+        outcome: &mut SessionOutcome,
+    ) -> Result<(), SessionError> {
+        let mut start = "-".to_owned();
         loop {
             loop {
-                let has_room = timeout(BLOCK_SHORT, self.reader.room()).await.is_ok();
-                self.acknowledge(asks, dialogue).await?;
-                self.renew(asks, dialogue).await?;
-                if has_room {
+                let is_ready = timeout(SHORT_BLOCK, self.handler.ready()).await.is_ok();
+                self.acknowledge_committed(connection).await?;
+                self.renew(connection).await?;
+                if is_ready {
                     break;
                 }
             }
-            let mut command = self.command("XPENDING");
-            command.arg(&from).arg("+").arg(self.link.entries_max()).arg(&self.group.member);
-            let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
-            let pending = answer.list().iter().filter_map(|pending| {
-                let [id, _, _, deliveries] = pending.list() else { return None };
-                Some((StreamId::from_bytes(id.text()?)?, deliveries.number()?))
-            });
-            let pending: Vec<(StreamId, u64)> = pending.collect();
+            let mut command = self.group_command("XPENDING");
+            command.arg(&start).arg("+").arg(self.limits.entries_max()).arg(&self.group.consumer);
+            let pending: StreamPendingCountReply = connection.query(&command).await?;
+            let pending: Vec<(StreamId, u64)> = (pending.ids.iter())
+                .filter_map(|entry| Some((stream_id(&entry.id)?, entry.times_delivered as u64)))
+                .collect();
             let Some((last, _)) = pending.last() else { return Ok(()) };
-            from = format!("({last}");
-            let mine: BTreeMap<StreamId, u64> =
+            start = format!("({last}");
+            let deliveries: BTreeMap<StreamId, u64> =
                 pending.into_iter().filter(|(id, _)| !self.held.contains(id)).map(|(id, n)| (id, n + 1)).collect();
-            if !mine.is_empty() {
-                self.deal_with(asks, dialogue, &mine).await?;
+            if !deliveries.is_empty() {
+                self.process_pending(connection, &deliveries, outcome).await?;
             }
         }
     }
 
-    /// Hands on those of the entries that were not handed out too often, and buries the rest.
-    async fn deal_with(
+    /// Passes on pending entries, and moves those that were delivered too often to the dead letters.
+    async fn process_pending(
         &mut self,
-        asks: &Asks<'_>,
-        dialogue: &mut Dialogue,
+        connection: &mut Connection,
         deliveries: &BTreeMap<StreamId, u64>,
-    ) -> Result<(), Cause> {
-        let ids: Vec<StreamId> = deliveries.keys().copied().collect();
-        let found = self.look_up(asks, dialogue, &ids).await?;
-        let there: HashSet<StreamId> = found.iter().map(|letter| letter.id).collect();
-        let gone: Vec<StreamId> = ids.into_iter().filter(|id| !there.contains(id)).collect();
+        outcome: &mut SessionOutcome,
+    ) -> Result<(), SessionError> {
+        let found = self.look_up(connection, deliveries).await?;
+        let present: HashSet<StreamId> = found.iter().map(|entry| entry.id).collect();
+        let gone: Vec<StreamId> = deliveries.keys().copied().filter(|id| !present.contains(id)).collect();
         if !gone.is_empty() {
-            self.tell_trimmed(gone.len());
-            self.forget(asks, dialogue, &gone).await?;
+            self.report_trimmed(gone.len() as u64);
+            self.acknowledge(connection, &gone).await?;
         }
-        let count = |id| deliveries.get(&id).copied().unwrap_or(1);
-        for n in deliveries.values().copied().collect::<BTreeSet<u64>>() {
-            let ids: Vec<StreamId> = found.iter().map(|letter| letter.id).filter(|id| count(*id) == n).collect();
-            self.hold(asks, dialogue, &ids, Some(n)).await?;
+        for count in deliveries.values().copied().collect::<BTreeSet<u64>>() {
+            let ids: Vec<StreamId> =
+                found.iter().filter(|entry| entry.deliveries == count).map(|entry| entry.id).collect();
+            self.claim(connection, &ids, Some(count)).await?;
         }
-        let (tired, fresh): (Vec<&DeadLetter>, Vec<&DeadLetter>) =
-            found.iter().partition(|letter| count(letter.id) > self.group.deliveries_max);
-        let fresh: Vec<Entry<'_>> = fresh.into_iter().map(DeadLetter::entry).collect();
-        let mut failed = self.hand_on(&fresh);
-        failed.extend(tired.into_iter().map(|letter| {
-            let deliveries = count(letter.id);
-            DeadLetter { reason: "handed out too often", deliveries, ..letter.clone() }
-        }));
-        self.bury(asks, dialogue, &failed).await
+        let (exhausted, fresh): (Vec<DeadLetter>, Vec<DeadLetter>) =
+            found.into_iter().partition(|entry| entry.deliveries > self.group.deliveries_max);
+        let fresh: Vec<Entry<'_>> = fresh.iter().map(DeadLetter::entry).collect();
+        let mut rejected = self.pass_on(&fresh, outcome);
+        rejected.extend(exhausted.into_iter().map(|entry| DeadLetter { reason: "handed out too often", ..entry }));
+        self.move_to_dead_letters(connection, &rejected).await
     }
 
-    /// The entries of these ids, as far as the stream still holds them.
+    /// Returns those of the entries that the stream still holds.
     async fn look_up(
         &mut self,
-        asks: &Asks<'_>,
-        dialogue: &mut Dialogue,
-        ids: &[StreamId],
-    ) -> Result<Vec<DeadLetter>, Cause> {
-        let question = |id: &StreamId| {
+        connection: &mut Connection,
+        deliveries: &BTreeMap<StreamId, u64>,
+    ) -> Result<Vec<DeadLetter>, SessionError> {
+        let xrange = |id: &StreamId| {
             let mut command = redis::cmd("XRANGE");
-            command.arg(asks.stream).arg(id.to_string()).arg(id.to_string());
+            command.arg(&self.source.stream).arg(id.to_string()).arg(id.to_string());
             command
         };
-        let commands: Vec<redis::Cmd> = ids.iter().map(question).collect();
-        let server = dialogue.endpoint().clone();
-        let answers = match asks.ask_all(dialogue, &commands, ANSWER_TIMEOUT).await {
-            Err(cause) => {
-                if matches!(cause, Cause::TooLong(_)) && !self.link.ask_for_less() {
-                    self.oversized = ids.first().copied();
-                }
-                return Err(cause);
+        let commands: Vec<Cmd> = deliveries.keys().map(xrange).collect();
+        if let Err(error) = connection.request_all(&commands).await {
+            if matches!(error, SessionError::ReplyTooLong(_)) && !self.limits.shrink() {
+                self.oversized = deliveries.keys().next().copied();
             }
-            Ok(answers) => answers,
-        };
-        self.link.ask_for_more();
+            return Err(error);
+        }
+        self.limits.grow();
         let mut found = Vec::new();
-        for answer in answers {
-            match answer {
-                Value::Error(text) => return Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
-                answer => found.extend(answer.list().iter().filter_map(|value| {
-                    let (_, entry) = Entry::read(value)?;
-                    Some(DeadLetter::of(&entry?, "", 0))
-                })),
+        for reply in connection.replies() {
+            for entry in read_range(reply, connection.endpoint())? {
+                let count = deliveries.get(&entry.id).copied().unwrap_or(1);
+                found.push(DeadLetter::new(&entry, "", count));
             }
         }
         Ok(found)
     }
 
-    /// Reads what no member was handed. With a look, stream and group tell in the same breath how they stand, before
-    /// and after: see [`GroupTally`].
-    async fn read_new(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue, looks: bool) -> Result<(), Cause> {
-        let block = if self.held.is_empty() { BLOCK } else { BLOCK_SHORT };
+    /// Reads entries that were not delivered to any consumer. From time to time, the state of stream and group is
+    /// requested together with them, before and after: see [`GroupTrimDetector`].
+    async fn read_new(
+        &mut self,
+        connection: &mut Connection,
+        outcome: &mut SessionOutcome,
+    ) -> Result<(), SessionError> {
+        let checks_state = self.limits.is_state_due();
         let mut command = redis::cmd("XREADGROUP");
-        command.arg("GROUP").arg(&self.group.name).arg(&self.group.member);
-        command.arg("COUNT").arg(self.link.entries_max());
-        if !looks {
+        command.arg("GROUP").arg(&self.group.name).arg(&self.group.consumer);
+        command.arg("COUNT").arg(self.limits.entries_max());
+        if !checks_state {
+            let block = if self.held.is_empty() { BLOCK_TIMEOUT } else { SHORT_BLOCK };
             command.arg("BLOCK").arg(block.as_millis() as u64);
         }
-        command.arg("STREAMS").arg(asks.stream).arg(">");
-        let commands = if looks { create_group::with_questions(asks, command) } else { vec![command] };
-        let server = dialogue.endpoint().clone();
-        // What is too long to be held together is handed out all the same: the next session takes it up bit by bit.
-        let answers = asks.ask_all(dialogue, &commands, BLOCKED_ANSWER_MAX).await;
-        self.link.note_answer(&answers);
-        let answers = answers?;
-        let answer = if looks { self.judge(&answers) } else { answers.first() }.unwrap_or(&Value::Null);
-        if let Value::Error(text) = answer {
-            return Err(Cause::refused(&server, &String::from_utf8_lossy(text)));
+        command.arg("STREAMS").arg(&self.source.stream).arg(">");
+        let commands =
+            if checks_state { create_group::with_state_checks(&self.source.stream, command) } else { vec![command] };
+        // Entries in a reply that is too long count as delivered: the next session reads them in smaller parts.
+        if let Err(error) = connection.request_all(&commands).await {
+            if matches!(error, SessionError::ReplyTooLong(_)) {
+                self.limits.pause_state();
+            }
+            return Err(error);
         }
-        let entries: Vec<Entry<'_>> = of_stream(answer).iter().filter_map(|value| Entry::read(value)?.1).collect();
-        let failed = self.hand_on(&entries);
-        self.bury(asks, dialogue, &failed).await
+        let replies: Vec<&[u8]> = connection.replies().collect();
+        let reply = if checks_state { self.check_missed(&replies, connection) } else { replies.first().copied() };
+        let entries = read_entries(reply.unwrap_or_default(), connection.endpoint())?;
+        let rejected = self.pass_on(&entries, outcome);
+        self.move_to_dead_letters(connection, &rejected).await
     }
 
-    /// Hands entries on; what will never be understood comes back, with the reason.
-    fn hand_on(&mut self, entries: &[Entry<'_>]) -> Vec<DeadLetter> {
+    /// Passes entries to the handler, and returns those that it rejects.
+    fn pass_on(&mut self, entries: &[Entry<'_>], outcome: &mut SessionOutcome) -> Vec<DeadLetter> {
         if entries.is_empty() {
             return Vec::new();
         }
-        self.link.has_delivered = true;
-        self.handed = self.handed.max(entries.iter().map(|entry| entry.id).max());
-        let handled = self.reader.take(entries);
-        let why = |id: StreamId| handled.failed.iter().find(|(failed, _)| *failed == id).map(|(_, why)| *why);
-        let (failed, ids): (Vec<_>, Vec<_>) = if handled.failed.is_empty() {
-            (Vec::new(), entries.iter().map(|entry| entry.id).collect())
-        } else {
-            let failed = entries.iter().filter_map(|entry| Some(DeadLetter::of(entry, why(entry.id)?, 1)));
-            let failed = failed.collect();
-            (failed, entries.iter().map(|entry| entry.id).filter(|id| why(*id).is_none()).collect())
-        };
+        outcome.has_delivered = true;
+        self.last_delivered = self.last_delivered.max(entries.iter().map(|entry| entry.id).max());
+        let accepted = self.handler.on_entries(entries);
+        let reasons: BTreeMap<StreamId, &'static str> = accepted.rejected.into_iter().collect();
+        let (mut ids, mut rejected) = (Vec::with_capacity(entries.len()), Vec::new());
+        for entry in entries {
+            match reasons.get(&entry.id) {
+                Some(reason) => rejected.push(DeadLetter::new(entry, reason, 1)),
+                None => ids.push(entry.id),
+            }
+        }
         self.held.extend(&ids);
-        self.work.push_back(Work { ticket: handled.ticket, ids, renewed: Instant::now() });
-        failed
+        self.in_progress.push_back(PendingBatch { ticket: accepted.ticket, ids, renewed_at: Instant::now() });
+        rejected
     }
 
-    /// Acknowledges what is dealt with for good.
-    async fn acknowledge(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
-        let committed = self.reader.committed();
-        while let Some(work) = self.work.front().filter(|work| work.ticket <= committed) {
-            let ids = work.ids.clone();
-            self.forget(asks, dialogue, &ids).await?;
-            for id in &ids {
-                self.held.remove(id);
-            }
-            self.work.pop_front();
+    /// Acknowledges entries that are committed.
+    async fn acknowledge_committed(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
+        let committed = self.handler.committed();
+        while let Some(batch) = self.in_progress.front().filter(|batch| batch.ticket <= committed) {
+            let ids = batch.ids.clone();
+            self.acknowledge(connection, &ids).await?;
+            ids.iter().for_each(|id| _ = self.held.remove(id));
+            self.in_progress.pop_front();
         }
         Ok(())
     }
 
-    /// Takes entries off the list of those that are pending.
-    async fn forget(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue, ids: &[StreamId]) -> Result<(), Cause> {
+    /// Acknowledges entries, which are no longer pending afterwards.
+    async fn acknowledge(&mut self, connection: &mut Connection, ids: &[StreamId]) -> Result<(), SessionError> {
         for ids in ids.chunks(IDS_MAX) {
-            let mut command = self.command("XACK");
-            for id in ids {
-                command.arg(id.to_string());
-            }
-            ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
+            let mut command = self.group_command("XACK");
+            ids.iter().for_each(|id| _ = command.arg(id.to_string()));
+            connection.query::<Value>(&command).await?;
         }
         Ok(())
     }
 
-    /// Tells the server that this member still works on what it holds, so that no other one takes it over.
-    async fn renew(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
+    /// Renews the claim on all entries in progress.
+    async fn renew(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
         let now = Instant::now();
-        let mut old: Vec<StreamId> = Vec::new();
-        for work in self.work.iter_mut().filter(|work| now.duration_since(work.renewed) >= LOOK_EVERY / 2) {
-            old.extend(&work.ids);
-            work.renewed = now;
+        let mut ids: Vec<StreamId> = Vec::new();
+        let is_due = |batch: &&mut PendingBatch| now.duration_since(batch.renewed_at) >= RENEW_EVERY / 2;
+        for batch in self.in_progress.iter_mut().filter(is_due) {
+            ids.extend(&batch.ids);
+            batch.renewed_at = now;
         }
-        self.hold(asks, dialogue, &old, None).await
+        self.claim(connection, &ids, None).await
     }
 
-    /// Holds entries for this member anew; they count as handed out as often as is said, else as before.
-    async fn hold(
+    /// Claims entries for this consumer. Sets their number of deliveries, or leaves it unchanged.
+    async fn claim(
         &mut self,
-        asks: &Asks<'_>,
-        dialogue: &mut Dialogue,
+        connection: &mut Connection,
         ids: &[StreamId],
         deliveries: Option<u64>,
-    ) -> Result<(), Cause> {
+    ) -> Result<(), SessionError> {
         for ids in ids.chunks(IDS_MAX) {
-            let mut command = self.command("XCLAIM");
-            command.arg(&self.group.member).arg(0);
-            for id in ids {
-                command.arg(id.to_string());
-            }
+            let mut command = self.group_command("XCLAIM");
+            command.arg(&self.group.consumer).arg(0);
+            ids.iter().for_each(|id| _ = command.arg(id.to_string()));
             if let Some(deliveries) = deliveries {
                 command.arg("RETRYCOUNT").arg(deliveries);
             }
-            // Without JUSTID this would count as a delivery.
+            // Without JUSTID the claim would count as a delivery.
             command.arg("JUSTID");
-            ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
+            connection.query::<Value>(&command).await?;
         }
         Ok(())
     }
 
-    /// Takes over what dead members have left.
-    async fn take_over(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
-        let mut command = self.command("XAUTOCLAIM");
-        command.arg(&self.group.member).arg(IDLE_MAX.as_millis() as u64).arg(self.claim_from.to_string());
+    /// Claims the entries of dead consumers.
+    async fn claim_idle(
+        &mut self,
+        connection: &mut Connection,
+        outcome: &mut SessionOutcome,
+    ) -> Result<(), SessionError> {
+        let mut command = self.group_command("XAUTOCLAIM");
+        command.arg(&self.group.consumer).arg(IDLE_MAX.as_millis() as u64).arg(self.claim_start.to_string());
         command.arg("COUNT").arg(IDS_MAX).arg("JUSTID");
-        let answer = ask(asks, dialogue, &command, ANSWER_TIMEOUT).await?;
-        let [next, claimed, rest @ ..] = answer.list() else { return Ok(()) };
-        self.claim_from = next.text().and_then(StreamId::from_bytes).unwrap_or_default();
-        let (claimed, gone) = (claimed.list().len(), rest.first().map_or(0, |gone| gone.list().len()));
-        if gone > 0 {
-            self.tell_trimmed(gone);
+        let reply: StreamAutoClaimReply = connection.query(&command).await?;
+        self.claim_start = stream_id(&reply.next_stream_id).unwrap_or_default();
+        if !reply.deleted_ids.is_empty() {
+            self.report_trimmed(reply.deleted_ids.len() as u64);
         }
-        if claimed == 0 {
+        if reply.claimed.is_empty() {
             return Ok(());
         }
-        debug!("took over {claimed} entries that another member had left");
-        self.take_up(asks, dialogue).await
+        debug!("claimed {} entries of other consumers", reply.claimed.len());
+        self.resume_pending(connection, outcome).await
     }
 
     /// Moves entries to the dead letters.
-    async fn bury(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue, letters: &[DeadLetter]) -> Result<(), Cause> {
-        for (at, letter) in letters.iter().enumerate() {
-            if at % LETTERS_A_RENEWAL == LETTERS_A_RENEWAL - 1 {
-                self.renew(asks, dialogue).await?;
+    async fn move_to_dead_letters(
+        &mut self,
+        connection: &mut Connection,
+        entries: &[DeadLetter],
+    ) -> Result<(), SessionError> {
+        let dead_letters = display_safe(&self.group.dead_letters);
+        for (at, entry) in entries.iter().enumerate() {
+            if at % DEAD_LETTERS_PER_RENEWAL == DEAD_LETTERS_PER_RENEWAL - 1 {
+                self.renew(connection).await?;
             }
-            let mut copy = redis::cmd("XADD");
-            copy.arg(&self.group.dead_letters).arg("*");
-            for (name, value) in &letter.fields {
-                copy.arg(name.as_slice()).arg(value.as_slice());
+            let mut command = redis::cmd("XADD");
+            command.arg(&self.group.dead_letters).arg("*");
+            for (name, value) in &entry.fields {
+                command.arg(name.as_slice()).arg(value.as_slice());
             }
-            copy.arg("dead_id").arg(letter.id.to_string()).arg("dead_group").arg(&self.group.name);
-            copy.arg("dead_reason").arg(letter.reason).arg("dead_deliveries").arg(letter.deliveries);
-            let refusal = match asks.ask(dialogue, &copy, ANSWER_TIMEOUT).await? {
-                Value::Error(text) => Some(shown(&String::from_utf8_lossy(text))),
-                _ => None,
-            };
-            let (id, letters) = (letter.id, display_safe(&self.group.dead_letters));
-            if let Some(refusal) = refusal {
-                // It stays pending and is tried again when its time comes; the others need not wait for it.
-                warn!("the entry {id} ({}) cannot be moved to {letters}: {refusal}", letter.reason);
+            command.arg("dead_id").arg(entry.id.to_string()).arg("dead_group").arg(&self.group.name);
+            command.arg("dead_reason").arg(entry.reason).arg("dead_deliveries").arg(entry.deliveries);
+            let DeadLetter { id, reason, .. } = entry;
+            if let Some(text) = error_text(connection.request(&command).await?) {
+                // The entry stays pending and is tried again later; the others need not wait for it.
+                warn!("the entry {id} ({reason}) cannot be moved to {dead_letters}: {}", excerpt(&text));
                 continue;
             }
-            // Only now: who dies in between leaves a second letter, and no entry that nobody has.
-            self.forget(asks, dialogue, &[letter.id]).await?;
-            self.reader.buried(1);
-            warn!("the entry {id} was moved to {letters}: {}", letter.reason);
+            // The entry is acknowledged last: a crash in between leaves a second dead letter, but loses no entry.
+            self.acknowledge(connection, &[*id]).await?;
+            self.handler.on_dead_letters(1);
+            warn!("the entry {id} was moved to {dead_letters}: {reason}");
         }
         Ok(())
     }
 
-    fn tell_trimmed(&mut self, count: usize) {
-        warn_trimmed(&self.following.stream, count as u64);
-        self.reader.trimmed(count as u64);
+    fn report_trimmed(&mut self, count: u64) {
+        warn_trimmed(&self.source.stream, count);
+        self.handler.on_trimmed(count);
     }
 
-    /// Acknowledges the last of what is dealt with.
-    async fn leave(&mut self, locator: &mut Locator) -> Result<(), Cause> {
-        while self.work.back().is_some_and(|work| work.ticket > self.reader.committed()) {
-            self.reader.progress().await;
+    /// Acknowledges the last committed entries.
+    async fn leave(&mut self, discovery: &mut Discovery) -> Result<(), SessionError> {
+        while self.in_progress.back().is_some_and(|batch| batch.ticket > self.handler.committed()) {
+            self.handler.commit_progress().await;
         }
-        let mut dialogue = self.link.open(locator).await?;
-        let asks = Asks { stream: &self.following.stream, asking: locator.is_asking() };
-        self.acknowledge(&asks, &mut dialogue).await?;
-        // The member's name stays in the group: to take it out would take out with it whatever the server has handed to
-        // the last connection before it noticed its end.
-        Ok(())
-    }
-}
-
-/// Asks, and takes an error for the end of the session.
-async fn ask<'d>(
-    asks: &Asks<'_>,
-    dialogue: &'d mut Dialogue,
-    command: &redis::Cmd,
-    limit: Duration,
-) -> Result<Value<'d>, Cause> {
-    let server = dialogue.endpoint().clone();
-    match asks.ask(dialogue, command, limit).await? {
-        Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
-        answer => Ok(answer),
+        let mut connection = discovery.connect(CLIENT_NAME).await?;
+        // The consumer stays in the group: its removal would discard entries that the server has delivered to the last
+        // connection before it noticed its end.
+        self.acknowledge_committed(&mut connection).await
     }
 }

@@ -1,62 +1,86 @@
-//! Entries of a stream, borrowed from the answer that brought them.
+//! Stream entries, borrowed from the reply that contains them.
 
+use crate::client::Endpoint;
+use crate::client::connection::error_text;
+use crate::client::error::SessionError;
 use crate::model::StreamId;
-use crate::resp::push::{read_length, read_line};
-use crate::resp::value::Value;
+use crate::resp::scanner::{Header, NotResp, Scan, Scanner};
 
-/// One entry.
+/// An entry of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// Its place in the stream.
+    /// Id in the stream.
     pub id: StreamId,
-    /// Names and values, in the order in which they were added.
+    /// Names and values, in the order of the entry.
     pub fields: Vec<(&'a [u8], &'a [u8])>,
 }
 
-impl<'a> Entry<'a> {
-    /// Reads `[id, [name, value, ...]]`. Without fields where the stream does not hold the entry any more.
-    pub(super) fn read(value: &Value<'a>) -> Option<(StreamId, Option<Self>)> {
-        let [id, fields] = value.list() else { return None };
-        let id = StreamId::from_bytes(id.text()?)?;
-        let Value::List(fields) = fields else { return Some((id, None)) };
-        let (pairs, _) = fields.as_chunks::<2>();
-        let fields = pairs.iter().filter_map(|[name, value]| Some((name.text()?, value.text()?))).collect();
-        Some((id, Some(Self { id, fields })))
+/// Reads the entries in a reply to `XREAD` or `XREADGROUP` about one stream. Entries that the stream no longer holds are
+/// omitted.
+pub(super) fn read_entries<'a>(reply: &'a [u8], server: &Endpoint) -> Result<Vec<Entry<'a>>, SessionError> {
+    check(reply, server, |scanner| match scanner.header()? {
+        // RESP3: a map from the stream's key to its entries. RESP2: a list of such pairs.
+        Some(Header::Aggregate(kind, Some(_))) => {
+            if kind != b'%' {
+                scanner.header()?;
+            }
+            scanner.skip()?;
+            scan_entries(scanner)
+        }
+        // There are no entries.
+        _ => Ok(None),
+    })
+}
+
+/// Reads the entries in a reply to `XRANGE`.
+pub(super) fn read_range<'a>(reply: &'a [u8], server: &Endpoint) -> Result<Vec<Entry<'a>>, SessionError> {
+    check(reply, server, scan_entries)
+}
+
+/// Applies `scan` to a complete reply. An error reply becomes an error.
+fn check<'a>(
+    reply: &'a [u8],
+    server: &Endpoint,
+    scan: impl FnOnce(&mut Scanner<'a>) -> Scan<Vec<Entry<'a>>>,
+) -> Result<Vec<Entry<'a>>, SessionError> {
+    if let Some(text) = error_text(reply) {
+        return Err(SessionError::refused(server, &text));
     }
+    let entries = scan(&mut Scanner::new(reply)).map_err(|NotResp| SessionError::not_redis(server))?;
+    Ok(entries.unwrap_or_default())
 }
 
-/// The entries of the one stream that was read, in an answer of either protocol to `XREAD` or `XREADGROUP`.
-pub(super) fn of_stream<'a, 'v>(answer: &'v Value<'a>) -> &'v [Value<'a>] {
-    match answer.list() {
-        // RESP3: a map from the key to the entries.
-        [Value::Text(_), entries] => entries.list(),
-        // RESP2: a list of pairs.
-        [stream] => stream.list().get(1).map(Value::list).unwrap_or_default(),
-        _ => &[],
+/// Scans a list of entries: `[[id, [name, value, ...]], ...]`. The fields are null if the stream no longer holds the
+/// entry.
+fn scan_entries<'a>(scanner: &mut Scanner<'a>) -> Scan<Vec<Entry<'a>>> {
+    let Some(Header::Aggregate(_, Some(count))) = scanner.header()? else { return Ok(None) };
+    let mut entries = Vec::with_capacity(count);
+    for _ in 0..count {
+        let Some(Header::Aggregate(_, Some(2))) = scanner.header()? else { return Err(NotResp) };
+        let Some(id) = scanner.text()? else { return Ok(None) };
+        let id = StreamId::from_bytes(id).ok_or(NotResp)?;
+        let Some(Header::Aggregate(_, Some(texts))) = scanner.header()? else { continue };
+        let mut fields = Vec::with_capacity(texts / 2);
+        for _ in 0..texts / 2 {
+            let (Some(name), Some(value)) = (scanner.text()?, scanner.text()?) else { return Ok(None) };
+            fields.push((name, value));
+        }
+        entries.push(Entry { id, fields });
     }
+    Ok(Some(entries))
 }
 
-/// The entries in an answer to `XREAD`.
-pub(super) fn entries<'a>(answer: &Value<'a>) -> Vec<Entry<'a>> {
-    of_stream(answer).iter().filter_map(|value| Entry::read(value)?.1).collect()
-}
-
-/// The id of the first entry behind `cursor` in the beginning of an answer to `XREAD`, whose end never came.
-pub(super) fn first_id(heard: &[u8], cursor: StreamId) -> Option<StreamId> {
-    let (mut at, mut texts) = (0, 0);
+/// Returns the id of the first entry after `cursor` in the beginning of a reply to `XREAD` that is too long.
+pub(super) fn first_id(received: &[u8], cursor: StreamId) -> Option<StreamId> {
+    let mut scanner = Scanner::new(received);
+    // The first text is the stream's key, which may look like an id.
+    let mut is_key = true;
     loop {
-        let (_, next) = read_line(heard, at + 1).ok()??;
-        if heard.get(at) == Some(&b'$') {
-            let (length, start) = read_length(heard, at).ok()??;
-            let text = heard.get(start..start + length?)?;
-            texts += 1;
-            // The first text is the stream's key, which may look like an id.
-            if texts == 2 {
+        if let Header::Bulk(_, Some(length)) = scanner.header().ok()?? {
+            let text = scanner.bulk(length).ok()??;
+            if !std::mem::take(&mut is_key) {
                 return StreamId::from_bytes(text).filter(|id| *id > cursor);
             }
-            at = start + text.len() + 2;
-        } else {
-            at = next;
         }
     }
 }
@@ -64,33 +88,32 @@ pub(super) fn first_id(heard: &[u8], cursor: StreamId) -> Option<StreamId> {
 #[cfg(test)]
 mod tests {
     use crate::client::stream_reader::entry::*;
-    use crate::resp::value::read_value;
 
     const ENTRY: &str = "*2\r\n$3\r\n1-1\r\n*2\r\n$4\r\ntick\r\n$2\r\n{}\r\n";
 
     #[test]
-    fn both_protocols_answers_hold_the_same_entries() {
-        for head in ["*1\r\n*2\r\n$1\r\ns\r\n*2\r\n", "%1\r\n$1\r\ns\r\n*2\r\n"] {
-            let answer = format!("{head}{ENTRY}*2\r\n$3\r\n1-2\r\n*-1\r\n");
-            let (value, _) = read_value(answer.as_bytes()).unwrap().unwrap();
-            let all = entries(&value);
-            assert_eq!(all.len(), 1, "what is gone has no fields");
-            assert_eq!(
-                (all[0].id, &all[0].fields[..]),
-                (StreamId { ms: 1, seq: 1 }, &[(&b"tick"[..], &b"{}"[..])][..])
-            );
-            assert_eq!(of_stream(&value).len(), 2);
+    fn replies_of_both_protocols_hold_the_same_entries() {
+        let server = Endpoint::loopback(1);
+        for head in ["*1\r\n*2\r\n$1\r\ns\r\n", "%1\r\n$1\r\ns\r\n", ""] {
+            let reply = format!("{head}*2\r\n{ENTRY}*2\r\n$3\r\n1-2\r\n*-1\r\n");
+            let read = if head.is_empty() { read_range } else { read_entries };
+            let entry = Entry { id: StreamId { ms: 1, seq: 1 }, fields: vec![(b"tick", b"{}")] };
+            assert_eq!(read(reply.as_bytes(), &server).unwrap(), [entry], "{head}");
         }
-        assert!(entries(&Value::Null).is_empty() && entries(&Value::Number(1)).is_empty());
+        for empty in ["*-1\r\n", "$-1\r\n", "_\r\n", "*0\r\n"] {
+            assert!(read_entries(empty.as_bytes(), &server).unwrap().is_empty(), "{empty}");
+        }
+        assert!(matches!(read_entries(b"-NOPERM no\r\n", &server), Err(SessionError::Fatal(_))));
+        assert!(matches!(read_range(b"*1\r\n:1\r\n", &server), Err(SessionError::Fatal(_))));
     }
 
     #[test]
-    fn the_first_id_of_an_answer_without_end_is_found() {
-        let answer = format!("*1\r\n*2\r\n$3\r\n9-9\r\n*1\r\n{ENTRY}");
-        assert_eq!(first_id(answer.as_bytes(), StreamId::START), Some(StreamId { ms: 1, seq: 1 }));
-        assert_eq!(first_id(answer.as_bytes(), StreamId { ms: 1, seq: 1 }), None);
+    fn the_first_id_of_an_incomplete_reply_is_found() {
+        let reply = format!("*1\r\n*2\r\n$3\r\n9-9\r\n*1\r\n{ENTRY}");
+        assert_eq!(first_id(reply.as_bytes(), StreamId::START), Some(StreamId { ms: 1, seq: 1 }));
+        assert_eq!(first_id(reply.as_bytes(), StreamId { ms: 1, seq: 1 }), None);
         for cut in 0..30 {
-            assert_eq!(first_id(&answer.as_bytes()[..cut], StreamId::START), None, "{cut}");
+            assert_eq!(first_id(&reply.as_bytes()[..cut], StreamId::START), None, "{cut}");
         }
     }
 }

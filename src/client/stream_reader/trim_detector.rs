@@ -1,153 +1,170 @@
-//! What a stream gave up before it was read, told by its own figures.
+//! Detection of entries that a stream trimmed before they were read.
 //!
-//! A stream counts the entries that were ever added to it (`entries-added`, since Redis 7). Whenever the reader stands
-//! at the stream's last entry, the number of entries that it has read, counted from a moment at which it stood there
-//! before, must have grown as much; what is missing was trimmed or deleted before its turn.
+//! A stream counts the entries ever added to it (`entries-added`, since Redis 7). Between two moments at which the reader
+//! is at the last entry, the number of entries read must grow as much as that counter; the difference was trimmed or
+//! deleted before it was read.
+
+use std::collections::HashMap;
+
+use redis::streams::StreamInfoGroupsReply;
+use redis::{Cmd, Value, from_redis_value_ref};
 
 use crate::client::Endpoint;
-use crate::client::error::Cause;
+use crate::client::connection::{error_text, parse};
+use crate::client::error::SessionError;
 use crate::model::StreamId;
-use crate::resp::value::Value;
 
-/// How a stream stands.
+/// Command for the state of a stream.
+pub(super) fn xinfo_stream(stream: &str) -> Cmd {
+    let mut command = redis::cmd("XINFO");
+    command.arg("STREAM").arg(stream);
+    command
+}
+
+/// State of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct State {
-    /// The id that was given last.
+pub(super) struct StreamState {
+    /// Id of the last entry added.
     pub(super) last: StreamId,
-    /// Entries that were ever added; `None` where the server does not tell.
+    /// Number of entries ever added; `None` if the server does not report it.
     pub(super) added: Option<u64>,
-    /// Entries that it holds, and the first of them.
+    /// Number of entries in the stream.
     pub(super) length: u64,
+    /// Id of the first entry in the stream.
     pub(super) first: Option<StreamId>,
 }
 
-impl State {
-    /// Of a stream that may be read but not asked about: behind every place, so that nobody starts over.
+impl StreamState {
+    /// State of a stream that may be read but not inspected. Its last id is the highest, so that no reader rewinds.
     pub(super) const UNKNOWN: Self =
         Self { last: StreamId { ms: u64::MAX, seq: u64::MAX }, added: None, length: 0, first: None };
 
-    /// The number of the entry of this id, or of the last one before it, where the stream's figures tell.
-    pub(super) fn place_of(&self, id: StreamId) -> Option<u64> {
+    /// Returns the ordinal number of an entry, or of the last one before the id, if the state determines it.
+    pub(super) fn ordinal(&self, id: StreamId) -> Option<u64> {
         let added = self.added?;
         if id == self.last {
             Some(added)
         } else if self.first.map_or(id < self.last, |first| id < first) {
-            // Whatever comes next is the first that it still holds.
+            // The next entry is the first in the stream.
             Some(added.saturating_sub(self.length))
         } else {
             None
         }
     }
 
-    /// What a server has told of a stream.
-    pub(super) fn told(server: &Endpoint, answer: &Value<'_>) -> Result<Self, Cause> {
-        match answer {
-            Value::Error(text) if text.starts_with(b"ERR no such key") => Ok(Self::default()),
-            // It may be read, but not asked about: then its figures are not known.
-            Value::Error(text) if text.starts_with(b"NOPERM") => Ok(Self::UNKNOWN),
-            Value::Error(text) => Err(Cause::refused(server, &String::from_utf8_lossy(text))),
-            answer => Ok(Self::read(answer)),
+    /// Reads a reply to `XINFO STREAM`.
+    pub(super) fn parse(reply: &[u8], server: &Endpoint) -> Result<Self, SessionError> {
+        match error_text(reply) {
+            Some(text) if text.starts_with("ERR no such key") => Ok(Self::default()),
+            Some(text) if text.starts_with("NOPERM") => Ok(Self::UNKNOWN),
+            Some(text) => Err(SessionError::refused(server, &text)),
+            None => Ok(Self::from_fields(&parse(reply).unwrap_or_default())),
         }
     }
 
-    /// Reads the answer to `XINFO STREAM`.
-    pub(super) fn read(answer: &Value<'_>) -> Self {
-        let id = |value: &Value<'_>| value.text().and_then(StreamId::from_bytes);
+    fn from_fields(fields: &HashMap<String, Value>) -> Self {
+        // The redis crate's own type lacks `entries-added`.
+        let number = |name| fields.get(name).and_then(|value| from_redis_value_ref::<u64>(value).ok());
+        let id = |value: &Value| stream_id(&from_redis_value_ref::<String>(value).ok()?);
+        let first = |entry: &Value| id(from_redis_value_ref::<Vec<Value>>(entry).ok()?.first()?);
         Self {
-            last: answer.field(b"last-generated-id").and_then(id).unwrap_or_default(),
-            added: answer.field(b"entries-added").and_then(Value::number),
-            length: answer.field(b"length").and_then(Value::number).unwrap_or(0),
-            first: answer.field(b"first-entry").and_then(|entry| entry.list().first().and_then(id)),
+            last: fields.get("last-generated-id").and_then(id).unwrap_or_default(),
+            added: number("entries-added"),
+            length: number("length").unwrap_or(0),
+            first: fields.get("first-entry").and_then(first),
         }
     }
 }
 
-/// What was given up unread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Loss {
-    /// So many entries; 0 where nothing is known but that some may have been.
-    pub(super) entries: u64,
-    /// All of them, and not only as many as there must have been.
-    pub(super) exact: bool,
+pub(super) fn stream_id(text: &str) -> Option<StreamId> {
+    StreamId::from_bytes(text.as_bytes())
 }
 
-/// The number of the entry at which the reader stands.
+/// Entries trimmed before they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trimmed {
+    /// Number of entries; 0 if entries may have been trimmed, but their number is unknown.
+    pub(super) entries: u64,
+    /// False if there may be more.
+    pub(super) is_exact: bool,
+}
+
+/// Detector for one reader of a stream.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    /// As the stream counts; `None` before the reader stood where that is known.
-    place: Option<u64>,
-    /// The most that it can be, until it is known.
-    ceiling: Option<u64>,
+pub(super) struct TrimDetector {
+    /// Ordinal number of the last entry read; `None` before the state has determined it.
+    ordinal: Option<u64>,
+    /// Upper bound of that number, until it is determined.
+    ordinal_max: Option<u64>,
     has_read: bool,
 }
 
-impl Tally {
-    /// So many entries were read.
-    pub(super) fn read(&mut self, count: u64) {
+impl TrimDetector {
+    /// Counts entries read.
+    pub(super) fn count_read(&mut self, count: u64) {
         self.has_read |= count > 0;
-        for number in [&mut self.place, &mut self.ceiling].into_iter().flatten() {
-            *number += count;
+        for ordinal in [&mut self.ordinal, &mut self.ordinal_max].into_iter().flatten() {
+            *ordinal += count;
         }
     }
 
-    /// What up to `cursor`, the last entry read, was given up unread since the last look.
-    pub(super) fn look(&mut self, state: &State, cursor: StreamId) -> Option<Loss> {
+    /// Returns the entries up to `cursor`, the last entry read, that were trimmed since the last check.
+    pub(super) fn check(&mut self, state: &StreamState, cursor: StreamId) -> Option<Trimmed> {
         let added = state.added?;
-        let Some(place) = state.place_of(cursor) else {
-            // Somewhere in the midst; where, the stream does not tell.
-            self.ceiling = Some(self.ceiling.map_or(added, |ceiling| ceiling.min(added)));
+        let Some(ordinal) = state.ordinal(cursor) else {
+            // The cursor is between the first and the last entry.
+            self.ordinal_max = Some(self.ordinal_max.map_or(added, |max| max.min(added)));
             return None;
         };
-        let ceiling = self.ceiling.take();
-        match (self.place.replace(place), ceiling) {
-            (Some(known), _) => (place > known).then(|| Loss { entries: place - known, exact: true }),
-            (None, Some(most)) if place > most => Some(Loss { entries: place - most, exact: false }),
-            (None, _) => (self.has_read && cursor != state.last).then_some(Loss { entries: 0, exact: false }),
+        let ordinal_max = self.ordinal_max.take();
+        match (self.ordinal.replace(ordinal), ordinal_max) {
+            (Some(known), _) => (ordinal > known).then(|| Trimmed { entries: ordinal - known, is_exact: true }),
+            (None, Some(max)) if ordinal > max => Some(Trimmed { entries: ordinal - max, is_exact: false }),
+            (None, _) => (self.has_read && cursor != state.last).then_some(Trimmed { entries: 0, is_exact: false }),
         }
     }
 }
 
-/// How a group stands.
+/// State of a consumer group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct GroupState {
-    /// The last entry that was handed to a member.
+    /// Last entry delivered to a consumer.
     pub(super) delivered: StreamId,
-    /// The number of that entry as the server has counted; `None` where it does not know.
+    /// Ordinal number of that entry as the server counts; `None` if it does not know.
     pub(super) read: Option<u64>,
 }
 
 impl GroupState {
-    /// Finds a group in the answer to `XINFO GROUPS`.
-    pub(super) fn find(answer: &Value<'_>, name: &str) -> Option<Self> {
-        let is_it = |group: &&Value<'_>| group.field(b"name").and_then(Value::text) == Some(name.as_bytes());
-        let group = answer.list().iter().find(is_it)?;
-        let delivered = group.field(b"last-delivered-id").and_then(|id| StreamId::from_bytes(id.text()?))?;
-        Some(Self { delivered, read: group.field(b"entries-read").and_then(Value::number) })
+    /// Finds a group in a reply to `XINFO GROUPS`; `None` if it is not there, or the command is not allowed.
+    pub(super) fn find(reply: &[u8], name: &str) -> Option<Self> {
+        let groups = parse::<StreamInfoGroupsReply>(reply)?.groups;
+        let group = groups.into_iter().find(|group| group.name == name)?;
+        Some(Self { delivered: stream_id(&group.last_delivered_id)?, read: group.entries_read.map(|read| read as u64) })
     }
 }
 
-/// What a group has missed, by the server's own figures.
+/// Detector for a consumer group.
 ///
-/// Servers differ in what becomes of `entries-read` when entries went unread: some count on from there, so that what
-/// was missed stays to be seen, and some correct it with the next entry. So only growth counts.
+/// Servers differ in the value of `entries-read` after entries were trimmed unread: some count on, so that the difference
+/// persists, and some correct it at the next delivery. Therefore only growth of the difference counts.
 #[derive(Debug, Default)]
-pub(super) struct GroupTally {
+pub(super) struct GroupTrimDetector {
     missed: Option<u64>,
 }
 
-impl GroupTally {
-    /// How many entries the stream has given up, since the last look, before any member was handed them.
-    pub(super) fn look(&mut self, stream: &State, group: &GroupState) -> u64 {
+impl GroupTrimDetector {
+    /// Returns the number of entries trimmed since the last check before any consumer received them.
+    pub(super) fn check(&mut self, stream: &StreamState, group: &GroupState) -> u64 {
         let read = match group.read {
             Some(read) => read,
             None if group.delivered == StreamId::START => 0,
             None => return 0,
         };
-        let Some(place) = stream.place_of(group.delivered) else { return 0 };
-        let missed = place.saturating_sub(read);
+        let Some(ordinal) = stream.ordinal(group.delivered) else { return 0 };
+        let missed = ordinal.saturating_sub(read);
         match self.missed.replace(missed) {
             Some(known) => missed.saturating_sub(known),
-            // What is still ahead has not been told by anybody; what is behind may have been.
+            // No consumer has reported losses ahead of the group. Losses behind it may have been reported.
             None if group.delivered != stream.last => missed,
             None => 0,
         }
@@ -162,75 +179,78 @@ mod tests {
         StreamId { ms, seq: 0 }
     }
 
-    fn state(first: u64, last: u64, added: u64) -> State {
-        State { last: id(last), added: Some(added), length: last + 1 - first, first: Some(id(first)) }
+    fn state(first: u64, last: u64, added: u64) -> StreamState {
+        StreamState { last: id(last), added: Some(added), length: last + 1 - first, first: Some(id(first)) }
     }
 
-    fn exactly(entries: u64) -> Loss {
-        Loss { entries, exact: true }
+    fn exactly(entries: u64) -> Trimmed {
+        Trimmed { entries, is_exact: true }
     }
 
     #[test]
-    fn what_was_trimmed_before_it_was_read_is_counted_once() {
-        let mut tally = Tally::default();
-        assert_eq!(tally.look(&state(1, 5, 5), StreamId::START), None, "the first look counts nothing");
-        tally.read(3);
-        assert_eq!(tally.look(&state(1, 5, 5), id(3)), None, "in the midst");
+    fn entries_trimmed_before_they_were_read_are_counted_once() {
+        let mut detector = TrimDetector::default();
+        assert_eq!(detector.check(&state(1, 5, 5), StreamId::START), None, "the first check counts nothing");
+        detector.count_read(3);
+        assert_eq!(detector.check(&state(1, 5, 5), id(3)), None, "not at an end of the stream");
         // Entries 4 to 9 are gone; 10 to 12 are there.
-        assert_eq!(tally.look(&state(10, 12, 12), id(3)), Some(exactly(6)));
-        assert_eq!(tally.look(&state(10, 12, 12), id(3)), None);
-        tally.read(3);
-        assert_eq!(tally.look(&state(10, 12, 12), id(12)), None);
+        assert_eq!(detector.check(&state(10, 12, 12), id(3)), Some(exactly(6)));
+        assert_eq!(detector.check(&state(10, 12, 12), id(3)), None);
+        detector.count_read(3);
+        assert_eq!(detector.check(&state(10, 12, 12), id(12)), None);
         // Two more came and were read; between them one was added and deleted.
-        tally.read(2);
-        assert_eq!(tally.look(&state(10, 15, 15), id(15)), Some(exactly(1)));
+        detector.count_read(2);
+        assert_eq!(detector.check(&state(10, 15, 15), id(15)), Some(exactly(1)));
         // All that came was trimmed.
-        assert_eq!(tally.look(&State { first: None, length: 0, ..state(19, 18, 18) }, id(15)), Some(exactly(3)));
-    }
-
-    #[test]
-    fn who_begins_in_the_midst_counts_what_must_be_gone() {
-        let mut tally = Tally::default();
-        assert_eq!(tally.look(&state(1, 30, 30), id(20)), None);
-        tally.read(5);
-        // Entries 26 to 99 are gone; 26 to 30 might have been read already, as far as the stream tells.
-        assert_eq!(tally.look(&state(100, 110, 110), id(25)), Some(Loss { entries: 64, exact: false }));
-        assert_eq!(tally.look(&state(100, 110, 110), id(25)), None);
-        tally.read(11);
-        assert_eq!(tally.look(&state(100, 110, 110), id(110)), None);
-        // Nothing must be gone, and something may be.
-        let mut tally = Tally::default();
-        assert_eq!(tally.look(&state(1, 30, 30), id(20)), None);
-        tally.read(5);
-        assert_eq!(tally.look(&state(29, 30, 30), id(25)), Some(Loss { entries: 0, exact: false }));
-    }
-
-    #[test]
-    fn a_server_that_does_not_count_is_no_loss() {
-        let mut tally = Tally::default();
-        let silent = State { added: None, ..state(10, 12, 12) };
-        assert_eq!((tally.look(&silent, id(3)), tally.look(&State::UNKNOWN, id(3))), (None, None));
-    }
-
-    #[test]
-    fn what_no_member_of_a_group_was_handed_is_counted_once() {
-        let group = |delivered: u64, read: Option<u64>| GroupState { delivered: id(delivered), read };
-        // Never read from, and all but the last five gone.
-        let mut tally = GroupTally::default();
-        let fresh = GroupState { delivered: StreamId::START, read: None };
-        assert_eq!(tally.look(&state(36, 40, 40), &fresh), 35);
-        assert_eq!(tally.look(&state(36, 40, 40), &group(40, Some(40))), 0, "a server that corrects its count");
-        // Twenty more came, of which five were left when the next was handed out; the server counts on.
-        assert_eq!(tally.look(&state(56, 60, 60), &group(40, Some(40))), 15);
-        assert_eq!(tally.look(&state(56, 60, 60), &group(60, Some(45))), 0);
-        assert_eq!(tally.look(&state(56, 70, 70), &group(65, Some(50))), 0, "in the midst");
         assert_eq!(
-            tally.look(&state(86, 90, 90), &group(90, Some(60))),
-            15,
-            "twenty came in between, and ten were handed out"
+            detector.check(&StreamState { first: None, length: 0, ..state(19, 18, 18) }, id(15)),
+            Some(exactly(3))
         );
-        // Who comes later has been told by nobody, and is no judge of it.
-        assert_eq!(GroupTally::default().look(&state(86, 90, 90), &group(90, Some(60))), 0);
-        assert_eq!(GroupTally::default().look(&state(1, 9, 9), &group(5, None)), 0);
+    }
+
+    #[test]
+    fn a_reader_that_starts_in_between_counts_the_certain_losses() {
+        let mut detector = TrimDetector::default();
+        assert_eq!(detector.check(&state(1, 30, 30), id(20)), None);
+        detector.count_read(5);
+        // Entries 26 to 99 are gone; 26 to 30 may have been read, as far as the state shows.
+        assert_eq!(detector.check(&state(100, 110, 110), id(25)), Some(Trimmed { entries: 64, is_exact: false }));
+        assert_eq!(detector.check(&state(100, 110, 110), id(25)), None);
+        detector.count_read(11);
+        assert_eq!(detector.check(&state(100, 110, 110), id(110)), None);
+        // Entries may have been lost, or not.
+        let mut detector = TrimDetector::default();
+        assert_eq!(detector.check(&state(1, 30, 30), id(20)), None);
+        detector.count_read(5);
+        assert_eq!(detector.check(&state(29, 30, 30), id(25)), Some(Trimmed { entries: 0, is_exact: false }));
+    }
+
+    #[test]
+    fn a_server_that_does_not_count_reports_no_loss() {
+        let mut detector = TrimDetector::default();
+        let uncounted = StreamState { added: None, ..state(10, 12, 12) };
+        assert_eq!((detector.check(&uncounted, id(3)), detector.check(&StreamState::UNKNOWN, id(3))), (None, None));
+    }
+
+    #[test]
+    fn entries_no_consumer_received_are_counted_once() {
+        let group = |delivered: u64, read: Option<u64>| GroupState { delivered: id(delivered), read };
+        // Never read, and all but the last five entries gone.
+        let mut detector = GroupTrimDetector::default();
+        let fresh = GroupState { delivered: StreamId::START, read: None };
+        assert_eq!(detector.check(&state(36, 40, 40), &fresh), 35);
+        assert_eq!(detector.check(&state(36, 40, 40), &group(40, Some(40))), 0, "a server that corrects its count");
+        // Twenty more were added, and five of them were left at the next delivery; the server counts on.
+        assert_eq!(detector.check(&state(56, 60, 60), &group(40, Some(40))), 15);
+        assert_eq!(detector.check(&state(56, 60, 60), &group(60, Some(45))), 0);
+        assert_eq!(detector.check(&state(56, 70, 70), &group(65, Some(50))), 0, "not at an end of the stream");
+        assert_eq!(
+            detector.check(&state(86, 90, 90), &group(90, Some(60))),
+            15,
+            "twenty were added, and ten were delivered"
+        );
+        // Losses before the first check of a consumer that joins later may have been reported by others.
+        assert_eq!(GroupTrimDetector::default().check(&state(86, 90, 90), &group(90, Some(60))), 0);
+        assert_eq!(GroupTrimDetector::default().check(&state(1, 9, 9), &group(5, None)), 0);
     }
 }

@@ -1,34 +1,41 @@
-//! What a subscription listens to.
+//! Channels and patterns of a subscription.
 
 use std::fmt;
 
 use crate::model::display_safe;
 
-/// What to listen to.
+/// Channel or pattern to subscribe to.
+///
+/// # Examples
+/// ```
+/// use tickscope::client::Channel;
+///
+/// assert_eq!(Channel::parse("stock_*"), Channel::Pattern("stock_*".to_owned()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
-    /// One channel, by name.
+    /// One channel (`SUBSCRIBE`).
     Exact(String),
-    /// All channels that match a glob (`PSUBSCRIBE`).
+    /// All channels that match a glob pattern (`PSUBSCRIBE`).
     Pattern(String),
-    /// One channel of a cluster, served by the node of its slot alone (`SSUBSCRIBE`).
+    /// One sharded channel of a cluster, served only by the node of its hash slot (`SSUBSCRIBE`).
     Sharded(String),
 }
 
 impl Channel {
-    /// A text with `*`, `?` or `[` is a pattern, as in Redis.
+    /// Parses a name; one with `*`, `?` or `[` is a pattern, as in Redis.
     pub fn parse(text: &str) -> Self {
         if text.contains(['*', '?', '[']) { Self::Pattern(text.to_owned()) } else { Self::Exact(text.to_owned()) }
     }
 
-    /// The name or pattern.
+    /// Name or pattern.
     pub fn name(&self) -> &str {
         let (Self::Exact(text) | Self::Pattern(text) | Self::Sharded(text)) = self;
         text
     }
 
-    /// The command that subscribes to it.
-    pub(super) fn verb(&self) -> &'static str {
+    /// Command that subscribes to the channel.
+    pub(super) fn command(&self) -> &'static str {
         match self {
             Self::Exact(_) => "SUBSCRIBE",
             Self::Pattern(_) => "PSUBSCRIBE",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use compact_str::CompactString;
 use thiserror::Error;
 
-use crate::client::{SHARDS, SHARDS_MAX, Stream, Target};
+use crate::client::{OutputStream, SHARDS, SHARDS_MAX, Target};
 use crate::producer::Delivery;
 use crate::producer::shards::shard_count;
 use crate::spool::{SPOOL_TICKS, Spool, SpoolError};
@@ -86,7 +86,7 @@ impl DeliveryArgs {
             _ => {}
         }
         let shards = self.shards.unwrap_or(SHARDS);
-        let stream = self.stream.map(|name| Stream { name, maxlen: self.maxlen.unwrap_or(MAXLEN) });
+        let stream = self.stream.map(|name| OutputStream { name, maxlen: self.maxlen.unwrap_or(MAXLEN) });
         let (spool, id) = match (self.spool, fallback) {
             (Some(folder), Some(fallback)) => {
                 let max = self.spool_max.unwrap_or(SPOOL_TICKS);

@@ -64,9 +64,9 @@ fn only_slow_ticks_are_printed_and_never_together_with_statistics() {
 #[test]
 fn the_server_comes_from_the_flag_and_an_empty_one_counts_as_none() {
     let target = |args: &[&str]| config(args).unwrap().target;
-    assert!(matches!(target(&["--redis", " "]), Target::Local { port: 6379 }));
-    assert!(matches!(target(&["--redis", "", "--local-port", "7000"]), Target::Local { port: 7000 }));
-    assert!(matches!(target(&["--redis", "redis://h:1"]), Target::Given(_)));
+    assert!(matches!(target(&["--redis", " "]), Target::Local { port: 6379, .. }));
+    assert!(matches!(target(&["--redis", "", "--local-port", "7000"]), Target::Local { port: 7000, .. }));
+    assert!(matches!(target(&["--redis", "redis://h:1"]), Target::Server(_)));
     for url in ["http://u:s3cret@h", "redis://:s3cret@h:x/y", "s3cret"] {
         let error = error(&["--redis", url]);
         assert!(error.starts_with("--redis (or REDIS_URL) cannot be used: ") && !error.contains("s3cret"), "{error}");
@@ -131,7 +131,7 @@ fn invalid_flags_are_refused_with_a_reason() {
         (&["--source", "a", "--no-seq"], "cannot be used with"),
         (&["--local-port", "0"], "1 to 65535"),
         (&["--cluster"], "needs the address of one of its nodes"),
-        (&["--cluster", "--redis", "redis://h/3"], "database 0 alone"),
+        (&["--cluster", "--redis", "redis://h/3"], "database 0 only"),
         (&["--cluster", "--redis", "redis://h", "--source", &"x".repeat(61)], "4 less in a cluster"),
         (&["--cluster", "--redis", "redis://h", "--shards", "0"], "1..=256"),
         (&["--cluster", "--redis", "redis://h", "--shards", "257"], "1..=256"),
@@ -194,5 +194,5 @@ fn a_spool_keeps_its_source() {
     assert_eq!(config(&["--spool", spool, "--source", "me"]).unwrap().id.as_deref(), Some("me"));
     assert_eq!(config(&["--spool", spool]).unwrap().id.as_deref(), Some("me"));
     assert!(error(&["--spool", spool, "--source", "other"]).contains("numbers of source me, not of other"));
-    assert!(error(&["--spool", spool, "--redis", "redis+cluster://h"]).contains("for 1 of a cluster's shards"));
+    assert!(error(&["--spool", spool, "--redis", "redis+cluster://h"]).contains("for 1 shards of a cluster"));
 }

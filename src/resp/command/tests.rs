@@ -124,6 +124,6 @@ fn a_command_is_bounded_as_a_whole() {
 #[test]
 fn announced_lengths_allocate_nothing() {
     let mut decoder = Decoder::default();
-    assert_eq!(decoder.decode(format!("*{ARGS_MAX}\r\n${BULK_BYTES_MAX}\r\n").as_bytes()), Ok(None));
+    assert_eq!(decoder.decode(format!("*{ELEMENTS_MAX}\r\n${BULK_BYTES_MAX}\r\n").as_bytes()), Ok(None));
     assert!(decoder.spans.capacity() == 0 && decoder.unescaped.capacity() == 0);
 }

@@ -1,145 +1,148 @@
-//! The queue's back door: with a spool, messages go to disk before they may leave, and the older ones wait there.
+//! Disk part of the send queue: with a spool, messages are written to disk before they are sent, and the excess waits
+//! there.
 //!
-//! In order of age there are: messages under way, messages in memory that are ready to leave, messages that are on
-//! disk alone, and fresh ones that have yet to be written. The spool's thread moves them along.
+//! In order of age there are messages in flight, messages in memory that are ready, messages on disk only, and new
+//! messages that are not yet written. The spool writer's thread moves them along.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::client::publisher::Batch;
-use crate::client::publisher::delivery_report::{Recovered, Span};
-use crate::client::publisher::send_queue::{BATCH_MESSAGES_MAX, Link, SendQueue, State};
+use crate::client::publisher::send_queue::{BATCH_MESSAGES_MAX, ConnectionStatus, SendQueue, State};
+use crate::spool::{Batch, SequenceRange};
 
-/// What the spool holds, and what it is about to get.
+/// Messages on disk, and messages to be written.
 #[derive(Debug, Default)]
-pub(crate) struct DiskOverflow {
-    /// Most messages in all.
+pub(super) struct DiskOverflow {
+    /// Most messages in the queue.
     capacity: u64,
-    fresh: VecDeque<Batch>,
-    fresh_count: usize,
-    /// In the hands of the thread.
+    /// Messages to be written.
+    unwritten: VecDeque<Batch>,
+    unwritten_count: usize,
+    /// Messages that the thread is writing.
     writing: usize,
-    /// On disk, and not in memory.
+    /// Messages on disk and not in memory.
     stored: u64,
-    /// The highest number that came into memory, ready to leave.
+    /// Highest number that was made ready in memory.
     loaded: u64,
-    /// The highest number that was written.
+    /// Highest number that was written.
     written: u64,
-    /// The disk takes nothing.
-    failing: bool,
-    /// The source cannot wait while the server is away.
+    /// The last write failed.
+    is_failing: bool,
+    /// The source does not wait while the server is down.
     drops: bool,
-    /// Up to this number all were done with at the end, and within this hole.
-    done_at_end: (u64, Option<Span>),
+    /// Result of [`State::done`] when the queue was abandoned.
+    done_at_end: (u64, Option<SequenceRange>),
     unspooled: u64,
-    /// Gaps up to this number are an earlier run's.
-    recovered: u64,
+    /// Highest number of an earlier run. Numbers missing up to here are not counted as dropped.
+    recovered_last: u64,
 }
 
 impl DiskOverflow {
-    /// For a spool that holds `count` messages of an earlier run, with numbers above `done` up to `last`.
-    pub(crate) fn new(capacity: u64, done: u64, last: u64, count: u64) -> Self {
-        Self { capacity, stored: count, loaded: done, written: last, recovered: last, ..Self::default() }
+    /// Creates the state for a spool that holds `count` messages of an earlier run, with numbers above `done` up to
+    /// `last`.
+    pub(super) fn new(capacity: u64, done: u64, last: u64, count: u64) -> Self {
+        Self { capacity, stored: count, loaded: done, written: last, recovered_last: last, ..Self::default() }
     }
 
-    /// Messages that are not in memory, or not yet ready to leave.
-    pub(crate) fn held(&self) -> u64 {
-        self.stored + (self.fresh_count + self.writing) as u64
+    /// Number of messages that are not ready in memory.
+    pub(super) fn held(&self) -> u64 {
+        self.stored + (self.unwritten_count + self.writing) as u64
     }
 
-    pub(crate) fn unspooled(&self) -> u64 {
+    pub(super) fn unspooled(&self) -> u64 {
         self.unspooled
     }
 }
 
-/// What the spool's thread is to do.
+/// Work for the spool writer's thread.
 #[derive(Debug)]
-pub(crate) struct Chores {
-    /// To be written. They come back by [`SendQueue::stored`] or [`SendQueue::unstored`].
-    pub(crate) fresh: Vec<Batch>,
-    /// The next messages are to be read, and handed over by [`SendQueue::loaded`].
-    pub(crate) load: bool,
-    /// Up to this number all are done with.
-    pub(crate) done: u64,
-    /// Beyond that, these are done with as well.
-    pub(crate) hole: Option<Span>,
-    /// This was the last time. The highest number that was given to any message.
-    pub(crate) end: Option<u64>,
+pub(in crate::client::publisher) struct DiskWork {
+    /// Batches to write. The thread reports them by [`SendQueue::stored`] or [`SendQueue::write_failed`].
+    pub(in crate::client::publisher) unwritten: Vec<Batch>,
+    /// True if the next messages are to be read and passed to [`SendQueue::loaded`].
+    pub(in crate::client::publisher) load: bool,
+    /// Number up to which all messages are done.
+    pub(in crate::client::publisher) done: u64,
+    /// Later messages that were dropped.
+    pub(in crate::client::publisher) dropped: Option<SequenceRange>,
+    /// Set on the last call: the highest number assigned to any message.
+    pub(in crate::client::publisher) end: Option<u64>,
 }
 
 impl State {
-    /// Takes in what there is room for, on its way to disk.
-    pub(crate) fn put_down(&mut self, batch: &mut Batch, drops: bool, memory: usize) {
+    /// Accepts as much of `batch` as there is room for, to be written to disk.
+    pub(super) fn push_to_disk(&mut self, batch: &mut Batch, drops: bool, memory: usize) {
         let queued = self.queued();
-        let Some(depot) = &mut self.depot else { return };
-        depot.drops = drops;
-        let mut room = memory.saturating_sub(depot.fresh_count + depot.writing);
+        let Some(disk) = &mut self.disk else { return };
+        disk.drops = drops;
+        let mut room = memory.saturating_sub(disk.unwritten_count + disk.writing);
         if !drops {
-            room = room.min(usize::try_from(depot.capacity.saturating_sub(queued)).unwrap_or(usize::MAX));
+            room = room.min(usize::try_from(disk.capacity.saturating_sub(queued)).unwrap_or(usize::MAX));
         }
         if room > 0 {
             let mut taken = batch.split(room);
-            if let Some(span) = taken.span() {
-                self.account.made(span);
+            if let Some(range) = taken.range() {
+                self.report.add_new(range);
             }
-            depot.fresh_count += taken.len();
-            match depot.fresh.back_mut() {
+            disk.unwritten_count += taken.len();
+            match disk.unwritten.back_mut() {
                 Some(last) if last.len() + taken.len() <= BATCH_MESSAGES_MAX => last.append(&mut taken),
-                _ => depot.fresh.push_back(taken),
+                _ => disk.unwritten.push_back(taken),
             }
         }
         if drops {
-            self.shed(memory);
+            self.drop_excess(memory);
         }
     }
 
-    /// Gives up the oldest messages beyond what the spool, or without a disk the memory, may hold.
-    fn shed(&mut self, memory: usize) {
-        let Some(depot) = &self.depot else { return };
-        let limit = if depot.failing { memory as u64 + depot.stored } else { depot.capacity };
+    /// Drops the oldest messages beyond the capacity of the spool, or of the memory while the disk fails.
+    fn drop_excess(&mut self, memory: usize) {
+        let Some(disk) = &self.disk else { return };
+        let limit = if disk.is_failing { memory as u64 + disk.stored } else { disk.capacity };
         let excess = self.queued().saturating_sub(limit.max(1));
         self.drop_oldest(usize::try_from(excess).unwrap_or(usize::MAX));
     }
 
-    /// Messages on disk are to be fetched.
-    pub(crate) fn wants_more(&self, memory: usize) -> bool {
-        self.depot.as_ref().is_some_and(|depot| depot.stored > 0) && self.waiting <= memory / 2 && !self.abandoned
+    /// Returns true if messages on disk should be read into memory.
+    pub(super) fn wants_load(&self, memory: usize) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.stored > 0) && self.ready_count <= memory / 2 && !self.abandoned
     }
 
-    /// Up to this number all are done with, and beyond that a span: what was given up while older ones were under way.
-    pub(crate) fn done(&self) -> (u64, Option<Span>) {
+    /// Returns the number up to which all messages are done, and a later range that was dropped while older messages
+    /// were in flight.
+    pub(super) fn done(&self) -> (u64, Option<SequenceRange>) {
         if self.abandoned
-            && let Some(depot) = &self.depot
+            && let Some(disk) = &self.disk
         {
-            return depot.done_at_end;
+            return disk.done_at_end;
         }
-        let waiting = self.batches.front().and_then(Batch::span).map(|span| span.first);
-        let loaded = self.depot.as_ref().map_or(0, |depot| depot.loaded);
-        let held_from = waiting.unwrap_or(loaded + 1);
-        let (Some(oldest), Some(youngest)) = (self.flying.first(), self.flying.last()) else {
-            return (held_from.saturating_sub(1), None);
+        let ready = self.ready.front().and_then(Batch::range).map(|range| range.first);
+        let loaded = self.disk.as_ref().map_or(0, |disk| disk.loaded);
+        let pending_from = ready.unwrap_or(loaded + 1);
+        let (Some(oldest), Some(newest)) = (self.in_flight.first(), self.in_flight.last()) else {
+            return (pending_from.saturating_sub(1), None);
         };
-        let hole = Span { first: youngest + 1, last: held_from.saturating_sub(1) };
-        (oldest.saturating_sub(1), Some(hole).filter(|hole| hole.first <= hole.last))
+        let dropped = SequenceRange { first: newest + 1, last: pending_from.saturating_sub(1) };
+        (oldest.saturating_sub(1), Some(dropped).filter(|dropped| dropped.first <= dropped.last))
     }
 
-    /// Makes messages ready to leave.
+    /// Makes messages ready to be sent.
     fn make_ready(&mut self, mut batch: Batch) {
-        if let (Some(span), Some(depot)) = (batch.span(), &mut self.depot) {
-            depot.loaded = depot.loaded.max(span.last);
+        if let (Some(range), Some(disk)) = (batch.range(), &mut self.disk) {
+            disk.loaded = disk.loaded.max(range.last);
         }
         self.append(&mut batch);
     }
 
-    /// What could not be written leaves from memory as far as there is room; at the end it is given up.
-    fn leave_unwritten(&mut self, memory: usize) {
+    /// Makes unwritten messages ready as far as memory has room. Drops them if the queue was abandoned.
+    fn bypass_disk(&mut self, memory: usize) {
         loop {
-            let room = if self.abandoned { usize::MAX } else { memory.saturating_sub(self.waiting) };
-            let Some(depot) = &mut self.depot else { return };
-            let Some(batch) = depot.fresh.pop_front_if(|batch| batch.len() <= room) else { return };
-            depot.fresh_count -= batch.len();
-            depot.unspooled += batch.len() as u64;
+            let room = if self.abandoned { usize::MAX } else { memory.saturating_sub(self.ready_count) };
+            let Some(disk) = &mut self.disk else { return };
+            let Some(batch) = disk.unwritten.pop_front_if(|batch| batch.len() <= room) else { return };
+            disk.unwritten_count -= batch.len();
+            disk.unspooled += batch.len() as u64;
             if self.abandoned {
                 self.drop_all(&batch);
             } else {
@@ -148,140 +151,137 @@ impl State {
         }
     }
 
-    /// At the end, what is on disk alone stays there.
-    pub(crate) fn keep_stored(&mut self, done: (u64, Option<Span>)) {
-        let Some(depot) = &mut self.depot else { return };
-        depot.done_at_end = done;
-        if std::mem::take(&mut depot.stored) > 0 {
-            self.account.keep_span(Span { first: depot.loaded + 1, last: depot.written.max(depot.loaded + 1) });
+    /// Counts the messages on disk as spooled when the queue is abandoned.
+    pub(super) fn abandon_disk(&mut self, done: (u64, Option<SequenceRange>)) {
+        let Some(disk) = &mut self.disk else { return };
+        disk.done_at_end = done;
+        if std::mem::take(&mut disk.stored) > 0 {
+            let first = disk.loaded + 1;
+            self.report.add_spooled(SequenceRange { first, last: disk.written.max(first) });
         }
     }
 }
 
 impl SendQueue {
-    /// Holds up to `capacity` messages in memory, and more in the spool that `depot` stands for.
-    pub(crate) fn with_spool(capacity: usize, depot: DiskOverflow, recovered: Recovered) -> Self {
-        let outbox = Self::build(capacity, Some(depot));
-        recovered.tell(&mut outbox.state().account);
-        outbox
-    }
-
-    /// Waits for work, `limit` at most. Only for the spool's thread.
-    pub(crate) fn chores(&self, may_write: bool, limit: Duration) -> Chores {
+    /// Waits for work, at most `limit`. Called by the spool writer's thread only.
+    pub(in crate::client::publisher) fn wait_for_disk_work(&self, may_write: bool, limit: Duration) -> DiskWork {
         let mut state = self.state();
         let has_work = |state: &State| {
-            let fresh = may_write && state.depot.as_ref().is_some_and(|depot| depot.fresh_count > 0);
-            fresh || state.wants_more(self.capacity) || state.abandoned
+            let writes = may_write && state.disk.as_ref().is_some_and(|disk| disk.unwritten_count > 0);
+            writes || state.wants_load(self.capacity) || state.abandoned
         };
         if !has_work(&state) {
-            let waited = self.chores.wait_timeout_while(state, limit, |state| !has_work(state));
+            let waited = self.disk_work.wait_timeout_while(state, limit, |state| !has_work(state));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let (load, (done, hole)) = (state.wants_more(self.capacity), state.done());
-        let end = state.abandoned.then_some(state.account.last.unwrap_or(0));
-        let mut fresh = Vec::new();
-        if let Some(depot) = &mut state.depot
+        let (load, (done, dropped)) = (state.wants_load(self.capacity), state.done());
+        let end = state.abandoned.then_some(state.report.last.unwrap_or(0));
+        let mut unwritten = Vec::new();
+        if let Some(disk) = &mut state.disk
             && (may_write || end.is_some())
         {
-            fresh.extend(depot.fresh.drain(..));
-            depot.writing = std::mem::take(&mut depot.fresh_count);
+            unwritten.extend(disk.unwritten.drain(..));
+            disk.writing = std::mem::take(&mut disk.unwritten_count);
         }
-        Chores { fresh, load, done, hole, end }
+        DiskWork { unwritten, load, done, dropped, end }
     }
 
-    /// These are on disk now. True if they stay in memory as well, ready to leave: they need not be read again.
-    pub(crate) fn stored(&self, batches: Vec<Batch>) -> bool {
+    /// Records that batches were written. Returns true if they stay in memory as well, and need not be read again.
+    pub(in crate::client::publisher) fn stored(&self, batches: Vec<Batch>) -> bool {
         let mut state = self.state();
-        let (waiting, abandoned) = (state.waiting, state.abandoned);
-        let Some(depot) = &mut state.depot else { return false };
+        let (ready, abandoned) = (state.ready_count, state.abandoned);
+        let Some(disk) = &mut state.disk else { return false };
         let count: usize = batches.iter().map(Batch::len).sum();
-        depot.writing = 0;
-        depot.failing = false;
-        depot.written = batches.iter().filter_map(Batch::span).map(|span| span.last).fold(depot.written, u64::max);
-        let stays = depot.stored == 0 && waiting + count <= self.capacity && !abandoned;
+        disk.writing = 0;
+        disk.is_failing = false;
+        disk.written = batches.iter().filter_map(Batch::range).map(|range| range.last).fold(disk.written, u64::max);
+        let stays = disk.stored == 0 && ready + count <= self.capacity && !abandoned;
         if stays {
             for mut batch in batches {
                 batch.spooled = true;
                 state.make_ready(batch);
             }
         } else if abandoned {
-            batches.iter().filter_map(Batch::span).for_each(|span| state.account.keep_span(span));
+            batches.iter().filter_map(Batch::range).for_each(|range| state.report.add_spooled(range));
         } else {
-            depot.stored += count as u64;
+            disk.stored += count as u64;
         }
         drop(state);
-        self.filled.notify_one();
-        self.emptied.notify_one();
+        self.notify_moved();
         stays
     }
 
-    /// These could not be written. As far as there is room they leave from memory; the rest is tried again.
-    pub(crate) fn unstored(&self, batches: Vec<Batch>) {
+    /// Records that batches could not be written. They are sent from memory as far as there is room, or written later.
+    pub(in crate::client::publisher) fn write_failed(&self, batches: Vec<Batch>) {
         let mut state = self.state();
         let abandoned = state.abandoned;
-        let Some(depot) = &mut state.depot else { return };
-        depot.failing = true;
-        depot.writing = 0;
-        let direct = depot.stored == 0;
+        let Some(disk) = &mut state.disk else { return };
+        disk.is_failing = true;
+        disk.writing = 0;
+        let is_next = disk.stored == 0;
         for batch in batches.into_iter().rev() {
-            depot.fresh_count += batch.len();
-            depot.fresh.push_front(batch);
+            disk.unwritten_count += batch.len();
+            disk.unwritten.push_front(batch);
         }
-        if direct || abandoned {
-            state.leave_unwritten(self.capacity);
+        if is_next || abandoned {
+            state.bypass_disk(self.capacity);
         }
         drop(state);
-        self.filled.notify_one();
-        self.emptied.notify_one();
+        self.notify_moved();
     }
 
-    /// The highest number that [`unstored`](Self::unstored) would let leave without having been written.
-    pub(crate) fn would_leave(&self, batches: &[Batch]) -> Option<u64> {
+    /// Highest number that [`write_failed`](Self::write_failed) would make ready without its being on disk.
+    pub(in crate::client::publisher) fn last_bypassing(&self, batches: &[Batch]) -> Option<u64> {
         let state = self.state();
-        let direct = state.depot.as_ref().is_some_and(|depot| depot.stored == 0);
-        batches.last().and_then(Batch::span).filter(|_| direct).map(|span| span.last)
+        let is_next = state.disk.as_ref().is_some_and(|disk| disk.stored == 0);
+        batches.last().and_then(Batch::range).filter(|_| is_next).map(|range| range.last)
     }
 
-    /// These were read from disk. Without any, there are none, whatever was thought: what is missing is counted.
-    pub(crate) fn loaded(&self, batch: Option<Batch>) {
+    /// Accepts messages read from disk. `None` means that the disk holds no more; missing messages count as dropped.
+    pub(in crate::client::publisher) fn loaded(&self, batch: Option<Batch>) {
         let mut state = self.state();
         if state.abandoned {
             return;
         }
-        let Some(depot) = &mut state.depot else { return };
-        let span = batch.as_ref().and_then(Batch::span);
-        let missing = Span {
-            first: depot.loaded.max(depot.recovered) + 1,
-            last: span.map_or(depot.written, |span| span.first - 1).max(depot.loaded),
+        let Some(disk) = &mut state.disk else { return };
+        let range = batch.as_ref().and_then(Batch::range);
+        let missing = SequenceRange {
+            first: disk.loaded.max(disk.recovered_last) + 1,
+            last: range.map_or(disk.written, |range| range.first - 1).max(disk.loaded),
         };
         let is_missing = missing.last >= missing.first;
-        let gone = span.map_or(depot.stored, |span| span.count() + if is_missing { missing.count() } else { 0 });
-        depot.stored = depot.stored.saturating_sub(gone);
-        depot.loaded = depot.loaded.max(missing.last);
+        let gone = range.map_or(disk.stored, |range| range.count() + if is_missing { missing.count() } else { 0 });
+        disk.stored = disk.stored.saturating_sub(gone);
+        disk.loaded = disk.loaded.max(missing.last);
         if is_missing {
-            state.account.drop_span(missing);
+            state.report.add_dropped(missing);
         }
         if let Some(mut batch) = batch {
             batch.spooled = true;
             state.make_ready(batch);
         }
-        if state.link != Link::Live && state.depot.as_ref().is_some_and(|depot| depot.drops) {
-            state.shed(self.capacity);
+        if state.status != ConnectionStatus::Live && state.disk.as_ref().is_some_and(|disk| disk.drops) {
+            state.drop_excess(self.capacity);
         }
         drop(state);
+        self.notify_moved();
+    }
+
+    /// Wakes the publisher and the source after messages have moved.
+    fn notify_moved(&self) {
         self.filled.notify_one();
         self.emptied.notify_one();
     }
 
-    /// The spool's thread did not come to its end: what it had yet to write is given up.
-    pub(crate) fn give_up_unwritten(&self) {
+    /// Counts unwritten messages as dropped after the spool writer's thread did not finish in time.
+    pub(in crate::client::publisher) fn drop_unwritten(&self) {
         let mut state = self.state();
-        let last = state.account.last;
-        let Some(depot) = &mut state.depot else { return };
-        let unwritten = std::mem::take(&mut depot.fresh_count) + std::mem::take(&mut depot.writing);
-        let first = depot.written + 1;
+        let last = state.report.last;
+        let Some(disk) = &mut state.disk else { return };
+        let unwritten = std::mem::take(&mut disk.unwritten_count) + std::mem::take(&mut disk.writing);
+        let first = disk.written + 1;
         if let Some(last) = last.filter(|last| unwritten > 0 && *last >= first) {
-            state.account.drop_span(Span { first, last });
+            state.report.add_dropped(SequenceRange { first, last });
         }
     }
 }

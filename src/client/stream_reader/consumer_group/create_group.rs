@@ -1,62 +1,60 @@
-//! How a member finds its group: makes it where there is none, and what the group has missed.
+//! Creation of the consumer group, and detection of the entries that it missed.
 
-use crate::client::connection::{ANSWER_TIMEOUT, Dialogue};
-use crate::client::error::Cause;
-use crate::client::stream_reader::trim_detector::{GroupState, State};
-use crate::client::stream_reader::{Asks, Reader, Since, begin};
-use crate::model::StreamId;
-use crate::resp::value::Value;
+use redis::Cmd;
 
-use crate::client::stream_reader::consumer_group::Member;
+use crate::client::connection::{Connection, error_text};
+use crate::client::error::SessionError;
+use crate::client::stream_reader::consumer_group::Consumer;
+use crate::client::stream_reader::trim_detector::{GroupState, StreamState, xinfo_stream};
+use crate::client::stream_reader::{EntryHandler, start_id};
 
-impl<R: Reader> Member<'_, R> {
-    /// Makes the group, if there is none yet. One that somebody has taken away goes on behind what this member was
-    /// handed last.
-    pub(super) async fn join(&mut self, asks: &Asks<'_>, dialogue: &mut Dialogue) -> Result<(), Cause> {
-        let state = self.link.state(asks, dialogue).await?;
-        let from = match (self.handed.filter(|id| *id <= state.last), self.following.since) {
-            (Some(handed), _) => handed,
-            (None, Since::Start) => StreamId::START,
-            (None, since) => begin(since, dialogue).await?,
+impl<H: EntryHandler> Consumer<'_, H> {
+    /// Creates the group if it does not exist. A group that was deleted continues after the last entry delivered to this
+    /// consumer.
+    pub(super) async fn create_group(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
+        let state = self.limits.stream_state(connection, &self.source.stream).await?;
+        let start = match self.last_delivered.filter(|id| *id <= state.last) {
+            Some(delivered) => delivered,
+            None => start_id(self.source.since, connection).await?,
         };
         let mut command = redis::cmd("XGROUP");
-        command.arg("CREATE").arg(asks.stream).arg(&self.group.name).arg(from.to_string()).arg("MKSTREAM");
-        // So that what the stream had given up before is not taken for something that the group has missed.
-        if let Some(place) = state.place_of(from) {
-            command.arg("ENTRIESREAD").arg(place);
+        command.arg("CREATE").arg(&self.source.stream).arg(&self.group.name).arg(start.to_string()).arg("MKSTREAM");
+        // Without this, entries trimmed before the start would count as missed by the group.
+        if let Some(ordinal) = state.ordinal(start) {
+            command.arg("ENTRIESREAD").arg(ordinal);
         }
-        let server = dialogue.endpoint().clone();
-        match asks.ask(dialogue, &command, ANSWER_TIMEOUT).await? {
-            Value::Error(text) if text.starts_with(b"BUSYGROUP") => Ok(()),
-            // A server that is full makes no groups, and may have this one: whether it does, the next command tells.
-            Value::Error(text) if text.starts_with(b"OOM") => Ok(()),
-            Value::Error(text) => Err(Cause::refused(&server, &String::from_utf8_lossy(text))),
+        match error_text(connection.request(&command).await?) {
+            // A server that is out of memory creates no group, but may hold this one; the next command tells.
+            Some(text) if !text.starts_with("BUSYGROUP") && !text.starts_with("OOM") => {
+                Err(SessionError::refused(connection.endpoint(), &text))
+            }
             _ => Ok(()),
         }
     }
 
-    /// Takes note of the answers to that, and gives the one to the command.
-    pub(super) fn judge<'v, 'd>(&mut self, answers: &'v [Value<'d>]) -> Option<&'v Value<'d>> {
-        let [stream, group, answer, stream_after, group_after] = answers else { return None };
+    /// Counts missed entries in the replies to [`with_state_checks`], and returns the reply to the command.
+    pub(super) fn check_missed<'d>(&mut self, replies: &[&'d [u8]], connection: &Connection) -> Option<&'d [u8]> {
+        let [stream, group, reply, stream_after, group_after] = replies else { return None };
         for (stream, group) in [(stream, group), (stream_after, group_after)] {
-            // Who may not ask, or finds nothing, has nothing to tell.
+            // A consumer that may not inspect the stream detects nothing.
             let Some(group) = GroupState::find(group, &self.group.name) else { continue };
-            let missed = self.tally.look(&State::read(stream), &group);
+            let Ok(stream) = StreamState::parse(stream, connection.endpoint()) else { continue };
+            let missed = self.trim_detector.check(&stream, &group);
             if missed > 0 {
-                self.tell_trimmed(missed as usize);
+                self.report_trimmed(missed);
             }
         }
-        Some(answer)
+        Some(reply)
     }
 }
 
-/// A command between questions: how stream and group stand before it, and after it. The stream is asked first: then the
-/// group may be further on than its answer says, and never the other way round.
-pub(super) fn with_questions(asks: &Asks<'_>, command: redis::Cmd) -> Vec<redis::Cmd> {
+/// Surrounds a command by requests for the state of stream and group. The stream comes first: the group may then be
+/// further on than the stream's state says, but never the other way round.
+pub(super) fn with_state_checks(stream: &str, command: Cmd) -> Vec<Cmd> {
     let group = || {
-        let mut question = redis::cmd("XINFO");
-        question.arg("GROUPS").arg(asks.stream);
-        question
+        let mut command = redis::cmd("XINFO");
+        command.arg("GROUPS").arg(stream);
+        command
     };
-    vec![asks.question(), group(), command, asks.question(), group()]
+    vec![xinfo_stream(stream), group(), command, xinfo_stream(stream), group()]
 }

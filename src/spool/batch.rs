@@ -1,26 +1,36 @@
-//! Messages in one buffer, one after the other: no allocation a message, on the whole way from source to server.
+//! Batch of messages in one contiguous buffer, which needs no allocation for each message.
 
-use crate::client::publisher::delivery_report::Span;
+use crate::spool::SequenceRange;
 
-/// Messages in order, numbered without gaps; the oldest can be taken off one by one.
+/// Ordered messages with consecutive numbers. The oldest can be removed one by one.
+///
+/// # Examples
+/// ```
+/// use tickscope::spool::Batch;
+///
+/// let mut batch = Batch::default();
+/// batch.set_first_number(1);
+/// batch.push(None, |out| out.extend_from_slice(b"{}"));
+/// assert_eq!(batch.len(), 1);
+/// ```
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The oldest message's number, once there was one.
+    /// Number of the oldest message.
     first: u64,
     /// The messages are in the spool, and stay there until they are confirmed.
     pub(crate) spooled: bool,
     payloads: Vec<u8>,
-    /// Where each payload ends in `payloads`.
+    /// End offset of each payload in `payloads`.
     ends: Vec<usize>,
-    /// What is shown of each message; shorter than `ends` where the last ones show nothing.
+    /// Display line of each message; shorter than `ends` if the last messages have none.
     lines: Vec<Option<String>>,
-    /// Messages that have been taken off.
-    gone: usize,
+    /// Number of messages removed from the front.
+    removed: usize,
 }
 
 impl Batch {
-    /// Appends the message that `write` appends to the bytes it is given. `line` is for people, shown once the server
-    /// has taken the message; safe for a terminal.
+    /// Appends a message; `write` appends its bytes to the buffer. `line` is displayed once the server has confirmed the
+    /// message, and must be safe for a terminal.
     pub fn push(&mut self, line: Option<String>, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.payloads);
         if line.is_some() {
@@ -30,57 +40,57 @@ impl Batch {
         self.ends.push(self.payloads.len());
     }
 
-    /// Says which number the next message has; the numbers of all that follow come from it. Only for an empty batch.
-    pub fn number(&mut self, first: u64) {
+    /// Sets the number of the first message, from which the following ones count on. Call it on an empty batch only.
+    pub fn set_first_number(&mut self, first: u64) {
         self.first = first;
     }
 
-    /// The numbers of all messages, if there are any.
-    pub(crate) fn span(&self) -> Option<Span> {
-        (!self.is_empty()).then(|| Span { first: self.first, last: self.first + self.len() as u64 - 1 })
+    /// Numbers of all messages; `None` if the batch is empty.
+    pub(crate) fn range(&self) -> Option<SequenceRange> {
+        (!self.is_empty()).then(|| SequenceRange { first: self.first, last: self.first + self.len() as u64 - 1 })
     }
 
-    /// How many messages there are.
+    /// Number of messages.
     pub fn len(&self) -> usize {
-        self.ends.len() - self.gone
+        self.ends.len() - self.removed
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no messages.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes all messages off; the memory stays, for those that come next.
+    /// Removes all messages and keeps the memory.
     pub fn clear(&mut self) {
         self.payloads.clear();
         self.ends.clear();
         self.lines.clear();
-        self.gone = 0;
+        self.removed = 0;
         self.spooled = false;
     }
 
-    /// Each message's bytes.
+    /// Bytes of each message, in order.
     pub(crate) fn payloads(&self) -> impl Iterator<Item = &[u8]> {
-        let ends = &self.ends[self.gone..];
+        let ends = &self.ends[self.removed..];
         ends.iter().scan(self.start(), |start, end| Some(&self.payloads[std::mem::replace(start, *end)..*end]))
     }
 
-    /// The oldest message's line.
+    /// Display line of the oldest message.
     pub(crate) fn line(&self) -> Option<&str> {
-        self.lines.get(self.gone)?.as_deref()
+        self.lines.get(self.removed)?.as_deref()
     }
 
-    /// Takes the `count` oldest messages off, or all.
+    /// Removes the `count` oldest messages, or all.
     pub(crate) fn skip(&mut self, count: usize) {
         if count >= self.len() {
             self.clear();
         } else {
-            self.gone += count;
+            self.removed += count;
             self.first += count as u64;
         }
     }
 
-    /// Moves the `count` oldest messages into a batch of their own, or all.
+    /// Moves the `count` oldest messages, or all, into a new batch.
     pub(crate) fn split(&mut self, count: usize) -> Self {
         if count >= self.len() {
             return std::mem::take(self);
@@ -91,7 +101,7 @@ impl Batch {
         front
     }
 
-    /// Moves all of `other`'s messages, which follow them in number, behind these.
+    /// Moves all messages of `other`, which must continue the numbers of this batch, to its end.
     pub(crate) fn append(&mut self, other: &mut Self) {
         self.copy(other, other.len());
         other.clear();
@@ -102,21 +112,21 @@ impl Batch {
         if self.is_empty() {
             self.first = other.first;
         }
-        let ends = &other.ends[other.gone..other.gone + count];
+        let ends = &other.ends[other.removed..other.removed + count];
         let (from, to) = (other.start(), ends.last().copied().unwrap_or(other.start()));
         let base = self.payloads.len();
         self.payloads.extend_from_slice(&other.payloads[from..to]);
-        if other.lines.len() > other.gone {
+        if other.lines.len() > other.removed {
             self.lines.resize(self.ends.len(), None);
-            let lines = &other.lines[other.gone..];
+            let lines = &other.lines[other.removed..];
             self.lines.extend_from_slice(&lines[..lines.len().min(count)]);
         }
         self.ends.extend(ends.iter().map(|end| end - from + base));
     }
 
-    /// Where the oldest message starts.
+    /// Offset of the oldest message.
     fn start(&self) -> usize {
-        self.gone.checked_sub(1).map_or(0, |last| self.ends[last])
+        self.removed.checked_sub(1).map_or(0, |last| self.ends[last])
     }
 }
 
@@ -126,7 +136,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use crate::client::publisher::batch::*;
+    use crate::spool::batch::*;
 
     fn all(batch: &Batch) -> Vec<(Vec<u8>, Option<String>)> {
         let mut rest = Batch::default();
@@ -160,25 +170,25 @@ mod tests {
     }
 
     #[test]
-    fn numbers_go_with_their_messages() {
+    fn numbers_follow_their_messages() {
         let mut batch = Batch::default();
-        assert_eq!(batch.span(), None);
-        batch.number(7);
+        assert_eq!(batch.range(), None);
+        batch.set_first_number(7);
         (0..10).for_each(|_| batch.push(None, |out| out.push(b'x')));
         let mut front = batch.split(4);
         batch.skip(2);
         assert_eq!(
-            (front.span(), batch.span()),
-            (Some(Span { first: 7, last: 10 }), Some(Span { first: 13, last: 16 }))
+            (front.range(), batch.range()),
+            (Some(SequenceRange { first: 7, last: 10 }), Some(SequenceRange { first: 13, last: 16 }))
         );
         front.clear();
         front.append(&mut batch);
-        assert_eq!((front.span(), front.len()), (Some(Span { first: 13, last: 16 }), 4));
+        assert_eq!((front.range(), front.len()), (Some(SequenceRange { first: 13, last: 16 }), 4));
     }
 
     proptest! {
         #[test]
-        fn it_is_a_queue_of_messages_with_their_lines(steps in steps()) {
+        fn a_batch_is_a_queue_of_messages_with_lines(steps in steps()) {
             let (mut batch, mut front) = (Batch::default(), Batch::default());
             let (mut expected, mut expected_front) = (VecDeque::new(), VecDeque::new());
             for step in steps {
