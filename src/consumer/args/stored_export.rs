@@ -155,7 +155,7 @@ mod tests {
                 assert!(refused.err().is_none_or(|error| error.contains("is a file of the store itself")), "{words:?}");
             }
         }
-        let store = StoreUrl::Sqlite("t.db");
+        let store = StoreUrl::Sqlite("t.db".into());
         for (path, is_same) in [("./t.db-wal", true), ("t.db-shm", true), ("t.db", true), ("t.dbx", false)] {
             assert_eq!(check_apart(&store, Path::new(path)).is_err(), is_same, "{path}");
         }
