@@ -1,35 +1,37 @@
-//! A [`Scene`] becomes pixels, or an SVG document, here: the only module that knows plotters.
+//! Rendering of a [`Scene`] to pixels or to an SVG document. Only this module uses plotters.
 //!
-//! One drawing code serves both: it speaks to plotters' drawing areas, elements and coordinates, and plotters to a
-//! backend: ours over the framebuffer, or plotters' own over SVG. Two things plotters cannot do are mended on the way:
+//! Both outputs share the drawing code. It draws plotters' elements in plotters' coordinates on one of two backends:
+//! ours over a framebuffer, or plotters' own for SVG. Two limits of plotters are worked around:
 //!
-//! - Its coordinates and stroke widths are whole numbers, and lines on whole pixels crawl when a live chart scrolls. So
-//!   plotters is told a canvas 48 times finer than the layout; the framebuffer backend divides, by less where a pixel
-//!   of the layout is more than one of the screen, and the SVG document says so in its `viewBox`. Every line, box and
-//!   letter thus has a fraction of a pixel, through plotters' own types.
-//! - Its wide polylines tear, its lines leave specks outside the plot, and its text is rasterised anew for each draw.
-//!   The framebuffer backend strokes, fills and sets type itself: joined capsules, an exact clip, a glyph cache.
+//! - Coordinates and stroke widths are integers, and lines on whole pixels jitter when a live chart scrolls. plotters
+//!   therefore gets a canvas 48 times finer than the layout. The framebuffer backend divides coordinates by 48, or by
+//!   less on scaled displays; the SVG document declares the scale in its `viewBox`. Every line, box and letter can thus
+//!   lie between pixels.
+//! - Wide polylines have cracks, lines leave specks outside the plot, and text is rasterized anew on every draw. The
+//!   framebuffer backend strokes, fills and sets text itself, with joined capsules, an exact clip and a glyph cache.
 //!
-//! A frame is painted in layers: the ground, the data (clipped to the plot), the strips and axes around it, and what
-//! floats above. A painter keeps its last frame and draws again only what a scene changes: see [`Painter::update`].
+//! A frame is drawn in layers: background, data (clipped to the plot), strips and axes, overlays. A painter keeps its
+//! last frame and redraws only what a scene changes, see [`Painter::update`].
 
 mod axes;
 mod axis_labels;
+mod backend;
 mod background;
 mod bars;
 mod columns;
 mod crosshair;
 mod data;
 mod font;
+mod footer;
 mod framebuffer;
 mod grid;
 mod header;
+mod help;
 mod label_layout;
 mod layers;
 mod marks;
 mod notice;
 mod outliers;
-mod overlay;
 mod overlays;
 mod painter;
 mod polyline;
@@ -39,6 +41,7 @@ mod search;
 mod shapes;
 mod svg;
 mod title;
+mod units;
 
 use crate::chart::{HitAreas, Layout, SIDE_PX_MAX, Scene, Size};
 
@@ -47,58 +50,101 @@ use font::Fonts;
 use framebuffer::{SavedPixels, Scratch};
 use layers::{LayerRenderer, Stale};
 
-/// Why a frame could not be drawn.
+/// Error of drawing a frame.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {
-    /// A typeface that ships with the program does not parse.
+    /// A built-in typeface does not parse.
     #[error("a built-in typeface is damaged ({0}); reinstall the program")]
     Font(#[from] ab_glyph::InvalidFont),
     /// The frame has no pixels, or more than [`SIDE_PX_MAX`] on a side.
     #[error("cannot draw {width}x{height} pixels; each side must be 1 to {SIDE_PX_MAX}")]
     Size {
-        /// Columns asked for.
+        /// Requested width.
         width: u32,
-        /// Rows asked for.
+        /// Requested height.
         height: u32,
     },
-    /// The pixel buffer is not width x height.
-    #[error("the pixel buffer holds {got} pixels where the frame has {expected}; pass width x height of them")]
+    /// The pixel buffer does not hold width x height pixels.
+    #[error("the pixel buffer holds {got} pixels where the layout has {expected}; pass width x height of them")]
     Buffer {
-        /// Pixels that the size calls for.
+        /// Number of pixels of the frame.
         expected: usize,
-        /// Pixels given.
+        /// Number of pixels in the buffer.
         got: usize,
     },
-    /// plotters refused a drawing step.
+    /// plotters failed to draw.
     #[error("drawing the chart failed: {0}")]
     Draw(String),
-    /// The picture could not be encoded.
+    /// PNG encoding failed.
     #[error("encoding the picture as PNG failed: {0}")]
     Png(#[from] png::EncodingError),
 }
 
-/// Draws scenes; keeps the glyphs and buffers that frames share, and the last frame itself, so that the next one costs
-/// what has changed.
+/// Result of a drawing step.
+type DrawResult = Result<(), PlotError>;
+
+/// Renderer of scenes. Keeps glyphs and buffers between frames, and the last frame, so that the next one costs only
+/// what changed.
+///
+/// # Examples
+///
+/// ```
+/// use jiff::tz::TimeZone;
+/// use tickscope::chart::{
+///     AxisKind, Badge, Chart, Footer, Header, Layout, Scene, Size, Theme, Tone, ValueSpan, Viewport,
+/// };
+/// use tickscope::model::TimeSpan;
+/// use tickscope::plot::{Painter, png};
+///
+/// let time = TimeSpan { start: 0, end: 60_000_000_000 };
+/// let viewport = Viewport { time, value: ValueSpan { lo: 0.0, hi: 10.0 } };
+/// let scene = Scene {
+///     theme: Theme::Dark,
+///     header: Header {
+///         badge: Badge { tone: Tone::Good, text: "LIVE".to_owned() },
+///         view_badge: None,
+///         channel: "stock_prices".to_owned(),
+///         legend: Vec::new(),
+///         span: "1 min".to_owned(),
+///     },
+///     chart: Chart::empty(viewport, AxisKind::Price, TimeZone::UTC),
+///     grid: Vec::new(),
+///     footer: Footer { figures: Vec::new() },
+///     help: None,
+///     search: None,
+///     toast: None,
+/// };
+/// let size = Size { width: 320, height: 200 };
+/// let mut painter = Painter::new()?;
+/// assert!(painter.update(scene.clone(), &Layout::new(size))?);
+/// assert!(!painter.update(scene, &Layout::new(size))?, "nothing changed");
+/// assert!(png(painter.pixels(), size)?.starts_with(b"\x89PNG"));
+/// # Ok::<(), tickscope::plot::PlotError>(())
+/// ```
 pub struct Painter {
     fonts: Fonts,
     scratch: Scratch,
     pixels: Vec<u32>,
     hits: HitAreas,
-    /// What lies under that which floats above the data in `pixels`.
+    /// Pixels under the overlays in `pixels`.
     saved: SavedPixels,
-    kept: Option<Kept>,
+    last: Option<LastFrame>,
 }
 
-/// What `pixels` shows.
-struct Kept {
+/// Content of `pixels`.
+struct LastFrame {
     scene: Scene,
-    frame: Layout,
-    /// Of each chart.
+    layout: Layout,
+    /// One per chart.
     ticks: Vec<Ticks>,
 }
 
 impl Painter {
-    /// Loads the built-in typefaces; no font needs to be installed.
+    /// Loads the built-in typefaces. No font needs to be installed.
+    ///
+    /// # Errors
+    ///
+    /// [`PlotError::Font`] if a built-in typeface does not parse.
     pub fn new() -> Result<Self, PlotError> {
         Ok(Self {
             fonts: Fonts::new()?,
@@ -106,76 +152,90 @@ impl Painter {
             pixels: Vec::new(),
             hits: HitAreas::default(),
             saved: SavedPixels::default(),
-            kept: None,
+            last: None,
         })
     }
 
-    /// Brings the painter's own frame up to `scene`: only what differs from the scene before is drawn. `false` where
-    /// not a pixel can have changed.
-    pub fn update(&mut self, scene: Scene, frame: &Layout) -> Result<bool, PlotError> {
-        let expected = checked(frame.size)?;
-        let frame = *frame;
-        // Taken out first: after an error, nothing is known about the frame.
-        let charts = layers::charts(&scene, &frame);
-        let (stale, mut ticks) = match self.kept.take().filter(|kept| kept.frame == frame) {
-            Some(kept) => {
-                let stale = Stale::between(&kept.scene, &scene, &frame);
+    /// Updates the painter's own frame to `scene`, drawing only what differs from the previous scene. Returns `false`
+    /// if no pixel can have changed.
+    ///
+    /// # Errors
+    ///
+    /// [`PlotError::Size`] for an illegal size; [`PlotError::Draw`] if plotters fails.
+    pub fn update(&mut self, scene: Scene, layout: &Layout) -> Result<bool, PlotError> {
+        let expected = checked(layout.size)?;
+        let layout = *layout;
+        // Taken out first: after an error the content of the frame is unknown.
+        let charts = layers::charts(&scene, &layout);
+        let (stale, mut ticks) = match self.last.take().filter(|last| last.layout == layout) {
+            Some(last) => {
+                let stale = Stale::between(&last.scene, &scene, &layout);
                 if stale.is_nothing() {
-                    self.kept = Some(kept);
+                    self.last = Some(last);
                     return Ok(false);
                 }
-                (stale, kept.ticks)
+                (stale, last.ticks)
             }
             None => (Stale::everything(charts.len()), Vec::new()),
         };
-        Ticks::refresh(&mut ticks, charts, &frame, &self.fonts, |index| stale.panes[index].view);
+        Ticks::refresh(&mut ticks, charts, &layout, &self.fonts, |index| stale.panes[index].view);
         self.pixels.resize(expected, 0);
         let Self { fonts, scratch, pixels, hits, saved, .. } = self;
         if stale.everything {
             saved.clear();
-        } else if stale.floats {
+        } else if stale.overlays {
             saved.restore(pixels);
         }
-        let mut renderer = LayerRenderer { pixels, frame, fonts, scratch };
+        let mut renderer = LayerRenderer { pixels, layout, fonts, scratch };
         renderer.draw(&scene, &ticks, &stale, hits, Some(saved))?;
-        self.kept = Some(Kept { scene, frame, ticks });
+        self.last = Some(LastFrame { scene, layout, ticks });
         Ok(true)
     }
 
-    /// The frame of the last [`Painter::update`]: 0x00RRGGBB, row by row; empty before the first one.
+    /// Frame of the last [`Painter::update`]: 0x00RRGGBB, row by row; empty before the first one.
     pub fn pixels(&self) -> &[u32] {
         &self.pixels
     }
 
-    /// What can be clicked where in the frame of the last [`Painter::update`].
+    /// Clickable areas in the frame of the last [`Painter::update`].
     pub fn hits(&self) -> &HitAreas {
         &self.hits
     }
 
-    /// Paints all of `scene` into `pixels` (0x00RRGGBB, row by row, as many as the frame's size has), and says what can
-    /// be clicked where. What the buffer held before does not matter.
-    pub fn paint(&mut self, scene: &Scene, pixels: &mut [u32], frame: &Layout) -> Result<HitAreas, PlotError> {
-        let expected = checked(frame.size)?;
+    /// Draws all of `scene` into `pixels` (0x00RRGGBB, row by row, width x height of them) and returns the clickable
+    /// areas. Every pixel is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// [`PlotError::Size`] for an illegal size, [`PlotError::Buffer`] if `pixels` has another length,
+    /// [`PlotError::Draw`] if plotters fails.
+    pub fn paint(&mut self, scene: &Scene, pixels: &mut [u32], layout: &Layout) -> Result<HitAreas, PlotError> {
+        let expected = checked(layout.size)?;
         if pixels.len() != expected {
             return Err(PlotError::Buffer { expected, got: pixels.len() });
         }
-        let frame = *frame;
+        let layout = *layout;
         let Self { fonts, scratch, .. } = self;
-        let ticks = Ticks::all(layers::charts(scene, &frame), &frame, fonts);
+        let ticks = Ticks::all(layers::charts(scene, &layout), &layout, fonts);
         let (stale, mut hits) = (Stale::everything(ticks.len()), HitAreas::default());
-        let mut renderer = LayerRenderer { pixels, frame, fonts, scratch };
+        let mut renderer = LayerRenderer { pixels, layout, fonts, scratch };
         renderer.draw(scene, &ticks, &stale, &mut hits, None)?;
         Ok(hits)
     }
 
-    /// `scene` as an SVG document with a CSS pixel for each of the layout's: lines and text as such, no bitmap.
-    pub fn svg(&mut self, scene: &Scene, frame: &Layout) -> Result<String, PlotError> {
-        checked(frame.size)?;
-        svg::document(scene, frame, &self.fonts)
+    /// Renders `scene` to an SVG document with one CSS pixel per pixel of the layout. Lines and text stay vectors and
+    /// text.
+    ///
+    /// # Errors
+    ///
+    /// [`PlotError::Size`] for an illegal size; [`PlotError::Draw`] if plotters fails.
+    pub fn svg(&mut self, scene: &Scene, layout: &Layout) -> Result<String, PlotError> {
+        checked(layout.size)?;
+        svg::document(scene, layout, &self.fonts)
     }
 }
 
-/// Pixels in a frame of `size`.
+/// Number of pixels in a frame of `size`.
 fn checked(size: Size) -> Result<usize, PlotError> {
     let Size { width, height } = size;
     if (1..=SIDE_PX_MAX).contains(&width) && (1..=SIDE_PX_MAX).contains(&height) {
@@ -185,7 +245,12 @@ fn checked(size: Size) -> Result<usize, PlotError> {
     }
 }
 
-/// `pixels` (0x00RRGGBB, row by row) as an 8-bit RGB PNG.
+/// Encodes `pixels` (0x00RRGGBB, row by row) as an 8-bit RGB PNG.
+///
+/// # Errors
+///
+/// [`PlotError::Size`] for an illegal size, [`PlotError::Buffer`] if `pixels` has another length, [`PlotError::Png`] if
+/// the encoder fails.
 pub fn png(pixels: &[u32], size: Size) -> Result<Vec<u8>, PlotError> {
     let expected = checked(size)?;
     if pixels.len() != expected {

@@ -13,9 +13,10 @@ mod input;
 mod layout;
 mod plot;
 mod popups;
-mod screen;
+mod render;
+mod tty;
 
-pub use canvas::text_lines;
 pub use color::ColorDepth;
 pub use layout::{COLUMNS_MIN, CellLayout, DOT_COLUMNS, DOT_ROWS, ROWS_MIN};
-pub use screen::{Screen, TerminalError, restore};
+pub use render::text_lines;
+pub use tty::{Screen, TerminalError, restore};

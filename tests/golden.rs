@@ -1,5 +1,5 @@
-//! Golden pictures: every view and state, drawn from data that never changes and compared with the picture that was
-//! looked at and accepted. `scripts/golden accept` accepts what is drawn now.
+//! Golden pictures: every view and state, drawn from constant data and compared with the accepted picture.
+//! `scripts/golden accept` accepts the current ones.
 
 mod bars;
 mod compare;
@@ -9,7 +9,7 @@ mod sample;
 mod states;
 mod tools;
 
-/// A test for each picture, and one that there is a test for each file.
+/// One test per picture, and one that every file has a test.
 macro_rules! pictures {
     ($($module:ident: $($name:ident)*;)*) => {
         $($(#[test]

@@ -1,4 +1,4 @@
-//! Frames as pixels: what is drawn where, and what never is.
+//! Frames as pixels: what is drawn where.
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -23,8 +23,7 @@ fn plot() -> Rect {
     Layout::new(SIZE).plot
 }
 
-/// An empty chart: column `c` of the plot is second `c`, row `r` from the bottom is value `r`, so that vertices fall
-/// where a test wants them.
+/// Empty chart in which column `c` of the plot is second `c` and row `r` from the bottom is value `r`.
 fn scene() -> Scene {
     let rect = plot();
     let viewport = Viewport {
@@ -49,7 +48,7 @@ fn scene() -> Scene {
     }
 }
 
-/// A vertex by column and row (from the bottom) of the plot, both fractional.
+/// Point at a column and row (from the bottom) of the plot, both fractional.
 fn at(column: f64, row: f64) -> Point {
     Point { time_ns: START + (column * SECOND as f64) as i64, value: row }
 }
@@ -63,7 +62,7 @@ fn entry(palette_index: usize, symbol: &str, visible: bool) -> LegendEntry {
     LegendEntry { symbol: symbol.to_owned(), palette_index, last, change_percent: Some(0.24), visible, focused: false }
 }
 
-/// A colour that no theme has.
+/// A colour that no theme contains.
 const UNPAINTED: u32 = 0x00ff_00ff;
 
 struct Picture {
@@ -83,7 +82,7 @@ impl Picture {
 
     fn on(painter: &mut Painter, scene: &Scene, frame: &Layout) -> Self {
         let size = frame.size;
-        // Whatever the buffer held before must not shine through.
+        // The previous content of the buffer must not matter.
         let mut pixels = vec![UNPAINTED; size.width as usize * size.height as usize];
         let hits = painter.paint(scene, &mut pixels, frame).unwrap();
         Self { pixels, hits, size }
@@ -102,7 +101,7 @@ impl Picture {
         pairs.filter(|(_, (a, b))| a != b).map(|(i, _)| ((i % width) as i32, (i / width) as i32)).collect()
     }
 
-    /// How much of a line of `color` lies over a pixel that is otherwise as in `without`, 0 to 1.
+    /// Opacity (0 to 1) of a line of `color` over a pixel of `without`.
     fn share(&self, without: &Self, (x, y): (i32, i32), color: (u8, u8, u8)) -> f64 {
         let (with, bare) = (self.pixel(x, y), without.pixel(x, y));
         let channels = [(with.0, bare.0, color.0), (with.1, bare.1, color.1), (with.2, bare.2, color.2)];
@@ -194,13 +193,13 @@ fn a_gap_has_a_band_and_a_label() {
         "the label is wider than the band"
     );
 
-    // A second gap beside it: its band is there, its label would cover the first one's.
+    // A second band beside it is drawn, but its label would cover the first one's.
     gapped.chart.missing.push(gap(250, 260));
     let both = Picture::of(&gapped, SIZE);
     let more: Vec<i32> = both.changes(&with).iter().map(|(x, _)| x - rect.left).collect();
     assert!(more.contains(&255) && more.iter().all(|column| (250..260).contains(column)), "{more:?}");
 
-    // What is only not read has no warning's colour: neither its band, nor its label.
+    // Data that is not loaded has no warning colour, neither its band nor its label.
     let mut unread = gapped.clone();
     unread.chart.missing = vec![MissingBand { absence: Absence::Unread, ..gap(200, 240) }];
     let calm = Picture::of(&unread, SIZE);
@@ -296,7 +295,7 @@ fn legend_hits_hold_the_squares_that_they_stand_for() {
         let color = palette_color(Theme::Dark, *index);
         let inside = (rect.left..rect.right).flat_map(|x| (rect.top..rect.bottom).map(move |y| (x, y)));
         let solid = inside.filter(|&(x, y)| picture.pixel(x, y) == color).count();
-        // The hidden symbol's square is hollow and faded.
+        // The square of a hidden symbol is hollow and faded.
         assert_eq!(solid > 150, *index != 1, "{index}: {solid}");
     }
     assert!(picture.hits.badge.width() > 20 && picture.hits.badge.right <= picture.hits.legend[0].1.left);
@@ -371,7 +370,7 @@ fn help_notice_and_toast_cover_the_chart_but_not_the_strips() {
     }
 }
 
-/// A scene with everything in it, and more of it than fits.
+/// A scene with more of everything than fits.
 fn busy(size: Size) -> Scene {
     let rect = Layout::new(size).plot;
     let mut busy = scene();

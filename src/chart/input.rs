@@ -1,6 +1,6 @@
-//! What the user does, whichever surface it comes from: a native window or a terminal.
+//! Input of the user, from a window or a terminal.
 
-/// Keys held while something else is done.
+/// Modifier keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Modifiers {
     /// Either shift key.
@@ -10,27 +10,27 @@ pub struct Modifiers {
 }
 
 impl Modifiers {
-    /// None held.
+    /// No modifier.
     pub const NONE: Self = Self { shift: false, ctrl: false };
 }
 
-/// A button of the mouse.
+/// Mouse button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Button {
-    /// The first one.
+    /// Primary button.
     Left,
-    /// The second one.
+    /// Secondary button.
     Right,
 }
 
-/// A key, by what it says on it.
+/// Key, by its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// A letter, lower case.
+    /// Letter, lower case.
     Letter(char),
-    /// A digit of the main row or the number pad.
+    /// Digit of the main row or the number pad.
     Digit(u8),
-    /// One of `/ [ ] , . ?`, wherever the layout has it.
+    /// One of `/ [ ] , . ?`, in any keyboard layout.
     Mark(char),
     /// Space bar.
     Space,
@@ -40,15 +40,15 @@ pub enum Key {
     Enter,
     /// Tabulator.
     Tab,
-    /// Deletes to the left.
+    /// Backspace.
     Backspace,
-    /// Cursor keys.
+    /// Left arrow.
     Left,
-    /// Cursor keys.
+    /// Right arrow.
     Right,
-    /// Cursor keys.
+    /// Up arrow.
     Up,
-    /// Cursor keys.
+    /// Down arrow.
     Down,
     /// First function key.
     F1,
@@ -60,25 +60,25 @@ pub enum Key {
     PageUp,
     /// Page down.
     PageDown,
-    /// `+`, wherever the layout has it.
+    /// `+`, in any keyboard layout.
     Plus,
-    /// `-`, wherever the layout has it.
+    /// `-`, in any keyboard layout.
     Minus,
 }
 
-/// Something the user did. Positions are in pixels of the frame as it is laid out, before any display scale.
+/// An input event. Positions are in pixels of the layout, before any display scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Input {
-    /// A key went down, or repeats because it is held.
+    /// A key was pressed, or repeats.
     Key {
-        /// Which.
+        /// The key.
         key: Key,
         /// Whether it repeats.
         repeat: bool,
-        /// What is held with it.
+        /// Modifiers held.
         held: Modifiers,
     },
-    /// A character was typed; whoever edits text reads these, and [`Input::Key`] for the keys that are no text.
+    /// A character was typed. Text fields use this, and [`Input::Key`] for editing keys.
     Text(char),
     /// The mouse moved.
     Moved {
@@ -87,50 +87,50 @@ pub enum Input {
         /// Row.
         y: f64,
     },
-    /// The mouse left.
+    /// The mouse left the surface.
     Left,
-    /// A button went down.
+    /// A button was pressed.
     Pressed {
         /// Column.
         x: f64,
         /// Row.
         y: f64,
-        /// Which.
+        /// The button.
         button: Button,
-        /// What is held with it.
+        /// Modifiers held.
         held: Modifiers,
-        /// How many times in quick succession at the same place: 2 for a double-click.
+        /// Number of presses in quick succession at the same place: 2 for a double-click.
         clicks: u8,
     },
-    /// A button went up.
+    /// A button was released.
     Released {
         /// Column.
         x: f64,
         /// Row.
         y: f64,
-        /// Which.
+        /// The button.
         button: Button,
     },
-    /// The wheel turned, by notches; positive `up` is away from the user, positive `right` to the right.
+    /// The wheel turned.
     Wheel {
         /// Column.
         x: f64,
         /// Row.
         y: f64,
-        /// Notches.
+        /// Vertical notches, positive away from the user.
         up: f64,
-        /// Notches.
+        /// Horizontal notches, positive to the right.
         right: f64,
-        /// What is held with it.
+        /// Modifiers held.
         held: Modifiers,
     },
-    /// The surface has a new size, in its own pixels.
+    /// The surface was resized, in its own pixels.
     Resized {
-        /// Columns.
+        /// Width.
         width: u32,
-        /// Rows.
+        /// Height.
         height: u32,
     },
-    /// The user closed it.
+    /// The surface was closed.
     Closed,
 }

@@ -1,10 +1,11 @@
-//! Where the parts of a frame lie: functions of its size alone, so that mouse handling and drawing agree.
+//! Layout of a frame: a function of its size and arrangement, so that mouse handling and drawing agree.
 
-use crate::chart::Rect;
-use crate::chart::Size;
-use crate::chart::pane_grid::PaneGrid;
+use super::pane_grid::PaneGrid;
+use super::scale::Scale;
+use super::scene::Size;
+use super::viewport::Rect;
 
-/// Longest side of a frame, px. Beyond any monitor, and far below where fixed-point coordinates could overflow.
+/// Maximum length of a side of a frame, px: beyond any monitor, and far below an overflow of fixed-point coordinates.
 pub const SIDE_PX_MAX: u32 = 16_384;
 
 const HEADER_PX: i32 = 44;
@@ -18,82 +19,57 @@ const GAP_PX: i32 = 16;
 const FULL_HEIGHT_PX: i32 = 240;
 /// Below this width the value axis shrinks in proportion.
 const FULL_WIDTH_PX: i32 = 420;
-/// Share of the middle that the volume pane has, as a fraction.
+/// Share of the volume pane in the height of the middle, as a fraction.
 const VOLUME_SHARE: (i32, i32) = (1, 6);
-/// Below this height the gap between header and plot is halved.
+/// Below this height the space between header and plot is halved.
 const ROOMY_HEIGHT_PX: i32 = 400;
-/// Left and right of a grid, and between the header and it.
+/// Space left and right of a grid, and between the header and the grid.
 const GRID_EDGE_PX: (i32, i32) = (8, 4);
 
-/// How many pixels of the screen a pixel of the layout has, on each side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scale {
-    /// As it is.
-    #[default]
-    One,
-    /// Three for two.
-    OneAndHalf,
-    /// Two for one.
-    Two,
-}
-
-impl Scale {
-    /// Pixels of the screen for two of the layout.
-    pub const fn halves(self) -> u32 {
-        match self {
-            Self::One => 2,
-            Self::OneAndHalf => 3,
-            Self::Two => 4,
-        }
-    }
-
-    /// The one nearest to a display's own factor.
-    pub fn nearest(factor: f64) -> Self {
-        if factor < 1.25 {
-            Self::One
-        } else if factor < 1.75 {
-            Self::OneAndHalf
-        } else {
-            Self::Two
-        }
-    }
-
-    /// Pixels of the screen for one of the layout.
-    pub fn factor(self) -> f64 {
-        f64::from(self.halves()) / 2.0
-    }
-}
-
-/// How the middle of a frame is divided.
+/// Division of the middle of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Arrangement {
     /// One plot.
     #[default]
     Single,
-    /// One plot with a pane for volume below it.
+    /// One plot with a volume pane below it.
     WithVolume,
-    /// A grid of so many plots, as far as they fit.
+    /// A grid of plots, as many as fit.
     Grid {
-        /// How many are wanted.
+        /// Requested number of panes.
         panes: usize,
     },
 }
 
-/// The rectangles of a frame, in pixels of the layout. They tile the window but for a margin around the plot; any of
+/// Rectangles of a frame, in pixels of the layout. They tile the window except for a margin around the plot. Each of
 /// them may be empty.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::chart::{Arrangement, Layout, Scale, Size};
+///
+/// let size = Size { width: 1280, height: 720 };
+/// let layout = Layout::new(size);
+/// assert_eq!((layout.plot.width(), layout.value_axis.width()), (1180, 84));
+///
+/// let grid = Layout::with_arrangement(size, Scale::One, Arrangement::Grid { panes: 4 });
+/// assert_eq!(grid.panes(), 4);
+/// assert_eq!(grid.pane_at(100.0, 100.0), Some(0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// Of the whole, in pixels of the screen.
+    /// Size of the whole, in pixels of the screen.
     pub size: Size,
-    /// Pixels of the screen for each of the layout.
+    /// Pixels of the screen per pixel of the layout.
     pub scale: Scale,
-    /// How the middle is divided.
+    /// Division of the middle.
     pub arrangement: Arrangement,
     /// Top strip: state, channel, legend.
     pub header: Rect,
-    /// Where data is drawn; all panes of a grid together.
+    /// Data area; in a grid the area of all panes.
     pub plot: Rect,
-    /// Between plot and time axis, exactly as wide as the plot; empty unless arranged with volume.
+    /// Between plot and time axis, exactly as wide as the plot; empty without a volume pane.
     pub volume: Rect,
     /// Right of the plot, exactly as high.
     pub value_axis: Rect,
@@ -104,19 +80,19 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The frame of a window of `size` with one plot and no scale; total for any size, sides beyond [`SIDE_PX_MAX`]
-    /// count as that.
+    /// Layout of a window of `size` with one plot at scale 1. Any size is valid; sides are limited to [`SIDE_PX_MAX`].
     pub fn new(size: Size) -> Self {
         Self::with_arrangement(size, Scale::One, Arrangement::Single)
     }
 
-    /// The frame of a window of `size` pixels of the screen.
+    /// Layout of a window of `size` pixels of the screen.
     pub fn with_arrangement(size: Size, scale: Scale, arrangement: Arrangement) -> Self {
         let layout_px = |side: u32| (side.min(SIDE_PX_MAX) * 2).div_ceil(scale.halves()) as i32;
         let (width, height) = (layout_px(size.width), layout_px(size.height));
-        // What of the layout lies on the screen as a whole: the last pixel of a strip may not, plots must.
+        // Part of the layout that is entirely on the screen. The last pixel of a strip may be cut, but not that of a
+        // plot.
         let whole_px = |side: u32| (side.min(SIDE_PX_MAX) * 2 / scale.halves()) as i32;
-        // Three pixels of the screen for two: only even edges fall between two pixels.
+        // At scale 1.5, only even edges lie between two pixels of the screen.
         let even = |px: i32| if scale == Scale::OneAndHalf { px & !1 } else { px };
         let scaled = |px: i32, side: i32, full: i32| even(if side >= full { px } else { px * side / full });
         let header = scaled(HEADER_PX, height, FULL_HEIGHT_PX);
@@ -153,7 +129,7 @@ impl Layout {
         }
     }
 
-    /// A frame that is all plot, for surfaces that draw what is around it in their own way.
+    /// Layout without strips and axes, for surfaces that draw those in their own way.
     pub fn plot_only(size: Size) -> Self {
         let plot = Rect { left: 0, top: 0, right: size.width as i32, bottom: size.height as i32 };
         let nothing = Rect::default();
@@ -170,31 +146,41 @@ impl Layout {
         }
     }
 
-    /// Pixel columns of the screen that a plot has; at least 1. All panes of a grid have as many.
+    /// Number of pixel columns of the screen in a plot, at least 1. All panes of a grid have the same.
     pub fn columns(&self) -> u32 {
         let layout_px = self.pane(0).plot.width().unsigned_abs();
         (layout_px * self.scale.halves() / 2).max(1)
     }
 
-    /// How many plots there are: 1, or in a grid as many as fit of those that were asked for.
+    /// Number of plots: 1, or in a grid as many of the requested ones as fit.
     pub fn panes(&self) -> usize {
-        self.cells().map_or(1, |cells| cells.panes)
+        self.pane_grid().map_or(1, |cells| cells.panes)
     }
 
-    /// The frame of one plot: this one, or in a grid that of a pane, in reading order. A pane's header is the strip
-    /// with its title; its time axis is the one that its column of panes has in common; it has no footer.
+    /// Layout of one plot: this layout, or that of a pane of the grid, in reading order. A pane's header is its title
+    /// strip, its time axis is shared by its column of panes, and its footer is empty.
     #[must_use]
     pub fn pane(&self, index: usize) -> Self {
-        self.cells().map_or(*self, |cells| cells.pane(self, index))
+        let Some(pane) = self.pane_grid().map(|grid| grid.pane(index)) else { return *self };
+        Self {
+            header: pane.header,
+            plot: pane.plot,
+            volume: Rect { top: pane.plot.bottom, ..pane.plot },
+            value_axis: pane.value_axis,
+            time_axis: Rect { left: pane.plot.left, right: pane.plot.right, ..self.time_axis },
+            footer: Rect { top: pane.cell.bottom, ..pane.cell },
+            arrangement: Arrangement::Single,
+            ..*self
+        }
     }
 
-    /// Whether there are panes instead of one plot.
+    /// Whether it is a grid.
     pub(crate) fn is_grid(&self) -> bool {
         matches!(self.arrangement, Arrangement::Grid { .. })
     }
 
-    /// How a grid is divided; `None` where there is none.
-    pub(crate) fn cells(&self) -> Option<PaneGrid> {
+    /// Division of the grid; `None` without one.
+    pub(crate) fn pane_grid(&self) -> Option<PaneGrid> {
         match self.arrangement {
             Arrangement::Grid { panes } => Some(PaneGrid::new(self.plot, panes, self.scale)),
             Arrangement::Single | Arrangement::WithVolume => None,
@@ -206,7 +192,7 @@ impl Layout {
         Rect { bottom: self.volume.bottom.max(self.plot.bottom), ..self.plot }
     }
 
-    /// The pixels of the screen that a rectangle of the layout touches.
+    /// Pixels of the screen that a rectangle of the layout touches.
     pub(crate) fn screen(&self, rect: Rect) -> Rect {
         let halves = self.scale.halves() as i32;
         let (low, high) = (|px: i32| (px * halves).div_euclid(2), |px: i32| -(-px * halves).div_euclid(2));
@@ -218,22 +204,22 @@ impl Layout {
         }
     }
 
-    /// The plot under a place.
+    /// Index of the plot that contains a place.
     pub fn pane_at(&self, x: f64, y: f64) -> Option<usize> {
         (0..self.panes()).find(|index| self.pane(*index).plot.contains(x, y))
     }
 }
 
-/// Where things can be clicked in the frame that was just painted, in pixels of the layout.
+/// Clickable areas of the last frame, in pixels of the layout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HitAreas {
-    /// Index into the header's legend, and where that entry stands. Entries that did not fit are absent.
+    /// Index in the header's legend, and area. Entries that did not fit are absent.
     pub legend: Vec<(usize, Rect)>,
-    /// The state at the left of the header.
+    /// Connection badge.
     pub badge: Rect,
-    /// What says that the view is paused or scrolled back, beside the badge.
+    /// View badge (paused, scrolled back).
     pub view_badge: Rect,
-    /// Rows of the search box's findings, by their place in it.
+    /// Rows of the search box, by index in its matches.
     pub search_rows: Vec<Rect>,
     /// `? help` in the footer.
     pub help: Rect,
@@ -285,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_window_has_the_usual_measures() {
+    fn a_common_window_has_full_size_parts() {
         let frame = Layout::new(Size { width: 1280, height: 720 });
         assert_eq!(frame.plot, Rect { left: 16, top: 60, right: 1196, bottom: 676 });
         assert_eq!((frame.header.height(), frame.footer.height(), frame.value_axis.width()), (44, 22, 84));

@@ -1,21 +1,21 @@
-//! Ticks of a logarithmic price axis: round prices, as close as labels may stand.
+//! Ticks of a logarithmic price axis: round prices, as close as labels allow.
 //!
-//! Where decades are far apart each is divided at 2 and 5, and what lies between two of those in equal steps of 1, 2 or
-//! 5 times a power of ten, so that a narrow span has as many labels as a linear axis would. Where decades are close,
-//! every second, fifth, tenth ... of them remains.
+//! If decades are far apart, each is divided at 2 and 5, and the parts into equal steps of 1, 2 or 5 times a power of
+//! ten, so that a narrow span has as many labels as on a linear axis. If decades are close, every second, fifth, tenth
+//! ... of them has a label.
 
-use crate::chart::ValueSpan;
-use crate::chart::value_ticks::{
-    DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, TICKS_MAX, fitting, nice_step, plain, spacing_px,
+use super::axis_steps::{
+    DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, TICKS_MAX, axis_value, fitting_decimals, nice_step, spacing_px,
 };
+use super::viewport::ValueSpan;
 
-/// Decimal exponents of the prices that `f64` holds with all its digits, with room to calculate.
+/// Maximum decimal exponent of a price that `f64` represents at full precision, with a margin for arithmetic.
 const EXPONENT_MAX: f64 = 300.0;
 
-/// Prices that span less than this factor are all written with the same decimals.
+/// Prices that span less than this factor are all written with the same number of decimals.
 const EVEN_FACTOR: f64 = 10.0;
 
-/// A tick: the digits and the power of ten that its step has, which its label is written by.
+/// A tick, and the power of ten of its step, which decides the decimals of its label.
 struct Tick {
     price: f64,
     step_exponent: i32,
@@ -24,7 +24,7 @@ struct Tick {
 /// Ticks for an axis of `height_px` that shows decimal logarithms, as (logarithm, price), strictly increasing and
 /// inside the span.
 pub(crate) fn log_ticks(span: ValueSpan, height_px: f64, decimals: usize) -> Vec<(f64, String)> {
-    // How high a decade is, in distances that labels keep.
+    // Height of a decade as a multiple of the distance between labels.
     let decade = height_px / (span.hi - span.lo) / spacing_px(height_px);
     if !(decade.is_finite() && decade > 0.0) {
         return Vec::new();
@@ -33,37 +33,37 @@ pub(crate) fn log_ticks(span: ValueSpan, height_px: f64, decimals: usize) -> Vec
         return decades(span, decade);
     }
     let (lowest, highest) = (10_f64.powf(span.lo), 10_f64.powf(span.hi));
-    let mut ticks = divided(lowest, highest, decade);
+    let mut ticks = divided_decades(lowest, highest, decade);
     if ticks.len() < 3 {
-        ticks = even(lowest, highest, decade);
+        ticks = equal_steps(lowest, highest, decade);
     }
     let alike = highest / lowest < EVEN_FACTOR;
     let finest = ticks.iter().map(|tick| tick.step_exponent).min().unwrap_or(0);
-    let written = |tick: &Tick| {
+    let label = |tick: &Tick| {
         let needed = |exponent: i32| usize::try_from(-exponent).unwrap_or(0);
         if alike {
-            price(tick.price, needed(finest).max(fitting(decimals, highest)))
+            price(tick.price, needed(finest).max(fitting_decimals(decimals, highest)))
         } else {
             price(tick.price, needed(tick.step_exponent))
         }
     };
-    let mut shown: Vec<(f64, String)> = Vec::with_capacity(ticks.len());
+    let mut ticks_in_span: Vec<(f64, String)> = Vec::with_capacity(ticks.len());
     for tick in &ticks {
         let value = tick.price.log10();
-        if (span.lo..=span.hi).contains(&value) && shown.last().is_none_or(|(last, _)| value > *last) {
-            shown.push((value, written(tick)));
+        if (span.lo..=span.hi).contains(&value) && ticks_in_span.last().is_none_or(|(last, _)| value > *last) {
+            ticks_in_span.push((value, label(tick)));
         }
     }
-    shown
+    ticks_in_span
 }
 
-/// Whole powers of ten, `n` apart.
+/// Powers of ten.
 fn decades(span: ValueSpan, decade: f64) -> Vec<(f64, String)> {
-    let least = (1.0 / decade).max(1.0);
-    if !least.is_finite() {
+    let min = (1.0 / decade).max(1.0);
+    if !min.is_finite() {
         return Vec::new();
     }
-    let (digit, exponent) = nice_step(least);
+    let (digit, exponent) = nice_step(min);
     let step = digit * 10_f64.powi(exponent);
     let first = (span.lo / step).ceil();
     let values = (0..TICKS_MAX).map(|i| (first + i as f64) * step).take_while(|value| *value <= span.hi);
@@ -79,8 +79,8 @@ fn decades(span: ValueSpan, decade: f64) -> Vec<(f64, String)> {
     ticks
 }
 
-/// Powers of ten with what fits between them, from below `lowest` to above `highest`.
-fn divided(lowest: f64, highest: f64, decade: f64) -> Vec<Tick> {
+/// Powers of ten with the ticks that fit between them, from below `lowest` to above `highest`.
+fn divided_decades(lowest: f64, highest: f64, decade: f64) -> Vec<Tick> {
     let fits = |from: f64, to: f64| (to / from).log10() * decade >= 1.0;
     let marks: &[f64] = match () {
         () if fits(1.0, 2.0) && fits(5.0, 10.0) => &[1.0, 2.0, 5.0],
@@ -105,24 +105,24 @@ fn divided(lowest: f64, highest: f64, decade: f64) -> Vec<Tick> {
     ticks
 }
 
-/// What divides `mark` to `next` times a power of ten.
+/// Adds the ticks that divide the interval from `mark` to `next` times a power of ten.
 fn between((mark, next): (f64, f64), exponent: i32, (lowest, highest): (f64, f64), decade: f64, ticks: &mut Vec<Tick>) {
-    // Steps are closest at the top of what is seen of the interval.
+    // Steps are closest at the top of the visible part of the interval.
     let top = scaled(next, exponent).min(highest);
-    let (digit, step_exponent) = nice_step(least_step(top, decade));
+    let (digit, step_exponent) = nice_step(min_step(top, decade));
     let finer = exponent - step_exponent;
     if finer > i32::from(u8::MAX) {
         return;
     }
-    // In steps: whole numbers, so that nothing adds up wrongly.
+    // Counted in steps, which are integers, so that errors do not accumulate.
     let per_mark = if finer >= 0 { 10_f64.powi(finer) / digit } else { 0.0 };
     let (from, to) = (mark * per_mark, next * per_mark);
     if per_mark < 1.0 || from.fract() != 0.0 || to.fract() != 0.0 {
-        // Neither 2 to 5 nor 5 to 10 can be had in steps of 2; a single mark may fit.
+        // Neither 2 to 5 nor 5 to 10 can be divided into steps of 2. A single tick may fit.
         let middle = if mark > 4.0 { 7.0 } else { 3.0 };
         let lone = exponent == step_exponent
             && mark > 1.0
-            && least_step(scaled(next, exponent), decade) <= { scaled(next - middle, exponent) };
+            && min_step(scaled(next, exponent), decade) <= { scaled(next - middle, exponent) };
         let below = (middle / mark).log10() * decade >= 1.0;
         if lone && below {
             ticks.push(Tick { price: scaled(middle, exponent), step_exponent: exponent });
@@ -141,23 +141,22 @@ fn between((mark, next): (f64, f64), exponent: i32, (lowest, highest): (f64, f64
     }
 }
 
-/// Equal steps over the whole span, for one that round numbers miss.
-fn even(lowest: f64, highest: f64, decade: f64) -> Vec<Tick> {
-    let (digit, exponent) = nice_step(least_step(highest, decade));
+/// Equal steps over the whole span, for spans that contain too few round prices.
+fn equal_steps(lowest: f64, highest: f64, decade: f64) -> Vec<Tick> {
+    let (digit, exponent) = nice_step(min_step(highest, decade));
     let first = (lowest / scaled(digit, exponent)).ceil();
     let tick = |i: usize| Tick { price: scaled((first + i as f64) * digit, exponent), step_exponent: exponent };
     (0..TICKS_MAX).map(tick).take_while(|tick| tick.price <= highest).filter(|tick| tick.price > 0.0).collect()
 }
 
-/// The difference in price below `top` that is as high as labels stand apart.
-fn least_step(top: f64, decade: f64) -> f64 {
+/// Difference in price below `top` that corresponds to the minimum distance of labels.
+fn min_step(top: f64, decade: f64) -> f64 {
     let ratio = -f64::exp_m1(-1.0 / decade * std::f64::consts::LN_10);
-    // Steps near the resolution of f64 would fall unevenly.
+    // Steps near the resolution of `f64` would be uneven.
     top * ratio.max(f64::EPSILON * RESOLUTION_STEPS)
 }
 
-/// `digits` times ten to `exponent`: multiplied by a positive power of ten, or divided by one, which keeps 3 * 0.1 at
-/// 0.3.
+/// `digits * 10^exponent`. Multiplying by a positive power of ten, or dividing by one, keeps 3 * 0.1 at 0.3.
 fn scaled(digits: f64, exponent: i32) -> f64 {
     let power = 10_f64.powi(exponent.abs());
     if exponent < 0 { digits / power } else { digits * power }
@@ -171,10 +170,10 @@ fn price(price: f64, decimals: usize) -> String {
         let digits = digits.trim_end_matches('0').trim_end_matches('.');
         return format!("{digits}e{exponent}").replace('-', "−");
     }
-    plain(price, decimals)
+    axis_value(price, decimals)
 }
 
-/// The price that `logarithm` stands for.
+/// Price of a logarithm, as the axis writes it.
 pub(crate) fn price_text(logarithm: f64, decimals: usize) -> String {
     if logarithm.abs() <= EXPONENT_MAX {
         price(10_f64.powf(logarithm), decimals)
@@ -183,7 +182,7 @@ pub(crate) fn price_text(logarithm: f64, decimals: usize) -> String {
     }
 }
 
-/// Decimals of which one step changes the last.
+/// Number of decimals of which the last one changes with `step`.
 pub(crate) fn decimals_for(step: f64) -> usize {
     if step > 0.0 { (-step.log10()).floor().clamp(0.0, DECIMALS_MAX as f64) as usize } else { 0 }
 }
@@ -227,7 +226,7 @@ mod tests {
         }
 
         #[test]
-        fn labels_say_the_price_that_they_stand_at(
+        fn labels_are_the_prices_of_their_ticks(
             lo in -6.0_f64..7.0, exponent in -3.0_f64..1.0, height in 200.0_f64..1_000.0,
         ) {
             for (value, text) in log_ticks(ValueSpan { lo, hi: lo + 10_f64.powf(exponent) }, height, 2) {
@@ -237,7 +236,7 @@ mod tests {
         }
 
         #[test]
-        fn any_finite_span_is_survived(a in any::<f64>(), b in any::<f64>(), height in any::<f64>()) {
+        fn any_finite_span_is_accepted(a in any::<f64>(), b in any::<f64>(), height in any::<f64>()) {
             log_ticks(ValueSpan { lo: a.min(b), hi: a.max(b) }, height, 2);
             price_text(a, 2);
         }
@@ -252,8 +251,11 @@ mod tests {
 
     #[test]
     fn narrow_spans_have_the_steps_of_a_linear_axis() {
-        let shown = labels(183.0, 183.401, 400.0);
-        assert_eq!(shown, ["183.00", "183.05", "183.10", "183.15", "183.20", "183.25", "183.30", "183.35", "183.40"]);
+        let ticks_in_span = labels(183.0, 183.401, 400.0);
+        assert_eq!(
+            ticks_in_span,
+            ["183.00", "183.05", "183.10", "183.15", "183.20", "183.25", "183.30", "183.35", "183.40"]
+        );
         assert!(labels(95.0, 105.0, 400.0).contains(&"100.00".to_owned()));
     }
 }

@@ -1,25 +1,36 @@
-//! How a grid of small charts is divided: as many equal cells as are wanted or fit, in a shape that is good to read.
+//! Division of a grid of small charts into equal cells of a legible shape.
 
-use crate::chart::Rect;
-use crate::chart::layout::{Layout, Scale};
+use super::scale::Scale;
+use super::viewport::Rect;
 
-/// Least size of a cell, px: a title, and below it a line whose shape can be told.
+/// Minimum size of a cell, px: a title, and below it a line with a recognizable shape.
 const CELL_PX_MIN: (i32, i32) = (88, 44);
 
-/// Width to height that a cell has at best: charts of time are wide.
+/// Preferred ratio of width to height: charts of time are wide.
 const ASPECT: f64 = 2.2;
 
-/// How bad it is to leave as many cells empty as there are panes, beside a wrong aspect as a natural logarithm.
+/// Cost of one empty cell per pane, relative to the natural logarithm of the deviation from the preferred ratio.
 const EMPTY_COST: f64 = 2.0;
 
-/// From this size on a cell has room for a value axis.
+/// Minimum size of a cell with a value axis.
 const AXIS_CELL_PX: (i32, i32) = (200, 90);
-/// Width of a pane's value axis, in cells at least so wide; the widest has room for the date below it.
+/// Minimum cell width and width of the value axis. The widest has room for the date below it.
 const AXES_PX: [(i32, i32); 3] = [(420, 88), (300, 70), (AXIS_CELL_PX.0, 58)];
 
-/// Around a plot within its cell: outline, hairline and air. All even, see [`Layout::with_arrangement`].
+/// Space around a plot in its cell, for outline and hairline. All even, see
+/// [`Layout::with_arrangement`](super::Layout::with_arrangement).
 const PADDING_PX: i32 = 6;
 const EDGE_PX: i32 = 4;
+
+/// Rectangles of a pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pane {
+    /// The whole pane.
+    pub(crate) cell: Rect,
+    pub(crate) header: Rect,
+    pub(crate) plot: Rect,
+    pub(crate) value_axis: Rect,
+}
 
 /// A division into equal cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,20 +72,20 @@ impl PaneGrid {
         }
     }
 
-    /// Rows of panes, the last one perhaps not full.
+    /// Rows of panes; the last one may be incomplete.
     pub(crate) fn rows(&self) -> usize {
         self.panes.div_ceil(self.columns)
     }
 
-    /// A pane with all that belongs to it.
+    /// The whole pane at `index`, in reading order.
     pub(crate) fn cell(&self, index: usize) -> Rect {
         let (row, column) = ((index / self.columns) as i32, (index % self.columns) as i32);
         let (left, top) = (self.left + column * self.width, self.top + row * self.height);
         Rect { left, top, right: left + self.width, bottom: top + self.height }
     }
 
-    /// The frame of a pane.
-    pub(crate) fn pane(&self, whole: &Layout, index: usize) -> Layout {
+    /// Rectangles of the pane at `index`, or of the last one.
+    pub(crate) fn pane(&self, index: usize) -> Pane {
         let cell = self.cell(index.min(self.panes - 1));
         let title = match self.height {
             140.. => 24,
@@ -93,28 +104,21 @@ impl PaneGrid {
             bottom: inner(cell.bottom - PADDING_PX, top, cell.bottom),
         };
         let right = (cell.right - EDGE_PX).max(plot.right);
-        Layout {
-            header: Rect {
-                left: plot.left,
-                top: cell.top + EDGE_PX / 2,
-                right: (if axis > 0 { right - EDGE_PX } else { right }).max(plot.right),
-                bottom: top,
-            },
-            plot,
-            volume: Rect { top: plot.bottom, ..plot },
-            value_axis: Rect { left: plot.right, right: if axis > 0 { right } else { plot.right }, ..plot },
-            time_axis: Rect { left: plot.left, right: plot.right, ..whole.time_axis },
-            footer: Rect { left: cell.left, right: cell.right, top: cell.bottom, bottom: cell.bottom },
-            arrangement: crate::chart::layout::Arrangement::Single,
-            ..*whole
-        }
+        let header = Rect {
+            left: plot.left,
+            top: cell.top + EDGE_PX / 2,
+            right: (if axis > 0 { right - EDGE_PX } else { right }).max(plot.right),
+            bottom: top,
+        };
+        let value_axis = Rect { left: plot.right, right: if axis > 0 { right } else { plot.right }, ..plot };
+        Pane { cell, header, plot, value_axis }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::chart::pane_grid::*;
-    use crate::chart::{Arrangement, Size};
+    use super::*;
+    use crate::chart::{Arrangement, Layout, Size};
     use proptest::prelude::*;
 
     fn grid(width: u32, height: u32, panes: usize) -> Layout {
@@ -127,7 +131,7 @@ mod tests {
             width in 1_u32..3_000, height in 1_u32..2_000, panes in 0_usize..400,
         ) {
             let frame = grid(width, height, panes);
-            let cells = frame.cells().unwrap();
+            let cells = frame.pane_grid().unwrap();
             prop_assert!(frame.panes() >= 1 && frame.panes() <= panes.max(1));
             for i in 0..frame.panes() {
                 let (cell, pane) = (cells.cell(i), frame.pane(i));
@@ -151,9 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn grids_have_the_shapes_that_read_well() {
+    fn grids_have_legible_shapes() {
         let shape = |width, height, panes| {
-            let cells = grid(width, height, panes).cells().unwrap();
+            let cells = grid(width, height, panes).pane_grid().unwrap();
             (cells.panes, cells.columns, cells.rows())
         };
         assert_eq!(shape(1280, 720, 1), (1, 1, 1));

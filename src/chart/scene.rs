@@ -1,6 +1,7 @@
-//! Everything a frame shows, as plain data: what the composition collects under the lock, and what is drawn after it.
+//! Scene: everything that a frame shows, as plain data. The scene builder fills it from data collected under the lock;
+//! window, terminal, PNG and SVG render it.
 //!
-//! A scene knows no channel, clock or window. All text in it is already safe to show.
+//! A scene knows no channel, clock or window. All its text is safe to display.
 
 use jiff::tz::TimeZone;
 
@@ -10,27 +11,27 @@ use super::viewport::Viewport;
 /// Size of a frame in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    /// Columns.
+    /// Width.
     pub width: u32,
-    /// Rows.
+    /// Height.
     pub height: u32,
 }
 
-/// The connection's and view's state in a word or two, at the left of the header.
+/// State of the connection or of the view, at the left of the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Badge {
-    /// Its meaning.
+    /// Meaning, which decides the colour.
     pub tone: Tone,
     /// `LIVE`, `STALE 4 s`, `RECONNECTING`, ...
     pub text: String,
 }
 
-/// One symbol in the legend, which is also the watchlist.
+/// A symbol in the legend, which is also the watchlist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LegendEntry {
-    /// Symbol, safe to show.
+    /// Symbol, safe to display.
     pub symbol: String,
-    /// Which colour of the palette.
+    /// Index of its colour in the palette.
     pub palette_index: usize,
     /// Last price, formatted; `None` before the first tick.
     pub last: Option<String>,
@@ -38,66 +39,66 @@ pub struct LegendEntry {
     pub change_percent: Option<f64>,
     /// Whether its line is drawn.
     pub visible: bool,
-    /// Whether it is the one that bars, volume and keys are about.
+    /// Whether bars, volume and keys refer to it.
     pub focused: bool,
 }
 
-/// The strip above the chart.
+/// Strip above the chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// Connection state.
     pub badge: Badge,
-    /// A second badge for the view's own state: `PAUSED`, `12 min back`; `None` while it follows the live edge.
+    /// State of the view: `PAUSED`, `12 min back`; `None` while it follows the live edge.
     pub view_badge: Option<Badge>,
     /// Channel names, joined.
     pub channel: String,
     /// In order of palette index.
     pub legend: Vec<LegendEntry>,
-    /// Visible span in words, `45 min`.
+    /// Visible span as text, `45 min`.
     pub span: String,
 }
 
-/// What the vertical axis measures.
+/// Quantity on the value axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AxisKind {
-    /// Prices as they came.
+    /// Prices.
     Price,
-    /// Change from a price of reference (the left edge of the view, the session's open), percent.
+    /// Change from a reference price (at the left edge of the view, or at the session's open), percent.
     Percent,
-    /// Decimal logarithm of the price: equal rows are equal ratios. Labels say prices.
+    /// Decimal logarithms of prices, so that equal distances are equal ratios. Labels are prices.
     Log,
 }
 
-/// A vertex of a line in data space.
+/// Point in data space.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// Nanoseconds since the Unix epoch.
     pub time_ns: i64,
-    /// Price, percent or logarithm, as the axis has it.
+    /// Price, percent or logarithm, depending on the axis.
     pub value: f64,
 }
 
-/// One symbol's line: unbroken runs of points, each run in order of time. A run of one point is drawn as a dot.
-/// Runs may start and end outside the viewport, so that lines leave it at the right angle.
+/// Line of a symbol: unbroken runs of points, each in order of time. A run of one point is drawn as a dot. Runs may
+/// start and end outside the viewport, so that lines leave it at the right angle.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Line {
-    /// Which colour of the palette.
+    /// Index of its colour in the palette.
     pub palette_index: usize,
-    /// The runs; between two of them is a gap that is never bridged.
+    /// Runs; no line is drawn between two of them.
     pub runs: Vec<Vec<Point>>,
 }
 
-/// Why a span has no data to show.
+/// Reason why a span has no data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absence {
-    /// None came, or it was lost: a warning.
+    /// Ticks were lost, or none arrived: a warning.
     Missing,
-    /// It is kept somewhere, and not read from there.
+    /// The data is stored, but not loaded.
     Unread,
 }
 
 impl Absence {
-    /// Colour of the band that shows it.
+    /// Colour of the band and its label.
     pub(crate) fn color(self, colors: &ThemeColors) -> Rgb {
         match self {
             Self::Missing => colors.warn,
@@ -106,50 +107,50 @@ impl Absence {
     }
 }
 
-/// A span without data, drawn as a band with its label on top.
+/// Span without data, drawn as a labelled band.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingBand {
     /// First instant without data, ns.
     pub start_ns: i64,
-    /// Where data comes again, ns; the live edge while it does not.
+    /// End of the span, ns; the live edge while it lasts.
     pub end_ns: i64,
-    /// Which colour it has.
+    /// Reason, which decides the colour.
     pub absence: Absence,
     /// `gap 2 min · 1,204 lost`.
     pub label: String,
 }
 
-/// A last-price tag on the value axis.
+/// Tag of a last price on the value axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tag {
-    /// Which colour of the palette.
+    /// Index of its colour in the palette.
     pub palette_index: usize,
-    /// Where on the axis it points.
+    /// Value that it points at.
     pub value: f64,
-    /// What it says.
+    /// Text.
     pub text: String,
 }
 
-/// One row of the crosshair's read-out.
+/// Row of the crosshair's read-out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readout {
-    /// Which colour of the palette.
+    /// Index of the symbol's colour in the palette.
     pub palette_index: usize,
-    /// Symbol, safe to show.
+    /// Symbol, safe to display.
     pub symbol: String,
-    /// Price at the cursor's time, formatted.
+    /// Price at the cursor's instant, formatted.
     pub price: String,
     /// Change from the left edge, percent.
     pub change_percent: Option<f64>,
-    /// The read-out's own point in data space, marked with a dot.
+    /// Point in data space that is marked with a dot.
     pub point: Point,
 }
 
-/// The crosshair and its read-out.
+/// Crosshair and its read-out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Crosshair {
-    /// Column of the mouse, in pixels of the layout. In a grid all panes get the same place and instant: the one that
-    /// holds the place has the mouse, the others show the instant alone.
+    /// Column of the mouse, in pixels of the layout. In a grid all panes get the same place and instant: the pane that
+    /// contains the place shows the whole crosshair, the others show the instant only.
     pub x: i32,
     /// Row of the mouse.
     pub y: i32,
@@ -157,39 +158,40 @@ pub struct Crosshair {
     pub time_ns: i64,
     /// Value under the cursor, on the value axis.
     pub value: f64,
-    /// One row a visible symbol that has a tick at or before the cursor.
+    /// One row per visible symbol that has a tick at or before the cursor.
     pub rows: Vec<Readout>,
-    /// Whether it sits on a tick: `time_ns` and `value` are then that tick's own.
+    /// Whether it is snapped to a tick, whose instant and value are then `time_ns` and `value`.
     pub snapped: bool,
 }
 
-/// A message in the middle of an empty or stalled chart.
+/// Message in the middle of an empty or stalled chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Its meaning.
+    /// Meaning, which decides the colour.
     pub tone: Tone,
     /// One short line.
     pub title: String,
-    /// What to do next, line by line. What stands between backticks is set as something to type.
+    /// Advice, line by line. Text between backticks is set as code.
     pub lines: Vec<String>,
 }
 
-/// What a bar looks like.
+/// Way to draw bars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BarStyle {
-    /// A body from open to close, wicks to high and low.
+    /// Candlesticks: a body from open to close, wicks to high and low.
     #[default]
     Candles,
-    /// A stem from low to high, open as a tick to the left, close to the right.
+    /// A stem from low to high, with the open as a tick to the left and the close to the right.
     Ohlc,
 }
 
-/// What happened in an interval of time; prices as the axis has them.
+/// OHLCV bar, with prices on the scale of the axis: percent and logarithmic axes need other values than
+/// [`crate::series`] has.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bar {
     /// First instant of the interval, ns.
     pub start_ns: i64,
-    /// First instant after it, ns.
+    /// First instant after the interval, ns.
     pub end_ns: i64,
     /// First price.
     pub open: f64,
@@ -199,75 +201,75 @@ pub struct Bar {
     pub low: f64,
     /// Last price.
     pub close: f64,
-    /// Sum of the sizes; 0 where none came.
+    /// Sum of the sizes; 0 without sizes.
     pub volume: f64,
 }
 
-/// A symbol's bars, instead of its line.
+/// Bars of a symbol, drawn instead of its line.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Bars {
-    /// How they are drawn.
+    /// Way to draw them.
     pub style: BarStyle,
-    /// In order of time; intervals without a tick have none.
+    /// In order of time. Intervals without a tick have no bar.
     pub bars: Vec<Bar>,
 }
 
-/// What stands at the top left of the plot: whose bars these are, and the figures of one of them.
+/// Title at the top left of the plot: a symbol, and figures of one of its bars.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Title {
-    /// `IBM`; safe to show.
+    /// Symbol, safe to display.
     pub symbol: String,
-    /// `1 min`; empty where there is nothing to say.
+    /// Detail, `1 min`; may be empty.
     pub detail: String,
-    /// Name and value, `O` and `183.08`; the last ones go first where there is no room.
+    /// Name and value, `O` and `183.08`. The last ones are left out first if there is little room.
     pub figures: Vec<(String, String)>,
-    /// Change in percent, which gives the figures their colour; `None` for neutral ones.
+    /// Change in percent, which decides the colour of the figures; `None` for neutral ones.
     pub change_percent: Option<f64>,
-    /// Colour of a square before the symbol, if it is to have one.
+    /// Palette index of a square before the symbol; `None` for no square.
     pub palette_index: Option<usize>,
 }
 
-/// Something that happened at an instant, marked in the chart.
+/// Mark of an alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
-    /// When, ns.
+    /// Instant, ns.
     pub time_ns: i64,
-    /// Where on the value axis; `None` marks the instant alone.
+    /// Place on the value axis; `None` marks the instant only.
     pub value: Option<f64>,
-    /// Which colour of the palette.
+    /// Index of its colour in the palette.
     pub palette_index: usize,
-    /// Safe to show, `AAPL > 190`.
+    /// Text, safe to display: `AAPL > 190`.
     pub text: String,
 }
 
-/// A tick that a filter set apart, as a price that nobody can have meant.
+/// Tick that the bad-print filter has set apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outlier {
-    /// When, ns.
+    /// Instant, ns.
     pub time_ns: i64,
-    /// Where on the value axis, also far beyond its ends.
+    /// Place on the value axis, possibly far beyond its ends.
     pub value: f64,
-    /// Which colour of the palette.
+    /// Index of its colour in the palette.
     pub palette_index: usize,
 }
 
-/// A measurement between two places.
+/// Measurement between two points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ruler {
-    /// Where it began, in data space.
+    /// Start, in data space.
     pub from: Point,
-    /// Where it ends, in data space.
+    /// End, in data space.
     pub to: Point,
-    /// What was measured, line by line: time, value, percent.
+    /// Measured values, line by line: time, value, percent.
     pub lines: Vec<String>,
-    /// Whether it goes up; decides its colour.
+    /// Whether the value rises, which decides the colour.
     pub rising: bool,
 }
 
-/// The rectangle that a box zoom would show, px.
+/// Rectangle of a box zoom, px.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Selection {
-    /// Column and row where it began.
+    /// Column and row of the start.
     pub from: (f64, f64),
     /// Column and row of the mouse.
     pub to: (f64, f64),
@@ -276,45 +278,44 @@ pub struct Selection {
 /// A chart: the middle of the window, or one pane of a grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// What is visible.
+    /// Visible time and value span.
     pub viewport: Viewport,
-    /// What the value axis measures.
+    /// Quantity on the value axis.
     pub axis: AxisKind,
-    /// Decimals that prices need, from the data's own tick size.
+    /// Decimals of prices, from the tick size of the data.
     pub decimals: usize,
-    /// Zone for the time axis.
+    /// Time zone of the time axis.
     pub zone: TimeZone,
-    /// In order of drawing.
+    /// In drawing order.
     pub lines: Vec<Line>,
-    /// The one of `lines`, by palette index, that stands out while the others step back. A pane of a grid that has one is
-    /// outlined.
+    /// Palette index of the line that is emphasized. A pane of a grid with a focus is outlined.
     pub focus: Option<usize>,
-    /// Bars, if that is how the chart is drawn.
+    /// Bars, drawn instead of lines.
     pub bars: Option<Bars>,
-    /// Below the plot, the volume of `bars`; the frame must be arranged with room for it.
+    /// Whether the volume of `bars` is drawn below the plot; the layout must have room for it.
     pub volume: bool,
     /// At the top left.
     pub title: Option<Title>,
-    /// Missing spans.
+    /// Spans without data.
     pub missing: Vec<MissingBand>,
     /// Last prices.
     pub tags: Vec<Tag>,
     /// Alerts.
     pub marks: Vec<Mark>,
-    /// In no order.
+    /// In any order.
     pub outliers: Vec<Outlier>,
-    /// Under the mouse, if it is over the plot.
+    /// Crosshair, if the mouse is over the plot.
     pub crosshair: Option<Crosshair>,
-    /// Being measured, or measured last. In a grid it belongs to the pane whose values it measures.
+    /// Current or last measurement. In a grid, the pane whose values it measures has it.
     pub ruler: Option<Ruler>,
-    /// A box zoom being drawn. In a grid it is the common chart's, and drawn in the pane where it began.
+    /// Box zoom in progress. In a grid, the common chart has it, and it is drawn in the pane where it started.
     pub selection: Option<Selection>,
-    /// Instead of data, or above it.
+    /// Drawn instead of data, or over it.
     pub notice: Option<Notice>,
 }
 
 impl Chart {
-    /// Nothing but axes.
+    /// A chart with axes only.
     pub fn empty(viewport: Viewport, axis: AxisKind, zone: TimeZone) -> Self {
         Self {
             viewport,
@@ -338,44 +339,77 @@ impl Chart {
     }
 }
 
-/// The search for a symbol, over the chart.
+/// Symbol search, over the chart.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Search {
-    /// What was typed; safe to show.
+    /// Query, safe to display.
     pub query: String,
-    /// What it finds, the best first; as much as may be shown.
+    /// Matches to show, best first.
     pub matches: Vec<LegendEntry>,
-    /// Which of `found` Enter would take.
+    /// Index in `matches` of the one that Enter selects.
     pub selected: usize,
-    /// How many more it finds.
+    /// Number of further matches.
     pub more: usize,
 }
 
-/// The strip below the chart.
+/// Strip below the chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Footer {
-    /// Figures from left to right, each with its tone; the last ones go first when the window is narrow.
+    /// Figures from left to right, each with its tone. The last ones are left out first if the window is narrow.
     pub figures: Vec<(Tone, String)>,
 }
 
-/// A whole frame.
+/// Everything that a frame shows.
+///
+/// # Examples
+///
+/// ```
+/// use jiff::tz::TimeZone;
+/// use tickscope::chart::{
+///     AxisKind, Badge, Chart, Footer, Header, Line, Point, Scene, Theme, Tone, ValueSpan, Viewport,
+/// };
+/// use tickscope::model::TimeSpan;
+///
+/// let time = TimeSpan { start: 0, end: 60_000_000_000 };
+/// let viewport = Viewport { time, value: ValueSpan { lo: 180.0, hi: 190.0 } };
+/// let mut chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
+/// let run = vec![Point { time_ns: 0, value: 187.2 }, Point { time_ns: 1_000_000_000, value: 187.4 }];
+/// chart.lines.push(Line { palette_index: 0, runs: vec![run] });
+/// let scene = Scene {
+///     theme: Theme::Light,
+///     header: Header {
+///         badge: Badge { tone: Tone::Good, text: "LIVE".to_owned() },
+///         view_badge: None,
+///         channel: "stock_prices".to_owned(),
+///         legend: Vec::new(),
+///         span: "1 min".to_owned(),
+///     },
+///     chart,
+///     grid: Vec::new(),
+///     footer: Footer { figures: vec![(Tone::Good, "2 ticks/s".to_owned())] },
+///     help: None,
+///     search: None,
+///     toast: None,
+/// };
+/// assert_eq!(scene.chart.lines[0].runs[0].len(), 2);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
     /// Colour scheme.
     pub theme: Theme,
     /// Top strip.
     pub header: Header,
-    /// Middle. Where there is a grid: what its panes have in common (time, gaps, notice, selection).
+    /// The chart. With a grid: what its panes have in common (time, missing data, notice, selection).
     pub chart: Chart,
-    /// Small multiples in reading order, instead of `chart`; empty for none. All have its span of time. The crosshair's
-    /// row is `i32::MIN` in those that the mouse is not in.
+    /// Panes in reading order, drawn instead of `chart`; empty without a grid. All have the same time span. In panes
+    /// without the mouse the crosshair's row is `i32::MIN`.
     pub grid: Vec<Chart>,
     /// Bottom strip.
     pub footer: Footer,
-    /// The help overlay's rows (key, what it does); `None` while it is closed.
+    /// Rows of the help (key, meaning); `None` while it is closed.
     pub help: Option<Vec<(String, String)>>,
-    /// The search box; `None` while it is closed.
+    /// Search box; `None` while it is closed.
     pub search: Option<Search>,
-    /// A short-lived message above the footer (`saved chart.png`).
+    /// Short-lived message above the footer (`saved chart.png`).
     pub toast: Option<Badge>,
 }

@@ -4,17 +4,16 @@ use jiff::civil::{self, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use crate::model::NS_PER_S;
-use crate::model::TimeSpan;
+use crate::model::{NS_PER_S, TimeSpan};
 
 const NS_PER_MIN: i64 = 60 * NS_PER_S;
 const NS_PER_HOUR: i64 = 60 * NS_PER_MIN;
 const NS_PER_DAY: i64 = 24 * NS_PER_HOUR;
 
-/// Air between two labels, in digits: packed labels read as one long number.
+/// Minimum space between two labels, in digits.
 const AIR_DIGITS: f64 = 3.0;
 
-/// Most ticks on an axis: more than the widest monitor can label.
+/// Maximum number of ticks: more than the widest monitor can label.
 const TICKS_MAX: usize = 512;
 
 /// Distance between two ticks.
@@ -27,7 +26,7 @@ enum Step {
     Years(i32),
 }
 
-/// Steps of a second and more that people count in; decimal steps lie below.
+/// Steps of one second and more; shorter steps are decimal.
 const STEPS: [Step; 32] = [
     Step::Clock(NS_PER_S),
     Step::Clock(2 * NS_PER_S),
@@ -64,13 +63,13 @@ const STEPS: [Step; 32] = [
 ];
 
 impl Step {
-    /// Finest first.
+    /// All steps, finest first.
     fn all() -> impl Iterator<Item = Self> {
         let decimal = (0..9).flat_map(|exp| [1, 2, 5].map(|digit| Self::Clock(digit * 10_i64.pow(exp))));
         decimal.chain(STEPS)
     }
 
-    /// Shortest length, ns.
+    /// Minimum length, ns.
     fn ns_min(self) -> i64 {
         match self {
             Self::Clock(ns) => ns,
@@ -80,7 +79,7 @@ impl Step {
         }
     }
 
-    /// Digits after the second's point.
+    /// Decimals of the seconds.
     fn decimals(self) -> usize {
         match self {
             Self::Clock(ns) if ns < NS_PER_S => 9 - ns.ilog10() as usize,
@@ -88,7 +87,7 @@ impl Step {
         }
     }
 
-    /// Longest label, in characters.
+    /// Length of the longest label, in characters.
     fn label_chars(self) -> usize {
         match self {
             Self::Clock(ns) if ns < NS_PER_S => "00:00:00.".len() + self.decimals(),
@@ -100,9 +99,8 @@ impl Step {
 }
 
 /// Ticks for an axis of `width_px` that shows `span`, as (ns since the epoch, label), strictly increasing and inside
-/// the span. Labels are to be set in a monospaced face whose digits are `digit_px` wide; neighbours then never touch.
-/// Ticks are round in the local time of `zone`, also across changes of its offset; the first one of a new day shows the
-/// date.
+/// the span. Labels do not touch if set in a monospaced typeface with digits `digit_px` wide. Ticks are round in the
+/// local time of `zone`, also across changes of its offset. The first tick of a new day is labelled with the date.
 pub fn time_ticks(span: TimeSpan, zone: &TimeZone, width_px: f64, digit_px: f64) -> Vec<(i64, String)> {
     let ns_per_px = (i128::from(span.end) - i128::from(span.start)) as f64 / width_px;
     if !(ns_per_px > 0.0 && ns_per_px.is_finite() && digit_px > 0.0) {
@@ -117,7 +115,7 @@ pub fn time_ticks(span: TimeSpan, zone: &TimeZone, width_px: f64, digit_px: f64)
         Step::Months(months) => month_instants(span, zone, months),
         Step::Years(years) => month_instants(span, zone, years * 12),
     };
-    // A change of the zone's offset may bring two ticks closer than the step.
+    // At a change of the offset two ticks may be closer than the step.
     let apart_ns = (step.label_chars() as f64 + 1.0) * digit_px * ns_per_px;
     let mut last = None::<i64>;
     instants.retain(|&at| {
@@ -154,7 +152,7 @@ fn label(step: Step, zone: &TimeZone, instants: Vec<i64>) -> Vec<(i64, String)> 
     ticks
 }
 
-/// An instant in words as exact as a pixel of `ns_per_px`, with the date where `dated`: `10:33:24.118`.
+/// Local time of an instant as precise as a pixel of `ns_per_px`, with the date if `dated`: `10:33:24.118`.
 pub(crate) fn instant_text(time_ns: i64, zone: &TimeZone, ns_per_px: f64, dated: bool) -> String {
     let now = local(zone, time_ns);
     if ns_per_px >= NS_PER_DAY as f64 {
@@ -169,7 +167,7 @@ pub(crate) fn instant_text(time_ns: i64, zone: &TimeZone, ns_per_px: f64, dated:
     if dated { format!("{} {time}", month_day(now)) } else { time }
 }
 
-/// The local date of an instant, `2013-10-07`.
+/// Local date of an instant, `2013-10-07`.
 pub(crate) fn date_text(time_ns: i64, zone: &TimeZone) -> String {
     local(zone, time_ns).date().to_string()
 }
@@ -193,7 +191,7 @@ fn month_day(t: DateTime) -> String {
     format!("{} {:02}", month(t), t.day())
 }
 
-/// Any `i64` of nanoseconds is an instant between 1677 and 2262, which jiff covers.
+/// Any `i64` of nanoseconds is an instant between 1677 and 2262, which jiff supports.
 fn instant(ns: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(ns)).unwrap_or_default()
 }
@@ -202,7 +200,7 @@ fn local(zone: &TimeZone, ns: i64) -> DateTime {
     zone.to_datetime(instant(ns))
 }
 
-/// Instants whose local time of day is a multiple of `step_ns`, offset by offset.
+/// Instants whose local time of day is a multiple of `step_ns`, computed per offset.
 fn clock_instants(span: TimeSpan, zone: &TimeZone, step_ns: i64) -> Vec<i64> {
     let (step, end) = (i128::from(step_ns), i128::from(span.end));
     let mut from = i128::from(span.start);
@@ -227,7 +225,7 @@ fn clock_instants(span: TimeSpan, zone: &TimeZone, step_ns: i64) -> Vec<i64> {
     instants
 }
 
-/// Local midnights, every `step` days counted from the epoch, weeks from Monday.
+/// Local midnights, every `step` days since the epoch; weeks begin on Monday.
 fn day_instants(span: TimeSpan, zone: &TimeZone, step: i64) -> Vec<i64> {
     // 1970-01-05 was a Monday.
     let anchor = civil::date(1970, 1, 5);
@@ -236,7 +234,7 @@ fn day_instants(span: TimeSpan, zone: &TimeZone, step: i64) -> Vec<i64> {
     collect(span, zone, |i| anchor.checked_add((first + i * step).days()).ok())
 }
 
-/// First days of months, every `step` months counted from January of year 0.
+/// First days of months, every `step` months since January of year 0.
 fn month_instants(span: TimeSpan, zone: &TimeZone, step: i32) -> Vec<i64> {
     let start = local(zone, span.start);
     let first = (i32::from(start.year()) * 12 + i32::from(start.month()) - 1).div_euclid(step) * step;
@@ -247,12 +245,12 @@ fn month_instants(span: TimeSpan, zone: &TimeZone, step: i32) -> Vec<i64> {
     })
 }
 
-/// The first instants of the days that `date` numbers, as far as they lie in the span.
+/// First instants of the days that `date` numbers, as far as they lie in the span.
 fn collect(span: TimeSpan, zone: &TimeZone, date: impl Fn(i64) -> Option<civil::Date>) -> Vec<i64> {
     let mut instants = Vec::new();
     for i in 0..=TICKS_MAX as i64 {
         let Some(midnight) = date(i).map(|date| date.to_datetime(civil::Time::midnight())) else { break };
-        // "Compatible" moves a midnight that the zone skips to the day's first instant.
+        // "Compatible" moves a skipped midnight to the first instant of the day.
         let Ok(at) = zone.to_ambiguous_timestamp(midnight).compatible() else { break };
         let Ok(at) = i64::try_from(at.as_nanosecond()) else {
             // Before 1677 or after 2262: outside any span.
@@ -276,7 +274,7 @@ mod tests {
     use crate::chart::time_ticks::*;
     use proptest::prelude::*;
 
-    /// Whole hours, quarters of one, half an hour of summer time, and midnights that summer time skips.
+    /// Offsets of whole hours and of quarters, a daylight saving time of half an hour, and skipped midnights.
     const ZONES: [&str; 5] = ["UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo"];
 
     fn zone(name: &str) -> TimeZone {
@@ -330,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trading_day_of_the_picture_ticks_every_five_minutes_of_local_time() {
+    fn a_trading_day_ticks_every_five_minutes_of_local_time() {
         let shown = labels("2013-10-07T14:00:00Z", "2013-10-07T14:49:00Z", &zone("America/New_York"));
         assert_eq!(shown[..3], ["10:00", "10:05", "10:10"]);
     }

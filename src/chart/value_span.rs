@@ -1,28 +1,28 @@
-//! The vertical extent: fitting it to the data, zoom, pan.
+//! Vertical extent: fitting to the data, zoom, pan.
 
 use crate::chart::ValueSpan;
 
-/// Room left above and below the data, as a share of their range.
+/// Space above and below the data, as a share of their range.
 pub const PAD_SHARE: f64 = 0.06;
 
-/// Half of what is shown of a value that never moves, as a share of the value: a price of 187 shows 0.2 to each side.
+/// Half of the span of constant data, as a share of their value: a price of 187 gets 0.2 on each side.
 const FLAT_SHARE: f64 = 0.001;
 
-/// Shortest span as a share of its values: 4,500 steps of an `f64`, so that each row of a screen is a different number.
+/// Minimum span as a share of its values: 4,500 steps of an `f64`, so that every row of a screen is a different number.
 const LEN_SHARE_MIN: f64 = 1e-12;
 
-/// Shortest span at all: below, numbers become subnormal and lose their digits.
+/// Minimum span. Below it numbers become subnormal and lose precision.
 const LEN_MIN: f64 = 1e-300;
 
-/// The data may shrink to this share of the span before a held span is fitted anew.
+/// A held span is fitted anew if the data cover less than this share of it.
 const FILL_SHARE_MIN: f64 = 0.5;
 
 impl ValueSpan {
-    /// Shown while there is nothing to show.
+    /// Span without data.
     pub const EMPTY: Self = Self { lo: 0.0, hi: 1.0 };
 
-    /// A span that shows values from `min` to `max` with [`PAD_SHARE`] to spare; flat data get a span in proportion to
-    /// their value. NaN is left out of account, infinities count as the ends of `f64`.
+    /// Span that shows values from `min` to `max` with [`PAD_SHARE`] to spare. Constant data get a span in proportion
+    /// to their value. NaN is ignored; infinities count as the ends of `f64`.
     pub fn fit(min: f64, max: f64) -> Self {
         let (min, max) = (min.min(max), max.max(min));
         if min.is_nan() {
@@ -39,19 +39,19 @@ impl ValueSpan {
         Self { lo: min - pad, hi: max + pad }.limited()
     }
 
-    /// This span as long as it shows `min` to `max` well, else one that is fitted anew: so that an axis does not creep
-    /// with every tick.
+    /// This span as long as it shows `min` to `max` well, else a newly fitted one, so that the axis does not move with
+    /// every tick.
     #[must_use]
     pub fn holding(self, min: f64, max: f64) -> Self {
         let (lowest, highest) = (self.share(min), self.share(max));
         let shows = lowest >= 0.0 && highest <= 1.0;
-        // Compared with a fitted span, not with the data: flat data have no range to compare with.
+        // Compared with a fitted span, not with the data: constant data have no range.
         let fitted = Self::fit(min, max);
         let wide = fitted.share(self.hi) - fitted.share(self.lo);
         if shows && wide <= 1.0 / FILL_SHARE_MIN { self } else { fitted }
     }
 
-    /// The nearest span that is legal: finite, ordered, and long enough to tell its rows apart.
+    /// Nearest valid span: finite, ordered, and long enough to tell its rows apart.
     #[must_use]
     pub fn limited(self) -> Self {
         if self.lo.is_nan() || self.hi.is_nan() {
@@ -64,12 +64,12 @@ impl ValueSpan {
             return Self { lo, hi };
         }
         let middle = f64::midpoint(lo, hi).clamp(len_min - f64::MAX, f64::MAX - len_min);
-        // The halves overlap a little, for rounding must not make the span shorter than its least length.
+        // The halves overlap slightly, so that rounding cannot make the span too short.
         Self { lo: middle - len_min * 0.51, hi: middle + len_min * 0.51 }
     }
 
-    /// Longer by `factor` (shorter, below 1), with `anchor` in the same place on the screen where the limits allow. A
-    /// factor or anchor that is NaN, or a negative factor, changes nothing.
+    /// Scales the span by `factor` (shorter below 1) around `anchor`, as far as the limits allow. A NaN, or a negative
+    /// factor, changes nothing.
     #[must_use]
     pub fn zoomed(self, anchor: f64, factor: f64) -> Self {
         if factor.is_nan() || factor < 0.0 || anchor.is_nan() {
@@ -83,24 +83,24 @@ impl ValueSpan {
         Self { lo: end(self.lo), hi: end(self.hi) }.limited()
     }
 
-    /// Moved up by so many of its lengths; NaN moves nothing. At the ends of `f64` it stops.
+    /// Moves the span up by `share` of its length, up to the ends of `f64`; NaN changes nothing.
     #[must_use]
     pub fn panned(self, lengths: f64) -> Self {
         let (lo, hi) = (self.value_at(lengths), self.value_at(1.0 + lengths));
         if lengths.is_nan() || lo <= -f64::MAX || hi >= f64::MAX { self } else { Self { lo, hi }.limited() }
     }
 
-    /// Where a value lies: 0 at the bottom, 1 at the top, beyond that outside.
+    /// Position of a value: 0 at the bottom, 1 at the top, beyond that outside.
     pub fn share(&self, value: f64) -> f64 {
         let len = self.hi - self.lo;
         if len.is_finite() {
             return (value - self.lo) / len;
         }
-        // The length of a span may exceed f64 though its ends do not.
+        // The length of a span may overflow `f64`.
         (value / 2.0 - self.lo / 2.0) / (self.hi / 2.0 - self.lo / 2.0)
     }
 
-    /// The value at a share; the inverse of [`ValueSpan::share`].
+    /// Value at a position; the inverse of [`ValueSpan::share`].
     pub fn value_at(&self, share: f64) -> f64 {
         let len = self.hi - self.lo;
         let value = if len.is_finite() {

@@ -1,52 +1,34 @@
-//! Ticks of the value axis, and how values are written.
+//! Ticks of the value axis, and labels of values.
 
-use crate::chart::AxisKind;
-use crate::chart::ValueSpan;
-use crate::chart::log_ticks::{decimals_for, log_ticks, price_text};
+use super::axis_steps::{
+    DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, TICKS_MAX, axis_value, fitting_decimals, nice_step, percent_text,
+    spacing_px,
+};
+use super::log_ticks::{decimals_for, log_ticks, price_text};
+use super::scene::AxisKind;
+use super::viewport::ValueSpan;
 
-/// Least distance between two ticks, px: on high axes calm, on low ones as close as labels can be read.
-pub(crate) fn spacing_px(height_px: f64) -> f64 {
-    if height_px < LOW_PX { 32.0 } else { 44.0 }
-}
-
-/// Axes lower than this have few labels anyway.
-const LOW_PX: f64 = 420.0;
-
-/// Digits after the point beyond which a value is written in powers of ten: the axis has room for about nine figures.
-pub(crate) const DECIMALS_MAX: usize = 8;
-
-/// Figures that the axis has room for, those before the point included.
-const FIGURES_MAX: usize = 9;
-
-/// Digits after the point in powers of ten: all that `f64` has.
+/// Maximum number of digits in scientific notation: the precision of `f64`.
 const DIGITS_MAX: usize = 15;
 
-/// Values from here on are written in powers of ten.
-pub(crate) const PLAIN_MAX: f64 = 1e8;
-
-/// Largest whole number of steps that `f64` counts exactly.
+/// Maximum number of steps that `f64` counts exactly.
 const STEPS_MAX: f64 = 9e15;
 
-/// A step is at least this many times what `f64` can tell apart.
-pub(crate) const RESOLUTION_STEPS: f64 = 64.0;
-
-/// Most ticks on an axis: more than the highest monitor can label.
-pub(crate) const TICKS_MAX: usize = 512;
-
 /// Ticks for an axis of `height_px` that shows `span`, as (value, label), strictly increasing and inside the span, at
-/// steps of 1, 2 or 5 times a power of ten; on a logarithmic axis at logarithms of round prices, labelled with those.
-/// `decimals` is the least that prices are written with.
+/// steps of 1, 2 or 5 times a power of ten. A logarithmic axis has ticks at the logarithms of round prices, labelled
+/// with the prices. `decimals` is the minimum number of decimals of prices.
 pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> Vec<(f64, String)> {
     if axis == AxisKind::Log {
         return log_ticks(span, height_px, decimals);
     }
     let widest = span.lo.abs().max(span.hi.abs());
-    // Steps near the resolution of f64 would fall unevenly.
-    let least = ((span.hi - span.lo) * spacing_px(height_px) / height_px).max(widest * f64::EPSILON * RESOLUTION_STEPS);
-    if !(least.is_finite() && least > 0.0) {
+    // Steps near the resolution of `f64` would be uneven.
+    let min_step =
+        ((span.hi - span.lo) * spacing_px(height_px) / height_px).max(widest * f64::EPSILON * RESOLUTION_STEPS);
+    if !(min_step.is_finite() && min_step > 0.0) {
         return Vec::new();
     }
-    let (digit, exponent) = nice_step(least);
+    let (digit, exponent) = nice_step(min_step);
     // Multiplying by a positive power of ten, or dividing by one, keeps 3 * 0.1 at 0.3.
     let power = 10_f64.powi(exponent.abs());
     let value = |i: f64| if exponent < 0 { i * digit / power } else { i * digit * power };
@@ -57,7 +39,7 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
     }
     let needed = usize::try_from(-exponent).unwrap_or(0);
     let decimals = match axis {
-        AxisKind::Price | AxisKind::Log => needed.max(fitting(decimals, widest)),
+        AxisKind::Price | AxisKind::Log => needed.max(fitting_decimals(decimals, widest)),
         AxisKind::Percent => needed.max(1),
     };
     let scientific = widest >= PLAIN_MAX || needed > DECIMALS_MAX;
@@ -77,34 +59,16 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
     ticks
 }
 
-/// As many of the `decimals` as there is room for behind values up to `widest`.
-pub(crate) fn fitting(decimals: usize, widest: f64) -> usize {
-    let whole = if widest >= 10.0 { widest.log10().floor() as usize + 1 } else { 1 };
-    let commas = (whole - 1) / 3;
-    decimals.min(FIGURES_MAX.saturating_sub(whole + commas))
-}
-
-/// The smallest digit * 10^exponent that is at least `least`, with a digit of 1, 2 or 5.
-pub(crate) fn nice_step(least: f64) -> (f64, i32) {
-    let exponent = least.log10().floor() as i32;
-    let mantissa = least / 10_f64.powi(exponent);
-    // A hair of tolerance: 0.2 / 0.1 must not count as more than 2.
-    match [1.0, 2.0, 5.0].into_iter().find(|digit| mantissa <= digit * (1.0 + 1e-9)) {
-        Some(digit) => (digit, exponent),
-        None => (1.0, exponent + 1),
-    }
-}
-
 /// A value as the axis writes it.
 pub(crate) fn value_text(value: f64, axis: AxisKind, decimals: usize) -> String {
     match axis {
-        AxisKind::Price => plain(value, decimals),
+        AxisKind::Price => axis_value(value, decimals),
         AxisKind::Log => price_text(value, decimals),
         AxisKind::Percent => percent_text(value, decimals),
     }
 }
 
-/// A tick that is a multiple of ten to `exponent`, in powers of ten, with as many digits as tell it from the next.
+/// A tick that is a multiple of `10^exponent` in scientific notation, with enough digits to differ from the next one.
 fn scientific_text(value: f64, axis: AxisKind, exponent: i32) -> String {
     let magnitude = if value.abs() > 0.0 { value.abs().log10().floor() as i32 } else { exponent };
     let digits = usize::try_from(magnitude.saturating_sub(exponent)).unwrap_or(0).min(DIGITS_MAX);
@@ -112,51 +76,15 @@ fn scientific_text(value: f64, axis: AxisKind, exponent: i32) -> String {
     format!("{value:.digits$e}{unit}").replace('-', "−")
 }
 
-/// A change with its sign and a proper minus: `+0.24%`, `0.0%`, `−0.07%`.
-pub(crate) fn percent_text(percent: f64, decimals: usize) -> String {
-    let text = plain(percent, decimals);
-    let zero = !text.bytes().any(|b| (b'1'..=b'9').contains(&b));
-    let sign = if percent > 0.0 && !zero { "+" } else { "" };
-    format!("{sign}{text}%")
-}
-
-pub(crate) fn plain(value: f64, decimals: usize) -> String {
-    let text = if value.abs() >= PLAIN_MAX || decimals > DECIMALS_MAX {
-        format!("{value:.3e}")
-    } else {
-        grouped(&format!("{value:.decimals$}"))
-    };
-    let zero = !text.bytes().any(|b| (b'1'..=b'9').contains(&b));
-    match text.strip_prefix('-') {
-        Some(digits) if zero => digits.to_owned(),
-        Some(digits) => format!("−{digits}"),
-        None => text,
-    }
-}
-
-/// `text` with commas between its thousands.
-fn grouped(text: &str) -> String {
-    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::with_capacity(text.len() + whole.len() / 3);
-    for (i, c) in whole.chars().enumerate() {
-        let behind = whole.len() - i;
-        if behind.is_multiple_of(3) && grouped.ends_with(|c: char| c.is_ascii_digit()) {
-            grouped.push(',');
-        }
-        grouped.push(c);
-    }
-    grouped + fraction
-}
-
-/// Decimals that a `value` under a cursor deserves: about one in ten rows changes the last one.
+/// Number of decimals of `value` under a cursor: about every tenth row changes the last one.
 pub(crate) fn decimals_at(value: f64, span: ValueSpan, height_px: f64, axis: AxisKind, decimals: usize) -> usize {
     let step = (span.hi / 2.0 - span.lo / 2.0) * 2.0 / height_px.max(1.0);
     match axis {
-        AxisKind::Price => decimals_for(step).max(fitting(decimals, span.lo.abs().max(span.hi.abs()))),
+        AxisKind::Price => decimals_for(step).max(fitting_decimals(decimals, span.lo.abs().max(span.hi.abs()))),
         AxisKind::Percent => decimals_for(step).clamp(2, 4),
         AxisKind::Log => {
             let price = 10_f64.powf(value).min(f64::MAX);
-            decimals_for(price * step * std::f64::consts::LN_10).max(fitting(decimals, price))
+            decimals_for(price * step * std::f64::consts::LN_10).max(fitting_decimals(decimals, price))
         }
     }
 }
@@ -200,7 +128,7 @@ mod tests {
         }
 
         #[test]
-        fn any_finite_span_is_survived(a in any::<f64>(), b in any::<f64>(), height in any::<f64>()) {
+        fn any_finite_span_is_accepted(a in any::<f64>(), b in any::<f64>(), height in any::<f64>()) {
             value_ticks(ValueSpan { lo: a.min(b), hi: a.max(b) }, height, AxisKind::Percent, 2);
             for axis in [AxisKind::Price, AxisKind::Percent, AxisKind::Log] {
                 decimals_at(a, ValueSpan { lo: a.min(b), hi: a.max(b) }, height, axis, 2);

@@ -1,4 +1,4 @@
-//! The two axes as plotters coordinates: plotters' own cannot tick in local time, and lose i64 precision.
+//! Both axes as plotters coordinates. plotters' own have no ticks in local time and lose `i64` precision.
 
 use std::ops::Range;
 
@@ -6,30 +6,30 @@ use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged};
 use plotters::drawing::DrawingArea;
-use plotters_backend::DrawingBackend;
 
+use super::backend::Backend;
+use super::units::UNITS_PER_PX;
 use crate::chart::{Rect, ValueSpan, Viewport};
 use crate::model::TimeSpan;
-use crate::plot::framebuffer::UNITS_PER_PX;
 
-/// Coordinates beyond this are cut off, in units: far outside any frame, far inside `i32`.
+/// Maximum coordinate, in units: far outside any frame, well within `i32`.
 const UNITS_MAX: f64 = (1 << 28) as f64;
 
-/// Time on a line, exact to the nanosecond, with its ticks.
+/// Time axis with its ticks, exact to the nanosecond.
 #[derive(Debug, Clone)]
 pub(super) struct TimeAxis<'a> {
     pub(super) span: TimeSpan,
     pub(super) ticks: &'a [(i64, String)],
 }
 
-/// Values on a line, with their ticks.
+/// Value axis with its ticks.
 #[derive(Debug, Clone)]
 pub(super) struct ValueAxis<'a> {
     pub(super) span: ValueSpan,
     pub(super) ticks: &'a [(f64, String)],
 }
 
-/// Where in its span an instant lies: 0 at the start, 1 at the end.
+/// Position of an instant in a span: 0 at the start, 1 at the end.
 pub(super) fn time_share(span: TimeSpan, time_ns: i64) -> f64 {
     difference(time_ns, span.start) / difference(span.end, span.start).max(1.0)
 }
@@ -39,7 +39,8 @@ pub(super) fn difference(a: i64, b: i64) -> f64 {
     a.checked_sub(b).map_or_else(|| (i128::from(a) - i128::from(b)) as f64, |difference| difference as f64)
 }
 
-/// Where in its span a value lies: 0 at the bottom, 1 at the top. Halved, so that the widest span of floats is finite.
+/// Position of a value in a span: 0 at the bottom, 1 at the top. Operands are halved, so that the length of the widest
+/// span is finite.
 pub(super) fn value_share(span: ValueSpan, value: f64) -> f64 {
     let length = span.hi / 2.0 - span.lo / 2.0;
     if length > 0.0 { (value / 2.0 - span.lo / 2.0) / length } else { 0.5 }
@@ -84,13 +85,13 @@ impl Ranged for ValueAxis<'_> {
 }
 
 /// The plot rectangle of `area` in data coordinates.
-pub(super) fn plane<'a, DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
+pub(super) fn plane<'a, 'b>(
+    area: &DrawingArea<Backend<'b>, Shift>,
     viewport: Viewport,
     plot: Rect,
     time_ticks: &'a [(i64, String)],
     value_ticks: &'a [(f64, String)],
-) -> DrawingArea<DB, Cartesian2d<TimeAxis<'a>, ValueAxis<'a>>> {
+) -> DrawingArea<Backend<'b>, Cartesian2d<TimeAxis<'a>, ValueAxis<'a>>> {
     let units = |px: i32| px * UNITS_PER_PX;
     area.apply_coord_spec(Cartesian2d::new(
         TimeAxis { span: viewport.time, ticks: time_ticks },

@@ -1,17 +1,14 @@
-//! What lies under the data and changes only with the view: grounds, strips, grid, zero line.
+//! Layers below the data that change only with the view: background, strips, grid, zero line.
 
 use plotters::coord::cartesian::MeshLine;
 use plotters_backend::DrawingBackend;
 
-use super::axes::{plane, value_share};
+use super::DrawResult;
+use super::axes::plane;
 use super::font::{Fonts, Type};
-use crate::chart::Layout;
-use crate::chart::time_ticks;
-use crate::chart::value_ticks;
-use crate::chart::{AxisKind, Chart};
-use crate::plot::PlotError;
-use crate::plot::framebuffer::{UNITS_PER_PX, units_per_screen_px};
-use crate::plot::painter::{Area, LayerPainter, Paint};
+use super::painter::{Area, LayerPainter, Paint};
+use super::units::{UNITS_PER_PX, units_per_screen_px};
+use crate::chart::{AxisKind, Chart, Layout, time_ticks, value_ticks};
 
 /// Type of the labels on both axes.
 pub(super) const LABEL: Type = Type::figures(12.0);
@@ -24,28 +21,28 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    /// Of one chart.
-    fn new(chart: &Chart, frame: &Layout, fonts: &Fonts) -> Self {
+    /// Ticks of one chart.
+    fn new(chart: &Chart, layout: &Layout, fonts: &Fonts) -> Self {
         let digit_px = f64::from(fonts.width("0", LABEL));
-        let (viewport, plot) = (chart.viewport, frame.plot);
+        let (viewport, plot) = (chart.viewport, layout.plot);
         Self {
             time: time_ticks(viewport.time, &chart.zone, f64::from(plot.width()), digit_px),
             value: value_ticks(viewport.value, f64::from(plot.height()), chart.axis, chart.decimals),
         }
     }
 
-    /// Brings `all`, the ticks of charts that `frame` shows, up to `charts` where they are stale. Panes are equally
-    /// wide: those of one time have the ticks of the first, for it takes a calendar to find them.
+    /// Recomputes the stale ones of `all`, the ticks of `charts`. Panes are equally wide, so panes of the same time
+    /// span share the time ticks of the first; computing them requires calendar arithmetic.
     pub(super) fn refresh(
         all: &mut Vec<Self>,
         charts: &[Chart],
-        frame: &Layout,
+        layout: &Layout,
         fonts: &Fonts,
         stale: impl Fn(usize) -> bool,
     ) {
         all.resize_with(charts.len(), Self::default);
         for (index, chart) in charts.iter().enumerate().filter(|(index, _)| stale(*index)) {
-            let pane = frame.pane(index);
+            let pane = layout.pane(index);
             let like_first = |first: &Chart| first.viewport.time == chart.viewport.time && first.zone == chart.zone;
             all[index] = if index > 0 && charts.first().is_some_and(like_first) {
                 let height = f64::from(pane.plot.height());
@@ -57,36 +54,31 @@ impl Ticks {
         }
     }
 
-    /// Of all `charts` that `frame` shows.
-    pub(super) fn all(charts: &[Chart], frame: &Layout, fonts: &Fonts) -> Vec<Self> {
+    /// Ticks of all `charts`.
+    pub(super) fn all(charts: &[Chart], layout: &Layout, fonts: &Fonts) -> Vec<Self> {
         let mut all = Vec::new();
-        Self::refresh(&mut all, charts, frame, fonts, |_| true);
+        Self::refresh(&mut all, charts, layout, fonts, |_| true);
         all
     }
 }
 
-/// The colours that lie under everything.
-pub(super) fn flat<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, frame: &Layout) -> Result<(), PlotError> {
+/// Fills the background, the header and the footer.
+pub(super) fn fill_background(painter: &LayerPainter<'_>, layout: &Layout) -> DrawResult {
     painter.area.fill(&Paint::from(painter.colors.background).color())?;
-    painter.fill(frame.header, painter.colors.strip)?;
-    painter.fill(frame.footer, painter.colors.strip)
+    painter.fill(layout.header, painter.colors.strip)?;
+    painter.fill(layout.footer, painter.colors.strip)
 }
 
-/// Hairlines at the ticks. Those at the very ends of the axes lie a pixel outside the plot.
-pub(super) fn grid<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    frame: &Layout,
-    chart: &Chart,
-    ticks: &Ticks,
-) -> Result<(), PlotError> {
-    if frame.plot.width() == 0 || frame.plot.height() == 0 {
+/// Draws hairlines at the ticks. Those at the very ends of the axes lie one pixel outside the plot.
+pub(super) fn grid(painter: &LayerPainter<'_>, layout: &Layout, chart: &Chart, ticks: &Ticks) -> DrawResult {
+    if layout.plot.width() == 0 || layout.plot.height() == 0 {
         return Ok(());
     }
     let colors = painter.colors;
-    let plane = plane(&painter.area, chart.viewport, frame.plot, &ticks.time, &ticks.value);
+    let plane = plane(&painter.area, chart.viewport, layout.plot, &ticks.time, &ticks.value);
     let style = Paint::from(colors.grid).stroke(1.0);
-    // Times go on through the volume pane.
-    let floor = frame.plots().bottom * UNITS_PER_PX;
+    // Vertical lines continue through the volume pane.
+    let floor = layout.plots().bottom * UNITS_PER_PX;
     let unit = units_per_screen_px(painter.scale);
     plane.draw_mesh(
         |backend, line| {
@@ -102,35 +94,31 @@ pub(super) fn grid<DB: DrawingBackend>(
         ticks.value.len(),
         ticks.time.len(),
     )?;
-    // The left and bottom edges, so that the grid has an end where no tick falls; panes stand apart.
-    let plot = Area::from(frame.plots());
+    // The left and bottom edges, so that the grid is closed where no tick falls. Panes have no common edge.
+    let plot = Area::from(layout.plots());
     let half = 0.5 / painter.scale.factor();
     painter.hairline((plot.left + half, plot.top), (plot.left + half, plot.bottom), colors.grid)?;
-    if frame.time_axis.top == frame.plots().bottom {
+    if layout.time_axis.top == layout.plots().bottom {
         painter.hairline((plot.left, plot.bottom + half), (plot.right, plot.bottom + half), colors.grid)?;
     }
-    if frame.volume.height() > 0 {
-        let y = f64::from(frame.volume.top) + half;
+    if layout.volume.height() > 0 {
+        let y = f64::from(layout.volume.top) + half;
         painter.hairline((plot.left, y), (plot.right, y), colors.panel_edge)?;
     }
     Ok(())
 }
 
-/// Where nothing has changed, on a percent axis.
-pub(super) fn zero_line<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    frame: &Layout,
-    chart: &Chart,
-) -> Result<(), PlotError> {
-    let (plot, value) = (Area::from(frame.plot), chart.viewport.value);
+/// Draws the zero line of a percent axis.
+pub(super) fn zero_line(painter: &LayerPainter<'_>, layout: &Layout, chart: &Chart) -> DrawResult {
+    let (plot, value) = (Area::from(layout.plot), chart.viewport.value);
     if chart.axis == AxisKind::Percent && value.lo < 0.0 && value.hi > 0.0 && plot.width() > 0.0 {
-        let y = (plot.bottom - value_share(value, 0.0) * plot.height()).floor() + 0.5;
+        let y = plot.y_of(value, 0.0).floor() + 0.5;
         painter.dashes((plot.left, y), (plot.right, y), (1.0, 3.0), painter.colors.crosshair.into())?;
     }
     Ok(())
 }
 
-/// The middle of the pixel that a coordinate falls into: a hairline there is one crisp column or row.
+/// Middle of the pixel that contains a coordinate. A hairline there is one sharp column or row.
 fn centered(coordinate: i32, unit: i32) -> i32 {
     coordinate.div_euclid(unit) * unit + unit / 2
 }

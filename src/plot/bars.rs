@@ -1,80 +1,78 @@
-//! Candles, OHLC bars, and the volume below them: whole pixels of the screen, so that all bars of a chart colors alike.
+//! Candlesticks, OHLC bars and volume. Bars cover whole pixels of the screen, so that all bars of a chart look alike.
 
 use plotters::style::text_anchor::HPos;
-use plotters_backend::DrawingBackend;
 
+use super::background::LABEL;
 use super::font::Type;
-use crate::chart::Layout;
-use crate::chart::{Bar, BarStyle, Bars, Chart, MissingBand};
-use crate::chart::{Rect, Transform, ValueSpan, Viewport};
-use crate::chart::{Rgb, ThemeColors};
-use crate::plot::background::LABEL;
-use crate::plot::painter::{Area, LayerPainter, Paint};
-use crate::plot::{PlotError, data};
+use super::painter::{Area, LayerPainter, Paint};
+use super::{DrawResult, data};
+use crate::chart::{
+    Bar, BarStyle, Bars, Chart, Layout, MissingBand, Rect, Rgb, ThemeColors, Transform, ValueSpan, Viewport,
+};
 
 const TITLE: Type = Type::words(12.5);
-/// Share of its interval that a body takes.
+/// Width of a body as a share of its interval.
 const BODY_SHARE: f64 = 0.72;
-/// Narrower intervals, in pixels of the screen, have sticks from low to high.
+/// Minimum width of an interval for a body, in pixels of the screen; narrower bars are a stick from low to high.
 const STICK_PX: f64 = 3.0;
-/// Opacity of volume, and of volume that is a stick: that would sink into the ground.
+/// Opacity of volume bars, and of volume sticks, which would be too faint with the former.
 const VOLUME_SHARE: f64 = 0.5;
 const VOLUME_STICK_SHARE: f64 = 0.8;
-/// Volume panes from this height on have a title above their highest bar.
+/// Minimum height of a volume pane with a title above its highest bar.
 const TITLED_PX: i32 = 48;
 const TITLE_PX: i32 = 22;
-/// How far outside the plot rows may lie, px: enough to be cut off there.
+/// Rows are clamped to this distance from the plot, px: they are clipped there.
 const BEYOND_PX: f64 = 4.0;
 
-/// The columns of a bar, in pixels of the screen.
+/// Columns of a bar, in pixels of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Columns {
+struct BarColumns {
     body: (i32, i32),
     wick: (i32, i32),
 }
 
-impl Columns {
-    /// Of an interval between two edges. Body and wick are both odd or both even, so that the wick is in the middle;
-    /// bodies of intervals of one length are equally wide and at least a pixel apart where there is room.
-    fn between((from, to): (f64, f64), hair_px: i32) -> Self {
+impl BarColumns {
+    /// Columns of an interval between two edges. Body and wick are both odd or both even, so that the wick is in the
+    /// middle. Bodies of intervals of one length are equally wide and, if there is room, at least one pixel apart.
+    fn between((from, to): (f64, f64), wick_px: i32) -> Self {
         let room = to - from;
         let middle = f64::midpoint(from, to);
-        let hair_px = if room < STICK_PX * f64::from(hair_px) { 1 } else { hair_px };
+        let wick_px = if room < STICK_PX * f64::from(wick_px) { 1 } else { wick_px };
         let around = |px: i32| {
-            // Halves go the same way on both sides of zero.
+            // Rounds halves in the same direction on both sides of zero.
             let left = (middle - f64::from(px) / 2.0 + 0.5).floor() as i32;
             (left, left + px)
         };
-        let mut body_px = hair_px;
+        let mut body_px = wick_px;
         if room >= STICK_PX {
-            // A hair of tolerance: a length of 7 px may come out as 6.999.
+            // Tolerance: a length of 7 px may be computed as 6.999.
             let whole = (room + 1e-6) as i32;
             body_px = ((room * BODY_SHARE) as i32).min(whole - 1);
-            body_px -= (body_px - hair_px).rem_euclid(2);
+            body_px -= (body_px - wick_px).rem_euclid(2);
         }
-        Self { body: around(body_px.max(hair_px)), wick: around(hair_px) }
+        Self { body: around(body_px.max(wick_px)), wick: around(wick_px) }
     }
 }
 
-/// Where bars fall.
-struct Place {
+/// Mapping of bars to pixels of the screen.
+struct BarGeometry {
     transform: Transform,
-    hair_px: i32,
+    wick_px: i32,
 }
 
-impl Place {
-    fn new<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, viewport: Viewport, screen: Rect) -> Self {
-        Self { transform: Transform { viewport, rect: screen }, hair_px: (painter.scale.factor() as i32).max(1) }
+impl BarGeometry {
+    fn new(painter: &LayerPainter<'_>, viewport: Viewport, screen: Rect) -> Self {
+        Self { transform: Transform { viewport, rect: screen }, wick_px: (painter.scale.factor() as i32).max(1) }
     }
 
-    /// `None` for bars outside the plot.
-    fn columns(&self, bar: &Bar) -> Option<Columns> {
-        let columns = Columns::between((self.transform.x(bar.start_ns), self.transform.x(bar.end_ns)), self.hair_px);
+    /// Columns of a bar; `None` if it is outside the plot.
+    fn columns(&self, bar: &Bar) -> Option<BarColumns> {
+        let columns = BarColumns::between((self.transform.x(bar.start_ns), self.transform.x(bar.end_ns)), self.wick_px);
         let (left, right) = (columns.body.0.min(columns.wick.0), columns.body.1.max(columns.wick.1));
         (right > self.transform.rect.left && left < self.transform.rect.right).then_some(columns)
     }
 
-    /// The pixel row that a value falls into.
+    /// Pixel row that contains a value.
     fn row(&self, value: f64) -> i32 {
         let rect = self.transform.rect;
         let (top, bottom) = (f64::from(rect.top) - BEYOND_PX, f64::from(rect.bottom) + BEYOND_PX);
@@ -87,53 +85,44 @@ fn color(colors: &ThemeColors, bar: &Bar) -> Rgb {
 }
 
 /// Draws the bars of a plot.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    bars: &Bars,
-    viewport: Viewport,
-    frame: &Layout,
-) -> Result<(), PlotError> {
-    let place = Place::new(painter, viewport, frame.screen(frame.plot));
+pub(super) fn draw(painter: &LayerPainter<'_>, bars: &Bars, viewport: Viewport, layout: &Layout) -> DrawResult {
+    let geometry = BarGeometry::new(painter, viewport, layout.screen(layout.plot));
     for bar in &bars.bars {
         let finite = [bar.open, bar.high, bar.low, bar.close].into_iter().all(f64::is_finite);
-        let Some(columns) = place.columns(bar).filter(|_| finite) else { continue };
+        let Some(columns) = geometry.columns(bar).filter(|_| finite) else { continue };
         let paint = color(painter.colors, bar);
         let block =
             |(left, right): (i32, i32), top: i32, bottom: i32| painter.block(Rect { left, top, right, bottom }, paint);
-        // Every row that a price of the bar falls into, the lowest one's included.
-        block(columns.wick, place.row(bar.high), place.row(bar.low) + 1)?;
+        // Includes the row of the low.
+        block(columns.wick, geometry.row(bar.high), geometry.row(bar.low) + 1)?;
         if columns.body.1 - columns.body.0 <= columns.wick.1 - columns.wick.0 {
             continue;
         }
-        let (open, close) = (place.row(bar.open), place.row(bar.close));
+        let (open, close) = (geometry.row(bar.open), geometry.row(bar.close));
         match bars.style {
             BarStyle::Candles => block(columns.body, open.min(close), open.max(close) + 1)?,
             BarStyle::Ohlc => {
-                block((columns.body.0, columns.wick.0), open, open + place.hair_px)?;
-                block((columns.wick.1, columns.body.1), close, close + place.hair_px)?;
+                block((columns.body.0, columns.wick.0), open, open + geometry.wick_px)?;
+                block((columns.wick.1, columns.body.1), close, close + geometry.wick_px)?;
             }
         }
     }
     Ok(())
 }
 
-/// Colour of a chart's tags where it is drawn in bars: that of the last one.
+/// Colour of the tags of a bar chart: that of its last bar.
 pub(super) fn last_color(colors: &ThemeColors, chart: &Chart) -> Option<Rgb> {
     chart.bars.as_ref()?.bars.last().map(|bar| color(colors, bar))
 }
 
-/// Dotted rows from the tags through the plot.
-pub(super) fn last_prices<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    chart: &Chart,
-    frame: &Layout,
-) -> Result<(), PlotError> {
-    let place = Place::new(painter, chart.viewport, frame.screen(frame.plot));
-    let plot = Area::from(frame.plot);
+/// Draws dotted lines from the tags through the plot.
+pub(super) fn last_prices(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout) -> DrawResult {
+    let geometry = BarGeometry::new(painter, chart.viewport, layout.screen(layout.plot));
+    let plot = Area::from(layout.plot);
     let Some(color) = last_color(painter.colors, chart) else { return Ok(()) };
     for tag in &chart.tags {
-        let row = place.row(tag.value);
-        if row < place.transform.rect.top || row >= place.transform.rect.bottom {
+        let row = geometry.row(tag.value);
+        if row < geometry.transform.rect.top || row >= geometry.transform.rect.bottom {
             continue;
         }
         let unit = 1.0 / painter.scale.factor();
@@ -151,30 +140,25 @@ fn volume_max(chart: &Chart) -> f64 {
     visible.map(|bar| bar.volume).fold(0.0, f64::max)
 }
 
-/// The pane below the plot.
-pub(super) fn volume<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    chart: &Chart,
-    frame: &Layout,
-    common: &[MissingBand],
-) -> Result<(), PlotError> {
-    let pane = frame.volume;
+/// Draws the volume pane.
+pub(super) fn volume(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, common: &[MissingBand]) -> DrawResult {
+    let pane = layout.volume;
     if pane.width() == 0 || pane.height() == 0 || !chart.volume {
         return Ok(());
     }
-    let below = Layout { plot: pane, ..*frame };
+    let below = Layout { plot: pane, ..*layout };
     data::bands(painter, chart, &below, common)?;
     let most = volume_max(chart);
     let bars = Rect { top: bars_top(pane), ..pane };
     if let Some(data) = chart.bars.as_ref().filter(|_| most > 0.0) {
         let value = ValueSpan { lo: 0.0, hi: most };
-        let place = Place::new(painter, Viewport { value, ..chart.viewport }, frame.screen(bars));
+        let geometry = BarGeometry::new(painter, Viewport { value, ..chart.viewport }, layout.screen(bars));
         for bar in data.bars.iter().filter(|bar| bar.volume > 0.0) {
-            let Some(columns) = place.columns(bar) else { continue };
-            // However little was traded is a row.
-            let top = place.row(bar.volume).min(place.transform.rect.bottom - 1);
+            let Some(columns) = geometry.columns(bar) else { continue };
+            // Any volume is at least one row high.
+            let top = geometry.row(bar.volume).min(geometry.transform.rect.bottom - 1);
             let (left, right) = columns.body;
-            let bottom = place.transform.rect.bottom;
+            let bottom = geometry.transform.rect.bottom;
             let share = if right - left > 1 { VOLUME_SHARE } else { VOLUME_STICK_SHARE };
             painter.block(Rect { left, top, right, bottom }, Paint(color(painter.colors, bar), share))?;
         }
@@ -190,13 +174,9 @@ fn bars_top(pane: Rect) -> i32 {
     if pane.height() >= TITLED_PX { pane.top + TITLE_PX } else { pane.top + 2 }
 }
 
-/// The highest volume, beside the top of its bar on the value axis.
-pub(super) fn volume_label<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    chart: &Chart,
-    frame: &Layout,
-) -> Result<(), PlotError> {
-    let (pane, axis, most) = (frame.volume, Area::from(frame.value_axis), volume_max(chart));
+/// Draws the highest volume as a label on the value axis.
+pub(super) fn volume_label(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout) -> DrawResult {
+    let (pane, axis, most) = (layout.volume, Area::from(layout.value_axis), volume_max(chart));
     if !chart.volume || pane.height() < TITLE_PX || axis.width() < 30.0 || most <= 0.0 {
         return Ok(());
     }
@@ -204,7 +184,7 @@ pub(super) fn volume_label<DB: DrawingBackend>(
     painter.text(&compact(most), LABEL, (axis.left + 9.0, y), HPos::Left, painter.colors.dim)
 }
 
-/// A number in a few figures: `940`, `38.6k`, `1.2M`.
+/// Compact number: `940`, `38.6k`, `1.2M`.
 fn compact(value: f64) -> String {
     const UNITS: [(f64, &str); 4] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     if value >= 1e15 {
@@ -228,10 +208,10 @@ mod tests {
         fn bars_are_centred_equally_wide_and_apart(
             start in -50.0_f64..50.0, width in 0.1_f64..80.0, hair in 1_i32..=2,
         ) {
-            let bars: Vec<Columns> = (0..20)
+            let bars: Vec<BarColumns> = (0..20)
                 .map(|i| {
                     let from = start + f64::from(i) * width;
-                    Columns::between((from, start + f64::from(i + 1) * width), hair)
+                    BarColumns::between((from, start + f64::from(i + 1) * width), hair)
                 })
                 .collect();
             let px = |(left, right): (i32, i32)| right - left;

@@ -1,36 +1,36 @@
-//! The antialiased coverage of a data line, kept column by column.
+//! Antialiased coverage of a line, stored by column.
 //!
-//! A dense line is one tall stroke a column. Row by row, as the frame lies in memory, every row of it is a new place;
-//! column by column it is one run of bytes, set many at a time. Coverage is that of [`super::raster`]: of bands along
-//! the segments and discs at the vertices the greatest, composited once. What a run in the same column covers anyway
-//! is not drawn again: that decides nothing about the picture and most about its cost.
+//! A dense line is one tall stroke per column. In column-major order such a stroke is one run of bytes that is filled
+//! many at a time. The coverage of a pixel is the maximum over bands along the segments and discs at the vertices, as
+//! in [`super::raster`], and is composited once. Bands that a stroke in the same column covers anyway are skipped; this
+//! does not change the picture and saves most of the cost.
 
 use super::raster::{Px, ceil, floor};
+use super::units::UNITS_PER_PX;
 use crate::chart::Rect;
-use crate::plot::framebuffer::UNITS_PER_PX;
 
-/// Columns and rows of a block when coverage is turned into rows: bytes of a machine word.
+/// Side of a block that is transposed from columns to rows: the bytes of a machine word.
 const BLOCK: usize = 8;
 
-/// Columns that are handed over at once: two blocks, whose pixels fill a cache line.
+/// Columns passed on at once: two blocks, whose pixels fill a cache line.
 pub(super) const STRETCH: usize = 2 * BLOCK;
 
-/// Full coverage in the fixed-point numbers that distances are counted in: a shift by a byte makes it 255.
+/// Full coverage in the fixed-point format of distances; shifted by a byte it is 255.
 const ONE: i32 = 255 << 8;
 
-/// Coverage, 0 to 255, of the pixels inside a clip. Reused between lines: `take` leaves it clean.
+/// Coverage, 0 to 255, of the pixels inside a clip. Reused between lines; `take` clears it.
 #[derive(Default)]
-pub(super) struct Columns {
+pub(super) struct ColumnMask {
     clip: Rect,
     /// Bytes from one column to the next: the rows, rounded up to whole blocks.
     pitch: usize,
     cover: Vec<u8>,
-    /// Of each column, the first touched row and the one behind the last, counted from the clip's top.
+    /// First touched row and the row past the last, per column, relative to the clip's top.
     touched: Vec<(usize, usize)>,
-    near: Near,
+    distances: DistanceTable,
 }
 
-/// A vertical stretch of the line, with the vertices where it came from and where it goes on.
+/// A vertical part of the line, including the vertices where it was entered and left.
 #[derive(Clone, Copy)]
 struct Run {
     x: f32,
@@ -48,11 +48,11 @@ impl Run {
     }
 }
 
-/// Nothing touched.
+/// Range of an untouched column.
 const UNTOUCHED: (usize, usize) = (usize::MAX, 0);
 
-impl Columns {
-    /// Makes ready for a line of which only what lies inside `clip` counts.
+impl ColumnMask {
+    /// Prepares for a line that is clipped to `clip`.
     pub(super) fn reset(&mut self, clip: Rect) {
         if self.clip != clip {
             self.clip = clip;
@@ -65,32 +65,32 @@ impl Columns {
         }
     }
 
-    /// A polyline of round joins and ends; a disc where it is a single point.
+    /// Adds a polyline with round joins and caps; a single point is a disc.
     pub(super) fn stroke(&mut self, mut points: impl Iterator<Item = Px>, radius: f32) {
-        // A pixel is covered from half a pixel outside the edge on, fully from half a pixel inside.
+        // Coverage begins half a pixel outside the edge and is full half a pixel inside.
         let reach = radius + 0.5;
-        self.near.prepare(reach);
+        self.distances.prepare(reach);
         let Some(mut last) = points.next() else { return };
         let mut run = Run::at(last);
-        // The segment that led to this run, and the run that it came from.
-        let mut led: Option<(Run, Px, Px)> = None;
+        // Segment that led to this run, and the run before it.
+        let mut previous: Option<(Run, Px, Px)> = None;
         for point in points {
             if point.0 == run.x {
                 (run.top, run.bottom) = (run.top.min(point.1), run.bottom.max(point.1));
             } else {
-                self.finish(&run, led, reach);
-                led = Some((run, last, point));
+                self.finish(&run, previous, reach);
+                previous = Some((run, last, point));
                 run = Run::at(point);
             }
             last = point;
         }
-        self.finish(&run, led, reach);
+        self.finish(&run, previous, reach);
     }
 
-    fn finish(&mut self, run: &Run, led: Option<(Run, Px, Px)>, reach: f32) {
-        self.upright(run, reach);
-        let Some((before, from, to)) = led else { return };
-        // Where both runs pass all rows of the segment between them and no column's middle lies between the two, each
+    fn finish(&mut self, run: &Run, previous: Option<(Run, Px, Px)>, reach: f32) {
+        self.vertical(run, reach);
+        let Some((before, from, to)) = previous else { return };
+        // If both runs pass all rows of the segment between them, and no column centre lies between the two, every
         // pixel is at least as near to one of the runs as to the segment.
         let (left, right) = (before.x.min(run.x), before.x.max(run.x));
         let apart = (floor(left - 0.5).saturating_add(1) as f32) < right - 0.5;
@@ -99,7 +99,7 @@ impl Columns {
         }
     }
 
-    /// Rows `top..bottom` of a column, which from now on count as touched; all inside the clip.
+    /// Rows `top..bottom` of a column, marked as touched. All must be inside the clip.
     fn cells(&mut self, x: i32, top: i32, bottom: i32) -> &mut [u8] {
         let column = (x - self.clip.left) as usize;
         let (top, bottom) = ((top - self.clip.top) as usize, (bottom - self.clip.top) as usize);
@@ -110,29 +110,29 @@ impl Columns {
         self.cover.get_mut(start + top..start + bottom).unwrap_or_default()
     }
 
-    /// Columns whose middles lie in a span, inside the clip.
+    /// Columns whose centres lie in a range, inside the clip.
     fn columns(&self, from: f32, to: f32) -> std::ops::Range<i32> {
         ceil(from - 0.5).max(self.clip.left)..floor(to - 0.5).saturating_add(1).min(self.clip.right)
     }
 
-    /// Rows whose middles lie in a span, inside the clip; not less than empty.
+    /// Rows whose centres lie in a range, inside the clip.
     fn rows(&self, from: f32, to: f32) -> (i32, i32) {
         let (clip_top, clip_bottom) = (self.clip.top, self.clip.bottom);
         let first = ceil(from - 0.5).clamp(clip_top, clip_bottom);
         (first, floor(to - 0.5).saturating_add(1).clamp(first, clip_bottom))
     }
 
-    /// All points within `reach` of a vertical stretch.
-    fn upright(&mut self, run: &Run, reach: f32) {
+    /// Covers all points within `reach` of a vertical run.
+    fn vertical(&mut self, run: &Run, reach: f32) {
         let (top, bottom) = self.rows(run.top - reach, run.bottom + reach);
         if top >= bottom {
             return;
         }
         let (first, end) = self.rows(run.top, run.bottom);
         let (first, end) = (first.clamp(top, bottom), end.clamp(top, bottom));
-        let near = std::mem::take(&mut self.near);
+        let distances = std::mem::take(&mut self.distances);
         for x in self.columns(run.x - reach, run.x + reach) {
-            let by_distance = near.column(x as f32 + 0.5 - run.x);
+            let by_distance = distances.column(x as f32 + 0.5 - run.x);
             let cells = self.cells(x, top, bottom);
             let (above, rest) = cells.split_at_mut((first - top) as usize);
             let (beside, below) = rest.split_at_mut((end - first) as usize);
@@ -151,10 +151,10 @@ impl Columns {
                 *cell = (*cell).max(cover_at(by_distance, y as f32 + 0.5 - run.bottom));
             }
         }
-        self.near = near;
+        self.distances = distances;
     }
 
-    /// All points within `reach` of the segment from `a` to `b`, but for those beyond its ends.
+    /// Covers all points within `reach` of the segment from `a` to `b`, except those beyond its ends.
     fn band(&mut self, a: Px, b: Px, reach: f32) {
         let (dx, dy) = (b.0 - a.0, b.1 - a.1);
         let length = (dx * dx + dy * dy).sqrt();
@@ -164,7 +164,7 @@ impl Columns {
         let (ux, uy) = (dx / length, dy / length);
         let (wide, high) = (reach * uy.abs(), reach * ux.abs());
         let (min_y, max_y) = (a.1.min(b.1) - high, a.1.max(b.1) + high);
-        // Where a column crosses the band's long sides, and where the lines across its ends.
+        // Intersections of a column with the long sides of the band, and with the lines across its ends.
         let (per_x, per_y) = (1.0 / ux, 1.0 / uy);
         let (shear, half) = (uy * per_x, reach * per_x.abs());
         let (slanted, steep) = (ux.abs() > 1e-3, uy.abs() > 1e-3);
@@ -188,8 +188,7 @@ impl Columns {
         }
     }
 
-    /// Calls `row(x, y, coverage)` for every touched stretch of a row that is covered at all, and wipes what was
-    /// touched.
+    /// Calls `row(x, y, coverage)` for every covered stretch of a row, and clears the mask.
     pub(super) fn take(&mut self, mut row: impl FnMut(i32, i32, [u8; STRETCH])) {
         let pitch = self.pitch;
         let stretches = self.touched.chunks_mut(STRETCH).zip(self.cover.chunks_exact_mut((pitch * STRETCH).max(1)));
@@ -214,13 +213,13 @@ impl Columns {
     }
 }
 
-/// Eight bytes as a word, the first one lowest.
+/// Eight bytes as a little-endian word.
 fn word_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + BLOCK).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
-/// Eight words of eight bytes, transposed: byte `i` of word `k` becomes byte `k` of word `i`. Blocks of four, two and
-/// one bytes trade places in turn (Warren, "Hacker's Delight", 2nd ed., 7-3, there with bits).
+/// Transposes eight words of eight bytes: byte `i` of word `k` becomes byte `k` of word `i`. Swaps blocks of four, two
+/// and one bytes in turn (Warren, "Hacker's Delight", 2nd ed., 7-3, there for bits).
 fn transposed(mut words: [u64; BLOCK]) -> [u64; BLOCK] {
     for (apart, mask) in [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
         for i in (0..BLOCK).filter(|i| i & apart == 0) {
@@ -232,23 +231,23 @@ fn transposed(mut words: [u64; BLOCK]) -> [u64; BLOCK] {
     words
 }
 
-/// Steps within a pixel at which distances are looked up: those that coordinates can name.
+/// Steps per pixel of the distance table: the resolution of coordinates.
 const STEPS: f32 = UNITS_PER_PX as f32;
 
-/// Coverage by distance, across and along, computed once: the end of each stroke of each column asks for it.
+/// Coverage by distance across and along a stroke. It is looked up for both ends of the stroke in every column.
 #[derive(Default)]
-struct Near {
+struct DistanceTable {
     reach: f32,
     side: usize,
     cover: Vec<u8>,
 }
 
-impl Near {
+impl DistanceTable {
     fn prepare(&mut self, reach: f32) {
         if self.reach.to_bits() == reach.to_bits() {
             return;
         }
-        // Lines are some pixels wide; no table for a width that fills the frame.
+        // Lines are a few pixels wide. The bound limits the table for extreme widths.
         let side = ((reach * STEPS) as usize + 2).min(UNITS_PER_PX as usize * 64);
         let cover = (0..side * side).map(|i| {
             let (across, along) = ((i / side) as f32 / STEPS, (i % side) as f32 / STEPS);
@@ -258,7 +257,7 @@ impl Near {
         (self.reach, self.side) = (reach, side);
     }
 
-    /// Coverage in a column this far from the middle of a stroke, by the distance along it.
+    /// Coverage by distance along the stroke, in a column at this distance from its middle.
     fn column(&self, across: f32) -> &[u8] {
         let start = step(across) * self.side;
         self.cover.get(start..start + self.side).unwrap_or_default()
@@ -273,8 +272,8 @@ fn cover_at(by_distance: &[u8], along: f32) -> u8 {
     by_distance.get(step(along)).copied().unwrap_or_default()
 }
 
-/// Covers a column of pixels between the ends of a segment: the distance to it, signed, grows evenly from pixel to
-/// pixel.
+/// Covers a column of pixels between the ends of a segment. The signed distance to the segment changes linearly from
+/// pixel to pixel.
 fn cover_band(cells: &mut [u8], distance: f32, step: f32, reach: f32) {
     let fixed = |x: f32| (x * ONE as f32) as i32;
     let (distance, step, reach) = (fixed(distance), fixed(step), fixed(reach));
@@ -282,5 +281,41 @@ fn cover_band(cells: &mut [u8], distance: f32, step: f32, reach: f32) {
         let off = distance.wrapping_add(step.wrapping_mul(i)).wrapping_abs();
         let share = (reach.wrapping_sub(off)).clamp(0, ONE);
         *cell = (*cell).max(((share + 128) >> 8) as u8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(lines: &[[Px; 2]], radius: f32) -> Vec<[u8; 20]> {
+        let mut mask = ColumnMask::default();
+        mask.reset(Rect { left: 0, top: 0, right: 20, bottom: 20 });
+        for line in lines {
+            mask.stroke(line.iter().copied(), radius);
+        }
+        let mut rows = vec![[0; 20]; 20];
+        mask.take(|x, y, cover| {
+            for (column, cover) in (x as usize..20).zip(cover) {
+                rows[y as usize][column] = cover;
+            }
+        });
+        mask.take(|_, _, _| panic!("taken twice"));
+        rows
+    }
+
+    #[test]
+    fn a_stroke_covers_its_width_wherever_it_lies_between_pixels() {
+        for offset in [0.0, 0.25, 0.5, 0.75] {
+            let rows = drawn(&[[(3.0, 8.0 + offset), (17.0, 8.0 + offset)]], 0.75);
+            let across: u32 = rows.iter().map(|row| u32::from(row[10])).sum();
+            assert!(across.abs_diff(383) <= 2, "{offset}: {across}");
+        }
+    }
+
+    #[test]
+    fn huge_and_odd_strokes_are_clipped() {
+        let rows = drawn(&[[(-1e9, 10.0), (1e9, 10.0)], [(f32::NAN, 1.0), (2.0, f32::INFINITY)]], 1.0);
+        assert_eq!((rows[9][0], rows[10][19]), (255, 255));
     }
 }

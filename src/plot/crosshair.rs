@@ -1,99 +1,90 @@
-//! The crosshair, its read-out, and the labels of gaps: what floats over the data.
+//! Crosshair, its read-out, and the labels of missing-data bands.
 
 use plotters::style::text_anchor::HPos;
-use plotters_backend::DrawingBackend;
 
-use super::axes::{time_share, value_share};
+use super::axis_labels::under_mouse;
 use super::font::Type;
-use crate::chart::Layout;
-use crate::chart::percent_text;
-use crate::chart::{Chart, Crosshair, MissingBand, Readout};
-use crate::plot::axis_labels::under_mouse;
-use crate::plot::painter::{Area, LayerPainter, Paint};
-use crate::plot::{PlotError, shapes};
+use super::painter::{Area, LayerPainter, Paint};
+use super::{DrawResult, shapes};
+use crate::chart::{Chart, Crosshair, Layout, MissingBand, Readout, percent_text};
 
 const SYMBOL: Type = Type::words(12.5).bold();
 const FIGURE: Type = Type::figures(12.0);
-const GAP_LABEL: Type = Type::words(12.5);
+const MISSING_LABEL: Type = Type::words(12.5);
 
 const ROW_PX: f64 = 19.0;
 const PADDING_PX: f64 = 10.0;
 const SHAPE_PX: f64 = 10.0;
-/// From one row of gap labels to the next.
-const GAP_ROW_PX: f64 = 22.0;
+/// Distance between two rows of band labels.
+const LABEL_ROW_PX: f64 = 22.0;
 const COLUMN_GAP_PX: f64 = 12.0;
-/// From the cursor to the read-out.
+/// Distance from the cursor to the read-out.
 const AWAY_PX: f64 = 14.0;
 const SYMBOL_PX_MAX: f64 = 140.0;
-/// Most rows of the read-out: more would hide the chart that they describe.
+/// Maximum number of rows of the read-out: more would hide the chart.
 const ROWS_MAX: usize = 16;
 
-/// Labels at the top of gap bands, widest band first, on a second row where the first is taken; a label that would
-/// cover another text is left out.
-pub(super) fn gap_labels<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
+/// Draws labels at the top of missing-data bands, widest band first, on a further row if the first is taken. A label
+/// that would cover another text is left out.
+pub(super) fn missing_labels(
+    painter: &LayerPainter<'_>,
     chart: &Chart,
     common: &[MissingBand],
-    frame: &Layout,
-    taken: &mut Vec<Area>,
-) -> Result<(), PlotError> {
-    let plot = Area::from(frame.plot);
-    let column = |time_ns: i64| plot.left + time_share(chart.viewport.time, time_ns) * plot.width();
-    let own = chart.missing.iter().filter(|gap| !common.contains(gap));
+    layout: &Layout,
+    occupied: &mut Vec<Area>,
+) -> DrawResult {
+    let plot = Area::from(layout.plot);
+    let column = |time_ns: i64| plot.x_of(chart.viewport.time, time_ns);
+    let own = chart.missing.iter().filter(|band| !common.contains(band));
     let mut bands: Vec<(f64, f64, &MissingBand)> = common
         .iter()
         .chain(own)
-        .map(|gap| (column(gap.start_ns).max(plot.left), column(gap.end_ns).min(plot.right), gap))
-        .filter(|(left, right, gap)| left < right && !gap.label.is_empty())
+        .map(|band| (column(band.start_ns).max(plot.left), column(band.end_ns).min(plot.right), band))
+        .filter(|(left, right, band)| left < right && !band.label.is_empty())
         .collect();
     bands.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)));
-    let rows = taken.len() + 1;
-    for (left, right, gap) in bands {
-        let width = painter.width(&gap.label, GAP_LABEL) + 12.0;
+    let rows = occupied.len() + 1;
+    for (left, right, band) in bands {
+        let width = painter.width(&band.label, MISSING_LABEL) + 12.0;
         if width > plot.width() {
             continue;
         }
         let place = |row: usize| {
-            let top = plot.top + 4.0 + row as f64 * GAP_ROW_PX;
+            let top = plot.top + 4.0 + row as f64 * LABEL_ROW_PX;
             Area::sized(f64::midpoint(left, right) - width / 2.0, top, width, 18.0).moved_into(&plot)
         };
-        let free = |area: &Area| !taken.iter().any(|other| other.overlaps(area));
-        let fits = |row: &usize| plot.height() >= 24.0 + *row as f64 * GAP_ROW_PX;
+        let free = |area: &Area| !occupied.iter().any(|other| other.overlaps(area));
+        let fits = |row: &usize| plot.height() >= 24.0 + *row as f64 * LABEL_ROW_PX;
         let Some(area) = (0..rows).filter(fits).map(place).find(free) else { continue };
         painter.rounded(area, 3.0, Paint(painter.colors.background, 0.72))?;
-        let color = gap.absence.color(painter.colors);
-        painter.text(&gap.label, GAP_LABEL, (area.left + 6.0, area.middle()), HPos::Left, color)?;
-        taken.push(area);
+        let color = band.absence.color(painter.colors);
+        painter.text(&band.label, MISSING_LABEL, (area.left + 6.0, area.middle()), HPos::Left, color)?;
+        occupied.push(area);
     }
     Ok(())
 }
 
-/// The crosshair of one plot of `whole`. In a grid all panes show the instant, and what their symbol was worth then.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    chart: &Chart,
-    whole: &Layout,
-    index: usize,
-) -> Result<(), PlotError> {
-    let Some(cross) = &chart.crosshair else { return Ok(()) };
-    let frame = whole.pane(index);
-    let (plot, viewport) = (Area::from(frame.plot), chart.viewport);
+/// Draws the crosshair of one plot of `whole`. In a grid all panes show the instant and their symbol's value.
+pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, whole: &Layout, index: usize) -> DrawResult {
+    let Some(crosshair) = &chart.crosshair else { return Ok(()) };
+    let layout = whole.pane(index);
+    let (plot, viewport) = (Area::from(layout.plot), chart.viewport);
     if plot.width() <= 0.0 || plot.height() <= 0.0 {
         return Ok(());
     }
-    let column = |time_ns: i64| plot.left + time_share(viewport.time, time_ns) * plot.width();
-    let row = |value: f64| plot.bottom - value_share(viewport.value, value) * plot.height();
-    let (here, half) = (under_mouse(cross, &frame), 0.5 / painter.scale.factor());
+    let column = |time_ns: i64| plot.x_of(viewport.time, time_ns);
+    let row = |value: f64| plot.y_of(viewport.value, value);
+    let (here, half) = (under_mouse(crosshair, &layout), 0.5 / painter.scale.factor());
     if !here && !whole.is_grid() {
         return Ok(());
     }
     let pixel = |px: f64| (px * painter.scale.factor()).floor() / painter.scale.factor() + half;
-    // On a tick, it stands where that is drawn; else under the mouse.
-    let x = if cross.snapped || !here { pixel(column(cross.time_ns)) } else { f64::from(cross.x) + 0.5 };
-    let y = if cross.snapped { pixel(row(cross.value)) } else { f64::from(cross.y) + 0.5 };
+    // A snapped crosshair is at its tick, else at the mouse.
+    let x = if crosshair.snapped || !here { pixel(column(crosshair.time_ns)) } else { f64::from(crosshair.x) + 0.5 };
+    let y = if crosshair.snapped { pixel(row(crosshair.value)) } else { f64::from(crosshair.y) + 0.5 };
     if x >= plot.left && x < plot.right {
-        let (paint, floor) = (Paint(painter.colors.crosshair, 0.85), f64::from(frame.plots().bottom));
-        if cross.snapped {
+        let (paint, floor) = (Paint(painter.colors.crosshair, 0.85), f64::from(layout.plots().bottom));
+        if crosshair.snapped {
             painter.hairline((x, plot.top), (x, floor), paint)?;
         } else {
             painter.dashes((x, plot.top), (x, floor), (3.0, 3.0), paint)?;
@@ -102,23 +93,19 @@ pub(super) fn draw<DB: DrawingBackend>(
     if here && y >= plot.top && y < plot.bottom {
         painter.dashes((plot.left, y), (plot.right, y), (3.0, 3.0), Paint(painter.colors.crosshair, 0.85))?;
     }
-    for row_out in &cross.rows {
+    for row_out in &crosshair.rows {
         let at = (column(row_out.point.time_ns), row(row_out.point.value));
-        if frame.plot.contains(at.0, at.1) {
+        if layout.plot.contains(at.0, at.1) {
             shapes::marker(painter, row_out.palette_index, at, shapes::RADIUS_PX)?;
         }
     }
-    if whole.is_grid() { pane_value(painter, cross, &frame) } else { read_out(painter, cross, &plot) }
+    if whole.is_grid() { draw_pane_value(painter, crosshair, &layout) } else { draw_readout(painter, crosshair, &plot) }
 }
 
-/// What a pane's symbol was worth, at the right end of its title.
-fn pane_value<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    cross: &Crosshair,
-    frame: &Layout,
-) -> Result<(), PlotError> {
-    let strip = Area::from(frame.header);
-    let Some(row) = cross.rows.first().filter(|_| strip.height() >= 12.0) else { return Ok(()) };
+/// Draws the value of a pane's symbol at the right end of its title.
+fn draw_pane_value(painter: &LayerPainter<'_>, crosshair: &Crosshair, layout: &Layout) -> DrawResult {
+    let strip = Area::from(layout.header);
+    let Some(row) = crosshair.rows.first().filter(|_| strip.height() >= 12.0) else { return Ok(()) };
     let ty = if strip.height() < 18.0 { Type::figures(10.0).bold() } else { Type::figures(11.5).bold() };
     let change = row.change_percent.map(|percent| percent_text(percent, 2));
     let width = painter.width(&row.price, ty) + change.as_ref().map_or(0.0, |text| painter.width(text, ty) + 7.0);
@@ -144,19 +131,15 @@ struct Row<'a> {
     change: String,
 }
 
-fn read_out<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    cross: &Crosshair,
-    plot: &Area,
-) -> Result<(), PlotError> {
+fn draw_readout(painter: &LayerPainter<'_>, crosshair: &Crosshair, plot: &Area) -> DrawResult {
     let room = ((plot.height() - 2.0 * PADDING_PX - 8.0) / ROW_PX).floor().max(0.0) as usize;
     let room = room.min(ROWS_MAX);
-    if cross.rows.is_empty() || room == 0 {
+    if crosshair.rows.is_empty() || room == 0 {
         return Ok(());
     }
-    // The last row that fits says how many did not.
-    let shown = if cross.rows.len() <= room { cross.rows.len() } else { room - 1 };
-    let rows: Vec<Row<'_>> = nearest(cross, shown)
+    // The last row is the number of rows that do not fit.
+    let shown = if crosshair.rows.len() <= room { crosshair.rows.len() } else { room - 1 };
+    let rows: Vec<Row<'_>> = nearest(crosshair, shown)
         .into_iter()
         .map(|source| Row {
             symbol: painter.fonts.fit(&source.symbol, SYMBOL, SYMBOL_PX_MAX as f32),
@@ -164,7 +147,7 @@ fn read_out<DB: DrawingBackend>(
             source,
         })
         .collect();
-    let hidden = cross.rows.len() - rows.len();
+    let hidden = crosshair.rows.len() - rows.len();
     let widest = |width: &dyn Fn(&Row<'_>) -> f64| rows.iter().map(width).fold(0.0, f64::max);
     let symbols = widest(&|row| painter.width(&row.symbol, SYMBOL));
     let prices = widest(&|row| painter.width(&row.source.price, FIGURE));
@@ -173,7 +156,7 @@ fn read_out<DB: DrawingBackend>(
     let width = 2.0 * PADDING_PX + SHAPE_PX + 8.0 + symbols + COLUMN_GAP_PX + prices + change_column;
     let count = rows.len() + usize::from(hidden > 0);
     let height = count as f64 * ROW_PX + 2.0 * (PADDING_PX - 4.0);
-    let area = beside(cross, width.ceil(), height, plot);
+    let area = beside(crosshair, width.ceil(), height, plot);
     if area.width() > plot.width() {
         return Ok(());
     }
@@ -199,19 +182,19 @@ fn read_out<DB: DrawingBackend>(
     Ok(())
 }
 
-/// The `count` rows whose points are nearest to the cursor's value, in their own order.
-fn nearest(cross: &Crosshair, count: usize) -> Vec<&Readout> {
-    let off = |row: &Readout| (row.point.value - cross.value).abs();
-    let mut order: Vec<usize> = (0..cross.rows.len()).collect();
-    order.sort_by(|&a, &b| off(&cross.rows[a]).total_cmp(&off(&cross.rows[b])));
+/// The `count` rows whose points are nearest to the cursor's value, in their original order.
+fn nearest(crosshair: &Crosshair, count: usize) -> Vec<&Readout> {
+    let off = |row: &Readout| (row.point.value - crosshair.value).abs();
+    let mut order: Vec<usize> = (0..crosshair.rows.len()).collect();
+    order.sort_by(|&a, &b| off(&crosshair.rows[a]).total_cmp(&off(&crosshair.rows[b])));
     order.truncate(count);
     order.sort_unstable();
-    order.into_iter().map(|i| &cross.rows[i]).collect()
+    order.into_iter().map(|i| &crosshair.rows[i]).collect()
 }
 
-/// A box below and right of the cursor, on the other side where there is no room, inside the plot always.
-fn beside(cross: &Crosshair, width: f64, height: f64, plot: &Area) -> Area {
-    let (x, y) = (f64::from(cross.x), f64::from(cross.y));
+/// Area below and right of the cursor, flipped if there is no room, always inside the plot.
+fn beside(crosshair: &Crosshair, width: f64, height: f64, plot: &Area) -> Area {
+    let (x, y) = (f64::from(crosshair.x), f64::from(crosshair.y));
     let fits_right = x + AWAY_PX + width <= plot.right - 4.0;
     let fits_below = y + AWAY_PX + height <= plot.bottom - 4.0;
     let left = if fits_right { x + AWAY_PX } else { x - AWAY_PX - width };
@@ -230,8 +213,8 @@ mod tests {
             x in 16_i32..1196, y in 60_i32..676, width in 40.0_f64..300.0, height in 30.0_f64..260.0,
         ) {
             let plot = Area { left: 16.0, top: 60.0, right: 1196.0, bottom: 676.0 };
-            let cross = Crosshair { x, y, time_ns: 0, value: 0.0, rows: Vec::new(), snapped: false };
-            let area = beside(&cross, width, height, &plot);
+            let crosshair = Crosshair { x, y, time_ns: 0, value: 0.0, rows: Vec::new(), snapped: false };
+            let area = beside(&crosshair, width, height, &plot);
             prop_assert!(area.left >= plot.left && area.right <= plot.right);
             prop_assert!(area.top >= plot.top && area.bottom <= plot.bottom);
             let cursor = Area::sized(f64::from(x) - 4.0, f64::from(y) - 4.0, 8.0, 8.0);

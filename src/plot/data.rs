@@ -1,47 +1,40 @@
-//! What is drawn inside the plot, and nowhere else: gap bands, bars, lines.
+//! Data layer, clipped to the plot: missing-data bands, bars, lines.
 
 use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::style::Color as _;
-use plotters_backend::DrawingBackend;
 
 use super::axes::plane;
-use crate::chart::Layout;
-use crate::chart::{Chart, Line, MissingBand};
-use crate::plot::framebuffer::units_per_screen_px;
-use crate::plot::painter::{LayerPainter, Paint, units};
-use crate::plot::polyline::{Stroke, strokes};
-use crate::plot::{PlotError, bars};
+use super::painter::{LayerPainter, Paint};
+use super::polyline::{Stroke, strokes};
+use super::units::{units, units_per_screen_px};
+use super::{DrawResult, bars};
+use crate::chart::{Chart, Layout, Line, MissingBand};
 
 /// Width of a data line, px.
 const LINE_PX: f64 = 1.5;
-/// Of the one that stands out.
+/// Width of the focused line, px.
 const FOCUS_PX: f64 = 2.0;
-/// Of each of many.
+/// Width of a line among many, px.
 const THIN_PX: f64 = 1.0;
-/// Radius of a run that is a single point, px.
+/// Radius of a run of a single point, px.
 const DOT_PX: f64 = 2.25;
-/// More lines than this are a cloud: each is thin, and lets others shine through.
+/// Maximum number of lines at full width and opacity.
 const LINES_CLEAR_MAX: usize = 24;
-/// Opacity of a line of a cloud, of one that steps back, and of one that steps back in a cloud.
+/// Opacity of one of many lines, of a line that is not in focus, and of both.
 const CLOUD_SHARE: f64 = 0.55;
 const BACK_SHARE: f64 = 0.4;
 const BACK_CLOUD_SHARE: f64 = 0.25;
 
-/// Draws `chart`, and spans without data that it has in common with others.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    chart: &Chart,
-    frame: &Layout,
-    common: &[MissingBand],
-) -> Result<(), PlotError> {
-    let plot = frame.plot;
+/// Draws `chart`, and the missing-data bands that it shares with other panes.
+pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, common: &[MissingBand]) -> DrawResult {
+    let plot = layout.plot;
     if plot.width() == 0 || plot.height() == 0 {
         return Ok(());
     }
-    bands(painter, chart, frame, common)?;
+    bands(painter, chart, layout, common)?;
     if let Some(data) = &chart.bars {
-        bars::draw(painter, data, chart.viewport, frame)?;
-        bars::last_prices(painter, chart, frame)?;
+        bars::draw(painter, data, chart.viewport, layout)?;
+        bars::last_prices(painter, chart, layout)?;
     }
     let many = chart.lines.len() > LINES_CLEAR_MAX;
     let focus = chart.focus.filter(|focus| chart.lines.iter().any(|line| line.palette_index == *focus));
@@ -56,7 +49,7 @@ pub(super) fn draw<DB: DrawingBackend>(
             painter,
             line,
             chart,
-            frame,
+            layout,
             (width, Paint(painter.colors.palette_color(line.palette_index), share)),
         )?;
     }
@@ -65,21 +58,21 @@ pub(super) fn draw<DB: DrawingBackend>(
             painter,
             line,
             chart,
-            frame,
+            layout,
             (FOCUS_PX, Paint(painter.colors.palette_color(line.palette_index), 1.0)),
         )?;
     }
     Ok(())
 }
 
-fn draw_line<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
+fn draw_line(
+    painter: &LayerPainter<'_>,
     line: &Line,
     chart: &Chart,
-    frame: &Layout,
+    layout: &Layout,
     (width_px, paint): (f64, Paint),
-) -> Result<(), PlotError> {
-    let (plot, unit) = (frame.screen(frame.plot), units_per_screen_px(painter.scale));
+) -> DrawResult {
+    let (plot, unit) = (layout.screen(layout.plot), units_per_screen_px(painter.scale));
     for stroke in line.runs.iter().flat_map(|run| strokes(run, chart.viewport, plot, unit)) {
         match stroke {
             Stroke::Path(path) => painter.area.draw(&PathElement::new(path, paint.stroke(width_px)))?,
@@ -89,19 +82,14 @@ fn draw_line<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Spans without data.
-pub(super) fn bands<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    chart: &Chart,
-    frame: &Layout,
-    common: &[MissingBand],
-) -> Result<(), PlotError> {
-    let plane = plane(&painter.area, chart.viewport, frame.plot, &[], &[]);
+/// Draws missing-data bands.
+pub(super) fn bands(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, common: &[MissingBand]) -> DrawResult {
+    let plane = plane(&painter.area, chart.viewport, layout.plot, &[], &[]);
     let value = chart.viewport.value;
-    let own = chart.missing.iter().filter(|gap| !common.contains(gap));
-    for gap in common.iter().chain(own).filter(|gap| gap.start_ns < gap.end_ns) {
-        let corners = [(gap.start_ns, value.hi), (gap.end_ns, value.lo)];
-        plane.draw(&Rectangle::new(corners, Paint(gap.absence.color(painter.colors), 0.09).color().filled()))?;
+    let own = chart.missing.iter().filter(|band| !common.contains(band));
+    for band in common.iter().chain(own).filter(|band| band.start_ns < band.end_ns) {
+        let corners = [(band.start_ns, value.hi), (band.end_ns, value.lo)];
+        plane.draw(&Rectangle::new(corners, Paint(band.absence.color(painter.colors), 0.09).color().filled()))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Text: measuring it, and glyphs as alpha masks that are rasterised once.
+//! Text measurement, and glyphs as alpha masks that are rasterized once.
 //!
-//! Two typefaces come with the crate, so no font has to be installed: one for words, one (monospaced, so that figures
-//! stay in column) for figures. A character that one lacks is taken from the other.
+//! Two typefaces are built in, so no font has to be installed: a proportional one for words and a monospaced one for
+//! figures. A character that one lacks is taken from the other.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 
 use super::PlotError;
 
-/// Which typeface.
+/// Typeface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Face {
     /// Proportional.
@@ -20,7 +20,7 @@ pub(super) enum Face {
     Figures,
 }
 
-/// How a text is set.
+/// Typeface, size and weight of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Type {
     pub(super) face: Face,
@@ -42,22 +42,23 @@ impl Type {
         Self { bold: true, ..self }
     }
 
-    /// From the middle of the capitals down to the baseline, px: what centres a line of text on a row.
+    /// Distance from the middle of capitals down to the baseline, px; centres a line of text on a row.
     pub(super) fn baseline_below_middle(self) -> f32 {
         self.em * MIDDLE_EM
     }
 }
 
-/// Half the height of a capital (0.73 em in Hack, 0.69 em in Ubuntu).
+/// Half the height of a capital, em (cap heights: 0.73 in Hack, 0.69 in Ubuntu).
 pub(super) const MIDDLE_EM: f32 = 0.357;
 
-/// Glyph masks kept before the cache starts over: symbols may hold any of Unicode's characters, memory must not.
+/// Maximum number of cached glyph masks. Symbols may contain any Unicode character, so the cache needs a bound; it is
+/// cleared when full.
 const GLYPHS_MAX: usize = 4_096;
 
-/// Positions within a pixel at which a glyph is rasterised; without them the letters of small text stagger.
+/// Positions within a pixel at which glyphs are rasterized; without them small text is unevenly spaced.
 const SUBPIXELS: f32 = 4.0;
 
-/// Sideways growth of every stroke, in em: neither face comes in a bold cut, and the light one is thin on a screen.
+/// Horizontal emboldening, em. Neither typeface has a bold cut, and the light one is thin on a screen.
 fn weight_em(ty: Type) -> f32 {
     match (ty.face, ty.bold) {
         (Face::Words, false) => 0.022,
@@ -67,11 +68,11 @@ fn weight_em(ty: Type) -> f32 {
     }
 }
 
-/// Coverage of one glyph; empty for a blank.
+/// Coverage of a glyph; empty for a blank.
 #[derive(Default)]
 struct Mask {
     left: i32,
-    /// Row of the first line, counted from the baseline.
+    /// First row, relative to the baseline.
     top: i32,
     width: usize,
     cover: Vec<u8>,
@@ -99,7 +100,7 @@ struct Cache {
     masks: HashMap<MaskKey, Mask, RandomState>,
 }
 
-/// Both typefaces and what was rasterised of them.
+/// Both typefaces and the glyph cache.
 pub(super) struct Fonts {
     words: FontRef<'static>,
     figures: FontRef<'static>,
@@ -130,26 +131,26 @@ impl Fonts {
         end
     }
 
-    /// `text`, or as much of its start as fits into `width_px` with an ellipsis; empty if not even that fits.
+    /// `text`, cut to `width_px` with an ellipsis if it is too long; empty if not even that fits.
     pub(super) fn fit(&self, text: &str, ty: Type, width_px: f32) -> String {
         if self.width(text, ty) <= width_px {
             return text.to_owned();
         }
         let room = width_px - self.width("…", ty);
         let mut cache = self.cache.borrow_mut();
-        let (mut kept, mut chars) = (0, text.char_indices().map(|(at, c)| at + c.len_utf8()));
+        let (mut fitting, mut chars) = (0, text.char_indices().map(|(at, c)| at + c.len_utf8()));
         let mut full = false;
         self.walk(&mut cache.chars, text, ty, |_, x, advance| {
             let end = chars.next().unwrap_or(text.len());
             full |= x + advance > room;
             if !full {
-                kept = end;
+                fitting = end;
             }
         });
-        if kept == 0 { String::new() } else { format!("{}…", text[..kept].trim_end()) }
+        if fitting == 0 { String::new() } else { format!("{}…", text[..fitting].trim_end()) }
     }
 
-    /// Calls `each(char, x, advance)` for every character, `x` counted from the start of the text, px.
+    /// Calls `each(char, x, advance)` for every character, `x` relative to the start of the text, px.
     fn walk(
         &self,
         chars: &mut HashMap<(Face, char), Char, RandomState>,
@@ -185,8 +186,8 @@ impl Fonts {
         Char { face, glyph, advance_em: font.h_advance_unscaled(glyph) / units_per_em(font) }
     }
 
-    /// Calls `plot(x, y, coverage)` for every pixel that `text` touches when it starts at `x` with its baseline on
-    /// `baseline`; only rows and columns that the masks hold are visited, clipping is the caller's.
+    /// Calls `plot(x, y, coverage)` for every row of every glyph of `text`, which starts at `x` with its baseline at
+    /// `baseline`. The caller clips.
     pub(super) fn draw(&self, text: &str, ty: Type, (x, baseline): (f32, i32), mut plot: impl FnMut(i32, i32, &[u8])) {
         let mut cache = self.cache.borrow_mut();
         let Cache { chars, masks } = &mut *cache;
@@ -212,8 +213,8 @@ impl Fonts {
         });
     }
 
-    /// The glyph is rasterised [`OVERSAMPLE`] times too wide, its strokes widened by whole samples, and narrowed again:
-    /// edges stay as sharp as those of a true bold cut.
+    /// Rasterizes a glyph [`OVERSAMPLE`] times too wide, widens its strokes by whole samples and scales it down again.
+    /// Edges stay as sharp as those of a real bold cut.
     fn rasterise(&self, c: Char, ty: Type, subpixel: f32) -> Mask {
         let font = self.font(c.face);
         let height = ty.em * font.height_unscaled() / units_per_em(font);
@@ -240,7 +241,7 @@ impl Fonts {
     }
 }
 
-/// Samples across a pixel when a glyph is rasterised.
+/// Horizontal samples per pixel of a glyph.
 const OVERSAMPLE: usize = 8;
 
 fn units_per_em(font: &FontRef<'static>) -> f32 {

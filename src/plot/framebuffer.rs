@@ -1,57 +1,40 @@
-//! plotters' backend over a framebuffer.
+//! plotters backend over a framebuffer.
 
-use std::convert::Infallible;
+use std::io;
 
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
 };
 
-use super::columns::{Columns, STRETCH};
+use super::columns::{ColumnMask, STRETCH};
 use super::font::{Face, Fonts, Type};
 use super::raster::{Mask, Px};
-use crate::chart::Rect;
-use crate::chart::Scale;
-use crate::chart::Size;
+use super::units::{EM_TO_SIZE, FIGURES_FAMILY, UNITS_PER_PX, units_per_screen_px};
+use crate::chart::{Rect, Scale, Size};
 
-/// Units of plotters' integer coordinates in a pixel of the layout. plotters believes in a canvas this much finer than
-/// the window, so that its integers place lines between pixels and its stroke widths may be fractions of one. Half a
-/// pixel of the screen is a whole number of units at every [`Scale`].
-pub(super) const UNITS_PER_PX: i32 = 48;
-
-/// Units in a pixel of the screen: 48, 32 or 24.
-pub(super) const fn units_per_screen_px(scale: Scale) -> i32 {
-    UNITS_PER_PX * 2 / scale.halves() as i32
-}
-
-/// plotters calls this many parts of the em its "size".
-pub(super) const EM_TO_SIZE: f64 = 1.24;
-
-/// Family names as an SVG viewer understands them; the first one is what the framebuffer draws.
-pub(super) const WORDS_FAMILY: &str = "Ubuntu Light, Ubuntu, Helvetica Neue, Arial, sans-serif";
-/// See [`WORDS_FAMILY`].
-pub(super) const FIGURES_FAMILY: &str = "Hack, DejaVu Sans Mono, Menlo, Consolas, monospace";
-
-/// What the ends of a stroke colors like.
+/// Shape of the ends of a stroke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caps {
-    /// Cut off at the end point: grid lines and dashes, exact to the pixel.
+    /// Cut off at the end point, exact to the pixel: grid lines and dashes.
     Butt,
     /// Half a disc around the end point: data.
     Round,
 }
 
-/// What shapes are made in before they are blended; kept between frames.
+/// Masks in which shapes are rasterized; reused between frames.
 #[derive(Default)]
 pub(super) struct Scratch {
     mask: Mask,
-    columns: Columns,
+    /// Data lines and other strokes have a mask each, because a mask is reallocated when its clip changes.
+    data: ColumnMask,
+    strokes: ColumnMask,
 }
 
-/// Pixels as they were before something was drawn over them, so that it can be taken away again.
+/// Pixels under the overlays, to restore before the overlays are drawn again.
 #[derive(Default)]
 pub(super) struct SavedPixels {
-    /// Where in the frame each piece begins, and how long it is.
+    /// Start and length of each saved piece.
     pieces: Vec<(usize, usize)>,
     pixels: Vec<u32>,
 }
@@ -62,7 +45,7 @@ impl SavedPixels {
         self.pixels.extend_from_slice(pixels);
     }
 
-    /// Puts back what was saved, the last piece first, and forgets it.
+    /// Restores the saved pixels, last piece first, and forgets them.
     pub(super) fn restore(&mut self, pixels: &mut [u32]) {
         for (at, len) in self.pieces.drain(..).rev() {
             let saved = self.pixels.len() - len;
@@ -73,29 +56,29 @@ impl SavedPixels {
         }
     }
 
-    /// Forgets what was saved.
+    /// Forgets the saved pixels.
     pub(super) fn clear(&mut self) {
         self.pieces.clear();
         self.pixels.clear();
     }
 }
 
-/// A framebuffer that plotters draws on. Nothing outside `clip` is ever touched.
+/// Framebuffer that plotters draws on. Pixels outside `clip` are never changed.
 pub(super) struct FramebufferBackend<'a> {
     pub(super) pixels: &'a mut [u32],
-    /// In pixels of the screen, as is all here but what plotters gives.
+    /// Size in pixels of the screen. All sizes here are in pixels of the screen, except plotters' own units.
     pub(super) size: Size,
     pub(super) scale: Scale,
-    /// Inside the frame.
+    /// Must be inside the frame.
     pub(super) clip: Rect,
     pub(super) caps: Caps,
     pub(super) fonts: &'a Fonts,
     pub(super) scratch: &'a mut Scratch,
-    /// Where to keep what is drawn over; `None` for what stays.
+    /// Receives the pixels that are drawn over, if they are to be restored later.
     pub(super) saved: Option<&'a mut SavedPixels>,
 }
 
-type Outcome = Result<(), DrawingErrorKind<Infallible>>;
+type Outcome = Result<(), DrawingErrorKind<io::Error>>;
 
 impl FramebufferBackend<'_> {
     fn px(&self, units: i32) -> f32 {
@@ -107,14 +90,14 @@ impl FramebufferBackend<'_> {
         move |(x, y)| (x as f32 / unit, y as f32 / unit)
     }
 
-    /// The type that a plotters text style asks for, as large as it is on the screen.
+    /// Type of a plotters text style, at the size on the screen.
     fn type_of<S: BackendTextStyle>(&self, style: &S) -> Type {
         let face = if style.family().as_str() == FIGURES_FAMILY { Face::Figures } else { Face::Words };
         let em = (style.size() / EM_TO_SIZE / f64::from(UNITS_PER_PX) * self.scale.factor()) as f32;
         Type { face, em, bold: matches!(style.style(), FontStyle::Bold) }
     }
 
-    /// The cells of a row from column `left` to `right`; both inside the frame.
+    /// Pixels `left` to `right` of a row, both inside the frame.
     fn row(&mut self, y: i32, left: i32, right: i32) -> &mut [u32] {
         let start = y as usize * self.size.width as usize;
         let cells = self.pixels.get_mut(start + left as usize..start + right as usize).unwrap_or_default();
@@ -124,7 +107,7 @@ impl FramebufferBackend<'_> {
         cells
     }
 
-    /// Blends `color` into columns from `x` on by the coverage given, clipped.
+    /// Blends `color` into the columns from `x` on, weighted by `cover` and clipped.
     fn blend_row(&mut self, x: i32, y: i32, cover: &[u8], color: BackendColor) {
         let (left, right) = (x.max(self.clip.left), x.saturating_add(cover.len() as i32).min(self.clip.right));
         if y < self.clip.top || y >= self.clip.bottom || left >= right {
@@ -132,7 +115,7 @@ impl FramebufferBackend<'_> {
         }
         let (over, alpha) = (pack(color.rgb), opacity(color));
         let cells = self.row(y, left, right);
-        // Most of a mask is empty or full: both go in strides.
+        // Most of a mask is empty or full; such strides skip the blending.
         for (cells, cover) in cells.chunks_mut(16).zip(cover[(left - x) as usize..].chunks(16)) {
             let (any, all) = cover.iter().fold((0, u8::MAX), |(any, all), &c| (any | c, all & c));
             if all == u8::MAX && alpha == 256 {
@@ -143,14 +126,14 @@ impl FramebufferBackend<'_> {
         }
     }
 
-    /// Fills the rectangle between two points given in units, edges weighed by the share of the pixel they cover.
+    /// Fills the rectangle between two points in units. Pixels at its edges are weighted by their covered share.
     fn cover_rect(&mut self, a: BackendCoord, b: BackendCoord, color: BackendColor) {
         let (left, right) = (self.px(a.0.min(b.0)), self.px(a.0.max(b.0)));
         let (top, bottom) = (self.px(a.1.min(b.1)), self.px(a.1.max(b.1)));
         self.cover((left, top), (right, bottom), color);
     }
 
-    /// The same between two points given in pixels, the first one at the top left.
+    /// Fills the rectangle between two points in pixels, the first one at the top left.
     fn cover(&mut self, (left, top): Px, (right, bottom): Px, color: BackendColor) {
         let clip = self.clip;
         let (first, end) = ((left.floor() as i32).max(clip.left), (right.ceil() as i32).min(clip.right));
@@ -164,7 +147,7 @@ impl FramebufferBackend<'_> {
             let down = share(y, top, bottom) * alpha;
             let cells = self.row(y, first, end);
             let last = cells.len().saturating_sub(1);
-            // Only the first and the last column can be covered in part.
+            // Only the first and the last column can be partly covered.
             let inner = (down + 0.5) as u32;
             match cells {
                 [] => {}
@@ -182,7 +165,7 @@ impl FramebufferBackend<'_> {
         }
     }
 
-    /// Draws what `shape` puts into the mask.
+    /// Blends the shape that `shape` adds to the mask.
     fn composite(&mut self, color: BackendColor, shape: impl FnOnce(&mut Mask)) {
         let mut mask = std::mem::take(&mut self.scratch.mask);
         mask.reset((self.size.width as usize, self.size.height as usize), self.clip);
@@ -191,9 +174,11 @@ impl FramebufferBackend<'_> {
         self.scratch.mask = mask;
     }
 
-    /// Draws a line of data.
-    fn line(&mut self, path: impl Iterator<Item = Px>, radius: f32, color: BackendColor) {
-        let mut columns = std::mem::take(&mut self.scratch.columns);
+    /// Strokes a polyline.
+    fn stroke(&mut self, path: impl Iterator<Item = Px>, radius: f32, color: BackendColor) {
+        let is_data = self.caps == Caps::Round;
+        let columns = if is_data { &mut self.scratch.data } else { &mut self.scratch.strokes };
+        let mut columns = std::mem::take(columns);
         columns.reset(self.clip);
         columns.stroke(path, radius);
         let (over, alpha) = (pack(color.rgb), opacity(color));
@@ -208,11 +193,11 @@ impl FramebufferBackend<'_> {
                 blend_cells(cells, &cover, over, alpha);
             }
         });
-        self.scratch.columns = columns;
+        *(if is_data { &mut self.scratch.data } else { &mut self.scratch.strokes }) = columns;
     }
 }
 
-/// Blends by the coverage given; inlined, so that rows of known length are blended many pixels at a time.
+/// Blends `over` into `cells`, weighted by `cover`. Inlined, so that rows of constant length are vectorized.
 #[inline]
 fn blend_cells(cells: &mut [u32], cover: &[u8], over: u32, alpha: u32) {
     for (cell, &cover) in cells.iter_mut().zip(cover) {
@@ -220,17 +205,18 @@ fn blend_cells(cells: &mut [u32], cover: &[u8], over: u32, alpha: u32) {
     }
 }
 
-/// As in the framebuffer: 0x00RRGGBB.
+/// Packs a colour as 0x00RRGGBB.
 fn pack((r, g, b): (u8, u8, u8)) -> u32 {
     u32::from_be_bytes([0, r, g, b])
 }
 
-/// 0 to 256.
+/// Opacity as 0 to 256.
 fn opacity(color: BackendColor) -> u32 {
     (color.alpha.clamp(0.0, 1.0) * 256.0 + 0.5) as u32
 }
 
-/// `share` of 256 of `over` on `under`; red and blue in one multiplication, far enough apart not to meet.
+/// Mixes `share` of 256 parts of `over` into `under`. Red and blue share one multiplication; their products do not
+/// overlap.
 fn blend(under: u32, over: u32, share: u32) -> u32 {
     let mix = |mask: u32, half: u32| {
         ((under & mask).wrapping_mul(256 - share).wrapping_add((over & mask).wrapping_mul(share)).wrapping_add(half))
@@ -241,7 +227,7 @@ fn blend(under: u32, over: u32, share: u32) -> u32 {
 }
 
 impl DrawingBackend for FramebufferBackend<'_> {
-    type ErrorType = Infallible;
+    type ErrorType = io::Error;
 
     fn get_size(&self) -> (u32, u32) {
         let unit = units_per_screen_px(self.scale) as u32;
@@ -286,7 +272,7 @@ impl DrawingBackend for FramebufferBackend<'_> {
         {
             points.next();
             if points.peek().is_none() {
-                // Whole pixels across, at least one: what is one pixel wide by the layout is crisp at any scale.
+                // Rounds the width to whole pixels, at least one, so that hairlines are sharp at any scale.
                 let width = (2.0 * radius + 0.01).floor().max(1.0);
                 let edge = |middle: f32| (middle - width / 2.0).round();
                 let (low, high) = (to_px(first.min(second)), to_px(first.max(second)));
@@ -298,15 +284,10 @@ impl DrawingBackend for FramebufferBackend<'_> {
                 self.cover(from, to, style.color());
                 return Ok(());
             }
-            let path = [first, second].into_iter().chain(points).map(to_px);
-            self.composite(style.color(), |mask| mask.stroke(path, radius));
+            self.stroke([first, second].into_iter().chain(points).map(to_px), radius, style.color());
             return Ok(());
         }
-        let path = std::iter::once(first).chain(points).map(to_px);
-        match self.caps {
-            Caps::Butt => self.composite(style.color(), |mask| mask.stroke(path, radius)),
-            Caps::Round => self.line(path, radius, style.color()),
-        }
+        self.stroke(std::iter::once(first).chain(points).map(to_px), radius, style.color());
         Ok(())
     }
 
@@ -354,7 +335,7 @@ impl DrawingBackend for FramebufferBackend<'_> {
         &self,
         text: &str,
         style: &S,
-    ) -> Result<(u32, u32), DrawingErrorKind<Infallible>> {
+    ) -> Result<(u32, u32), DrawingErrorKind<io::Error>> {
         let ty = self.type_of(style);
         let units = |px: f32| (px * units_per_screen_px(self.scale) as f32).ceil() as u32;
         Ok((units(self.fonts.width(text, ty)), units(ty.em)))

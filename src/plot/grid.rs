@@ -1,19 +1,12 @@
-//! What lies between the panes of a grid, and around the one that has the focus.
+//! Borders between the panes of a grid, and outlines of focused panes.
 
-use plotters_backend::DrawingBackend;
+use super::DrawResult;
+use super::painter::{Area, LayerPainter, Paint};
+use crate::chart::{Chart, Layout};
 
-use crate::chart::Chart;
-use crate::chart::Layout;
-use crate::plot::PlotError;
-use crate::plot::painter::{Area, LayerPainter, Paint};
-
-/// Hairlines between panes, and an outline around those in focus.
-pub(super) fn borders<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    charts: &[Chart],
-    frame: &Layout,
-) -> Result<(), PlotError> {
-    let Some(cells) = frame.cells() else { return Ok(()) };
+/// Draws hairlines between panes and an outline around focused ones.
+pub(super) fn borders(painter: &LayerPainter<'_>, charts: &[Chart], layout: &Layout) -> DrawResult {
+    let Some(cells) = layout.pane_grid() else { return Ok(()) };
     let half = 0.5 / painter.scale.factor();
     for index in 0..cells.panes {
         let cell = Area::from(cells.cell(index));

@@ -1,18 +1,12 @@
-//! The strip above the chart: state, channel, legend, visible span.
-//!
-//! What fits is decided first, from measured widths alone; drawing then only follows the layout.
+//! Header: connection state, channel, legend, visible span. A first pass places the parts by measured widths alone;
+//! drawing follows it.
 
 use plotters::style::text_anchor::HPos;
-use plotters_backend::DrawingBackend;
 
+use super::DrawResult;
 use super::font::{Fonts, Type};
-use crate::chart::Rect;
-use crate::chart::percent_text;
-use crate::chart::{Header, LegendEntry};
-use crate::chart::{HitAreas, Layout};
-use crate::chart::{Rgb, ThemeColors};
-use crate::plot::PlotError;
-use crate::plot::painter::{Area, LayerPainter, Paint};
+use super::painter::{Area, LayerPainter, Paint};
+use crate::chart::{Header, HitAreas, Layout, LegendEntry, Rect, Rgb, ThemeColors, percent_text};
 
 const BADGE: Type = Type::words(13.0).bold();
 const CHANNEL: Type = Type::words(13.0);
@@ -24,22 +18,22 @@ const SPAN: Type = Type::words(13.0).bold();
 const EDGE_PX: f64 = 16.0;
 const DOT_PX: f64 = 5.0;
 const SQUARE_PX: f64 = 14.0;
-/// Between two legend entries, and between the header's parts.
+/// Space between two legend entries, and between the parts of the header.
 const GAP_PX: f64 = 26.0;
-/// Inside an entry.
+/// Space inside an entry.
 const INNER_PX: f64 = 8.0;
-/// A symbol longer than this is cut: 64 bytes of it may come.
+/// Maximum width of a symbol; symbols have up to 64 bytes.
 const SYMBOL_PX_MAX: f64 = 140.0;
-/// A channel label cut shorter than this says nothing.
+/// Minimum width of a truncated channel label.
 const CHANNEL_PX_MIN: f64 = 48.0;
-/// Room is held for a badge as long as this one.
-const BADGE_HELD: &str = "STALE 59 s";
-/// Below this width the span goes without the word "window".
-const WORDY_PX: f64 = 720.0;
-/// Strips lower than this hold no text.
+/// Room is reserved for a badge of this text.
+const BADGE_RESERVED: &str = "STALE 59 s";
+/// Minimum width of a header with the word "window" before the span.
+const SPAN_WORD_PX_MIN: f64 = 720.0;
+/// Minimum height of a header with text.
 const STRIP_PX_MIN: i32 = 16;
 
-/// How much of each legend entry is shown.
+/// Level of detail of the legend entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 enum Detail {
     Symbol,
@@ -53,12 +47,12 @@ pub(super) struct Entry {
     pub(super) left: f64,
     pub(super) right: f64,
     symbol: String,
-    /// Text and where it starts.
+    /// Text and its left edge.
     last: Option<(String, f64)>,
     change: Option<(String, f64)>,
 }
 
-/// Where everything stands; `None` for what did not fit.
+/// Texts of the header with left and right edges; `None` for those that do not fit.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct HeaderLayout {
     pub(super) badge: Option<(String, f64, f64)>,
@@ -66,16 +60,16 @@ pub(super) struct HeaderLayout {
     pub(super) channel: Option<(String, f64, f64)>,
     pub(super) entries: Vec<Entry>,
     pub(super) more: Option<(String, f64, f64)>,
-    /// The word, and the span, with the left and right of both.
+    /// Span text.
     pub(super) span: Option<(String, f64, f64)>,
     span_word: Option<f64>,
 }
 
-/// What fits into `strip`. The channel gives way first, then changes, then last prices, then whole entries.
-pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> HeaderLayout {
-    let mut layout = HeaderLayout::default();
+/// Chooses what fits into `strip`. The channel is left out first, then changes, then last prices, then whole entries.
+pub(super) fn place_parts(header: &Header, strip: Rect, fonts: &Fonts) -> HeaderLayout {
+    let mut parts = HeaderLayout::default();
     if strip.height() < STRIP_PX_MIN {
-        return layout;
+        return parts;
     }
     let width = |text: &str, ty: Type| f64::from(fonts.width(text, ty));
     let right_edge = f64::from(strip.right) - EDGE_PX;
@@ -85,64 +79,64 @@ pub(super) fn layout(header: &Header, strip: Rect, fonts: &Fonts) -> HeaderLayou
     let text = fonts.fit(&header.badge.text, BADGE, (right_edge - text_left) as f32);
     let end = text_left + width(&text, BADGE);
     if end <= right_edge {
-        layout.badge = Some((text, x, end));
+        parts.badge = Some((text, x, end));
         x = end;
     }
     if let Some(badge) = &header.view_badge {
         let (left, padding) = (x + 12.0, 8.0);
         let end = left + width(&badge.text, BADGE) + 2.0 * padding;
         if end <= right_edge {
-            layout.view_badge = Some((badge.text.clone(), left, end));
+            parts.view_badge = Some((badge.text.clone(), left, end));
             x = end;
         }
     }
 
     let span_width = width(&header.span, SPAN);
     let word_width = width("window", CHANNEL) + 10.0;
-    let wordy = f64::from(strip.width()) >= WORDY_PX;
+    let has_span_word = f64::from(strip.width()) >= SPAN_WORD_PX_MIN;
     let span_left = right_edge - span_width;
     let mut room_end = right_edge;
     if span_left - x >= GAP_PX {
-        layout.span = Some((header.span.clone(), span_left, right_edge));
-        layout.span_word = (wordy && span_left - word_width - x >= GAP_PX).then_some(span_left - word_width);
-        room_end = layout.span_word.unwrap_or(span_left) - GAP_PX;
+        parts.span = Some((header.span.clone(), span_left, right_edge));
+        parts.span_word = (has_span_word && span_left - word_width - x >= GAP_PX).then_some(span_left - word_width);
+        room_end = parts.span_word.unwrap_or(span_left) - GAP_PX;
     }
 
     let start = x + GAP_PX;
     let entries: Vec<Measured<'_>> = header.legend.iter().map(|entry| Measured::new(entry, fonts)).collect();
     let total = |detail| entries.iter().map(|e| e.width(detail) + GAP_PX).sum::<f64>() - GAP_PX;
-    // Before the first tick there are no columns to hold free.
+    // Before the first tick no columns for prices are reserved.
     let priced = header.legend.iter().any(|entry| entry.last.is_some());
     let details = [Detail::Change, Detail::Last, Detail::Symbol];
     let fitting = details[if priced { 0 } else { 2 }..]
         .iter()
         .copied()
         .find(|&detail| entries.is_empty() || total(detail) <= room_end - start);
-    // What changes matters more than what it is called: no channel where anything of the legend is left out.
+    // The legend has priority: the channel is shown only if no entry lacks anything.
     let whole = fitting.filter(|detail| *detail == Detail::Change || !priced);
     let spare = whole.map_or(0.0, |detail| room_end - start - if entries.is_empty() { 0.0 } else { total(detail) });
 
     let mut x = start;
     let channel_left = x - GAP_PX + 12.0;
-    // The channel takes the legend's spare room, at most; it needs a gap of its own before the legend.
+    // The channel gets at most the legend's spare room, and a gap before the legend.
     let channel_room = spare - if entries.is_empty() { 0.0 } else { 12.0 };
     let channel = fonts.fit(&header.channel, CHANNEL, channel_room.max(0.0) as f32);
     let channel_width = width(&channel, CHANNEL);
     if !channel.is_empty() && (channel == header.channel || channel_width >= CHANNEL_PX_MIN) {
-        layout.channel = Some((channel, channel_left, channel_left + channel_width));
+        parts.channel = Some((channel, channel_left, channel_left + channel_width));
         x = channel_left + channel_width + GAP_PX;
-        // Room allowing, the legend stands a little further off, and where it would with a longer badge: what is about
-        // to be clicked must not move when the badge changes.
+        // If there is room, the legend starts where it would with a longer badge, so that click targets do not move
+        // when the badge changes.
         let room = (channel_room - channel_width).max(0.0);
-        let held = (width(BADGE_HELD, BADGE) - width(&header.badge.text, BADGE)).clamp(0.0, room);
-        x += held + (room - held).min(14.0);
+        let reserved = (width(BADGE_RESERVED, BADGE) - width(&header.badge.text, BADGE)).clamp(0.0, room);
+        x += reserved + (room - reserved).min(14.0);
     }
-    place_entries(&mut layout, &entries, fitting, (x, room_end), fonts);
-    layout
+    place_entries(&mut parts, &entries, fitting, (x, room_end), fonts);
+    parts
 }
 
 fn place_entries(
-    layout: &mut HeaderLayout,
+    parts: &mut HeaderLayout,
     entries: &[Measured<'_>],
     fitting: Option<Detail>,
     (mut x, end): (f64, f64),
@@ -150,7 +144,7 @@ fn place_entries(
 ) {
     let more_text = |hidden: usize| format!("+{hidden} more");
     let detail = fitting.unwrap_or(Detail::Symbol);
-    // Where not all fit, the one in focus comes first: what keys are about is seen.
+    // If not all entries fit, the focused one comes first.
     let focus = entries.iter().position(|entry| entry.entry.focused).filter(|_| fitting.is_none());
     let others = (0..entries.len()).filter(|index| Some(*index) != focus);
     for (place, index) in focus.into_iter().chain(others).enumerate() {
@@ -159,21 +153,21 @@ fn place_entries(
             None if rest > 0 => GAP_PX + f64::from(fonts.width(&more_text(rest), CHANNEL)),
             _ => 0.0,
         };
-        // Sums of floats differ in their last digits.
+        // Tolerance for rounding errors of the sums.
         if x + entry.width(detail) + reserved > end + 0.01 {
             let text = more_text(rest + 1);
             let right = x + f64::from(fonts.width(&text, CHANNEL));
             if right <= end {
-                layout.more = Some((text, x, right));
+                parts.more = Some((text, x, right));
             }
             return;
         }
-        layout.entries.push(entry.place(index, x, detail));
+        parts.entries.push(entry.place(index, x, detail));
         x += entry.width(detail) + GAP_PX;
     }
 }
 
-/// A legend entry with its widths.
+/// A legend entry with the widths of its texts.
 struct Measured<'a> {
     entry: &'a LegendEntry,
     symbol: String,
@@ -190,7 +184,7 @@ impl<'a> Measured<'a> {
         let change = entry.change_percent.map_or_else(String::new, |percent| percent_text(percent, 2));
         Self {
             symbol_px: width(&symbol, SYMBOL),
-            // At least this wide, so that the legend stands still while figures change.
+            // Minimum widths keep the legend in place while figures change.
             last_px: entry.last.as_ref().map_or(0.0, |last| width(last, LAST)).max(width("00.00", LAST)),
             change_px: width(&change, CHANGE).max(width("+0.00%", CHANGE)),
             symbol,
@@ -226,26 +220,21 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// Draws the header and says where its parts can be clicked.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    header: &Header,
-    frame: &Layout,
-    hits: &mut HitAreas,
-) -> Result<(), PlotError> {
-    let layout = layout(header, frame.header, painter.fonts);
+/// Draws the header and records its clickable areas.
+pub(super) fn draw(painter: &LayerPainter<'_>, header: &Header, layout: &Layout, hits: &mut HitAreas) -> DrawResult {
+    let parts = place_parts(header, layout.header, painter.fonts);
     hits.legend.clear();
     (hits.badge, hits.view_badge) = (Rect::default(), Rect::default());
     let colors = painter.colors;
-    let strip = Area::from(frame.header);
+    let strip = Area::from(layout.header);
     let y = strip.middle();
-    if let Some((text, left, right)) = &layout.badge {
+    if let Some((text, left, right)) = &parts.badge {
         let tone = colors.tone(header.badge.tone);
         painter.disc((left + DOT_PX, y), DOT_PX, tone)?;
         painter.text(text, BADGE, (left + 2.0 * DOT_PX + 6.0, y), HPos::Left, tone)?;
         hits.badge = Area { left: left - 4.0, right: right + 4.0, ..strip }.outward();
     }
-    if let (Some((text, left, right)), Some(badge)) = (&layout.view_badge, &header.view_badge) {
+    if let (Some((text, left, right)), Some(badge)) = (&parts.view_badge, &header.view_badge) {
         let tone = colors.tone(badge.tone);
         let pill = Area { left: *left, right: *right, top: y - 10.0, bottom: y + 10.0 };
         painter.rounded(pill, 10.0, Paint(tone, 0.16))?;
@@ -253,17 +242,17 @@ pub(super) fn draw<DB: DrawingBackend>(
         hits.view_badge = Area { left: left - 4.0, right: right + 4.0, ..strip }.outward();
     }
     for (text, left, ty, color) in [
-        layout.channel.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, colors.dim)),
-        layout.more.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, colors.dim)),
-        layout.span_word.map(|left| ("window", left, CHANNEL, colors.dim)),
-        layout.span.as_ref().map(|(text, left, _)| (text.as_str(), *left, SPAN, colors.text)),
+        parts.channel.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, colors.dim)),
+        parts.more.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, colors.dim)),
+        parts.span_word.map(|left| ("window", left, CHANNEL, colors.dim)),
+        parts.span.as_ref().map(|(text, left, _)| (text.as_str(), *left, SPAN, colors.text)),
     ]
     .into_iter()
     .flatten()
     {
         painter.text(text, ty, (left, y), HPos::Left, color)?;
     }
-    for entry in &layout.entries {
+    for entry in &parts.entries {
         let source = &header.legend[entry.index];
         if source.focused {
             let line = Area { left: entry.left - 3.0, right: entry.right + 3.0, top: strip.bottom - 3.0, ..strip };
@@ -278,12 +267,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     Ok(())
 }
 
-fn draw_entry<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    entry: &Entry,
-    source: &LegendEntry,
-    y: f64,
-) -> Result<(), PlotError> {
+fn draw_entry(painter: &LayerPainter<'_>, entry: &Entry, source: &LegendEntry, y: f64) -> DrawResult {
     let colors = painter.colors;
     let palette_index = colors.palette_color(source.palette_index);
     let square = Area::sized(entry.left, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX);
@@ -334,15 +318,15 @@ mod tests {
     }
 
     fn laid_out(header: &Header, width: u32) -> HeaderLayout {
-        layout(header, Layout::new(Size { width, height: 720 }).header, &Fonts::new().unwrap())
+        place_parts(header, Layout::new(Size { width, height: 720 }).header, &Fonts::new().unwrap())
     }
 
-    /// All that is shown, as intervals from left to right.
-    fn spans(layout: &HeaderLayout) -> Vec<(f64, f64)> {
-        let texts = [&layout.badge, &layout.view_badge, &layout.channel];
+    /// All parts as intervals from left to right.
+    fn spans(parts: &HeaderLayout) -> Vec<(f64, f64)> {
+        let texts = [&parts.badge, &parts.view_badge, &parts.channel];
         let mut spans: Vec<(f64, f64)> = texts.into_iter().flatten().map(|(_, left, right)| (*left, *right)).collect();
-        spans.extend(layout.entries.iter().map(|entry| (entry.left, entry.right)));
-        spans.extend([&layout.more, &layout.span].into_iter().flatten().map(|(_, left, right)| (*left, *right)));
+        spans.extend(parts.entries.iter().map(|entry| (entry.left, entry.right)));
+        spans.extend([&parts.more, &parts.span].into_iter().flatten().map(|(_, left, right)| (*left, *right)));
         spans
     }
 
@@ -364,9 +348,9 @@ mod tests {
                 span,
                 ..header(legend)
             };
-            let layout = laid_out(&header, width);
-            let mut spans = spans(&layout);
-            if let (Some(word), Some((_, left, _))) = (layout.span_word, &layout.span) {
+            let parts = laid_out(&header, width);
+            let mut spans = spans(&parts);
+            if let (Some(word), Some((_, left, _))) = (parts.span_word, &parts.span) {
                 spans.insert(spans.len() - 1, (word, *left));
             }
             for (left, right) in &spans {
@@ -375,8 +359,8 @@ mod tests {
             for pair in spans.windows(2) {
                 prop_assert!(pair[0].1 <= pair[1].0 + 0.01, "{spans:?}");
             }
-            if let Some((text, ..)) = &layout.more {
-                let hidden = header.legend.len() - layout.entries.len();
+            if let Some((text, ..)) = &parts.more {
+                let hidden = header.legend.len() - parts.entries.len();
                 prop_assert_eq!(text, &format!("+{hidden} more"));
             }
         }
@@ -386,10 +370,10 @@ mod tests {
     fn the_channel_gives_way_first_then_changes_then_prices_then_symbols() {
         let header = header(["SPY", "IBM", "BAC", "AIG"].iter().enumerate().map(|(i, s)| entry(i, s, true)).collect());
         let rank = |width: u32| {
-            let layout = laid_out(&header, width);
-            let channel = layout.channel.as_ref().map_or(0, |(text, ..)| text.chars().count());
-            let of = |pick: fn(&Entry) -> bool| layout.entries.iter().filter(|e| pick(e)).count();
-            (layout.entries.len(), of(|e| e.last.is_some()), of(|e| e.change.is_some()), channel)
+            let parts = laid_out(&header, width);
+            let channel = parts.channel.as_ref().map_or(0, |(text, ..)| text.chars().count());
+            let of = |pick: fn(&Entry) -> bool| parts.entries.iter().filter(|e| pick(e)).count();
+            (parts.entries.len(), of(|e| e.last.is_some()), of(|e| e.change.is_some()), channel)
         };
         assert_eq!(rank(1_280), (4, 4, 4, 12));
         let mut last = rank(1_280);

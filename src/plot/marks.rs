@@ -1,44 +1,40 @@
-//! Alerts in the chart: when and at what value, and what they say where there is room. Those at one place are one mark
-//! with a count.
+//! Alert marks: instant, value, and a text if there is room. Marks at one place are drawn as one with a count.
 
 use plotters::style::text_anchor::HPos;
-use plotters_backend::DrawingBackend;
 
-use super::axes::{time_share, value_share};
+use super::DrawResult;
 use super::font::Type;
-use crate::chart::Layout;
-use crate::chart::{Chart, Mark};
-use crate::plot::PlotError;
-use crate::plot::painter::{Area, LayerPainter, Paint};
+use super::painter::{Area, LayerPainter, Paint};
+use crate::chart::{Chart, Layout, Mark};
 
 const TEXT: Type = Type::words(12.0);
 const COUNT: Type = Type::figures(11.0).bold();
-/// Marks nearer than this to each other are one, px across and down.
+/// Marks nearer than this are one, px horizontally and vertically.
 const SAME_PX: (f64, f64) = (10.0, 14.0);
 /// Height and half the width of a mark.
 const HIGH_PX: f64 = 9.0;
 const HALF_PX: f64 = 5.0;
-/// Longest text, px.
+/// Maximum width of a text, px.
 const TEXT_PX_MAX: f64 = 200.0;
 
-/// Marks at one place, the last of them in front.
+/// Marks at one place, represented by the last one.
 struct Group<'a> {
     x: f64,
-    /// `None` marks the instant alone.
+    /// `None` marks the instant only.
     y: Option<f64>,
     mark: &'a Mark,
     count: usize,
 }
 
-/// The marks that are visible, from left to right.
+/// Groups of visible marks, from left to right.
 fn groups<'a>(chart: &'a Chart, plot: &Area) -> Vec<Group<'a>> {
     let viewport = chart.viewport;
     let mut order: Vec<&Mark> = chart.marks.iter().filter(|mark| viewport.time.contains(mark.time_ns)).collect();
     order.sort_by_key(|mark| mark.time_ns);
     let mut groups: Vec<Group<'_>> = Vec::new();
     for mark in order {
-        let x = plot.left + time_share(viewport.time, mark.time_ns) * plot.width();
-        let row = |value: f64| plot.bottom - value_share(viewport.value, value) * plot.height();
+        let x = plot.x_of(viewport.time, mark.time_ns);
+        let row = |value: f64| plot.y_of(viewport.value, value);
         let y = mark.value.map(row).filter(|y| (plot.top..plot.bottom).contains(y));
         let same = |group: &&mut Group<'_>| match (group.y, y) {
             (Some(a), Some(b)) => (a - b).abs() < SAME_PX.1,
@@ -54,14 +50,9 @@ fn groups<'a>(chart: &'a Chart, plot: &Area) -> Vec<Group<'a>> {
     groups
 }
 
-/// Draws the marks of a plot. Texts keep off those in `taken`.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    chart: &Chart,
-    frame: &Layout,
-    taken: &mut Vec<Area>,
-) -> Result<(), PlotError> {
-    let plot = Area::from(frame.plot);
+/// Draws the marks of a plot. Texts avoid the areas in `occupied`.
+pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, occupied: &mut Vec<Area>) -> DrawResult {
+    let plot = Area::from(layout.plot);
     if chart.marks.is_empty() || plot.width() < 4.0 * HALF_PX || plot.height() < 3.0 * HIGH_PX {
         return Ok(());
     }
@@ -72,21 +63,21 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     for group in &groups {
         let color = painter.colors.palette_color(group.mark.palette_index);
-        let shape = pennant(group, &plot);
-        for (grown, paint) in [(1.5, painter.colors.background), (0.0, color)] {
-            painter.polygon(grow(&shape, grown), paint)?;
+        let shape = triangle(group, &plot);
+        for (rim_px, paint) in [(1.5, painter.colors.background), (0.0, color)] {
+            painter.polygon(grown(&shape, rim_px), paint)?;
         }
-        taken.push(bounds(&shape));
+        occupied.push(bounds(&shape));
     }
     for group in &groups {
-        words(painter, group, &plot, taken)?;
+        draw_text(painter, group, &plot, occupied)?;
     }
     Ok(())
 }
 
-/// A triangle that points at the value, or stands on the bottom edge where there is none.
-fn pennant(group: &Group<'_>, plot: &Area) -> [(f64, f64); 3] {
-    // Inside the plot as a whole.
+/// Triangle that points at the value, or stands on the bottom edge without one.
+fn triangle(group: &Group<'_>, plot: &Area) -> [(f64, f64); 3] {
+    // The whole triangle stays inside the plot.
     let x = group.x.clamp(plot.left + HALF_PX, plot.right - HALF_PX);
     match group.y {
         Some(y) if y - HIGH_PX - 1.0 >= plot.top => {
@@ -97,8 +88,8 @@ fn pennant(group: &Group<'_>, plot: &Area) -> [(f64, f64); 3] {
     }
 }
 
-/// The triangle, its corners moved away from its middle.
-fn grow(shape: &[(f64, f64); 3], px: f64) -> [(f64, f64); 3] {
+/// The triangle with its corners moved away from its centre.
+fn grown(shape: &[(f64, f64); 3], px: f64) -> [(f64, f64); 3] {
     let middle = |pick: fn(&(f64, f64)) -> f64| shape.iter().map(pick).sum::<f64>() / 3.0;
     let (mx, my) = (middle(|c| c.0), middle(|c| c.1));
     shape.map(|(x, y)| {
@@ -118,17 +109,12 @@ fn bounds(shape: &[(f64, f64); 3]) -> Area {
     }
 }
 
-/// What a mark says, right or left of it; how many there are goes before the rest.
-fn words<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    group: &Group<'_>,
-    plot: &Area,
-    taken: &mut Vec<Area>,
-) -> Result<(), PlotError> {
+/// Draws the count and the text of a mark, right or left of it. The text is left out first.
+fn draw_text(painter: &LayerPainter<'_>, group: &Group<'_>, plot: &Area, occupied: &mut Vec<Area>) -> DrawResult {
     let count = if group.count > 1 { format!("{}×", group.count) } else { String::new() };
     let count_px = if count.is_empty() { 0.0 } else { painter.width(&count, COUNT) + 5.0 };
     let text = painter.fit(&group.mark.text, TEXT, TEXT_PX_MAX);
-    let middle = bounds(&pennant(group, plot)).middle().clamp(plot.top + 9.0, plot.bottom - 9.0);
+    let middle = bounds(&triangle(group, plot)).middle().clamp(plot.top + 9.0, plot.bottom - 9.0);
     for shown in [text.as_str(), ""] {
         let width = count_px + painter.width(shown, TEXT) + 8.0;
         if width <= 8.0 {
@@ -139,7 +125,7 @@ fn words<DB: DrawingBackend>(
         let free = |area: &&Area| {
             plot.holds((area.left, area.top))
                 && plot.holds((area.right, area.bottom))
-                && !taken.iter().any(|other| other.overlaps(area))
+                && !occupied.iter().any(|other| other.overlaps(area))
         };
         let Some(area) = sides.iter().find(free) else { continue };
         painter.rounded(*area, 3.0, Paint(painter.colors.background, 0.78))?;
@@ -152,7 +138,7 @@ fn words<DB: DrawingBackend>(
             painter.colors.palette_color(group.mark.palette_index),
         )?;
         painter.text(shown, TEXT, (area.left + 4.0 + count_px, y), HPos::Left, painter.colors.text)?;
-        taken.push(*area);
+        occupied.push(*area);
         return Ok(());
     }
     Ok(())

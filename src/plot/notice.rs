@@ -1,14 +1,11 @@
-//! A chart that has nothing to show says why, and what to do.
+//! Notice: why a chart shows nothing, and what to do about it.
 
 use plotters::style::text_anchor::HPos;
-use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use super::overlay::centered;
-use crate::chart::Layout;
-use crate::chart::{Notice, Tone};
-use crate::plot::PlotError;
-use crate::plot::painter::{Area, LayerPainter, Paint};
+use super::painter::{Area, LayerPainter, Paint, centered};
+use super::{DrawResult, PlotError};
+use crate::chart::{Layout, Notice, Tone};
 
 const TITLE: Type = Type::words(17.0).bold();
 const LINE: Type = Type::words(13.5);
@@ -16,17 +13,14 @@ const CODE: Type = Type::figures(12.5);
 const LINE_PX: f64 = 23.0;
 const PADDING_PX: f64 = 26.0;
 const TITLE_PX: f64 = 24.0;
-/// Radius of the sign above the title, and the rows that it takes.
+/// Radius of the sign above the title, and its height with padding.
 const SIGN_PX: f64 = 19.0;
 const SIGN_ROWS_PX: f64 = 2.0 * SIGN_PX + 14.0;
 
-/// A sign, a title and lines in the middle of the plot. The sign goes first where there is little room, then lines.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    notice: &Notice,
-    frame: &Layout,
-) -> Result<(), PlotError> {
-    let plot = Area::from(frame.plots());
+/// Draws a sign, a title and lines in the middle of the plot. The sign is left out first if there is little room, then
+/// lines.
+pub(super) fn draw(painter: &LayerPainter<'_>, notice: &Notice, layout: &Layout) -> DrawResult {
+    let plot = Area::from(layout.plots());
     let padding = if plot.height() < 200.0 { PADDING_PX / 2.0 } else { PADDING_PX };
     let room = plot.width() - 2.0 * padding;
     if room < 40.0 || plot.height() < 40.0 {
@@ -65,45 +59,36 @@ pub(super) fn draw<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Left and right of what is to be typed, px: it stands on a ground of its own.
-const KEY_PX: f64 = 6.0;
+/// Horizontal padding of code, which has a background of its own, px.
+const CODE_PADDING_PX: f64 = 6.0;
 
-/// Draws a part of a line and returns how wide it is.
-fn draw_part<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    part: &str,
-    code: bool,
-    (left, y): (f64, f64),
-) -> Result<f64, PlotError> {
+/// Draws a part of a line and returns its width.
+fn draw_part(painter: &LayerPainter<'_>, part: &str, code: bool, (left, y): (f64, f64)) -> Result<f64, PlotError> {
     let width = part_width(painter, part, code);
     if !code {
         painter.text(part, LINE, (left, y), HPos::Left, painter.colors.text)?;
     } else if !part.is_empty() {
-        let key = Area::sized(left, (y - 9.5).round(), width, 19.0);
-        painter.rounded(key, 4.0, Paint(painter.colors.dim, 0.16))?;
-        painter.text(part, CODE, (left + KEY_PX, y), HPos::Left, painter.colors.text)?;
+        let code_area = Area::sized(left, (y - 9.5).round(), width, 19.0);
+        painter.rounded(code_area, 4.0, Paint(painter.colors.dim, 0.16))?;
+        painter.text(part, CODE, (left + CODE_PADDING_PX, y), HPos::Left, painter.colors.text)?;
     }
     Ok(width)
 }
 
-fn part_width<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, part: &str, code: bool) -> f64 {
+fn part_width(painter: &LayerPainter<'_>, part: &str, code: bool) -> f64 {
     match (code, part.is_empty()) {
         (false, _) => painter.width(part, LINE),
         (true, true) => 0.0,
-        (true, false) => painter.width(part, CODE) + 2.0 * KEY_PX,
+        (true, false) => painter.width(part, CODE) + 2.0 * CODE_PADDING_PX,
     }
 }
 
-fn line_width<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, line: &str) -> f64 {
+fn line_width(painter: &LayerPainter<'_>, line: &str) -> f64 {
     line.split('`').enumerate().map(|(i, part)| part_width(painter, part, i % 2 == 1)).sum()
 }
 
-/// A disc in the tone's colour, with what it means on it: a tick, a trace without a tick, a stroke, a cross.
-fn draw_sign<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    tone: Tone,
-    (x, y): (f64, f64),
-) -> Result<(), PlotError> {
+/// Draws a disc in the tone's colour with a symbol of its meaning: a tick, a broken line, a stroke, a cross.
+fn draw_sign(painter: &LayerPainter<'_>, tone: Tone, (x, y): (f64, f64)) -> DrawResult {
     const STROKE_PX: f64 = 2.0;
     let color = painter.colors.tone(tone);
     painter.disc((x, y), SIGN_PX, Paint(color, 0.14))?;

@@ -1,29 +1,25 @@
-//! Ticks that a filter set apart: a cross where each one is, and an arrow at the edge that it lies beyond.
+//! Filtered ticks: a cross at each one, or an arrow at the edge beyond which it lies.
 
-use plotters_backend::DrawingBackend;
+use super::DrawResult;
+use super::painter::{Area, LayerPainter, Paint};
+use crate::chart::{Chart, Layout, Outlier};
 
-use super::axes::{time_share, value_share};
-use crate::chart::Layout;
-use crate::chart::{Chart, Outlier};
-use crate::plot::PlotError;
-use crate::plot::painter::{Area, LayerPainter, Paint};
-
-/// Half a cross across, px.
+/// Half the width of a cross, px.
 const HALF_PX: f64 = 4.0;
 
-/// Width of a stroke, px; what lies below is covered by that much more on either side.
+/// Width of a stroke, px, and of its rim in the background colour.
 const STROKE_PX: f64 = 1.6;
 
 /// Height of an arrow, px.
 const ARROW_PX: f64 = 7.0;
 
-/// Where an outlier is drawn.
+/// Place of an outlier.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Place {
     Cross(f64, f64),
-    /// Column; beyond the top.
+    /// Column; above the plot.
     Above(f64),
-    /// Column; beyond the bottom.
+    /// Column; below the plot.
     Below(f64),
 }
 
@@ -32,8 +28,8 @@ fn place(chart: &Chart, plot: &Area, outlier: &Outlier) -> Option<Place> {
     if !viewport.time.contains(outlier.time_ns) {
         return None;
     }
-    let x = plot.left + time_share(viewport.time, outlier.time_ns) * plot.width();
-    let y = plot.bottom - value_share(viewport.value, outlier.value) * plot.height();
+    let x = plot.x_of(viewport.time, outlier.time_ns);
+    let y = plot.y_of(viewport.value, outlier.value);
     Some(match y {
         _ if y < plot.top => Place::Above(x),
         _ if y > plot.bottom => Place::Below(x),
@@ -41,13 +37,9 @@ fn place(chart: &Chart, plot: &Area, outlier: &Outlier) -> Option<Place> {
     })
 }
 
-/// Draws the outliers of a plot. Of those whose marks would cover each other wholly one is drawn.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    chart: &Chart,
-    frame: &Layout,
-) -> Result<(), PlotError> {
-    let plot = Area::from(frame.plot);
+/// Draws the outliers of a plot. Of those at the same place one is drawn.
+pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout) -> DrawResult {
+    let plot = Area::from(layout.plot);
     if plot.width() < 4.0 * HALF_PX || plot.height() < 3.0 * ARROW_PX {
         return Ok(());
     }
@@ -60,7 +52,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         let color = painter.colors.palette_color(outlier.palette_index);
         match place {
             Place::Cross(x, y) => {
-                // Inside the plot as a whole.
+                // The whole mark stays inside the plot.
                 let x = x.clamp(plot.left + HALF_PX, plot.right - HALF_PX);
                 let y = y.clamp(plot.top + HALF_PX, plot.bottom - HALF_PX);
                 for (width, paint) in
@@ -79,13 +71,8 @@ pub(super) fn draw<DB: DrawingBackend>(
     Ok(())
 }
 
-/// A triangle with its tip at `tip`, its base on the side that `down` says.
-fn arrow<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    (x, y): (f64, f64),
-    down: f64,
-    palette_index: usize,
-) -> Result<(), PlotError> {
+/// Draws a triangle with its tip at `(x, y)` and its base in the direction of `down`.
+fn arrow(painter: &LayerPainter<'_>, (x, y): (f64, f64), down: f64, palette_index: usize) -> DrawResult {
     let shape = |grown: f64| {
         [
             (x, y - down * grown),
@@ -107,7 +94,7 @@ mod tests {
     use crate::model::TimeSpan;
 
     #[test]
-    fn an_outlier_beyond_the_axis_is_told_at_its_edge() {
+    fn an_outlier_beyond_the_axis_is_drawn_at_its_edge() {
         let viewport = Viewport { time: TimeSpan { start: 0, end: 100 }, value: ValueSpan { lo: 10.0, hi: 20.0 } };
         let chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
         let plot = Area::from(Layout::new(Size { width: 640, height: 400 }).plot);

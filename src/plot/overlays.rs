@@ -1,59 +1,56 @@
-//! What floats above data and axes, from the lowest to the highest.
+//! Overlays over data and axes, from the lowest to the highest.
 
-use plotters_backend::DrawingBackend;
+use super::painter::{Area, LayerPainter};
+use super::{DrawResult, crosshair, help, marks, notice, outliers, ruler, search, title};
+use crate::chart::{Chart, HitAreas, Layout, Scene};
 
-use crate::chart::{Chart, Scene};
-use crate::chart::{HitAreas, Layout};
-use crate::plot::painter::{Area, LayerPainter};
-use crate::plot::{PlotError, crosshair, marks, notice, outliers, overlay, ruler, search, title};
+/// Minimum height of a pane with labels on its missing-data bands.
+const MISSING_LABEL_PX: i32 = 120;
 
-/// Panes lower than this show gaps, but have no room to name them.
-const GAP_LABEL_PX: i32 = 120;
-
-/// Draws all of it, and says where the findings of a search can be clicked.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
+/// Draws all overlays and records the clickable areas of the search.
+pub(super) fn draw(
+    painter: &LayerPainter<'_>,
     scene: &Scene,
     charts: &[Chart],
-    frame: &Layout,
+    layout: &Layout,
     hits: &mut HitAreas,
-) -> Result<(), PlotError> {
+) -> DrawResult {
     hits.search_rows.clear();
     for (index, chart) in charts.iter().enumerate() {
-        let pane = frame.pane(index);
-        // Places that texts stand at already.
-        let mut taken: Vec<Area> = Vec::new();
-        if let Some(title) = chart.title.as_ref().filter(|_| !frame.is_grid()) {
-            taken.extend(title::draw(painter, title, &pane)?);
+        let pane = layout.pane(index);
+        // Areas occupied by texts.
+        let mut occupied: Vec<Area> = Vec::new();
+        if let Some(title) = chart.title.as_ref().filter(|_| !layout.is_grid()) {
+            occupied.extend(title::draw(painter, title, &pane)?);
         }
-        let first_row = frame.cells().is_none_or(|cells| index < cells.columns);
-        let common = if frame.is_grid() && first_row { &scene.chart.missing[..] } else { &[] };
-        if !frame.is_grid() || pane.plot.height() >= GAP_LABEL_PX {
-            crosshair::gap_labels(painter, chart, common, &pane, &mut taken)?;
+        let first_row = layout.pane_grid().is_none_or(|cells| index < cells.columns);
+        let common = if layout.is_grid() && first_row { &scene.chart.missing[..] } else { &[] };
+        if !layout.is_grid() || pane.plot.height() >= MISSING_LABEL_PX {
+            crosshair::missing_labels(painter, chart, common, &pane, &mut occupied)?;
         }
         outliers::draw(painter, chart, &pane)?;
-        marks::draw(painter, chart, &pane, &mut taken)?;
+        marks::draw(painter, chart, &pane, &mut occupied)?;
         if let Some(measured) = &chart.ruler {
             ruler::draw(painter, measured, chart, &pane)?;
         }
     }
     if let Some(selection) = &scene.chart.selection {
-        ruler::selection(painter, selection, frame)?;
+        ruler::selection(painter, selection, layout)?;
     }
     for (index, chart) in charts.iter().enumerate() {
-        crosshair::draw(painter, chart, frame, index)?;
+        crosshair::draw(painter, chart, layout, index)?;
     }
     if let Some(notice) = &scene.chart.notice {
-        notice::draw(painter, notice, frame)?;
+        notice::draw(painter, notice, layout)?;
     }
     if let Some(found) = &scene.search {
-        search::draw(painter, found, frame, hits)?;
+        search::draw(painter, found, layout, hits)?;
     }
     if let Some(rows) = &scene.help {
-        overlay::help(painter, rows, frame)?;
+        help::draw(painter, rows, layout)?;
     }
     if let Some(toast) = &scene.toast {
-        overlay::toast(painter, toast, frame)?;
+        help::draw_toast(painter, toast, layout)?;
     }
     Ok(())
 }
@@ -64,6 +61,7 @@ mod tests {
     use crate::chart::{Absence, AxisKind, Mark, MissingBand, Scale, Size, Theme, Title};
     use crate::chart::{ValueSpan, Viewport};
     use crate::model::TimeSpan;
+    use crate::plot::backend::Backend;
     use crate::plot::font::Fonts;
     use crate::plot::overlays::*;
     use jiff::tz::TimeZone;
@@ -91,18 +89,18 @@ mod tests {
             let figures = vec![("O".to_owned(), "183.08".to_owned()); figures];
             let title = Title { symbol: "SYMBOL".to_owned(), figures, ..Title::default() };
 
-            let (frame, fonts, mut text) = (Layout::new(Size { width, height }), Fonts::new().unwrap(), String::new());
-            let area = SVGBackend::with_string(&mut text, (width * 48, height * 48)).into_drawing_area();
+            let (layout, fonts, mut text) = (Layout::new(Size { width, height }), Fonts::new().unwrap(), String::new());
+            let area = Backend::Svg(SVGBackend::with_string(&mut text, (width * 48, height * 48))).into_drawing_area();
             let painter = LayerPainter { area, fonts: &fonts, colors: ThemeColors::of(Theme::Dark), scale: Scale::One };
-            let mut taken: Vec<Area> = title::draw(&painter, &title, &frame).unwrap().into_iter().collect();
-            crosshair::gap_labels(&painter, &chart, &[], &frame, &mut taken).unwrap();
-            let labels = taken.len();
-            marks::draw(&painter, &chart, &frame, &mut taken).unwrap();
-            let plot = Area::from(frame.plot);
-            for (i, area) in taken.iter().enumerate() {
-                // Marks themselves stand where their values are, and may touch.
+            let mut occupied: Vec<Area> = title::draw(&painter, &title, &layout).unwrap().into_iter().collect();
+            crosshair::missing_labels(&painter, &chart, &[], &layout, &mut occupied).unwrap();
+            let labels = occupied.len();
+            marks::draw(&painter, &chart, &layout, &mut occupied).unwrap();
+            let plot = Area::from(layout.plot);
+            for (i, area) in occupied.iter().enumerate() {
+                // Marks themselves are at their values and may touch.
                 let is_mark = |i: usize, area: &Area| i >= labels && area.height() < 10.0;
-                for (j, other) in taken.iter().enumerate().take(i) {
+                for (j, other) in occupied.iter().enumerate().take(i) {
                     let apart = (is_mark(i, area) && (is_mark(j, other) || j < labels)) || !area.overlaps(other);
                     prop_assert!(apart, "{area:?} {other:?}");
                 }

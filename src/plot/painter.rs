@@ -1,20 +1,21 @@
-//! Drawing in pixels through plotters' elements, the same over the framebuffer and over SVG.
+//! Drawing in pixels through plotters' elements, for framebuffer and SVG alike.
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
 use plotters::element::{Circle, DashedPathElement, PathElement, Polygon, Rectangle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, ShapeStyle, TextStyle};
-use plotters_backend::{BackendCoord, DrawingBackend};
+use plotters_backend::BackendCoord;
 
-use super::PlotError;
+use super::axes::{time_share, value_share};
+use super::backend::Backend;
 use super::font::{Face, Fonts, Type};
-use crate::chart::Rect;
-use crate::chart::Scale;
-use crate::chart::{Rgb, ThemeColors};
-use crate::plot::framebuffer::{EM_TO_SIZE, FIGURES_FAMILY, UNITS_PER_PX, WORDS_FAMILY, units_per_screen_px};
+use super::units::{EM_TO_SIZE, FIGURES_FAMILY, UNITS_PER_PX, WORDS_FAMILY, units, units_per_screen_px};
+use super::{DrawResult, PlotError};
+use crate::chart::{Rect, Rgb, Scale, ThemeColors, ValueSpan};
+use crate::model::TimeSpan;
 
-/// A colour and its opacity, 0 to 1.
+/// Colour and opacity (0 to 1).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint(pub(super) Rgb, pub(super) f64);
 
@@ -34,7 +35,7 @@ impl Paint {
     }
 }
 
-/// A rectangle in fractions of a pixel.
+/// Rectangle in fractional pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Area {
     pub(super) left: f64,
@@ -66,12 +67,22 @@ impl Area {
         f64::midpoint(self.top, self.bottom)
     }
 
+    /// Column of an instant when the area shows `span`.
+    pub(super) fn x_of(&self, span: TimeSpan, time_ns: i64) -> f64 {
+        self.left + time_share(span, time_ns) * self.width()
+    }
+
+    /// Row of a value when the area shows `span`.
+    pub(super) fn y_of(&self, span: ValueSpan, value: f64) -> f64 {
+        self.bottom - value_share(span, value) * self.height()
+    }
+
     /// Whether a point lies inside, edges included.
     pub(super) fn holds(&self, (x, y): (f64, f64)) -> bool {
         x >= self.left && x <= self.right && y >= self.top && y <= self.bottom
     }
 
-    /// Smaller by so much on each side.
+    /// Smaller by `px` on each side.
     pub(super) fn inset(&self, px: f64) -> Self {
         Self { left: self.left + px, top: self.top + px, right: self.right - px, bottom: self.bottom - px }
     }
@@ -80,7 +91,7 @@ impl Area {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
 
-    /// The pixels that it touches.
+    /// Smallest rectangle of whole pixels that covers it.
     pub(super) fn outward(&self) -> Rect {
         Rect {
             left: self.left.floor() as i32,
@@ -90,18 +101,13 @@ impl Area {
         }
     }
 
-    /// Moved by the least that brings it inside `bounds`; at its top left if it is too large for them.
+    /// Moved into `bounds` by the shortest way; at their top left if it is too large.
     pub(super) fn moved_into(self, bounds: &Self) -> Self {
         let shift = |from: f64, to: f64, low: f64, high: f64| (high - to).min(0.0).max(low - from);
         let dx = shift(self.left, self.right, bounds.left, bounds.right);
         let dy = shift(self.top, self.bottom, bounds.top, bounds.bottom);
         Self { left: self.left + dx, top: self.top + dy, right: self.right + dx, bottom: self.bottom + dy }
     }
-}
-
-/// Pixels to the units that plotters sees.
-pub(super) fn units(px: f64) -> i32 {
-    (px * f64::from(UNITS_PER_PX)).round() as i32
 }
 
 fn at(x: f64, y: f64) -> BackendCoord {
@@ -114,16 +120,16 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotE
     }
 }
 
-/// A drawing area with the fonts and colours that go with it.
-pub(super) struct LayerPainter<'a, DB: DrawingBackend> {
-    pub(super) area: DrawingArea<DB, Shift>,
+/// Drawing area with its fonts and colours.
+pub(super) struct LayerPainter<'a> {
+    pub(super) area: DrawingArea<Backend<'a>, Shift>,
     pub(super) fonts: &'a Fonts,
     pub(super) colors: &'static ThemeColors,
     pub(super) scale: Scale,
 }
 
-impl<DB: DrawingBackend> LayerPainter<'_, DB> {
-    pub(super) fn fill(&self, area: impl Into<Area>, paint: impl Into<Paint>) -> Result<(), PlotError> {
+impl LayerPainter<'_> {
+    pub(super) fn fill(&self, area: impl Into<Area>, paint: impl Into<Paint>) -> DrawResult {
         let area = area.into();
         if area.width() <= 0.0 || area.height() <= 0.0 {
             return Ok(());
@@ -132,8 +138,8 @@ impl<DB: DrawingBackend> LayerPainter<'_, DB> {
         Ok(self.area.draw(&Rectangle::new(corners, paint.into().color().filled()))?)
     }
 
-    /// Fills a rectangle given in pixels of the screen.
-    pub(super) fn block(&self, screen: Rect, paint: impl Into<Paint>) -> Result<(), PlotError> {
+    /// Fills a rectangle in pixels of the screen.
+    pub(super) fn block(&self, screen: Rect, paint: impl Into<Paint>) -> DrawResult {
         if screen.width() == 0 || screen.height() == 0 {
             return Ok(());
         }
@@ -142,100 +148,94 @@ impl<DB: DrawingBackend> LayerPainter<'_, DB> {
         Ok(self.area.draw(&Rectangle::new(corners, paint.into().color().filled()))?)
     }
 
-    /// A straight hairline along a column or row of pixels, whose middle is given.
-    pub(super) fn hairline(&self, from: (f64, f64), to: (f64, f64), paint: impl Into<Paint>) -> Result<(), PlotError> {
+    /// Draws a hairline along a column or row of pixels, given its middle.
+    pub(super) fn hairline(&self, from: (f64, f64), to: (f64, f64), paint: impl Into<Paint>) -> DrawResult {
         let path = vec![at(from.0, from.1), at(to.0, to.1)];
         Ok(self.area.draw(&PathElement::new(path, paint.into().stroke(1.0)))?)
     }
 
-    /// The nearest edge between two pixels of the screen.
+    /// Nearest edge between two pixels of the screen.
     pub(super) fn snapped(&self, px: f64) -> f64 {
         (px * self.scale.factor()).round() / self.scale.factor()
     }
 
-    /// The inside of a closed outline.
+    /// Fills a closed outline.
     pub(super) fn polygon(
         &self,
         vertices: impl IntoIterator<Item = (f64, f64)>,
         paint: impl Into<Paint>,
-    ) -> Result<(), PlotError> {
+    ) -> DrawResult {
         let vertices: Vec<BackendCoord> = vertices.into_iter().map(|(x, y)| at(x, y)).collect();
         Ok(self.area.draw(&Polygon::new(vertices, paint.into().color()))?)
     }
 
-    /// A line through some points.
+    /// Draws a polyline.
     pub(super) fn path(
         &self,
         points: impl IntoIterator<Item = (f64, f64)>,
         width_px: f64,
         paint: impl Into<Paint>,
-    ) -> Result<(), PlotError> {
+    ) -> DrawResult {
         let points: Vec<BackendCoord> = points.into_iter().map(|(x, y)| at(x, y)).collect();
         Ok(self.area.draw(&PathElement::new(points, paint.into().stroke(width_px)))?)
     }
 
-    /// A filled box with round corners.
-    pub(super) fn rounded(&self, area: Area, radius: f64, paint: impl Into<Paint>) -> Result<(), PlotError> {
+    /// Fills a rectangle with rounded corners.
+    pub(super) fn rounded(&self, area: Area, radius: f64, paint: impl Into<Paint>) -> DrawResult {
         if area.width() <= 0.0 || area.height() <= 0.0 {
             return Ok(());
         }
         Ok(self.area.draw(&Polygon::new(outline(area, radius), paint.into().color()))?)
     }
 
-    /// A box with round corners and an edge of one pixel inside its border.
-    pub(super) fn panel(&self, area: Area, radius: f64, inside: Paint, edge: Paint) -> Result<(), PlotError> {
+    /// Fills a rectangle with rounded corners and draws an edge of one pixel inside its border.
+    pub(super) fn panel(&self, area: Area, radius: f64, inside: Paint, edge: Paint) -> DrawResult {
         self.rounded(area, radius, inside)?;
         self.outlined(area, radius, edge)
     }
 
-    /// An edge of one pixel inside the border of a box with round corners.
-    pub(super) fn outlined(&self, area: Area, radius: f64, edge: impl Into<Paint>) -> Result<(), PlotError> {
+    /// Draws an edge of one pixel inside the border of a rectangle with rounded corners.
+    pub(super) fn outlined(&self, area: Area, radius: f64, edge: impl Into<Paint>) -> DrawResult {
         let mut path = outline(area.inset(0.5), radius - 0.5);
         path.extend(path.first().copied());
         Ok(self.area.draw(&PathElement::new(path, edge.into().stroke(1.0)))?)
     }
 
-    pub(super) fn disc(&self, (x, y): (f64, f64), radius: f64, paint: impl Into<Paint>) -> Result<(), PlotError> {
+    pub(super) fn disc(&self, (x, y): (f64, f64), radius: f64, paint: impl Into<Paint>) -> DrawResult {
         Ok(self.area.draw(&Circle::new(at(x, y), units(radius), paint.into().color().filled()))?)
     }
 
-    /// A circle's outline, `width_px` thick.
-    pub(super) fn ring(
-        &self,
-        (x, y): (f64, f64),
-        radius: f64,
-        width_px: f64,
-        paint: impl Into<Paint>,
-    ) -> Result<(), PlotError> {
+    /// Draws a circle, `width_px` wide.
+    pub(super) fn ring(&self, (x, y): (f64, f64), radius: f64, width_px: f64, paint: impl Into<Paint>) -> DrawResult {
         Ok(self.area.draw(&Circle::new(at(x, y), units(radius), paint.into().stroke(width_px)))?)
     }
 
-    /// A straight dashed line, one pixel wide.
+    /// Draws a straight dashed line, one pixel wide.
     pub(super) fn dashes(
         &self,
         from: (f64, f64),
         to: (f64, f64),
         (dash, space): (f64, f64),
         paint: Paint,
-    ) -> Result<(), PlotError> {
+    ) -> DrawResult {
         let points = [at(from.0, from.1), at(to.0, to.1)];
         let path = DashedPathElement::new(points, units(dash), units(space), paint.stroke(1.0));
         Ok(self.area.draw(&path)?)
     }
 
-    /// A dotted row of pixels whose middle is given.
-    pub(super) fn dots(&self, (left, right): (f64, f64), y: f64, paint: impl Into<Paint>) -> Result<(), PlotError> {
+    /// Draws a dotted row of pixels, given its middle.
+    pub(super) fn dots(&self, (left, right): (f64, f64), y: f64, paint: impl Into<Paint>) -> DrawResult {
         let unit = units_per_screen_px(self.scale);
-        let hair = (self.scale.factor() as i32).max(1) * unit;
+        let side = (self.scale.factor() as i32).max(1) * unit;
         let (from, row, end) = (units(left), units(y) - unit / 2, units(right));
         let style = paint.into().color().filled();
-        for dot in (from..end).step_by(4 * hair.unsigned_abs() as usize) {
-            self.area.draw(&Rectangle::new([(dot, row), (dot + hair, row + hair)], style))?;
+        for dot in (from..end).step_by(4 * side.unsigned_abs() as usize) {
+            self.area.draw(&Rectangle::new([(dot, row), (dot + side, row + side)], style))?;
         }
         Ok(())
     }
 
-    /// One line of text, its capitals centred on the row `y`.
+    /// Draws one line of text with its capitals centred on the row `y`.
     pub(super) fn text(
         &self,
         text: &str,
@@ -243,7 +243,7 @@ impl<DB: DrawingBackend> LayerPainter<'_, DB> {
         (x, y): (f64, f64),
         anchor: HPos,
         paint: impl Into<Paint>,
-    ) -> Result<(), PlotError> {
+    ) -> DrawResult {
         if text.is_empty() {
             return Ok(());
         }
@@ -265,9 +265,9 @@ impl<DB: DrawingBackend> LayerPainter<'_, DB> {
     }
 }
 
-/// A rectangle with quarter circles for corners, clockwise.
+/// Rectangle with quarter circles as corners, clockwise.
 fn outline(area: Area, radius: f64) -> Vec<BackendCoord> {
-    /// Chords of a corner; at these sizes the eye cannot tell them from an arc.
+    /// Chords per corner; at these sizes indistinguishable from an arc.
     const CHORDS: usize = 4;
     let r = radius.min(area.width() / 2.0).min(area.height() / 2.0).max(0.0);
     let corners = [
@@ -283,4 +283,11 @@ fn outline(area: Area, radius: f64) -> Vec<BackendCoord> {
         })
     };
     corners.into_iter().flat_map(arc).collect()
+}
+
+/// Area of whole pixels in the middle of `within`.
+pub(super) fn centered(within: &Area, width: f64, height: f64) -> Area {
+    let left = f64::midpoint(within.left, within.right) - width / 2.0;
+    let top = f64::midpoint(within.top, within.bottom) - height / 2.0;
+    Area::sized(left.round(), top.round(), width.ceil(), height.ceil())
 }

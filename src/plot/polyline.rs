@@ -1,48 +1,46 @@
-//! A run of points becomes the polylines that are visible of it.
+//! Visible polylines of a run of points.
 //!
-//! Columns are those of the screen: pixels are the screen's here, whatever the scale of the layout.
-//!
-//! Everything happens in `f64` before coordinates become plotters' integers: points may lie any distance outside the
-//! view, and each segment is cut to the plot (Liang and Barsky, "A New Concept and Method for Line Clipping", 1984)
-//! before it is rasterised, so that far ends neither overflow nor cost time, and lines leave at the right angle.
+//! Pixels are those of the screen, at any scale of the layout. Coordinates are `f64` until they become plotters'
+//! integers. Points may be arbitrarily far outside the view; each segment is clipped to the plot (Liang and Barsky, "A
+//! New Concept and Method for Line Clipping", 1984) before it is rasterized, so that distant ends neither overflow nor
+//! cost time, and lines leave at the right angle.
 
 use plotters_backend::BackendCoord;
 
 use super::axes::{difference, value_share};
-use crate::chart::Point;
-use crate::chart::{Rect, Transform, Viewport};
+use super::painter::Area;
+use crate::chart::{Point, Rect, Transform, Viewport};
 use crate::model::TimeSpan;
-use crate::plot::painter::Area;
 
-/// How far past the plot's edge lines are kept, px: more than their width, so that no cap shows inside.
+/// Distance past the plot's edge at which lines are clipped, px: more than their width, so that caps stay invisible.
 const MARGIN_PX: f64 = 4.0;
 
-/// So near to the edge of a column, px, rounding could put a vertex into the wrong one.
+/// Distance to the edge of a column, px, within which rounding could put a vertex into the wrong column.
 const EDGE_PX: f64 = 1e-6;
 
-/// Stand-in for infinity: a row that no float in a sane span reaches, and that still clips exactly enough.
+/// Stand-in for infinity: beyond the rows of any value in a sane span, and small enough for exact clipping.
 const ROW_MAX: f64 = 1e30;
 
-/// What is visible of a run.
+/// Visible part of a run.
 #[derive(Debug, PartialEq)]
 pub(super) enum Stroke {
     /// At least two vertices, in units.
     Path(Vec<BackendCoord>),
-    /// All of the run lies within one pixel, in units.
+    /// A run within one pixel, in units.
     Dot(BackendCoord),
 }
 
-/// Where data falls in the plot. What all vertices have in common is computed once.
-struct Place {
+/// Mapping from data to pixels. Factors that all vertices share are computed once.
+struct PointMapping {
     viewport: Viewport,
     plot: Area,
     exact: Transform,
-    /// Pixels a nanosecond, and a unit of half the value.
+    /// Pixels per nanosecond, and per half unit of the value.
     per_ns: f64,
     per_half: f64,
 }
 
-impl Place {
+impl PointMapping {
     fn new(viewport: Viewport, plot: Rect) -> Self {
         let TimeSpan { start, end } = viewport.time;
         let exact = Transform { viewport, rect: plot };
@@ -54,10 +52,10 @@ impl Place {
 
     fn vertex(&self, point: &Point) -> (f64, f64) {
         let x = self.plot.left + difference(point.time_ns, self.viewport.time.start) * self.per_ns;
-        // Whether a vertex lies in a column or in the next one is decided as extraction decides it.
-        let off = x - f64::from(whole(x));
+        // The column of a vertex must be the one that downsampling assigns to it.
+        let off = x - f64::from(floor(x));
         let x = if (EDGE_PX..=1.0 - EDGE_PX).contains(&off) { x } else { self.exact.x(point.time_ns) };
-        // Halved as in [`value_share`]; the narrowest spans of floats are divided by as there.
+        // Halved as in [`value_share`]. Extremely narrow spans, for which the factor overflows, divide instead.
         let up = if self.per_half.is_finite() && self.per_half > 0.0 {
             (point.value / 2.0 - self.viewport.value.lo / 2.0) * self.per_half
         } else {
@@ -67,36 +65,36 @@ impl Place {
     }
 }
 
-/// The visible strokes of `run` when `viewport` fills `plot`, of which a pixel has so many units. Points that are not
-/// finite are left out.
+/// Visible strokes of `run` when `viewport` fills `plot`, with `unit` units per pixel. Points that are not finite are
+/// skipped.
 pub(super) fn strokes(run: &[Point], viewport: Viewport, plot: Rect, unit: i32) -> Vec<Stroke> {
-    let place = Place::new(viewport, plot);
+    let mapping = PointMapping::new(viewport, plot);
     let mut vertices: Vec<(f64, f64)> = Vec::with_capacity(run.len());
-    vertices.extend(run.iter().filter(|point| point.value.is_finite()).map(|point| place.vertex(point)));
+    vertices.extend(run.iter().filter(|point| point.value.is_finite()).map(|point| mapping.vertex(point)));
     let Some(&first) = vertices.first() else { return Vec::new() };
     if vertices.iter().all(|v| (v.0 - first.0).abs() < 1.0 && (v.1 - first.1).abs() < 1.0) {
         let inside = plot.contains(first.0, first.1) || on_far_edge(plot, first);
-        return if inside { vec![Stroke::Dot(quantise(first, unit))] } else { Vec::new() };
+        return if inside { vec![Stroke::Dot(to_units(first, unit))] } else { Vec::new() };
     }
     straighten(&mut vertices, plot);
-    cut(&vertices, plot, unit)
+    clip(&vertices, plot, unit)
 }
 
-/// The last column and row belong to the plot: the newest tick lies exactly on the right edge.
+/// The far edges belong to the plot: the newest tick lies exactly on the right edge.
 fn on_far_edge(plot: Rect, (x, y): (f64, f64)) -> bool {
     let plot = Area::from(plot);
     (plot.left..=plot.right).contains(&x) && (plot.top..=plot.bottom).contains(&y)
 }
 
-/// Moves vertices that share a column of the plot to its middle. Dense data, which is one tall stroke a column, is
-/// crisp instead of smeared over two; and what [`crate::series::Series::extract`] leaves out of a column lies on the
-/// stroke that is drawn, so that leaving it out does not change a pixel.
+/// Moves vertices that share a column of the plot to its middle. Dense data, one tall stroke per column, is sharp
+/// instead of smeared over two columns. The points of a column that downsampling omits lie on the drawn stroke, so
+/// omitting them does not change a pixel.
 fn straighten(vertices: &mut [(f64, f64)], plot: Rect) {
     let Some((first, rest)) = vertices.split_first_mut() else { return };
-    let mut last_column = whole(first.0);
+    let mut last_column = floor(first.0);
     let mut last = first;
     for vertex in rest {
-        let column = whole(vertex.0);
+        let column = floor(vertex.0);
         if column == last_column && (plot.left..plot.right).contains(&column) {
             let middle = f64::from(column) + 0.5;
             last.0 = middle;
@@ -106,8 +104,8 @@ fn straighten(vertices: &mut [(f64, f64)], plot: Rect) {
     }
 }
 
-/// Cuts a polyline to the plot; each visible stretch becomes one stroke.
-fn cut(vertices: &[(f64, f64)], plot: Rect, unit: i32) -> Vec<Stroke> {
+/// Clips a polyline to the plot; each visible part becomes one stroke.
+fn clip(vertices: &[(f64, f64)], plot: Rect, unit: i32) -> Vec<Stroke> {
     let plot = Area::from(plot);
     let bounds = Area {
         left: plot.left - MARGIN_PX,
@@ -130,7 +128,7 @@ fn cut(vertices: &[(f64, f64)], plot: Rect, unit: i32) -> Vec<Stroke> {
             finish(&mut path);
             continue;
         };
-        let (start, end) = (quantise(from, unit), quantise(to, unit));
+        let (start, end) = (to_units(from, unit), to_units(to, unit));
         if path.last() != Some(&start) {
             finish(&mut path);
             path.push(start);
@@ -143,9 +141,9 @@ fn cut(vertices: &[(f64, f64)], plot: Rect, unit: i32) -> Vec<Stroke> {
     strokes
 }
 
-/// The part of a segment inside `bounds`.
+/// Part of a segment inside `bounds`.
 fn visible(a: (f64, f64), b: (f64, f64), bounds: &Area) -> Option<((f64, f64), (f64, f64))> {
-    // Most segments lie inside as a whole.
+    // Fast path: most segments lie inside entirely.
     if bounds.holds(a) && bounds.holds(b) {
         return Some((a, b));
     }
@@ -175,21 +173,21 @@ fn visible(a: (f64, f64), b: (f64, f64), bounds: &Area) -> Option<((f64, f64), (
         } else {
             (a.0 + share * dx, a.1 + share * dy)
         };
-        // Rounding in a very long segment may overshoot the edge it was cut at.
+        // In very long segments rounding may overshoot the clipping edge.
         (x.clamp(bounds.left, bounds.right), y.clamp(bounds.top, bounds.bottom))
     };
     Some((along(enter), along(leave)))
 }
 
-fn quantise((x, y): (f64, f64), unit: i32) -> BackendCoord {
+fn to_units((x, y): (f64, f64), unit: i32) -> BackendCoord {
     let scale = f64::from(unit);
-    (whole(x * scale + 0.5), whole(y * scale + 0.5))
+    (floor(x * scale + 0.5), floor(y * scale + 0.5))
 }
 
-/// The whole number at or below; `f64::floor` is a call into the C library on processors of the common baseline.
-fn whole(x: f64) -> i32 {
-    let cut = x as i32;
-    cut.saturating_sub(i32::from(x < f64::from(cut)))
+/// Floor as an integer. `f64::floor` is a call into the C library on baseline x86-64.
+fn floor(x: f64) -> i32 {
+    let clip = x as i32;
+    clip.saturating_sub(i32::from(x < f64::from(clip)))
 }
 
 #[cfg(test)]
@@ -214,7 +212,7 @@ mod tests {
             let Stroke::Path(path) = stroke else { continue };
             assert!(path.iter().all(|&(x, y)| (96..=1_824).contains(&x) && (96..=1_024).contains(&y)), "{path:?}");
         }
-        // From one corner of a view ten times larger to the other: the same diagonal.
+        // The diagonal of a view ten times larger is the same diagonal.
         let strokes = strokes(&[point(-10_000, -500.0), point(10_000, 500.0)], view(), PLOT, 16);
         let [Stroke::Path(path)] = strokes.as_slice() else { panic!("{strokes:?}") };
         let [(x0, y0), (x1, y1)] = path[..] else { panic!("{path:?}") };

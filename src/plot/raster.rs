@@ -1,32 +1,27 @@
 //! Antialiased shapes as coverage masks.
 //!
-//! A stroke is the union of bands along its segments and discs at its vertices, and a pixel's coverage the greatest of
-//! any one's over it: joins are round, never tear and never darken, at any angle. A mask is composited once, so that a
-//! translucent or self-crossing line is even.
+//! Discs, rings and polygons; strokes are drawn by [`super::columns`]. A mask is composited once, so translucent and
+//! self-overlapping shapes are even.
 
 use crate::chart::Rect;
 
-/// A point in pixels.
+/// Point in pixels.
 pub(super) type Px = (f32, f32);
 
-/// Coverage, 0 to 255, of the pixels of a frame. Reused between shapes: `take` leaves it clean.
+/// Coverage, 0 to 255, of the pixels of a frame. Reused between shapes; `take` clears it.
 #[derive(Default)]
 pub(super) struct Mask {
     size: Size,
     clip: Rect,
     cover: Vec<u8>,
     dirty: Rect,
-    stamps: Stamps,
 }
 
 /// Columns and rows.
 type Size = (usize, usize);
 
-/// One, in the fixed-point numbers that coverage is counted in.
-const ONE: i32 = 1 << 16;
-
 impl Mask {
-    /// Makes ready for shapes in a frame of `size`; what lies outside `clip` is left out.
+    /// Prepares for shapes in a frame of `size`, clipped to `clip`.
     pub(super) fn reset(&mut self, size: Size, clip: Rect) {
         if self.size != size {
             self.size = size;
@@ -37,9 +32,9 @@ impl Mask {
         self.dirty = Rect::default();
     }
 
-    /// The part of `[left, right) x [top, bottom)` inside the clip, which from now on counts as touched.
+    /// The part of `[left, right) x [top, bottom)` inside the clip, marked as touched.
     fn touch(&mut self, left: f32, top: f32, right: f32, bottom: f32) -> Option<Rect> {
-        // Casts saturate, so that the far ends of a huge shape clip like any other.
+        // Casts saturate, so huge shapes are clipped like any other.
         let area = Rect {
             left: floor(left).max(self.clip.left),
             top: floor(top).max(self.clip.top),
@@ -62,13 +57,13 @@ impl Mask {
         Some(area)
     }
 
-    /// Columns `left..right` of a row; all inside the clip.
+    /// Columns `left..right` of a row. All must be inside the clip.
     fn row(&mut self, y: i32, left: i32, right: i32) -> &mut [u8] {
         let start = y as usize * self.size.0;
         self.cover.get_mut(start + left as usize..start + right as usize).unwrap_or_default()
     }
 
-    /// Calls `row(x, y, coverage)` for every touched row and wipes it.
+    /// Calls `row(x, y, coverage)` for every touched row, and clears the mask.
     pub(super) fn take(&mut self, mut row: impl FnMut(i32, i32, &[u8])) {
         let dirty = self.dirty;
         for y in dirty.top..dirty.bottom {
@@ -79,103 +74,23 @@ impl Mask {
         self.dirty = Rect::default();
     }
 
-    /// A polyline of round joins and ends; a disc where it is a single point.
-    pub(super) fn stroke(&mut self, mut points: impl Iterator<Item = Px>, radius: f32) {
-        let Some(mut last) = points.next() else { return };
-        self.disc(last, radius);
-        for point in points {
-            self.band(last, point, radius);
-            self.disc(point, radius);
-            last = point;
-        }
-    }
-
-    /// All points within `radius` of the segment from `a` to `b`, but for those beyond its ends, which discs cover.
-    fn band(&mut self, a: Px, b: Px, radius: f32) {
-        // A pixel is covered from half a pixel outside the edge on, fully from half a pixel inside.
-        let reach = radius + 0.5;
-        let (dx, dy) = (b.0 - a.0, b.1 - a.1);
-        let length = (dx * dx + dy * dy).sqrt();
-        if length.is_nan() || length <= 0.0 {
-            return;
-        }
-        let (ux, uy) = (dx / length, dy / length);
-        let (wide, high) = (reach * uy.abs(), reach * ux.abs());
-        let (min_x, max_x) = (a.0.min(b.0) - wide, a.0.max(b.0) + wide);
-        let (min_y, max_y) = (a.1.min(b.1) - high, a.1.max(b.1) + high);
-        let Some(area) = self.touch(min_x, min_y, max_x, max_y) else { return };
-
-        if dx.abs() < 1e-6 && area.width() as usize <= UPRIGHT_PX_MAX {
-            self.upright(area, a, b, reach);
-            return;
-        }
-        // Where a row crosses the band's long sides, and where the lines across its ends.
-        let (per_x, per_y) = (1.0 / ux, 1.0 / uy);
-        let (shear, half) = (ux * per_y, reach * per_y.abs());
-        let (steep, slanted) = (uy.abs() > 1e-3, ux.abs() > 1e-3);
-        for y in area.top..area.bottom {
-            let py = y as f32 + 0.5 - a.1;
-            let (mut from, mut to) = (min_x - a.0, max_x - a.0);
-            if steep {
-                (from, to) = (py * shear - half, py * shear + half);
-            }
-            if slanted {
-                let (start, end) = (-py * uy * per_x, (length - py * uy) * per_x);
-                (from, to) = (from.max(start.min(end)), to.min(start.max(end)));
-            } else if py * uy < 0.0 || py * uy > length {
-                continue;
-            }
-            // Pixels whose middles lie in between.
-            let left = ceil(a.0 + from - 0.5).max(area.left);
-            let right = (floor(a.0 + to - 0.5).saturating_add(1)).min(area.right);
-            if left < right {
-                let px = left as f32 + 0.5 - a.0;
-                cover_band(self.row(y, left, right), px * uy - py * ux, uy, reach);
-            }
-        }
-    }
-
-    /// A vertical band: most of dense data. All its rows are alike.
-    fn upright(&mut self, area: Rect, a: Px, b: Px, reach: f32) {
-        let width = area.width() as usize;
-        let mut pattern = [0; UPRIGHT_PX_MAX];
-        cover_band(&mut pattern[..width], area.left as f32 + 0.5 - a.0, 1.0, reach);
-        let first = ceil(a.1.min(b.1) - 0.5).max(area.top);
-        let end = floor(a.1.max(b.1) - 0.5).saturating_add(1).min(area.bottom);
-        if first >= end {
-            return;
-        }
-        let start = first as usize * self.size.0 + area.left as usize;
-        let rows = self.cover.get_mut(start..).unwrap_or_default().chunks_mut(self.size.0);
-        for row in rows.take((end - first) as usize) {
-            row.iter_mut().zip(&pattern[..width]).for_each(|(cell, &cover)| *cell = (*cell).max(cover));
-        }
-    }
-
-    /// All points within `radius` of `center`.
+    /// Covers all points within `radius` of `center`.
     pub(super) fn disc(&mut self, center: Px, radius: f32) {
+        // Coverage begins half a pixel outside the edge and is full half a pixel inside.
         let reach = radius + 0.5;
-        let (left, top) = (center.0 - reach, center.1 - reach);
-        let Some(area) = self.touch(left, top, center.0 + reach, center.1 + reach) else { return };
-        if reach > STAMP_REACH_MAX {
-            for y in area.top..area.bottom {
-                let py = y as f32 + 0.5 - center.1;
-                for (x, cell) in (area.left..).zip(self.row(y, area.left, area.right)) {
-                    *cell = (*cell).max(disc_cover(x as f32 + 0.5 - center.0, py, reach));
-                }
-            }
+        let Some(area) = self.touch(center.0 - reach, center.1 - reach, center.0 + reach, center.1 + reach) else {
             return;
-        }
-        let (left, top) = (floor(left), floor(top));
-        let stamp = self.stamps.get(center, (left, top), reach);
+        };
         for y in area.top..area.bottom {
-            let row = &stamp[(y - top) as usize * STAMP_PX..][..STAMP_PX];
-            let cells = self.row(y, area.left, area.right).iter_mut();
-            cells.zip(&row[(area.left - left) as usize..]).for_each(|(cell, &cover)| *cell = (*cell).max(cover));
+            let py = y as f32 + 0.5 - center.1;
+            for (x, cell) in (area.left..).zip(self.row(y, area.left, area.right)) {
+                let px = x as f32 + 0.5 - center.0;
+                *cell = (*cell).max(((reach - (px * px + py * py).sqrt()).clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
+            }
         }
     }
 
-    /// A circle's outline, `width` thick, centred on `radius`.
+    /// Covers a circle, `width` wide, centred on `radius`.
     pub(super) fn ring(&mut self, center: Px, radius: f32, width: f32) {
         let reach = radius + width / 2.0 + 0.5;
         let Some(area) = self.touch(center.0 - reach, center.1 - reach, center.0 + reach, center.1 + reach) else {
@@ -190,7 +105,8 @@ impl Mask {
         }
     }
 
-    /// The inside of a closed polygon by the even-odd rule: exact across, sampled [`SUBROWS`] times down a pixel.
+    /// Covers the inside of a closed polygon by the even-odd rule: exact horizontally, with [`SUBROWS`] samples per
+    /// pixel vertically.
     pub(super) fn polygon(&mut self, vertices: &[Px]) {
         let fold = |pick: fn(&Px) -> f32, with: fn(f32, f32) -> f32| vertices.iter().map(pick).reduce(with);
         let (Some(left), Some(right)) = (fold(|p| p.0, f32::min), fold(|p| p.0, f32::max)) else { return };
@@ -201,7 +117,7 @@ impl Mask {
             sums.fill(0.0);
             for sub in 0..SUBROWS {
                 let at = y as f32 + (sub as f32 + 0.5) / SUBROWS as f32;
-                cross(vertices, at, &mut crossings);
+                crossings_at(vertices, at, &mut crossings);
                 for pair in crossings.chunks_exact(2) {
                     add_span(&mut sums, pair[0] - area.left as f32, pair[1] - area.left as f32);
                 }
@@ -213,10 +129,7 @@ impl Mask {
     }
 }
 
-/// Widest vertical band whose rows are copied, px.
-const UPRIGHT_PX_MAX: usize = 8;
-
-/// The whole number at or below; `f32::floor` is a call into the C library on processors of the common baseline.
+/// Floor as an integer. `f32::floor` is a call into the C library on baseline x86-64.
 pub(super) fn floor(x: f32) -> i32 {
     let whole = x as i32;
     whole.saturating_sub(i32::from(x < whole as f32))
@@ -226,68 +139,11 @@ pub(super) fn ceil(x: f32) -> i32 {
     floor(-x).saturating_neg()
 }
 
-/// Covers a row of pixels between the ends of a segment: the distance to it, signed, grows evenly from pixel to pixel.
-fn cover_band(cells: &mut [u8], distance: f32, step: f32, reach: f32) {
-    let fixed = |x: f32| (x * ONE as f32) as i32;
-    let (mut distance, step, reach) = (fixed(distance), fixed(step), fixed(reach));
-    for cell in cells {
-        let share = (reach - distance.abs()).clamp(0, ONE);
-        *cell = (*cell).max(((share * 255 + ONE / 2) >> 16) as u8);
-        distance = distance.wrapping_add(step);
-    }
-}
-
-/// Coverage of a pixel whose middle is at (`px`, `py`) from the middle of a disc.
-fn disc_cover(px: f32, py: f32, reach: f32) -> u8 {
-    ((reach - (px * px + py * py).sqrt()).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
-}
-
-/// Columns and rows of a stamp.
-const STAMP_PX: usize = 4;
-/// Largest reach of a disc that fits into a stamp wherever its middle falls.
-const STAMP_REACH_MAX: f32 = 1.5;
-/// Places within a pixel, along one side, for which a stamp is kept; a disc stands at the nearest one below.
-const STAMP_PLACES: usize = 48;
-
-/// Small discs, drawn once for each place within a pixel: every vertex of every line is one.
-#[derive(Default)]
-struct Stamps {
-    reach: f32,
-    kept: Vec<Option<Stamp>>,
-}
-
-/// Coverage, row by row.
-type Stamp = [u8; STAMP_PX * STAMP_PX];
-
-impl Stamps {
-    /// The disc around `center`, from the pixel at `corner` on.
-    fn get(&mut self, center: Px, corner: (i32, i32), reach: f32) -> Stamp {
-        if self.reach.to_bits() != reach.to_bits() {
-            self.reach = reach;
-            self.kept.clear();
-        }
-        self.kept.resize(STAMP_PLACES * STAMP_PLACES, None);
-        // A hair of tolerance: thirds and their like are not exact.
-        let place = |x: f32| ((x - floor(x) as f32) * STAMP_PLACES as f32 + 0.01) as usize % STAMP_PLACES;
-        let (across, down) = (place(center.0), place(center.1));
-        let draw = || {
-            let there =
-                |place: usize, corner: i32, x: f32| (floor(x) - corner) as f32 + place as f32 / STAMP_PLACES as f32;
-            let (x, y) = (there(across, corner.0, center.0), there(down, corner.1, center.1));
-            std::array::from_fn(|i| disc_cover((i % STAMP_PX) as f32 + 0.5 - x, (i / STAMP_PX) as f32 + 0.5 - y, reach))
-        };
-        match self.kept.get_mut(down * STAMP_PLACES + across) {
-            Some(kept) => *kept.get_or_insert_with(draw),
-            None => draw(),
-        }
-    }
-}
-
-/// Samples down a pixel for polygons.
+/// Vertical samples per pixel of a polygon.
 const SUBROWS: usize = 8;
 
-/// The columns at which a polygon's edges cross row `y`, in order.
-fn cross(vertices: &[Px], y: f32, crossings: &mut Vec<f32>) {
+/// Columns at which the edges of a polygon cross row `y`, sorted.
+fn crossings_at(vertices: &[Px], y: f32, crossings: &mut Vec<f32>) {
     crossings.clear();
     let next = vertices.iter().cycle().skip(1);
     for (&(ax, ay), &(bx, by)) in vertices.iter().zip(next) {
@@ -332,19 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn a_stroke_covers_its_width_wherever_it_lies_between_pixels() {
-        for offset in [0.0, 0.25, 0.5, 0.75] {
-            let rows = drawn(|mask| mask.stroke([(3.0, 8.0 + offset), (17.0, 8.0 + offset)].into_iter(), 0.75));
-            let across: u32 = rows.iter().map(|row| u32::from(row[10])).sum();
-            assert!(across.abs_diff(383) <= 2, "{offset}: {across}");
-        }
-    }
-
-    #[test]
     fn huge_and_odd_shapes_are_clipped_not_fatal() {
         let rows = drawn(|mask| {
-            mask.stroke([(-1e9, 10.0), (1e9, 10.0)].into_iter(), 1.0);
-            mask.stroke([(f32::NAN, 1.0), (2.0, f32::INFINITY)].into_iter(), 1.0);
+            mask.disc((10.0, 10.0), 1e9);
+            mask.disc((f32::NAN, 1.0), f32::INFINITY);
             mask.polygon(&[]);
             mask.polygon(&[(1.0, 1.0)]);
             mask.ring((-50.0, -50.0), 5.0, 1.0);

@@ -1,15 +1,11 @@
-//! The search for a symbol: what was typed, and what it finds.
+//! Symbol search: query and matches.
 
 use plotters::style::text_anchor::HPos;
-use plotters_backend::DrawingBackend;
 
+use super::DrawResult;
 use super::font::Type;
-use crate::chart::Rect;
-use crate::chart::percent_text;
-use crate::chart::{HitAreas, Layout};
-use crate::chart::{LegendEntry, Search};
-use crate::plot::PlotError;
-use crate::plot::painter::{Area, LayerPainter, Paint};
+use super::painter::{Area, LayerPainter, Paint};
+use crate::chart::{HitAreas, Layout, LegendEntry, Rect, Search, percent_text};
 
 const QUERY: Type = Type::words(15.0);
 const SYMBOL: Type = Type::words(13.0).bold();
@@ -20,40 +16,35 @@ const QUERY_PX: f64 = 40.0;
 const ROW_PX: f64 = 26.0;
 const PADDING_PX: f64 = 12.0;
 const SQUARE_PX: f64 = 11.0;
-/// Of the two columns of figures.
+/// Minimum width of the column of changes.
 const CHANGE_PX: f64 = 66.0;
-/// Narrower boxes go without changes, and then without prices.
+/// Minimum width of a box with changes, and of one with prices.
 const CHANGES_FROM_PX: f64 = 250.0;
 const PRICES_FROM_PX: f64 = 170.0;
 
-/// Draws the box under the header and says where the findings stand.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    search: &Search,
-    frame: &Layout,
-    hits: &mut HitAreas,
-) -> Result<(), PlotError> {
-    let (left, right) = (f64::from(frame.header.left), f64::from(frame.header.right));
-    let (top, bottom) = (f64::from(frame.header.bottom) + 8.0, f64::from(frame.footer.top) - 8.0);
+/// Draws the box under the header and records the areas of the matches.
+pub(super) fn draw(painter: &LayerPainter<'_>, search: &Search, layout: &Layout, hits: &mut HitAreas) -> DrawResult {
+    let (left, right) = (f64::from(layout.header.left), f64::from(layout.header.right));
+    let (top, bottom) = (f64::from(layout.header.bottom) + 8.0, f64::from(layout.footer.top) - 8.0);
     let width = WIDTH_PX.min(right - left - 16.0);
     let room = ((bottom - top - QUERY_PX - 8.0) / ROW_PX).floor();
     if width < 80.0 || bottom - top < QUERY_PX {
         return Ok(());
     }
     let room = room.max(0.0) as usize;
-    // The last row says what is not shown.
+    // The last row is the number of matches that are not shown.
     let all = search.matches.len() <= room && search.more == 0;
     let shown = if all { search.matches.len() } else { search.matches.len().min(room.saturating_sub(1)) };
     let first = (search.selected + 1).saturating_sub(shown).min(search.matches.len() - shown);
     let more = search.more + search.matches.len() - shown;
-    let word = if search.matches.is_empty() {
+    let hint = if search.matches.is_empty() {
         if search.query.is_empty() { "type a symbol".to_owned() } else { "no symbol matches".to_owned() }
     } else if more > 0 {
         format!("+{more} more")
     } else {
         String::new()
     };
-    let rows = shown + usize::from(!word.is_empty() && room > 0);
+    let rows = shown + usize::from(!hint.is_empty() && room > 0);
     let height = QUERY_PX + if rows > 0 { rows as f64 * ROW_PX + 8.0 } else { 0.0 };
     let area = Area::sized(((left + right - width) / 2.0).round(), top, width.floor(), height);
     painter.panel(area, 7.0, Paint(painter.colors.panel, 0.98), Paint::from(painter.colors.panel_edge))?;
@@ -70,18 +61,18 @@ pub(super) fn draw<DB: DrawingBackend>(
             let bar = Area { left: row.left + 5.0, right: row.right - 5.0, ..row };
             painter.rounded(bar, 4.0, Paint(painter.colors.info, 0.18))?;
         }
-        finding(painter, entry, &row)?;
+        draw_match(painter, entry, &row)?;
         hits.search_rows.push(row.outward());
         (row.top, row.bottom) = (row.bottom, row.bottom + ROW_PX);
     }
     if rows > shown {
-        painter.text(&word, HINT, (row.left + PADDING_PX, row.middle()), HPos::Left, painter.colors.dim)?;
+        painter.text(&hint, HINT, (row.left + PADDING_PX, row.middle()), HPos::Left, painter.colors.dim)?;
     }
     Ok(())
 }
 
-/// A lens, what was typed, and a caret behind it; of a long text the end.
-fn query<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, search: &Search, area: &Area) -> Result<(), PlotError> {
+/// Draws a lens, the query and a caret. Of a long query the end is shown.
+fn query(painter: &LayerPainter<'_>, search: &Search, area: &Area) -> DrawResult {
     let (y, colors) = (area.top + QUERY_PX / 2.0, painter.colors);
     let lens = (area.left + PADDING_PX + 5.0, y - 1.0);
     painter.ring(lens, 4.5, 1.5, colors.dim)?;
@@ -100,11 +91,7 @@ fn query<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, search: &Search, ar
     Ok(())
 }
 
-fn finding<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    entry: &LegendEntry,
-    row: &Area,
-) -> Result<(), PlotError> {
+fn draw_match(painter: &LayerPainter<'_>, entry: &LegendEntry, row: &Area) -> DrawResult {
     let (y, colors) = (row.middle(), painter.colors);
     let palette_index = colors.palette_color(entry.palette_index);
     let square = Area::sized(row.left + PADDING_PX, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX);

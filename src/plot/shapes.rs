@@ -1,19 +1,17 @@
-//! Marks of distinct shapes, so that lines can be told apart without colour.
+//! Markers of distinct shapes, so that lines can be told apart without colours.
 
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
-use plotters_backend::DrawingBackend;
-
-use super::PlotError;
+use super::DrawResult;
+use super::painter::LayerPainter;
 use crate::chart::PALETTE_LEN;
-use crate::plot::painter::LayerPainter;
 
-/// Radius of a mark on the chart, px.
+/// Radius of a marker on the chart, px.
 pub(super) const RADIUS_PX: f64 = 4.25;
-/// How much of the ground is seen around a mark, px.
+/// Width of the rim in the background colour, px.
 const RIM_PX: f64 = 1.25;
 
-/// What a mark looks like.
+/// Shape of a marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Circle,
@@ -37,18 +35,13 @@ const SHAPES: [Shape; 8] = [
     Shape::Star,
 ];
 
-/// Shape of a palette index. Where colours start over, each has another one.
+/// Shape of a palette index. Indices with the same colour have different shapes.
 fn shape(palette_index: usize) -> Shape {
     SHAPES[(palette_index % SHAPES.len() + palette_index / PALETTE_LEN) % SHAPES.len()]
 }
 
-/// Draws the mark of `palette_index` with a rim of the ground's colour.
-pub(super) fn marker<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    palette_index: usize,
-    at: (f64, f64),
-    radius: f64,
-) -> Result<(), PlotError> {
+/// Draws the marker of `palette_index` with a rim in the background colour.
+pub(super) fn marker(painter: &LayerPainter<'_>, palette_index: usize, at: (f64, f64), radius: f64) -> DrawResult {
     let shape = shape(palette_index);
     for (radius, color) in
         [(radius + RIM_PX, painter.colors.background), (radius, painter.colors.palette_color(palette_index))]
@@ -86,7 +79,7 @@ fn outline(shape: Shape, (x, y): (f64, f64), radius: f64) -> Vec<(f64, f64)> {
     }
 }
 
-/// Two bars across each other, turned by `angle`.
+/// Two crossed bars, rotated by `angle`.
 fn crossed((x, y): (f64, f64), radius: f64, angle: f64) -> Vec<(f64, f64)> {
     let (long, half) = (radius * 1.1, radius * 0.4);
     let quarter = [(half, -long), (half, -half), (long, -half)];

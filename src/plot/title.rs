@@ -1,40 +1,37 @@
-//! What a plot is of: at its top left for a single one, in a strip of its own for a pane of a grid.
+//! Title of a plot: at its top left for a single plot, in a strip of its own for a pane of a grid.
 
 use plotters::style::text_anchor::HPos;
-use plotters_backend::DrawingBackend;
 
 use super::font::Type;
-use crate::chart::Layout;
-use crate::chart::Title;
-use crate::chart::percent_text;
-use crate::plot::PlotError;
-use crate::plot::painter::{Area, LayerPainter, Paint};
+use super::painter::{Area, LayerPainter, Paint};
+use super::{DrawResult, PlotError};
+use crate::chart::{Layout, Title, percent_text};
 
 const SYMBOL: Type = Type::words(14.0).bold();
 const FIGURE: Type = Type::figures(12.0);
 const INDENT_PX: f64 = 8.0;
 const HEIGHT_PX: f64 = 22.0;
-/// Between two figures, and between a name and its value.
+/// Space between two figures, and between a name and its value.
 const GAP_PX: f64 = 14.0;
 const NAME_GAP_PX: f64 = 6.0;
-/// A symbol longer than this is cut: 64 bytes of it may come.
+/// Maximum width of a symbol; symbols have up to 64 bytes.
 const SYMBOL_PX_MAX: f64 = 180.0;
 const SQUARE_PX: f64 = 10.0;
 
-/// What fits of a title into `room`, and how wide that is.
+/// The part of a title that fits, and its width.
 struct Line<'a> {
     words: String,
     figures: Vec<(&'a str, &'a str, f64)>,
     width: f64,
 }
 
-fn line<'a, DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, title: &'a Title, room: f64) -> Option<Line<'a>> {
+fn line<'a>(painter: &LayerPainter<'_>, title: &'a Title, room: f64) -> Option<Line<'a>> {
     let square = if title.palette_index.is_some() { SQUARE_PX + NAME_GAP_PX } else { 0.0 };
     let symbol = painter.fit(&title.symbol, SYMBOL, (room - square).min(SYMBOL_PX_MAX));
     if symbol.is_empty() {
         return None;
     }
-    // One text, whatever typeface a document is shown in.
+    // A single text, because its width depends on the typeface with which an SVG document is shown.
     let mut words = if title.detail.is_empty() { symbol.clone() } else { format!("{symbol} · {}", title.detail) };
     let whole = square + painter.width(&words, SYMBOL) <= room;
     if !whole {
@@ -54,13 +51,9 @@ fn line<'a, DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, title: &'a Title
     Some(Line { words, figures, width })
 }
 
-/// Draws the title of a single plot and returns the place that it takes.
-pub(super) fn draw<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    title: &Title,
-    frame: &Layout,
-) -> Result<Option<Area>, PlotError> {
-    let plot = Area::from(frame.plot);
+/// Draws the title of a single plot and returns its area.
+pub(super) fn draw(painter: &LayerPainter<'_>, title: &Title, layout: &Layout) -> Result<Option<Area>, PlotError> {
+    let plot = Area::from(layout.plot);
     let room = plot.width() - 2.0 * INDENT_PX - 4.0;
     if plot.height() < 2.0 * HEIGHT_PX {
         return Ok(None);
@@ -92,11 +85,7 @@ pub(super) fn draw<DB: DrawingBackend>(
 }
 
 /// Draws the title of a pane: the symbol at the left, the change at the right, and between them the figures that fit.
-pub(super) fn strip<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    title: &Title,
-    pane: &Layout,
-) -> Result<(), PlotError> {
+pub(super) fn strip(painter: &LayerPainter<'_>, title: &Title, pane: &Layout) -> DrawResult {
     let strip = Area::from(pane.header);
     if strip.height() < 10.0 || strip.width() < 20.0 {
         return Ok(());
@@ -128,7 +117,7 @@ pub(super) fn strip<DB: DrawingBackend>(
         painter.text(&text, figure_ty, (left, y), HPos::Left, color)?;
         end = left - 7.0;
     }
-    // From the right, so that they stand in columns; the last ones go first where there is no room.
+    // Right-aligned, so that panes have them in columns. The last ones are left out first.
     let mut shown: Vec<(&str, f64)> = Vec::new();
     for (_, value) in &title.figures {
         let width = painter.width(value, figure_ty) + 7.0;

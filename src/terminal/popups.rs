@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
+use ratatui::widgets::{Block, Widget as _};
 
 use super::canvas::{Canvas, width};
 use super::layout::CellLayout;
@@ -41,18 +42,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, plot: &Plot<'_>, scene: &Scene) {
 fn panel(canvas: &mut Canvas<'_>, area: Rect, edge: Rgb) -> Rect {
     let style = canvas.on_strip(edge);
     canvas.clear(area, style);
-    if area.width < 2 || area.height < 2 {
-        return area;
-    }
-    let (left, right, top, bottom) = (area.left(), area.right() - 1, area.top(), area.bottom() - 1);
-    let bar = "\u{2500}".repeat(usize::from(area.width - 2));
-    canvas.text(left, top, &format!("\u{250c}{bar}\u{2510}"), area.width, style);
-    canvas.text(left, bottom, &format!("\u{2514}{bar}\u{2518}"), area.width, style);
-    for y in top + 1..bottom {
-        canvas.text(left, y, "\u{2502}", 1, style);
-        canvas.text(right, y, "\u{2502}", 1, style);
-    }
-    Rect { x: left + 1, y: top + 1, width: area.width - 2, height: area.height - 2 }
+    let block = Block::bordered().style(style);
+    let inside = block.inner(area);
+    block.render(area, canvas.cells);
+    inside
 }
 
 /// Area of the given size in the middle of `within`, clipped to it.

@@ -1,4 +1,4 @@
-//! Candles, OHLC bars, volume.
+//! Candlesticks, OHLC bars, volume.
 
 use tickscope::chart::ValueSpan;
 use tickscope::chart::{
@@ -8,7 +8,7 @@ use tickscope::chart::{
 use super::compare::View;
 use super::sample::{MINUTE, SECOND, SIZE, START, bars, chart, legend, scene, trades};
 
-/// IBM's bars of `length_ns` with volume, as the window shows them.
+/// IBM's bars of `length_ns` with volume.
 pub fn candles(theme: Theme, style: BarStyle, length_ns: i64, detail: &str) -> Scene {
     let bars = bars(trades(1), length_ns);
     let (lo, hi) = bars.iter().fold((f64::MAX, f64::MIN), |(lo, hi), bar| (lo.min(bar.low), hi.max(bar.high)));
@@ -58,7 +58,7 @@ pub fn sticks_dark() -> View {
     with_volume(candles(Theme::Dark, BarStyle::Candles, 10 * SECOND, "10 s"), SIZE, Scale::One)
 }
 
-/// Bars that opened where they closed, a single price among them.
+/// Bars with equal open and close, one of them of a single price.
 pub fn doji_dark() -> View {
     let bar = |i: i64, open: f64, high: f64, low: f64, close: f64| Bar {
         start_ns: START + i * 4 * MINUTE,
@@ -84,7 +84,7 @@ pub fn doji_dark() -> View {
     View { scene: scene(Theme::Dark, chart, legend(2)), frame: Layout::new(SIZE) }
 }
 
-/// A line beside bars, as an indicator is.
+/// A line beside bars, as for an indicator.
 pub fn bars_and_line_light() -> View {
     let mut scene = candles(Theme::Light, BarStyle::Candles, MINUTE, "1 min");
     let bars = &scene.chart.bars.as_ref().unwrap().bars;

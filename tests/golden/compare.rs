@@ -1,4 +1,4 @@
-//! A drawn picture beside the accepted one.
+//! Comparison of a drawn picture with the accepted one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,17 @@ use std::path::{Path, PathBuf};
 use tickscope::chart::{Layout, Scene, Size};
 use tickscope::plot::Painter;
 
-/// Where accepted pictures lie.
+/// Directory of the accepted pictures.
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
-/// How much a channel of a pixel may differ, of 255. Sines, powers and logarithms come from the platform's C library,
-/// and their last digits may differ, which can move the coverage of a pixel by a step or two. On one platform nothing
-/// differs.
+/// Maximum difference of a channel, of 255. Sines, powers and logarithms come from the platform's C library, whose last
+/// digits vary, which can change the coverage of a pixel by a step or two. On one platform nothing differs.
 const TOLERANCE: u8 = 2;
 
-/// Set to 1, whatever is drawn is accepted.
+/// If set to 1, the drawn pictures are accepted.
 const ACCEPT: &str = "TICKSCOPE_ACCEPT";
 
-/// What is drawn, and where.
+/// A scene and its layout.
 pub struct View {
     pub scene: Scene,
     pub frame: Layout,
@@ -27,7 +26,7 @@ fn accepts() -> bool {
     std::env::var(ACCEPT).is_ok_and(|value| value == "1")
 }
 
-/// A picture as small as can be: it is kept for as long as the repository is.
+/// Encodes a picture as small as possible, because it stays in the repository.
 fn encode(pixels: &[u32], size: Size) -> Vec<u8> {
     let bytes: Vec<u8> = pixels.iter().flat_map(|pixel| pixel.to_be_bytes().into_iter().skip(1)).collect();
     let mut file = Vec::new();
@@ -56,12 +55,12 @@ fn decode(file: &[u8]) -> (Size, Vec<u32>) {
     (Size { width: info.width, height: info.height }, pixels)
 }
 
-/// By how much two pixels differ, at most in a channel.
+/// Maximum difference of two pixels in a channel.
 fn distance(a: u32, b: u32) -> u8 {
     [16, 8, 0].into_iter().map(|shift| ((a >> shift) as u8).abs_diff((b >> shift) as u8)).max().unwrap_or_default()
 }
 
-/// Draws `view`; it must look like the accepted picture of that name.
+/// Draws `view` and compares it with the accepted picture `name`.
 #[track_caller]
 pub fn picture(name: &str, view: &View) {
     let View { scene, frame } = view;
@@ -90,7 +89,7 @@ pub fn picture(name: &str, view: &View) {
             panic!("{name} is {was:?}, drawn is {size:?}, in {}; {hint}", actual.display())
         }
         Some((_, pixels)) => {
-            // What is alike is faint, what differs is red.
+            // Equal pixels are faint, different ones red.
             let mark = |(a, b): (&u32, &u32)| {
                 if distance(*a, *b) > TOLERANCE { 0x00ff_0000 } else { (a >> 2) & 0x003f_3f3f }
             };
@@ -107,7 +106,7 @@ pub fn picture(name: &str, view: &View) {
     }
 }
 
-/// The same for `view` as an SVG document, letter by letter.
+/// Compares `view` as an SVG document, character by character.
 #[track_caller]
 pub fn document(name: &str, view: &View) {
     let drawn = Painter::new().unwrap().svg(&view.scene, &view.frame).unwrap();

@@ -1,4 +1,4 @@
-//! Few symbols, many symbols, grids of them.
+//! Few symbols, many symbols, and grids of them.
 
 use tickscope::chart::Transform;
 use tickscope::chart::{
@@ -49,7 +49,7 @@ pub fn symbols_200_focus_light() -> View {
     view(scene)
 }
 
-/// The chart of one symbol, as a pane has it.
+/// Chart of one symbol, as in a pane.
 fn pane(palette_index: usize, symbol: &str, trades: &[Trade]) -> Chart {
     let run = points(trades, AxisKind::Price);
     let last = trades.last().unwrap().price;
@@ -66,7 +66,7 @@ fn pane(palette_index: usize, symbol: &str, trades: &[Trade]) -> Chart {
     chart
 }
 
-/// A grid of so many panes, the real symbols first.
+/// A grid of `panes` panes, the real symbols first.
 fn grid(theme: Theme, panes: usize, size: Size, scale: Scale) -> View {
     let made_up = |i: usize| (name(i), walk(i as u64, 500, 20.0 + (i % 17) as f64 * 9.0, 0.000_4));
     let real = SYMBOLS

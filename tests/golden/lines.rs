@@ -8,7 +8,7 @@ use tickscope::chart::{Transform, ValueSpan};
 use super::compare::View;
 use super::sample::{self, MINUTE, SIZE, START, Trade, chart, entry, fitted, points, scene, sized, view, walk};
 
-/// Cuts two minutes out of all lines.
+/// Removes two minutes from all lines.
 fn with_gap(scene: &mut Scene) {
     let (start_ns, end_ns) = (START + 21 * MINUTE, START + 23 * MINUTE);
     for line in &mut scene.chart.lines {
@@ -20,7 +20,7 @@ fn with_gap(scene: &mut Scene) {
         vec![MissingBand { start_ns, end_ns, absence: Absence::Missing, label: "gap 2 min · 1,204 lost".to_owned() }];
 }
 
-/// A crosshair over `view` at so many shares of its plot, with all lines in the read-out.
+/// A crosshair over `view` at a relative position of its plot, with all lines in the read-out.
 pub fn hover(view: &mut View, (across, down): (f64, f64)) {
     let rect = view.frame.plot;
     let (x, y) =
@@ -87,7 +87,7 @@ pub fn gap_light() -> View {
     view(scene)
 }
 
-/// A gap, and beside it what a store has and nobody has read from it yet.
+/// A missing range, and beside it a range that is stored but not loaded.
 pub fn unread_dark() -> View {
     let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 3]);
     with_gap(&mut scene);

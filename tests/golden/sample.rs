@@ -1,4 +1,4 @@
-//! What the pictures are drawn from: real trades of a morning, and walks of made-up symbols, the same every time.
+//! Data of the pictures: real trades of a morning, and reproducible random walks of made-up symbols.
 
 use std::io::Read as _;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ pub const SECOND: i64 = 1_000_000_000;
 pub const MINUTE: i64 = 60 * SECOND;
 /// 10:00 in New York on 2013-10-07.
 pub const START: i64 = 1_381_154_400 * SECOND;
-/// What is in view: 45 minutes, and room for what is to come.
+/// Visible span: 45 minutes, and space for new ticks.
 pub const SPAN: TimeSpan = TimeSpan { start: START, end: START + 49 * MINUTE };
 pub const NOW: i64 = START + 45 * MINUTE;
 pub const SIZE: Size = Size { width: 640, height: 400 };
@@ -29,7 +29,7 @@ pub struct Trade {
     pub size: f64,
 }
 
-/// The trades of one of [`SYMBOLS`] from [`START`] to [`NOW`].
+/// Trades of one of [`SYMBOLS`] from [`START`] to [`NOW`].
 pub fn trades(palette_index: usize) -> &'static [Trade] {
     static ALL: OnceLock<Vec<Vec<Trade>>> = OnceLock::new();
     let read = || {
@@ -51,7 +51,7 @@ pub fn trades(palette_index: usize) -> &'static [Trade] {
     &ALL.get_or_init(read)[palette_index]
 }
 
-/// Noise between -1 and 1 (Steele, Lea and Flood's `SplitMix64`, 2014: neighbouring seeds have nothing in common).
+/// Noise between -1 and 1 (`SplitMix64` of Steele, Lea and Flood, 2014; neighbouring seeds are uncorrelated).
 pub struct Noise(u64);
 
 impl Noise {
@@ -64,7 +64,7 @@ impl Noise {
     }
 }
 
-/// A walk of a made-up symbol over the morning: so many points from `from` on, each a factor of about `step` away.
+/// Random walk over the morning: `points` points from `from` on, with a relative step of about `step`.
 pub fn walk(seed: u64, points: usize, from: f64, step: f64) -> Vec<Trade> {
     let (mut noise, mut price) = (Noise(seed << 32), from);
     let mut trade = |i: usize| {
@@ -75,13 +75,13 @@ pub fn walk(seed: u64, points: usize, from: f64, step: f64) -> Vec<Trade> {
     (0..points).map(&mut trade).collect()
 }
 
-/// What a made-up symbol is called.
+/// Name of a made-up symbol.
 pub fn name(i: usize) -> String {
     let letter = |n: usize| char::from(b'A' + (n % 26) as u8);
     [letter(i * 7 + 3), letter(i * 11 + 5), letter(i / 26 + i * 3), letter(i)].iter().collect()
 }
 
-/// Trades as points of one of the axes.
+/// Trades as points on one of the axes.
 pub fn points(trades: &[Trade], axis: AxisKind) -> Vec<Point> {
     let first = trades.first().map_or(1.0, |trade| trade.price);
     let value = |price: f64| match axis {
@@ -92,7 +92,7 @@ pub fn points(trades: &[Trade], axis: AxisKind) -> Vec<Point> {
     trades.iter().map(|trade| Point { time_ns: trade.time_ns, value: value(trade.price) }).collect()
 }
 
-/// What happened in each interval of `length_ns`.
+/// Bars of `length_ns`.
 pub fn bars(trades: &[Trade], length_ns: i64) -> Vec<Bar> {
     let mut bars: Vec<Bar> = Vec::new();
     for trade in trades {
@@ -132,7 +132,7 @@ pub fn entry(palette_index: usize, symbol: &str, trades: &[Trade]) -> LegendEntr
     }
 }
 
-/// A value span that shows all of `points`.
+/// Value span that shows all of `points`.
 pub fn fitted<'a>(points: impl IntoIterator<Item = &'a Point>) -> ValueSpan {
     let (lo, hi) = points
         .into_iter()
@@ -148,7 +148,7 @@ pub fn chart(axis: AxisKind, value: ValueSpan) -> Chart {
     Chart::empty(Viewport { time: SPAN, value }, axis, new_york())
 }
 
-/// A frame around `chart`.
+/// A scene with `chart`.
 pub fn scene(theme: Theme, chart: Chart, legend: Vec<LegendEntry>) -> Scene {
     let figures = [
         (Tone::Good, "1,284 ticks/s"),
@@ -176,7 +176,7 @@ pub fn scene(theme: Theme, chart: Chart, legend: Vec<LegendEntry>) -> Scene {
     }
 }
 
-/// The legend of the first so many real symbols.
+/// Legend of the first `symbols` real symbols.
 pub fn legend(symbols: usize) -> Vec<LegendEntry> {
     (0..symbols).map(|palette_index| entry(palette_index, SYMBOLS[palette_index], trades(palette_index))).collect()
 }

@@ -1,4 +1,4 @@
-//! Charts with nothing to show, and why.
+//! Charts with nothing to show.
 
 use tickscope::chart::ValueSpan;
 use tickscope::chart::{AxisKind, Badge, Notice, Scene, Theme, Tone};
@@ -51,7 +51,7 @@ pub fn error_light() -> View {
     view(noticed(Theme::Light, Tone::Bad, "REFUSED", "Access to 10.0.0.5:6379 was refused", &lines))
 }
 
-/// There is data, but not where one looks.
+/// There is data, but outside the view.
 pub fn nothing_in_view_dark() -> View {
     let mut scene = sample::lines(Theme::Dark, AxisKind::Percent, &[0, 1]);
     scene.chart.lines.clear();

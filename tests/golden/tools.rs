@@ -1,4 +1,4 @@
-//! What the user does over the chart.
+//! Tools of the user over the chart: search, ruler, selection, help.
 
 use tickscope::chart::{
     AxisKind, Badge, BarStyle, LegendEntry, Mark, Outlier, Point, Ruler, Search, Selection, Size, Theme, Tone,
@@ -8,7 +8,7 @@ use super::bars::candles;
 use super::compare::View;
 use super::sample::{self, MINUTE, SECOND, SIZE, START, entry, sized, trades, view, walk};
 
-/// Whole seconds after the start of the morning.
+/// Whole seconds since the start of the morning.
 fn at_second(seconds: i64) -> i64 {
     START + seconds * SECOND
 }
@@ -82,7 +82,7 @@ pub fn marks_light() -> View {
     marked(Theme::Light)
 }
 
-/// Crosses where outliers are, arrows at the edges that some lie beyond.
+/// Crosses at outliers, and arrows at the edges beyond which some lie.
 fn set_apart(theme: Theme) -> View {
     let mut scene = sample::lines(theme, AxisKind::Percent, &[0, 1]);
     let outlier =

@@ -1,4 +1,5 @@
-//! Frames of every scale and division: painted to the last pixel, data inside its plots, hits where things are drawn.
+//! Frames of every scale and arrangement: every pixel is painted, data stays inside its plots, and clickable areas are
+//! where things are drawn.
 
 use proptest::prelude::*;
 use tickscope::chart::Rect;
@@ -40,7 +41,7 @@ proptest! {
     }
 }
 
-/// Lines that leave in all directions.
+/// Lines that leave the plot in all directions.
 fn wild() -> Vec<tickscope::chart::Point> {
     vec![at(-1e6, 50.0), at(10.0, 1e9), at(30.0, -1e9), at(50.0, f64::MAX), at(70.0, f64::MIN), at(1e6, 90.0)]
 }
@@ -85,7 +86,7 @@ fn a_grid_shows_as_many_charts_as_there_are_and_fit() {
 
 #[test]
 fn text_is_set_at_the_size_of_the_screen() {
-    // Letters of twice the size are not letters with every pixel doubled.
+    // Letters of twice the size are not letters with doubled pixels.
     let one = Layout::with_arrangement(Size { width: 640, height: 400 }, Scale::One, Arrangement::Single);
     let two = Layout::with_arrangement(Size { width: 1280, height: 800 }, Scale::Two, Arrangement::Single);
     assert_eq!((one.plot, one.footer), (two.plot, two.footer), "one layout");

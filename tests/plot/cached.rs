@@ -1,4 +1,4 @@
-//! A painter that keeps its frame and draws only what changes shows what one does that draws everything.
+//! A painter that redraws only what changes produces the same frames as one that draws everything.
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -10,10 +10,10 @@ use tickscope::plot::Painter;
 
 use super::{Picture, SECOND, SIZE, START, at, busy, entry, line, scene};
 
-/// Something that may change from one frame to the next, by `n`.
+/// A change from one frame to the next, parametrized by `n`.
 type Change = fn(&mut Scene, &mut Layout, i64);
 
-/// The chart that a change is about: in a grid one of its panes.
+/// The chart to change: in a grid one of its panes.
 fn chart(scene: &mut Scene, n: i64) -> &mut Chart {
     let panes = scene.grid.len();
     if panes == 0 { &mut scene.chart } else { &mut scene.grid[n as usize % panes] }
@@ -53,11 +53,11 @@ const CHANGES: &[Change] = &[
     |scene, _, n| chart(scene, n).decimals = n as usize % 5,
     |scene, _, n| {
         chart(scene, n).axis = [AxisKind::Percent, AxisKind::Price, AxisKind::Log][n as usize % 3];
-        // Logarithms of prices that are finite.
+        // Logarithms of finite prices.
         chart(scene, n).viewport.value.hi = chart(scene, n).viewport.value.lo + 3.0;
     },
     |scene, _, n| chart(scene, n).zone = TimeZone::get("America/New_York").unwrap(),
-    // A single point of a single line, by a row.
+    // One point of one line, by a row.
     |scene, _, n| {
         let lines = &mut chart(scene, n).lines;
         let count = lines.len();

@@ -1,4 +1,4 @@
-//! The line through the few ticks that are extracted, beside the line through all of them, both antialiased.
+//! The line through the downsampled ticks compared with the line through all of them, both antialiased.
 
 use std::io::Read;
 use std::ops::Range;
@@ -14,11 +14,9 @@ use super::{Picture, START, line, scene};
 
 const WINDOW: Size = Size { width: 1280, height: 720 };
 
-/// How two pictures differ: in how many pixels, by how much of 255 a channel at most, and in sum.
-///
-/// The two of a line may not differ at all. Vertices that share a column stand in its middle: all ticks of a column are
-/// one stroke from the lowest to the highest, which are extracted, and it is entered at the first and left at the last,
-/// which are too.
+/// Difference of two pictures: number of pixels, maximum difference of a channel (of 255), and sum. Lines must not
+/// differ at all: vertices that share a column are moved to its middle, so all ticks of a column are one stroke from
+/// the lowest to the highest, entered at the first and left at the last tick; downsampling keeps these four.
 #[derive(Debug, Default, PartialEq)]
 struct Difference {
     pixels: usize,
@@ -90,7 +88,7 @@ fn compare_on(name: &str, series: &Series, span: TimeSpan, frame: &Layout) {
     assert_eq!(found, Difference::default(), "{name} at {scale:?}: {ticks} ticks, {kept} of them drawn");
 }
 
-/// Parts of a series' whole time, and the same again off the grid.
+/// Parts of the time span of a series, on and off the column grid.
 fn spans(times: Range<i64>, parts: &[i64]) -> Vec<TimeSpan> {
     let whole = times.end - times.start;
     let span = |start: i64, len: i64| TimeSpan { start, end: start + len.max(2_000) };
@@ -103,7 +101,7 @@ fn spans(times: Range<i64>, parts: &[i64]) -> Vec<TimeSpan> {
 
 #[test]
 fn noise_is_drawn_as_all_its_ticks_would_be() {
-    // A linear congruential generator (Knuth's MMIX constants): some noise, the same every time.
+    // Linear congruential generator (Knuth's MMIX constants): reproducible noise.
     let mut state = 7_u64;
     let mut noise = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

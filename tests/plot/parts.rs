@@ -1,4 +1,4 @@
-//! Bars, volume, titles, marks, rulers, the search: each where it belongs.
+//! Positions of bars, volume, titles, marks, rulers and the search.
 
 use tickscope::chart::Rect;
 use tickscope::chart::{
@@ -118,7 +118,7 @@ fn bars_and_volume_stay_inside_their_panes() {
         let inside: Vec<_> = changes.iter().filter(|(x, _)| (left..right).contains(x)).collect();
         assert!(inside.len() > 1_000);
         assert!(inside.iter().all(|(_, y)| (px(frame.plot.top)..px(frame.volume.bottom)).contains(y)));
-        // Beside the pane there is its scale.
+        // The scale is beside the pane.
         let beside = changes.iter().filter(|(x, _)| !(left..right).contains(x));
         assert!(
             beside.clone().count() > 10 && beside.clone().all(|(x, y)| *x >= right && *y > px(frame.volume.top) - 9)
@@ -160,7 +160,7 @@ fn the_focus_is_wider_and_above_the_others_that_step_back() {
     assert_eq!(row(&focused, 100), palette_color(Theme::Dark, 0));
     let back = row(&focused, 300);
     assert!(back.0 < palette_color(Theme::Dark, 1).0 && back.0 > 40, "{back:?}");
-    // What is in focus but not drawn pushes nothing back.
+    // A focus that is not drawn dims nothing.
     drawn.chart.focus = Some(7);
     assert_eq!(row(&Picture::of(&drawn, SIZE), 300), palette_color(Theme::Dark, 1));
 }
@@ -183,7 +183,7 @@ fn tags_leave_labels_of_the_axis_readable() {
     };
     let covered = rows(&picture).len();
     assert!(covered > 100 && covered * 2 < axis.height() as usize, "{covered} of {} rows", axis.height());
-    // Labels that no tag covers are as they were.
+    // Labels that no tag covers are unchanged.
     let text = |picture: &Picture, y: i32| {
         (axis.left + 8..axis.left + 50).any(|x| {
             let (r, g, b) = picture.pixel(x, y);
@@ -249,7 +249,7 @@ fn marks_rulers_and_boxes_stay_inside_the_plot() {
         let changes = changed(&drawn, &Layout::new(SIZE));
         assert!(changes.len() > 100);
         for (x, y) in changes {
-            // An outline lies half outside what it is around.
+            // Half of an outline lies outside its area.
             let near = Rect { left: rect.left - 1, top: rect.top - 1, right: rect.right + 1, bottom: rect.bottom + 1 };
             assert!(near.contains(f64::from(x), f64::from(y)), "{x} {y}");
         }

@@ -1,4 +1,4 @@
-//! What the cells say: values, lines in their place, gaps, states, and text off the wire that can do no harm.
+//! Content of the cells: values, lines, missing data, states, and escaped text from the network.
 
 use super::fixture::{SPAN_S, Scope, at_ns};
 use crate::support::tmux::Shot;
@@ -11,7 +11,7 @@ fn lines_lie_where_the_ticks_are_and_the_watchlist_has_their_values() {
         let mut scope = Scope::open(size.0, size.1);
         scope.publish(&[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 40.0, 110.0), ("B", 40.0, 90.0)]);
         let view = scope.view(40.0, SPAN_NS, (90.0, 110.0));
-        // A terminal may be looked at while it is drawn: what belongs together is waited for together.
+        // The terminal may be read while it is drawn, so everything that belongs together is waited for together.
         scope.terminal.when("both lines, their values, and what they are of", |shot| {
             let lines = [110.0, 90.0].iter().all(|price| scope.has_line(shot, &view, *price, (0.5, 40.0)));
             let values = ["A", "110.00", "90.00", "0.00%"].iter().all(|text| shot.has(text));
@@ -50,7 +50,7 @@ fn a_loss_is_a_shaded_gap_with_its_length() {
         let (column, row) = scope.cell(view.x(at_ns(at_s)), 40.0);
         shot.at(column, row) == '\u{2591}'
     };
-    // Its length stands above its shade, and is drawn before it.
+    // The label with the length is above the shading, and is drawn before it.
     scope.terminal.when("the gap with its length, in its place alone", |shot| {
         shot.has("6 lost") && is_shaded(shot, 20.0) && !is_shaded(shot, 5.0) && !is_shaded(shot, 35.0)
     });
@@ -74,7 +74,7 @@ fn the_state_of_the_connection_is_said() {
 fn a_rejected_message_is_counted_and_text_off_the_wire_steers_nothing() {
     let mut scope = Scope::open_with((120, 36), "--window 60s", 1);
     scope.publish_text(r#"{"symbol":"\u001b[2J\u001b]0;owned\u0007\u202eX","price":100.5,"timestamp":1700000000}"#);
-    // With its escapes written out, as far as a name has room.
+    // Escapes are written out, as far as a name has room.
     scope
         .terminal
         .when("the symbol, harmless", |shot| shot.has("100.50") && shot.0[1].contains("\\u{1b}") && shot.has("? help"));

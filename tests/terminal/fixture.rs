@@ -1,4 +1,4 @@
-//! A consumer in a terminal, a server that it listens to, and what its screen must look like.
+//! A consumer in a terminal, its server, and expectations about its screen.
 
 use tickscope::chart::{LEAD_SHARE, Rect, Transform, ValueSpan, Viewport};
 use tickscope::model::TimeSpan;
@@ -10,19 +10,19 @@ use crate::support::wait::wait_until;
 
 pub const CHANNEL: &str = "stock_prices";
 
-/// Ticks of long ago: the view stands where the newest tick put it, and each dot is known beforehand.
+/// Ticks in the past: the newest tick decides the view, so that each dot is known in advance.
 pub const T0_S: i64 = 1_700_000_000;
 
-/// The visible span of [`Scope::open`].
+/// Visible span of [`Scope::open`].
 pub const SPAN_S: i64 = 60;
 
-/// The first of the characters with braille dots.
+/// First character with braille dots.
 const BRAILLE: char = '\u{2800}';
 
 /// A tick: symbol, seconds after [`T0_S`], price.
 pub type Tick<'a> = (&'a str, f64, f64);
 
-/// Fields end in this order: the program before what it runs on.
+/// Fields are dropped in this order: the program before what it runs on.
 pub struct Scope {
     pub terminal: Terminal,
     wire: Option<Wire>,
@@ -32,12 +32,12 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A consumer that shows A and B over [`SPAN_S`] on a price axis, and has subscribed.
+    /// Starts a consumer that shows A and B over [`SPAN_S`] on a price axis, and waits until it has subscribed.
     pub fn open(columns: u16, rows: u16) -> Self {
         Self::open_with((columns, rows), "--symbols A,B --window 60s --axis price", 2)
     }
 
-    /// A consumer with these arguments beyond server and view.
+    /// Starts a consumer with these arguments in addition to server and view.
     pub fn open_with(size: (u16, u16), args: &str, symbols: usize) -> Self {
         let redis = RedisServer::start();
         let terminal = Terminal::start(size.0, size.1);
@@ -47,7 +47,7 @@ impl Scope {
         scope
     }
 
-    /// Starts a consumer that looks for a server on `port`.
+    /// Starts a consumer that connects to `port`.
     pub fn launch(&self, port: u16, args: &str) {
         let program = env!("CARGO_BIN_EXE_consumer");
         let line = format!("clear; {program} --view terminal --redis redis://127.0.0.1:{port} {args}; echo status $?");
@@ -55,7 +55,7 @@ impl Scope {
         self.terminal.when("the view", |shot| shot.has("? help") || shot.has("too small"));
     }
 
-    /// Takes over the server that the consumer looks for; returns when it has subscribed.
+    /// Takes over the server that the consumer connects to; returns when it has subscribed.
     pub fn serve(&mut self, redis: RedisServer) {
         let mut wire = Wire::connect(redis.port);
         wait_until("the consumer to subscribe", LIMIT, || {
@@ -69,7 +69,7 @@ impl Scope {
         (self.wire, self.redis) = (None, None);
     }
 
-    /// Publishes ticks in one message, so that they are shown at once or not at all.
+    /// Publishes ticks in one message, so that they are shown together.
     pub fn publish(&mut self, ticks: &[Tick<'_>]) {
         let objects: Vec<String> = ticks
             .iter()
@@ -80,7 +80,7 @@ impl Scope {
         self.publish_text(&format!("[{}]", objects.join(",")));
     }
 
-    /// Publishes one message as it is; it holds no blanks.
+    /// Publishes one message, which must not contain blanks.
     pub fn publish_text(&mut self, text: &str) {
         let answer = self.wire.as_mut().unwrap().ask(&format!("PUBLISH {CHANNEL} {text}"));
         assert_eq!(answer, ":1\r\n", "one subscriber got it");
@@ -98,7 +98,7 @@ impl Scope {
         Transform { viewport: Viewport { time, value: ValueSpan::fit(lo, hi) }, rect }
     }
 
-    /// The cell of the plot that has this dot.
+    /// Cell of the plot that contains a dot.
     pub fn cell(&self, x: f64, y: f64) -> (u16, u16) {
         let (zero_x, zero_y) = self.layout().place(0, 0);
         let (left, top) = (0.5 - zero_x / f64::from(DOT_COLUMNS), 0.5 - zero_y / f64::from(DOT_ROWS));
@@ -106,8 +106,8 @@ impl Scope {
         (at(left, x, DOT_COLUMNS), at(top, y, DOT_ROWS))
     }
 
-    /// Whether a flat line lies at `price` from one instant to the other: each cell in between has dots in that very
-    /// row of dots, and the cell after the end has none there.
+    /// Whether a flat line lies at `price` between two instants: each cell in between has dots in exactly that row of
+    /// dots, and the cell after the end has none there.
     pub fn has_line(&self, shot: &Shot, view: &Transform, price: f64, (from_s, to_s): (f64, f64)) -> bool {
         let y = view.y(price).floor();
         let bit_pair = [0x09, 0x12, 0x24, 0xc0][y as usize % 4];
@@ -128,7 +128,7 @@ impl Scope {
         (top..top + rows).any(|row| (left..left + columns).any(|column| is_braille(shot.at(column, row))))
     }
 
-    /// Ends it by a key; the terminal must be as it was.
+    /// Quits with a key; the terminal must be restored.
     pub fn quit(self) {
         self.terminal.key("q");
         self.terminal.wait_until_given_back();

@@ -1,6 +1,6 @@
-//! Whole screens, cell by cell, beside those that were looked at and found good. What depends on the machine (the first
-//! and the last row: state and figures) is left out. `TICKSCOPE_ACCEPT=1 cargo test --test displays terminal::golden`
-//! accepts what is shown now; look at the difference before you commit it.
+//! Whole screens compared cell by cell with the accepted ones. The first and the last row (state and figures) depend on
+//! the machine and are left out. `TICKSCOPE_ACCEPT=1 cargo test --test displays terminal::golden` accepts the current
+//! screens; review the difference before committing it.
 
 use std::fs;
 use std::path::Path;
@@ -9,8 +9,8 @@ use super::fixture::{Scope, T0_S};
 use crate::support::server::free_port;
 use crate::support::tmux::{Shot, Terminal};
 
-/// The rows between the first and the last one, with ports blanked, since each run has its own; and where no tick has
-/// come, without the time axis, which is that of the clock.
+/// The rows between the first and the last one, with ports masked, because each run has its own. Without ticks, the
+/// time axis shows the current time and is left out too.
 fn body(shot: &Shot) -> String {
     let end = if shot.has("22:1") { 1 } else { 2 };
     let rows = &shot.0[1..shot.0.len() - end];
@@ -31,12 +31,12 @@ fn body(shot: &Shot) -> String {
     text
 }
 
-/// Waits until the screen is the golden one.
+/// Waits until the screen equals the golden one.
 #[track_caller]
 fn assert_golden(terminal: &Terminal, name: &str, ready: impl Fn(&Shot) -> bool) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/terminal").join(format!("{name}.txt"));
     if std::env::var_os("TICKSCOPE_ACCEPT").is_some() {
-        // A screen that is looked at while it is drawn may be half of one and half of another.
+        // A screen that is read while it is drawn may be a mixture of two frames.
         let mut last = terminal.when(name, &ready);
         let shot = terminal.when(name, |shot| {
             std::thread::sleep(std::time::Duration::from_millis(300));

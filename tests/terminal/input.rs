@@ -1,4 +1,4 @@
-//! Keys and mouse, while ticks come in.
+//! Keys and mouse while ticks arrive.
 
 use super::fixture::{SPAN_S, Scope};
 
@@ -62,7 +62,7 @@ fn zoom_and_movement_change_what_is_visible() {
     scope.terminal.when("back", |shot| shot.0[0].contains(" BACK "));
     scope.terminal.key("l");
     scope.terminal.when("live", |shot| !shot.0[0].contains(" BACK "));
-    // Dragging the chart to the right goes back, too.
+    // Dragging the chart to the right also goes back.
     scope.terminal.mouse(0, (50, 20), true);
     for column in [55, 65, 80] {
         scope.terminal.mouse(32, (column, 20), true);
@@ -78,7 +78,7 @@ fn the_mouse_reads_values() {
     let view = scope.view(40.0, SPAN_NS, (90.0, 110.0));
     let (column, row) = scope.cell(view.x(super::fixture::at_ns(20.0)), 50.0);
     scope.terminal.mouse(35, (column, row), true);
-    // Its parts are drawn from the top row to the last one, and may be looked at meanwhile.
+    // Parts are drawn from the top row to the last one, and may be read meanwhile.
     scope.terminal.when("the crosshair with values and time", |shot| {
         let cross = shot.at(column, row) == '\u{253c}' && shot.at(column, row + 1) == '\u{2502}';
         let values = shot.0.iter().any(|line| line.contains("\u{25a0} A 110.00") && line.contains("0.00%"));
@@ -124,7 +124,7 @@ fn a_symbol_is_found_by_its_name_and_takes_the_focus() {
     });
     scope.terminal.key("Enter");
     scope.terminal.when("no box", |shot| !shot.has("/b\u{258f}"));
-    // Keys are about the focused one now.
+    // Keys now refer to the focused symbol.
     scope.terminal.key("x");
     scope.terminal.when("B hidden", |shot| shot.0[2].contains("\u{25a1} B") && shot.0[1].contains("\u{25a0} A"));
     scope.quit();

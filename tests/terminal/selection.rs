@@ -1,4 +1,4 @@
-//! Where the chart is shown when nobody says where.
+//! Choice of window or terminal without `--view`.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn colours_are_those_that_the_terminal_shows() {
         let program = env!("CARGO_BIN_EXE_consumer");
         terminal.run(&format!("clear; {variable} {program} --demo --local-port {}; echo status $?", free_port()));
         terminal.when("trades of the demo", |shot| shot.0[0].contains(" LIVE ") && shot.has("SPY"));
-        // This is another look at the screen, of which part may be just being drawn.
+        // This reads the screen again, of which a part may just be drawn.
         let screen = wait_for(wanted, LIMIT, || Some(terminal.coloured()).filter(|screen| screen.contains(wanted)));
         assert!(!screen.contains(unwanted), "{variable}: {screen:?}");
         terminal.key("C-c");

@@ -1,4 +1,4 @@
-//! The terminal is given back as it was, whatever ends the view; and it is drawn anew after a break or with a new size.
+//! The terminal is restored on every way out, and redrawn after a suspension or with a new size.
 
 use std::process::Command;
 
@@ -22,12 +22,13 @@ fn open() -> Scope {
     scope
 }
 
-/// The program has the alternate screen, no cursor, and the mouse. Not all of it comes before the first picture.
+/// The program uses the alternate screen, hides the cursor and captures the mouse. Not all of it happens before the
+/// first frame.
 fn wait_until_taken(scope: &Scope) {
     wait_until("the terminal to be taken", LIMIT, || scope.terminal.modes() == (true, false, true));
 }
 
-/// The shell is there, with what was typed before, and echoes what is typed now.
+/// The shell shows what was typed before and echoes what is typed now.
 fn assert_given_back(scope: &Scope, status: &str) {
     scope.terminal.wait_until_given_back();
     let shot = scope.terminal.when(status, |shot| shot.has(status));
@@ -47,7 +48,7 @@ fn keys_and_signals_end_it_and_the_terminal_is_as_it_was() {
         |scope| signal(scope, "INT"),
         |scope| signal(scope, "HUP"),
         |scope| {
-            // Half a key, whose rest never comes, holds nothing up.
+            // An incomplete escape sequence blocks nothing.
             scope.terminal.text("\u{1b}[");
             signal(scope, "TERM");
         },
@@ -64,7 +65,7 @@ fn an_error_gives_it_back_and_is_said() {
     let scope = Scope::open(100, 30);
     scope.terminal.key("q");
     assert_given_back(&scope, "status 0");
-    // A server that speaks another language ends the run with an error.
+    // A server with another protocol ends the run with an error.
     let other = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = other.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -116,7 +117,7 @@ fn it_can_be_put_aside_and_taken_up_again() {
     wait_until_taken(&scope);
     scope.publish(&[("A", 40.5, 111.0)]);
     scope.terminal.when("a tick that came later", |shot| shot.has("111.00"));
-    // The shell has told a status already: that of the stop.
+    // The shell has already reported a status: that of the stop.
     scope.terminal.key("q");
     assert_given_back(&scope, "status 148");
 }

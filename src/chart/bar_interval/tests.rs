@@ -1,4 +1,4 @@
-//! Bars against the calendar: every edge is where the local time, rounded down, changes.
+//! Bars against the calendar: each edge is where the rounded local time changes.
 
 use jiff::civil::date;
 use proptest::prelude::*;
@@ -15,13 +15,13 @@ fn interval(text: &str) -> BarInterval {
     text.parse().unwrap()
 }
 
-/// Nanoseconds of local midnight.
+/// Local midnight, ns.
 fn midnight(zone: &TimeZone, year: i16, month: i8, day: i8) -> i64 {
     let zoned = date(year, month, day).to_zoned(zone.clone()).unwrap();
     i64::try_from(zoned.timestamp().as_nanosecond()).unwrap()
 }
 
-/// Local clock times of the edges, and the lengths of the bars in minutes.
+/// Local times of the edges, and the lengths of the bars in minutes.
 fn day(zone: &TimeZone, (year, month, day): (i16, i8, i8), bars: &str) -> (Vec<String>, Vec<i64>) {
     let start = midnight(zone, year, month, day);
     let tomorrow = date(year, month, day).tomorrow().unwrap();
@@ -43,7 +43,7 @@ fn bars_of_hours_begin_at_round_hours_also_when_the_clock_is_changed() {
     let (clocks, minutes) = day(&new_york, (2024, 11, 3), "4h");
     assert_eq!(clocks, ["0:00", "4:00", "8:00", "12:00", "16:00", "20:00", "0:00"]);
     assert_eq!(minutes, [300, 240, 240, 240, 240, 240]);
-    // The hour that is skipped has no bar, the one that comes twice has two.
+    // A skipped hour has no bar, a repeated one has two.
     let (clocks, minutes) = day(&new_york, (2024, 3, 10), "1h");
     assert_eq!((&clocks[..4], clocks.len()), (&["0:00", "1:00", "3:00", "4:00"].map(String::from)[..], 24));
     assert!(minutes.iter().all(|minutes| *minutes == 60));
@@ -55,7 +55,7 @@ fn bars_of_hours_begin_at_round_hours_also_when_the_clock_is_changed() {
     assert_eq!((&clocks[..3], &minutes[..3]), (&["0:00", "3:00", "4:00"].map(String::from)[..], &[120, 60, 120][..]));
     let (clocks, minutes) = day(&zone("Europe/Berlin"), (2024, 10, 27), "2h");
     assert_eq!((&clocks[..3], &minutes[..3]), (&["0:00", "2:00", "4:00"].map(String::from)[..], &[120, 180, 120][..]));
-    // Half an hour is an hour's half also in India, and at Lord Howe, where the clock goes back by half an hour.
+    // Offsets of half an hour (India), and a clock change of half an hour (Lord Howe).
     assert_eq!(day(&zone("Asia/Kolkata"), (2024, 3, 10), "30m").0[..3], ["0:00", "0:30", "1:00"]);
     let (clocks, _) = day(&zone("Australia/Lord_Howe"), (2024, 4, 7), "30m");
     assert_eq!(clocks[..6], ["0:00", "0:30", "1:00", "1:30", "1:30", "2:00"]);
@@ -71,7 +71,7 @@ fn bars_of_days_are_calendar_days_of_their_zone() {
     };
     assert_eq!(hours(TimeSpan { start: noon(3, 9), end: noon(3, 11) }, &new_york), [24, 23, 24]);
     assert_eq!(hours(TimeSpan { start: noon(11, 2), end: noon(11, 4) }, &new_york), [24, 25, 24]);
-    // Cairo's summer begins at midnight: its day begins at one.
+    // Cairo's daylight saving time begins at midnight, so its day begins at one.
     let cairo = zone("Africa/Cairo");
     assert_eq!(day(&cairo, (2024, 4, 26), "1d"), (vec!["1:00".into(), "0:00".into()], vec![23 * 60]));
     // Samoa had no 30 December 2011.
@@ -89,7 +89,7 @@ fn bars_of_days_are_calendar_days_of_their_zone() {
 }
 
 #[test]
-fn the_ladder_is_climbed_step_by_step_and_its_ends_hold() {
+fn steps_are_taken_one_by_one_up_to_the_ends() {
     let climb = |from: &str| {
         let mut steps = vec![interval(from)];
         while steps.last().unwrap().coarser() != *steps.last().unwrap() {
@@ -107,13 +107,13 @@ fn the_ladder_is_climbed_step_by_step_and_its_ends_hold() {
     assert!(
         climb("10t").starts_with("10 ticks, 20 ticks, 50 ticks, 100 ticks, 200 ticks, 500 ticks, 1000 ticks, 2000")
     );
-    // From between the steps, to the next one.
+    // From between two steps to the next one.
     assert_eq!((interval("3m").finer(), interval("3m").coarser()), (interval("2m"), interval("5m")));
     assert_eq!((interval("7t").finer(), interval("7t").coarser()), (interval("7t"), interval("10t")));
 }
 
 #[test]
-fn what_suits_a_view_is_about_ten_pixels_a_bar() {
+fn suited_bars_are_about_ten_pixels_wide() {
     let suited = |seconds: i64| BarInterval::suited(TimeSpan { start: 0, end: seconds * 1_000_000_000 }, 1_200);
     assert_eq!(suited(60), interval("1s"));
     assert_eq!(suited(300), interval("2s"));
@@ -188,13 +188,13 @@ proptest! {
         prop_assert!(first <= span.start && last >= span.end);
         prop_assert!(edges[1] > span.start && edges[edges.len() - 2] < span.end);
         let grid = Grid::new(fitting(seconds, span, BARS_MAX));
-        let offset = |time: i128| around(&zone, time).0;
+        let offset = |time: i128| offset_and_change(&zone, time).0;
         let number = |time: i128| grid.number(time, offset(time));
         for &edge in edges.iter().filter(|edge| **edge > i64::MIN && **edge < i64::MAX) {
             let edge = i128::from(edge);
             prop_assert!(grid.begins(edge, offset(edge - 1), offset(edge)), "{}", edge);
         }
-        // Within a bar local time never leaves it: looked at on a raster, and just about each change of the clock.
+        // Within a bar the rounded local time does not change: checked on a raster and at each clock change.
         for pair in edges.windows(2).take(300) {
             let (start, end) = (i128::from(pair[0]), i128::from(pair[1]));
             let at = |part: i128| start + (end - start) * part / 8;

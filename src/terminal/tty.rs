@@ -19,8 +19,8 @@ use ratatui::crossterm::{execute, queue};
 use thiserror::Error;
 
 use super::ColorDepth;
-use super::canvas::render;
 use super::input::{ClickCounter, TerminalEvent, translate};
+use super::render::render;
 use crate::chart::{Input, Scene};
 
 /// Maximum number of inputs handled between two frames, so that a flood of mouse movements does not stop drawing.

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use crate::chart::*;
 use crate::model::{SPAN_NS_MAX, SPAN_NS_MIN, TIME_NS_MIN, TimeSpan};
 
-/// Any instant, the ends of `i64` and small numbers as likely as the rest.
+/// Instants, including the ends of `i64` and small numbers.
 fn instants() -> impl Strategy<Value = i64> {
     prop_oneof![any::<i64>(), -5_000_i64..5_000, Just(i64::MIN), Just(i64::MAX), 1_600_000_000_i64..1_800_000_000]
 }
@@ -17,7 +17,7 @@ fn spans() -> impl Strategy<Value = TimeSpan> {
     prop_oneof![3 => legal, 1 => any]
 }
 
-/// Any float at all: NaN, infinities, subnormals, and the ends of the range.
+/// Floats, including NaN, infinities, subnormals, and the ends of the range.
 fn floats() -> impl Strategy<Value = f64> {
     let ends =
         prop::sample::select(vec![0.0, -0.0, f64::MAX, f64::MIN, f64::NAN, f64::INFINITY, 5e-324, 1e308, -1e308]);
@@ -75,7 +75,7 @@ proptest! {
     }
 
     #[test]
-    fn x_and_y_never_step_back(
+    fn x_and_y_are_monotonic(
         span in spans(),
         rect in rects(),
         a in instants(),
@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn inverses_come_back_within_a_pixel(
+    fn inverses_are_exact_within_a_pixel(
         span in spans(),
         rect in rects(),
         x in 0.0_f64..1.0,
@@ -113,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_goes_in_brings_out_nan_or_infinity(
+    fn results_are_finite_for_any_input(
         span in spans(), rect in rects(), v in floats(), w in floats(), a in floats(), t in instants(), f in floats(),
     ) {
         let value = ValueSpan::fit(v, w);
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn a_fit_shows_its_data_with_room_to_spare(v in floats(), w in floats()) {
+    fn a_fitted_span_shows_its_data_with_padding(v in floats(), w in floats()) {
         prop_assume!(v.is_finite() && w.is_finite());
         let value = ValueSpan::fit(v, w);
         let (lowest, highest) = (value.share(v.min(w)), value.share(v.max(w)));
@@ -165,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn panning_there_and_back_keeps_the_length(
+    fn panning_keeps_the_length(
         start in 0_i64..i64::MAX / 4,
         len in SPAN_NS_MIN..SPAN_NS_MAX,
         delta in -1_000_000_i64..1_000_000,
@@ -191,7 +191,7 @@ fn flat_and_extreme_data_get_a_sensible_span() {
 }
 
 #[test]
-fn a_held_value_span_moves_only_when_it_must() {
+fn a_held_value_span_is_fitted_anew_only_if_needed() {
     let held = ValueSpan::fit(100.0, 110.0);
     assert_eq!(held.holding(100.2, 109.0), held);
     assert_eq!(held.holding(100.0, 111.0), ValueSpan::fit(100.0, 111.0));
@@ -212,7 +212,7 @@ fn the_view_follows_the_live_edge_while_it_can_be_seen() {
     view.advance(Some(live + minute));
     assert!((share(&view, live + minute) - edge).abs() < 1e-9);
 
-    // Zooming at the cursor while live: the anchor stays, and the edge stays where the zoom has put it.
+    // Zooming at the cursor while live keeps the anchor, and keeps the edge where the zoom has moved it.
     let anchor = view.span().start + 3 * minute;
     let before = share(&view, anchor);
     view.show(view.span().zoomed(anchor, 1.5), Some(live + minute));
@@ -221,7 +221,7 @@ fn the_view_follows_the_live_edge_while_it_can_be_seen() {
     view.advance(Some(live + 2 * minute));
     assert!((share(&view, live + 2 * minute) - edge).abs() < 1e-9);
 
-    // Dragged out of view the edge is not followed, and what is seen stands still.
+    // An edge that is dragged out of view is not followed, and the view stands still.
     view.show(view.span().panned_columns(-1_000.0, 1_000), Some(live + 2 * minute));
     let seen = view.span();
     view.advance(Some(live + 60 * minute));

@@ -1,85 +1,29 @@
-//! Footer, toast and help: words around and above the chart.
+//! Help and toast.
 
 use plotters::style::text_anchor::HPos;
-use plotters_backend::DrawingBackend;
 
+use super::DrawResult;
 use super::font::Type;
-use crate::chart::Rect;
-use crate::chart::{Badge, Footer, Tone};
-use crate::chart::{HitAreas, Layout};
-use crate::plot::PlotError;
-use crate::plot::painter::{Area, LayerPainter, Paint};
+use super::painter::{Area, LayerPainter, Paint, centered};
+use crate::chart::{Badge, Layout};
 
-const FIGURE: Type = Type::figures(11.0);
-const HELP: Type = Type::words(12.5);
 const TITLE: Type = Type::words(17.0).bold();
 const LINE: Type = Type::words(13.5);
 const KEY: Type = Type::figures(12.0).bold();
 const TOAST: Type = Type::words(13.0);
 
-const EDGE_PX: f64 = 14.0;
-/// Footers lower than this hold no text.
-const STRIP_PX_MIN: f64 = 13.0;
 const PADDING_PX: f64 = 24.0;
-/// A row of the help, and how close rows may move where the window is low.
+/// Height of a row of the help, and its minimum in low windows.
 const KEY_ROW_PX: f64 = 24.0;
 const KEY_ROW_PX_MIN: f64 = 19.0;
 const HELP_TITLE_PX: f64 = 34.0;
-/// Between a key and its meaning, and between two columns of both.
+/// Space between a key and its meaning, and between two columns of both.
 const KEY_GAP_PX: f64 = 14.0;
 const COLUMN_GAP_PX: f64 = 28.0;
 
-/// Figures from the left, help at the right. The last figures go first.
-pub(super) fn footer<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    footer: &Footer,
-    frame: &Layout,
-    hits: &mut HitAreas,
-) -> Result<(), PlotError> {
-    let strip = Area::from(frame.footer);
-    hits.help = Rect::default();
-    if strip.height() < STRIP_PX_MIN {
-        return Ok(());
-    }
-    let y = strip.middle();
-    let mut end = strip.right - EDGE_PX;
-    let (mark, word) = (painter.width("?", KEY), painter.width("help", HELP));
-    let left = end - word - 6.0 - mark;
-    if left > strip.left + EDGE_PX {
-        painter.text("?", KEY, (left, y), HPos::Left, painter.colors.text)?;
-        painter.text("help", HELP, (end - word, y), HPos::Left, painter.colors.dim)?;
-        hits.help = Area { left: left - 8.0, right: strip.right, ..strip }.outward();
-        end = left - EDGE_PX;
-    }
-    let separator = painter.width(" · ", FIGURE);
-    let mut x = strip.left + EDGE_PX;
-    for (i, (tone, text)) in footer.figures.iter().enumerate() {
-        let lead = if i == 0 { 0.0 } else { separator };
-        let room = end - x - lead;
-        let shown = if painter.width(text, FIGURE) <= room {
-            text.clone()
-        } else if i == 0 {
-            painter.fit(text, FIGURE, room)
-        } else {
-            break;
-        };
-        if i > 0 {
-            painter.text("·", FIGURE, (x + lead / 2.0, y), HPos::Center, painter.colors.dim)?;
-        }
-        let color = if *tone == Tone::Good { painter.colors.dim } else { painter.colors.tone(*tone) };
-        painter.text(&shown, FIGURE, (x + lead, y), HPos::Left, color)?;
-        x += lead + painter.width(&shown, FIGURE);
-    }
-    Ok(())
-}
-
-/// A short message above the footer.
-pub(super) fn toast<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    toast: &Badge,
-    frame: &Layout,
-) -> Result<(), PlotError> {
-    let plot = Area::from(frame.plot);
+/// Draws a short message above the footer.
+pub(super) fn draw_toast(painter: &LayerPainter<'_>, toast: &Badge, layout: &Layout) -> DrawResult {
+    let plot = Area::from(layout.plot);
     let (dot, height) = (16.0, 30.0);
     let text = painter.fit(&toast.text, TOAST, plot.width() - dot - 40.0);
     if text.is_empty() || plot.height() < 2.0 * height {
@@ -93,17 +37,13 @@ pub(super) fn toast<DB: DrawingBackend>(
     painter.text(&text, TOAST, (area.left + 14.0 + dot, area.middle()), HPos::Left, painter.colors.text)
 }
 
-/// Keys and what they do, over everything else; a second pair of columns where one is too high.
-pub(super) fn help<DB: DrawingBackend>(
-    painter: &LayerPainter<'_, DB>,
-    rows: &[(String, String)],
-    frame: &Layout,
-) -> Result<(), PlotError> {
+/// Draws the keys and their meanings over everything else, in two columns if one is too high.
+pub(super) fn draw(painter: &LayerPainter<'_>, rows: &[(String, String)], layout: &Layout) -> DrawResult {
     let whole = Area {
         left: 0.0,
-        top: f64::from(frame.header.bottom),
-        right: f64::from(frame.header.right),
-        bottom: f64::from(frame.footer.top),
+        top: f64::from(layout.header.bottom),
+        right: f64::from(layout.header.right),
+        bottom: f64::from(layout.footer.top),
     };
     painter.fill(whole, Paint(painter.colors.background, 0.62))?;
     let padding = if whole.height() < 400.0 { PADDING_PX / 2.0 } else { PADDING_PX };
@@ -118,7 +58,7 @@ pub(super) fn help<DB: DrawingBackend>(
     let columns: Vec<KeyColumn<'_>> =
         rows.chunks(per_column).take(2).map(|rows| KeyColumn::new(painter, rows)).collect();
     let fixed = columns.iter().map(|column| column.keys_px + KEY_GAP_PX + COLUMN_GAP_PX).sum::<f64>() - COLUMN_GAP_PX;
-    // Where the texts do not fit, the wider column gives way first.
+    // If the texts do not fit, the wider column is cut first.
     let room = (whole.width() - 16.0 - 2.0 * padding - fixed).max(0.0);
     let narrowest = columns.iter().map(|column| column.texts_px).fold(f64::INFINITY, f64::min);
     let text_px_max = if columns.len() == 1 { room } else { (room - narrowest).max(room / 2.0) };
@@ -137,7 +77,7 @@ pub(super) fn help<DB: DrawingBackend>(
     Ok(())
 }
 
-/// A column of the help: keys, then what they do.
+/// A column of the help: keys and their meanings.
 struct KeyColumn<'a> {
     rows: &'a [(String, String)],
     keys_px: f64,
@@ -145,7 +85,7 @@ struct KeyColumn<'a> {
 }
 
 impl<'a> KeyColumn<'a> {
-    fn new<DB: DrawingBackend>(painter: &LayerPainter<'_, DB>, rows: &'a [(String, String)]) -> Self {
+    fn new(painter: &LayerPainter<'_>, rows: &'a [(String, String)]) -> Self {
         Self {
             keys_px: rows.iter().map(|(key, _)| painter.width(key, KEY)).fold(0.0, f64::max) + 14.0,
             texts_px: rows.iter().map(|(_, text)| painter.width(text, LINE)).fold(0.0, f64::max).ceil(),
@@ -153,13 +93,7 @@ impl<'a> KeyColumn<'a> {
         }
     }
 
-    fn draw<DB: DrawingBackend>(
-        &self,
-        painter: &LayerPainter<'_, DB>,
-        (left, top): (f64, f64),
-        pitch: f64,
-        text_px_max: f64,
-    ) -> Result<(), PlotError> {
+    fn draw(&self, painter: &LayerPainter<'_>, (left, top): (f64, f64), pitch: f64, text_px_max: f64) -> DrawResult {
         for (i, (key, text)) in self.rows.iter().enumerate() {
             let y = top + (i as f64 + 0.5) * pitch;
             let cap = Area::sized(left, (y - 9.0).round(), (painter.width(key, KEY) + 14.0).round(), 18.0);
@@ -176,11 +110,4 @@ impl<'a> KeyColumn<'a> {
         }
         Ok(())
     }
-}
-
-/// A box of whole pixels in the middle of another one.
-pub(super) fn centered(within: &Area, width: f64, height: f64) -> Area {
-    let left = f64::midpoint(within.left, within.right) - width / 2.0;
-    let top = f64::midpoint(within.top, within.bottom) - height / 2.0;
-    Area::sized(left.round(), top.round(), width.ceil(), height.ceil())
 }
