@@ -75,7 +75,8 @@ fn keep(url: &StoreUrl, batches: Vec<RowBatch>, rows_waiting_max: usize) -> Dura
     let start = Instant::now();
     runtime.block_on(async {
         for batch in batches {
-            keeper.push(batch).await;
+            keeper.room().await;
+            keeper.put(batch);
         }
         committed.wait_for(|ticket| *ticket >= last).await.expect("the keeper is there");
     });

@@ -1,41 +1,37 @@
-//! Ticks that outlive the program: in databases ([`db`]), and in files for programs that read tables. The only module
-//! that knows the formats.
+//! Ticks that outlive the program: in databases ([`db`]), and in files for other programs.
 //!
-//! A file of ticks has one row a tick, in these columns:
-//!
-//! | column | CSV | Parquet |
-//! |---|---|---|
-//! | `symbol` | text, quoted where it must be | string |
-//! | `time` | RFC 3339 in UTC, always with nine digits of fraction | timestamp in UTC, ns |
-//! | `time_ns` | whole nanoseconds since the Unix epoch | none: `time` is as exact |
-//! | `price` | the shortest decimal that reads back to the same bits | double |
-//! | `size` | likewise; empty where a tick came without | double, null where a tick came without |
-//! | `outlier` | `true` where a filter took the price for a slip of the finger, else `false` | boolean |
-//!
-//! What is written out of a database has three more, of which memory knows nothing:
+//! A tick file has one row a tick and these columns:
 //!
 //! | column | CSV | Parquet |
 //! |---|---|---|
-//! | `source` | text; empty where a tick came without | string, null where a tick came without |
-//! | `seq` | a whole number; likewise | unsigned, 64 bits, or null |
-//! | `id` | the stream's entry, such as `1732000000000-0`; likewise | string, or null |
+//! | `symbol` | text, quoted if necessary | string |
+//! | `time` | RFC 3339 in UTC with nine fractional digits | timestamp in UTC, ns |
+//! | `time_ns` | integer nanoseconds since the Unix epoch | none: `time` is as exact |
+//! | `price` | shortest decimal that reads back to the same bits | double |
+//! | `size` | likewise; empty if unknown | double, null if unknown |
+//! | `outlier` | `true` if the bad-print filter rejected the price, else `false` | boolean |
 //!
-//! A file holds data and not a spreadsheet: text is written as it came over the wire, also where it begins with `=`,
-//! as symbols do (`=F`, `-X`). Nothing is put before it that a program would have to take away again; who opens a
-//! stranger's ticks in a spreadsheet imports the column as text. For the same reason `NA` and `null` stay symbols: in
-//! pandas, `read_csv(..., keep_default_na=False, na_values={"size": [""]}, float_precision="round_trip")` reads back
-//! exactly what was written; of a file out of a database, `na_values` has `source`, `seq` and `id` too. Where some
-//! ticks came without `seq`, pandas makes doubles of the others unless told otherwise, which are exact up to 2^53:
-//! `dtype={"seq": "UInt64"}` keeps them, and of Parquet `dtype_backend="numpy_nullable"`.
+//! Files exported from a database have three more:
 //!
-//! Read back is [Parquet](TickTable), this program's own and that of others; text is `market`'s.
+//! | column | CSV | Parquet |
+//! |---|---|---|
+//! | `source` | text; empty if unknown | string, null if unknown |
+//! | `seq` | integer; empty if unknown | unsigned, 64 bits, or null |
+//! | `id` | stream entry, such as `1732000000000-0`; empty if unknown | string, or null |
+//!
+//! Text is written as it was received, even if it begins with `=`, as the symbols `=F` and `-X` do; a spreadsheet that
+//! opens ticks of unknown origin should import the column as text. `NA` and `null` stay symbols: in pandas,
+//! `read_csv(..., keep_default_na=False, na_values={"size": [""]}, float_precision="round_trip")` reads back exactly what
+//! was written; for a file from a database, `na_values` includes `source`, `seq` and `id`. If some ticks lack `seq`,
+//! pandas reads the others as doubles, exact up to 2^53; `dtype={"seq": "UInt64"}` keeps them, and for Parquet
+//! `dtype_backend="numpy_nullable"`.
+//!
+//! [`ParquetReader`] reads Parquet files, this program's and others'; [`sources`](crate::sources) reads CSV.
 
 mod atomic_file;
 mod csv;
 pub mod db;
-#[cfg(feature = "parquet")]
 mod parquet;
-mod table;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,135 +40,157 @@ use thiserror::Error;
 
 use crate::model::{StreamId, display_safe};
 pub use atomic_file::AtomicFile;
-pub use table::{PARQUET_MAGIC, TableError, TickTable, silence_caught_panics};
+pub use parquet::{PARQUET_MAGIC, ParquetError, ParquetReader, silence_caught_panics};
 
-/// Whether this build reads and writes Parquet.
+/// Whether this build supports Parquet.
 pub const HAS_PARQUET: bool = cfg!(feature = "parquet");
 
-/// Form of a file of ticks.
+/// Format of a tick file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TickFormat {
-    /// Text, one tick a line.
+    /// Comma-separated values.
     Csv,
-    /// Typed columns.
+    /// Apache Parquet.
     Parquet,
 }
 
-/// One row.
+/// Row of a tick file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row<'a> {
-    /// As it came over the wire.
+    /// Symbol, as it was received.
     pub symbol: &'a str,
     /// Nanoseconds since the Unix epoch.
     pub time_ns: i64,
     /// Finite.
     pub price: f64,
-    /// Traded volume, if it came with one; finite.
+    /// Traded volume, if known; finite.
     pub size: Option<f64>,
-    /// A filter took its price for a slip of the finger.
+    /// The bad-print filter rejected the price.
     pub outlier: bool,
-    /// Where it came from, for files that tell.
+    /// Origin of the tick, for files [with origins](TickColumns::WithOrigin).
     pub origin: Origin<'a>,
 }
 
-/// Where a tick came from.
+/// Origin of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Origin<'a> {
-    /// The producer's id.
+    /// Producer's id.
     pub source: Option<&'a str>,
-    /// The producer's running number.
+    /// Producer's sequence number.
     pub seq: Option<u64>,
-    /// The entry of the stream that brought it.
+    /// Stream entry that contained the tick.
     pub id: Option<StreamId>,
 }
 
-/// Which columns a file has.
+/// Columns of a tick file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TickColumns {
     /// The tick alone.
     Bare,
-    /// And its origin.
+    /// The tick and its origin.
     WithOrigin,
 }
 
-/// Why a file was not written.
+/// Reasons why a tick file was not written.
 #[derive(Debug, Error)]
 pub enum TickFileError {
-    /// The file.
-    #[error("cannot write {}: {source}; choose a folder that exists, is writable and has room", shown(.path))]
+    /// The file cannot be created or written.
+    #[error("cannot write {}: {source}; choose a folder that exists, is writable and has room", display_path(.path))]
     Write {
-        /// Where to.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The build.
+    /// The build lacks Parquet.
     #[error(
         "cannot write {}: this program was built without Parquet; choose a name that ends in .csv, or build it with \
          `cargo build --release --features parquet`",
-        shown(.path)
+        display_path(.path)
     )]
     NoParquet {
-        /// Where to.
+        /// Path of the file.
         path: PathBuf,
     },
 }
 
-fn shown(path: &Path) -> String {
+fn display_path(path: &Path) -> String {
     display_safe(&path.display().to_string()).into_owned()
 }
 
-enum Encoder {
-    Csv(csv::Csv),
-    #[cfg(feature = "parquet")]
-    Parquet(Box<parquet::Parquet>),
+/// Encoder of a file format.
+trait Encoder: Send {
+    fn write(&mut self, row: &Row<'_>) -> io::Result<()>;
+
+    /// Writes what is buffered and returns the complete file.
+    fn finish(self: Box<Self>) -> io::Result<AtomicFile>;
 }
 
-/// A file of ticks in the making. It appears under its name when it is [finished](Self::finish), whole; dropped before,
-/// it leaves nothing behind and an older file in place.
+/// Tick file being written. It appears under its name, complete, when it is [finished](Self::finish); dropped before, it
+/// leaves nothing behind and an older file in place.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::storage::{Origin, Row, TickColumns, TickFile, TickFormat};
+///
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("ticks.csv");
+/// let mut file = TickFile::create(&path, TickFormat::Csv, TickColumns::Bare)?;
+/// let origin = Origin::default();
+/// file.write(&Row { symbol: "AAPL", time_ns: 0, price: 187.2, size: None, outlier: false, origin })?;
+/// assert_eq!(file.finish()?, 1);
+/// assert!(std::fs::read_to_string(&path)?.ends_with("AAPL,1970-01-01T00:00:00.000000000Z,0,187.2,,false\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TickFile {
     path: PathBuf,
-    encoder: Encoder,
+    encoder: Box<dyn Encoder>,
     rows: u64,
 }
 
 impl TickFile {
-    /// Begins a file.
+    /// Creates a file that is to become `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`TickFileError`] if the file cannot be created, or if the build lacks the format.
     pub fn create(path: &Path, format: TickFormat, columns: TickColumns) -> Result<Self, TickFileError> {
-        let written = |source| TickFileError::Write { path: path.to_owned(), source };
-        let encoder = match format {
-            TickFormat::Csv => csv::Csv::begin(AtomicFile::create(path).map_err(written)?, columns).map(Encoder::Csv),
-            #[cfg(feature = "parquet")]
-            TickFormat::Parquet => {
-                let begun = parquet::Parquet::begin(AtomicFile::create(path).map_err(written)?, columns);
-                begun.map(|encoder| Encoder::Parquet(Box::new(encoder)))
-            }
-            #[cfg(not(feature = "parquet"))]
-            TickFormat::Parquet => return Err(TickFileError::NoParquet { path: path.to_owned() }),
+        if format == TickFormat::Parquet && !HAS_PARQUET {
+            return Err(TickFileError::NoParquet { path: path.to_owned() });
+        }
+        let begin = || -> io::Result<Box<dyn Encoder>> {
+            let file = AtomicFile::create(path)?;
+            Ok(match format {
+                #[cfg(feature = "parquet")]
+                TickFormat::Parquet => Box::new(parquet::ParquetWriter::begin(file, columns)?),
+                _ => Box::new(csv::CsvWriter::begin(file, columns)?),
+            })
         };
-        Ok(Self { path: path.to_owned(), encoder: encoder.map_err(written)?, rows: 0 })
+        let encoder = begin().map_err(|source| TickFileError::Write { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), encoder, rows: 0 })
     }
 
-    /// Adds a row.
+    /// Appends a row.
+    ///
+    /// # Errors
+    ///
+    /// [`TickFileError::Write`] if the disk fails.
     pub fn write(&mut self, row: &Row<'_>) -> Result<(), TickFileError> {
-        let written = match &mut self.encoder {
-            Encoder::Csv(csv) => csv.write(row),
-            #[cfg(feature = "parquet")]
-            Encoder::Parquet(parquet) => parquet.write(row),
-        };
+        let written = self.encoder.write(row);
         written.map_err(|source| TickFileError::Write { path: self.path.clone(), source })?;
         self.rows += 1;
         Ok(())
     }
 
-    /// Completes the file and puts it in its place; how many rows it has.
+    /// Completes the file and moves it to its path. Returns the number of rows.
+    ///
+    /// # Errors
+    ///
+    /// [`TickFileError::Write`] if the disk fails; an older file is still in place.
     pub fn finish(self) -> Result<u64, TickFileError> {
-        let finished = match self.encoder {
-            Encoder::Csv(csv) => csv.finish(),
-            #[cfg(feature = "parquet")]
-            Encoder::Parquet(parquet) => parquet.finish(),
-        };
-        finished.and_then(AtomicFile::finish).map_err(|source| TickFileError::Write { path: self.path, source })?;
+        let finished = self.encoder.finish().and_then(AtomicFile::finish);
+        finished.map_err(|source| TickFileError::Write { path: self.path, source })?;
         Ok(self.rows)
     }
 }

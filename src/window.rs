@@ -13,7 +13,7 @@ use raw_window_handle::RawWindowHandle;
 use thiserror::Error;
 
 use crate::chart::{Button, Input, Key, Modifiers};
-pub use scale::display_factor;
+pub use scale::{X11Display, display_factor};
 
 /// Key presses kept between two polls. Nobody types faster; what exceeds it is dropped.
 const KEYS_QUEUED_MAX: usize = 64;

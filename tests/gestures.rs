@@ -8,7 +8,7 @@ use crate::support::process::Launch;
 use crate::support::xvfb::{Button as Hand, Xvfb};
 use tickscope::chart::{Button, Input, Key, Modifiers};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = crate::support::wait::GUARD;
 const SHIFT: Modifiers = Modifiers { shift: true, ctrl: false };
 const CTRL: Modifiers = Modifiers { shift: false, ctrl: true };
 

@@ -8,7 +8,7 @@ use crate::support::redis_server::{Server, Subscriber};
 use serde_json::Value;
 
 /// For a run that takes seconds on a quiet machine.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 const REAL_DAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
 const REAL_DAY_ROWS: usize = 388_417;

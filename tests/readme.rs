@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::process::{Launch, consumer, producer};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// Flags of every command-line program, which the document leaves out.
 const UNIVERSAL: &[&str] = &["--help", "--version"];

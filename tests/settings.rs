@@ -9,7 +9,7 @@ use crate::support::settings::printed;
 use clap::CommandFactory;
 use tickscope::cli::variable;
 
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 fn home_with(text: &str) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use crate::support::wait::poll;
 use crate::support::x11::{Connection, Event};
 use crate::support::xvfb::Xvfb;
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = crate::support::wait::GUARD;
 const RED: u32 = 0x00ff_2010;
 
 /// The next event of a kind that a test presses for.

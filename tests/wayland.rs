@@ -13,7 +13,7 @@ use tickscope::chart::palette_color;
 use tickscope::chart::{Button, Input, Key, Modifiers, Rect};
 use tickscope::chart::{Layout, Size, Theme};
 
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// Of the screen, and so of a window that has all of it.
 const SIZE: Size = Size { width: 640, height: 400 };

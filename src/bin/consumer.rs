@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 use tickscope::cli::{self, EXIT_FAILURE, EXIT_USAGE, Environment, LogWriter};
 use tickscope::consumer::{self, ConsumerError, Start, TerminalConfig};
 use tickscope::terminal::ColorDepth;
+use tickscope::window::X11Display;
 
 type Failure = (anyhow::Error, u8);
 
@@ -60,6 +61,8 @@ fn run(
     let mut config = start.into_config().map_err(|error| (error.into(), EXIT_USAGE))?;
     config.terminal = terminal;
     config.wayland = std::env::var_os("WAYLAND_DISPLAY").is_some();
+    let [display, authority] = ["DISPLAY", "XAUTHORITY"].map(std::env::var_os);
+    config.x11 = X11Display::new(display, authority, std::env::home_dir());
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());
     let report = consumer::run(&config, rng, shutdown).map_err(|error: ConsumerError| {
         let code = error.exit_code();

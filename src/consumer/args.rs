@@ -23,6 +23,7 @@ use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::series::HistoryLimits;
 use crate::storage::db::{DbConfig, StoreUrlError};
 use crate::terminal::ColorDepth;
+use crate::window::X11Display;
 pub(super) use store::STORE_FILE;
 pub use store::StoreArgs;
 use stored_export::check_apart;
@@ -112,7 +113,7 @@ pub struct Args {
     /// Other names for the fields of a tick, such as symbol=s,price=p,timestamp=data.T
     #[arg(long, value_name = "MAP", default_value = "")]
     pub fields: String,
-    /// Where to show the chart
+    /// View of the chart
     #[arg(long, value_enum, default_value_t)]
     pub view: ViewChoice,
     /// Style of the chart
@@ -251,7 +252,7 @@ pub struct Config {
     pub symbols_max: usize,
     /// Field names of foreign feeds.
     pub fields: FieldMap,
-    /// Where to show the chart.
+    /// View of the chart.
     pub view: ViewChoice,
     /// Style of the chart.
     pub kind: ChartKind,
@@ -273,6 +274,8 @@ pub struct Config {
     pub scale: ScaleChoice,
     /// True under a Wayland compositor, which scales windows by itself.
     pub wayland: bool,
+    /// X server whose resolution `--scale auto` follows.
+    pub x11: X11Display,
     /// Window title.
     pub title: String,
     /// Duration of the run; `None` for no limit.
@@ -519,6 +522,7 @@ impl Args {
             size: self.size,
             scale: self.scale,
             wayland: false,
+            x11: X11Display::default(),
             title: self.title,
             run_for: self.run_for,
             snapshot: self.snapshot.map(parse_snapshot).transpose()?,

@@ -184,7 +184,7 @@ impl FrameHandles {
 fn storage_status(DbStatus { state, waiting, written, dropped, .. }: DbStatus) -> StorageStatus {
     let state = match state {
         DbState::Connecting => StorageState::Opening,
-        DbState::Persistence => StorageState::Writing,
+        DbState::Writing => StorageState::Writing,
         DbState::Behind => StorageState::Behind,
         DbState::Failing(cause) => StorageState::Failing(cause),
     };

@@ -95,7 +95,7 @@ impl Persistence {
 
     /// Last stored entry of `stream`. Waits while the database is away.
     pub(super) async fn checkpoint(&self, stream: &str) -> Option<StreamId> {
-        self.writer.checkpoint_later(stream).await
+        self.writer.checkpoint(stream).await
     }
 
     /// Waits until the queue has room.

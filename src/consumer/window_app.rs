@@ -41,7 +41,7 @@ pub(super) struct WindowApp {
 impl WindowApp {
     /// Opens the window. Redraw requests wake the calling thread from then on.
     pub(super) fn open(config: &Config, redraw: &Redraw) -> Result<Self, ConsumerError> {
-        let scale = config.scale_on(window::display_factor);
+        let scale = config.scale_on(|| window::display_factor(&config.x11));
         let size = config.screen_size(scale);
         let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
         redraw.wake_this_thread();

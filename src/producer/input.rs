@@ -16,8 +16,8 @@ use tracing::warn;
 use crate::model::{Price, Reject, Symbol, Tick, Timestamp};
 use crate::producer::Source;
 use crate::sources::{Format, Rejections, Replay, ReplayError, TickFilter};
-use crate::storage::db::{SelectedError, StoreReader, StoreUrl, TickRow};
-use crate::storage::{PARQUET_MAGIC, TableError, TickTable};
+use crate::storage::db::{SelectionError, StoreReader, StoreUrl, TickRow};
+use crate::storage::{PARQUET_MAGIC, ParquetError, ParquetReader};
 
 /// Ticks that are sent at a time when more can be read without blocking.
 const CHUNK_TICKS: usize = 512;
@@ -33,13 +33,13 @@ pub enum InputError {
     Recording(#[from] ReplayError),
     /// A Parquet file could not be read.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Table(#[from] ParquetError),
     /// A Parquet file is empty.
     #[error("it has no rows")]
     NoRows,
     /// A store could not be read.
     #[error(transparent)]
-    Store(#[from] SelectedError),
+    Store(#[from] SelectionError),
 }
 
 /// Outcome of reading an input.
@@ -202,13 +202,13 @@ fn read_lines(
 }
 
 fn read_table(file: File, name: &str, selection: &TickFilter, out: &mut TickSender) -> Result<(), InputError> {
-    let mut table = TickTable::open(file, selection)?;
+    let mut table = ParquetReader::open(file, selection)?;
     if let Some((first_ns, last_ns)) = table.span() {
         let first_ns = selection.from.map_or(first_ns, |from| from.as_nanos().max(first_ns));
         out.set_span(first_ns, selection.to.map_or(last_ns, |to| to.as_nanos().min(last_ns)));
     }
     let mut rejections = Rejections::of_rows();
-    let (mut found, mut selected) = (table.rows_passed(), 0_u64);
+    let (mut found, mut selected) = (table.rows_skipped(), 0_u64);
     loop {
         let more = table.read(Timestamp::now(), &mut |row, tick| match tick {
             Ok(tick) => {
@@ -243,11 +243,11 @@ fn reject(rejections: &mut Rejections, name: &str, row: u64, cause: Reject) {
 }
 
 fn read_store(url: &StoreUrl, selection: &TickFilter, out: &mut TickSender) -> Result<(), InputError> {
-    let mut reader = StoreReader::open(url).map_err(SelectedError::from)?;
-    let (first_ns, last_ns) = reader.locate(selection)?;
+    let mut reader = StoreReader::open(url).map_err(SelectionError::from)?;
+    let (first_ns, last_ns) = reader.resolve(selection)?;
     out.set_span(first_ns, last_ns);
     let (name, mut rejections, mut row, mut valid) = (url.to_string(), Rejections::of_rows(), 0, 0_u64);
-    let read = reader.read_selected(selection, &mut |stored| {
+    let read = reader.read_selection(selection, &mut |stored| {
         row += 1;
         match tick_of(stored) {
             Ok(tick) => {

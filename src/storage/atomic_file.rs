@@ -1,12 +1,12 @@
-//! Files that are there whole or not at all.
+//! Files that are complete or absent.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A file written beside its place and moved there when it is complete: a reader never sees half of it, and a failure
-/// leaves an older one in place.
+/// File that is written under a temporary name and renamed when it is complete: a reader never sees a partial file, and a
+/// failure leaves an older one in place.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
@@ -16,7 +16,11 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Begins a file; until it is finished it is named `path` with this process's number and `.partial` behind.
+    /// Creates `path.PID.partial`, which [`finish`](Self::finish) renames to `path`.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's error if the file cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut partial = OsString::from(path);
         partial.push(format!(".{}.partial", std::process::id()));
@@ -25,9 +29,13 @@ impl AtomicFile {
         Ok(Self { path: path.to_owned(), partial, file, finished: false })
     }
 
-    /// Puts the file in its place.
+    /// Writes the file to disk and renames it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's error; an older file is still in place.
     pub fn finish(mut self) -> io::Result<()> {
-        // What a disk cannot keep must fail here, and not when nobody looks any more.
+        // A failing disk must be reported before the older file is replaced.
         self.file.sync_all()?;
         fs::rename(&self.partial, &self.path)?;
         self.finished = true;
@@ -48,7 +56,7 @@ impl Write for AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.finished {
-            // What is left of the attempt is of no use; that it cannot be removed adds nothing to the first error.
+            // An error would add nothing to the one that caused the drop.
             let _ = fs::remove_file(&self.partial);
         }
     }

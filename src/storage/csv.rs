@@ -1,42 +1,44 @@
-//! Ticks as comma-separated values (RFC 4180, with line feeds).
+//! CSV writer (RFC 4180, with line feeds).
 
 use std::io::{self, BufWriter, Write};
 
 use csv_core::{WriteResult, Writer};
 use jiff::Timestamp;
 
-use crate::storage::{AtomicFile, Row, TickColumns};
+use crate::storage::{AtomicFile, Encoder, Row, TickColumns};
 
-/// The first line.
+/// Names of the columns. [`sources`](crate::sources) recognises them when it reads the file.
 const HEADER: &str = "symbol,time,time_ns,price,size,outlier";
 
-/// What follows there in a file that tells where ticks came from.
+/// Names of the further columns of a file with origins.
 const ORIGIN_HEADER: &str = ",source,seq,id";
 
-/// Most bytes of a symbol in quotes, each of them a quote itself; the writer asks for more room if that were not so.
+/// Room for a quoted symbol in which every byte is a quote; the encoder asks for more if that is not enough.
 const QUOTED_BYTES: usize = 2 * crate::model::SYMBOL_BYTES_MAX + 2;
 
-/// Text in the making.
-pub(super) struct Csv {
+/// CSV file being written.
+pub(super) struct CsvWriter {
     out: BufWriter<AtomicFile>,
     line: Vec<u8>,
     columns: TickColumns,
 }
 
-impl Csv {
+impl CsvWriter {
     pub(super) fn begin(file: AtomicFile, columns: TickColumns) -> io::Result<Self> {
         let mut out = BufWriter::new(file);
         let more = if columns == TickColumns::WithOrigin { ORIGIN_HEADER } else { "" };
         writeln!(out, "{HEADER}{more}")?;
         Ok(Self { out, line: Vec::new(), columns })
     }
+}
 
-    pub(super) fn write(&mut self, row: &Row<'_>) -> io::Result<()> {
+impl Encoder for CsvWriter {
+    fn write(&mut self, row: &Row<'_>) -> io::Result<()> {
         self.line.clear();
         push_text(row.symbol, &mut self.line);
         let time = Timestamp::from_nanosecond(row.time_ns.into()).map_err(io::Error::other)?;
         write!(self.line, ",{time:.9},{},", row.time_ns)?;
-        // serde_json writes the shortest text that reads back to the same bits, with an exponent where that is shorter.
+        // serde_json writes the shortest text that reads back to the same bits, with an exponent if that is shorter.
         serde_json::to_writer(&mut self.line, &row.price)?;
         self.line.push(b',');
         if let Some(size) = row.size {
@@ -61,12 +63,12 @@ impl Csv {
         self.out.write_all(&self.line)
     }
 
-    pub(super) fn finish(self) -> io::Result<AtomicFile> {
+    fn finish(self: Box<Self>) -> io::Result<AtomicFile> {
         self.out.into_inner().map_err(io::IntoInnerError::into_error)
     }
 }
 
-/// Appends a field, in quotes where its text has commas, quotes or line breaks.
+/// Appends a field, quoted if it contains commas, quotes or line breaks.
 fn push_text(text: &str, line: &mut Vec<u8>) {
     let mut writer = Writer::new();
     let (mut rest, mut room) = (text.as_bytes(), [0; QUOTED_BYTES]);
@@ -78,7 +80,20 @@ fn push_text(text: &str, line: &mut Vec<u8>) {
             break;
         }
     }
-    // A closing quote, if one was opened.
+    // Writes the closing quote, if there is an opening one.
     let (_, written) = writer.finish(&mut room);
     line.extend_from_slice(&room[..written]);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sources::ColumnMap;
+    use crate::storage::csv::*;
+
+    #[test]
+    fn written_columns_are_recognised_when_read() {
+        let names: Vec<&str> = HEADER.split(',').collect();
+        let map = ColumnMap::find(&names).unwrap();
+        assert_eq!((map.symbol, map.timestamp, map.price, map.size), (0, 1, 3, Some(4)));
+    }
 }

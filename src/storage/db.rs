@@ -1,47 +1,48 @@
-//! Databases that keep every tick exactly once. SQL lives here and below, and nowhere else.
+//! Databases that store every tick exactly once. SQL lives here and nowhere else.
 //!
-//! A [`DbWriter`] owns a thread that writes. Ticks reach it in [batches](RowBatch); rows and the place in the stream up
-//! to which they reach commit in one transaction, so that a crash at any instant leaves nothing lost and nothing twice.
-//! A store that is slow, full or away stops nobody: batches wait in a bounded queue, and it is tried again.
+//! A [`DbWriter`] owns a thread that writes. Ticks reach it in [batches](RowBatch); the rows and the checkpoint up to
+//! which they reach commit in one transaction, so that a crash at any instant loses and duplicates nothing. A store that
+//! is slow, full or unreachable blocks no caller: batches wait in a bounded queue, and the thread retries.
 //!
-//! What makes two ticks the same one:
+//! A tick is identified by:
 //!
-//! | it came with | it is known by |
+//! | it has | identity |
 //! |---|---|
-//! | `source` and `seq` | both, with its time, symbol and price |
-//! | else with a stream's id | the stream, the id, and its place among the ticks of that entry |
-//! | neither | nothing: every one is kept |
+//! | `source` and `seq` | both, with time, symbol and price |
+//! | else a stream entry's id | the stream, the id, and its index among the ticks of that entry |
+//! | neither | none: every copy is stored |
 //!
-//! A tick that is sent again is the same in every part. That is why time, symbol and price belong to the first key: a
-//! producer that starts over under its old name and counts from 1 again brings other ticks under old numbers. Whatever
-//! came with a stream's id and with `source` and `seq` needs no second key: the same entry read twice has the same
-//! numbers, and so has the entry that a producer appended again because its first answer was lost.
+//! A tick that is sent again is equal in every part. Time, symbol and price belong to the first identity because a
+//! producer that restarts under its old name and counts from 1 again sends other ticks under old numbers. A tick with
+//! `source`, `seq` and a stream id needs no second identity: an entry that is read twice has the same numbers, and so has
+//! an entry that a producer appends again because the first reply was lost.
 //!
 //! | table | holds |
 //! |---|---|
 //! | `ticks` | a row a tick; `n` grows in order of arrival |
-//! | `symbols`, `sources` | names, and the numbers that stand for them in `ticks` |
-//! | `streams` | names, and up to where each stream is kept |
-//! | `writers` | on servers only: each writer's last transaction, to know one whose answer was lost |
-//! | `meta` | the schema's version (in SQLite: `PRAGMA user_version`), and that the tables are ours |
-//! | `ticks_view` | a view for people: ticks with names, and times as text |
-//! | `ticks_late` | a view of the ticks that came after a later one of their symbol, and how much after |
-//! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars of that length, made without outliers |
+//! | `symbols`, `sources` | names, and their ids in `ticks` |
+//! | `streams` | names, and the checkpoint of each stream |
+//! | `writers` | on servers only: each writer's last transaction, to recognise one whose reply was lost |
+//! | `meta` | the schema version (in SQLite: `PRAGMA user_version`) and a mark that the tables are ours |
+//! | `ticks_view` | view: ticks with names, and times as text |
+//! | `ticks_late` | view: ticks that arrived after a later one of their symbol, and by how much |
+//! | `bars_1s`, `bars_1m`, `bars_5m`, `bars_1h`, `bars_1d` | views: bars of that length, without outliers |
 //!
-//! In MongoDB, where it is built in, these are collections; rows hold names in place of numbers, and of the views there
-//! are `ticks_view` and `bars_1m`. A MongoDB server that stands alone has no transactions: there the rows go first, the
-//! checkpoint behind them, and the keys see to it that what is brought again is there once.
+//! In MongoDB, which is an optional feature, these are collections; rows hold names instead of ids, and the views are
+//! `ticks_view` and `bars_1m`. A standalone MongoDB server has no transactions: rows are written first, the checkpoint
+//! last, and unique keys absorb the rows that are read again after a crash in between.
 
 mod backend;
 #[cfg(feature = "mongodb")]
 mod mongodb;
-mod names;
+mod name_cache;
 mod postgres;
-mod queue;
 mod reader;
-mod selected;
+mod selection;
+mod sql;
 mod sqlite;
 mod url;
+mod write_queue;
 mod writer;
 
 use std::fmt;
@@ -55,184 +56,188 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::model::StreamId;
-use queue::{Question, Queue};
 pub use reader::StoreReader;
-pub use selected::SelectedError;
+pub use selection::SelectionError;
 #[cfg(feature = "mongodb")]
 pub use url::MongoUrl;
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};
+use write_queue::{CheckpointRequest, WriteQueue};
 
-/// Rows that go into one transaction where as many wait: past some thousands, what a commit costs is spread so thin
-/// that more rows gain nothing, and a lock is held for longer. A single batch that is larger goes whole.
+/// Rows of a transaction that is committed without further waiting. Beyond some thousands, more rows do not lower the
+/// cost of a commit per row, and hold a lock for longer. A larger single batch is committed whole.
 pub const COMMIT_ROWS_MAX: usize = 10_000;
 
-/// Most rows that go into one transaction where the store is behind. Where there are thousands of symbols, a
-/// transaction touches a page or more of each, whether one row or twenty go there: larger ones are what catches up. It
-/// comes to that in steps, each twice the one before, as long as they are quick.
+/// Most rows of a transaction when the store is behind. With thousands of symbols a transaction touches a page or more
+/// of each, for one row or for twenty: larger transactions catch up. Sizes double step by step while commits are quick.
 pub const COMMIT_ROWS_BEHIND_MAX: usize = 100_000;
 
-/// With so many rows waiting, the store is behind: four transactions are not the jitter of one.
+/// Waiting rows from which the store counts as behind: four transactions are more than the jitter of one.
 const BEHIND_ROWS: usize = 4 * COMMIT_ROWS_MAX;
 
-/// Longest that rows wait for others to share their transaction with: what a crash of this process takes from a
-/// pub/sub subscriber, and five commits a second on a quiet feed.
+/// Longest that rows wait for others to share a transaction: what a crash of this process takes from a pub/sub
+/// subscriber, and five commits a second on a quiet feed.
 pub const COMMIT_WAIT: Duration = Duration::from_millis(200);
 
-/// One tick to be kept.
+/// Tick to store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TickRow {
-    /// What traded; not empty.
+    /// Symbol; not empty.
     pub symbol: CompactString,
     /// Nanoseconds since the Unix epoch; not negative.
     pub time_ns: i64,
-    /// Finite; kept to the bit.
+    /// Finite; stored to the bit.
     pub price: f64,
-    /// Traded volume, if it came with one.
+    /// Traded volume, if known.
     pub size: Option<f64>,
-    /// The producer's id.
+    /// Producer's id.
     pub source: Option<CompactString>,
-    /// The producer's running number.
+    /// Producer's sequence number.
     pub seq: Option<u64>,
-    /// The entry of the stream that brought it. Ticks of one entry stand side by side in one batch.
+    /// Stream entry that contained the tick. Ticks of one entry are adjacent in one batch.
     pub id: Option<StreamId>,
-    /// A filter took its price for a slip of the finger. It is kept all the same, and bars are made without it.
+    /// The bad-print filter rejected the price. The row is stored, and bars leave it out.
     pub outlier: bool,
 }
 
-/// Ticks that are committed together with the place in the stream up to which they reach.
+/// Ticks that are committed together with a checkpoint.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RowBatch {
-    /// The stream that they came through; `None` for pub/sub, where ids and a checkpoint have no meaning.
+    /// Stream that the ticks came through; `None` for pub/sub, where ids and checkpoints have no meaning.
     pub stream: Option<Arc<str>>,
-    /// In order of arrival.
+    /// Rows in order of arrival.
     pub ticks: Vec<TickRow>,
-    /// Everything in the stream up to here is kept once this batch is. A checkpoint never moves back.
+    /// Everything in the stream up to this id is stored once the batch is. A checkpoint never moves back.
     pub checkpoint: Option<StreamId>,
-    /// What [`DbWriter::committed`] tells when this batch is committed; grows from batch to batch.
+    /// Number that [`DbWriter::committed`] reports when the batch is committed; grows from batch to batch.
     pub ticket: u64,
 }
 
-/// How to keep.
+/// Configuration of a [`DbWriter`].
 #[derive(Debug, Clone)]
 pub struct DbConfig {
-    /// Where.
+    /// Store to write to.
     pub url: StoreUrl,
-    /// Ticks older than the newest one by more than this are deleted, in nanoseconds; `None` keeps all. A newest one
-    /// that lies ahead of this machine's clock counts as of now.
+    /// Retention in nanoseconds, counted back from the newest tick; `None` keeps all. A newest tick ahead of this
+    /// machine's clock counts as of now.
     pub keep_age_ns: Option<i64>,
     /// Most rows that wait to be committed. A batch without rows counts as one.
     pub rows_waiting_max: usize,
 }
 
-/// Why a store cannot be used. Waiting mends none of these.
+/// Errors of a store that retrying does not resolve. `store` is the URL without secrets.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "each field is the store, the cause in words, or a version number")]
 pub enum DbError {
-    /// No such folder, no right to write, a folder in place of a file.
+    /// The folder is missing, not writable, or the path is a folder.
     #[error("cannot open the store {store}: {cause}; choose a file in a folder that exists and is writable")]
-    Open {
-        /// Where, without secrets.
-        store: String,
-        /// Why not.
-        cause: String,
-    },
-    /// Nothing to read: nobody has made it.
+    Open { store: String, cause: String },
+    /// There is no such store to read.
     #[error("there is no store {store}; name one that `consumer --store` has made")]
-    Missing {
-        /// Where, without secrets.
-        store: String,
-    },
-    /// A file of something else.
+    Missing { store: String },
+    /// The file or database belongs to another program.
     #[error("{store} is no store of ticks: {cause}; choose another name, or move that file away")]
-    Foreign {
-        /// Where, without secrets.
-        store: String,
-        /// What it is instead.
-        cause: String,
-    },
-    /// Made by a later version of this program.
+    Foreign { store: String, cause: String },
+    /// A later version of this program created the store.
     #[error(
         "the store {store} has schema version {found}, and this program knows up to {known}; use the program that made \
          it, or a newer one"
     )]
-    Newer {
-        /// Where, without secrets.
-        store: String,
-        /// Its version.
-        found: i64,
-        /// The newest version that this program knows.
-        known: i64,
-    },
-    /// The server answered, and refuses.
+    Newer { store: String, found: i64, known: i64 },
+    /// The server answered and refused.
     #[error("the store {store} refuses: {cause}; check user, password and database")]
-    Refused {
-        /// Where, without secrets.
-        store: String,
-        /// In the server's words.
-        cause: String,
-    },
-    /// The way there is not as safe as it has to be.
+    Refused { store: String, cause: String },
+    /// TLS failed, or is less secure than the URL asks for.
     #[error("cannot reach the store {store} by TLS: {cause}. {advice}")]
-    Tls {
-        /// Where, without secrets.
-        store: String,
-        /// Why not; safe to show.
-        cause: String,
-        /// What to do about it.
-        advice: &'static str,
-    },
-    /// A query failed, or the server went away.
+    Tls { store: String, cause: String, advice: &'static str },
+    /// A query failed, or the connection was lost.
     #[error("cannot read the store {store}: {cause}")]
-    Read {
-        /// Where, without secrets.
-        store: String,
-        /// Why not.
-        cause: String,
-    },
-    /// The system gives no thread.
+    Read { store: String, cause: String },
+    /// The operating system cannot start a thread.
     #[error("cannot start the store's thread: {0}; close other programs")]
     Thread(std::io::Error),
 }
 
-/// How a store is doing.
+impl DbError {
+    /// Error for reading a store that has no tables.
+    fn empty(store: String) -> Self {
+        Self::Foreign { store, cause: "it is empty".to_owned() }
+    }
+
+    /// Error for tables or views in the way of a migration.
+    fn names_taken(store: String, names: &str) -> Self {
+        let cause = format!("it has its own {names}, names that this version needs; rename them");
+        Self::Foreign { store, cause }
+    }
+}
+
+/// State of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DbState {
-    /// Not opened yet, or being opened again.
+    /// Not open yet, or being reopened.
     Connecting,
-    /// All is well.
-    Persistence,
-    /// It works, slower than ticks come: more than half of what may wait does.
+    /// Open, and keeping up.
+    Writing,
+    /// Open, with more than half of the queue in use.
     Behind,
-    /// The last attempt failed; it is tried again. The cause is safe to show and has no secrets.
+    /// The last attempt failed and is retried. The cause is safe to display and has no secrets.
     Failing(String),
 }
 
-/// Figures of one moment.
+/// State and counters of a [`DbWriter`] at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DbStatus {
-    /// How it is doing.
+    /// State of the store.
     pub state: DbState,
-    /// Rows offered or pushed and not committed yet.
+    /// Rows that are queued or being committed.
     pub waiting: u64,
-    /// Rows committed that were not there before.
+    /// Rows committed that were new.
     pub written: u64,
-    /// Rows that were there already, or came twice.
+    /// Rows that were stored before.
     pub duplicates: u64,
-    /// Rows given up: the queue was full, or the end came first.
+    /// Rows dropped because the queue was full, or because the writer was closed.
     pub dropped: u64,
     /// Transactions.
     pub commits: u64,
 }
 
-/// Keeps ticks: a queue, and a thread that empties it into a database. Clones share both.
+/// Handle to a queue and the thread that writes from it to a database. Clones share both.
 ///
 /// When the last clone is dropped, the thread commits what waits, and ends; only [`close`](Self::close) waits for that.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Duration;
+/// use tickscope::storage::db::{DbConfig, DbWriter, RowBatch, StoreReader, TickRow};
+///
+/// let dir = tempfile::tempdir()?;
+/// let url: tickscope::storage::db::StoreUrl = format!("sqlite:{}", dir.path().join("ticks.db").display()).parse()?;
+/// let writer = DbWriter::open(DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 1_000 })?;
+/// let tick = TickRow {
+///     symbol: "AAPL".into(),
+///     time_ns: 1_732_000_000_000_000_000,
+///     price: 187.2,
+///     size: None,
+///     source: None,
+///     seq: None,
+///     id: None,
+///     outlier: false,
+/// };
+/// writer.offer(RowBatch { ticks: vec![tick.clone()], ..RowBatch::default() });
+/// assert_eq!(writer.close(Duration::from_secs(10)).written, 1);
+///
+/// let mut stored = Vec::new();
+/// StoreReader::open(&url)?.read(&[], 0, i64::MAX, None, &mut |tick| stored.push(tick.clone()))?;
+/// assert_eq!(stored, [tick]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct DbWriter {
     handle: Arc<Handle>,
 }
 
 struct Handle {
-    queue: Arc<Queue>,
+    queue: Arc<WriteQueue>,
 }
 
 impl Drop for Handle {
@@ -248,109 +253,73 @@ impl fmt::Debug for DbWriter {
 }
 
 impl DbWriter {
-    /// Opens the store and brings its schema up to date. Blocks for as long as that takes.
+    /// Opens the store and migrates its schema. Blocks for as long as that takes.
     ///
-    /// Fails only for what waiting cannot mend. A server that is away is waited for while ticks queue; so is a disk
-    /// that is full.
+    /// A server that is unreachable or a disk that is full is no error: ticks queue while the thread retries.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DbError`] that retrying does not resolve.
     pub fn open(config: DbConfig) -> Result<Self, DbError> {
-        let queue = Arc::new(Queue::new(config.rows_waiting_max));
+        let queue = Arc::new(WriteQueue::new(config.rows_waiting_max));
         let (report, opened) = mpsc::sync_channel(1);
-        let theirs = Arc::clone(&queue);
+        let thread_queue = Arc::clone(&queue);
         thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || writer::run(&theirs, &config, &report))
+            .spawn(move || writer::run(&thread_queue, &config, &report))
             .map_err(DbError::Thread)?;
         match opened.recv() {
             Ok(Err(error)) => Err(error),
-            // The thread reports before anything else; without a report it has ended, which the status tells.
+            // The thread reports first; without a report it has ended, which the status shows.
             Ok(Ok(())) | Err(_) => Ok(Self { handle: Arc::new(Handle { queue }) }),
         }
     }
 
-    /// Up to where `stream` is kept. Blocks until the store can say; `None` when it knows nothing of the stream, or the
-    /// keeper is closed before it can say.
-    pub fn checkpoint(&self, stream: &str) -> Option<StreamId> {
-        let (answer, answered) = mpsc::sync_channel(1);
-        // Whoever asked waits below.
-        self.ask(stream, move |found| {
-            let _ = answer.send(found);
-        });
-        answered.recv().ok().flatten()
+    /// Resolves to the checkpoint of `stream` when the store is open; to `None` if the stream is unknown or the writer
+    /// is closed first.
+    pub fn checkpoint(&self, stream: &str) -> impl Future<Output = Option<StreamId>> + Send + use<> {
+        let (reply, checkpoint) = tokio::sync::oneshot::channel();
+        self.handle.queue.request_checkpoint(CheckpointRequest { stream: stream.into(), reply });
+        async move { checkpoint.await.ok().flatten() }
     }
 
-    /// The same without blocking: resolves when the store can say.
-    pub fn checkpoint_later(&self, stream: &str) -> impl Future<Output = Option<StreamId>> + Send + use<> {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        // Whoever asked may have stopped waiting.
-        self.ask(stream, move |found| {
-            let _ = answer.send(found);
-        });
-        async move { answered.await.ok().flatten() }
-    }
-
-    fn ask(&self, stream: &str, answer: impl FnOnce(Option<StreamId>) + Send + 'static) {
-        self.handle.queue.ask(Question { stream: stream.into(), answer: Box::new(answer) });
-    }
-
-    /// Hands a batch over without waiting; rows beyond the queue's bound are dropped and counted, and with them the
-    /// batch's checkpoint. How many were dropped.
+    /// Queues a batch without waiting. Rows beyond the queue's bound are dropped and counted, together with the batch's
+    /// checkpoint. Returns how many were dropped.
     pub fn offer(&self, batch: RowBatch) -> u64 {
         self.handle.queue.offer(batch)
     }
 
-    /// Hands a batch over when there is room for it; a batch larger than the whole queue when the queue is empty.
-    ///
-    /// Dropped before it is done, it has taken nothing. After [`close`](Self::close), rows are dropped and counted.
-    pub async fn push(&self, batch: RowBatch) {
-        let mut batch = Some(batch);
-        loop {
-            let room = self.handle.queue.room.notified();
-            let mut room = std::pin::pin!(room);
-            // Armed before the look, so that room made in between is not missed.
-            room.as_mut().enable();
-            match batch.take().map(|batch| self.handle.queue.try_push(batch)) {
-                Some(Err(full)) => batch = Some(full),
-                Some(Ok(())) | None => return,
-            }
-            room.await;
-        }
-    }
-
-    /// Hands a batch over whole, also beyond the bound: for those who [waited for room](Self::room) before they asked a
-    /// stream for as much. After [`close`](Self::close), rows are dropped and counted.
+    /// Queues a whole batch, even beyond the bound, for callers that [waited for room](Self::room) before they read as
+    /// much from a stream. After [`close`](Self::close), rows are dropped and counted.
     pub fn put(&self, batch: RowBatch) {
         self.handle.queue.put(batch);
     }
 
-    /// Whether fewer rows wait than may.
-    pub fn has_room(&self) -> bool {
-        self.handle.queue.has_room()
-    }
-
-    /// Resolves when fewer rows wait than may.
+    /// Resolves when fewer rows wait than allowed.
     pub async fn room(&self) {
         loop {
             let room = self.handle.queue.room.notified();
             let mut room = std::pin::pin!(room);
+            // Registered before the check, so that no notification in between is missed.
             room.as_mut().enable();
-            if self.has_room() {
+            if self.handle.queue.has_room() {
                 return;
             }
             room.await;
         }
     }
 
-    /// The highest ticket whose batch is committed; 0 before the first. Batches commit in the order they came in.
+    /// Highest ticket that is committed; 0 before the first. Batches commit in the order of queueing.
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.handle.queue.committed.subscribe()
     }
 
-    /// Figures of this moment.
+    /// State and counters of this moment.
     pub fn status(&self) -> DbStatus {
         self.handle.queue.status()
     }
 
-    /// Commits what waits, for at most `limit`, and ends; what is left is counted as dropped. Blocks.
+    /// Commits what waits, for at most `limit`, and ends the thread; the rest is counted as dropped. Blocks.
     pub fn close(&self, limit: Duration) -> DbStatus {
         self.handle.queue.close(limit)
     }

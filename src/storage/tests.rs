@@ -1,4 +1,4 @@
-//! What stands in the files, byte by byte where the form is text.
+//! Contents of tick files, byte by byte for CSV.
 
 use crate::storage::*;
 
@@ -28,7 +28,7 @@ fn write_with(path: &Path, format: TickFormat, columns: TickColumns, rows: &[Row
 }
 
 #[test]
-fn a_csv_file_quotes_what_must_be_quoted_and_keeps_every_digit() {
+fn csv_quotes_text_and_keeps_every_digit() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ticks.csv");
     assert_eq!(write(&path, TickFormat::Csv, &ROWS).unwrap(), 5);
@@ -42,7 +42,7 @@ fn a_csv_file_quotes_what_must_be_quoted_and_keeps_every_digit() {
 }
 
 #[test]
-fn a_file_with_origins_tells_them_behind_the_rest() {
+fn origins_are_the_last_columns() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ticks.csv");
     let origin = Origin { source: Some("p,1"), seq: Some(u64::MAX), id: Some(StreamId { ms: 7, seq: 1 }) };
@@ -55,7 +55,7 @@ fn a_file_with_origins_tells_them_behind_the_rest() {
 }
 
 #[test]
-fn a_symbol_of_nothing_but_quotes_has_room() {
+fn a_symbol_of_quotes_fits_the_buffer() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ticks.csv");
     let symbol = "\"".repeat(crate::model::SYMBOL_BYTES_MAX);
@@ -66,7 +66,7 @@ fn a_symbol_of_nothing_but_quotes_has_room() {
 }
 
 #[test]
-fn a_file_is_whole_or_not_there() {
+fn a_file_is_complete_or_absent() {
     let dir = tempfile::tempdir().unwrap();
     let names = || {
         let mut names: Vec<_> =
@@ -95,7 +95,7 @@ fn a_file_is_whole_or_not_there() {
 
 #[cfg(not(feature = "parquet"))]
 #[test]
-fn without_parquet_it_is_said_how_to_have_it() {
+fn a_build_without_parquet_names_the_feature() {
     let dir = tempfile::tempdir().unwrap();
     let refused = write(&dir.path().join("t.parquet"), TickFormat::Parquet, &ROWS).unwrap_err().to_string();
     assert!(refused.contains("--features parquet"), "{refused}");

@@ -27,7 +27,7 @@ const SPOOL_MAX: &str = "150";
 pub const PRODUCERS: [Actor; 3] = [Actor::Memory, Actor::Spool, Actor::Bounded];
 
 /// For what takes no time on an idle machine.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// How long a question to the server may take that is no part of the run.
 const ASIDE: Duration = Duration::from_millis(500);

@@ -16,7 +16,7 @@ use crate::support::server::RedisServer;
 use crate::support::wait::wait_until;
 
 /// What bounds a failure.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// Users are promised 3 s. What this asserts is three times as much: tests run beside builds.
 const NOTICED_BY: Duration = Duration::from_secs(9);

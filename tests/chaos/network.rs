@@ -9,7 +9,7 @@ use crate::support::proxy::{Door, End, Faults, Network, Proxy};
 use crate::support::server::free_port;
 use crate::support::wait::wait_until;
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// Long enough for bytes to come if any come.
 const MOMENT: Duration = Duration::from_millis(200);

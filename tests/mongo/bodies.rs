@@ -6,7 +6,9 @@ use mongodb::bson::{Document, doc};
 use tickscope::model::{StreamId, Symbol};
 use tickscope::storage::db::{DbConfig, DbError, DbWriter, StoreReader, TickRow};
 
-use super::fixture::{LIMIT, Place, START_NS, bare, heard, keeper, numbered, streamed, through, wait_committed};
+use super::fixture::{
+    LIMIT, Place, START_NS, bare, checkpoint, heard, keeper, numbered, streamed, through, wait_committed,
+};
 use super::server::Kind;
 use crate::support::wait::wait_until;
 
@@ -118,17 +120,17 @@ fn what_nothing_tells_apart_is_kept_each_time(place: &Place) {
 fn the_checkpoint_goes_with_its_rows_and_never_back(place: &Place) {
     let id = |text: &str| Some(text.parse::<StreamId>().unwrap());
     let keeper = place.keeper();
-    assert_eq!(keeper.checkpoint("s"), None);
+    assert_eq!(checkpoint(&keeper, "s"), None);
     let mut batch = streamed(&[through(&bare("A", 0, 1.0), "5-1")], "5-1");
     batch.ticket = 3;
     assert_eq!(keeper.offer(batch), 0);
     wait_committed(&keeper, 3);
-    assert_eq!((keeper.checkpoint("s"), keeper.checkpoint("t")), (id("5-1"), None));
+    assert_eq!((checkpoint(&keeper, "s"), checkpoint(&keeper, "t")), (id("5-1"), None));
     keeper.offer(streamed(&[], "4-9"));
     keeper.offer(streamed(&[], "18446744073709551615-1"));
     keeper.offer(streamed(&[], "9-9"));
     keeper.close(LIMIT);
-    assert_eq!(place.keeper().checkpoint("s"), id("18446744073709551615-1"), "after the store was opened again");
+    assert_eq!(checkpoint(&place.keeper(), "s"), id("18446744073709551615-1"), "after the store was opened again");
 }
 
 fn two_writers_at_once_keep_each_tick_once(place: &Place) {
@@ -237,7 +239,7 @@ fn databases_that_are_no_store_are_refused(place: &Place) {
 fn a_store_is_made_once_and_a_broken_off_one_is_finished(place: &Place) {
     put(place, "meta", doc! { "_id": "tickscope_version", "value": 0_i64 });
     put(place, "streams", doc! { "_id": "t", "reached": "00000000000000000007-00000000000000000001" });
-    assert_eq!(place.keeper().checkpoint("t"), "7-1".parse().ok());
+    assert_eq!(checkpoint(&place.keeper(), "t"), "7-1".parse().ok());
     for round in 0..3 {
         let tick = numbered("p", round, round as i64, 1.0);
         assert_eq!(place.keep(vec![heard(&[tick.clone(), numbered("p", 0, 0, 1.0), tick])]).dropped, 0);

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
 use tickscope::storage::db::{RowBatch, TickRow};
 
-use super::fixture::{LIMIT, Place, bare, keeper};
+use super::fixture::{LIMIT, Place, bare, checkpoint, keeper};
 use super::server::Kind;
 use crate::support::wait::wait_until;
 
@@ -31,7 +31,7 @@ fn entry(n: u64) -> TickRow {
 /// Writes the stream from where the store has it, until it is killed.
 fn write_until_killed(url: &str) {
     let keeper = keeper(&url.parse().unwrap(), None);
-    let mut next = keeper.checkpoint("s").map_or(1, |id| id.ms + 1);
+    let mut next = checkpoint(&keeper, "s").map_or(1, |id| id.ms + 1);
     let mut random = ChaCha8Rng::seed_from_u64(next);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     loop {
@@ -39,13 +39,14 @@ fn write_until_killed(url: &str) {
         let ticks: Vec<_> = (next..next + count).map(entry).collect();
         let checkpoint = ticks.last().and_then(|tick| tick.id);
         next += count;
-        runtime.block_on(keeper.push(RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next }));
+        runtime.block_on(keeper.room());
+        keeper.put(RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next });
         thread::sleep(Duration::from_micros(random.random_range(0..9_000)));
     }
 }
 
 fn reached(place: &Place) -> u64 {
-    place.keeper().checkpoint("s").map_or(0, |id| id.ms)
+    checkpoint(&place.keeper(), "s").map_or(0, |id| id.ms)
 }
 
 /// Kills writers, then lets one come to an end: the rows are the stream's first entries, each once.

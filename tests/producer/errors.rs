@@ -23,7 +23,7 @@ use support::redis_server::{RedisServer, free_port};
 use support::wait::{poll, wait_until};
 
 /// For a run that takes seconds on a quiet machine.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// A clean end is promised within a second; a busy test machine gets more, and still less than any retry loop takes.
 const END_LIMIT: Duration = Duration::from_secs(10);

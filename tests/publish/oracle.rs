@@ -7,7 +7,7 @@ use redis::streams::StreamRangeReply;
 use serde_json::Value;
 
 /// For a run that takes seconds on a quiet machine.
-pub const LIMIT: Duration = Duration::from_mins(2);
+pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// Ticks by source and number, each with all payloads that came under it.
 pub type Found = BTreeMap<(String, u64), BTreeSet<String>>;

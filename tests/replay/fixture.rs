@@ -12,7 +12,7 @@ use crate::support::postgres::PostgresServer;
 use crate::support::process::{Launch, consumer};
 
 /// Nothing that these tests wait for takes long on an idle machine, so this only bounds a failure.
-pub const LIMIT: Duration = Duration::from_mins(3);
+pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// 2013-10-07T13:30:00Z.
 pub const START_NS: i64 = 1_381_152_600_000_000_000;
@@ -44,7 +44,7 @@ pub fn kept(store: &str) -> Vec<TickRow> {
         ticks.push(tick.clone());
         std::ops::ControlFlow::Continue(())
     };
-    reader.read_selected(&TickFilter::default(), whole).unwrap();
+    reader.read_selection(&TickFilter::default(), whole).unwrap();
     ticks
 }
 

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use tickscope::model::StreamId;
 use tickscope::storage::db::{RowBatch, StoreReader, StoreUrl, TickRow};
 
-use super::fixture::{LIMIT, Place, bare, keeper, wait_committed};
+use super::fixture::{LIMIT, Place, bare, checkpoint, keeper, wait_committed};
 use crate::support::postgres::PostgresServer;
 use crate::support::wait::wait_until;
 
@@ -38,7 +38,7 @@ fn entry(n: u64) -> TickRow {
 /// Writes the stream from where the store has it, until it is killed.
 fn write_until_killed(url: &str) {
     let keeper = keeper(&url.parse().unwrap(), None);
-    let mut next = keeper.checkpoint("s").map_or(1, |id| id.ms + 1);
+    let mut next = checkpoint(&keeper, "s").map_or(1, |id| id.ms + 1);
     let mut random = ChaCha8Rng::seed_from_u64(next);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     loop {
@@ -46,14 +46,15 @@ fn write_until_killed(url: &str) {
         let ticks: Vec<_> = (next..next + count).map(entry).collect();
         let checkpoint = ticks.last().and_then(|tick| tick.id);
         next += count;
-        runtime.block_on(keeper.push(RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next }));
+        runtime.block_on(keeper.room());
+        keeper.put(RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next });
         thread::sleep(Duration::from_micros(random.random_range(0..3_000)));
     }
 }
 
 /// Panics unless the store holds entries 1 to the checkpoint, each once and as it was; the checkpoint.
 fn check_prefix(url: &StoreUrl) -> u64 {
-    let reached = keeper(url, None).checkpoint("s").map_or(0, |id| id.ms);
+    let reached = checkpoint(&keeper(url, None), "s").map_or(0, |id| id.ms);
     let mut next = 1;
     let mut reader = StoreReader::open(url).unwrap();
     let count = reader.read(&[], 0, i64::MAX, None, &mut |tick| {
@@ -165,5 +166,5 @@ pub fn kill_server_in_mid_load(mut server: PostgresServer, url: &StoreUrl) {
 }
 
 fn keeper_checkpoint(url: &StoreUrl) -> u64 {
-    keeper(url, None).checkpoint("s").map_or(0, |id| id.ms)
+    checkpoint(&keeper(url, None), "s").map_or(0, |id| id.ms)
 }

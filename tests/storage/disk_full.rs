@@ -69,7 +69,7 @@ fn keep_through_trouble(path: &Path, make_room: impl FnOnce(&str)) {
     wait_committed(&keeper, (TICKS as u64).div_ceil(500));
     let status = keeper.close(LIMIT);
     assert_eq!((status.written, status.dropped, status.duplicates), (TICKS as u64, 0, 0), "{status:?}");
-    assert_eq!(status.state, DbState::Persistence);
+    assert_eq!(status.state, DbState::Writing);
     let mut read = Vec::new();
     StoreReader::open(&url).unwrap().read(&[], 0, i64::MAX, None, &mut |tick| read.push(tick.clone())).unwrap();
     assert_eq!(read, ticks());

@@ -4,7 +4,7 @@ use std::thread;
 
 use tickscope::model::StreamId;
 
-use super::fixture::{LIMIT, Place, bare, heard, numbered, on_both, streamed, through, wait_committed};
+use super::fixture::{LIMIT, Place, bare, checkpoint, heard, numbered, on_both, streamed, through, wait_committed};
 
 fn id(text: &str) -> StreamId {
     text.parse().unwrap()
@@ -119,18 +119,18 @@ fn what_nothing_tells_apart_is_kept_each_time() {
 fn the_checkpoint_goes_with_its_rows_and_never_back() {
     on_both(|place| {
         let keeper = place.keeper();
-        assert_eq!(keeper.checkpoint("s"), None);
+        assert_eq!(checkpoint(&keeper, "s"), None);
         let mut batch = streamed(&[through(&bare("A", 0, 1.0), "5-1")], "5-1");
         batch.ticket = 3;
         assert_eq!(keeper.offer(batch), 0);
         wait_committed(&keeper, 3);
-        assert_eq!((keeper.checkpoint("s"), keeper.checkpoint("t")), (Some(id("5-1")), None));
+        assert_eq!((checkpoint(&keeper, "s"), checkpoint(&keeper, "t")), (Some(id("5-1")), None));
         keeper.offer(streamed(&[], "4-9"));
         keeper.offer(streamed(&[], "18446744073709551615-1"));
         keeper.offer(streamed(&[], "9-9"));
         keeper.close(LIMIT);
         assert_eq!(
-            place.keeper().checkpoint("s"),
+            checkpoint(&place.keeper(), "s"),
             Some(id("18446744073709551615-1")),
             "after the store was opened again"
         );

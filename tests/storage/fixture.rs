@@ -15,7 +15,7 @@ use crate::support::postgres::PostgresServer;
 use crate::support::wait::wait_until;
 
 /// Nothing that these tests wait for takes long, so this only bounds a failure.
-pub const LIMIT: Duration = Duration::from_mins(1);
+pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// 2023-11-14T22:13:00Z, a whole minute.
 pub const START_NS: i64 = 1_699_999_980 * NS_PER_S;
@@ -128,6 +128,11 @@ fn sqlite(path: &PathBuf, sql: &str) -> String {
         lines.push(values.collect::<Vec<_>>().join("|"));
     }
     lines.join("\n")
+}
+
+/// Checkpoint of a stream, awaited without a runtime of the caller's.
+pub fn checkpoint(writer: &DbWriter, stream: &str) -> Option<StreamId> {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(writer.checkpoint(stream))
 }
 
 /// A tick with nothing but what every tick has, `ms` milliseconds after the start.

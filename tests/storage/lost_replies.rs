@@ -79,6 +79,6 @@ fn rows_without_any_key_are_not_doubled_by_a_lost_answer() {
     let status = keeper.close(LIMIT);
     assert!(commits.load(Ordering::SeqCst) > 5, "the proxy saw no commits");
     assert_eq!((status.written, status.duplicates, status.dropped), (8_000, 0, 0), "{status:?}");
-    assert_eq!(status.state, DbState::Persistence);
+    assert_eq!(status.state, DbState::Writing);
     assert_eq!(place.sql("SELECT count(*) FROM ticks"), "8000");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tickscope::storage::db::{DbConfig, DbError, DbState, DbStatus, DbWriter, RowBatch, StoreUrl, TickRow};
 use tokio::time::timeout;
 
-use super::fixture::{LIMIT, Place, bare, heard, on_both, shared_server, streamed, wait_committed};
+use super::fixture::{LIMIT, Place, bare, checkpoint, heard, on_both, shared_server, streamed, wait_committed};
 use crate::support::postgres::PASSWORD;
 use crate::support::server::free_port;
 use crate::support::wait::wait_until;
@@ -34,10 +34,8 @@ fn failing(status: &DbStatus) -> Option<&str> {
 async fn a_server_that_is_away_is_waited_for_and_what_the_bound_drops_is_counted() {
     let keeper = away(100);
     assert_eq!(keeper.offer(heard(&ticks(60))), 0);
-    assert!(keeper.has_room());
     assert_eq!(keeper.offer(heard(&ticks(60))), 20);
     assert_eq!(keeper.offer(heard(&ticks(5))), 5);
-    assert!(!keeper.has_room());
     let status = keeper.status();
     assert_eq!((status.waiting, status.dropped, status.written), (100, 25, 0), "{status:?}");
     assert!(
@@ -47,27 +45,29 @@ async fn a_server_that_is_away_is_waited_for_and_what_the_bound_drops_is_counted
     let status = keeper.close(Duration::ZERO);
     assert_eq!((status.waiting, status.dropped), (0, 125), "{status:?}");
     assert_eq!(keeper.offer(heard(&ticks(3))), 3, "after the end nothing is taken");
-    assert_eq!(keeper.checkpoint("s"), None);
-    assert_eq!(keeper.checkpoint_later("s").await, None);
+    assert_eq!(keeper.checkpoint("s").await, None);
 }
 
 #[tokio::test]
-async fn a_push_waits_for_room_and_takes_all_or_nothing() {
+async fn room_resolves_while_fewer_rows_wait_than_allowed() {
+    const NO_ROOM: Duration = Duration::from_millis(50);
     let keeper = away(100);
-    keeper.push(heard(&ticks(60))).await;
-    let waited = timeout(Duration::from_millis(50), keeper.push(heard(&ticks(41)))).await;
-    assert!(waited.is_err(), "there was no room");
-    assert_eq!(keeper.status().waiting, 60, "a push that was given up took nothing");
-    keeper.push(heard(&ticks(40))).await;
-    assert!(timeout(Duration::from_millis(50), keeper.room()).await.is_err());
-    assert!(timeout(Duration::from_millis(50), keeper.push(heard(&[]))).await.is_err(), "empty batches count too");
+    keeper.room().await;
+    keeper.put(heard(&ticks(99)));
+    keeper.room().await;
+    keeper.put(heard(&[]));
+    assert!(timeout(NO_ROOM, keeper.room()).await.is_err(), "empty batches count too");
+    assert_eq!(keeper.status().waiting, 99);
     let waiting = tokio::spawn({
         let keeper = keeper.clone();
-        async move { keeper.push(heard(&ticks(1))).await }
+        async move {
+            keeper.room().await;
+            keeper.put(heard(&ticks(1)));
+        }
     });
     let status = tokio::task::spawn_blocking(move || keeper.close(Duration::from_millis(100))).await.unwrap();
     waiting.await.unwrap();
-    assert!((100..=101).contains(&status.dropped), "{status:?}");
+    assert!((99..=100).contains(&status.dropped), "{status:?}");
 }
 
 #[tokio::test]
@@ -76,9 +76,11 @@ async fn room_comes_with_commits_and_a_batch_larger_than_the_queue_passes() {
     let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 100 };
     let keeper = DbWriter::open(config).unwrap();
     for ticket in 1..=8 {
-        keeper.push(RowBatch { ticket, ..heard(&ticks(90)) }).await;
+        keeper.room().await;
+        keeper.put(RowBatch { ticket, ..heard(&ticks(90)) });
     }
-    keeper.push(RowBatch { ticket: 9, ..heard(&ticks(25_000)) }).await;
+    keeper.room().await;
+    keeper.put(RowBatch { ticket: 9, ..heard(&ticks(25_000)) });
     keeper.room().await;
     let mut committed = keeper.committed();
     assert_eq!(*committed.wait_for(|ticket| *ticket >= 9).await.unwrap(), 9);
@@ -94,7 +96,7 @@ fn a_dropped_row_takes_the_checkpoint_with_it() {
     let keeper = DbWriter::open(config).unwrap();
     assert_eq!(keeper.offer(streamed(&ticks(3), "9-0")), 1);
     keeper.close(LIMIT);
-    assert_eq!(place.keeper().checkpoint("s"), None, "what was dropped may still be read again");
+    assert_eq!(checkpoint(&place.keeper(), "s"), None, "what was dropped may still be read again");
     assert_eq!(place.sql("SELECT count(*) FROM ticks"), "2");
 }
 
@@ -120,7 +122,7 @@ fn many_batches_share_a_transaction() {
         wait_committed(&keeper, 1_000);
         let status = keeper.close(LIMIT);
         assert!((1..100).contains(&status.commits), "{status:?}");
-        assert_eq!((status.written, status.state), (10_000, DbState::Persistence));
+        assert_eq!((status.written, status.state), (10_000, DbState::Writing));
     });
 }
 

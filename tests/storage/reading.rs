@@ -1,5 +1,7 @@
 //! Reading back.
 
+use std::ops::ControlFlow;
+
 use tickscope::model::Symbol;
 use tickscope::storage::db::{DbError, StoreReader, TickRow};
 
@@ -102,8 +104,13 @@ fn the_neighbours_of_an_instant_are_found_outliers_left_out() {
         let at = |ms: i64| START_NS + ms * 1_000_000;
         let mut near = |name: &str, ms: i64| {
             let symbol = Symbol::new(name).unwrap();
-            let before = reader.latest_before(&symbol, at(ms)).unwrap().map(|tick| tick.price);
-            (before, reader.earliest_from(&symbol, at(ms)).unwrap().map(|tick| tick.price))
+            let mut prices = (None, None);
+            let mut visit = |before: Option<TickRow>, after: Option<TickRow>| {
+                prices = (before.map(|tick| tick.price), after.map(|tick| tick.price));
+                ControlFlow::Continue(())
+            };
+            reader.neighbours(&[&symbol], Some(at(ms)), Some(at(ms)), &mut visit).unwrap();
+            prices
         };
         assert_eq!(near("A", 10), (None, Some(0.0)));
         assert_eq!(near("A", 11), (Some(97.0), Some(100.0)), "the last that is no outlier");

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use tickscope::storage::db::{DbConfig, DbError, DbState, DbWriter, StoreReader, StoreUrl};
 
-use super::fixture::{LIMIT, Place, bare, heard, keeper, numbered, on_both, shared_server};
+use super::fixture::{LIMIT, Place, bare, checkpoint, heard, keeper, numbered, on_both, shared_server};
 use crate::support::wait::wait_until;
 
 fn open(path: &Path) -> Result<DbWriter, DbError> {
@@ -44,7 +44,7 @@ fn a_store_of_the_first_version_is_read_as_it_is_and_brought_up_to_date() {
     assert_eq!(place.ticks(), std::slice::from_ref(&old));
     assert_eq!(place.sql("PRAGMA user_version"), "1", "a reader changes nothing");
     let keeper = place.keeper();
-    assert_eq!(keeper.checkpoint("s").map(|id| id.to_string()).as_deref(), Some("5-0"));
+    assert_eq!(checkpoint(&keeper, "s").map(|id| id.to_string()).as_deref(), Some("5-0"));
     keeper.offer(heard(&[old, numbered("p", 2, 1, 2.5)]));
     let status = keeper.close(LIMIT);
     assert_eq!((status.written, status.duplicates), (1, 1));

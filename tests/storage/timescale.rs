@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tickscope::model::StreamId;
 use tickscope::storage::db::RowBatch;
 
-use super::fixture::{LIMIT, Place, START_NS, bare, heard, keeper, numbered, streamed, through, wait_committed};
+use super::fixture::{
+    LIMIT, Place, START_NS, bare, checkpoint, heard, keeper, numbered, streamed, through, wait_committed,
+};
 use crate::support::postgres::PostgresServer;
 use crate::support::wait::wait_until;
 
@@ -43,7 +45,7 @@ fn ticks_of_each_day_have_a_chunk_and_are_kept_once() {
     let again: Vec<_> = ticks.iter().rev().take(500).map(|tick| through(tick, "5-0")).collect();
     let status = place.keep(vec![heard(&ticks[..10]), streamed(&again, "5-0"), heard(&[numbered("p", 7, -1, 7.0)])]);
     assert_eq!((status.written, status.duplicates), (1, 510), "{status:?}");
-    assert_eq!(place.keeper().checkpoint("s"), Some("5-0".parse::<StreamId>().unwrap()));
+    assert_eq!(checkpoint(&place.keeper(), "s"), Some("5-0".parse::<StreamId>().unwrap()));
     assert_eq!(place.sql("SELECT count(*), count(DISTINCT major) FROM ticks"), "1001|1000");
     assert_eq!(place.sql("SELECT count(*), sum(count) FROM bars_1d"), "11|1001");
     assert_eq!(place.ticks().len(), 1_001);

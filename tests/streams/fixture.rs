@@ -12,7 +12,7 @@ use crate::support::server::free_port;
 use crate::support::wait::{poll, wait_for};
 
 /// Nothing that these tests wait for takes long on an idle machine, so this only bounds a failure.
-pub const LIMIT: Duration = Duration::from_secs(90);
+pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 pub const STREAM: &str = "ticks";
 

@@ -8,7 +8,7 @@ use crate::support::process::{Ended, Launch, Running, consumer};
 use crate::support::wait::{poll, wait_for};
 
 /// Nothing that these tests wait for takes long on an idle machine, so this only bounds a failure.
-pub const LIMIT: Duration = Duration::from_secs(90);
+pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// The trades that are shipped, and how many they are.
 pub const DAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");

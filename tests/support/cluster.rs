@@ -15,7 +15,7 @@ pub const MASTERS: usize = 3;
 const SLOTS: usize = 16_384;
 
 /// For whatever the nodes agree on: generous, because the machine may be busy.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = super::wait::GUARD;
 
 struct Node {
     port: u16,

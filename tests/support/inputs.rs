@@ -19,7 +19,7 @@ pub const TITLE: &str = "gestures";
 /// Its size.
 pub const SIZE: (u32, u32) = (400, 300);
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = super::wait::GUARD;
 
 const ROLE: &str = "TICKSCOPE_GESTURES_WINDOW";
 

@@ -13,7 +13,7 @@ use super::server::free_port;
 use super::wait::{poll, wait_until};
 
 /// Starting a cluster takes a second, recovering one after a crash a few; the machine may be busy.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = super::wait::GUARD;
 
 /// The user of every test; it may do everything.
 pub const USER: &str = "keeper";

@@ -14,7 +14,7 @@ use super::wait::{poll, wait_for};
 const SLEEPS: u64 = 24;
 
 /// How long a loop may take for that: on an idle machine a quarter of a second.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = super::wait::GUARD;
 
 /// The longest name of a thread that Linux keeps.
 const NAME_MAX: usize = 15;

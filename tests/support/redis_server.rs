@@ -13,7 +13,7 @@ pub use super::server::free_port;
 use super::wait::{wait_for, wait_until};
 
 /// For whatever a server does: generous, because the machine may be busy.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = super::wait::GUARD;
 
 /// A server; killed when dropped.
 pub struct RedisServer {

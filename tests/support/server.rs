@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use super::wait::{poll, wait_until};
 
 /// Nothing that these tests wait for takes long, so this only bounds a failure.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = super::wait::GUARD;
 
 /// A redis-server of its own, killed when dropped.
 pub struct RedisServer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::process::Launch;
 
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = super::wait::GUARD;
 
 /// Key, value and where it came from, as `--print-config` tells them.
 pub fn printed(launch: Launch) -> BTreeMap<String, (String, String)> {

@@ -13,7 +13,7 @@ use super::process::FOLDERS;
 use super::wait::{poll, wait_until};
 
 /// How long tmux itself may take for what it does at once on an idle machine.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+const ANSWER_MAX: Duration = super::wait::GUARD;
 
 /// Variables that would change what the program does.
 const REMOVED: &str = "REDIS_URL DISPLAY WAYLAND_DISPLAY XAUTHORITY RUST_LOG NO_COLOR COLORTERM";

@@ -21,7 +21,7 @@ use super::xvfb::Picture;
 const HOLD: Duration = Duration::from_millis(150);
 
 /// How long weston and the compiler may take for what they do at once on an idle machine.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = super::wait::GUARD;
 
 /// Name of its socket.
 const SOCKET: &str = "tickscope-test";

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// How long the server may take to answer: on an idle machine it does so at once.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = super::wait::GUARD;
 
 const CREATE_WINDOW: u8 = 1;
 const MAP_WINDOW: u8 = 8;

@@ -29,7 +29,7 @@ const APART: Duration = Duration::from_millis(450);
 const TYPE_DELAY_MS: &str = "30";
 
 /// How long xdotool and the display may take for what they do at once on an idle machine.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = super::wait::GUARD;
 
 /// A virtual display; ended when dropped.
 pub struct Xvfb {

@@ -8,7 +8,7 @@ use crate::support::server::free_port;
 use crate::support::tmux::Terminal;
 use crate::support::wait::wait_for;
 
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 #[test]
 fn without_a_display_the_terminal_shows_live_ticks() {

@@ -20,7 +20,7 @@ use crate::support::wait::wait_until;
 use crate::support::xvfb::{Area, Picture, Window, Xvfb};
 
 /// Nothing that these tests wait for takes long, so this only bounds a failure.
-pub const LIMIT: Duration = Duration::from_secs(40);
+pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// Of the window, unless a test wants another: small pictures are taken and compared faster.
 pub const SIZE: Size = Size { width: 800, height: 500 };

@@ -10,7 +10,7 @@ use crate::support::process::consumer;
 use crate::support::settings::printed;
 use crate::support::xvfb::{Window, Xvfb};
 
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = crate::support::wait::GUARD;
 
 const SIZE: Size = Size { width: 800, height: 500 };
 const LIGHT_STRIP: u32 = 0x00f4_f6f8;

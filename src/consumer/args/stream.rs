@@ -18,7 +18,7 @@ pub struct StreamArgs {
     /// Read this stream, with every tick from --since on, instead of a channel
     #[arg(long, value_name = "NAME", conflicts_with_all = ["channel", "demo"])]
     pub stream: Option<String>,
-    /// Where to start in the stream: an age, an entry id, or start [default: 1h, or where the store ends]
+    /// Start in the stream: an age, an entry id, or start [default: 1h, or where the store ends]
     #[arg(long, value_name = "TIME|ID|start", requires = "stream")]
     pub since: Option<String>,
     /// Share the stream with the other members of this group: each tick goes to one of them

@@ -1,160 +1,153 @@
-//! The store on a MongoDB server.
+//! MongoDB: a store on a server.
 //!
 //! | collection | holds |
 //! |---|---|
-//! | `ticks` | a document a tick; its `_id` is made of what makes the tick one of a kind ([`rows`]) |
-//! | `streams` | up to where each stream is kept: `reached`, 20 digits each, so that text compares as the ids do |
-//! | `writers` | each writer's last transaction, to know one whose answer was lost |
-//! | `meta` | the schema's version, and the number from which `n` is made |
-//! | `ticks_view`, `bars_1m` | views for people: times as dates, and bars of a minute without outliers |
+//! | `ticks` | a document a tick; `_id` is the tick's identity (see [`documents`]) |
+//! | `streams` | checkpoints: `reached`, 20 digits each, so that text order is id order |
+//! | `writers` | each writer's last transaction, to recognise one whose reply was lost |
+//! | `meta` | the schema version, and the counter from which `n` is made |
+//! | `ticks_view`, `bars_1m` | views: times as dates, and bars of a minute without outliers |
 //!
-//! In a replica set or a sharded cluster rows and checkpoint go in one transaction. A server that stands alone has no
-//! transactions. There the rows go first and the checkpoint behind them: what a crash leaves between the two is read
-//! from the stream again, and each tick meets its own `_id`. Ticks that nothing tells apart get theirs from the
-//! number of the transaction, which is noted before they are written, so that a repetition writes the same.
+//! In a replica set or a sharded cluster, rows and checkpoint go in one transaction. A standalone server has no
+//! transactions: rows go first and the checkpoint last. Rows that a crash leaves in between are read from the stream
+//! again and meet their own `_id`. Ticks without identity get their `_id` from the transaction's number, which is
+//! recorded before they are written, so that a repetition writes the same.
 //!
-//! Inside a transaction a duplicate undoes all of it. So the rows are first tried as if all were new; when one is not,
-//! those that are known are looked up and left out.
+//! A duplicate aborts a transaction. Rows are first inserted as if all were new; if one is not, those that exist are
+//! looked up and left out.
 
-mod link;
+mod connection;
+mod documents;
 mod read;
-mod rows;
 mod schema;
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{Bson, DateTime, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ReturnDocument;
 use mongodb::{ClientSession, Database};
 
 use crate::model::{StreamId, Timestamp};
-
 use crate::storage::db::RowBatch;
-use crate::storage::db::backend::{Backend, OpenError, PRUNE_ROWS, Tally, Trouble, old_before};
+use crate::storage::db::backend::{
+    CommitCounts, OUTLIER, OpenError, PRUNE_ROWS, StoreError, TickStore, checkpoints, newest_ns, prune_before,
+};
 use crate::storage::db::url::MongoUrl;
-use link::{Failure, Link};
-use rows::{N_STEP, Row};
-
+use connection::{Connection, RequestError};
+use documents::{N_STEP, TickDocument};
 pub(super) use read::MongoSource;
 
-/// Transactions that look for duplicates first after some were met: who sends one twice sends more.
+/// Transactions that expect duplicates after some were seen: a source that repeats a tick repeats more.
 const CAREFUL_COMMITS: u32 = 16;
 
-/// Names of writers that are long gone serve nobody.
-const WRITERS_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
+/// Age from which the record of a writer is deleted.
+const WRITER_AGE_MAX_MS: i64 = 30 * 24 * 3_600 * 1_000;
 
-/// An open connection.
+/// Open connection.
 pub(super) struct MongoStore {
-    link: Link,
+    connection: Connection,
     writer: String,
     newest_ns: Option<i64>,
-    careful: u32,
+    careful_commits_left: u32,
 }
 
-/// What a writer's document says of its last transaction.
+/// Record of a writer's last transaction.
 #[derive(Debug, Clone, Copy, Default)]
-struct Note {
+struct WriterRecord {
     number: i64,
-    /// The number that its rows' `n` are made from.
+    /// Number from which its rows' `n` are made.
     n: i64,
     is_done: bool,
-    tally: Tally,
+    counts: CommitCounts,
 }
 
 impl MongoStore {
-    /// Opens for a writer, whose name no other one has.
+    /// Opens for a writer with a unique name.
     pub(super) fn open(url: &MongoUrl, writer: &str) -> Result<Self, OpenError> {
-        let mut link = Link::open(url)?;
-        schema::migrate(&mut link, url)?;
-        let started = link.run(async |database| {
+        let mut connection = Connection::open(url)?;
+        schema::migrate(&mut connection, url)?;
+        let started = connection.run(async |database| {
             let writers = database.collection::<RawDocumentBuf>("writers");
             let now = DateTime::now();
-            let old = DateTime::from_millis(now.timestamp_millis() - WRITERS_KEPT_MS);
+            let old = DateTime::from_millis(now.timestamp_millis() - WRITER_AGE_MAX_MS);
             writers.delete_many(doc! { "changed": { "$lt": old } }).await?;
-            begin(database, writer).await
+            insert_record(database, writer).await
         });
-        started.map_err(|failure| failure.at_open(url))?;
-        Ok(Self { link, writer: writer.to_owned(), newest_ns: None, careful: 0 })
+        started.map_err(|error| error.at_open(url))?;
+        Ok(Self { connection, writer: writer.to_owned(), newest_ns: None, careful_commits_left: 0 })
     }
 
-    fn note(&mut self) -> Result<Note, Failure> {
-        let Self { link, writer, .. } = self;
-        let found = link.run(async |database| {
+    fn record(&mut self) -> Result<WriterRecord, RequestError> {
+        let Self { connection, writer, .. } = self;
+        let found = connection.run(async |database| {
             database.collection::<RawDocumentBuf>("writers").find_one(doc! { "_id": &**writer }).await
         })?;
         let Some(found) = found else {
-            // Another writer took this one for long gone. A transaction needs a note to change.
-            link.run(async |database| begin(database, writer).await)?;
-            return Ok(Note::default());
+            // Another writer deleted it as too old. A transaction needs a record to update.
+            connection.run(async |database| insert_record(database, writer).await)?;
+            return Ok(WriterRecord::default());
         };
         let number = |name: &str| found.get_i64(name).unwrap_or_default();
-        let tally =
-            Tally { written: number("written").cast_unsigned(), duplicates: number("duplicates").cast_unsigned() };
+        let count = |name| number(name).cast_unsigned();
+        let counts = CommitCounts { written: count("written"), duplicates: count("duplicates") };
         let is_done = found.get_bool("done").unwrap_or_default();
-        Ok(Note { number: number("number"), n: number("n"), is_done, tally })
+        Ok(WriterRecord { number: number("number"), n: number("n"), is_done, counts })
     }
 
-    /// A number that no other transaction has; it grows.
-    fn next_n(&mut self) -> Result<i64, Failure> {
-        let counted = self.link.run(async |database| {
+    /// Increments the counter that makes each transaction's rows unique.
+    fn next_n(&mut self) -> Result<i64, RequestError> {
+        let counted = self.connection.run(async |database| {
             let meta = database.collection::<RawDocumentBuf>("meta");
             let next = meta.find_one_and_update(doc! { "_id": "n" }, doc! { "$inc": { "value": 1_i64 } });
             next.upsert(true).return_document(ReturnDocument::After).await
         })?;
         let counted = counted.and_then(|counted| counted.get_i64("value").ok());
-        counted.ok_or(Failure::Odd("the collection meta has no number to count rows from"))
+        counted.ok_or(RequestError::Corrupt("the collection meta has no counter"))
     }
 
-    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<Tally, Failure> {
+    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, RequestError> {
         let number = number.cast_signed();
-        let note = self.note()?;
-        if note.number >= number && note.is_done {
-            // It went through, and only its answer was lost.
-            return Ok(note.tally);
+        let record = self.record()?;
+        if record.number >= number && record.is_done {
+            // The earlier attempt was committed, and only the reply was lost.
+            return Ok(record.counts);
         }
-        let is_repeated = note.number == number;
-        let n = if is_repeated { note.n } else { self.next_n()? };
-        let (rows, twice) = rows::make(batches, n)?;
-        let mut reached: BTreeMap<&str, StreamId> = BTreeMap::new();
-        for batch in batches {
-            if let Some((stream, checkpoint)) = batch.stream.as_deref().zip(batch.checkpoint) {
-                let known = reached.entry(stream).or_insert(checkpoint);
-                *known = checkpoint.max(*known);
-            }
+        let is_repeated = record.number == number;
+        let n = if is_repeated { record.n } else { self.next_n()? };
+        let (rows, duplicates) = documents::encode(batches, n)?;
+        let checkpoints = checkpoints(batches);
+        let commit = Commit { writer: &self.writer, number, n, is_repeated, rows: &rows, duplicates, checkpoints };
+        if !self.connection.has_transactions() {
+            return self.connection.run(async |database| commit.run_stepwise(database).await);
         }
-        let plan = Plan { writer: &self.writer, number, n, is_repeated, rows: &rows, twice, reached };
-        if !self.link.has_transactions() {
-            return self.link.run(async |database| plan.commit_in_steps(database).await);
-        }
-        if self.careful == 0 {
-            match self.link.run(async |database| plan.commit_at_once(database, false).await) {
-                Ok(done) => return done.ok_or(Failure::Raced),
-                Err(failure) => {
-                    // A conflict that is met first hides the duplicates behind it: the same again would meet it again.
-                    if failure.is_of_commands() {
-                        self.careful = CAREFUL_COMMITS;
+        if self.careful_commits_left == 0 {
+            match self.connection.run(async |database| commit.run_transaction(database, false).await) {
+                Ok(done) => return done.ok_or(RequestError::LostRace),
+                Err(error) => {
+                    // A conflict may hide duplicates, which a repetition of the same would meet again.
+                    if error.is_command_error() {
+                        self.careful_commits_left = CAREFUL_COMMITS;
                     }
-                    if !failure.is_duplicate() {
-                        return Err(failure);
+                    if !error.is_duplicate() {
+                        return Err(error);
                     }
                 }
             }
         }
-        let tally = self.link.run(async |database| plan.commit_at_once(database, true).await)?;
-        let tally = tally.ok_or(Failure::Raced)?;
-        self.careful = if tally.duplicates > twice { CAREFUL_COMMITS } else { self.careful - 1 };
-        Ok(tally)
+        let counts = self.connection.run(async |database| commit.run_transaction(database, true).await)?;
+        let counts = counts.ok_or(RequestError::LostRace)?;
+        self.careful_commits_left =
+            if counts.duplicates > duplicates { CAREFUL_COMMITS } else { self.careful_commits_left - 1 };
+        Ok(counts)
     }
 
-    fn try_prune(&mut self, keep_age_ns: i64) -> Result<bool, Failure> {
+    fn try_prune(&mut self, keep_age_ns: i64) -> Result<bool, RequestError> {
         if self.newest_ns.is_none() {
-            self.newest_ns = read::span(&mut self.link)?.map(|(_, newest_ns)| newest_ns);
+            self.newest_ns = read::time_range(&mut self.connection)?.map(|(_, newest_ns)| newest_ns);
         }
-        let Some(before_ns) = old_before(self.newest_ns, keep_age_ns, Timestamp::now()) else {
-            return Ok(false);
-        };
-        self.link.run(async |database| {
+        let Some(before_ns) = prune_before(self.newest_ns, keep_age_ns, Timestamp::now()) else { return Ok(false) };
+        self.connection.run(async |database| {
             let ticks = database.collection::<RawDocumentBuf>("ticks");
             let old = doc! { "time_ns": { "$lt": before_ns } };
             let last = ticks.find_one(old.clone()).sort(doc! { "time_ns": 1 }).skip(PRUNE_ROWS as u64 - 1).await?;
@@ -166,8 +159,13 @@ impl MongoStore {
     }
 }
 
-/// The first note of a writer, unless it has one.
-async fn begin(database: &Database, writer: &str) -> Result<(), Error> {
+/// Filter that matches outliers.
+fn outliers() -> Document {
+    doc! { "flags": { "$bitsAnySet": i32::from(OUTLIER) } }
+}
+
+/// Inserts a writer's first record, unless it has one.
+async fn insert_record(database: &Database, writer: &str) -> Result<(), Error> {
     let first = doc! {
         "number": 0_i64,
         "n": 0_i64,
@@ -180,106 +178,111 @@ async fn begin(database: &Database, writer: &str) -> Result<(), Error> {
     writers.update_one(doc! { "_id": writer }, doc! { "$setOnInsert": first }).upsert(true).await.map(drop)
 }
 
-/// What one transaction is to do.
-struct Plan<'a> {
+/// Work of one transaction.
+struct Commit<'a> {
     writer: &'a str,
     number: i64,
     n: i64,
-    /// An earlier attempt got as far as its note.
+    /// An earlier attempt has written the record.
     is_repeated: bool,
-    rows: &'a [Row],
-    twice: u64,
-    reached: BTreeMap<&'a str, StreamId>,
+    rows: &'a [TickDocument],
+    /// Duplicates that are not in `rows`.
+    duplicates: u64,
+    checkpoints: BTreeMap<&'a str, StreamId>,
 }
 
-impl Plan<'_> {
-    /// All or nothing; `None` when an earlier attempt turns out to have gone through.
-    async fn commit_at_once(&self, database: &Database, careful: bool) -> Result<Option<Tally>, Error> {
+impl Commit<'_> {
+    /// Commits in a transaction. Returns `None` if an earlier attempt turns out to be committed.
+    async fn run_transaction(&self, database: &Database, careful: bool) -> Result<Option<CommitCounts>, Error> {
         let mut session = database.client().start_session().await?;
         session.start_transaction().read_concern(mongodb::options::ReadConcern::snapshot()).await?;
-        let done = self.write_at_once(database, &mut session, careful).await;
+        let done = self.write(database, &mut session, careful).await;
         if let Ok(Some(_)) = done {
             session.commit_transaction().await?;
         } else {
-            // The server ends it in any case; why it failed is what matters.
+            // The server aborts it in any case, and the first error is the one to report.
             drop(session.abort_transaction().await);
         }
         done
     }
 
-    async fn write_at_once(
+    async fn write(
         &self,
         database: &Database,
         session: &mut ClientSession,
         careful: bool,
-    ) -> Result<Option<Tally>, Error> {
+    ) -> Result<Option<CommitCounts>, Error> {
         let ticks = database.collection::<RawDocumentBuf>("ticks");
         let mut rows: Vec<&RawDocumentBuf> = self.rows.iter().map(|row| &row.document).collect();
         if careful {
-            let known = rows::known(&ticks, session, self.rows).await?;
-            let new = self.rows.iter().filter(|row| !known.contains_key(&row.id));
+            let stored = documents::find_stored(&ticks, session, self.rows).await?;
+            let new = self.rows.iter().filter(|row| !stored.contains_key(&row.id));
             rows = new.map(|row| &row.document).collect();
         }
         let written = rows.len() as u64;
-        let tally = Tally { written, duplicates: self.twice + self.rows.len() as u64 - written };
-        // Also keeps this apart from an earlier attempt that is still being decided: one of the two gives way.
+        let counts = self.counts(written);
+        // Conflicts with an earlier attempt that the server is still committing.
         let writers = database.collection::<RawDocumentBuf>("writers");
         let mine = doc! { "_id": self.writer, "number": { "$lt": self.number } };
-        let note = writers.update_one(mine, doc! { "$set": self.note(Some(tally)) }).session(&mut *session).await?;
-        if note.matched_count == 0 {
+        let updated = writers.update_one(mine, doc! { "$set": self.record(Some(counts)) });
+        if updated.session(&mut *session).await?.matched_count == 0 {
             return Ok(None);
         }
         if !rows.is_empty() {
             ticks.insert_many(rows).ordered(false).session(&mut *session).await?;
         }
         let streams = database.collection::<RawDocumentBuf>("streams");
-        for (stream, reached) in &self.reached {
-            let (this, reach) = move_checkpoint(stream, *reached);
-            streams.update_one(this, reach).upsert(true).session(&mut *session).await?;
+        for (stream, reached) in &self.checkpoints {
+            let (filter, update) = move_checkpoint(stream, *reached);
+            streams.update_one(filter, update).upsert(true).session(&mut *session).await?;
         }
-        Ok(Some(tally))
+        Ok(Some(counts))
     }
 
-    /// One thing after another, each of which may be done again.
-    async fn commit_in_steps(&self, database: &Database) -> Result<Tally, Error> {
+    /// Commits in idempotent steps.
+    async fn run_stepwise(&self, database: &Database) -> Result<CommitCounts, Error> {
         let writers = database.collection::<RawDocumentBuf>("writers");
         let mine = || doc! { "_id": self.writer };
         if !self.is_repeated {
-            writers.update_one(mine(), doc! { "$set": self.note(None) }).upsert(true).await?;
+            writers.update_one(mine(), doc! { "$set": self.record(None) }).upsert(true).await?;
         }
         let mut written = self.rows.len() as u64;
         if !self.rows.is_empty() {
             let ticks = database.collection::<RawDocumentBuf>("ticks");
             let rows = self.rows.iter().map(|row| &row.document);
             if let Err(error) = ticks.insert_many(rows).ordered(false).await {
-                let there = duplicates(&error).ok_or(error)?;
-                written -= there.len() as u64;
+                let stored = duplicates(&error).ok_or(error)?;
+                written -= stored.len() as u64;
                 if self.is_repeated {
-                    written += self.own(database, &there).await?;
+                    written += self.count_own(database, &stored).await?;
                 }
             }
         }
         let streams = database.collection::<RawDocumentBuf>("streams");
-        for (stream, reached) in &self.reached {
-            let (this, reach) = move_checkpoint(stream, *reached);
-            streams.update_one(this, reach).upsert(true).await?;
+        for (stream, reached) in &self.checkpoints {
+            let (filter, update) = move_checkpoint(stream, *reached);
+            streams.update_one(filter, update).upsert(true).await?;
         }
-        let tally = Tally { written, duplicates: self.twice + self.rows.len() as u64 - written };
-        writers.update_one(mine(), doc! { "$set": self.note(Some(tally)) }).await?;
-        Ok(tally)
+        let counts = self.counts(written);
+        writers.update_one(mine(), doc! { "$set": self.record(Some(counts)) }).await?;
+        Ok(counts)
     }
 
-    /// How many of these rows an earlier attempt of this very transaction has written.
-    async fn own(&self, database: &Database, there: &[usize]) -> Result<u64, Error> {
-        let rows: Vec<Row> = there.iter().filter_map(|index| self.rows.get(*index)).cloned().collect();
+    fn counts(&self, written: u64) -> CommitCounts {
+        CommitCounts { written, duplicates: self.duplicates + self.rows.len() as u64 - written }
+    }
+
+    /// Counts those of the stored rows that an earlier attempt of this transaction has written.
+    async fn count_own(&self, database: &Database, stored: &[usize]) -> Result<u64, Error> {
+        let rows: Vec<TickDocument> = stored.iter().filter_map(|index| self.rows.get(*index)).cloned().collect();
         let mut session = database.client().start_session().await?;
         let ticks = database.collection::<RawDocumentBuf>("ticks");
-        let known = rows::known(&ticks, &mut session, &rows).await?;
-        Ok(known.values().filter(|n| n.div_euclid(N_STEP) == self.n).count() as u64)
+        let stored = documents::find_stored(&ticks, &mut session, &rows).await?;
+        Ok(stored.values().filter(|n| n.div_euclid(N_STEP) == self.n).count() as u64)
     }
 
-    fn note(&self, done: Option<Tally>) -> mongodb::bson::Document {
-        let Tally { written, duplicates } = done.unwrap_or_default();
+    fn record(&self, done: Option<CommitCounts>) -> Document {
+        let CommitCounts { written, duplicates } = done.unwrap_or_default();
         doc! {
             "number": self.number,
             "n": self.n,
@@ -291,15 +294,15 @@ impl Plan<'_> {
     }
 }
 
-/// Places of the rows that were there already; `None` if anything else was amiss.
+/// Indices of the rows that exist already; `None` if there is any other error.
 fn duplicates(error: &Error) -> Option<Vec<usize>> {
     let ErrorKind::InsertMany(failed) = error.kind.as_ref() else { return None };
     let errors = failed.write_errors.as_ref().filter(|_| failed.write_concern_error.is_none())?;
-    errors.iter().map(|error| (error.code == link::DUPLICATE_KEY).then_some(error.index)).collect()
+    errors.iter().map(|error| (error.code == connection::DUPLICATE_KEY).then_some(error.index)).collect()
 }
 
-/// A checkpoint never moves back: the server keeps the greater of the two.
-fn move_checkpoint(stream: &str, reached: StreamId) -> (mongodb::bson::Document, mongodb::bson::Document) {
+/// Filter and update that move a checkpoint forward, never back: `$max` compares on the server.
+fn move_checkpoint(stream: &str, reached: StreamId) -> (Document, Document) {
     let text = format!("{:020}-{:020}", reached.ms, reached.seq);
     (doc! { "_id": stream }, doc! { "$max": { "reached": Bson::String(text) } })
 }
@@ -309,22 +312,21 @@ fn parse_checkpoint(text: &str) -> Option<StreamId> {
     Some(StreamId { ms: ms.parse().ok()?, seq: seq.parse().ok()? })
 }
 
-impl Backend for MongoStore {
-    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<Tally, Trouble> {
-        let tally = self.try_commit(number, batches)?;
-        let times = batches.iter().flat_map(|batch| &batch.ticks).map(|tick| tick.time_ns);
-        self.newest_ns = self.newest_ns.map(|known| times.fold(known, i64::max));
-        Ok(tally)
+impl TickStore for MongoStore {
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
+        let counts = self.try_commit(number, batches)?;
+        self.newest_ns = newest_ns(self.newest_ns, batches);
+        Ok(counts)
     }
 
-    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, Trouble> {
-        let found = self.link.run(async |database| {
+    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError> {
+        let found = self.connection.run(async |database| {
             database.collection::<RawDocumentBuf>("streams").find_one(doc! { "_id": stream }).await
         })?;
         Ok(found.and_then(|found| found.get_str("reached").ok().and_then(parse_checkpoint)))
     }
 
-    fn prune(&mut self, keep_age_ns: i64) -> Result<bool, Trouble> {
+    fn prune(&mut self, keep_age_ns: i64) -> Result<bool, StoreError> {
         Ok(self.try_prune(keep_age_ns)?)
     }
 }

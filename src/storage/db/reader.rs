@@ -1,4 +1,4 @@
-//! Reading back: ticks in order of time, block by block, from either kind of store.
+//! Reading ticks in order of time, block by block, from any database.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
 use crate::model::Symbol;
-
+use crate::storage::db::backend::{StoredTick, TickSource};
 #[cfg(feature = "mongodb")]
 use crate::storage::db::mongodb::MongoSource;
 use crate::storage::db::postgres::PostgresSource;
@@ -17,41 +17,20 @@ use crate::storage::db::sqlite::SqliteSource;
 use crate::storage::db::{DbError, StoreUrl, TickRow};
 
 /// Rows in memory at once over all symbols, at some 100 bytes each.
-const ROWS_HELD: usize = 65_536;
+const ROWS_BUFFERED: usize = 65_536;
 
-/// Fewest and most rows asked for at once of a symbol.
+/// Fewest and most rows of one request for a symbol.
 const BLOCK_ROWS: (usize, usize) = (64, 4_096);
 
-/// A row as it was read, with its place in the order of arrival.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Read {
-    pub(super) n: i64,
-    pub(super) tick: TickRow,
-}
-
-/// What a kind of database has to do for reading. Rows of a symbol are asked for by the symbol's number.
-pub(super) trait Source {
-    /// All symbols with their numbers.
-    fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, String>;
-
-    /// Times of the oldest and the newest row.
-    fn span(&mut self) -> Result<Option<(i64, i64)>, String>;
-
-    /// The first `limit` rows of a symbol from `from_ns` to `to_ns`, both included, in order of time; rows of one time
-    /// come in any order.
-    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<Read>, String>;
-
-    /// The time of the symbol's newest row but `skip`; of its oldest, if there are fewer.
-    fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, String>;
-}
-
-/// Reads a store. Every call blocks: a thread of its own is the place for it.
+/// Reader of a store. Every call blocks, and belongs on a thread of its own.
 ///
-/// Nothing is held between two blocks of rows, so a reader that takes hours keeps no writer waiting and no log growing.
-/// Rows that are committed meanwhile are seen where the reading has not passed yet.
+/// No transaction spans two blocks of rows, so a reader that takes hours delays no writer and no log truncation. Rows
+/// committed meanwhile are seen if they lie ahead of the reader.
+///
+/// See [`DbWriter`](crate::storage::db::DbWriter) for an example.
 pub struct StoreReader {
     store: String,
-    source: Box<dyn Source + Send>,
+    source: Box<dyn TickSource + Send>,
 }
 
 impl fmt::Debug for StoreReader {
@@ -60,17 +39,21 @@ impl fmt::Debug for StoreReader {
     }
 }
 
-/// Rows of one symbol that are yet to be given out.
-struct Lane {
+/// Rows of one symbol that are still to be visited.
+struct Cursor {
     symbol_id: i32,
     symbol: CompactString,
-    /// Rows before this are in `rows`, or were given out.
+    /// Start of the next block; `None` at the end.
     next_ns: Option<i64>,
-    rows: VecDeque<Read>,
+    rows: VecDeque<StoredTick>,
 }
 
 impl StoreReader {
-    /// Whether there is such a store, as far as that is known without a connection.
+    /// Checks that the store exists, as far as that is possible without a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Missing`] if a file does not exist.
     pub fn check(url: &StoreUrl) -> Result<(), DbError> {
         match url {
             StoreUrl::Sqlite(path) if !path.exists() => Err(DbError::Missing { store: url.to_string() }),
@@ -78,10 +61,14 @@ impl StoreReader {
         }
     }
 
-    /// Opens a store that exists, of any version; nothing in it is changed.
+    /// Opens an existing store of any version, and changes nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DbError`] except [`DbError::Thread`].
     pub fn open(url: &StoreUrl) -> Result<Self, DbError> {
         Self::check(url)?;
-        let source: Box<dyn Source + Send> = match url {
+        let source: Box<dyn TickSource + Send> = match url {
             StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path)?),
             StoreUrl::Postgres(url) => Box::new(PostgresSource::open(url)?),
             #[cfg(feature = "mongodb")]
@@ -90,27 +77,39 @@ impl StoreReader {
         Ok(Self { store: url.to_string(), source })
     }
 
-    /// Which store it is, without secrets.
-    pub(super) fn name(&self) -> &str {
+    /// Store's URL, without secrets.
+    pub(super) fn store(&self) -> &str {
         &self.store
     }
 
-    /// All symbols that the store knows, in order of their names.
+    /// All symbols of the store, ordered by name.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Read`] if the query fails.
     pub fn symbols(&mut self) -> Result<Vec<Symbol>, DbError> {
-        let mut symbols: Vec<Symbol> = self.known()?.into_iter().filter_map(|(_, name)| Symbol::new(&name)).collect();
+        let mut symbols: Vec<Symbol> = self.ids()?.keys().filter_map(|name| Symbol::new(name)).collect();
         symbols.sort_unstable();
         Ok(symbols)
     }
 
     /// Times of the oldest and the newest tick, in nanoseconds; `None` for an empty store.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Read`] if the query fails.
     pub fn span(&mut self) -> Result<Option<(i64, i64)>, DbError> {
-        self.source.span().map_err(|cause| DbError::Read { store: self.store.clone(), cause })
+        self.query(|source| source.time_range())
     }
 
-    /// Gives out the ticks of `symbols`, or of all where that is empty, from `from_ns` to `to_ns`, both included, in
-    /// order of time and then of arrival; at most `limit` of them. How many there were.
+    /// Visits the ticks of `symbols`, or of all symbols if that is empty, from `from_ns` to `to_ns`, both inclusive, in
+    /// order of time and then of arrival; at most `limit` of them. Returns how many there were.
     ///
-    /// Holds some blocks of rows, and all rows of one symbol that have the same time.
+    /// Memory holds some blocks of rows, and all rows of a symbol that have the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Read`] if a query fails; some ticks may have been visited.
     pub fn read(
         &mut self,
         symbols: &[Symbol],
@@ -120,69 +119,61 @@ impl StoreReader {
         visit: &mut impl FnMut(&TickRow),
     ) -> Result<u64, DbError> {
         let names: HashSet<&str, RandomState> = symbols.iter().map(Symbol::as_str).collect();
-        let is_wanted = |name: &str| names.is_empty() || names.contains(name);
-        let lanes = self.lanes(is_wanted, from_ns)?;
-        self.merge(lanes, to_ns, limit, &mut never_ending(visit))
+        let cursors = self.cursors(|name| names.is_empty() || names.contains(name), from_ns)?;
+        self.merge(cursors, to_ns, limit, &mut unbroken(visit))
     }
 
-    /// As [`read`](Self::read), of the symbols that are wanted by their names, until `visit` breaks off.
+    /// Visits the ticks of the symbols whose names `selects` accepts, as [`read`](Self::read), until `visit` breaks.
     pub(super) fn read_until(
         &mut self,
-        is_wanted: impl Fn(&str) -> bool,
+        selects: impl Fn(&str) -> bool,
         from_ns: i64,
         to_ns: i64,
         visit: &mut impl FnMut(&TickRow) -> ControlFlow<()>,
     ) -> Result<u64, DbError> {
-        let lanes = self.lanes(is_wanted, from_ns)?;
-        self.merge(lanes, to_ns, None, visit)
+        let cursors = self.cursors(selects, from_ns)?;
+        self.merge(cursors, to_ns, None, visit)
     }
 
-    fn lanes(&mut self, is_wanted: impl Fn(&str) -> bool, from_ns: i64) -> Result<Vec<Lane>, DbError> {
-        let wanted = self.known()?.into_iter().filter(|(_, name)| is_wanted(name));
-        Ok(wanted.map(|(symbol_id, symbol)| lane(symbol_id, symbol, from_ns)).collect())
-    }
-
-    /// Gives out the newest ticks of each symbol in order of time, all symbols together: `count` of each, and what has
-    /// the same time as the oldest of these. How many there were.
+    /// Visits the newest `count` ticks of each symbol, and those with the same time as the oldest of them, in order of
+    /// time over all symbols. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Read`] if a query fails; some ticks may have been visited.
     pub fn newest_per_symbol(&mut self, count: usize, visit: &mut impl FnMut(&TickRow)) -> Result<u64, DbError> {
-        let mut lanes = Vec::new();
+        let mut cursors = Vec::new();
         if let Some(skip) = count.checked_sub(1) {
-            for (symbol_id, symbol) in self.known()? {
-                let from_ns = self.source.time_before_newest(symbol_id, skip);
-                let from_ns = from_ns.map_err(|cause| DbError::Read { store: self.store.clone(), cause })?;
-                lanes.extend(from_ns.map(|from_ns| lane(symbol_id, symbol, from_ns)));
+            for (symbol, id) in self.ids()? {
+                let from_ns = self.query(|source| source.time_before_newest(id, skip))?;
+                cursors.extend(from_ns.map(|from_ns| Cursor::new(id, symbol, from_ns)));
             }
         }
-        self.merge(lanes, i64::MAX, None, &mut never_ending(visit))
+        self.merge(cursors, i64::MAX, None, &mut unbroken(visit))
     }
 
-    /// The time of the oldest tick of these symbols, in nanoseconds; `None` where there is none. One look a symbol.
+    /// Time of the oldest tick of these symbols, in nanoseconds. One lookup a symbol.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Read`] if a query fails.
     pub fn oldest_of(&mut self, symbols: &[Symbol]) -> Result<Option<i64>, DbError> {
-        let known = self.numbers()?;
+        let ids = self.ids()?;
         let mut oldest_ns: Option<i64> = None;
-        for symbol in symbols {
-            let Some(id) = known.get(symbol.as_str()) else { continue };
-            let first_ns = self.block((*id, symbol.as_str()), 0, i64::MAX, 1)?.first().map(|row| row.tick.time_ns);
-            oldest_ns = first_ns.into_iter().chain(oldest_ns).min();
+        for symbol in symbols.iter().map(Symbol::as_str) {
+            let Some(id) = ids.get(symbol) else { continue };
+            let first = self.query(|source| source.block((*id, symbol), 0, i64::MAX, 1))?;
+            oldest_ns = first.first().map(|row| row.tick.time_ns).into_iter().chain(oldest_ns).min();
         }
         Ok(oldest_ns)
     }
 
-    /// The latest tick of a symbol before an instant, outliers left out. A search by halves: some sixty looks at most.
-    pub fn latest_before(&mut self, symbol: &Symbol, before_ns: i64) -> Result<Option<TickRow>, DbError> {
-        let id = self.numbers()?.get(symbol.as_str()).copied();
-        id.map_or(Ok(None), |id| self.latest((id, symbol.as_str()), before_ns))
-    }
-
-    /// The earliest tick of a symbol from an instant on, outliers left out.
-    pub fn earliest_from(&mut self, symbol: &Symbol, from_ns: i64) -> Result<Option<TickRow>, DbError> {
-        let id = self.numbers()?.get(symbol.as_str()).copied();
-        id.map_or(Ok(None), |id| self.earliest((id, symbol.as_str()), from_ns))
-    }
-
-    /// Gives out, symbol by symbol, the [latest tick before](Self::latest_before) one instant
-    /// and the [earliest from](Self::earliest_from) another one on, or none where that is not asked, until `visit`
-    /// breaks off.
+    /// Visits, symbol by symbol, the latest tick before `before_ns` and the earliest from `from_ns` on, without
+    /// outliers, until `visit` breaks. Each is `None` if there is none or its bound is `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Read`] if a query fails.
     pub fn neighbours(
         &mut self,
         symbols: &[&Symbol],
@@ -190,13 +181,16 @@ impl StoreReader {
         from_ns: Option<i64>,
         visit: &mut impl FnMut(Option<TickRow>, Option<TickRow>) -> ControlFlow<()>,
     ) -> Result<(), DbError> {
-        let known = self.numbers()?;
-        for symbol in symbols {
+        let ids = self.ids()?;
+        for symbol in symbols.iter().map(|symbol| symbol.as_str()) {
             let (mut before, mut after) = (None, None);
-            if let Some(id) = known.get(symbol.as_str()) {
-                let symbol = (*id, symbol.as_str());
-                before = before_ns.map_or(Ok(None), |before_ns| self.latest(symbol, before_ns))?;
-                after = from_ns.map_or(Ok(None), |from_ns| self.earliest(symbol, from_ns))?;
+            if let Some(id) = ids.get(symbol) {
+                if let Some(before_ns) = before_ns {
+                    before = self.query(|source| source.latest_before((*id, symbol), before_ns))?;
+                }
+                if let Some(from_ns) = from_ns {
+                    after = self.query(|source| source.earliest_from((*id, symbol), from_ns))?;
+                }
             }
             if visit(before, after).is_break() {
                 break;
@@ -205,135 +199,99 @@ impl StoreReader {
         Ok(())
     }
 
-    fn latest(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<TickRow>, DbError> {
-        let mut end_ns = before_ns;
-        while let Some(mut high) = end_ns.checked_sub(1) {
-            // Rows have no time below zero.
-            let Some(mut low) = self.block(symbol, 0, high, 1)?.first().map(|row| row.tick.time_ns) else { break };
-            while low < high {
-                let middle = high - (high - low) / 2;
-                match self.block(symbol, middle, high, 1)?.first() {
-                    Some(row) => low = row.tick.time_ns,
-                    None => high = middle - 1,
-                }
-            }
-            if let Some(tick) = last_of(self.block(symbol, low, low, usize::MAX)?) {
-                return Ok(Some(tick));
-            }
-            end_ns = low;
-        }
-        Ok(None)
+    fn query<T>(
+        &mut self,
+        query: impl FnOnce(&mut (dyn TickSource + Send)) -> Result<T, String>,
+    ) -> Result<T, DbError> {
+        query(self.source.as_mut()).map_err(|cause| DbError::Read { store: self.store.clone(), cause })
     }
 
-    fn earliest(&mut self, (id, name): (i32, &str), from_ns: i64) -> Result<Option<TickRow>, DbError> {
-        let mut next_ns = Some(from_ns);
-        while let Some(from_ns) = next_ns {
-            let (mut found, mut last_ns) = (None, None);
-            let mut visit = |tick: &TickRow| {
-                last_ns = Some(tick.time_ns);
-                if !tick.outlier && found.is_none() {
-                    found = Some(tick.clone());
-                }
-            };
-            let lanes = vec![lane(id, name.into(), from_ns)];
-            self.merge(lanes, i64::MAX, Some(BLOCK_ROWS.0 as u64), &mut never_ending(&mut visit))?;
-            if found.is_some() {
-                return Ok(found);
-            }
-            next_ns = last_ns.and_then(|last_ns| last_ns.checked_add(1));
-        }
-        Ok(None)
+    /// Ids of all symbols by name.
+    fn ids(&mut self) -> Result<HashMap<CompactString, i32, RandomState>, DbError> {
+        Ok(self.query(|source| source.symbols())?.into_iter().map(|(id, name)| (name, id)).collect())
     }
 
-    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<Read>, DbError> {
-        let read = self.source.block(symbol, from_ns, to_ns, limit);
-        read.map_err(|cause| DbError::Read { store: self.store.clone(), cause })
+    fn cursors(&mut self, selects: impl Fn(&str) -> bool, from_ns: i64) -> Result<Vec<Cursor>, DbError> {
+        let selected = self.ids()?.into_iter().filter(|(name, _)| selects(name));
+        Ok(selected.map(|(name, id)| Cursor::new(id, name, from_ns)).collect())
     }
 
-    /// The symbols' numbers by their names.
-    fn numbers(&mut self) -> Result<HashMap<CompactString, i32, RandomState>, DbError> {
-        Ok(self.known()?.into_iter().map(|(id, name)| (name, id)).collect())
-    }
-
-    fn known(&mut self) -> Result<Vec<(i32, CompactString)>, DbError> {
-        self.source.symbols().map_err(|cause| DbError::Read { store: self.store.clone(), cause })
-    }
-
+    /// Merges the cursors' rows by time and arrival.
     fn merge(
         &mut self,
-        mut lanes: Vec<Lane>,
+        mut cursors: Vec<Cursor>,
         to_ns: i64,
         limit: Option<u64>,
         visit: &mut impl FnMut(&TickRow) -> ControlFlow<()>,
     ) -> Result<u64, DbError> {
-        let read = |cause| DbError::Read { store: self.store.clone(), cause };
-        let rows = (ROWS_HELD / lanes.len().max(1)).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
-        // Who wants a few is not made to wait for thousands; the last time of a block is read once more.
-        let rows =
-            rows.min(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)).max(BLOCK_ROWS.0));
-        let mut heads = BinaryHeap::with_capacity(lanes.len());
-        let mut given = 0;
-        for (place, lane) in lanes.iter_mut().enumerate() {
-            fill(self.source.as_mut(), lane, to_ns, rows).map_err(read)?;
-            heads.extend(lane.rows.front().map(|row| Reverse((row.tick.time_ns, row.n, place))));
+        let limit = limit.unwrap_or(u64::MAX);
+        // A small limit needs no large blocks. The last time of a block is read twice.
+        let rows_needed = usize::try_from(limit).unwrap_or(usize::MAX).max(BLOCK_ROWS.0);
+        let block_rows = (ROWS_BUFFERED / cursors.len().max(1)).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1).min(rows_needed);
+        let mut heads = BinaryHeap::with_capacity(cursors.len());
+        for (index, cursor) in cursors.iter_mut().enumerate() {
+            self.query(|source| cursor.fill(source, to_ns, block_rows))?;
+            heads.extend(cursor.head(index));
         }
-        while let Some(Reverse((_, _, place))) = heads.pop() {
-            if limit.is_some_and(|limit| given >= limit) {
-                break;
-            }
-            let lane = &mut lanes[place];
-            if let Some(row) = lane.rows.pop_front() {
-                given += 1;
+        let mut visited = 0;
+        while visited < limit
+            && let Some(Reverse((_, _, index))) = heads.pop()
+        {
+            let cursor = &mut cursors[index];
+            if let Some(row) = cursor.rows.pop_front() {
+                visited += 1;
                 if visit(&row.tick).is_break() {
                     break;
                 }
             }
-            if lane.rows.is_empty() {
-                fill(self.source.as_mut(), lane, to_ns, rows).map_err(read)?;
+            if cursor.rows.is_empty() {
+                self.query(|source| cursor.fill(source, to_ns, block_rows))?;
             }
-            heads.extend(lane.rows.front().map(|row| Reverse((row.tick.time_ns, row.n, place))));
+            heads.extend(cursor.head(index));
         }
-        Ok(given)
+        Ok(visited)
     }
 }
 
-fn never_ending(visit: &mut impl FnMut(&TickRow)) -> impl FnMut(&TickRow) -> ControlFlow<()> {
+fn unbroken(visit: &mut impl FnMut(&TickRow)) -> impl FnMut(&TickRow) -> ControlFlow<()> {
     |tick| {
         visit(tick);
         ControlFlow::Continue(())
     }
 }
 
-/// The last one by arrival that is no outlier.
-fn last_of(rows: Vec<Read>) -> Option<TickRow> {
-    rows.into_iter().filter(|row| !row.tick.outlier).max_by_key(|row| row.n).map(|row| row.tick)
-}
+impl Cursor {
+    fn new(symbol_id: i32, symbol: CompactString, from_ns: i64) -> Self {
+        Self { symbol_id, symbol, next_ns: Some(from_ns), rows: VecDeque::new() }
+    }
 
-fn lane(symbol_id: i32, symbol: CompactString, from_ns: i64) -> Lane {
-    Lane { symbol_id, symbol, next_ns: Some(from_ns), rows: VecDeque::new() }
-}
+    /// Sort key of the next row, with the cursor's own index.
+    fn head(&self, index: usize) -> Option<Reverse<(i64, i64, usize)>> {
+        self.rows.front().map(|row| Reverse((row.tick.time_ns, row.n, index)))
+    }
 
-/// Puts the lane's next rows into it, whole times only; none at its end.
-fn fill(source: &mut dyn Source, lane: &mut Lane, to_ns: i64, limit: usize) -> Result<(), String> {
-    let Some(from_ns) = lane.next_ns.filter(|from_ns| *from_ns <= to_ns) else { return Ok(()) };
-    let symbol = (lane.symbol_id, lane.symbol.as_str());
-    let mut rows = source.block(symbol, from_ns, to_ns, limit)?;
-    let last_ns = rows.last().map(|row| row.tick.time_ns);
-    lane.next_ns = match (rows.first(), last_ns) {
-        (Some(first), Some(last_ns)) if rows.len() >= limit => {
-            if first.tick.time_ns == last_ns {
-                // One time fills the block: it is read as a whole.
-                rows = source.block(symbol, last_ns, last_ns, usize::MAX)?;
-                last_ns.checked_add(1)
-            } else {
-                // The last time may go on beyond the block.
-                rows.retain(|row| row.tick.time_ns < last_ns);
-                Some(last_ns)
+    /// Reads the next rows up to `to_ns`. A block ends between two times; at the end there are no rows.
+    fn fill(&mut self, source: &mut dyn TickSource, to_ns: i64, limit: usize) -> Result<(), String> {
+        let Some(from_ns) = self.next_ns.filter(|from_ns| *from_ns <= to_ns) else { return Ok(()) };
+        let symbol = (self.symbol_id, self.symbol.as_str());
+        let mut rows = source.block(symbol, from_ns, to_ns, limit)?;
+        let last_ns = rows.last().map(|row| row.tick.time_ns);
+        self.next_ns = match (rows.first(), last_ns) {
+            (Some(first), Some(last_ns)) if rows.len() >= limit => {
+                if first.tick.time_ns == last_ns {
+                    // A single time fills the block, and may have more rows.
+                    rows = source.block(symbol, last_ns, last_ns, usize::MAX)?;
+                    last_ns.checked_add(1)
+                } else {
+                    // The last time may have more rows; the next block starts with it.
+                    rows.retain(|row| row.tick.time_ns < last_ns);
+                    Some(last_ns)
+                }
             }
-        }
-        _ => None,
-    };
-    rows.sort_unstable_by_key(|row| (row.tick.time_ns, row.n));
-    lane.rows = rows.into();
-    Ok(())
+            _ => None,
+        };
+        rows.sort_unstable_by_key(|row| (row.tick.time_ns, row.n));
+        self.rows = rows.into();
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! Where a store is, as a user writes it.
+//! URLs of stores.
 
 #[cfg(feature = "mongodb")]
 mod mongodb;
@@ -16,27 +16,37 @@ pub use mongodb::MongoUrl;
 pub use postgres::PostgresUrl;
 pub(super) use postgres::SslStrictness;
 
-/// Where a store is. Shown, it never tells a password.
+/// Location of a store. `Display` and `Debug` leave the password out.
+///
+/// # Examples
+///
+/// ```
+/// use tickscope::storage::db::StoreUrl;
+///
+/// let url: StoreUrl = "postgres://me:s3cret@localhost/ticks".parse()?;
+/// assert_eq!(url.to_string(), "postgres://me@localhost:5432/ticks");
+/// # Ok::<(), tickscope::storage::db::StoreUrlError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// One file: `sqlite:ticks.db`, `sqlite:///var/lib/ticks.db`.
+    /// SQLite file: `sqlite:ticks.db`, `sqlite:///var/lib/ticks.db`.
     Sqlite(PathBuf),
-    /// A server: `postgres://user:password@host:5432/database`.
+    /// PostgreSQL server: `postgres://user:password@host:5432/database`.
     Postgres(PostgresUrl),
-    /// A server: `mongodb://user:password@host:27017/database`.
+    /// MongoDB server: `mongodb://user:password@host:27017/database`.
     #[cfg(feature = "mongodb")]
     Mongo(MongoUrl),
 }
 
-/// Why a text names no store. None of these repeats the text: it may hold a password.
+/// Faults of a store's URL. None repeats the text, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum StoreUrlError {
-    /// A scheme that is not served.
+    /// The scheme is unknown.
     #[error(
         "stores are written as sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE or mongodb://HOST/DATABASE"
     )]
     Scheme,
-    /// `mongodb://`, in a program that was built without it.
+    /// `mongodb://` in a build without MongoDB.
     #[error(
         "this program was built without MongoDB; build it with `cargo build --release --features mongodb`, or keep \
          ticks in sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
@@ -51,13 +61,13 @@ pub enum StoreUrlError {
     /// `mongodb://` without a database.
     #[error("the address names no database; write mongodb://HOST/DATABASE, with ?authSource=admin for users of admin")]
     MongoDatabase,
-    /// `mongodb+srv://`.
+    /// `mongodb+srv://`, which needs DNS lookups.
     #[error(
-        "mongodb+srv:// would have to be looked up; write the servers out: \
+        "mongodb+srv:// is not supported; write the servers out: \
          mongodb://USER:PASSWORD@HOST1,HOST2/DATABASE?tls=true&replicaSet=NAME&authSource=admin"
     )]
     MongoSrv,
-    /// `sqlite:` and nothing behind it, or memory.
+    /// `sqlite:` without a file, or in memory.
     #[error("sqlite: needs the name of a file, such as sqlite:ticks.db")]
     SqliteFile,
     /// `postgres://` that does not parse.
@@ -69,25 +79,25 @@ pub enum StoreUrlError {
     /// `postgres://` without a host.
     #[error("the address of the PostgreSQL database names no host, such as postgres://USER@localhost/DATABASE")]
     Host,
-    /// A word that is no mode.
+    /// Unknown value of `sslmode`.
     #[error("sslmode is one of disable, prefer, require, verify-ca and verify-full")]
     SslMode,
-    /// An authority, and nothing that it is asked for.
+    /// `sslrootcert` with a mode that verifies nothing.
     #[error(
-        "sslrootcert names whom to trust, and with sslmode=disable or prefer nobody asks; take out sslmode, or write \
-         sslmode=verify-full"
+        "sslmode=disable and prefer verify no certificate and cannot be combined with sslrootcert; leave sslmode out, \
+         or write sslmode=verify-full"
     )]
     SslRoot,
-    /// Authorities that sign for everybody, and nobody who looks at the name.
+    /// Public authorities without a check of the host name.
     #[error(
         "this machine's authorities sign for everybody, so sslmode=verify-ca and require with sslrootcert=system keep \
          nobody out; add sslrootcert=FILE with the server's own authority, or use sslmode=verify-full"
     )]
     SslAuthority,
-    /// One without the other.
+    /// A certificate without a key, or a key without a certificate.
     #[error("sslcert and sslkey belong together: the certificate to show to the server, and its private key")]
     SslIdentity,
-    /// Encryption from the first byte on, or none at all.
+    /// Direct negotiation with a mode that allows plain connections.
     #[error("sslnegotiation=direct goes with sslmode=require, verify-ca or verify-full only")]
     SslDirect,
 }
@@ -101,12 +111,9 @@ impl FromStr for StoreUrl {
         }
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            // A store in memory would keep nothing.
-            return if path.is_empty() || path == ":memory:" {
-                Err(StoreUrlError::SqliteFile)
-            } else {
-                Ok(Self::Sqlite(PathBuf::from(path)))
-            };
+            // A store in memory would be lost at the end.
+            let is_file = !path.is_empty() && path != ":memory:";
+            return if is_file { Ok(Self::Sqlite(path.into())) } else { Err(StoreUrlError::SqliteFile) };
         }
         if text.starts_with("mongodb:") || text.starts_with("mongodb+srv:") {
             #[cfg(feature = "mongodb")]
@@ -118,6 +125,7 @@ impl FromStr for StoreUrl {
     }
 }
 
+/// Path that is safe to display.
 pub(super) fn display_path(path: &Path) -> String {
     display_safe(&path.display().to_string()).into_owned()
 }
@@ -144,7 +152,7 @@ mod tests {
     use crate::storage::db::url::*;
 
     #[test]
-    fn files_are_named_in_each_usual_way() {
+    fn sqlite_paths_are_accepted_in_each_usual_form() {
         for (text, path) in [
             ("sqlite:ticks.db", "ticks.db"),
             ("sqlite:///var/lib/ticks.db", "/var/lib/ticks.db"),
@@ -157,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_there_is_and_never_repeats_the_text() {
+    fn errors_never_repeat_the_url() {
         for (text, error) in [
             ("", StoreUrlError::Scheme),
             ("ticks.db", StoreUrlError::Scheme),
@@ -176,7 +184,7 @@ mod tests {
 
     #[cfg(not(feature = "mongodb"))]
     #[test]
-    fn without_mongodb_it_is_said_how_to_get_it() {
+    fn a_build_without_mongodb_names_the_feature() {
         for text in ["mongodb://u:secret@h/d", "mongodb+srv://u:secret@h/d"] {
             let error = text.parse::<StoreUrl>().unwrap_err();
             assert_eq!(error, StoreUrlError::Mongo);
@@ -185,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_never_shown() {
+    fn passwords_are_not_displayed() {
         let url: StoreUrl = "postgresql://me:s3cret%40@db.example:6432,other/ticks?connect_timeout=3".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://me@db.example:6432,other:5432/ticks");
         assert_eq!(format!("{url:?}"), url.to_string());

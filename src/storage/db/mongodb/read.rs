@@ -1,105 +1,125 @@
-//! Reading a server's store back.
+//! Reading a server's store.
 
 use std::collections::HashSet;
 
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
-use mongodb::bson::{Bson, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::error::Error;
+use mongodb::{Collection, Database};
 
-use crate::storage::db::DbError;
-use crate::storage::db::backend::OpenError;
-use crate::storage::db::reader::{Read, Source};
+use crate::storage::db::backend::{StoredTick, TickSource};
 use crate::storage::db::url::MongoUrl;
+use crate::storage::db::{DbError, TickRow};
 
-use crate::storage::db::mongodb::link::{Failure, Link};
-use crate::storage::db::mongodb::{rows, schema};
+use crate::storage::db::mongodb::connection::{Connection, RequestError};
+use crate::storage::db::mongodb::{documents, outliers, schema};
 
-/// A connection for reading.
+/// Connection for reading.
 pub(in crate::storage::db) struct MongoSource {
-    link: Link,
-    /// A symbol's number is its place here.
+    connection: Connection,
+    /// Symbols by id.
     symbols: Vec<CompactString>,
     known: HashSet<CompactString, RandomState>,
 }
 
-/// Times of the oldest and the newest row: one look each into an index.
-pub(super) fn span(link: &mut Link) -> Result<Option<(i64, i64)>, Failure> {
-    link.run(async |database| {
-        let ticks = database.collection::<RawDocumentBuf>("ticks");
-        let oldest = ticks.find_one(doc! {}).sort(doc! { "time_ns": 1 }).await?;
-        let newest = ticks.find_one(doc! {}).sort(doc! { "time_ns": -1 }).await?;
-        let time = |row: Option<RawDocumentBuf>| row.and_then(|row| row.get_i64("time_ns").ok());
-        Ok(time(oldest).zip(time(newest)))
+fn ticks(database: &Database) -> Collection<RawDocumentBuf> {
+    database.collection("ticks")
+}
+
+/// Time of the first tick in an order, after `skip`.
+async fn first_time(database: &Database, filter: Document, order: i32, skip: usize) -> Result<Option<i64>, Error> {
+    let found = ticks(database).find_one(filter).sort(doc! { "time_ns": order }).skip(skip as u64).await?;
+    Ok(found.and_then(|row| row.get_i64("time_ns").ok()))
+}
+
+/// Times of the oldest and the newest row: one index lookup each.
+pub(super) fn time_range(connection: &mut Connection) -> Result<Option<(i64, i64)>, RequestError> {
+    connection.run(async |database| {
+        let oldest_ns = first_time(database, doc! {}, 1, 0).await?;
+        Ok(oldest_ns.zip(first_time(database, doc! {}, -1, 0).await?))
     })
 }
 
 impl MongoSource {
-    /// Opens a store that exists; nothing in it is changed.
     pub(in crate::storage::db) fn open(url: &MongoUrl) -> Result<Self, DbError> {
-        let failed = |error| match error {
-            OpenError::Final(error) => error,
-            OpenError::Away(cause) => DbError::Read { store: url.to_string(), cause },
-        };
-        let mut link = Link::open(url).map_err(failed)?;
-        if schema::check(&mut link, url).map_err(failed)? == 0 {
-            return Err(DbError::Foreign { store: url.to_string(), cause: "it is empty".to_owned() });
+        let mut connection = Connection::open(url).map_err(|error| error.for_reader(url))?;
+        if schema::check(&mut connection, url).map_err(|error| error.for_reader(url))? == 0 {
+            return Err(DbError::empty(url.to_string()));
         }
-        Ok(Self { link, symbols: Vec::new(), known: HashSet::default() })
+        Ok(Self { connection, symbols: Vec::new(), known: HashSet::default() })
+    }
+
+    /// First tick in an order of time, then arrival, that is in `time_ns` and no outlier.
+    fn nearest(&mut self, symbol: &str, time_ns: Document, order: i32) -> Result<Option<TickRow>, String> {
+        let found = self.connection.run(async |database| {
+            let mut filter = doc! { "symbol": symbol, "time_ns": time_ns, "$nor": [outliers()] };
+            let Some(time_ns) = first_time(database, filter.clone(), order, 0).await? else { return Ok(None) };
+            // Sorting by `n` as well would leave the index, so the rows of that time are sorted on their own.
+            filter.insert("time_ns", time_ns);
+            let row = ticks(database).find_one(filter).sort(doc! { "n": order }).await?;
+            Ok(row.map(|row| documents::decode(&row)).transpose()?)
+        });
+        Ok(found.map_err(|error| error.cause())?.map(|row| row.tick))
     }
 }
 
-impl Source for MongoSource {
+impl TickSource for MongoSource {
     fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, String> {
-        let found = self
-            .link
-            .run(async |database| database.collection::<RawDocumentBuf>("ticks").distinct("symbol", doc! {}).await);
-        for name in found.map_err(|failure| failure.cause())? {
+        let found = self.connection.run(async |database| ticks(database).distinct("symbol", doc! {}).await);
+        for name in found.map_err(|error| error.cause())? {
             if let Bson::String(name) = name
                 && self.known.insert(CompactString::new(&name))
             {
                 self.symbols.push(name.into());
             }
         }
-        let numbered = self.symbols.iter().enumerate();
-        Ok(numbered.map(|(number, name)| (i32::try_from(number).unwrap_or(i32::MAX), name.clone())).collect())
+        Ok((0..).zip(self.symbols.iter().cloned()).collect())
     }
 
-    fn span(&mut self) -> Result<Option<(i64, i64)>, String> {
-        span(&mut self.link).map_err(|failure| failure.cause())
+    fn time_range(&mut self) -> Result<Option<(i64, i64)>, String> {
+        time_range(&mut self.connection).map_err(|error| error.cause())
     }
 
-    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<Read>, String> {
-        let read = self.link.run(async |database| {
-            let wanted = doc! { "symbol": symbol.1, "time_ns": { "$gte": from_ns, "$lte": to_ns } };
-            let ticks = database.collection::<RawDocumentBuf>("ticks");
-            let mut found = ticks.find(wanted).sort(doc! { "time_ns": 1 });
-            // A limit beyond all numbers is none.
+    fn block(
+        &mut self,
+        symbol: (i32, &str),
+        from_ns: i64,
+        to_ns: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredTick>, String> {
+        let read = self.connection.run(async |database| {
+            let filter = doc! { "symbol": symbol.1, "time_ns": { "$gte": from_ns, "$lte": to_ns } };
+            let mut found = ticks(database).find(filter).sort(doc! { "time_ns": 1 });
+            // A limit out of range means none.
             if let Ok(limit) = i64::try_from(limit) {
                 found = found.limit(limit);
             }
-            let (mut found, mut read) = (found.await?, Vec::new());
+            let (mut found, mut rows) = (found.await?, Vec::new());
             while found.advance().await? {
-                let (n, tick) = rows::parse(found.current())?;
-                read.push(Read { n, tick });
+                rows.push(documents::decode(found.current())?);
             }
-            Ok(read)
+            Ok(rows)
         });
-        read.map_err(|failure| failure.cause())
+        read.map_err(|error| error.cause())
+    }
+
+    fn latest_before(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<TickRow>, String> {
+        self.nearest(symbol.1, doc! { "$lt": before_ns }, -1)
+    }
+
+    fn earliest_from(&mut self, symbol: (i32, &str), from_ns: i64) -> Result<Option<TickRow>, String> {
+        self.nearest(symbol.1, doc! { "$gte": from_ns }, 1)
     }
 
     fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, String> {
-        let place = usize::try_from(symbol_id).unwrap_or(usize::MAX);
-        let Some(symbol) = self.symbols.get(place).cloned() else { return Ok(None) };
-        let found = self.link.run(async |database| {
-            let ticks = database.collection::<RawDocumentBuf>("ticks");
-            let mine = || doc! { "symbol": symbol.as_str() };
-            let nth = ticks.find_one(mine()).sort(doc! { "time_ns": -1 }).skip(skip as u64).await?;
-            match nth {
-                Some(nth) => Ok(Some(nth)),
-                None => ticks.find_one(mine()).sort(doc! { "time_ns": 1 }).await,
-            }
+        let index = usize::try_from(symbol_id).unwrap_or(usize::MAX);
+        let Some(symbol) = self.symbols.get(index).cloned() else { return Ok(None) };
+        let found = self.connection.run(async |database| {
+            let filter = || doc! { "symbol": symbol.as_str() };
+            let time_ns = first_time(database, filter(), -1, skip).await?;
+            if time_ns.is_some() { Ok(time_ns) } else { first_time(database, filter(), 1, 0).await }
         });
-        let found = found.map_err(|failure| failure.cause())?;
-        Ok(found.and_then(|row| row.get_i64("time_ns").ok()))
+        found.map_err(|error| error.cause())
     }
 }

@@ -1,143 +1,119 @@
-//! Reading a server's store back.
-
-use std::collections::HashMap;
+//! Reading a server's store.
 
 use compact_str::CompactString;
-use foldhash::fast::RandomState;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
-use crate::storage::db::backend;
-use crate::storage::db::backend::OpenError;
-use crate::storage::db::reader::{Read, Source};
+use crate::storage::db::backend::{StoredTick, TickSource, stream_id};
+use crate::storage::db::sql::{SYMBOLS, TIME_BEFORE_NEWEST, TIME_RANGE, TickQueries};
 use crate::storage::db::url::PostgresUrl;
 use crate::storage::db::{DbError, TickRow};
 
-use crate::storage::db::postgres::link::{Failure, Link, unescape};
+use crate::storage::db::postgres::connection::{Connection, RequestError, unescape};
 use crate::storage::db::postgres::schema;
 
-/// A range of a symbol's rows. A store of a version without flags is read without them.
-fn block_sql(version: i64) -> String {
-    let flags = if version < schema::FLAGS_SINCE { "NULL::smallint" } else { "flags" };
-    format!(
-        "SELECT time_ns, origin, major, price, n, size, source_id, seq, id_ms, id_seq, {flags} FROM ticks \
-         WHERE symbol_id = $1 AND time_ns BETWEEN $2 AND $3 ORDER BY time_ns LIMIT $4"
-    )
-}
-
-/// A connection for reading.
+/// Connection for reading.
 pub(in crate::storage::db) struct PostgresSource {
-    link: Link,
-    block: Statement,
-    sources: HashMap<i32, CompactString, RandomState>,
+    connection: Connection,
+    range: Statement,
+    latest_before: Statement,
+    earliest_from: Statement,
 }
 
-/// Times of the oldest and the newest row: two looks a symbol, whatever the table's size.
-pub(super) fn span(link: &mut Link) -> Result<Option<(i64, i64)>, Failure> {
-    link.run(async |client| {
-        let sql = "SELECT min((SELECT min(time_ns) FROM ticks WHERE symbol_id = symbols.id)), \
-             max((SELECT max(time_ns) FROM ticks WHERE symbol_id = symbols.id)) FROM symbols";
-        let row = client.query_one(sql, &[]).await?;
+/// Times of the oldest and the newest row.
+pub(super) fn time_range(connection: &mut Connection) -> Result<Option<(i64, i64)>, RequestError> {
+    connection.run(async |client| {
+        let row = client.query_one(TIME_RANGE, &[]).await?;
         Ok(row.try_get::<_, Option<i64>>(0)?.zip(row.try_get(1)?))
     })
 }
 
+fn name(row: &Row, column: usize) -> Result<Option<CompactString>, Error> {
+    Ok(row.try_get::<_, Option<&str>>(column)?.map(|name| CompactString::new(unescape(name))))
+}
+
+fn stored_tick(symbol: &str, row: &Row) -> Result<StoredTick, Error> {
+    let tick = TickRow {
+        symbol: CompactString::new(symbol),
+        time_ns: row.try_get(0)?,
+        price: row.try_get(1)?,
+        size: row.try_get(2)?,
+        source: name(row, 4)?,
+        seq: row.try_get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
+        id: stream_id((row.try_get(6)?, row.try_get(7)?)),
+        outlier: row.try_get::<_, i32>(8)? != 0,
+    };
+    Ok(StoredTick { n: row.try_get(3)?, tick })
+}
+
+fn ticks(
+    connection: &mut Connection,
+    statement: &Statement,
+    symbol: &str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<StoredTick>, String> {
+    let read = connection.run(async |client| {
+        client.query(statement, params).await?.iter().map(|row| stored_tick(symbol, row)).collect()
+    });
+    read.map_err(|error| error.cause())
+}
+
 impl PostgresSource {
     pub(in crate::storage::db) fn open(url: &PostgresUrl) -> Result<Self, DbError> {
-        let failed = |error| match error {
-            OpenError::Final(error) => error,
-            OpenError::Away(cause) => DbError::Read { store: url.to_string(), cause },
-        };
-        let mut link = Link::open(url, "tickscope reader").map_err(failed)?;
-        let version = schema::check(&mut link, url).map_err(failed)?;
+        let mut connection = Connection::open(url, "tickscope reader").map_err(|error| error.for_reader(url))?;
+        let version = schema::check(&mut connection, url).map_err(|error| error.for_reader(url))?;
         if version == 0 {
-            return Err(DbError::Foreign { store: url.to_string(), cause: "it is empty".to_owned() });
+            return Err(DbError::empty(url.to_string()));
         }
-        let block = link.run(async |client| client.prepare(&block_sql(version)).await);
-        let block = block.map_err(|failure| failed(failure.at_open(url)))?;
-        Ok(Self { link, block, sources: HashMap::default() })
-    }
-
-    fn learn_sources(&mut self, ids: Vec<i32>) -> Result<(), Failure> {
-        let unknown: Vec<i32> = ids.into_iter().filter(|id| !self.sources.contains_key(id)).collect();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let rows = self.link.run(async |client| {
-            let rows = client.query("SELECT id, name FROM sources WHERE id = ANY($1)", &[&unknown]).await?;
-            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<Vec<(i32, String)>, Error>>()
-        })?;
-        self.sources.extend(rows.into_iter().map(|(id, name)| (id, CompactString::new(unescape(&name)))));
-        Ok(())
-    }
-
-    fn try_block(&mut self, symbol: (i32, &str), span: (i64, i64), limit: usize) -> Result<Vec<Read>, Failure> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let Self { link, block, .. } = self;
-        let rows = link.run(async |client| {
-            let rows = client.query(block, &[&symbol.0, &span.0, &span.1, &limit]).await?;
-            rows.iter().map(|row| parse(row, symbol.0)).collect::<Result<Vec<_>, Error>>()
-        })?;
-        let mut ids: Vec<i32> = rows.iter().filter_map(|(row, ..)| row.source_and_seq().0).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        self.learn_sources(ids)?;
-        let read = rows.into_iter().map(|(row, time_ns, price, size, outlier)| {
-            let (source_id, seq) = row.source_and_seq();
-            let source = source_id.and_then(|id| self.sources.get(&id).cloned());
-            let id = row.stream_entry();
-            let tick = TickRow { symbol: CompactString::new(symbol.1), time_ns, price, size, source, seq, id, outlier };
-            Read { n: row.n, tick }
+        let queries = TickQueries::new(version);
+        let prepared = connection.run(async |client| {
+            let range = client.prepare(&queries.range).await?;
+            Ok((range, client.prepare(&queries.latest_before).await?, client.prepare(&queries.earliest_from).await?))
         });
-        Ok(read.collect())
+        let (range, latest_before, earliest_from) = prepared.map_err(|error| error.at_open(url).for_reader(url))?;
+        Ok(Self { connection, range, latest_before, earliest_from })
     }
 }
 
-/// The row, and the tick's time, price, size, and whether it is an outlier.
-fn parse(row: &Row, symbol_id: i32) -> Result<(backend::Row, i64, f64, Option<f64>, bool), Error> {
-    let (id_ms, id_seq): (Option<i64>, Option<i64>) = (row.try_get(8)?, row.try_get(9)?);
-    let key = backend::Row {
-        symbol_id,
-        origin: row.try_get(1)?,
-        major: row.try_get(2)?,
-        minor: 0,
-        part: 0,
-        n: row.try_get(4)?,
-        source_id: row.try_get(6)?,
-        seq: row.try_get(7)?,
-        stream_id: None,
-        id: id_ms.zip(id_seq),
-    };
-    let flags = row.try_get::<_, Option<i16>>(10)?.unwrap_or(0);
-    Ok((key, row.try_get(0)?, row.try_get(3)?, row.try_get(5)?, flags & backend::OUTLIER != 0))
-}
-
-impl Source for PostgresSource {
+impl TickSource for PostgresSource {
     fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, String> {
-        let rows = self.link.run(async |client| {
-            let rows = client.query("SELECT id, name FROM symbols", &[]).await?;
-            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<Vec<(i32, String)>, Error>>()
+        let rows = self.connection.run(async |client| {
+            let rows = client.query(SYMBOLS, &[]).await?;
+            rows.iter().map(|row| Ok((row.try_get(0)?, name(row, 1)?.unwrap_or_default()))).collect()
         });
-        let rows = rows.map_err(|failure| failure.cause())?;
-        Ok(rows.into_iter().map(|(id, name)| (id, CompactString::new(unescape(&name)))).collect())
+        rows.map_err(|error| error.cause())
     }
 
-    fn span(&mut self) -> Result<Option<(i64, i64)>, String> {
-        span(&mut self.link).map_err(|failure| failure.cause())
+    fn time_range(&mut self) -> Result<Option<(i64, i64)>, String> {
+        time_range(&mut self.connection).map_err(|error| error.cause())
     }
 
-    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> Result<Vec<Read>, String> {
-        self.try_block(symbol, (from_ns, to_ns), limit).map_err(|failure| failure.cause())
+    fn block(
+        &mut self,
+        (id, name): (i32, &str),
+        from_ns: i64,
+        to_ns: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredTick>, String> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        ticks(&mut self.connection, &self.range, name, &[&id, &from_ns, &to_ns, &limit])
+    }
+
+    fn latest_before(&mut self, (id, name): (i32, &str), before_ns: i64) -> Result<Option<TickRow>, String> {
+        let found = ticks(&mut self.connection, &self.latest_before, name, &[&id, &before_ns])?;
+        Ok(found.into_iter().next().map(|row| row.tick))
+    }
+
+    fn earliest_from(&mut self, (id, name): (i32, &str), from_ns: i64) -> Result<Option<TickRow>, String> {
+        let found = ticks(&mut self.connection, &self.earliest_from, name, &[&id, &from_ns])?;
+        Ok(found.into_iter().next().map(|row| row.tick))
     }
 
     fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, String> {
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-        let found = self.link.run(async |client| {
-            let nth = "SELECT time_ns FROM ticks WHERE symbol_id = $1 ORDER BY time_ns DESC LIMIT 1 OFFSET $2";
-            if let Some(row) = client.query_opt(nth, &[&symbol_id, &skip]).await? {
-                return row.try_get(0).map(Some);
-            }
-            client.query_one("SELECT min(time_ns) FROM ticks WHERE symbol_id = $1", &[&symbol_id]).await?.try_get(0)
-        });
-        found.map_err(|failure| failure.cause())
+        let found = self
+            .connection
+            .run(async |client| client.query_one(TIME_BEFORE_NEWEST, &[&symbol_id, &skip]).await?.try_get(0));
+        found.map_err(|error| error.cause())
     }
 }

@@ -1,4 +1,4 @@
-//! The address of a database on a MongoDB server.
+//! MongoDB URLs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use mongodb::options::{ConnectionString, HostInfo};
 use crate::model::display_safe;
 use crate::storage::db::url::StoreUrlError;
 
-/// A database on a MongoDB server. Shown, it never tells its password.
+/// Database on a MongoDB server. `Display` and `Debug` leave the password out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MongoUrl {
-    /// As the client reads it, password included.
+    /// URL for the client, including the password.
     text: String,
-    shown: String,
+    display: String,
     database: String,
 }
 
 impl MongoUrl {
-    /// What the client needs, password included.
+    /// URL for the client, including the password.
     pub(in crate::storage::db) fn text(&self) -> &str {
         &self.text
     }
@@ -40,14 +40,14 @@ impl FromStr for MongoUrl {
         let HostInfo::HostIdentifiers(hosts) = parsed.host_info else { return Err(StoreUrlError::MongoSrv) };
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         let user = parsed.credential.and_then(|credential| credential.username).map(|user| format!("{user}@"));
-        let shown = format!("mongodb://{}{}/{database}", user.unwrap_or_default(), hosts.join(","));
-        Ok(Self { text: text.to_owned(), shown: display_safe(&shown).into_owned(), database })
+        let display = format!("mongodb://{}{}/{database}", user.unwrap_or_default(), hosts.join(","));
+        Ok(Self { text: text.to_owned(), display: display_safe(&display).into_owned(), database })
     }
 }
 
 impl fmt::Display for MongoUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&self.display)
     }
 }
 

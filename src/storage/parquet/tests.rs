@@ -1,18 +1,18 @@
-//! What is written is read back to the bit; what is damaged is an error and never a panic.
+//! Files are read back to the bit; damaged ones are errors and never panics.
 
-#![cfg(feature = "parquet")]
-
+use std::fs::File;
 use std::path::Path;
 
 use proptest::prelude::*;
 
-use crate::model::StreamId;
-use crate::storage::table::*;
+use crate::model::{StreamId, Tick, Timestamp};
+use crate::sources::TickFilter;
+use crate::storage::parquet::*;
 use crate::storage::{Origin, Row, TickColumns, TickFile, TickFormat};
 
 const START_NS: i64 = 1_381_152_600_000_000_000;
 
-/// Long after every tick here.
+/// Time after all ticks.
 fn now() -> Timestamp {
     Timestamp::from_nanos(START_NS * 2).unwrap()
 }
@@ -34,26 +34,26 @@ fn write(path: &Path, columns: TickColumns, count: i64) {
     assert_eq!(file.finish().unwrap(), count as u64);
 }
 
-fn read(path: &Path, selection: &TickFilter) -> Result<(Vec<Tick>, u64), TableError> {
-    let mut table = TickTable::open(File::open(path)?, selection)?;
+fn read(path: &Path, selection: &TickFilter) -> Result<(Vec<Tick>, u64), ParquetError> {
+    let mut table = ParquetReader::open(File::open(path)?, selection)?;
     let (mut ticks, mut rows) = (Vec::new(), 0);
     while table.read(now(), &mut |row, tick| {
         assert!(row > rows, "rows are numbered upwards");
         rows = row;
         ticks.extend(tick);
     })? {}
-    Ok((ticks, table.rows_passed()))
+    Ok((ticks, table.rows_skipped()))
 }
 
 fn assert_same(tick: &Tick, row: &Row<'_>) {
     assert_eq!((tick.symbol.as_str(), tick.timestamp.as_nanos()), (row.symbol, row.time_ns));
     assert_eq!(tick.price.get().to_bits(), row.price.to_bits());
     assert_eq!(tick.size.map(f64::to_bits), row.size.map(f64::to_bits));
-    assert_eq!((&tick.source, tick.seq), (&None, None), "who publishes a tick numbers it");
+    assert_eq!((&tick.source, tick.seq), (&None, None), "replayed ticks get new numbers");
 }
 
 #[test]
-fn what_was_written_comes_back_to_the_bit() {
+fn written_rows_are_read_back_to_the_bit() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ticks");
     for columns in [TickColumns::Bare, TickColumns::WithOrigin] {
@@ -67,12 +67,12 @@ fn what_was_written_comes_back_to_the_bit() {
 }
 
 #[test]
-fn groups_of_another_time_are_passed_over() {
+fn groups_outside_the_filter_are_skipped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ticks");
     write(&path, TickColumns::Bare, 600_000);
     let at = |i: i64| Timestamp::from_nanos(row(i).time_ns);
-    let span = |selection: &TickFilter| TickTable::open(File::open(&path).unwrap(), selection).unwrap().span();
+    let span = |selection: &TickFilter| ParquetReader::open(File::open(&path).unwrap(), selection).unwrap().span();
     assert_eq!(span(&TickFilter::default()), Some((START_NS, row(599_999).time_ns)));
     let late = TickFilter { from: at(530_000), ..TickFilter::default() };
     let (ticks, passed) = read(&path, &late).unwrap();
@@ -86,17 +86,17 @@ fn groups_of_another_time_are_passed_over() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said() {
+fn unreadable_files_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ticks");
     for bytes in [&b""[..], b"PAR1", b"PAR1PAR1", b"PAR1\0\0\0\0PAR1", b"PAR1\xff\xff\xff\xffPAR1"] {
         std::fs::write(&path, bytes).unwrap();
         let error = read(&path, &TickFilter::default()).unwrap_err();
-        assert!(matches!(error, TableError::Damaged(_)), "{error}");
+        assert!(matches!(error, ParquetError::Damaged(_)), "{error}");
         assert!(error.to_string().contains("fetch or write it again"), "{error}");
     }
-    let pipe = TickTable::open(File::open("/dev/null").unwrap(), &TickFilter::default()).err().unwrap();
-    assert!(matches!(pipe, TableError::Pipe), "{pipe}");
+    let pipe = ParquetReader::open(File::open("/dev/null").unwrap(), &TickFilter::default()).err().unwrap();
+    assert!(matches!(pipe, ParquetError::Pipe), "{pipe}");
 }
 
 fn sample() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
@@ -108,9 +108,9 @@ fn sample() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_an_error() {
+fn a_truncated_file_is_an_error() {
     let (_dir, path, bytes) = sample();
-    // Every length at both ends, where all that is not a value stands; some between.
+    // Every length at both ends, where the metadata is, and some in between.
     let (ends, length) = (1_500, bytes.len());
     let lengths = (0..ends).chain((ends..length - ends).step_by(13)).chain(length - ends..length);
     for length in lengths {
@@ -120,7 +120,7 @@ fn a_file_cut_anywhere_is_an_error() {
 }
 
 #[test]
-fn any_flipped_bit_is_read_or_refused() {
+fn a_flipped_bit_never_panics() {
     let (_dir, path, bytes) = sample();
     for at in (0..bytes.len()).step_by(5) {
         let mut damaged = bytes.clone();
@@ -134,15 +134,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn any_damage_is_read_or_refused(
-        wounds in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+    fn random_damage_never_panics(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         cut in proptest::option::of((any::<prop::sample::Index>(), 1_usize..40)),
     ) {
         use std::sync::LazyLock;
         static SAMPLE: LazyLock<(tempfile::TempDir, std::path::PathBuf, Vec<u8>)> = LazyLock::new(sample);
         let (dir, _, bytes) = &*SAMPLE;
         let mut damaged = bytes.clone();
-        for (at, byte) in &wounds {
+        for (at, byte) in &changes {
             let at = at.index(damaged.len());
             damaged[at] = *byte;
         }

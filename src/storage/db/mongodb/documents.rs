@@ -1,4 +1,4 @@
-//! Ticks as documents, and what makes each one of a kind.
+//! Ticks as documents, and their unique `_id`.
 
 use std::collections::HashMap;
 
@@ -10,35 +10,34 @@ use mongodb::error::Error;
 use mongodb::{ClientSession, Collection};
 
 use crate::model::StreamId;
-use crate::storage::db::backend;
-use crate::storage::db::backend::flags;
+use crate::storage::db::backend::{OUTLIER, StoredTick, flags};
 use crate::storage::db::{RowBatch, TickRow};
 
-use crate::storage::db::mongodb::link::Failure;
+use crate::storage::db::mongodb::connection::RequestError;
 
-/// A transaction's number, times this, is the first `n` of its rows. More rows than a batch can hold.
+/// First `n` of a transaction's rows is its number times this. No batch has as many rows.
 pub(super) const N_STEP: i64 = 1 << 24;
 
-/// Rows that are looked up at once: some MB of keys, where a request may have 16.
-const LOOK_ROWS: usize = 10_000;
+/// Rows of one lookup: some MB of keys, of the 16 MB that a request may have.
+const LOOKUP_ROWS: usize = 10_000;
 
-/// A document of `ticks`, and its `_id` for itself.
+/// Document of `ticks`, and its `_id`.
 #[derive(Debug, Clone)]
-pub(super) struct Row {
+pub(super) struct TickDocument {
     pub(super) id: Vec<u8>,
     pub(super) document: RawDocumentBuf,
 }
 
-/// What tells a tick from all others: see the table in `src/store/keep.rs`.
-enum Key<'a> {
-    Numbered { source: &'a str, seq: u64 },
+/// Identity of a tick, as the table in [`db`](crate::storage::db) defines it.
+enum Identity<'a> {
+    Sequence { source: &'a str, seq: u64 },
     Entry { stream: &'a str, id: StreamId, part: u32 },
     None { n: i64 },
 }
 
-/// The parts of the key one after another, texts behind their lengths: no two keys have the same bytes. Symbol and
-/// time stand first, so that neighbours in the market are neighbours in the index.
-fn id_of(tick: &TickRow, key: &Key<'_>) -> Vec<u8> {
+/// Concatenates the parts of the key, texts prefixed by their lengths, so that different keys have different bytes.
+/// Symbol and time come first: neighbours in time are neighbours in the index.
+fn id_of(tick: &TickRow, identity: &Identity<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(64 + tick.symbol.len());
     let text = |bytes: &mut Vec<u8>, text: &str| {
         bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
@@ -46,17 +45,17 @@ fn id_of(tick: &TickRow, key: &Key<'_>) -> Vec<u8> {
     };
     text(&mut bytes, &tick.symbol);
     bytes.extend_from_slice(&tick.time_ns.to_be_bytes());
-    match key {
-        Key::None { n } => {
+    match identity {
+        Identity::None { n } => {
             bytes.push(0);
             bytes.extend_from_slice(&n.to_be_bytes());
         }
-        Key::Numbered { source, seq } => {
+        Identity::Sequence { source, seq } => {
             bytes.push(1);
             text(&mut bytes, source);
             bytes.extend_from_slice(&seq.to_be_bytes());
         }
-        Key::Entry { stream, id, part } => {
+        Identity::Entry { stream, id, part } => {
             bytes.push(2);
             text(&mut bytes, stream);
             bytes.extend_from_slice(&id.ms.to_be_bytes());
@@ -64,7 +63,7 @@ fn id_of(tick: &TickRow, key: &Key<'_>) -> Vec<u8> {
             bytes.extend_from_slice(&part.to_be_bytes());
         }
     }
-    // Both zeros are one price.
+    // -0 and 0 are the same price.
     let price = if tick.price == 0.0 { 0 } else { tick.price.to_bits() };
     bytes.extend_from_slice(&price.to_be_bytes());
     bytes
@@ -101,10 +100,11 @@ fn document(tick: &TickRow, stream: Option<&str>, id: &[u8], n: i64) -> RawDocum
     document
 }
 
-/// Documents for all ticks, each key once, and how many came twice. Sorted by their keys: the server's index likes it,
-/// and two writers with the same rows meet at the first one.
-pub(super) fn make(batches: &[RowBatch], n: i64) -> Result<(Vec<Row>, u64), Failure> {
-    let first_n = n.checked_mul(N_STEP).ok_or(Failure::Odd("the collection meta counts beyond all numbers"))?;
+/// Documents for all ticks, sorted and deduplicated by key, and the number of duplicates. Sorted keys suit the index,
+/// and two writers with the same rows conflict at the first one.
+pub(super) fn encode(batches: &[RowBatch], n: i64) -> Result<(Vec<TickDocument>, u64), RequestError> {
+    let overflow = RequestError::Corrupt("the counter in the collection meta is out of range");
+    let first_n = n.checked_mul(N_STEP).ok_or(overflow)?;
     let mut rows = Vec::new();
     for batch in batches {
         let stream = batch.stream.as_deref();
@@ -114,45 +114,44 @@ pub(super) fn make(batches: &[RowBatch], n: i64) -> Result<(Vec<Row>, u64), Fail
             let entry = stream.zip(tick.id);
             part = if entry.is_some() && tick.id == last { part + 1 } else { 0 };
             last = tick.id.filter(|_| entry.is_some());
-            let key = match (tick.source.as_deref().zip(tick.seq), entry) {
-                (Some((source, seq)), _) => Key::Numbered { source, seq },
-                (None, Some((stream, id))) => Key::Entry { stream, id, part },
-                (None, None) => Key::None { n },
+            let identity = match (tick.source.as_deref().zip(tick.seq), entry) {
+                (Some((source, seq)), _) => Identity::Sequence { source, seq },
+                (None, Some((stream, id))) => Identity::Entry { stream, id, part },
+                (None, None) => Identity::None { n },
             };
-            let id = id_of(tick, &key);
+            let id = id_of(tick, &identity);
             let document = document(tick, stream, &id, n);
-            rows.push(Row { id, document });
+            rows.push(TickDocument { id, document });
         }
     }
     let count = rows.len();
-    // Stable: of two with the same key, the one that came first stays.
+    // The sort is stable: of equal keys, the first to arrive remains.
     rows.sort_by(|one, other| one.id.cmp(&other.id));
     rows.dedup_by(|next, first| next.id == first.id);
-    let twice = (count - rows.len()) as u64;
-    Ok((rows, twice))
+    let duplicates = (count - rows.len()) as u64;
+    Ok((rows, duplicates))
 }
 
-/// Which of these rows are there already, and their `n`.
-pub(super) async fn known(
+/// `_id` and `n` of those rows that are stored already.
+pub(super) async fn find_stored(
     ticks: &Collection<RawDocumentBuf>,
     session: &mut ClientSession,
-    rows: &[Row],
+    rows: &[TickDocument],
 ) -> Result<HashMap<Vec<u8>, i64, RandomState>, Error> {
-    let mut known = HashMap::default();
-    for rows in rows.chunks(LOOK_ROWS) {
+    let mut stored = HashMap::default();
+    for rows in rows.chunks(LOOKUP_ROWS) {
         let ids: Vec<Bson> = rows.iter().map(|row| Bson::Binary(binary(&row.id))).collect();
         let found = ticks.find(doc! { "_id": { "$in": ids } }).projection(doc! { "n": 1 }).session(&mut *session);
         let mut found = found.await?;
         while found.advance(session).await? {
             let row = found.current();
-            known.insert(row.get_binary("_id")?.bytes.to_vec(), row.get_i64("n")?);
+            stored.insert(row.get_binary("_id")?.bytes.to_vec(), row.get_i64("n")?);
         }
     }
-    Ok(known)
+    Ok(stored)
 }
 
-/// The tick that a document is, and its `n`.
-pub(super) fn parse(row: &RawDocument) -> Result<(i64, TickRow), mongodb::bson::error::Error> {
+pub(super) fn decode(row: &RawDocument) -> Result<StoredTick, mongodb::bson::error::Error> {
     let number = |name: &str| row.get_i64(name).ok().map(i64::cast_unsigned);
     let tick = TickRow {
         symbol: row.get_str("symbol")?.into(),
@@ -162,7 +161,7 @@ pub(super) fn parse(row: &RawDocument) -> Result<(i64, TickRow), mongodb::bson::
         source: row.get_str("source").ok().map(Into::into),
         seq: number("seq"),
         id: number("id_ms").zip(number("id_seq")).map(|(ms, seq)| StreamId { ms, seq }),
-        outlier: row.get_i32("flags").is_ok_and(|flags| flags & i32::from(backend::OUTLIER) != 0),
+        outlier: row.get_i32("flags").is_ok_and(|flags| flags & i32::from(OUTLIER) != 0),
     };
-    Ok((row.get_i64("n")?, tick))
+    Ok(StoredTick { n: row.get_i64("n")?, tick })
 }

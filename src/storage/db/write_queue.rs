@@ -1,0 +1,298 @@
+//! Bounded queue between the producers of ticks and the writing thread.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot, watch};
+use tracing::{info, warn};
+
+use crate::model::StreamId;
+use crate::storage::db::backend::CommitCounts;
+use crate::storage::db::{BEHIND_ROWS, COMMIT_ROWS_MAX, COMMIT_WAIT, DbState, DbStatus, RowBatch};
+
+/// Longest sleep of an idle writer, so that the retention runs on a quiet feed too.
+const IDLE_WAIT: Duration = Duration::from_secs(1);
+
+/// Request for a stream's checkpoint. Readers wait for the reply before the next request, so that there are no more of
+/// them than streams.
+pub(super) struct CheckpointRequest {
+    pub(super) stream: Arc<str>,
+    pub(super) reply: oneshot::Sender<Option<StreamId>>,
+}
+
+/// Next task of the writer.
+pub(super) enum Task {
+    Checkpoint(CheckpointRequest),
+    Commit(Vec<RowBatch>),
+    Idle,
+    End,
+}
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<(Instant, RowBatch)>,
+    requests: VecDeque<CheckpointRequest>,
+    /// Rows in `batches` and in the writer's current transaction.
+    rows: usize,
+    /// The same, with an empty batch counted as a row.
+    load: usize,
+    counts: CommitCounts,
+    dropped: u64,
+    commits: u64,
+    is_open: bool,
+    failure: Option<String>,
+    closing: bool,
+    /// Time until which a closing writer may still commit.
+    deadline: Option<Instant>,
+    /// The writer has ended, or its closing has timed out.
+    ended: bool,
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        self.ended || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+/// Queue shared by a [`DbWriter`](crate::storage::db::DbWriter) and its thread.
+pub(super) struct WriteQueue {
+    state: Mutex<State>,
+    rows_max: usize,
+    /// Wakes the writer.
+    work: Condvar,
+    /// Signals the writer's end.
+    end: Condvar,
+    /// Signals that there may be room.
+    pub(super) room: Notify,
+    pub(super) committed: watch::Sender<u64>,
+}
+
+fn load(batch: &RowBatch) -> usize {
+    batch.ticks.len().max(1)
+}
+
+impl WriteQueue {
+    pub(super) fn new(rows_max: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            rows_max,
+            work: Condvar::new(),
+            end: Condvar::new(),
+            room: Notify::new(),
+            committed: watch::Sender::new(0),
+        }
+    }
+
+    /// Every change under this lock is complete in itself, so a poisoned lock is still consistent.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.closing || state.load < self.rows_max
+    }
+
+    pub(super) fn offer(&self, mut batch: RowBatch) -> u64 {
+        let mut state = self.lock();
+        let room = if state.closing { 0 } else { self.rows_max.saturating_sub(state.load) };
+        let dropped = batch.ticks.len().saturating_sub(room);
+        if dropped > 0 {
+            batch.ticks.truncate(room);
+            batch.checkpoint = None;
+            state.dropped += dropped as u64;
+        }
+        if room > 0 {
+            self.enqueue(state, batch);
+        }
+        dropped as u64
+    }
+
+    pub(super) fn put(&self, batch: RowBatch) {
+        let mut state = self.lock();
+        if state.closing {
+            state.dropped += batch.ticks.len() as u64;
+        } else {
+            self.enqueue(state, batch);
+        }
+    }
+
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, batch: RowBatch) {
+        state.rows += batch.ticks.len();
+        state.load += load(&batch);
+        // The writer sleeps until the first batch arrives, and then until a transaction is full.
+        let wake = state.batches.is_empty() || state.load >= COMMIT_ROWS_MAX;
+        state.batches.push_back((Instant::now(), batch));
+        drop(state);
+        if wake {
+            self.work.notify_one();
+        }
+    }
+
+    /// Queues a request. After the end it is dropped, which its sender notices.
+    pub(super) fn request_checkpoint(&self, request: CheckpointRequest) {
+        let mut state = self.lock();
+        if !state.closing {
+            state.requests.push_back(request);
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits for the next task. If the store is behind, a transaction has up to `rows_behind` rows.
+    pub(super) fn next_task(&self, rows_behind: usize) -> Task {
+        let mut state = self.lock();
+        let idle_at = Instant::now() + IDLE_WAIT;
+        loop {
+            if state.is_over() {
+                return Task::End;
+            }
+            if let Some(request) = state.requests.pop_front() {
+                return Task::Checkpoint(request);
+            }
+            let now = Instant::now();
+            let due = state.batches.front().map(|(since, _)| *since + COMMIT_WAIT);
+            match due {
+                Some(due) if state.closing || state.load >= COMMIT_ROWS_MAX || due <= now => {
+                    // Before a deadline, transactions stay small: a large one may not finish in time.
+                    let is_behind = state.load > BEHIND_ROWS && state.deadline.is_none();
+                    let rows_max = if is_behind { rows_behind } else { COMMIT_ROWS_MAX };
+                    return Task::Commit(take_batches(&mut state.batches, rows_max));
+                }
+                None if state.closing => return Task::End,
+                None if idle_at <= now => return Task::Idle,
+                _ => {}
+            }
+            let timeout = due.unwrap_or(idle_at).saturating_duration_since(now);
+            (state, _) = self.work.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Reports whether the writer must stop, even with rows left.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().is_over()
+    }
+
+    /// Reports whether a writer without rows of its own has nothing left to do.
+    pub(super) fn is_done(&self) -> bool {
+        let state = self.lock();
+        state.ended || (state.closing && state.batches.is_empty())
+    }
+
+    /// Sleeps for `pause`, or until the writer must stop.
+    pub(super) fn pause(&self, pause: Duration) {
+        let wake_at = Instant::now() + pause;
+        let mut state = self.lock();
+        loop {
+            let now = Instant::now();
+            let until = state.deadline.map_or(wake_at, |deadline| deadline.min(wake_at));
+            if state.ended || now >= until {
+                return;
+            }
+            (state, _) = self.work.wait_timeout(state, until - now).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn set_open(&self, is_open: bool) {
+        self.lock().is_open = is_open;
+    }
+
+    /// Sets the failure that the status shows, and logs it if it is new.
+    pub(super) fn set_failure(&self, cause: &str) {
+        let previous = self.lock().failure.replace(cause.to_owned());
+        // Logged outside the lock: a terminal may block.
+        if previous.as_deref() != Some(cause) {
+            warn!("the store fails: {cause}; ticks wait for it");
+        }
+    }
+
+    pub(super) fn clear_failure(&self) {
+        self.lock().failure = None;
+    }
+
+    /// Counts committed batches and releases their room.
+    pub(super) fn complete(&self, batches: &[RowBatch], counts: CommitCounts) {
+        let mut state = self.lock();
+        if state.ended {
+            // Closing timed out, and the rows were counted as dropped.
+            return;
+        }
+        state.rows -= batches.iter().map(|batch| batch.ticks.len()).sum::<usize>();
+        state.load -= batches.iter().map(load).sum::<usize>();
+        state.counts.written += counts.written;
+        state.counts.duplicates += counts.duplicates;
+        state.commits += 1;
+        let had_failed = state.failure.take().is_some();
+        drop(state);
+        if had_failed {
+            info!("the store works again");
+        }
+        if let Some(last) = batches.last() {
+            self.committed.send_replace(last.ticket);
+        }
+        self.room.notify_waiters();
+    }
+
+    pub(super) fn status(&self) -> DbStatus {
+        let state = self.lock();
+        DbStatus {
+            state: match &state.failure {
+                Some(cause) => DbState::Failing(cause.clone()),
+                None if !state.is_open => DbState::Connecting,
+                None if state.rows > self.rows_max / 2 => DbState::Behind,
+                None => DbState::Writing,
+            },
+            waiting: state.rows as u64,
+            written: state.counts.written,
+            duplicates: state.counts.duplicates,
+            dropped: state.dropped,
+            commits: state.commits,
+        }
+    }
+
+    /// Stops accepting batches. Those that wait are committed, until `deadline` if there is one.
+    pub(super) fn begin_closing(&self, deadline: Option<Instant>) {
+        let mut state = self.lock();
+        state.closing = true;
+        state.deadline = deadline.or(state.deadline);
+        drop(state);
+        self.work.notify_all();
+        self.room.notify_waiters();
+    }
+
+    pub(super) fn close(&self, limit: Duration) -> DbStatus {
+        let deadline = Instant::now() + limit;
+        self.begin_closing(Some(deadline));
+        let wait = self.end.wait_timeout_while(self.lock(), limit, |state| !state.ended);
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
+        self.end();
+        self.status()
+    }
+
+    /// Ends the queue and counts what is left as dropped. Called by the ending writer, and by [`close`](Self::close)
+    /// when it stops waiting for the writer.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        state.closing = true;
+        state.dropped += std::mem::take(&mut state.rows) as u64;
+        state.load = 0;
+        state.batches.clear();
+        state.requests.clear();
+        drop(state);
+        self.work.notify_all();
+        self.end.notify_all();
+        self.room.notify_waiters();
+    }
+}
+
+/// Takes as many whole batches as fit into a transaction of `rows_max` rows, and at least one.
+fn take_batches(batches: &mut VecDeque<(Instant, RowBatch)>, rows_max: usize) -> Vec<RowBatch> {
+    let mut rows = 0;
+    let fitting = batches.iter().take_while(|(_, batch)| {
+        rows += load(batch);
+        rows <= rows_max
+    });
+    let count = fitting.count().max(1).min(batches.len());
+    batches.drain(..count).map(|(_, batch)| batch).collect()
+}
