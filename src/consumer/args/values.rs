@@ -1,4 +1,4 @@
-//! Values of flags that are words or file names.
+//! Values of flags: enumerations and parsers.
 
 use std::path::PathBuf;
 
@@ -52,33 +52,33 @@ impl_value_enum!(PaneLayout {
     Grid = "grid": "One small chart per symbol",
 });
 
-/// Frontend of the chart.
+/// View of the chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ViewChoice {
-    /// A window if there is a display, else the terminal if there is one, else status lines in the log.
+    /// A window if there is a display, else the terminal if there is one, else status lines in the log
     #[default]
     Auto,
-    /// A native window.
+    /// A native window
     Window,
-    /// The terminal.
+    /// The terminal
     Terminal,
-    /// No chart.
+    /// No view
     None,
 }
 
-/// Pixels of the screen per pixel of the layout.
+/// Screen pixels per layout pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ScaleChoice {
-    /// The scale of the display.
+    /// Scale factor of the display
     #[default]
     Auto,
-    /// Original size.
+    /// Actual size
     #[value(name = "1")]
     One,
-    /// One and a half times the size.
+    /// One and a half times
     #[value(name = "1.5")]
     OneAndHalf,
-    /// Twice the size.
+    /// Twice
     #[value(name = "2")]
     Two,
 }
@@ -98,7 +98,7 @@ impl ScaleChoice {
 /// Format of the statistics at exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StatsFormat {
-    /// One JSON object on stdout.
+    /// One JSON object on stdout
     Json,
 }
 
@@ -112,7 +112,7 @@ pub(super) fn parse_session(text: &str) -> Result<Time, String> {
     Time::strptime("%H:%M", text.trim()).map_err(|_| "a time of day has hours and minutes, such as 09:30".to_owned())
 }
 
-/// Determines the format of a snapshot from its file name.
+/// Returns the path of a snapshot with the format of its extension.
 pub(super) fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat), ArgsError> {
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
@@ -122,7 +122,7 @@ pub(super) fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat),
     }
 }
 
-/// Determines the format of an export from its file name.
+/// Returns the path of an export with the format of its extension.
 pub(super) fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
