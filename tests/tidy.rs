@@ -2,6 +2,7 @@
 //! it can fail; here they all meet the repository.
 
 mod layers;
+mod loops;
 mod manifest;
 mod source;
 mod style;
@@ -78,6 +79,17 @@ fn assert_law(sources: &[Source], rule: fn(&Source) -> Vec<String>) {
 #[test]
 fn modules_know_only_those_below_them() {
     assert_law(&rust_files(), layers::layers);
+}
+
+#[test]
+fn files_import_each_other_in_no_loop() {
+    let loops = loops::loops(&rust_files());
+    assert!(loops.is_empty(), "\n{}\n", loops.join("\n"));
+}
+
+#[test]
+fn comments_begin_with_no_question() {
+    assert_law(&rust_files(), style::openings);
 }
 
 #[test]

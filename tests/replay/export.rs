@@ -1,4 +1,4 @@
-//! `consumer --export --store --from`: what pandas and polars find in the files, and what a Ctrl-C leaves.
+//! `consumer --export --store --from`: the files as pandas and polars read them, and interruption by Ctrl-C.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn read(path: &Path) -> Value {
     reader("read_stored.py").args([path]).run(LIMIT).expect_code(0).json()
 }
 
-/// Nothing was connected to: that would have been said.
+/// Checks that no connection was attempted, which would be reported.
 fn assert_quiet(ended: &Ended) {
     assert!(!ended.stderr.contains("WARN") && !ended.stderr.contains("ERROR") && ended.stdout.is_empty(), "{ended:?}");
 }

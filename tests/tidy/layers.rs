@@ -202,24 +202,24 @@ mod tests {
         for (path, text, complaints) in [
             ("src/series.rs", "use crate::model::Tick;", 0),
             ("src/model.rs", "use crate::series::SeriesMap;", 1),
-            ("src/series/extract.rs", "use crate::view::TimeSpan;", 0),
-            ("src/view.rs", "use crate::series::SeriesMap;", 1),
-            ("src/model.rs", "fn f() { crate::bus::connect() }", 1),
-            ("src/model.rs", "// crate::bus is not known here\nconst S: &str = \"crate::bus\";", 0),
-            ("src/view.rs", "use crate::{model::Tick, bus::Endpoint};", 1),
+            ("src/series/downsample.rs", "use crate::model::TimeSpan;", 0),
+            ("src/model.rs", "use crate::chart::Rect;", 1),
+            ("src/model.rs", "fn f() { crate::client::connect() }", 1),
+            ("src/model.rs", "// crate::client is not known here\nconst S: &str = \"crate::client\";", 0),
+            ("src/chart.rs", "use crate::{model::Tick, client::Endpoint};", 1),
             ("src/plot/axes.rs", "use crate::window::Input;", 1),
-            ("src/plot/axes.rs", "use super::scene::Scene; use crate::view::Rect;", 0),
-            ("src/plot/axes.rs", "use super::super::bus::Endpoint;", 1),
-            ("src/series.rs", "use super::bus::Endpoint;", 1),
-            ("src/series.rs", "mod tests { use super::bus; use super::super::bus::Endpoint; }", 1),
-            ("src/bus.rs", "use crate::plot::Scene;", 1),
-            ("src/window.rs", "use crate::bus::Endpoint; use crate::plot::Scene;", 2),
-            ("src/consumer.rs", "use crate::{bus, cli, plot, producer, series, window};", 0),
+            ("src/plot/axes.rs", "use super::painter::Painter; use crate::chart::Rect;", 0),
+            ("src/plot/axes.rs", "use super::super::client::Endpoint;", 1),
+            ("src/series.rs", "use super::client::Endpoint;", 1),
+            ("src/series.rs", "mod tests { use super::client; use super::super::client::Endpoint; }", 1),
+            ("src/client.rs", "use crate::plot::Painter;", 1),
+            ("src/window.rs", "use crate::client::Endpoint; use crate::plot::Painter;", 2),
+            ("src/consumer.rs", "use crate::{broker, client, cli, plot, producer, series, window};", 0),
             ("src/producer.rs", "use crate::consumer::Config;", 1),
-            ("src/cli.rs", "use crate::model::display_safe; use crate::bus::Endpoint;", 1),
+            ("src/cli.rs", "use crate::model::display_safe; use crate::client::Endpoint;", 1),
             ("src/series.rs", "use crate::cli::EXIT_USAGE;", 1),
             ("src/novelty.rs", "use crate::model::Tick;", 1),
-            ("src/lib.rs", "pub use crate::bus::Endpoint;", 0),
+            ("src/lib.rs", "pub use crate::client::Endpoint;", 0),
             ("src/bin/producer.rs", "use tickscope::producer;", 0),
         ] {
             assert_eq!(count(layers, path, text), complaints, "{path}: {text}");
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn crates_stay_in_their_homes() {
         for (path, text, complaints) in [
-            ("src/bus/subscribe.rs", "use redis::Client;", 0),
+            ("src/client/subscriber.rs", "use redis::Client;", 0),
             ("src/consumer.rs", "use redis::Client;", 1),
             ("src/consumer.rs", "fn f() -> redis::RedisResult<()> { let redis = 1; g(redis) }", 1),
             ("src/consumer.rs", "use redis;", 1),
@@ -242,7 +242,7 @@ mod tests {
             ("tests/broker.rs", "use redis::Client;", 0),
             ("benches/compare/pubsub.rs", "use redis::Client;", 0),
             ("benches/compare.rs", "use clap::Parser;", 0),
-            ("benches/bus.rs", "use redis::Client;", 1),
+            ("benches/client.rs", "use redis::Client;", 1),
             ("benches/draw.rs", "use plotters::prelude::*;", 1),
         ] {
             assert_eq!(count(crates, path, text), complaints, "{path}: {text}");
@@ -257,12 +257,12 @@ mod tests {
             ("src/model/wire.rs", "use std::time::SystemTime;", 1),
             ("src/series.rs", "use std::time::{Duration, Instant};", 1),
             ("src/series.rs", "fn f() { crate::model::Timestamp::now(); }", 1),
-            ("src/view.rs", "async fn f() { g().await }", 2),
-            ("src/market.rs", "use std::fs::File; use std::io::Read;", 1),
-            ("src/market.rs", "#[cfg(test)]\nmod tests { use std::fs::File; }", 0),
-            ("src/market/tests.rs", "use std::fs::File;", 0),
+            ("src/chart.rs", "async fn f() { g().await }", 2),
+            ("src/sources.rs", "use std::fs::File; use std::io::Read;", 1),
+            ("src/sources.rs", "#[cfg(test)]\nmod tests { use std::fs::File; }", 0),
+            ("src/sources/tests.rs", "use std::fs::File;", 0),
             ("src/plot.rs", "fn f() { jiff::tz::TimeZone::system(); }", 1),
-            ("src/bus.rs", "use tokio::net::TcpStream;", 0),
+            ("src/client.rs", "use tokio::net::TcpStream;", 0),
         ] {
             assert_eq!(count(purity, path, text), complaints, "{path}: {text}");
         }
@@ -275,7 +275,7 @@ mod tests {
             ("src/cli.rs", "use tokio::signal::ctrl_c;", 0),
             ("src/producer.rs", "use tokio::signal::ctrl_c;", 1),
             ("src/window.rs", "fn f() { std::env::var_os(x); }", 1),
-            ("src/bus.rs", "const OS: &str = std::env::consts::OS;", 0),
+            ("src/client.rs", "const OS: &str = std::env::consts::OS;", 0),
             ("src/window.rs", "const V: &str = env!(\"CARGO_PKG_VERSION\");", 0),
         ] {
             assert_eq!(count(surroundings, path, text), complaints, "{path}: {text}");

@@ -264,9 +264,10 @@ mod tests {
 
     #[test]
     fn use_trees_are_unfolded_and_paths_in_code_are_found() {
-        let text = "use crate::{bus::{self, Endpoint as E}, model::*}; fn f() { std::fs::read(x::<T>::y) } use redis;";
+        let text =
+            "use crate::{client::{self, Endpoint as E}, model::*}; fn f() { std::fs::read(x::<T>::y) } use redis;";
         let names = paths_of(text);
-        for name in ["crate::bus::self", "crate::bus::Endpoint", "crate::model", "std::fs::read", "redis"] {
+        for name in ["crate::client::self", "crate::client::Endpoint", "crate::model", "std::fs::read", "redis"] {
             assert!(names.iter().any(|found| found.trim_end_matches("::") == name), "{name} in {names:?}");
         }
         assert!(paths("use redis;").iter().any(|path| path.imported && path.name == "redis"));

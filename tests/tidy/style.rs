@@ -20,6 +20,9 @@ const PROOF_WORDS_MIN: usize = 3;
 /// Unfinished work, and paths of one person's machine. The texts speak of the product.
 const FOREIGN_WORDS: &[&str] = &["TODO", "FIXME", "XXX", "WIP", "/root/", "/home/"];
 
+/// Words that turn a comment into a question.
+const QUESTION_WORDS: &[&str] = &["What", "Who", "Whoever", "Where", "How", "Whether", "Whose"];
+
 /// Files stay small, say what they are for, and are named after their module.
 pub fn files(source: &Source) -> Vec<String> {
     let lines = source.text.lines().count();
@@ -141,6 +144,27 @@ pub fn words(source: &Source) -> Vec<String> {
     complaints
 }
 
+/// Comments begin with what they are about or what it does, not with a question.
+pub fn openings(source: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut at = 0;
+    let mut continues = false;
+    for line in source.text.split_inclusive('\n') {
+        let text = line.trim_start();
+        let comment = text.strip_prefix("//").filter(|_| source.code[at..at + line.len()].trim().is_empty());
+        let words = comment.map(|text| text.trim_start_matches(['/', '!']).trim());
+        let first = words.and_then(|words| words.split(|c: char| !c.is_alphanumeric()).next());
+        if let Some(word) = first.filter(|word| !continues && QUESTION_WORDS.contains(word)) {
+            complaints
+                .push(source.complaint(at, &format!("a comment begins with `{word}`; begin with a noun or a verb")));
+        }
+        // A line that goes on with a sentence may begin with any word.
+        continues = words.is_some_and(|words| !words.is_empty() && !words.ends_with(['.', ':', '?', '!']));
+        at += line.len();
+    }
+    complaints
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::source::count;
@@ -159,6 +183,21 @@ mod tests {
             ("src/view/tests.rs", "use a;\nuse b;\nuse c;\nuse d;\n".to_owned(), 0),
         ] {
             assert_eq!(count(files, path, &text), complaints, "{path}");
+        }
+    }
+
+    #[test]
+    fn comments_do_not_begin_with_a_question() {
+        for (text, complaints) in [
+            ("/// What it is.\nfn f() {}\n", 1),
+            ("//! How to begin.\n", 1),
+            ("    // Whether it runs.\n", 1),
+            ("/// Oldest tick.\n", 0),
+            ("/// Whatever comes.\n", 0),
+            ("/// Ticks of the shop in\n/// Who Street.\n", 0),
+            ("const S: &str = \"// What\";\n", 0),
+        ] {
+            assert_eq!(count(openings, "src/view.rs", text), complaints, "{text}");
         }
     }
 
