@@ -32,9 +32,8 @@ use thiserror::Error;
 pub use alerting::{AlertError, HooksReport};
 pub use app::run;
 pub use args::{
-    Args, ArgsError, CleaningArgs, Config, DurableArgs, DurableError, ExportFormat, ExportingArgs, ExportingError,
-    GroupConfig, HistoryLimit, ScaleChoice, SnapshotFormat, StatsFormat, StoredExport, StreamConfig, TerminalConfig,
-    ViewChoice,
+    Args, ArgsError, Config, ExportFormat, GroupConfig, HistoryLimit, ScaleChoice, SnapshotFormat, StatsFormat,
+    StoreArgs, StoredExport, StoredExportArgs, StreamArgs, StreamConfig, TerminalConfig, ViewChoice,
 };
 pub use demo::DemoError;
 pub use export::{StoredExportError, export_stored};

@@ -191,8 +191,8 @@ impl Grid {
         (time + offset - self.anchor).div_euclid(self.bar)
     }
 
-    /// Whether a clock change from one offset to another begins a bar: the bar's number changes, or the same bar begins
-    /// again.
+    /// Returns `true` if a clock change from one offset to another begins a bar: the bar's number changes, or the same
+    /// bar begins again.
     fn begins(&self, at: i128, before: i128, after: i128) -> bool {
         let is_start = |offset: i128| (at + offset - self.anchor).rem_euclid(self.bar) == 0;
         self.number(at - 1, before) != self.number(at, after) || (is_start(before) && is_start(after))

@@ -73,7 +73,7 @@ pub enum Input {
     Key {
         /// The key.
         key: Key,
-        /// Whether it repeats.
+        /// Set for a repetition.
         repeat: bool,
         /// Modifiers held.
         held: Modifiers,

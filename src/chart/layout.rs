@@ -174,7 +174,7 @@ impl Layout {
         }
     }
 
-    /// Whether it is a grid.
+    /// Returns `true` for a grid.
     pub(crate) fn is_grid(&self) -> bool {
         matches!(self.arrangement, Arrangement::Grid { .. })
     }

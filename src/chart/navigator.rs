@@ -27,7 +27,7 @@ impl Navigator {
         self.span
     }
 
-    /// Whether it follows the live edge.
+    /// Returns `true` while it follows the live edge.
     pub fn is_following(&self) -> bool {
         self.lead_share.is_some()
     }

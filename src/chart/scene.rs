@@ -37,9 +37,9 @@ pub struct LegendEntry {
     pub last: Option<String>,
     /// Change over the visible span, percent.
     pub change_percent: Option<f64>,
-    /// Whether its line is drawn.
+    /// Set if its line is drawn.
     pub visible: bool,
-    /// Whether bars, volume and keys refer to it.
+    /// Set if bars, volume and keys refer to it.
     pub focused: bool,
 }
 
@@ -160,7 +160,7 @@ pub struct Crosshair {
     pub value: f64,
     /// One row per visible symbol that has a tick at or before the cursor.
     pub rows: Vec<Readout>,
-    /// Whether it is snapped to a tick, whose instant and value are then `time_ns` and `value`.
+    /// Set if it is snapped to a tick, whose instant and value are then `time_ns` and `value`.
     pub snapped: bool,
 }
 
@@ -262,7 +262,7 @@ pub struct Ruler {
     pub to: Point,
     /// Measured values, line by line: time, value, percent.
     pub lines: Vec<String>,
-    /// Whether the value rises, which decides the colour.
+    /// Set if the value rises, which decides the colour.
     pub rising: bool,
 }
 
@@ -292,7 +292,7 @@ pub struct Chart {
     pub focus: Option<usize>,
     /// Bars, drawn instead of lines.
     pub bars: Option<Bars>,
-    /// Whether the volume of `bars` is drawn below the plot; the layout must have room for it.
+    /// Set if the volume of `bars` is drawn below the plot; the layout must have room for it.
     pub volume: bool,
     /// At the top left.
     pub title: Option<Title>,

@@ -38,12 +38,12 @@ impl Rect {
         self.bottom.saturating_sub(self.top).max(0)
     }
 
-    /// Whether it contains no pixel.
+    /// Returns `true` if it contains no pixel.
     pub fn is_empty(&self) -> bool {
         self.width() == 0 || self.height() == 0
     }
 
-    /// Whether it contains the point.
+    /// Returns `true` if it contains the point.
     pub fn contains(&self, x: f64, y: f64) -> bool {
         x >= f64::from(self.left) && x < f64::from(self.right) && y >= f64::from(self.top) && y < f64::from(self.bottom)
     }

@@ -1,9 +1,9 @@
-//! The consumer's command line, and the checked configuration it turns into.
+//! The consumer's command line, and the checked configuration that it becomes.
 
-mod choices;
-mod cleaning;
-mod durable;
-mod exporting;
+mod store;
+mod stored_export;
+mod stream;
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,107 +15,111 @@ use thiserror::Error;
 
 use crate::analysis::{OutlierLimit, Rule};
 use crate::chart::{AxisMode, BarInterval, BarIntervalError, ChartKind, PaneLayout, Scale, Size, Surface, Theme};
-use crate::cli::{ConfigArgs, DurationError, LogWriter, TlsArgs, parse_duration, parse_port};
+use crate::cli::{ConfigArgs, DurationError, LogWriter, TimeError, TlsArgs, parse_duration, parse_port};
 use crate::client::{Channel, EndpointError, Target, TlsFiles};
 use crate::consumer::alerting::{AlertError, parse_rules};
 use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, FieldMapError, Symbol};
 use crate::series::HistoryLimits;
-use crate::storage::db::DbConfig;
+use crate::storage::db::{DbConfig, StoreUrlError};
 use crate::terminal::ColorDepth;
 use crate::window::X11Display;
-pub use choices::{ScaleChoice, StatsFormat, ViewChoice};
-use choices::{parse_export, parse_session, parse_snapshot, parse_zone};
-pub use cleaning::CleaningArgs;
-pub(super) use durable::STORE_FILE;
-pub use durable::{DurableArgs, DurableError, GroupConfig, StreamConfig};
-use exporting::check_apart;
-pub use exporting::{ExportingArgs, ExportingError, StoredExport};
+pub(super) use store::STORE_FILE;
+pub use store::StoreArgs;
+use stored_export::check_apart;
+pub use stored_export::{StoredExport, StoredExportArgs};
+pub use stream::{GroupConfig, StreamArgs, StreamConfig};
+pub use values::{ScaleChoice, StatsFormat, ViewChoice};
+use values::{parse_export, parse_session, parse_snapshot, parse_zone};
 
-/// Ticks kept per symbol unless told otherwise: more than a busy stock's trading day, in some 3 MB.
+/// Default number of ticks kept per symbol: more than a busy stock's trading day, in 3 MB.
 pub(super) const HISTORY_TICKS: usize = 1_000_000;
 
-/// Symbols kept unless told otherwise.
+/// Default number of symbols kept.
 pub(super) const SYMBOLS_MAX: usize = 256;
 
-/// Redis's own port.
+/// Redis's default port.
 pub(super) const LOCAL_PORT: u16 = 6379;
 
-/// The channel of the wire contract.
+/// Default channel.
 pub(super) const CHANNEL: &str = "stock_prices";
 
-/// Widest span that may be shown: a hundred years.
+/// Longest visible time span and age: a hundred years.
 const WINDOW_MAX: Duration = Duration::from_hours(100 * 366 * 24);
 
-/// Largest side of a frame, in pixels; X11 itself ends at 32,767.
+/// Longest side of a frame, in pixels. The limit of X11 is 32,767.
 const SIDE_MAX: u32 = 16_384;
 
-/// Smallest side of a frame, in pixels, at which a chart can still be read.
+/// Shortest side of a frame, in pixels, at which a chart is legible.
 const SIDE_MIN: u32 = 120;
 
-/// Draws live market ticks from Redis in a native window.
+/// Draws live market ticks from Redis in a native window
 #[derive(Debug, Parser)]
 #[command(
     name = "consumer",
     version,
     after_help = "Keys: Space pause, +/- or wheel zoom, arrows or drag pan, End back to live, A axis,\n\
                   1-9 symbols, S screenshot, ? help, Q quit.\n\
-                  Every flag is also a key of tickscope.toml and a variable: TICKSCOPE_LOCAL_PORT=7000.\n\
-                  Exit status: 0 done, 1 failed while running, 2 wrong usage or no display.\n\
+                  Every flag is also a key of tickscope.toml and a variable such as TICKSCOPE_LOCAL_PORT.\n\
+                  Exit status: 0 success, 1 failure while running, 2 wrong usage or no display.\n\
                   Example: consumer --symbols AAPL,MSFT --window 15m --redis redis://127.0.0.1:6379"
 )]
 pub struct Args {
-    /// Show a replay of real trades at once: broker, producer and window in one process
+    /// Show a replay of real trades, with broker, producer and window in one process
     #[arg(long, conflicts_with_all = ["channel", "fields"])]
     pub demo: bool,
-    /// Symbols to show, in this order [default: all that arrive]
+    /// Symbols to show, in this order [default: all]
     #[arg(long, value_delimiter = ',', value_name = "A,B,..")]
     pub symbols: Vec<String>,
-    /// Least time between two redraws, such as 100ms; a number alone is seconds [default: one frame]
+    /// Least time between two redraws, such as 100ms; a plain number is in seconds [default: one frame]
     #[arg(long, value_parser = parse_duration, allow_negative_numbers = true, value_name = "TIME")]
     pub interval: Option<Duration>,
-    /// Channel to subscribe to; repeatable; with * ? [ it is a pattern
+    /// Channel to subscribe to, or a pattern with * ? [; repeatable
     #[arg(long, value_name = "NAME", default_value = CHANNEL)]
     pub channel: Vec<String>,
     /// Redis server.
     #[arg(help = "Redis server, as redis://[user:password@]host[:port], rediss:// with TLS, unix:///path, \
-                redis+cluster://host,host or redis+sentinel://host,host/name; a password is safer in REDIS_URL, where \
-                no list of processes shows it [default: this machine's, or a built-in one]")]
+                redis+cluster://host,host or redis+sentinel://host,host/name; set REDIS_URL instead to keep a password \
+                out of process listings [default: the one on this machine, or a built-in one]")]
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
     /// Files for TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
-    /// Streams, groups, clusters, stores.
+    /// Streams, groups and clusters.
     #[command(flatten)]
-    pub durable: DurableArgs,
-    /// OutlierFilter.
+    pub stream: StreamArgs,
+    /// Database.
     #[command(flatten)]
-    pub cleaning: CleaningArgs,
-    /// Port on this machine that is used, and served if nothing listens there, when no server is named
+    pub store: StoreArgs,
+    /// Flag ticks whose price is further than this from the median of the 15 before, such as 5%; they are stored and
+    /// marked, but excluded from lines, bars and alerts [default: no filter]
+    #[arg(long, value_name = "PERCENT")]
+    pub outliers: Option<OutlierLimit>,
+    /// Port on this machine to use if no server is given; a built-in server listens there if nothing else does
     #[arg(long, value_name = "PORT", default_value_t = LOCAL_PORT, value_parser = parse_port)]
     #[arg(allow_negative_numbers = true)]
     pub local_port: u16,
     /// Visible time span, such as 5m [default: grows with the data up to 5m]
     #[arg(long, value_parser = parse_duration, allow_negative_numbers = true, value_name = "TIME")]
     pub window: Option<Duration>,
-    /// How much is kept per symbol: a number of ticks, or a time such as 2h [default: 1000000]
+    /// History in memory per symbol: a number of ticks, or a time such as 2h [default: 1000000]
     #[arg(long, value_name = "TICKS|TIME", allow_negative_numbers = true)]
     pub history: Option<String>,
-    /// How many symbols are kept; ticks of further ones are counted
+    /// Most symbols in memory; ticks of further symbols are only counted
     #[arg(long, value_name = "N", default_value_t = SYMBOLS_MAX, value_parser = parse_symbols_max)]
     #[arg(allow_negative_numbers = true)]
     pub max_symbols: usize,
     /// Other names for the fields of a tick, such as symbol=s,price=p,timestamp=data.T
     #[arg(long, value_name = "MAP", default_value = "")]
     pub fields: String,
-    /// Where the chart is shown
+    /// View of the chart
     #[arg(long, value_enum, default_value_t)]
     pub view: ViewChoice,
-    /// How prices are drawn
+    /// Style of the chart
     #[arg(long, value_enum, default_value_t, value_name = "KIND")]
     pub chart: ChartKind,
-    /// How symbols are arranged
+    /// Arrangement of the symbols
     #[arg(long, value_enum, default_value_t)]
     pub layout: PaneLayout,
     /// Length of a bar: auto, a time such as 5m, or a number of ticks such as 100t
@@ -128,7 +132,7 @@ pub struct Args {
     #[arg(help = "Time zone of the time axis, such as America/New_York [default: this machine's]")]
     #[arg(long, value_name = "NAME", value_parser = parse_zone)]
     pub zone: Option<TimeZone>,
-    /// When a session opens, in that zone: what `--axis session` measures from
+    /// Opening time of the trading session, in that zone; `--axis session` measures from it
     #[arg(long, value_name = "HH:MM", value_parser = parse_session, default_value = "00:00")]
     pub session_start: Time,
     /// Colours
@@ -137,7 +141,7 @@ pub struct Args {
     /// Size of the chart in pixels
     #[arg(long, value_parser = parse_size, value_name = "WxH", default_value = "1280x720")]
     pub size: Size,
-    /// How much larger than its pixels everything is drawn
+    /// Magnification of the chart on the screen
     #[arg(long, value_enum, default_value_t)]
     pub scale: ScaleChoice,
     /// Window title
@@ -155,10 +159,10 @@ pub struct Args {
     /// Write the ticks in view to this .csv or .parquet file at exit
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
-    /// An export out of a store.
+    /// Export of stored ticks.
     #[command(flatten)]
-    pub exporting: ExportingArgs,
-    /// Tell when this happens; repeatable: 'AAPL > 190', 'AAPL moves 2% in 1m', 'SPY stale 10s'
+    pub stored_export: StoredExportArgs,
+    /// Alert on this condition, such as 'AAPL > 190', 'AAPL moves 2% in 1m' or 'SPY stale 10s'; repeatable
     #[arg(long, value_name = "RULE")]
     pub alert: Vec<String>,
     /// Run this command on an alert, with the tick as JSON on its standard input
@@ -167,16 +171,16 @@ pub struct Args {
     /// Print statistics at exit
     #[arg(long, value_enum, value_name = "FORM")]
     pub stats: Option<StatsFormat>,
-    /// Keep nothing of how the chart looked for the next run, and use nothing of an earlier one
+    /// Neither restore the state of the chart from an earlier run nor save it for the next one
     #[arg(long)]
     pub no_remember: bool,
     /// Settings.
     #[command(flatten)]
     pub settings: ConfigArgs,
-    /// Only warnings and errors
+    /// Log only warnings and errors
     #[arg(short, long)]
     pub quiet: bool,
-    /// More detail in the log; repeatable
+    /// Log more details; repeatable
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 }
@@ -204,111 +208,111 @@ impl HistoryLimit {
 /// File format of a snapshot, by its extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotFormat {
-    /// Pixels.
+    /// Bitmap.
     Png,
-    /// Vectors.
+    /// Vector graphics.
     Svg,
 }
 
 /// File format of an export, by its extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// Text, one tick a line.
+    /// Comma-separated values, one tick a line.
     Csv,
-    /// Typed columns.
+    /// Apache Parquet.
     Parquet,
 }
 
-/// Everything `consumer::run` needs; checked.
+/// Checked configuration of [`run`](crate::consumer::run).
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Replay the shipped trades from inside this process.
+    /// Runs the demo.
     pub demo: bool,
-    /// Empty means all that arrive.
+    /// Symbols to show, in this order; empty for all.
     pub symbols: Vec<Symbol>,
-    /// Least time between redraws.
+    /// Least time between two redraws.
     pub interval: Duration,
-    /// What to listen to; never empty.
+    /// Channels to subscribe to; never empty.
     pub channels: Vec<Channel>,
-    /// Which server.
+    /// Redis server.
     pub target: Target,
-    /// What is read from a stream in place of the channels.
+    /// Stream to read instead of the channels.
     pub stream: Option<StreamConfig>,
-    /// In a cluster: shards of a channel or stream.
+    /// Number of shards of a channel or stream in a cluster.
     pub shards: u16,
-    /// Where ticks are kept.
+    /// Database; `None` to store nothing.
     pub store: Option<DbConfig>,
-    /// Ticks further off than this are set apart.
+    /// Limit of the bad-print filter; `None` for no filter.
     pub outliers: Option<OutlierLimit>,
-    /// Visible span; `None` grows with the data.
+    /// Visible time span; `None` for one that grows with the data.
     pub window: Option<Duration>,
-    /// Bound per symbol.
+    /// History in memory per symbol.
     pub history: HistoryLimit,
-    /// Bound on symbols.
+    /// Most symbols in memory.
     pub symbols_max: usize,
-    /// Keys of foreign feeds.
+    /// Field names of foreign feeds.
     pub fields: FieldMap,
-    /// Where it is shown.
+    /// View of the chart.
     pub view: ViewChoice,
-    /// How prices are drawn.
+    /// Style of the chart.
     pub kind: ChartKind,
-    /// How symbols are arranged.
+    /// Arrangement of the symbols.
     pub layout: PaneLayout,
-    /// Length of a bar; `None` for what suits the view.
+    /// Length of a bar; `None` to choose it by the visible span.
     pub bars: Option<BarInterval>,
     /// Value axis.
     pub axis: AxisMode,
     /// Zone of the time axis.
     pub zone: TimeZone,
-    /// When a session opens, in `zone`.
+    /// Opening time of the trading session, in `zone`.
     pub session_start: Time,
     /// Colours.
     pub theme: Theme,
-    /// Frame size.
+    /// Size of the chart in layout pixels.
     pub size: Size,
-    /// Pixels of the screen for each of the layout.
+    /// Magnification of the chart on the screen.
     pub scale: ScaleChoice,
-    /// A Wayland compositor draws the window: it enlarges what it shows by itself.
+    /// True under a Wayland compositor, which scales windows by itself.
     pub wayland: bool,
     /// X server whose resolution `--scale auto` follows.
     pub x11: X11Display,
     /// Window title.
     pub title: String,
-    /// End by itself.
+    /// Duration of the run; `None` for no limit.
     pub run_for: Option<Duration>,
-    /// Written at exit.
+    /// Image to write at exit.
     pub snapshot: Option<(PathBuf, SnapshotFormat)>,
-    /// Written at exit.
+    /// File of visible ticks to write at exit.
     pub export: Option<(PathBuf, ExportFormat)>,
-    /// What to tell of.
+    /// Alert rules.
     pub alerts: Vec<Rule>,
-    /// Command line for the shell that runs on an alert.
+    /// Shell command that runs on an alert.
     pub on_alert: Option<String>,
-    /// What an earlier run remembered beyond flags.
+    /// UI state of an earlier run.
     pub remembered: UiState,
-    /// Where this run may leave what the user changed by hand.
+    /// File in which to save the UI state; `None` to save nothing.
     pub ui_state_file: Option<PathBuf>,
-    /// The terminal that can be drawn on, if there is one.
+    /// Terminal that can be drawn on.
     pub terminal: Option<TerminalConfig>,
 }
 
-/// A terminal that can be drawn on.
+/// Terminal that can be drawn on.
 #[derive(Debug, Clone)]
 pub struct TerminalConfig {
-    /// How many colours it shows.
+    /// Number of colours that the terminal supports.
     pub colors: ColorDepth,
-    /// What holds log lines back while the view has the terminal; `None` where they go elsewhere.
+    /// Log writer to hold back while the chart has the terminal; `None` if the log goes elsewhere.
     pub console: Option<LogWriter>,
 }
 
 impl Config {
-    /// How much larger than its pixels everything is drawn, on a display that wants so many pixels for one.
+    /// Returns the magnification on a display whose own scale factor is `display_factor`.
     pub(super) fn scale_on(&self, display_factor: impl FnOnce() -> f64) -> Scale {
         let chosen = || if self.wayland { Scale::One } else { Scale::nearest(display_factor()) };
         self.scale.fixed().unwrap_or_else(chosen)
     }
 
-    /// The frame's size in pixels of the screen.
+    /// Returns the size of the chart in screen pixels.
     pub(super) fn screen_size(&self, scale: Scale) -> Size {
         let screen_px = |layout_px: u32| (layout_px * scale.halves() / 2).min(SIDE_MAX);
         Size { width: screen_px(self.size.width), height: screen_px(self.size.height) }
@@ -321,81 +325,108 @@ impl Config {
     }
 }
 
-/// Why a command line makes no sense.
+/// Invalid setting.
 #[derive(Debug, Error)]
 pub enum ArgsError {
-    /// The URL.
+    /// Malformed URL of the server.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// `--fields`.
+    /// Malformed `--fields`.
     #[error(transparent)]
     Fields(#[from] FieldMapError),
-    /// `--symbols`.
+    /// Malformed name in `--symbols`.
     #[error("--symbols: {0:?} is no symbol; a symbol has 1 to 64 bytes")]
     Symbol(String),
-    /// `--symbols` names one twice.
-    #[error("--symbols: {0} stands there twice")]
+    /// Repeated name in `--symbols`.
+    #[error("--symbols: {0} is listed twice")]
     SymbolTwice(Symbol),
-    /// `--max-symbols`.
+    /// `--max-symbols` below the length of `--symbols`.
     #[error("--max-symbols {max} is less than the {listed} that --symbols lists")]
     SymbolsMax {
-        /// What was given.
+        /// Value of `--max-symbols`.
         max: usize,
-        /// How many are listed.
+        /// Length of `--symbols`.
         listed: usize,
     },
-    /// `--channel`.
+    /// Empty `--channel`.
     #[error("--channel needs a name")]
     Channel,
-    /// `--history`.
+    /// Malformed `--history`.
     #[error("--history: {0:?} is neither a number of ticks (1 to 1000000000) nor a time such as 2h")]
     History(String),
-    /// `--window`.
+    /// `--window` out of range.
     #[error("--window must be longer than 0 and at most a hundred years")]
     Window,
-    /// `--snapshot`.
+    /// Unknown extension of `--snapshot`.
     #[error("--snapshot: {0:?} must end in .png or .svg")]
     Snapshot(PathBuf),
-    /// `--export`.
+    /// Unknown extension of `--export`.
     #[error("--export: {0:?} must end in .csv or .parquet")]
     Export(PathBuf),
-    /// `--export`, in a build without the feature.
+    /// `--export` of Parquet in a build without it.
     #[error(
         "--export: {0:?}: this program was built without Parquet; choose a name that ends in .csv, or build it with \
          `cargo build --release --features parquet`"
     )]
     NoParquet(PathBuf),
-    /// `--alert`.
+    /// Invalid `--alert`.
     #[error(transparent)]
     Alert(#[from] AlertError),
-    /// Streams, groups, clusters, stores.
+    /// Empty name of a stream, group or member.
+    #[error("{0} needs a name")]
+    Name(&'static str),
+    /// Malformed `--since`.
+    #[error("--since: {0:?} is neither an age such as 1h, nor an entry id such as 1732000000000-0, nor start")]
+    Since(String),
+    /// `--cluster` without a server.
+    #[error("--cluster needs the address of a node: --redis redis://host:port, or REDIS_URL")]
+    ClusterWithoutUrl,
+    /// Channel pattern in a cluster.
+    #[error("--channel {0}: a cluster does not support patterns; give the name of the producer's channel")]
+    ClusterPattern(String),
+    /// `--store` without a URL and without a directory for user data.
+    #[error("--store: this user has no directory for data; give a file: --store sqlite:ticks.db")]
+    NoDataDirectory,
+    /// Malformed URL of the database.
+    #[error("--store: {0}")]
+    Store(#[from] StoreUrlError),
+    /// `--keep` out of range.
+    #[error("--keep must be longer than 0 and at most a hundred years")]
+    Keep,
+    /// Malformed `--from` or `--to`.
     #[error(transparent)]
-    Durable(#[from] DurableError),
-    /// An export out of a store.
-    #[error(transparent)]
-    Exporting(#[from] ExportingError),
+    Time(#[from] TimeError),
+    /// Empty span of `--from` and `--to`.
+    #[error("--from must lie before --to")]
+    ExportSpan,
+    /// `--from` or `--to` without a database.
+    #[error("--from and --to select stored ticks: add --store URL, or --store alone for this user's own store")]
+    ExportWithoutStore,
+    /// `--export` to a file of the database.
+    #[error("--export: {0:?} is a file of the store itself, which the export would replace; choose another name")]
+    ExportIsStore(PathBuf),
 }
 
-/// A configuration for tests.
+/// Configuration for tests.
 #[cfg(test)]
 pub(super) fn config_of(words: &[&str]) -> Config {
     let args = Args::try_parse_from([&["consumer"], words].concat());
     args.expect("the words are flags").into_config().expect("the flags go together")
 }
 
-/// The word that stands for `choice` on the command line.
+/// Word for `choice` on the command line.
 pub(super) fn word(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Length of a bar as it was asked for; `None` is `auto`.
+/// Requested length of a bar; `None` for `auto`.
 type BarsChoice = Option<BarInterval>;
 
 fn parse_bars(text: &str) -> Result<BarsChoice, BarIntervalError> {
     if text.trim() == "auto" { Ok(None) } else { text.parse().map(Some) }
 }
 
-/// Reads `1280x720`.
+/// Parses a size such as `1280x720`.
 pub(super) fn parse_size(text: &str) -> Result<Size, String> {
     let sides = text.split_once(['x', 'X']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     match sides {
@@ -436,12 +467,18 @@ fn parse_symbols(texts: &[String]) -> Result<Vec<Symbol>, ArgsError> {
 }
 
 impl Args {
-    /// Checks what clap cannot.
+    /// Checks what clap cannot, without a directory for user data.
+    ///
+    /// # Errors
+    /// [`ArgsError`] if a flag is invalid.
     pub fn into_config(self) -> Result<Config, ArgsError> {
         self.into_config_in(None)
     }
 
-    /// The same; `data_dir` is where this platform keeps a user's data.
+    /// Checks what clap cannot. `data_dir` is the platform's directory for user data.
+    ///
+    /// # Errors
+    /// [`ArgsError`] if a flag is invalid.
     pub fn into_config_in(self, data_dir: Option<&Path>) -> Result<Config, ArgsError> {
         let symbols = parse_symbols(&self.symbols)?;
         if self.max_symbols < symbols.len() {
@@ -454,7 +491,7 @@ impl Args {
         if self.window.is_some_and(|window| window.is_zero() || window > WINDOW_MAX) {
             return Err(ArgsError::Window);
         }
-        let (stream, store) = (self.durable.stream()?, self.durable.store(data_dir)?);
+        let (stream, store) = (self.stream.config()?, self.store.config(data_dir)?);
         let target = self.target()?;
         let export = self.export.map(parse_export).transpose()?;
         if let (Some(store), Some((path, _))) = (&store, &export) {
@@ -467,9 +504,9 @@ impl Args {
             channels: self.channel.iter().map(|name| Channel::parse(name)).collect(),
             target,
             stream,
-            shards: self.durable.shards,
+            shards: self.stream.shards,
             store,
-            outliers: self.cleaning.outliers,
+            outliers: self.outliers,
             window: self.window,
             history: self.history.as_deref().map_or(Ok(HistoryLimit::Ticks(HISTORY_TICKS)), parse_history)?,
             symbols_max: self.max_symbols,
@@ -499,17 +536,17 @@ impl Args {
     }
 
     fn target(&self) -> Result<Target, ArgsError> {
-        // An empty REDIS_URL is how shells unset a variable.
+        // Scripts unset a variable by an empty value.
         let Some(url) = self.redis.as_deref().filter(|url| !url.trim().is_empty() && !self.demo) else {
-            let is_cluster = self.durable.cluster && !self.demo;
+            let is_cluster = self.stream.cluster && !self.demo;
             let local = crate::producer::local_target(self.local_port);
-            return if is_cluster { Err(DurableError::ClusterWithoutUrl.into()) } else { Ok(local) };
+            return if is_cluster { Err(ArgsError::ClusterWithoutUrl) } else { Ok(local) };
         };
         let [ca, cert, key] = self.tls.clone().files();
-        let target = Target::parse_with(url, self.durable.cluster, &TlsFiles { ca, cert, key })?;
+        let target = Target::parse_with(url, self.stream.cluster, &TlsFiles { ca, cert, key })?;
         let is_pattern = |name: &&String| matches!(Channel::parse(name), Channel::Pattern(_));
-        match self.channel.iter().find(is_pattern).filter(|_| target.is_cluster() && self.durable.stream.is_none()) {
-            Some(pattern) => Err(DurableError::ClusterPattern(pattern.clone()).into()),
+        match self.channel.iter().find(is_pattern).filter(|_| target.is_cluster() && self.stream.stream.is_none()) {
+            Some(pattern) => Err(ArgsError::ClusterPattern(pattern.clone())),
             None => Ok(target),
         }
     }

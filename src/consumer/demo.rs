@@ -1,4 +1,4 @@
-//! The whole job in one process: a broker, a producer that replays a real trading day, and the usual consumer.
+//! Demo: a broker and a producer that replays a real trading day, in the process of the consumer.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -17,37 +17,37 @@ use crate::model::{Timestamp, TimestampFormat};
 use crate::producer::{self, Display, Pace, Source};
 use crate::sources::{Format, Speed, TickFilter};
 
-/// Trades of AIG, BAC, IBM and SPY; data/README.md tells where they are from.
+/// Trades of AIG, BAC, IBM and SPY; data/README.md names the source.
 const TRADES: &[u8] = include_bytes!("../../data/us-trades-2013-10-07.csv.gz");
 
-/// The exchange opens: 2013-10-07 09:30 in New York. What was traded before would leave the first minutes dull.
+/// Opening of the exchange: 2013-10-07 09:30 in New York. The replay skips the sparse trades before it.
 const OPENING_NS: i64 = 1_381_152_600_000_000_000;
 
-/// A minute of trading a second: some thousand ticks a second, and the day lasts seven minutes.
+/// Replay speed: a minute of trading a second makes a thousand ticks a second, and the day lasts seven minutes.
 const SPEED: &str = "60";
 
-/// The visible span: the picture is full after 45 s.
+/// Visible time span: it is full after 45 s.
 pub(super) const SPAN: Duration = Duration::from_mins(45);
 
-/// How long the demo's parts may take to end.
+/// Longest wait for the producer at the end.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why there is no demo.
+/// Error while starting the demo.
 #[derive(Debug, Error)]
 pub enum DemoError {
-    /// No port.
-    #[error("the demo cannot listen on this machine's loopback: {0}")]
+    /// No port can be listened on.
+    #[error("the demo cannot listen on the loopback interface: {0}")]
     Listen(#[source] io::Error),
 }
 
-/// The running broker and producer.
+/// Running broker and producer.
 pub(super) struct Demo {
     broker: Broker,
     producer: JoinHandle<()>,
 }
 
-/// Serves the usual port where that is free, so that other clients can join in, and any other one where it is not:
-/// a demo must not publish into somebody's Redis.
+/// Listens on the usual port if it is free, so that other clients can connect, and on any other port if it is not: the
+/// demo must not publish to an existing Redis server.
 async fn listen(port: u16) -> io::Result<TcpListener> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
         Ok(listener) => Ok(listener),
@@ -55,7 +55,7 @@ async fn listen(port: u16) -> io::Result<TcpListener> {
     }
 }
 
-/// Starts broker and producer.
+/// Starts the broker and the producer.
 pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Demo, DemoError> {
     let port = match config.target {
         Target::Local { port, .. } => port,
@@ -64,7 +64,7 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
     let listener = listen(port).await.map_err(DemoError::Listen)?;
     let broker = Broker::serve(listener, BrokerLimits::default()).map_err(DemoError::Listen)?;
     let target = target(&broker);
-    info!("demo: real trades of 7 October 2013, a minute a second, through a broker at {}", target.endpoint());
+    info!("demo: replaying trades of 7 October 2013 at a minute per second through a broker at {}", target.endpoint());
     let producer = producer::Config {
         target,
         channel: CHANNEL.to_owned(),
@@ -86,7 +86,7 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
         jitter_seed: 0,
     };
     let stopped = async move {
-        // A sender that is gone is a stop as well.
+        // A sender that is gone ends the demo as well.
         let _ = stop.wait_for(|stop| *stop).await;
     };
     let producer = tokio::spawn(async move {
@@ -103,12 +103,12 @@ fn target(broker: &Broker) -> Target {
 }
 
 impl Demo {
-    /// Where the consumer finds it.
+    /// Address of the broker.
     pub(super) fn target(&self) -> Target {
         target(&self.broker)
     }
 
-    /// Ends both.
+    /// Ends the producer, then the broker.
     pub(super) async fn shut_down(mut self) {
         if tokio::time::timeout(END_TIMEOUT, &mut self.producer).await.is_err() {
             self.producer.abort();

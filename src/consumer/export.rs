@@ -156,7 +156,7 @@ impl Cursor {
         let mut ticks = Vec::new();
         let mut history = history.cloned();
         if outlier {
-            // OutlierFilter are few. If memory has any it has all of its time: the loaded ones end where its own start.
+            // Outliers are few. If memory has any it has all of its time: the loaded ones end where its own start.
             let end_ns = ticks_of(series, index, true).and_then(Series::oldest_ns).unwrap_or(i64::MAX);
             let before = TimeSpan { end: span.end.min(end_ns), ..span };
             ticks.extend(history.take().iter().flat_map(|history| history.loaded.outliers(index, before)));

@@ -89,7 +89,7 @@ pub(super) fn value_axis(painter: &LayerPainter<'_>, chart: &Chart, layout: &Lay
     draw_tag(painter, &text, area, color)
 }
 
-/// Whether a notice replaces the data, so that the axis has no labels.
+/// Returns `true` if a notice replaces the data, so that the axis has no labels.
 pub(super) fn is_blank(chart: &Chart) -> bool {
     let empty = chart.bars.as_ref().is_none_or(|bars| bars.bars.is_empty());
     chart.notice.is_some() && empty && chart.tags.is_empty() && chart.lines.iter().all(|line| line.runs.is_empty())
@@ -111,7 +111,7 @@ fn tags_to_draw(chart: &Chart, height_px: f64) -> Vec<&Tag> {
     tags
 }
 
-/// Whether the mouse is in the plot of `layout`. The other panes of a grid show the instant only.
+/// Returns `true` if the mouse is in the plot of `layout`. The other panes of a grid show the instant only.
 pub(super) fn under_mouse(crosshair: &Crosshair, layout: &Layout) -> bool {
     layout.plot.contains(f64::from(crosshair.x), f64::from(crosshair.y))
 }
@@ -141,10 +141,10 @@ fn draw_tag(painter: &LayerPainter<'_>, text: &str, area: Area, color: Rgb) -> D
     painter.text(&text, ty, (area.left + INDENT_PX - 2.0, area.middle()), HPos::Left, text_color)
 }
 
-/// Which ends of the window's time axis belong to a plot's own time axis.
+/// Ends of the window's time axis that belong to a plot's own time axis.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ends {
-    /// Whether the window has a single plot.
+    /// Set if the window has a single plot.
     pub(super) single: bool,
     pub(super) first: bool,
     pub(super) last: bool,

@@ -1,4 +1,5 @@
-//! Backend of a layer: our framebuffer or plotters' SVG backend, chosen at run time so that drawing code is not generic.
+//! Backend of a layer: our framebuffer or plotters' SVG backend. It is chosen at run time, so that drawing code is not
+//! generic.
 
 use std::io;
 

@@ -111,7 +111,7 @@ impl StalePane {
     }
 }
 
-/// Whether the overlays of two charts differ.
+/// Returns `true` if the overlays of two charts differ.
 fn overlays_differ(old: &Chart, new: &Chart) -> bool {
     old.notice != new.notice
         || old.marks != new.marks

@@ -77,7 +77,7 @@ impl Area {
         self.bottom - value_share(span, value) * self.height()
     }
 
-    /// Whether a point lies inside, edges included.
+    /// Returns `true` if the point lies inside, edges included.
     pub(super) fn holds(&self, (x, y): (f64, f64)) -> bool {
         x >= self.left && x <= self.right && y >= self.top && y <= self.bottom
     }

@@ -2,9 +2,9 @@
 
 use crate::chart::Scale;
 
-/// Units of plotters' integer coordinates in a pixel of the layout. plotters draws on a canvas this much finer than the
-/// window, so integers can place lines between pixels and strokes can be a fraction of a pixel wide. Half a pixel of the
-/// screen is a whole number of units at every [`Scale`].
+/// Units of plotters' integer coordinates in a pixel of the layout. plotters draws on a canvas this much finer than
+/// the window, so integers can place lines between pixels, and strokes can be a fraction of a pixel wide. Half a pixel
+/// of the screen is a whole number of units at every [`Scale`].
 pub(super) const UNITS_PER_PX: i32 = 48;
 
 /// Units in a pixel of the screen: 48, 32 or 24.

@@ -87,7 +87,7 @@ impl CellLayout {
         })
     }
 
-    /// Whether the watchlist is at the left of the chart.
+    /// Returns `true` if the watchlist is at the left of the chart.
     pub(super) fn is_list_left(&self) -> bool {
         self.watchlist.width == WATCHLIST_COLUMNS
     }

@@ -26,15 +26,15 @@ use crate::chart::{Input, Scene};
 /// Maximum number of inputs handled between two frames, so that a flood of mouse movements does not stop drawing.
 const INPUTS_MAX: usize = 256;
 
-/// A wait that exceeds its timeout by this much means that the process was stopped (`kill -STOP`, a laptop's lid). Other
-/// programs may have written to the terminal meanwhile.
+/// A wait that exceeds its timeout by this much means that the process was stopped (`kill -STOP`, a laptop's lid).
+/// Other programs may have written to the terminal meanwhile.
 const STOPPED_MIN: Duration = Duration::from_secs(1);
 
 /// Size of the output buffer, in bytes. It holds a whole frame of 300 x 80 cells with a colour each, so that the
 /// terminal gets a frame in one write.
 const FRAME_BYTES: usize = 1 << 19;
 
-/// Whether the terminal is in raw mode and has to be restored; read by the panic hook.
+/// Set while the terminal is in raw mode and has to be restored; read by the panic hook.
 static IS_RAW: AtomicBool = AtomicBool::new(false);
 
 /// Error of the terminal.

@@ -1,4 +1,4 @@
-//! What a store has to do on any server: each body gets an empty database.
+//! Tests of a store on any server; each gets an empty database.
 
 use std::thread;
 
@@ -12,7 +12,7 @@ use super::fixture::{
 use super::server::Kind;
 use crate::support::wait::wait_until;
 
-/// Each body as a test over the small server, alone and as a replica set; all of them for a real one.
+/// Runs each test over the fake server, standalone and as a replica set, and all of them over a real one.
 macro_rules! bodies {
     ($($name:ident),+ $(,)?) => {
         pub const ALL: &[(&str, fn(&Place))] = &[$((stringify!($name), $name)),+];

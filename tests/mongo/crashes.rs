@@ -1,4 +1,4 @@
-//! Writers that are killed at random instants: what is there is what the checkpoint says, or is read again and met.
+//! Writers killed at random instants: rows beyond the checkpoint are read again and recognised.
 
 use std::process::{Command, Stdio};
 use std::thread;
@@ -13,13 +13,13 @@ use super::fixture::{LIMIT, Place, bare, checkpoint, keeper};
 use super::server::Kind;
 use crate::support::wait::wait_until;
 
-/// Tells the process that it is the one to be killed, and where to write.
+/// Environment variable that makes the process the writer to be killed, with the store to write to.
 const HELPER: &str = "MONGODB_HELPER_URL";
 
-/// How often a writer is killed.
+/// Number of kills of a writer.
 const KILLS: u32 = 10;
 
-/// More rows than one request brings to the small server, which takes 4,000 at a time.
+/// More rows than one request to the fake server, which accepts 4,000.
 const MARGIN: u64 = 20_000;
 
 fn entry(n: u64) -> TickRow {
@@ -28,7 +28,7 @@ fn entry(n: u64) -> TickRow {
     tick
 }
 
-/// Writes the stream from where the store has it, until it is killed.
+/// Writes the stream from the store's checkpoint on, until it is killed.
 fn write_until_killed(url: &str) {
     let keeper = keeper(&url.parse().unwrap(), None);
     let mut next = checkpoint(&keeper, "s").map_or(1, |id| id.ms + 1);
@@ -49,7 +49,7 @@ fn reached(place: &Place) -> u64 {
     checkpoint(&place.keeper(), "s").map_or(0, |id| id.ms)
 }
 
-/// Kills writers, then lets one come to an end: the rows are the stream's first entries, each once.
+/// Kills writers, then lets one finish: the rows are the stream's first entries, each once.
 pub fn kill_writers(place: &Place, test: &str) {
     let mut random = ChaCha8Rng::seed_from_u64(6);
     let mut last = 0;

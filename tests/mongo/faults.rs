@@ -1,4 +1,4 @@
-//! Answers that are lost, servers that refuse, and what is said of them.
+//! Lost replies, refusing servers, and the errors reported for them.
 
 use std::sync::Arc;
 use std::thread;
@@ -22,7 +22,7 @@ fn start(kind: Kind) -> (Arc<MongoServer>, Place) {
     (server, place)
 }
 
-/// The stream's `n`th entry, from 1: by turns known by its number and by its id alone.
+/// The stream's `n`th entry, from 1, identified alternately by sequence number and by entry id.
 fn entry(n: u64) -> TickRow {
     let mut tick = bare(["AAPL", "MSFT", "SPY"][(n % 3) as usize], n as i64, n as f64);
     if n.is_multiple_of(2) {
@@ -33,14 +33,14 @@ fn entry(n: u64) -> TickRow {
     tick
 }
 
-/// The stream's entries from the `next`th on.
+/// Batch of the stream's entries from the `next`th on.
 fn stream(next: u64, count: u64) -> RowBatch {
     let ticks: Vec<_> = (next..next + count).map(entry).collect();
     let checkpoint = ticks.last().and_then(|tick| tick.id);
     RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next + count }
 }
 
-/// Panics unless the place holds the stream's first `entries`, and as many rows without any key.
+/// Checks that the store holds the stream's first `entries`, and the expected rows without identity.
 #[track_caller]
 fn check(place: &Place, entries: u64, bare_rows: u64) {
     let ticks = place.ticks();

@@ -12,13 +12,13 @@ use tickscope::storage::db::{DbConfig, DbStatus, DbWriter, RowBatch, StoreReader
 use super::server::{Kind, MongoServer};
 use crate::support::wait::wait_until;
 
-/// Nothing that these tests wait for takes long, so this only bounds a failure.
+/// Generous limit of every wait; it only bounds a failing test.
 pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// 2023-11-14T22:13:00Z, a whole minute.
 pub const START_NS: i64 = 1_699_999_980 * NS_PER_S;
 
-/// An empty database; gone when dropped.
+/// Empty database, dropped with the value.
 pub struct Place {
     pub address: String,
     pub url: StoreUrl,
@@ -100,39 +100,39 @@ pub fn keeper(url: &StoreUrl, keep_age_ns: Option<i64>) -> DbWriter {
     DbWriter::open(DbConfig { url: url.clone(), keep_age_ns, rows_waiting_max: 1_000_000 }).unwrap()
 }
 
-/// Checkpoint of a stream, awaited without a runtime of the caller's.
+/// Checkpoint of a stream, awaited on a runtime of its own.
 pub fn checkpoint(writer: &DbWriter, stream: &str) -> Option<StreamId> {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(writer.checkpoint(stream))
 }
 
-/// A tick with nothing but what every tick has, `ms` milliseconds after the start.
+/// Tick with required fields only, `ms` milliseconds after the start.
 pub fn bare(symbol: &str, ms: i64, price: f64) -> TickRow {
     let time_ns = START_NS + ms * 1_000_000;
     TickRow { symbol: symbol.into(), time_ns, price, size: None, source: None, seq: None, id: None, outlier: false }
 }
 
-/// The same with a source and a running number.
+/// Tick with a source and a sequence number.
 pub fn numbered(source: &str, seq: u64, ms: i64, price: f64) -> TickRow {
     TickRow { source: Some(source.into()), seq: Some(seq), ..bare("AAPL", ms, price) }
 }
 
-/// The same tick, brought by an entry of a stream.
+/// The same tick, with a stream entry's id.
 pub fn through(tick: &TickRow, id: &str) -> TickRow {
     TickRow { id: Some(id.parse().unwrap()), ..tick.clone() }
 }
 
-/// A batch as a subscriber hands it over.
+/// Batch of a pub/sub subscriber.
 pub fn heard(ticks: &[TickRow]) -> RowBatch {
     RowBatch { stream: None, ticks: ticks.to_vec(), checkpoint: None, ticket: 1 }
 }
 
-/// A batch of the stream `s`, with the place that it reaches.
+/// Batch of the stream `s`, with a checkpoint.
 pub fn streamed(ticks: &[TickRow], checkpoint: &str) -> RowBatch {
     let checkpoint = Some(checkpoint.parse::<StreamId>().unwrap());
     RowBatch { stream: Some("s".into()), ticks: ticks.to_vec(), checkpoint, ticket: 1 }
 }
 
-/// Returns once every batch up to `ticket` is committed.
+/// Waits until every batch up to `ticket` is committed.
 pub fn wait_committed(keeper: &DbWriter, ticket: u64) {
     let committed = keeper.committed();
     wait_until("the commit", LIMIT, || *committed.borrow() >= ticket);

@@ -1,4 +1,4 @@
-//! The same over a real server, where there is one.
+//! The same tests over a real server, if `MONGODB_URL` names one.
 
 use std::io::Write;
 
@@ -8,15 +8,15 @@ use super::bodies;
 use super::crashes::kill_writers;
 use super::fixture::{Place, bare, heard};
 
-/// Where the server is; a database in it is not asked for, because each body makes and drops its own.
+/// Environment variable with the server's URL, without a database: each test creates and drops its own.
 const VARIABLE: &str = "MONGODB_URL";
 
-/// Past the test harness: also who does not ask for the output of tests that pass reads this.
+/// Writes past the test harness, which hides the output of passing tests.
 fn say(text: &str) {
     std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
-/// The address with a database of this run's own.
+/// URL with a database of this run.
 fn address(server: &str, number: usize) -> String {
     let (scheme, rest) = server.split_once("://").unwrap();
     let (hosts, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -25,7 +25,7 @@ fn address(server: &str, number: usize) -> String {
     format!("{scheme}://{hosts}/tickscope_test_{run}_{number}?{query}")
 }
 
-/// The two views, whose pipelines only a real server can judge.
+/// The two views, whose pipelines only a real server evaluates.
 fn views(place: &Place) {
     let mut slip = bare("AAPL", 3, 1_000.0);
     slip.outlier = true;

@@ -1,14 +1,13 @@
-//! A server inside the test that speaks as much of MongoDB's wire protocol as the store uses. It is NO MongoDB.
+//! Fake server that implements the part of MongoDB's wire protocol that the store uses.
 //!
-//! What it can prove: that our requests are well formed; that every write asks for a majority and the journal, and
-//! every read for what a majority has; that inside a transaction nothing is written but all of it; that no answer that
-//! is lost, at any step, costs or doubles a tick; what our errors say. What it cannot: how a real server plans, locks,
-//! replicates and elects, whether the pipelines of the views are what MongoDB takes them for, users and TLS. That is
-//! for a run with `MONGODB_URL`.
+//! It verifies that requests are well formed, that every write asks for majority and journal and every read for
+//! majority, that transactions are atomic, that a lost reply at any step neither loses nor duplicates a tick, and the
+//! texts of errors. It cannot verify a real server's planning, locking, replication and elections, the pipelines of the
+//! views, users and TLS; a run with `MONGODB_URL` does.
 //!
-//! It keeps to what MongoDB's documentation says where it matters here: an error in a transaction ends it, a write to
-//! what another one has touched conflicts, a transaction whose client is gone holds its locks until it expires (a
-//! second here, a minute there), a retried write and a retried commit are answered as the first.
+//! It follows MongoDB's documentation: an error aborts a transaction; a write to a document that another transaction has
+//! changed conflicts; a transaction of a lost client holds its locks until it expires (after a second, instead of a
+//! minute); a retried write or commit gets the first reply.
 
 pub mod answer;
 pub mod data;
@@ -24,10 +23,10 @@ use mongodb::bson::Document;
 
 use data::State;
 
-/// The code of a message of this protocol.
+/// Opcode of a message.
 const OP_MSG: i32 = 2_013;
 
-/// What a server is part of.
+/// Topology of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Nothing: it has no transactions.
@@ -36,7 +35,7 @@ pub enum Kind {
     ReplicaSet,
 }
 
-/// What goes wrong with a command.
+/// Fault injected into a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The connection is cut, and nothing is done.
@@ -49,7 +48,7 @@ pub enum Fault {
     Conflict,
 }
 
-/// A server; gone when dropped.
+/// Running server, stopped when dropped.
 pub struct MongoServer {
     port: u16,
     shared: Arc<Shared>,
@@ -110,7 +109,7 @@ impl MongoServer {
         lock(&self.shared.faults).entry(command.to_owned()).or_default().extend_from_slice(faults);
     }
 
-    /// How many commands of this name came.
+    /// Number of commands received under a name.
     pub fn count(&self, command: &str) -> u32 {
         lock(&self.shared.counts).get(command).copied().unwrap_or(0)
     }
@@ -160,7 +159,7 @@ fn serve(mut client: &TcpStream, shared: &Shared, port: u16) {
     drop(client.shutdown(Shutdown::Both));
 }
 
-/// A message's number and its command, sequences of documents as arrays in it.
+/// Decodes a message into its number and command, with document sequences as arrays.
 fn read(mut client: &TcpStream) -> Option<(i32, Document)> {
     let mut header = [0; 16];
     client.read_exact(&mut header).ok()?;

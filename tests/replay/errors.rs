@@ -1,4 +1,4 @@
-//! What cannot be exported or replayed, and what a user is told then.
+//! Errors of export and replay.
 
 use std::path::Path;
 
@@ -72,7 +72,7 @@ fn an_empty_store_and_a_file_that_cannot_be_written_are_said() {
     });
 }
 
-/// Plays a file that cannot be played.
+/// Replays a file that cannot be replayed.
 fn played(redis: &RedisServer, path: &Path) -> Ended {
     producer().args(["--redis", &redis.url(), "--speed", "max", "--replay"]).args([path]).run(LIMIT).expect_code(1)
 }

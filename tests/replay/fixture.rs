@@ -1,4 +1,4 @@
-//! What these tests have in common: stores of both kinds, filled and read back through the library.
+//! Fixture: stores filled and read through the library.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tickscope::storage::db::{DbConfig, DbWriter, RowBatch, StoreReader, StoreUrl
 use crate::support::postgres::PostgresServer;
 use crate::support::process::{Launch, consumer};
 
-/// Nothing that these tests wait for takes long on an idle machine, so this only bounds a failure.
+/// Generous limit of every wait; it only bounds a failing test.
 pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// 2013-10-07T13:30:00Z.
 pub const START_NS: i64 = 1_381_152_600_000_000_000;
 
-/// Runs `test` over an empty file, then over an empty database of a server.
+/// Runs `test` over an empty SQLite file, then over an empty PostgreSQL database.
 pub fn on_both(test: impl Fn(&str)) {
     let dir = tempfile::tempdir().unwrap();
     test(&format!("sqlite:{}", dir.path().join("ticks.db").display()));
@@ -25,7 +25,7 @@ pub fn on_both(test: impl Fn(&str)) {
     test(&server.url("ticks"));
 }
 
-/// Puts ticks into a store, as a stream brings them.
+/// Writes ticks to a store, as a stream reader does.
 pub fn keep(store: &str, ticks: &[TickRow]) {
     let url: StoreUrl = store.parse().unwrap();
     let keeper = DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 10_000_000 }).unwrap();
@@ -36,7 +36,7 @@ pub fn keep(store: &str, ticks: &[TickRow]) {
     assert_eq!((status.written, status.dropped), (ticks.len() as u64, 0));
 }
 
-/// All that a store holds, in order.
+/// All ticks of a store, in order.
 pub fn kept(store: &str) -> Vec<TickRow> {
     let mut reader = StoreReader::open(&store.parse().unwrap()).unwrap();
     let mut ticks = Vec::new();
@@ -48,8 +48,7 @@ pub fn kept(store: &str) -> Vec<TickRow> {
     ticks
 }
 
-/// Ticks with all that a tick can have, a millisecond apart, of symbols that a careless writer would break; some share
-/// their time.
+/// Ticks with all fields, a millisecond apart, some at the same time, of symbols that need quoting.
 pub fn ticks(count: i64) -> Vec<TickRow> {
     (0..count).map(tick).collect()
 }
@@ -69,7 +68,7 @@ fn tick(i: i64) -> TickRow {
     }
 }
 
-/// A row as the script that reads files tells it.
+/// Row as the script that reads files prints it.
 pub fn row(tick: &TickRow) -> Value {
     let bits = |number: f64| format!("{:016x}", number.to_bits());
     let id = tick.id.map(|id| id.to_string());
@@ -77,13 +76,13 @@ pub fn row(tick: &TickRow) -> Value {
     json!([symbol.as_str(), time_ns, bits(*price), size.map(bits), outlier, source.as_deref(), seq, id])
 }
 
-/// A consumer that writes a part of a store; any connection to a server would fail.
+/// Consumer that exports a part of a store; any connection to Redis would fail.
 pub fn export(store: &str, path: &Path) -> Launch {
     let launch = consumer().env("REDIS_URL", "redis://127.0.0.1:1").args(["--store", store, "--export"]);
     launch.args([path])
 }
 
-/// Nothing but these files is in the folder.
+/// Checks that the folder contains these files only.
 #[track_caller]
 pub fn assert_files(folder: &Path, expected: &[&str]) {
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();

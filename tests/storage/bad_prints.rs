@@ -1,4 +1,4 @@
-//! What a `SELECT` can leave out: outliers, and ticks that came late; and bars made without them.
+//! Outliers and late ticks in the SQL views.
 
 use tickscope::storage::db::TickRow;
 

@@ -1,4 +1,4 @@
-//! Writers and servers that are killed at random instants: what is there is exactly what was committed.
+//! Writers and servers killed at random instants leave exactly what was committed.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use super::fixture::{LIMIT, Place, bare, checkpoint, keeper, wait_committed};
 use crate::support::postgres::PostgresServer;
 use crate::support::wait::wait_until;
 
-/// Tells the process that it is the one to be killed, and where to write.
+/// Environment variable that makes the process the writer to be killed, with the store to write to.
 const HELPER: &str = "KEEPING_HELPER_URL";
 
-/// How often a writer is killed.
+/// Number of kills of a writer.
 const KILLS: u32 = 22;
 
-/// How often a server is.
+/// Number of kills of a server.
 const SERVER_KILLS: u32 = 6;
 
-/// The stream's `n`th entry, from 1: by turns known by its number and by its id alone.
+/// The stream's `n`th entry, from 1, identified alternately by sequence number and by entry id.
 fn entry(n: u64) -> TickRow {
     let symbol = ["AAPL", "MSFT", "SPY"][(n % 3) as usize];
     let mut tick = bare(symbol, n as i64, n as f64);
@@ -35,7 +35,7 @@ fn entry(n: u64) -> TickRow {
     tick
 }
 
-/// Writes the stream from where the store has it, until it is killed.
+/// Writes the stream from the store's checkpoint on, until it is killed.
 fn write_until_killed(url: &str) {
     let keeper = keeper(&url.parse().unwrap(), None);
     let mut next = checkpoint(&keeper, "s").map_or(1, |id| id.ms + 1);
@@ -52,7 +52,7 @@ fn write_until_killed(url: &str) {
     }
 }
 
-/// Panics unless the store holds entries 1 to the checkpoint, each once and as it was; the checkpoint.
+/// Checks that the store holds each entry from 1 to the checkpoint once and unchanged. Returns the checkpoint.
 fn check_prefix(url: &StoreUrl) -> u64 {
     let reached = checkpoint(&keeper(url, None), "s").map_or(0, |id| id.ms);
     let mut next = 1;
@@ -127,7 +127,7 @@ fn a_server_killed_in_mid_load_loses_and_doubles_nothing() {
     kill_server_in_mid_load(server, &url);
 }
 
-/// Writes into the database `ticks` at `url` while `server`, whose it is, is killed again and again.
+/// Writes to the database at `url` while its `server` is killed repeatedly.
 pub fn kill_server_in_mid_load(mut server: PostgresServer, url: &StoreUrl) {
     let keeper = keeper(url, None);
     let mut random = ChaCha8Rng::seed_from_u64(5);
@@ -150,7 +150,7 @@ pub fn kill_server_in_mid_load(mut server: PostgresServer, url: &StoreUrl) {
         fill(&mut random);
         thread::sleep(Duration::from_millis(random.random_range(0..250)));
         server.kill();
-        // What comes while it is away waits.
+        // Rows queue while the server is down.
         fill(&mut random);
         server.start_again();
         thread::sleep(Duration::from_millis(random.random_range(0..400)));

@@ -1,4 +1,4 @@
-//! A disk without room: told, waited for, and nothing lost.
+//! A full disk is reported and waited for, and no tick is lost.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use tickscope::storage::db::{DbState, RowBatch, StoreReader, StoreUrl, TickRow};
 use super::fixture::{LIMIT, bare, heard, keeper, wait_committed};
 use crate::support::wait::{poll, wait_until};
 
-/// Tells the process that it is the one with the limit, and where to write.
+/// Environment variable that makes the process the limited writer, with the store to write to.
 const HELPER: &str = "KEEPING_HELPER_FOLDER";
 
-/// Of the file system. The rows of [`ticks`] fit in, the filler beside them does not.
+/// Size of the file system. The rows of [`ticks`] fit, the filler beside them does not.
 const DISK_BYTES: usize = 4 << 20;
 
 const FILLER_BYTES: usize = 3_300 << 10;
@@ -24,7 +24,7 @@ fn ticks() -> Vec<TickRow> {
     (0..TICKS).map(|n| bare("A", n, n as f64)).collect()
 }
 
-/// A file system of its own; gone when dropped.
+/// File system of its own, unmounted when dropped.
 struct SmallDisk {
     dir: tempfile::TempDir,
 }
@@ -45,7 +45,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Keeps all ticks where they do not fit; `make_room` is called once the store says so.
+/// Writes ticks that do not fit, and calls `make_room` when the store reports it.
 fn keep_through_trouble(path: &Path, make_room: impl FnOnce(&str)) {
     let url = StoreUrl::Sqlite(path.to_owned());
     let keeper = keeper(&url, None);
@@ -113,7 +113,7 @@ fn a_file_that_may_not_grow_is_waited_for() {
     });
 }
 
-/// Runs a test of this program in a process whose files may grow to 300 kB, and lifts the limit when it asks for it.
+/// Runs a test of this program in a process with a file size limit of 300 kB, and lifts the limit on request.
 fn run_under_a_limit(test: &str) {
     let dir = tempfile::tempdir().unwrap();
     // Ignored, the signal becomes an error of the write.

@@ -1,4 +1,4 @@
-//! Each tick once, by each way in which it can be known again.
+//! Exactly-once storage by each kind of tick identity.
 
 use std::thread;
 

@@ -1,4 +1,4 @@
-//! Both kinds of store behind one face, so that one test runs over both.
+//! SQLite and PostgreSQL stores behind one interface, so that a test runs over both.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,25 +14,25 @@ use tickscope::storage::db::{DbConfig, DbStatus, DbWriter, RowBatch, StoreReader
 use crate::support::postgres::PostgresServer;
 use crate::support::wait::wait_until;
 
-/// Nothing that these tests wait for takes long, so this only bounds a failure.
+/// Generous limit of every wait; it only bounds a failing test.
 pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 /// 2023-11-14T22:13:00Z, a whole minute.
 pub const START_NS: i64 = 1_699_999_980 * NS_PER_S;
 
-/// An empty place for a store.
+/// Empty location for a store.
 pub struct Place {
     pub url: StoreUrl,
     kind: Kind,
 }
 
 enum Kind {
-    /// The folder goes with the place.
+    /// Dropping the folder removes it.
     File(PathBuf, #[expect(dead_code, reason = "kept for its end")] TempDir),
     Server(Arc<PostgresServer>, String),
 }
 
-/// One server for all tests of this program that run at the same time.
+/// Server shared by the concurrent tests of this program.
 pub fn shared_server() -> Arc<PostgresServer> {
     static SERVER: Mutex<Weak<PostgresServer>> = Mutex::new(Weak::new());
     let mut known = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,14 +44,14 @@ pub fn shared_server() -> Arc<PostgresServer> {
 }
 
 impl Place {
-    /// A file that is not there yet.
+    /// File that does not exist yet.
     pub fn file() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ticks.db");
         Self { url: StoreUrl::Sqlite(path.clone()), kind: Kind::File(path, dir) }
     }
 
-    /// An empty database.
+    /// Empty database.
     pub fn server() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let server = shared_server();
@@ -60,13 +60,13 @@ impl Place {
         Self { url, kind: Kind::Server(server, database) }
     }
 
-    /// An empty database on a server of the test's own.
+    /// Empty database on the test's own server.
     pub fn on(server: &Arc<PostgresServer>, database: &str) -> Self {
         let url = server.create(database).parse().unwrap();
         Self { url, kind: Kind::Server(Arc::clone(server), database.to_owned()) }
     }
 
-    /// What a query gives: a line a row, values between bars.
+    /// Result of a query: a line a row, values separated by bars.
     pub fn sql(&self, sql: &str) -> String {
         match &self.kind {
             Kind::File(path, _) => sqlite(path, sql),
@@ -74,17 +74,17 @@ impl Place {
         }
     }
 
-    /// A keeper of this place.
+    /// Writer to this store.
     pub fn keeper(&self) -> DbWriter {
         self.keeper_with(None)
     }
 
-    /// A keeper that deletes what is old.
+    /// Writer with a retention.
     pub fn keeper_with(&self, keep_age_ns: Option<i64>) -> DbWriter {
         keeper(&self.url, keep_age_ns)
     }
 
-    /// Keeps these batches and ends; the figures at the end.
+    /// Writes the batches and closes the writer. Returns its final status.
     pub fn keep(&self, batches: Vec<RowBatch>) -> DbStatus {
         let keeper = self.keeper();
         for batch in batches {
@@ -93,7 +93,7 @@ impl Place {
         keeper.close(LIMIT)
     }
 
-    /// All ticks in order.
+    /// All ticks of the store, in order.
     pub fn ticks(&self) -> Vec<TickRow> {
         let mut reader = StoreReader::open(&self.url).unwrap();
         let mut ticks = Vec::new();
@@ -102,7 +102,7 @@ impl Place {
     }
 }
 
-/// Runs `test` over a file, then over a server.
+/// Runs `test` over SQLite, then over PostgreSQL.
 pub fn on_both(test: impl Fn(&Place)) {
     test(&Place::file());
     test(&Place::server());
@@ -130,39 +130,39 @@ fn sqlite(path: &PathBuf, sql: &str) -> String {
     lines.join("\n")
 }
 
-/// Checkpoint of a stream, awaited without a runtime of the caller's.
+/// Checkpoint of a stream, awaited on a runtime of its own.
 pub fn checkpoint(writer: &DbWriter, stream: &str) -> Option<StreamId> {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(writer.checkpoint(stream))
 }
 
-/// A tick with nothing but what every tick has, `ms` milliseconds after the start.
+/// Tick with required fields only, `ms` milliseconds after the start.
 pub fn bare(symbol: &str, ms: i64, price: f64) -> TickRow {
     let time_ns = START_NS + ms * 1_000_000;
     TickRow { symbol: symbol.into(), time_ns, price, size: None, source: None, seq: None, id: None, outlier: false }
 }
 
-/// The same with a source and a running number.
+/// Tick with a source and a sequence number.
 pub fn numbered(source: &str, seq: u64, ms: i64, price: f64) -> TickRow {
     TickRow { source: Some(source.into()), seq: Some(seq), ..bare("AAPL", ms, price) }
 }
 
-/// The same tick, brought by an entry of a stream.
+/// The same tick, with a stream entry's id.
 pub fn through(tick: &TickRow, id: &str) -> TickRow {
     TickRow { id: Some(id.parse().unwrap()), ..tick.clone() }
 }
 
-/// A batch as a subscriber hands it over.
+/// Batch of a pub/sub subscriber.
 pub fn heard(ticks: &[TickRow]) -> RowBatch {
     RowBatch { stream: None, ticks: ticks.to_vec(), checkpoint: None, ticket: 1 }
 }
 
-/// A batch of the stream `s`, with the place that it reaches.
+/// Batch of the stream `s`, with a checkpoint.
 pub fn streamed(ticks: &[TickRow], checkpoint: &str) -> RowBatch {
     let checkpoint = Some(checkpoint.parse::<StreamId>().unwrap());
     RowBatch { stream: Some("s".into()), ticks: ticks.to_vec(), checkpoint, ticket: 1 }
 }
 
-/// Returns once every batch up to `ticket` is committed.
+/// Waits until every batch up to `ticket` is committed.
 pub fn wait_committed(keeper: &DbWriter, ticket: u64) {
     let committed = keeper.committed();
     wait_until("the commit", LIMIT, || *committed.borrow() >= ticket);

@@ -1,4 +1,4 @@
-//! A commit that the server did and whose answer nobody heard: sent again, it changes nothing.
+//! A commit whose reply is lost is retried and changes nothing.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -12,10 +12,10 @@ use tickscope::storage::db::{DbState, RowBatch};
 use super::fixture::{LIMIT, Place, bare, keeper, wait_committed};
 use crate::support::postgres::PostgresServer;
 
-/// The message that ends a transaction: a simple query.
+/// Message that ends a transaction: a simple query.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
-/// Between us and the server; the first `cuts` commits reach the server, and their answers nobody.
+/// Proxy that drops the replies to the first `cuts` commits.
 fn start_proxy(server: u16, cuts: u32) -> (u16, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

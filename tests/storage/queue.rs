@@ -1,4 +1,4 @@
-//! The queue before a store: bounded, never in the way, nothing lost in silence.
+//! The write queue: bounded, never blocking, and counting every dropped row.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn ticks(count: i64) -> Vec<TickRow> {
     (0..count).map(|n| bare("A", n, n as f64)).collect()
 }
 
-/// A keeper whose server does not exist.
+/// Writer whose server does not exist.
 fn away(rows_waiting_max: usize) -> DbWriter {
     let url: StoreUrl = format!("postgres://me:{PASSWORD_PART}@127.0.0.1:{}/none", free_port()).parse().unwrap();
     DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max }).unwrap()
@@ -31,7 +31,7 @@ fn failing(status: &DbStatus) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_waited_for_and_what_the_bound_drops_is_counted() {
+async fn rows_wait_for_an_unreachable_server_and_drops_are_counted() {
     let keeper = away(100);
     assert_eq!(keeper.offer(heard(&ticks(60))), 0);
     assert_eq!(keeper.offer(heard(&ticks(60))), 20);
@@ -71,7 +71,7 @@ async fn room_resolves_while_fewer_rows_wait_than_allowed() {
 }
 
 #[tokio::test]
-async fn room_comes_with_commits_and_a_batch_larger_than_the_queue_passes() {
+async fn commits_make_room_and_an_oversized_batch_passes() {
     let place = Place::file();
     let config = DbConfig { url: place.url.clone(), keep_age_ns: None, rows_waiting_max: 100 };
     let keeper = DbWriter::open(config).unwrap();
@@ -101,7 +101,7 @@ fn a_dropped_row_takes_the_checkpoint_with_it() {
 }
 
 #[test]
-fn what_waits_is_committed_when_the_last_handle_goes() {
+fn dropping_the_last_handle_commits_what_waits() {
     on_both(|place| {
         drop({
             let keeper = place.keeper();
@@ -127,7 +127,7 @@ fn many_batches_share_a_transaction() {
 }
 
 #[test]
-fn what_a_server_refuses_for_good_is_an_error_without_the_password() {
+fn a_permanent_refusal_is_an_error_without_the_password() {
     let server = shared_server();
     let open = |url: &str| {
         let url = url.parse().unwrap();
@@ -144,8 +144,8 @@ fn what_a_server_refuses_for_good_is_an_error_without_the_password() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_no_reason_to_hang() {
-    // It takes connections and says nothing.
+fn a_server_that_never_replies_does_not_block_closing() {
+    // Accepts connections and never replies.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://me@127.0.0.1:{}/none", silent.local_addr().unwrap().port()).parse().unwrap();
     let keeper = DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 10 }).unwrap();

@@ -1,4 +1,4 @@
-//! Reading back.
+//! `StoreReader` over SQLite and PostgreSQL.
 
 use std::ops::ControlFlow;
 
@@ -93,7 +93,7 @@ fn a_reader_sees_what_is_committed_while_it_is_open() {
 }
 
 #[test]
-fn the_neighbours_of_an_instant_are_found_outliers_left_out() {
+fn neighbours_of_an_instant_leave_outliers_out() {
     on_both(|place| {
         let mut ticks: Vec<TickRow> = (0..3_000).map(|n| bare("A", 10 + n / 100 * 1_000, n as f64)).collect();
         ticks.extend([bare("B", 5, 1.0), bare("B", 7, 2.0), bare("B", 7, 3.0), bare("B", 900, 4.0)]);

@@ -1,4 +1,4 @@
-//! Files that are no stores, damaged ones, older and newer ones.
+//! Foreign, damaged, older and newer SQLite files.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn open(path: &Path) -> Result<DbWriter, DbError> {
     DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 100 })
 }
 
-/// What the first version of the schema made, as it stood then: no views.
+/// Schema version 1, as the first release created it: without views.
 const VERSION_1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO meta VALUES ('next_n', 2);

@@ -1,4 +1,4 @@
-//! With TimescaleDB, ticks are cut into days; without, they are a plain table. Which of the two was tested is said.
+//! TimescaleDB hypertables, or a plain table if the extension is not installed. The output says which one was tested.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::support::wait::wait_until;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Past the test harness: also who does not ask for the output of tests that pass reads this.
+/// Writes past the test harness, which hides the output of passing tests.
 fn say(text: &str) {
     std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
-/// A database with the extension; where there is none, that is said, and the plain table looked at.
+/// Database with the extension, or without it after a note on the terminal.
 fn place(test: &str) -> Option<Place> {
     if let Some(server) = PostgresServer::start_timescale() {
         say(&format!("{test}: on a hypertable of TimescaleDB"));

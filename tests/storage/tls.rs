@@ -1,4 +1,4 @@
-//! The way to a real PostgreSQL server, encrypted: as much as the address asks for, and not less.
+//! TLS to a real PostgreSQL server, as strict as `sslmode` asks for.
 
 use std::path::Path;
 
@@ -10,17 +10,17 @@ use super::crashes::kill_server_in_mid_load;
 use super::fixture::{LIMIT, heard, keeper, numbered, wait_committed};
 use crate::support::postgres::{PASSWORD, PostgresServer};
 
-/// The last year in which certificates hold: one that no test lives to see, and one that is over.
+/// Last years of validity: one far ahead, and one in the past.
 const VALID: i32 = 2100;
 const OVER: i32 = 2001;
 
-/// An authority of a test's own.
+/// Certificate authority of a test.
 struct Authority {
     dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A certificate and its private key, as PEM.
+/// Certificate and private key, as PEM.
 struct Identity {
     certificate: String,
     key: String,
@@ -58,12 +58,12 @@ impl Authority {
     }
 }
 
-/// The server's database `ticks` under a host's name, with parameters.
+/// URL of the server's database `ticks` for a host name, with parameters.
 fn address(server: &PostgresServer, host: &str, query: &str) -> String {
     format!("{}?{query}", server.url("ticks").replace("127.0.0.1", host))
 }
 
-/// Keeps a tick, reads it back, and says whether the server saw the keeper come encrypted.
+/// Stores a tick and reads it back. Returns whether the server saw an encrypted connection.
 #[track_caller]
 fn keeps_encrypted(server: &PostgresServer, address: &str, ms: i64) -> bool {
     let url: StoreUrl = address.parse().unwrap();
@@ -78,7 +78,7 @@ fn keeps_encrypted(server: &PostgresServer, address: &str, ms: i64) -> bool {
     seen == "t"
 }
 
-/// Neither a writer nor a reader is let through; both say `what`, and never the password.
+/// Checks that writer and reader fail with errors that contain `what` and not the password.
 #[track_caller]
 fn refuses(address: &str, what: &[&str]) {
     let url: StoreUrl = address.parse().unwrap();
@@ -93,7 +93,7 @@ fn refuses(address: &str, what: &[&str]) {
 }
 
 #[test]
-fn a_server_that_can_encrypt_is_spoken_to_in_secret_as_far_as_the_address_asks() {
+fn each_sslmode_encrypts_and_verifies_as_documented() {
     let authority = Authority::new();
     let ca = authority.path("ca.pem");
     let server = authority.server("localhost", VALID);
@@ -110,10 +110,10 @@ fn a_server_that_can_encrypt_is_spoken_to_in_secret_as_far_as_the_address_asks()
         assert!(keeps_encrypted(&server, &address(&server, host, query), ms as i64), "{query}");
     }
     assert!(!keeps_encrypted(&server, &address(&server, "localhost", "sslmode=disable"), 99));
-    // The certificate names localhost, and not this.
+    // The certificate is issued for localhost only.
     let query = format!("sslmode=verify-full&sslrootcert={ca}");
     refuses(&address(&server, "127.0.0.1", &query), &["made out to another name (localhost)", "Write the host"]);
-    // Who signed it, this machine does not know.
+    // This machine does not trust the issuer.
     let what = ["signed by an authority that is not trusted here", "sslrootcert=FILE"];
     refuses(&address(&server, "localhost", "sslmode=verify-full"), &what);
     for mode in ["verify-full", "verify-ca"] {
@@ -124,7 +124,7 @@ fn a_server_that_can_encrypt_is_spoken_to_in_secret_as_far_as_the_address_asks()
 }
 
 #[test]
-fn a_certificate_that_is_over_is_refused_by_whoever_looks() {
+fn an_expired_certificate_is_rejected_by_verifying_modes() {
     let authority = Authority::new();
     let server = authority.server("localhost", OVER);
     for mode in ["verify-full", "verify-ca"] {
@@ -135,7 +135,7 @@ fn a_certificate_that_is_over_is_refused_by_whoever_looks() {
 }
 
 #[test]
-fn a_server_without_encryption_serves_only_those_who_do_not_insist() {
+fn a_server_without_tls_is_rejected_by_strict_modes() {
     let server = PostgresServer::start();
     for (ms, query) in ["", "sslmode=prefer", "sslmode=disable"].into_iter().enumerate() {
         assert!(!keeps_encrypted(&server, &address(&server, "127.0.0.1", query), ms as i64), "{query}");
@@ -148,7 +148,7 @@ fn a_server_without_encryption_serves_only_those_who_do_not_insist() {
 }
 
 #[test]
-fn a_server_that_wants_to_know_whom_it_speaks_to_is_shown_a_certificate() {
+fn a_client_certificate_is_presented() {
     let authority = Authority::new();
     let own = authority.sign(&["localhost"], VALID);
     let client = authority.sign(&["keeper"], VALID);
@@ -168,18 +168,18 @@ fn a_server_that_wants_to_know_whom_it_speaks_to_is_shown_a_certificate() {
     keeper.offer(heard(&[numbered("p", 1, 1, 1.0)]));
     assert_eq!(keeper.close(LIMIT).written, 1);
     assert_eq!(StoreReader::open(&url).unwrap().symbols().unwrap().len(), 1);
-    // Without one, it is the server that refuses.
+    // Without a certificate, the server refuses.
     let url: StoreUrl = address(&server, "127.0.0.1", "sslmode=require").parse().unwrap();
     let error = StoreReader::open(&url).unwrap_err();
     assert!(matches!(&error, DbError::Refused { cause, .. } if cause.contains("certificate")), "{error}");
-    // A database that takes those in clear only is reached by whoever only prefers encryption.
+    // sslmode=prefer reaches a database that accepts plain connections only.
     let url: StoreUrl = server.create("clear").parse().unwrap();
     assert_eq!(super::fixture::keeper(&url, None).close(LIMIT).dropped, 0);
     assert!(StoreReader::open(&url).is_ok());
 }
 
 #[test]
-fn a_file_that_is_none_is_named() {
+fn unusable_tls_files_are_named() {
     let authority = Authority::new();
     let server = authority.server("localhost", VALID);
     let key = authority.path("key.pem");
@@ -200,7 +200,7 @@ fn a_file_that_is_none_is_named() {
 }
 
 #[test]
-fn an_encrypting_server_killed_in_mid_load_loses_and_doubles_nothing() {
+fn a_tls_server_killed_under_load_stores_exactly_once() {
     let authority = Authority::new();
     let server = authority.server("localhost", VALID);
     let query = format!("sslmode=verify-full&sslrootcert={}", authority.path("ca.pem"));

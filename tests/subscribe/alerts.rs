@@ -107,7 +107,7 @@ fn the_command_reads_the_tick_and_knows_the_rule() {
     // A symbol that has never come has no tick to hand on.
     assert_eq!(lines(&stdin), [full]);
     let ended = consumer.stop("TERM", LIMIT).expect_code(0);
-    assert!(ended.stderr.contains("the command of --on-alert says: to the log"), "{ended:?}");
+    assert!(ended.stderr.contains("output of the --on-alert command: to the log"), "{ended:?}");
     assert!(!ended.stdout.contains("loud") && !ended.stderr.contains("loud"), "{ended:?}");
     assert_eq!(report(&ended)["hooks"], json!({"started": 2, "failed": 0, "dropped": 0}));
 }
@@ -213,7 +213,7 @@ fn rules_that_make_no_sense_are_answered_with_what_would() {
         (&["--alert", "AAPL>190"][..], "with spaces between all parts, a rule is such as 'AAPL > 190'"),
         (&["--alert", "AAPL moves 2% in 1x"], "\"1x\" is not a duration; it must be above 0 and at most 100 years"),
         (&["--alert", "SPY stale"], "must be followed by one duration, such as 'SPY stale 10s'"),
-        (&["--alert", "A > 1", "--alert", "A  >  1"], "--alert: A > 1 stands there twice"),
+        (&["--alert", "A > 1", "--alert", "A  >  1"], "--alert: A > 1 is given twice"),
         (&["--symbols", "A,B", "--alert", "C > 1"], "--alert C > 1: C is not among --symbols"),
         (&["--alert", "\u{1b}[31m = 1"], "--alert \"\\u{1b}[31m = 1\": \"=\" is not a condition"),
     ] {
@@ -223,5 +223,5 @@ fn rules_that_make_no_sense_are_answered_with_what_would() {
     // Nobody to be run for is no error, but worth a word.
     let consumer = headless(9).args(["--on-alert", "true", "--for", "0.3"]);
     let ended = consumer.run(LIMIT).expect_code(0);
-    assert!(ended.stderr.contains("the command of --on-alert never runs: there is no --alert"), "{ended:?}");
+    assert!(ended.stderr.contains("--on-alert has no effect without --alert"), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! Ticks out of a store into a file: no server, no chart, and memory that does not grow with either.
+//! Export of stored ticks to a file, without a server and without a chart, in constant memory.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -16,38 +16,38 @@ use crate::model::display_safe;
 use crate::storage::db::{DbError, SelectionError, StoreReader, TickRow};
 use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError};
 
-/// Rows between two steps of the bar: some milliseconds.
+/// Rows between two updates of the progress bar: a few milliseconds.
 const STEP_ROWS: u64 = 4_096;
 
-/// How long a broken off export may take to end. Its file is gone by then: a store that does not answer keeps nobody.
+/// Longest wait for a cancelled export, whose file is removed already. A database that does not answer is not awaited.
 const END_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// Why there is no file.
+/// Error of an export of stored ticks.
 #[derive(Debug, Error)]
 pub enum StoredExportError {
-    /// The store, or what was asked of it.
+    /// The database cannot be read, or does not hold the requested ticks.
     #[error(transparent)]
     Store(#[from] SelectionError),
-    /// The file.
+    /// The file cannot be written.
     #[error(transparent)]
     File(#[from] TickFileError),
-    /// Somebody asked to stop.
-    #[error("the export was broken off, and nothing is left of it; the store is as it was")]
-    BrokenOff,
-    /// The operating system gives no threads.
+    /// The export was cancelled.
+    #[error("the export was cancelled and its file removed; the store is unchanged")]
+    Cancelled,
+    /// The system starts no threads.
     #[error("the export cannot be started")]
     Start(#[source] io::Error),
-    /// A defect of ours.
-    #[error("the export ended unexpectedly")]
+    /// The export panicked.
+    #[error("the export ended by a bug in this program; please report it")]
     Ended,
 }
 
 impl StoredExportError {
-    /// Exit status: 2 where it could not begin, 130 where it was broken off, else 1.
+    /// Exit status: 2 if the export could not start, 130 if it was cancelled, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            // 128 + SIGINT, as shells tell it.
-            Self::BrokenOff => cli::EXIT_INTERRUPTED as u8,
+            // 128 + SIGINT, as shells report it.
+            Self::Cancelled => cli::EXIT_INTERRUPTED as u8,
             Self::Store(SelectionError::Db(DbError::Read { .. })) | Self::File(_) | Self::Start(_) | Self::Ended => {
                 cli::EXIT_FAILURE
             }
@@ -56,26 +56,29 @@ impl StoredExportError {
     }
 }
 
-/// Writes what was asked for, or leaves nothing behind when `shutdown` resolves before. Blocks until then.
+/// Exports stored ticks. If `shutdown` resolves first, the incomplete file is removed. Blocks until done.
+///
+/// # Errors
+/// [`StoredExportError`]; no file is left behind then.
 pub fn export_stored(
     export: &StoredExport,
     console: &LogWriter,
     shows_progress: bool,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StoredExportError> {
-    // Of its own, so that a second signal is heard while this thread waits.
+    // A runtime with a thread of its own, so that a second signal is handled while this thread waits.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(StoredExportError::Start)?;
-    let bar = Bar::new(console, shows_progress);
-    let slot = Slot::default();
+    let bar = Progress::new(console, shows_progress);
+    let file = CancellableFile::default();
     let (end, mut ended) = oneshot::channel();
     let work = {
-        let (export, slot, bar) = (export.clone(), slot.clone(), bar.clone());
+        let (export, file, bar) = (export.clone(), file.clone(), bar.clone());
         move || {
-            let outcome = write(&export, &slot, &bar);
-            // Before anybody hears of it: the end of the process waits for nobody who still has a file to remove.
-            slot.break_off();
-            // Whoever waits may have gone.
+            let outcome = write(&export, &file, &bar);
+            // Before the outcome is sent: the process may end right after it, and would leave an incomplete file.
+            file.cancel();
+            // The receiver is gone if the wait timed out.
             drop(end.send(outcome));
         }
     };
@@ -86,17 +89,22 @@ pub fn export_stored(
             outcome = &mut ended => return outcome,
             () = shutdown => {}
         }
-        slot.break_off();
-        tokio::time::timeout(END_TIMEOUT, ended).await.unwrap_or(Ok(Err(StoredExportError::BrokenOff)))
+        file.cancel();
+        tokio::time::timeout(END_TIMEOUT, ended).await.unwrap_or(Ok(Err(StoredExportError::Cancelled)))
     });
     bar.end();
     let written = outcome.map_err(|_| StoredExportError::Ended)??;
     let path = display_safe(&export.path.display().to_string()).into_owned();
-    info!("saved {} ticks to {path}, from {} to {}", written.rows, shown(written.first_ns), shown(written.last_ns));
+    info!(
+        "saved {} ticks to {path}, from {} to {}",
+        written.rows,
+        time_text(written.first_ns),
+        time_text(written.last_ns)
+    );
     Ok(())
 }
 
-/// What a file has.
+/// Contents of a file.
 #[derive(Debug, Clone, Copy)]
 struct Written {
     rows: u64,
@@ -104,28 +112,28 @@ struct Written {
     last_ns: i64,
 }
 
-/// A file in the making, which can be taken away from whoever writes it at any time.
+/// File that is being written, and that another thread can remove at any time.
 #[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Stage>>);
+struct CancellableFile(Arc<Mutex<Stage>>);
 
 #[derive(Default)]
 enum Stage {
     #[default]
-    Waiting,
+    Pending,
     Open(Box<TickFile>),
-    Over,
+    Closed,
 }
 
-impl Slot {
+impl CancellableFile {
     fn stage(&self) -> MutexGuard<'_, Stage> {
-        // A file that a panic left half written is not finished by anybody.
+        // A panic leaves an incomplete file, which is never finished.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn create(&self, export: &StoredExport) -> Result<(), StoredExportError> {
         let mut stage = self.stage();
-        if let Stage::Over = *stage {
-            return Err(StoredExportError::BrokenOff);
+        if let Stage::Closed = *stage {
+            return Err(StoredExportError::Cancelled);
         }
         let file = TickFile::create(&export.path, export.format.into(), TickColumns::WithOrigin)?;
         *stage = Stage::Open(Box::new(file));
@@ -135,34 +143,34 @@ impl Slot {
     fn write(&self, row: &Row<'_>) -> Result<(), StoredExportError> {
         match &mut *self.stage() {
             Stage::Open(file) => Ok(file.write(row)?),
-            Stage::Waiting | Stage::Over => Err(StoredExportError::BrokenOff),
+            Stage::Pending | Stage::Closed => Err(StoredExportError::Cancelled),
         }
     }
 
-    /// Completes the file, which nobody can take away meanwhile.
+    /// Completes the file. Holds the lock, so that it cannot be cancelled meanwhile.
     fn finish(&self) -> Result<u64, StoredExportError> {
         let mut stage = self.stage();
-        match std::mem::replace(&mut *stage, Stage::Over) {
+        match std::mem::replace(&mut *stage, Stage::Closed) {
             Stage::Open(file) => Ok(file.finish()?),
-            Stage::Waiting | Stage::Over => Err(StoredExportError::BrokenOff),
+            Stage::Pending | Stage::Closed => Err(StoredExportError::Cancelled),
         }
     }
 
-    /// Nothing is left of a file that was not complete.
-    fn break_off(&self) {
-        *self.stage() = Stage::Over;
+    /// Removes the file unless it is complete.
+    fn cancel(&self) {
+        *self.stage() = Stage::Closed;
     }
 }
 
-fn write(export: &StoredExport, slot: &Slot, bar: &Bar) -> Result<Written, StoredExportError> {
+fn write(export: &StoredExport, file: &CancellableFile, bar: &Progress) -> Result<Written, StoredExportError> {
     let mut reader = StoreReader::open(&export.url).map_err(SelectionError::from)?;
     let (first_ns, last_ns) = reader.resolve(&export.selection)?;
-    slot.create(export)?;
+    file.create(export)?;
     bar.begin(first_ns, last_ns);
     let mut written: Option<Written> = None;
     let mut failed = None;
     let read = reader.read_selection(&export.selection, &mut |tick| {
-        if let Err(error) = slot.write(&row(tick)) {
+        if let Err(error) = file.write(&row(tick)) {
             failed = Some(error);
             return ControlFlow::Break(());
         }
@@ -178,7 +186,7 @@ fn write(export: &StoredExport, slot: &Slot, bar: &Bar) -> Result<Written, Store
         return Err(error);
     }
     read?;
-    slot.finish()?;
+    file.finish()?;
     written.ok_or(StoredExportError::Ended)
 }
 
@@ -188,14 +196,14 @@ fn row(tick: &TickRow) -> Row<'_> {
     Row { symbol, time_ns: *time_ns, price: *price, size: *size, outlier: *outlier, origin }
 }
 
-/// How far it is, by time; on a terminal only.
+/// Progress bar by time, on a terminal only.
 #[derive(Clone)]
-struct Bar {
+struct Progress {
     bar: Option<ProgressBar>,
     started: Instant,
 }
 
-impl Bar {
+impl Progress {
     fn new(console: &LogWriter, shows_progress: bool) -> Self {
         let bar = (shows_progress && console.shows_progress()).then(|| {
             // The template is a constant and valid.
@@ -217,7 +225,7 @@ impl Bar {
         bar.set_position(so_far.last_ns.abs_diff(first_ns));
         let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
         let rate = HumanCount((so_far.rows as f64 / seconds) as u64);
-        bar.set_message(format!("{} rows, {rate}/s, at {}", HumanCount(so_far.rows), shown(so_far.last_ns)));
+        bar.set_message(format!("{} rows, {rate}/s, at {}", HumanCount(so_far.rows), time_text(so_far.last_ns)));
     }
 
     fn end(&self) {
@@ -227,7 +235,7 @@ impl Bar {
     }
 }
 
-/// An instant as text: RFC 3339 in UTC.
-fn shown(time_ns: i64) -> String {
+/// Formats an instant as RFC 3339 in UTC.
+fn time_text(time_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(time_ns.into()).map_or_else(|_| time_ns.to_string(), |at| at.to_string())
 }

@@ -1,4 +1,4 @@
-//! What that server answers to each command.
+//! Replies of the fake server.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use mongodb::bson::{Bson, Document, doc};
 use super::Kind;
 use super::data::{Collection, Conflict, Key, Phase, State, compare, key_of, updated};
 
-/// A write by itself waits for a transaction that is in its way, as long as that can live.
+/// Longest wait of a write outside a transaction for a conflicting one: a transaction's lifetime.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Documents in the first answer of a cursor, and in the others: few, so that others there are.
+/// Documents in the first and in further replies of a cursor, few enough to need several.
 const BATCH: usize = 101;
 const NEXT_BATCH: usize = 3_000;
 
@@ -26,7 +26,7 @@ pub fn error(code: i32, words: &str, labels: &[&str]) -> Document {
     doc! { "ok": 0.0, "code": code, "codeName": "Error", "errmsg": words, "errorLabels": labels.to_vec() }
 }
 
-/// Why a command is not done.
+/// Failure of a command.
 struct Refusal(Document);
 
 impl From<Conflict> for Refusal {
@@ -84,7 +84,7 @@ fn hello(kind: Kind, port: u16) -> Document {
     answer
 }
 
-/// A command by itself; it waits for what is in its way.
+/// Runs a command outside a transaction; waits for conflicting transactions.
 fn alone(state: &Mutex<State>, name: &str, command: &Document) -> Document {
     let concern = command.get_document("writeConcern").cloned().unwrap_or_default();
     let is_durable = is(&concern, "w", "majority") && is(&concern, "j", true);
@@ -227,7 +227,7 @@ fn insert(state: &mut State, namespace: &str, command: &Document, session: Optio
     Ok(answer)
 }
 
-/// Whether there was one, and what it is now.
+/// Applies an update. Returns whether the document existed, and its new form.
 fn change_one(
     state: &mut State,
     namespace: &str,

@@ -1,4 +1,4 @@
-//! What that server holds: documents with all their versions, and transactions that see the versions of their start.
+//! Documents of the fake server, with their versions, and transactions with snapshot isolation.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Bson, Document, doc};
 
-/// How long a transaction lives whose client is not heard of.
+/// Lifetime of a transaction whose client is silent.
 const EXPIRES: Duration = Duration::from_secs(1);
 
-/// A document's `_id`, as bytes.
+/// `_id` of a document, as bytes.
 pub type Key = Vec<u8>;
 
-/// A document's versions, each with when it came; none where it was deleted.
+/// Versions of a document with their times; `None` for a deletion.
 type Versions = Vec<(u64, Option<Document>)>;
 
 #[derive(Default)]
@@ -42,7 +42,7 @@ pub enum Phase {
     Aborted,
 }
 
-/// A write that another transaction is in the way of.
+/// Write conflict with another transaction.
 pub struct Conflict;
 
 #[derive(Default)]
@@ -160,7 +160,7 @@ impl State {
     }
 }
 
-/// How two values of one kind compare.
+/// Compares two values of one kind.
 pub fn compare(one: &Bson, other: &Bson) -> Option<Ordering> {
     match (one, other) {
         (Bson::Int64(one), Bson::Int64(other)) => Some(one.cmp(other)),
@@ -187,7 +187,7 @@ fn matches(document: &Document, filter: &Document) -> bool {
     })
 }
 
-/// The document after an update; `None` was not there before.
+/// Applies an update to a document, or to `None` for an upsert.
 pub fn updated(before: Option<&Document>, filter: &Document, update: &Document) -> Document {
     let plain = filter.iter().filter(|(_, value)| !matches!(value, Bson::Document(_)));
     let mut after = before.cloned().unwrap_or_else(|| plain.map(|(name, it)| (name.clone(), it.clone())).collect());

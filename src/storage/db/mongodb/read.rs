@@ -90,7 +90,8 @@ impl TickSource for MongoSource {
     ) -> Result<Vec<StoredTick>, String> {
         let read = self.connection.run(async |database| {
             let filter = doc! { "symbol": symbol.1, "time_ns": { "$gte": from_ns, "$lte": to_ns } };
-            let mut found = ticks(database).find(filter).sort(doc! { "time_ns": 1 });
+            let ticks = ticks(database);
+            let mut found = ticks.find(filter).sort(doc! { "time_ns": 1 });
             // A limit out of range means none.
             if let Ok(limit) = i64::try_from(limit) {
                 found = found.limit(limit);

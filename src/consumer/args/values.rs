@@ -1,4 +1,4 @@
-//! What can be chosen by a word on the command line.
+//! Values of flags: enumerations and parsers.
 
 use std::path::PathBuf;
 
@@ -52,39 +52,39 @@ impl_value_enum!(PaneLayout {
     Grid = "grid": "One small chart per symbol",
 });
 
-/// Where the chart is shown.
+/// View of the chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ViewChoice {
-    /// A window where there is a display, else the terminal where there is one, else a line in the log now and then.
+    /// A window if there is a display, else the terminal if there is one, else status lines in the log
     #[default]
     Auto,
-    /// A native window.
+    /// A native window
     Window,
-    /// The terminal.
+    /// The terminal
     Terminal,
-    /// Nowhere.
+    /// No view
     None,
 }
 
-/// Pixels of the screen for each of the layout.
+/// Screen pixels per layout pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ScaleChoice {
-    /// As the display says.
+    /// Scale factor of the display
     #[default]
     Auto,
-    /// As it is.
+    /// Actual size
     #[value(name = "1")]
     One,
-    /// Half as large again.
+    /// One and a half times
     #[value(name = "1.5")]
     OneAndHalf,
-    /// Twice as large.
+    /// Twice
     #[value(name = "2")]
     Two,
 }
 
 impl ScaleChoice {
-    /// What was chosen; `None` where the display decides.
+    /// Returns the chosen scale; `None` if the display decides.
     pub fn fixed(self) -> Option<Scale> {
         match self {
             Self::Auto => None,
@@ -95,24 +95,24 @@ impl ScaleChoice {
     }
 }
 
-/// Form of the statistics at exit.
+/// Format of the statistics at exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StatsFormat {
-    /// One JSON object on stdout.
+    /// One JSON object on stdout
     Json,
 }
 
-/// A zone by its name.
+/// Parses the name of a time zone.
 pub(super) fn parse_zone(text: &str) -> Result<TimeZone, String> {
     TimeZone::get(text.trim()).map_err(|_| "a time zone has a name such as UTC or America/New_York".to_owned())
 }
 
-/// A time of day.
+/// Parses a time of day.
 pub(super) fn parse_session(text: &str) -> Result<Time, String> {
     Time::strptime("%H:%M", text.trim()).map_err(|_| "a time of day has hours and minutes, such as 09:30".to_owned())
 }
 
-/// The file of a snapshot, and its form.
+/// Returns the path of a snapshot with the format of its extension.
 pub(super) fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat), ArgsError> {
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
@@ -122,7 +122,7 @@ pub(super) fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat),
     }
 }
 
-/// The file of an export, and its form.
+/// Returns the path of an export with the format of its extension.
 pub(super) fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {

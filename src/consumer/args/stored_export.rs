@@ -1,112 +1,96 @@
-//! Flags about an export out of a store: some time of it, and no chart.
+//! Flags of an export of stored ticks, which runs without a feed and without a chart.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
-use super::choices::parse_export;
+use super::values::parse_export;
 use super::{Args, ArgsError, ExportFormat, parse_symbols};
-use crate::cli::{TimeError, parse_time};
+use crate::cli::parse_time;
 use crate::model::Timestamp;
 use crate::sources::TickFilter;
 use crate::storage::db::StoreUrl;
 
-/// What only a run with a feed, or a chart, has a use for.
-const OF_A_CHART: [&str; 15] = [
+/// Flags that apply only to a run with a feed or a chart.
+const LIVE_ONLY: [&str; 15] = [
     "demo", "channel", "stream", "redis", "cluster", "fields", "snapshot", "alert", "on_alert", "run_for", "keep",
     "stats", "outliers", "window", "history",
 ];
 
-/// See the module.
+/// Flags of an export of stored ticks.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct ExportingArgs {
-    /// With --export and --store: write what the store holds from this time on (RFC 3339, Unix time, a time back such
-    /// as 1h, or start), and end
-    #[arg(long, value_name = "TIME", requires = "export", conflicts_with_all = OF_A_CHART)]
+pub struct StoredExportArgs {
+    /// With --export and --store: export stored ticks from this time on (RFC 3339, Unix time, an age such as 1h, or
+    /// start), and exit
+    #[arg(long, value_name = "TIME", requires = "export", conflicts_with_all = LIVE_ONLY)]
     pub from: Option<String>,
-    /// With --export and --store: write what the store holds before this time, and end
-    #[arg(long, value_name = "TIME", requires = "export", conflicts_with_all = OF_A_CHART)]
+    /// With --export and --store: export stored ticks before this time, and exit
+    #[arg(long, value_name = "TIME", requires = "export", conflicts_with_all = LIVE_ONLY)]
     pub to: Option<String>,
 }
 
-/// An export out of a store.
+/// Export of stored ticks.
 #[derive(Debug, Clone)]
 pub struct StoredExport {
-    /// The store. Nothing in it is changed.
+    /// Database, which is only read.
     pub url: StoreUrl,
-    /// What of it.
+    /// Time span and symbols.
     pub selection: TickFilter,
-    /// Where to.
+    /// File to write.
     pub path: PathBuf,
-    /// In which form.
+    /// Format of the file.
     pub format: ExportFormat,
 }
 
-/// Why these flags make no sense.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum ExportingError {
-    /// No instant.
-    #[error(transparent)]
-    Time(#[from] TimeError),
-    /// A span without length.
-    #[error("--from must lie before --to")]
-    Span,
-    /// Memory has no more than what is in view.
-    #[error("--from and --to choose from a store: add --store URL, or --store alone for this user's own")]
-    NoStore,
-    /// The store would be gone.
-    #[error("--export: {0:?} is a file of the store itself, which the export would replace; choose another name")]
-    IsStore(PathBuf),
-}
+/// Suffixes of the files that SQLite keeps for a database.
+const SQLITE_SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// What SQLite puts behind a store's name for the files beside it.
-const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
-
-/// Refuses an export that would take the place of the store that it comes from, however the two are written.
-pub(super) fn check_apart(store: &StoreUrl, export: &Path) -> Result<(), ExportingError> {
+/// Refuses an export that would overwrite the database it reads, however the two paths are written.
+pub(super) fn check_apart(store: &StoreUrl, export: &Path) -> Result<(), ArgsError> {
     let StoreUrl::Sqlite(file) = store else { return Ok(()) };
-    let (file, export_place) = (place_of(file), place_of(export));
-    let is_store = BESIDE.iter().any(|behind| {
+    let (file, resolved) = (resolve(file), resolve(export));
+    let is_store = SQLITE_SUFFIXES.iter().any(|suffix| {
         let mut name = file.clone().into_os_string();
-        name.push(behind);
-        export_place.as_os_str() == name
+        name.push(suffix);
+        resolved.as_os_str() == name
     });
-    if is_store { Err(ExportingError::IsStore(export.to_owned())) } else { Ok(()) }
+    if is_store { Err(ArgsError::ExportIsStore(export.to_owned())) } else { Ok(()) }
 }
 
-/// Where a path leads. A file that is yet to be made has its place in its folder, and where that is not there either,
-/// nothing can be written.
-fn place_of(path: &Path) -> PathBuf {
-    if let Ok(place) = path.canonicalize() {
-        return place;
+/// Resolves links and relative parts of a path. The file itself need not exist. If its directory does not exist either,
+/// nothing can be written, and the path is returned as it is.
+fn resolve(path: &Path) -> PathBuf {
+    if let Ok(resolved) = path.canonicalize() {
+        return resolved;
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match (folder.canonicalize(), path.file_name()) {
-        (Ok(folder), Some(name)) => folder.join(name),
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (directory.canonicalize(), path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
         _ => path.to_owned(),
     }
 }
 
 impl Args {
-    /// The export out of a store that was asked for, if one was; flags that have no part in it are not looked at.
-    /// `data_dir` is where this platform keeps a user's data, `now` what a time back is counted from.
+    /// Export of stored ticks, if one is requested. Ignores flags that do not concern it. `data_dir` is the platform's
+    /// directory for user data, `now` the origin of ages.
+    ///
+    /// # Errors
+    /// [`ArgsError`] if a flag is invalid.
     pub fn stored_export(&self, data_dir: Option<&Path>, now: Timestamp) -> Result<Option<StoredExport>, ArgsError> {
-        let ExportingArgs { from, to } = &self.exporting;
+        let StoredExportArgs { from, to } = &self.stored_export;
         let Some(path) = self.export.clone().filter(|_| from.is_some() || to.is_some()) else { return Ok(None) };
         let time = |flag, text: &Option<String>| {
-            text.as_deref().map(|text| parse_time(flag, text, now)).transpose().map_err(ExportingError::Time)
+            text.as_deref().map(|text| parse_time(flag, text, now)).transpose().map_err(ArgsError::Time)
         };
         let (from, to) = (time("--from", from)?, time("--to", to)?);
         if let (Some(from), Some(to)) = (from, to)
             && from >= to
         {
-            return Err(ExportingError::Span.into());
+            return Err(ArgsError::ExportSpan);
         }
         let (path, format) = parse_export(path)?;
         let symbols = parse_symbols(&self.symbols)?;
         let symbols = (!symbols.is_empty()).then(|| BTreeSet::from_iter(symbols));
-        let store = self.durable.store(data_dir)?.ok_or(ExportingError::NoStore)?;
+        let store = self.store.config(data_dir)?.ok_or(ArgsError::ExportWithoutStore)?;
         check_apart(&store.url, &path)?;
         Ok(Some(StoredExport { url: store.url, selection: TickFilter { from, to, symbols }, path, format }))
     }
@@ -125,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_of_a_store_is_asked_for() {
+    fn from_and_to_select_a_span_of_the_store() {
         let words = ["--export", "t.csv", "--store", "sqlite:t.db", "--from", "1h", "--to", "2023-11-14T22:00:00Z"];
         let asked = export(&[&words[..], &["--symbols", "B,A", "--headless"]].concat()).unwrap().unwrap();
         assert_eq!((asked.url, asked.format), ("sqlite:t.db".parse().unwrap(), ExportFormat::Csv));
@@ -139,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_span_it_is_the_export_of_what_is_in_view() {
+    fn without_a_span_the_view_is_exported() {
         assert!(export(&["--export", "t.csv", "--store", "sqlite:t.db"]).unwrap().is_none());
         assert!(export(&["--store", "sqlite:t.db"]).unwrap().is_none());
     }
 
     #[test]
-    fn an_export_never_takes_the_place_of_its_store() {
+    fn an_export_never_takes_the_resolve_its_store() {
         let in_view = |words: &[&str]| {
             let args = Args::try_parse_from([&["consumer"], words].concat()).map_err(|error| error.to_string())?;
             args.into_config().map(drop).map_err(|error| error.to_string())
@@ -179,17 +163,17 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_to_the_store_is_the_store() {
+    fn a_link_to_the_store_counts_as_the_store() {
         let dir = tempfile::tempdir().unwrap();
         let (file, link) = (dir.path().join("t.db"), dir.path().join("t.csv"));
         std::fs::write(&file, "").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let error = check_apart(&StoreUrl::Sqlite(file), &link);
-        assert_eq!(error, Err(ExportingError::IsStore(link)));
+        assert!(matches!(error, Err(ArgsError::ExportIsStore(path)) if path == link));
     }
 
     #[test]
-    fn what_makes_no_sense_is_said() {
+    fn invalid_flags_are_explained() {
         let file = ["--export", "t.csv", "--from", "1h"];
         let stored = ["--export", "t.csv", "--store", "sqlite:t.db"];
         for (words, reason) in [
@@ -205,7 +189,7 @@ mod tests {
             (&[&file[..], &["--store", "--outliers", "5%"]].concat(), "--outliers"),
             (&[&file[..], &["--store", "--window", "5m"]].concat(), "--window"),
             (&[&file[..], &["--store", "--history", "2h"]].concat(), "--history"),
-            (&[&file[..], &["--store", "--symbols", "A,A"]].concat(), "stands there twice"),
+            (&[&file[..], &["--store", "--symbols", "A,A"]].concat(), "is listed twice"),
             (&["--export", "t.xlsx", "--from", "1h", "--store"], ".csv or .parquet"),
         ] {
             let error = export(words).unwrap_err();
