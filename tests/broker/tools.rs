@@ -1,4 +1,4 @@
-//! Redis's own tools, redis-py and Node.js clients, with redis-server and with the embedded broker.
+//! Redis's own tools and redis-py, with redis-server and with the embedded broker.
 
 use crate::support::process::{Launch, python};
 use crate::support::server::{LIMIT, Wire, on_both};
