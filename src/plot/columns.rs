@@ -1,4 +1,4 @@
-//! Antialiased coverage of a line, stored by column.
+//! Antialiased coverage of a data line, stored by column.
 //!
 //! A dense line is one tall stroke per column. In column-major order such a stroke is one run of bytes that is filled
 //! many at a time. The coverage of a pixel is the maximum over bands along the segments and discs at the vertices, as

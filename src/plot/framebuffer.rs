@@ -26,9 +26,7 @@ pub(super) enum Caps {
 #[derive(Default)]
 pub(super) struct Scratch {
     mask: Mask,
-    /// Data lines and other strokes have a mask each, because a mask is reallocated when its clip changes.
-    data: ColumnMask,
-    strokes: ColumnMask,
+    columns: ColumnMask,
 }
 
 /// Pixels under the overlays, to restore before the overlays are drawn again.
@@ -174,11 +172,9 @@ impl FramebufferBackend<'_> {
         self.scratch.mask = mask;
     }
 
-    /// Strokes a polyline.
-    fn stroke(&mut self, path: impl Iterator<Item = Px>, radius: f32, color: BackendColor) {
-        let is_data = self.caps == Caps::Round;
-        let columns = if is_data { &mut self.scratch.data } else { &mut self.scratch.strokes };
-        let mut columns = std::mem::take(columns);
+    /// Draws a data line.
+    fn line(&mut self, path: impl Iterator<Item = Px>, radius: f32, color: BackendColor) {
+        let mut columns = std::mem::take(&mut self.scratch.columns);
         columns.reset(self.clip);
         columns.stroke(path, radius);
         let (over, alpha) = (pack(color.rgb), opacity(color));
@@ -193,7 +189,7 @@ impl FramebufferBackend<'_> {
                 blend_cells(cells, &cover, over, alpha);
             }
         });
-        *(if is_data { &mut self.scratch.data } else { &mut self.scratch.strokes }) = columns;
+        self.scratch.columns = columns;
     }
 }
 
@@ -284,10 +280,15 @@ impl DrawingBackend for FramebufferBackend<'_> {
                 self.cover(from, to, style.color());
                 return Ok(());
             }
-            self.stroke([first, second].into_iter().chain(points).map(to_px), radius, style.color());
+            let path = [first, second].into_iter().chain(points).map(to_px);
+            self.composite(style.color(), |mask| mask.stroke(path, radius));
             return Ok(());
         }
-        self.stroke(std::iter::once(first).chain(points).map(to_px), radius, style.color());
+        let path = std::iter::once(first).chain(points).map(to_px);
+        match self.caps {
+            Caps::Butt => self.composite(style.color(), |mask| mask.stroke(path, radius)),
+            Caps::Round => self.line(path, radius, style.color()),
+        }
         Ok(())
     }
 
