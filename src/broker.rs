@@ -1,14 +1,14 @@
 //! Embedded server for the Redis protocol, for machines without a Redis.
 //!
-//! It supports publish and subscribe, streams with consumer groups, and MULTI, over RESP2 and RESP3, and answers with the
-//! replies, limits and error messages of Redis 7.0. Any Redis client works with it unchanged: redis-cli, redis-py,
+//! It supports publish and subscribe, streams with consumer groups, and MULTI, over RESP2 and RESP3, and answers with
+//! the replies, limits and error messages of Redis 7.0. Any Redis client works with it unchanged: redis-cli, redis-py,
 //! ioredis, node-redis, redis-rs and the Go clients are served with everything that they send when they connect. It
 //! listens on the loopback address only and has no password, like an unconfigured Redis.
 //!
 //! All keys are streams. They are kept in memory, up to [`BrokerLimits::stream_bytes_max`] bytes, and end with the
 //! process. There are no other types of values, no expiry, no scripts, no WATCH and no second database; their commands
-//! are unknown, as are those about Redis's internals, such as CONFIG. Three replies differ from Redis: KEYS returns keys
-//! by name and SCAN by age, COMMAND shows no access categories, and XINFO STREAM has no radix tree.
+//! are unknown, as are those about Redis's internals, such as CONFIG. Three replies differ from Redis: KEYS returns
+//! keys by name and SCAN by age, COMMAND shows no access categories, and XINFO STREAM has no radix tree.
 //!
 //! Each client has one task, which alone uses its socket. PUBLISH encodes a message once for each protocol version in
 //! use and puts it, as one shared piece of memory, into the output buffer of every subscriber. A subscriber that does
@@ -23,8 +23,9 @@
 //! let broker = Broker::bind(0, BrokerLimits::default()).await?;
 //! let client = redis::Client::open(format!("redis://{}/", broker.local_addr())).map_err(std::io::Error::other)?;
 //! let mut connection = client.get_multiplexed_async_connection().await.map_err(std::io::Error::other)?;
-//! let receivers: u64 =
-//!     redis::cmd("PUBLISH").arg("stock_prices").arg("{}").query_async(&mut connection).await.map_err(std::io::Error::other)?;
+//! let mut publish = redis::cmd("PUBLISH");
+//! publish.arg("stock_prices").arg("{}");
+//! let receivers: u64 = publish.query_async(&mut connection).await.map_err(std::io::Error::other)?;
 //! assert_eq!((receivers, broker.stats().published), (0, 1));
 //! broker.shutdown().await;
 //! # Ok::<(), std::io::Error>(())
@@ -200,9 +201,9 @@ impl Broker {
         Self { state, attached, stop: Some(stop), server: Some(server) }
     }
 
-    /// Serves one connection that was accepted elsewhere, until either side closes it. `peer` is the address that CLIENT
-    /// LIST shows. The connection is closed if the broker has shut down, or counted as refused and closed if 511 others
-    /// wait to be served.
+    /// Serves one connection that was accepted elsewhere, until either side closes it. `peer` is the address that
+    /// CLIENT LIST shows. The connection is closed if the broker has shut down, or counted as refused and closed if 511
+    /// others wait to be served.
     pub fn attach(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr) {
         match self.attached.try_reserve() {
             Ok(permit) => permit.send(accept_client(stream, peer, &self.state)),

@@ -1,8 +1,8 @@
 //! Everything that is shown, as plain data, from the state of the view to the scene.
 //!
-//! [`Interaction`] holds the view state and changes it by input. [`FrameQuery`] reads what a frame shows from the series.
-//! [`SceneBuilder`] turns that into a [`Scene`], which the window, the terminal and the image files render. The module is
-//! pure: it has no clock, file, socket, thread or lock, and time is a parameter.
+//! [`Interaction`] holds the view state and changes it by input. [`FrameQuery`] reads what a frame shows from the
+//! series. [`SceneBuilder`] turns that into a [`Scene`], which the window, the terminal and the image files render. The
+//! module is pure: it has no clock, file, socket, thread or lock, and time is a parameter.
 
 mod axis_steps;
 mod bar_interval;

@@ -187,8 +187,8 @@ pub enum Error {
 /// Publishes until the source ends, the count or duration is reached, or `shutdown` resolves.
 ///
 /// Publishing starts with the first connection, and so does the duration. Ticks that another program writes go into the
-/// spool, if there is one, from the start. At the end, queued ticks are published if that takes less than a second; when
-/// the source has ended, without a limit. With a spool, the rest stays there.
+/// spool, if there is one, from the start. At the end, queued ticks are published if that takes less than a second;
+/// when the source has ended, without a limit. With a spool, the rest stays there.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Durable send queue on disk: messages that are not yet confirmed survive a crash of the producer.
 //!
-//! A folder holds a spool: `lock`, which limits it to one process at a time; `spool`, which identifies the source of its
-//! numbers; and a folder for each shard (one without a cluster), with the messages in segments (`segment_log`) and the
-//! progress of their delivery (`checkpoint`). The module refuses a folder that holds any other file.
+//! A folder holds a spool: `lock`, which limits it to one process at a time; `spool`, which identifies the source of
+//! its numbers; and a folder for each shard (one without a cluster), with the messages in segments (`segment_log`) and
+//! the progress of their delivery (`checkpoint`). The module refuses a folder that holds any other file.
 
 mod batch;
 mod checkpoint;

@@ -21,9 +21,9 @@
 //!
 //! Text is written as it was received, even if it begins with `=`, as the symbols `=F` and `-X` do; a spreadsheet that
 //! opens ticks of unknown origin should import the column as text. `NA` and `null` stay symbols: in pandas,
-//! `read_csv(..., keep_default_na=False, na_values={"size": [""]}, float_precision="round_trip")` reads back exactly what
-//! was written; for a file from a database, `na_values` includes `source`, `seq` and `id`. If some ticks lack `seq`,
-//! pandas reads the others as doubles, exact up to 2^53; `dtype={"seq": "UInt64"}` keeps them, and for Parquet
+//! `read_csv(..., keep_default_na=False, na_values={"size": [""]}, float_precision="round_trip")` reads back exactly
+//! what was written; for a file from a database, `na_values` includes `source`, `seq` and `id`. If some ticks lack
+//! `seq`, pandas reads the others as doubles, exact up to 2^53; `dtype={"seq": "UInt64"}` keeps them, and for Parquet
 //! `dtype_backend="numpy_nullable"`.
 //!
 //! [`ParquetReader`] reads Parquet files, this program's and others'; [`sources`](crate::sources) reads CSV.
@@ -126,8 +126,8 @@ trait Encoder: Send {
     fn finish(self: Box<Self>) -> io::Result<AtomicFile>;
 }
 
-/// Tick file being written. It appears under its name, complete, when it is [finished](Self::finish); dropped before, it
-/// leaves nothing behind and an older file in place.
+/// Tick file being written. It appears under its name, complete, when it is [finished](Self::finish); dropped before,
+/// it leaves nothing behind and an older file in place.
 ///
 /// # Examples
 ///

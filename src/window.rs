@@ -1,7 +1,7 @@
 //! Native window: presents pixels and reports input. The only module that uses minifb.
 //!
-//! minifb polls the mouse, so a button that is pressed and released between two polls is missed. It delivers key presses
-//! one by one. On X11 it ignores Expose events, so the caller has to present regularly even if nothing changed.
+//! minifb polls the mouse, so a button that is pressed and released between two polls is missed. It delivers key
+//! presses one by one. On X11 it ignores Expose events, so the caller has to present regularly even if nothing changed.
 //!
 //! # Examples
 //!
@@ -192,8 +192,8 @@ impl Window {
     ///
     /// Fails if there is no usable display.
     pub fn open(title: &str, width: u32, height: u32, factor: f64) -> Result<Self, WindowError> {
-        // Pixels are copied without scaling, which would take longer than drawing. It would only show while the window is
-        // resized, until the next frame.
+        // Pixels are copied without scaling, which would take longer than drawing. It would only show while the window
+        // is resized, until the next frame.
         let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
         let opened = minifb::Window::new(title, width as usize, height as usize, options);
         let mut inner = opened.map_err(|error| WindowError::NoDisplay { cause: cause_of(&error) })?;
@@ -282,8 +282,8 @@ impl Window {
             None => [Button::Left, Button::Right].into_iter().find(|button| is_down(*button)),
         };
         if let Some(button) = self.pressed.filter(|_| down.is_none()) {
-            // The release was between the last position and this one. The last one is reported, so that a click followed
-            // by a fast move is not a drag.
+            // The release was between the last position and this one. The last one is reported, so that a click
+            // followed by a fast move is not a drag.
             self.pressed = None;
             let (x, y) = self.position();
             on_input(Input::Released { x, y, button });

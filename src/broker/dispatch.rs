@@ -137,8 +137,8 @@ impl ServerConnection {
         }
     }
 
-    /// Returns whether a transaction refuses `command` while the streams are full. As in Redis, no command is queued for
-    /// an EXEC that cannot run.
+    /// Returns whether a transaction refuses `command` while the streams are full. As in Redis, no command is queued
+    /// for an EXEC that cannot run.
     fn is_refused_when_full(&self, command: &Command) -> bool {
         self.transaction.as_ref().is_some_and(|transaction| match command.name {
             "exec" => transaction.commands.iter().any(|(command, _)| command.adds_memory()),

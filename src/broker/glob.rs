@@ -1,7 +1,7 @@
 //! Redis's glob patterns: `*`, `?`, `[a-c]`, `[^x]`, and `\` before a literal character.
 
-/// Returns whether `pattern` matches the whole of `text`. As in Redis 7.0 (`stringmatchlen`), an unterminated class ends
-/// with the pattern, `[]` matches nothing, and only the empty pattern matches an empty text.
+/// Returns whether `pattern` matches the whole of `text`. As in Redis 7.0 (`stringmatchlen`), an unterminated class
+/// ends with the pattern, `[]` matches nothing, and only the empty pattern matches an empty text.
 ///
 /// Backtracks to the last `*` only, because it can match whatever an earlier one could. The time is bounded by the
 /// product of the two lengths, where the usual recursion takes exponential time.

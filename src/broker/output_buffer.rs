@@ -180,7 +180,8 @@ impl PendingWrites {
         &self.chunk[self.written_bytes..]
     }
 
-    /// Records that the first `bytes` of the chunk are written. Returns the cost of the chunk once all of it is written.
+    /// Records that the first `bytes` of the chunk are written. Returns the cost of the chunk once all of it is
+    /// written.
     pub(super) fn advance(&mut self, bytes: usize) -> usize {
         self.written_bytes = (self.written_bytes + bytes).min(self.chunk.len());
         if self.written_bytes < self.chunk.len() {

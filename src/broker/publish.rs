@@ -76,8 +76,8 @@ impl<'a> PublishBatch<'a> {
     }
 }
 
-/// Delivers one message in Redis's order: to the subscribers of the channel, then pattern by pattern. Returns the number
-/// of deliveries, which counts a client once for each of its names that match.
+/// Delivers one message in Redis's order: to the subscribers of the channel, then pattern by pattern. Returns the
+/// number of deliveries, which counts a client once for each of its names that match.
 pub(super) fn publish_one(subscriptions: &Subscriptions, channel: &[u8], payload: &[u8]) -> usize {
     let direct = subscriptions.channels.get(channel);
     deliver(PublishBatch::to(None, channel, direct), payload);

@@ -1,8 +1,9 @@
 //! Redis's streams in memory: the keys of the broker and the commands on them.
 //!
-//! All keys are streams. One lock protects them. A command holds it throughout, as Redis runs one command at a time, and
-//! EXEC holds it for its whole transaction. Blocked reads are served under the same lock, right after the command or
-//! transaction that added the entries, in the order in which the clients blocked. Commands get the time as an argument.
+//! All keys are streams. One lock protects them. A command holds it throughout, as Redis runs one command at a time,
+//! and EXEC holds it for its whole transaction. Blocked reads are served under the same lock, right after the command
+//! or transaction that added the entries, in the order in which the clients blocked. Commands get the time as an
+//! argument.
 
 #![allow(clippy::unnecessary_wraps, reason = "the handlers of all commands have one type")]
 

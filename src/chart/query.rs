@@ -1,5 +1,5 @@
-//! Frame query: reads from the series everything that one frame shows, at a cost set by the frame's width and not by the
-//! length of the history. The caller holds the lock of the series meanwhile; the query only reads.
+//! Frame query: reads from the series everything that one frame shows, at a cost set by the frame's width and not by
+//! the length of the history. The caller holds the lock of the series meanwhile; the query only reads.
 
 mod cursor;
 mod symbol_frame;

@@ -91,7 +91,8 @@ impl Default for LogWriter {
 }
 
 impl LogWriter {
-    /// Returns a writer that draws on stderr if that is a terminal. [`init_logging`] returns one that also gets the log.
+    /// Returns a writer that draws on stderr if that is a terminal. [`init_logging`] returns one that also gets the
+    /// log.
     pub fn new() -> Self {
         Self { bars: MultiProgress::new(), held: Arc::default() }
     }

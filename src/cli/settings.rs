@@ -1,8 +1,8 @@
 //! Layered settings. A flag's value comes from the command line, else from the environment, else from `tickscope.toml`,
 //! else from the saved UI state of an earlier run, else from its default.
 //!
-//! Only clap knows the values that a flag takes and the flags that it conflicts with: a value from elsewhere is parsed as
-//! if it were on the command line.
+//! Only clap knows the values that a flag takes and the flags that it conflicts with: a value from elsewhere is parsed
+//! as if it were on the command line.
 
 mod file;
 mod print;

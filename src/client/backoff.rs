@@ -11,8 +11,8 @@ const BASE_MS: u64 = 50;
 /// Longest delay. A server that is back is noticed within a second.
 const CAP_MS: u64 = 1_000;
 
-/// Endless sequence of delays: exponential and capped, with jitter in the upper half, so that clients that lost the same
-/// server do not return in step ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
+/// Endless sequence of delays: exponential and capped, with jitter in the upper half, so that clients that lost the
+/// same server do not return in step ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
 ///
 /// # Examples
 /// ```

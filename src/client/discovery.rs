@@ -1,7 +1,7 @@
 //! Discovery of the server to connect to, before each attempt.
 //!
-//! A single server needs none. Sentinels are asked for the master. The nodes of a cluster are asked for the owner of the
-//! key's hash slot, unless one of them has just sent a redirection.
+//! A single server needs none. Sentinels are asked for the master. The nodes of a cluster are asked for the owner of
+//! the key's hash slot, unless one of them has just sent a redirection.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -75,7 +75,8 @@ impl Destination {
 /// queue is abandoned.
 ///
 /// # Errors
-/// An error that another attempt cannot resolve, before the first confirmed message only: later, every error is retried.
+/// An error that another attempt cannot resolve, before the first confirmed message only: later, every error is
+/// retried.
 pub async fn publish(
     target: &Target,
     destination: &Destination,
@@ -162,7 +163,8 @@ impl Publisher<'_> {
             let down_s = since.elapsed().as_secs_f64();
             let shard = if is_shard { format!(" for {key}") } else { String::new() };
             info!(
-                "connected to {server}{shard} again after {down_s:.1} s; {queued} ticks waited, {dropped} dropped so far"
+                "connected to {server}{shard} again after {down_s:.1} s; {queued} ticks waited, {dropped} dropped so \
+                 far"
             );
         } else if is_shard {
             debug!("connected to {server} for {key}");

@@ -123,7 +123,8 @@ pub(super) async fn run_with_reconnect<S: Session>(
         }
         // The sequence is endless.
         let delay = if follows_redirect { Duration::ZERO } else { backoff.next().unwrap_or(HEALTHY_AFTER) };
-        // The backoff is measured from the start of the attempt, so that a slow failure is not followed by a full pause.
+        // The backoff is measured from the start of the attempt, so that a slow failure is not followed by a full
+        // pause.
         let elapsed = if live_since.is_none() { started.elapsed() } else { Duration::ZERO };
         let pause = delay.saturating_sub(elapsed).max(ATTEMPTS_EVERY);
         tokio::select! {
@@ -149,8 +150,8 @@ pub struct RetryLog {
 }
 
 impl RetryLog {
-    /// Creates a log for the connections to one cluster, which all fail when it is down: one of them warns. Clones share
-    /// the limit.
+    /// Creates a log for the connections to one cluster, which all fail when it is down: one of them warns. Clones
+    /// share the limit.
     pub fn shared() -> Self {
         Self { is_shared: true, last: Arc::default() }
     }

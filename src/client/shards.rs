@@ -1,13 +1,13 @@
-//! Distribution of ticks over a cluster: by symbol, into a fixed number of shards. Each shard has a channel and a stream
-//! in one hash slot.
+//! Distribution of ticks over a cluster: by symbol, into a fixed number of shards. Each shard has a channel and a
+//! stream in one hash slot.
 //!
 //! The shard, not the symbol, names channel and stream, so that a reader of all symbols knows every name. Producer and
 //! consumer must use the same number of shards.
 
 use crate::client::redirect::crc16;
 
-/// Default number of shards: several for each master of a typical cluster, and few enough that a reader has a connection
-/// for each.
+/// Default number of shards: several for each master of a typical cluster, and few enough that a reader has a
+/// connection for each.
 pub const SHARDS: u16 = 16;
 
 /// Most shards: a server copes with as many connections, and clusters with more masters are rare.

@@ -78,8 +78,8 @@ enum Verdict {
     Unknown,
 }
 
-/// Compares the statistics at the start of two consecutive subscriptions; `truncated` is true if the first of them ended
-/// while the server had more to send.
+/// Compares the statistics at the start of two consecutive subscriptions; `truncated` is true if the first of them
+/// ended while the server had more to send.
 fn verdict(before: Option<&OutputBufferStats>, after: Option<&OutputBufferStats>, truncated: bool) -> Verdict {
     let (Some(before), Some(after)) = (before, after) else {
         return if truncated { Verdict::Unknown } else { Verdict::Other };

@@ -46,8 +46,8 @@ pub trait MessageHandler: Send {
     fn on_link(&mut self, state: LinkState);
 }
 
-/// Subscribes to `channels` until `shutdown` turns true, and reconnects after each loss. In a cluster, `channels` is one
-/// sharded channel: each shard has a connection of its own to the node of its hash slot.
+/// Subscribes to `channels` until `shutdown` turns true, and reconnects after each loss. In a cluster, `channels` is
+/// one sharded channel: each shard has a connection of its own to the node of its hash slot.
 ///
 /// # Errors
 /// An error that another attempt cannot resolve, before the first success only: later, every error is retried.

@@ -60,8 +60,8 @@ pub(super) fn explain_error(error: &io::Error) -> Option<(String, &'static str)>
     tls_error(error).map(|error| explain(error, &ADVICE))
 }
 
-/// Encrypted connection. A close without TLS's `close_notify`, as Redis does it, reads as end of stream: the RESP parser
-/// detects a truncated frame, and the client reconnects in any case.
+/// Encrypted connection. A close without TLS's `close_notify`, as Redis does it, reads as end of stream: the RESP
+/// parser detects a truncated frame, and the client reconnects in any case.
 pub(super) struct EncryptedStream {
     stream: TlsStream<TcpStream>,
 }

@@ -33,8 +33,8 @@ impl LiveChart {
         self.frames.view(&self.handles, &mut self.interaction, surface, now)
     }
 
-    /// Builds the view of the final snapshot, without crosshair and messages. Waits at most `read_wait` for history that
-    /// the view needs from the database.
+    /// Builds the view of the final snapshot, without crosshair and messages. Waits at most `read_wait` for history
+    /// that the view needs from the database.
     pub(super) fn final_view(&mut self, surface: Surface, read_wait: Duration) -> View {
         const POLL: Duration = Duration::from_millis(20);
         self.frames.toast = None;

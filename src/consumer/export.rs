@@ -1,8 +1,8 @@
 //! Export of the ticks in view to a file: every tick, not the points that a line needs.
 //!
 //! Rows are in order of time. Ticks of equal time are in the order of the legend, those of one symbol in order of
-//! arrival, with outliers last: the order of a time-and-sales record, and the one that programs expect which join tables
-//! by time.
+//! arrival, with outliers last: the order of a time-and-sales record, and the one that programs expect which join
+//! tables by time.
 //!
 //! History that was loaded from a database for display is included. What the chart marks as not read is not, and the
 //! user is told.

@@ -48,7 +48,8 @@ pub(super) trait Frontend {
         false
     }
 
-    /// Converts an input to the coordinates of the last frame. Returns `None` for inputs that concern the frontend alone.
+    /// Converts an input to the coordinates of the last frame. Returns `None` for inputs that concern the frontend
+    /// alone.
     fn convert(&mut self, input: Input) -> Option<Input>;
 
     /// Presents a frame whose construction started at `begun`. May read input meanwhile.

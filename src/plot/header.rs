@@ -340,7 +340,8 @@ mod tests {
             channel in "[a-z_.*, ]{0,80}",
             span in "[a-z0-9 ]{0,12}",
         ) {
-            let legend = symbols.iter().enumerate().map(|(palette_index, s)| entry(palette_index, s, palette_index % 4 != 3)).collect();
+            let entries = symbols.iter().enumerate();
+            let legend = entries.map(|(index, symbol)| entry(index, symbol, index % 4 != 3)).collect();
             let header = Header {
                 badge: Badge { tone: Tone::Warn, text: badge },
                 view_badge: view.map(|text| Badge { tone: Tone::Info, text }),

@@ -82,10 +82,10 @@ mod tests {
                 Viewport { time: TimeSpan { start: 0, end: 1_000 }, value: ValueSpan { lo: 0.0, hi: 100.0 } };
             let mut chart = Chart::empty(viewport, AxisKind::Price, TimeZone::UTC);
             let absence = Absence::Missing;
-            chart.missing = gaps.into_iter()
-                .map(|(start_ns, len, label)| MissingBand { start_ns, end_ns: start_ns + len, absence, label }).collect();
-            chart.marks =
-                marks.into_iter().map(|(time_ns, value, text)| Mark { time_ns, value, palette_index: 1, text }).collect();
+            let band = |(start_ns, len, label)| MissingBand { start_ns, end_ns: start_ns + len, absence, label };
+            chart.missing = gaps.into_iter().map(band).collect();
+            let mark = |(time_ns, value, text)| Mark { time_ns, value, palette_index: 1, text };
+            chart.marks = marks.into_iter().map(mark).collect();
             let figures = vec![("O".to_owned(), "183.08".to_owned()); figures];
             let title = Title { symbol: "SYMBOL".to_owned(), figures, ..Title::default() };
 

@@ -1,7 +1,7 @@
 //! Input of ticks: a recording, a table, a store or a pipe, read ahead on a thread of its own.
 //!
-//! A read may block forever, as of an idle pipe, so the shutdown does not wait for the thread. A bounded queue limits how
-//! far it reads ahead. The thread ends when the queue is dropped, or with the process.
+//! A read may block forever, as of an idle pipe, so the shutdown does not wait for the thread. A bounded queue limits
+//! how far it reads ahead. The thread ends when the queue is dropped, or with the process.
 
 use std::fs::File;
 use std::io::{Cursor, Read};

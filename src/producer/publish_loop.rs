@@ -75,8 +75,8 @@ pub(super) enum EndReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FeedOutcome {
     pub(super) reason: EndReason,
-    /// Time that the ticks cover, if it is known better than by the clock: n ticks at an even pace cover n periods, though
-    /// only n - 1 pass between the first and the last.
+    /// Time that the ticks cover, if it is known better than by the clock: n ticks at an even pace cover n periods,
+    /// though only n - 1 pass between the first and the last.
     pub(super) covered: Option<Duration>,
 }
 

@@ -1,8 +1,8 @@
-//! Shards of a cluster, each with a send queue, a connection, its own numbers and optionally a spool. A single server is
-//! one shard.
+//! Shards of a cluster, each with a send queue, a connection, its own numbers and optionally a spool. A single server
+//! is one shard.
 //!
-//! In a cluster, each shard has its own `source`. Readers follow shards at different speeds, so that common numbers would
-//! look like missing ticks.
+//! In a cluster, each shard has its own `source`. Readers follow shards at different speeds, so that common numbers
+//! would look like missing ticks.
 
 use std::future::poll_fn;
 use std::io;

@@ -8,8 +8,8 @@ use memchr::memchr;
 /// Longest line: a count, a length, a simple string, an error, or an inline command. Redis has the same limit.
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 10;
 
-/// Longest bulk string. A day of ticks in one array is near 16 MiB; Redis itself allows 512 MiB, which does not fit into
-/// a bounded read buffer.
+/// Longest bulk string. A day of ticks in one array is near 16 MiB; Redis itself allows 512 MiB, which does not fit
+/// into a bounded read buffer.
 pub(crate) const BULK_BYTES_MAX: usize = 16 << 20;
 
 /// Longest frame held in a read buffer: the longest message with the names of its channel and pattern. Redis allows

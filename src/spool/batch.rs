@@ -29,8 +29,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Appends a message; `write` appends its bytes to the buffer. `line` is displayed once the server has confirmed the
-    /// message, and must be safe for a terminal.
+    /// Appends a message; `write` appends its bytes to the buffer. `line` is displayed once the server has confirmed
+    /// the message, and must be safe for a terminal.
     pub fn push(&mut self, line: Option<String>, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.payloads);
         if line.is_some() {

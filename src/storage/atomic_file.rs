@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// File that is written under a temporary name and renamed when it is complete: a reader never sees a partial file, and a
-/// failure leaves an older one in place.
+/// File that is written under a temporary name and renamed when it is complete: a reader never sees a partial file, and
+/// a failure leaves an older one in place.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,

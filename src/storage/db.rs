@@ -1,8 +1,8 @@
 //! Databases that store every tick exactly once. SQL lives here and nowhere else.
 //!
 //! A [`DbWriter`] owns a thread that writes. Ticks reach it in [batches](RowBatch); the rows and the checkpoint up to
-//! which they reach commit in one transaction, so that a crash at any instant loses and duplicates nothing. A store that
-//! is slow, full or unreachable blocks no caller: batches wait in a bounded queue, and the thread retries.
+//! which they reach commit in one transaction, so that a crash at any instant loses and duplicates nothing. A store
+//! that is slow, full or unreachable blocks no caller: batches wait in a bounded queue, and the thread retries.
 //!
 //! A tick is identified by:
 //!
@@ -14,8 +14,8 @@
 //!
 //! A tick that is sent again is equal in every part. Time, symbol and price belong to the first identity because a
 //! producer that restarts under its old name and counts from 1 again sends other ticks under old numbers. A tick with
-//! `source`, `seq` and a stream id needs no second identity: an entry that is read twice has the same numbers, and so has
-//! an entry that a producer appends again because the first reply was lost.
+//! `source`, `seq` and a stream id needs no second identity: an entry that is read twice has the same numbers, and so
+//! has an entry that a producer appends again because the first reply was lost.
 //!
 //! | table | holds |
 //! |---|---|

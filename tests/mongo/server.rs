@@ -5,8 +5,8 @@
 //! texts of errors. It cannot verify a real server's planning, locking, replication and elections, the pipelines of the
 //! views, users and TLS; a run with `MONGODB_URL` does.
 //!
-//! It follows MongoDB's documentation: an error aborts a transaction; a write to a document that another transaction has
-//! changed conflicts; a transaction of a lost client holds its locks until it expires (after a second, instead of a
+//! It follows MongoDB's documentation: an error aborts a transaction; a write to a document that another transaction
+//! has changed conflicts; a transaction of a lost client holds its locks until it expires (after a second, instead of a
 //! minute); a retried write or commit gets the first reply.
 
 pub mod answer;

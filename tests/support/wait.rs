@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest wait for anything that is certain to come. It only keeps a failed test from hanging: no test passes or fails by
-/// how fast the machine is.
+/// Longest wait for anything that is certain to come. It only keeps a failed test from hanging: no test passes or fails
+/// by how fast the machine is.
 pub const GUARD: Duration = Duration::from_mins(3);
 
 /// Between two probes: short against anything a person would notice, long enough to leave the machine to the program.

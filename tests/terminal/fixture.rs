@@ -106,8 +106,8 @@ impl Scope {
         (at(left, x, DOT_COLUMNS), at(top, y, DOT_ROWS))
     }
 
-    /// Returns `true` if a flat line lies at `price` between two instants: each cell in between has dots in exactly that
-    /// row of dots, and the cell after the end has none there.
+    /// Returns `true` if a flat line lies at `price` between two instants: each cell in between has dots in exactly
+    /// that row of dots, and the cell after the end has none there.
     pub fn has_line(&self, shot: &Shot, view: &Transform, price: f64, (from_s, to_s): (f64, f64)) -> bool {
         let y = view.y(price).floor();
         let bit_pair = [0x09, 0x12, 0x24, 0xc0][y as usize % 4];

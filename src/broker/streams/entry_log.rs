@@ -1,7 +1,7 @@
 //! Entries of one stream, in the order of their ids.
 //!
-//! They are stored in nodes, each of which holds up to a hundred entries in one allocation: an id and an offset for each
-//! entry, and its fields in the form in which they are sent. `MAXLEN ~` removes whole nodes, as in Redis.
+//! They are stored in nodes, each of which holds up to a hundred entries in one allocation: an id and an offset for
+//! each entry, and its fields in the form in which they are sent. `MAXLEN ~` removes whole nodes, as in Redis.
 
 use std::collections::VecDeque;
 

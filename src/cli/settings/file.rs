@@ -20,8 +20,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Sections, one for each program.
 const SECTIONS: &[&str] = &["consumer", "producer"];
 
-/// Reads the settings for `command` from the file at `named`, which must exist, or else from the user's file if there is
-/// one.
+/// Reads the settings for `command` from the file at `named`, which must exist, or else from the user's file if there
+/// is one.
 pub(super) fn read(
     named: Option<&Path>,
     config_dir: Option<&Path>,
@@ -103,7 +103,8 @@ fn find_flag<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
     })
 }
 
-/// Returns the words of a command line that are equivalent to a value. An error describes the values that the flag takes.
+/// Returns the words of a command line that are equivalent to a value. An error describes the values that the flag
+/// takes.
 fn words(arg: &Arg, flag: &str, value: &DeValue<'_>) -> Result<Vec<OsString>, String> {
     match (arg.get_action(), value) {
         (ArgAction::SetTrue, DeValue::Boolean(on)) => Ok(repeated(flag, usize::from(*on))),

@@ -15,8 +15,8 @@ pub struct Entry<'a> {
     pub fields: Vec<(&'a [u8], &'a [u8])>,
 }
 
-/// Reads the entries in a reply to `XREAD` or `XREADGROUP` about one stream. Entries that the stream no longer holds are
-/// omitted.
+/// Reads the entries in a reply to `XREAD` or `XREADGROUP` about one stream. Entries that the stream no longer holds
+/// are omitted.
 pub(super) fn read_entries<'a>(reply: &'a [u8], server: &Endpoint) -> Result<Vec<Entry<'a>>, SessionError> {
     check(reply, server, |scanner| match scanner.header()? {
         // RESP3: a map from the stream's key to its entries. RESP2: a list of such pairs.

@@ -1,8 +1,8 @@
 //! Detection of entries that a stream trimmed before they were read.
 //!
-//! A stream counts the entries ever added to it (`entries-added`, since Redis 7). Between two moments at which the reader
-//! is at the last entry, the number of entries read must grow as much as that counter; the difference was trimmed or
-//! deleted before it was read.
+//! A stream counts the entries ever added to it (`entries-added`, since Redis 7). Between two moments at which the
+//! reader is at the last entry, the number of entries read must grow as much as that counter; the difference was
+//! trimmed or deleted before it was read.
 
 use std::collections::HashMap;
 
@@ -145,8 +145,8 @@ impl GroupState {
 
 /// Detector for a consumer group.
 ///
-/// Servers differ in the value of `entries-read` after entries were trimmed unread: some count on, so that the difference
-/// persists, and some correct it at the next delivery. Therefore only growth of the difference counts.
+/// Servers differ in the value of `entries-read` after entries were trimmed unread: some count on, so that the
+/// difference persists, and some correct it at the next delivery. Therefore only growth of the difference counts.
 #[derive(Debug, Default)]
 pub(super) struct GroupTrimDetector {
     missed: Option<u64>,

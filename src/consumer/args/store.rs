@@ -7,8 +7,8 @@ use super::ArgsError;
 use crate::cli::parse_duration;
 use crate::storage::db::{DbConfig, StoreUrl};
 
-/// Most rows that wait for the database: several seconds of a fast feed, in 120 MB, or twice that if ticks arrive one by
-/// one.
+/// Most rows that wait for the database: several seconds of a fast feed, in 120 MB, or twice that if ticks arrive one
+/// by one.
 const ROWS_WAITING_MAX: usize = 1_000_000;
 
 /// Default database file below the platform's directory for user data.

@@ -1,6 +1,7 @@
 //! Backfill thread: reads history from the database, a page at a time.
 
 mod commit_barrier;
+mod step;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -21,6 +22,7 @@ use crate::model::{Price, Symbol, TimeSpan, Timestamp};
 use crate::series::{ArrivalMark, HistoryPage, LoadedHistory, SeriesTick};
 use crate::storage::db::{DbError, StoreReader, StoreUrl, TickRow};
 use commit_barrier::CommitPoint;
+use step::{Next, Reach};
 
 /// Most loaded ticks in memory, over all symbols: 42 MB for trades of a few symbols (5.3 bytes each measured), more for
 /// thousands of symbols, and more ticks than a screen has pixels.
@@ -43,26 +45,6 @@ const OLDEST_SYMBOLS_MAX: usize = 64;
 
 /// First and longest pause after a failure. The pause doubles in between.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
-
-/// Limits of the loaded history towards memory. Two, so that it grows in larger pieces than memory evicts.
-#[derive(Debug, Clone, Copy)]
-struct Reach {
-    /// Latest end of a page.
-    max_ns: i64,
-    /// End that suffices.
-    enough_ns: i64,
-}
-
-/// Next step of the thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// Continue with the same request.
-    Continue,
-    /// Continue after a pause, or with the next request.
-    RetryAfter(Duration),
-    /// Wait for the next request.
-    Idle,
-}
 
 /// State of the thread.
 pub(super) struct HistoryReader {

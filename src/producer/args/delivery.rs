@@ -10,7 +10,8 @@ use crate::producer::Delivery;
 use crate::producer::shards::shard_count;
 use crate::spool::{SPOOL_TICKS, Spool, SpoolError};
 
-/// Default length of a stream: a quarter of an hour at a thousand ticks a second, in about 100 MB of the server's memory.
+/// Default length of a stream: a quarter of an hour at a thousand ticks a second, in about 100 MB of the server's
+/// memory.
 const MAXLEN: u64 = 1_000_000;
 
 /// Flags for the stream, the spool and the cluster.
@@ -68,7 +69,8 @@ pub enum DeliveryError {
 }
 
 impl DeliveryArgs {
-    /// Checks the flags and opens the spool. Also returns the id of the source: `requested`, or the spool's, or `fallback`.
+    /// Checks the flags and opens the spool. Also returns the id of the source: `requested`, or the spool's, or
+    /// `fallback`.
     pub(super) fn build(
         self,
         target: &Target,

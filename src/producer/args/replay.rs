@@ -12,8 +12,8 @@ use crate::producer::{Pace, Source};
 use crate::sources::{Rate, Schedule, Speed, SpeedError, TickFilter};
 use crate::storage::db::{StoreReader, StoreUrl, StoreUrlError};
 
-/// Prefixes of store addresses. They are never taken for file names, which error messages repeat, because an address may
-/// contain a password.
+/// Prefixes of store addresses. They are never taken for file names, which error messages repeat, because an address
+/// may contain a password.
 const SCHEMES: [&str; 5] = ["postgres:", "postgresql:", "mongodb:", "mongodb+srv:", "sqlite:"];
 
 /// Flags for a replay.

@@ -74,8 +74,8 @@ pub(super) struct Dialect {
     outlier: &'static str,
 }
 
-/// `ticks` is one tree, ordered as a symbol is read: a time range of a symbol is one contiguous stretch, and any further
-/// index would cost more than the row itself.
+/// `ticks` is one tree, ordered as a symbol is read: a time range of a symbol is one contiguous stretch, and any
+/// further index would cost more than the row itself.
 ///
 /// `price` has no type and keeps a double to the bit; REAL would turn -0 into 0. `size`, which is never negative, is
 /// REAL: whole numbers take a byte or two.
@@ -210,7 +210,8 @@ SELECT symbols.name AS symbol, {bar_time} AS time,
     (SELECT price FROM {rows} WHERE {rows}.symbol_id = bars.symbol_id AND {rows}.time_ns = first_ns ORDER BY n LIMIT 1)
         AS open,
     high, low,
-    (SELECT price FROM {rows} WHERE {rows}.symbol_id = bars.symbol_id AND {rows}.time_ns = last_ns ORDER BY n DESC LIMIT 1)
+    (SELECT price FROM {rows} WHERE {rows}.symbol_id = bars.symbol_id AND {rows}.time_ns = last_ns \
+     ORDER BY n DESC LIMIT 1)
         AS close,
     volume, count
 FROM bars JOIN symbols ON symbols.id = bars.symbol_id;

@@ -134,8 +134,8 @@ impl ParquetReader {
         self.rows_skipped
     }
 
-    /// Visits the next rows with their numbers, from 1. A timestamp too far ahead of `now` is rejected. Returns false at
-    /// the end.
+    /// Visits the next rows with their numbers, from 1. A timestamp too far ahead of `now` is rejected. Returns false
+    /// at the end.
     ///
     /// # Errors
     ///

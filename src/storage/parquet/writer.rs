@@ -14,8 +14,9 @@ use parquet::schema::types::ColumnPath;
 
 use crate::storage::{AtomicFile, Encoder, Row, TickColumns};
 
-/// Rows of a group, which are buffered until it is full: some 15 MB, and twice as much with origins. Readers skip groups
-/// by their minima and maxima, which huge groups defeat, and each group has its own dictionaries, which tiny ones waste.
+/// Rows of a group, which are buffered until it is full: some 15 MB, and twice as much with origins. Readers skip
+/// groups by their minima and maxima, which huge groups defeat, and each group has its own dictionaries, which tiny
+/// ones waste.
 const GROUP_ROWS: usize = 262_144;
 
 /// Columns of every file.
@@ -79,8 +80,8 @@ impl ParquetWriter {
     pub(in crate::storage) fn begin(file: AtomicFile, columns: TickColumns) -> io::Result<Self> {
         let more = if columns == TickColumns::WithOrigin { ORIGIN_COLUMNS } else { "" };
         let schema = parse_message_type(&format!("message ticks {{{COLUMNS}{more}}}")).map_err(io_error)?;
-        // Times ascend, so their differences are small; sequence numbers and ids share their leading digits. Symbols and
-        // prices repeat, which dictionaries compress.
+        // Times ascend, so their differences are small; sequence numbers and ids share their leading digits. Symbols
+        // and prices repeat, which dictionaries compress.
         let delta_encoded = [
             ("time", Encoding::DELTA_BINARY_PACKED),
             ("seq", Encoding::DELTA_BINARY_PACKED),

@@ -1,7 +1,7 @@
 //! Reads the resource database of an X server: one connection, one request.
 //!
-//! Sources: "X Window System Protocol", X Consortium Standard, Version 11, Appendix B (encoding); `Xau(3)` for the file of
-//! access keys; `XGetDefault(3)` for the database.
+//! Sources: "X Window System Protocol", X Consortium Standard, Version 11, Appendix B (encoding); `Xau(3)` for the file
+//! of access keys; `XGetDefault(3)` for the database.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -9,8 +9,8 @@ use crate::client::stream_reader::trim_detector::{GroupState, StreamState, xinfo
 use crate::client::stream_reader::{EntryHandler, start_id};
 
 impl<H: EntryHandler> Consumer<'_, H> {
-    /// Creates the group if it does not exist. A group that was deleted continues after the last entry delivered to this
-    /// consumer.
+    /// Creates the group if it does not exist. A group that was deleted continues after the last entry delivered to
+    /// this consumer.
     pub(super) async fn create_group(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
         let state = self.limits.stream_state(connection, &self.source.stream).await?;
         let start = match self.last_delivered.filter(|id| *id <= state.last) {

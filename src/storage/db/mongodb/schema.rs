@@ -63,8 +63,8 @@ pub(super) fn check(connection: &mut Connection, url: &MongoUrl) -> Result<i64, 
     }
 }
 
-/// Applies the missing steps. Each is idempotent, so an interrupted or concurrent migration does no harm; the version is
-/// written last.
+/// Applies the missing steps. Each is idempotent, so an interrupted or concurrent migration does no harm; the version
+/// is written last.
 pub(super) fn migrate(connection: &mut Connection, url: &MongoUrl) -> Result<(), OpenError> {
     if check(connection, url)? == VERSION {
         return Ok(());

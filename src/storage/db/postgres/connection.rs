@@ -21,8 +21,8 @@ use crate::storage::db::postgres::tls;
 /// Longest that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest that the server may take for a request. A full transaction takes a fraction of a second, so beyond this a new
-/// connection serves better.
+/// Longest that the server may take for a request. A full transaction takes a fraction of a second, so beyond this a
+/// new connection serves better.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Interval of probes on an idle connection, which detect a dead peer.
