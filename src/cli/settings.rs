@@ -134,7 +134,7 @@ impl Settings {
     }
 
     fn complete(&mut self, environment: &Environment) -> Result<(), SettingsError> {
-        self.apply(self.from_environment(environment)?)?;
+        self.apply(self.read_environment(environment)?)?;
         let named = self.matches.try_get_one::<PathBuf>("config").ok().flatten().cloned();
         let found = file::read(named.as_deref(), environment.config_dir.as_deref(), &self.command)?;
         let is_unset = |setting: &Setting| !self.is_set(&setting.flag);
@@ -234,7 +234,7 @@ impl Settings {
         self.is_given(flag) || self.applied.iter().any(|setting| setting.flag == flag)
     }
 
-    fn from_environment(&self, environment: &Environment) -> Result<Vec<Setting>, SettingsError> {
+    fn read_environment(&self, environment: &Environment) -> Result<Vec<Setting>, SettingsError> {
         let mut found = Vec::new();
         for arg in self.command.get_arguments() {
             let Some(flag) = arg.get_long().filter(|flag| !self.is_set(flag)) else { continue };

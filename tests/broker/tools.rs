@@ -44,7 +44,7 @@ fn redis_cli_reads_commands_from_a_pipe() {
             .run(LIMIT);
         let stdout = ended.expect_code(0).stdout;
         assert!(stdout.starts_with("OK\nQUEUED\n0\n"), "{server}: {stdout}");
-        assert!(stdout.contains("PUBLISH channel message"), "{server}: {stdout}");
+        assert!(stdout.contains("Post a message to a channel"), "{server}: {stdout}");
         assert!(!stdout.contains("ERR"), "{server}: {stdout}");
     });
 }

@@ -103,7 +103,7 @@ fn what_an_outage_left_is_sent_first_and_a_torn_end_is_cut_off() {
     OpenOptions::new().append(true).open(last).unwrap().write_all(&[9; 77]).unwrap();
     server.start_again();
     let ended = spooled(&server, folder.path()).args(["--count", "5", "--interval", "0"]).run(LIMIT).expect_code(0);
-    assert!(ended.stderr.contains("77 bytes that a crash cut short"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("discarded the last 77 bytes"), "{}", ended.stderr);
     let stats = ended.json();
     assert_eq!((&stats["recovered"], &stats["sent"]), (&left.into(), &(left + 5).into()), "{stats}");
     let found = in_stream(&server);

@@ -323,7 +323,9 @@ impl<H: EntryHandler> Consumer<'_, H> {
         while let Some(batch) = self.in_progress.front().filter(|batch| batch.ticket <= committed) {
             let ids = batch.ids.clone();
             self.acknowledge(connection, &ids).await?;
-            ids.iter().for_each(|id| _ = self.held.remove(id));
+            for id in &ids {
+                self.held.remove(id);
+            }
             self.in_progress.pop_front();
         }
         Ok(())
@@ -333,7 +335,9 @@ impl<H: EntryHandler> Consumer<'_, H> {
     async fn acknowledge(&mut self, connection: &mut Connection, ids: &[StreamId]) -> Result<(), SessionError> {
         for ids in ids.chunks(IDS_MAX) {
             let mut command = self.group_command("XACK");
-            ids.iter().for_each(|id| _ = command.arg(id.to_string()));
+            for id in ids {
+                command.arg(id.to_string());
+            }
             connection.query::<Value>(&command).await?;
         }
         Ok(())
@@ -361,7 +365,9 @@ impl<H: EntryHandler> Consumer<'_, H> {
         for ids in ids.chunks(IDS_MAX) {
             let mut command = self.group_command("XCLAIM");
             command.arg(&self.group.consumer).arg(0);
-            ids.iter().for_each(|id| _ = command.arg(id.to_string()));
+            for id in ids {
+                command.arg(id.to_string());
+            }
             if let Some(deliveries) = deliveries {
                 command.arg("RETRYCOUNT").arg(deliveries);
             }

@@ -204,10 +204,8 @@ async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) 
             kill(&mut child);
             // Collects the dead process, so that no zombie remains.
             let _ = child.wait().await;
-            let when = match *stopped.borrow() {
-                true => "at the end of the run".to_owned(),
-                false => format!("after {RUN_TIME_MAX:?}"),
-            };
+            let when =
+                if *stopped.borrow() { "at the end of the run".to_owned() } else { format!("after {RUN_TIME_MAX:?}") };
             Err(format!("did not end and was killed {when}"))
         }
     }
