@@ -36,7 +36,7 @@ fn signals_are_handled_before_anything_is_opened() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (_unread, mut full) = std::io::pipe().unwrap();
-        full.write_all(&[b'.'; PIPE_BYTES]).unwrap();
+        full.write_all(&vec![b'.'; PIPE_BYTES]).unwrap();
         let mut command = Command::new(program);
         command.args(args).env_clear().env("TICKSCOPE_QUIET", "1").current_dir(folder.path());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full).spawn().unwrap();
