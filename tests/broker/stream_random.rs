@@ -141,9 +141,8 @@ impl Generator {
             }
             32 | 33 => self.group_command(),
             34 => format!("XINFO STREAM {key}{}", self.pick(&["", "", " FOO"])),
-            35 => format!("XINFO GROUPS {key}"),
+            35 | 37 => format!("XINFO GROUPS {key}"),
             36 => format!("XINFO CONSUMERS {key} {group}"),
-            37 => format!("XINFO GROUPS {key}"),
             38 => format!("XLEN {key}"),
             _ => match self.random.random_range(0..10) {
                 0 => format!("DEL {key}"),

@@ -210,7 +210,7 @@ fn what_comes_over_the_wire_reaches_no_terminal_as_it_is() {
 #[test]
 fn rules_that_make_no_sense_are_answered_with_what_would() {
     for (args, said) in [
-        (&["--alert", "AAPL>190"][..], "with spaces between all parts, a rule is such as 'AAPL > 190'"),
+        (&["--alert", "AAPL>190"][..], "separate all parts by spaces, as in 'AAPL > 190'"),
         (&["--alert", "AAPL moves 2% in 1x"], "\"1x\" is not a duration; it must be above 0 and at most 100 years"),
         (&["--alert", "SPY stale"], "must be followed by one duration, such as 'SPY stale 10s'"),
         (&["--alert", "A > 1", "--alert", "A  >  1"], "--alert: A > 1 is given twice"),
