@@ -62,7 +62,7 @@ const SIDE_MIN: u32 = 120;
     after_help = "Keys: Space pause, +/- or wheel zoom, arrows or drag pan, End back to live, A axis,\n\
                   1-9 symbols, S screenshot, ? help, Q quit.\n\
                   Every flag is also a key of tickscope.toml and a variable such as TICKSCOPE_LOCAL_PORT.\n\
-                  Exit status: 0 success, 1 failure while running, 2 wrong usage or no display.\n\
+                  Exit status: 0 done, 1 failed while running, 2 wrong usage or no display.\n\
                   Example: consumer --symbols AAPL,MSFT --window 15m --redis redis://127.0.0.1:6379"
 )]
 pub struct Args {
