@@ -35,14 +35,14 @@ fn has_ground(picture: &Picture, ground: u32) -> bool {
     picture.count(plot(), |pixel| pixel == ground) > plot().2 * plot().3 / 3
 }
 
-/// Whether a dark window has all of the screen: the shell gives it its size, and pictures come before that.
+/// Returns `true` if a dark window fills the screen. The shell resizes the window after its first frames.
 fn fills(picture: &Picture) -> bool {
     let frame = Layout::new(SIZE);
     picture.at(2, frame.header.top as usize) == STRIP_DARK
         && picture.at(2, frame.footer.bottom as usize - 1) == STRIP_DARK
 }
 
-/// Whether a symbol's line is there, by its place in the legend.
+/// Returns `true` if the line of the symbol with this palette index is drawn.
 fn has_line(picture: &Picture, theme: Theme, slot: usize) -> bool {
     let (red, green, blue) = palette_color(theme, slot);
     picture.count(plot(), |pixel| pixel == u32::from_be_bytes([0, red, green, blue])) > 100

@@ -35,7 +35,7 @@ const QUEUE: usize = 64;
 /// Batches that wait for a store.
 const WAITING_MAX: u64 = 4;
 
-/// What one actor is told.
+/// Parameters of one actor.
 #[derive(Clone)]
 pub struct Part {
     pub who: &'static str,
@@ -93,14 +93,14 @@ fn read(payload: &[u8]) -> (String, u64, i64) {
 /// A store: what is in here outlives its process.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    /// How often each number was committed, by source.
+    /// Number of commits of each sequence number, by source.
     pub rows: BTreeMap<(String, u64), u32>,
-    /// How often each entry was.
+    /// Number of commits of each entry, by id.
     pub ids: BTreeMap<StreamId, u32>,
     pub checkpoint: Option<StreamId>,
     /// Entries that readers called trimmed.
     pub trimmed: u64,
-    /// What must not happen.
+    /// Violated invariants.
     pub faults: Vec<String>,
 }
 
@@ -225,7 +225,7 @@ fn note_link(who: &'static str, trace: &Trace, state: LinkState) {
     }
 }
 
-/// What a subscriber heard, and what its book makes of it.
+/// Messages that a subscriber received, and the series built from them.
 pub struct Heard {
     pub book: SeriesMap,
     /// By source: how often each number came.

@@ -1,4 +1,4 @@
-//! What happens to a simulated network and its hosts, and when: drawn from a seed.
+//! Schedule of faults of a simulated network and its hosts, generated from a seed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub const SERVER: &str = "server";
 /// The host of what the server remembers.
 pub const MEMORY: &str = "memory";
 
-/// What is simulated.
+/// Scenario of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
     /// Two publishers, and a reader of their stream whose store outlives it.
@@ -46,7 +46,7 @@ impl Scenario {
     }
 }
 
-/// What goes wrong.
+/// Kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The host is gone, with all that is not on disk, and comes back.
@@ -86,7 +86,7 @@ pub struct Plan {
     pub messages: u64,
     /// Between two messages.
     pub pace: Duration,
-    /// How long a store takes for a commit.
+    /// Duration of a commit of the store.
     pub commit: Duration,
     pub faults: Vec<Fault>,
     /// When the last fault is over.

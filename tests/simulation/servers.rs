@@ -1,4 +1,4 @@
-//! What all that is simulated stands on: the trace, the way to the server, and a server whose memory outlives its host.
+//! Basis of all simulations: the trace, the connection to the server, and a server whose state survives its host.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -85,7 +85,7 @@ pub fn target(who: &'static str, trace: &Trace) -> Target {
     Target::Server(endpoint.through(Arc::new(Dialer { who, trace: trace.clone() })))
 }
 
-/// What the server remembers: it outlives a crash, as with a server that writes everything down before it confirms it.
+/// State of the server. It survives a crash, as that of a server that writes to disk before it replies.
 #[derive(Clone, Default)]
 pub struct Memory {
     broker: Arc<Mutex<Option<Broker>>>,

@@ -24,10 +24,10 @@ const LIVE_AFTER: Duration = LAST_AFTER;
 /// Attempts to connect within one second, at most.
 const ATTEMPTS_MAX: usize = 12;
 
-/// What a simulation came to.
+/// Result of a simulation.
 pub struct Outcome {
     pub trace: Vec<Event>,
-    /// What must not be.
+    /// Violated invariants.
     pub complaints: Vec<String>,
     pub took: Duration,
     /// From the last fault's end to the moment at which the last reader was live.
@@ -46,7 +46,7 @@ struct World<'a> {
     shelf: Arc<Mutex<Shelf>>,
     heard: Arc<Mutex<Heard>>,
     accounts: Arc<Mutex<Vec<DeliveryReport>>>,
-    /// What the server remembers at the end: entries, and those in the hands of members.
+    /// State of the server at the end: entries, and entries pending with members.
     figures: Arc<Mutex<Option<(u64, u64)>>>,
     stop: watch::Sender<bool>,
     memory: Memory,
@@ -141,7 +141,7 @@ impl World<'_> {
         while !self.is_done() && self.sim.elapsed() < DONE_BY {
             self.sim.step()?;
         }
-        // What is on its way to a subscriber that has heard the last message may be that message once more.
+        // A duplicate of the last message may still be in transit to a subscriber.
         let end = self.sim.elapsed() + Duration::from_millis(500);
         while self.sim.elapsed() < end {
             self.sim.step()?;

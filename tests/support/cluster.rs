@@ -19,7 +19,7 @@ const LIMIT: Duration = super::wait::GUARD;
 
 struct Node {
     port: u16,
-    /// Where the nodes talk among themselves.
+    /// Port of the cluster bus.
     bus_port: u16,
     dir: TempDir,
     child: Option<Child>,
@@ -56,7 +56,7 @@ impl Cluster {
         cluster
     }
 
-    /// How many nodes there are, living or not.
+    /// Number of nodes, running or not.
     pub fn nodes(&self) -> usize {
         self.nodes.len()
     }
@@ -80,7 +80,7 @@ impl Cluster {
         Ok(link)
     }
 
-    /// What one node answers to a command.
+    /// Sends a command to one node and returns the reply.
     pub fn ask<T: redis::FromRedisValue>(&self, node: usize, words: &[&str]) -> redis::RedisResult<T> {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]).query(&mut self.link(node)?)
@@ -91,7 +91,7 @@ impl Cluster {
         self.ask::<()>(node, words).unwrap_or_else(|error| panic!("node {node}, {words:?}: {error}"));
     }
 
-    /// Alike, as text; empty where the node is dead or refuses.
+    /// Sends a command and returns the reply as text; empty if the node is down or replies with an error.
     pub fn text(&self, node: usize, words: &[&str]) -> String {
         self.ask(node, words).unwrap_or_default()
     }

@@ -23,7 +23,7 @@ const LIMIT: Duration = super::wait::GUARD;
 
 const ROLE: &str = "TICKSCOPE_GESTURES_WINDOW";
 
-/// Whether this process is to be the window.
+/// Returns `true` if this process was started to open the window.
 pub fn is_the_window() -> bool {
     std::env::var_os(ROLE).is_some()
 }
@@ -80,8 +80,8 @@ impl WindowProgram {
         });
     }
 
-    /// What has been told since the last call, mere moves of the mouse and new sizes aside, once `enough` says so of
-    /// it.
+    /// Waits until `enough` accepts the inputs reported since the last call, and returns them. Mouse moves and size
+    /// changes are left out.
     #[track_caller]
     pub fn told_when(&mut self, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
         let told = |text: &str| -> Vec<String> {
@@ -143,7 +143,7 @@ impl WindowProgram {
     }
 }
 
-/// What the window's process says of these.
+/// Lines that the window's process prints for these inputs.
 pub fn said(inputs: &[Input]) -> Vec<String> {
     inputs.iter().map(|input| format!("{input:?}")).collect()
 }

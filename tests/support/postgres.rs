@@ -39,7 +39,7 @@ pub struct PostgresServer {
     dir: TempDir,
 }
 
-/// Where Debian keeps the programs of the newest version that is installed.
+/// Directory of the programs of the newest installed version, as packaged by Debian.
 fn find_programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
@@ -175,7 +175,7 @@ impl PostgresServer {
         psql
     }
 
-    /// What a statement gives, lines of values between bars.
+    /// Runs a statement and returns its rows as lines, with the values separated by `|`.
     pub fn psql(&self, database: &str, sql: &str) -> String {
         run(self.psql_command(database).args(["-c", sql])).trim_end().to_owned()
     }

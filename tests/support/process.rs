@@ -28,7 +28,7 @@ const ENV_REMOVED: &[&str] = &[
 /// Variables of our own programs begin so.
 const OWN_PREFIX: &str = "TICKSCOPE_";
 
-/// Where the programs look for the user's settings and keep what they remember.
+/// Directories in which the programs look for the user's settings and save their state.
 pub const FOLDERS: [(&str, &str); 3] =
     [("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state"), ("XDG_DATA_HOME", "data")];
 
@@ -52,7 +52,7 @@ pub struct Running {
     stderr: Pipe,
 }
 
-/// How a program ended, and what it said.
+/// Exit status and output of a program.
 pub struct Ended {
     /// Its command line, for messages.
     pub name: String,
@@ -144,7 +144,7 @@ impl Launch {
         self
     }
 
-    /// What it reads on standard input, which then ends; without this it is empty.
+    /// Sets the contents of standard input; empty by default.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
         self
@@ -193,7 +193,7 @@ impl Running {
         self.stderr.text()
     }
 
-    /// Whether it has not ended yet.
+    /// Returns `true` while the program has not exited.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -306,7 +306,7 @@ impl fmt::Debug for Ended {
     }
 }
 
-/// What a program wrote, collected by a thread of its own, so that a full pipe never stops it.
+/// Output of a program, collected by a dedicated thread, so that a full pipe never blocks the program.
 struct Pipe {
     bytes: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<()>>,

@@ -1,8 +1,7 @@
-//! A TCP proxy between a program and its server that makes the network as bad as a test asks, while both run.
+//! TCP proxy that injects network faults between a program and its server.
 //!
-//! What it does to a connection is told by [`Faults`], which can be changed at any time: for all connections, or for
-//! one of them. Sizes and places of pieces come from a seed. What TCP itself rules out, it cannot do: bytes neither
-//! come twice nor in another order.
+//! [`Faults`] describes the faults of a connection. They can be changed at any time, for all connections or for one.
+//! The sizes of pieces come from a seed. As with TCP, bytes are never duplicated or reordered.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,7 +21,7 @@ use tokio::sync::watch;
 /// Read at a time.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// What new connections meet.
+/// Handling of new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Door {
     /// They are led to the server.
@@ -34,10 +33,10 @@ pub enum Door {
     Slammed,
 }
 
-/// What is wrong with the network.
+/// Faults of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
-    /// What new connections meet.
+    /// Handling of new connections.
     pub door: Door,
     /// Nothing reaches the server; the sockets stay open.
     pub deaf: bool,
@@ -73,7 +72,7 @@ impl Faults {
     }
 }
 
-/// How a connection is ended.
+/// Way in which a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// In order, as by a process that exits (FIN).
@@ -88,7 +87,7 @@ enum Way {
     ToClient,
 }
 
-/// What one connection is told.
+/// Instructions to one connection.
 #[derive(Debug, Clone, Copy, Default)]
 struct Order {
     /// In place of what holds for all.
@@ -150,12 +149,12 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// What holds for all connections from now on, and for those that come.
+    /// Sets the faults of all current and future connections.
     pub fn set(&self, faults: Faults) {
         self.shared.faults.send_replace(faults);
     }
 
-    /// What holds for one connection, whatever holds for all; `None` for that again.
+    /// Sets the faults of one connection, in place of those of all connections; `None` removes them again.
     pub fn set_one(&self, number: u64, faults: Option<Faults>) {
         self.order(number, |order| order.faults = faults);
     }
@@ -228,7 +227,7 @@ async fn serve(mut client: TcpStream, shared: &Shared, (number, door): (u64, Doo
             return;
         }
     }
-    // Where no server listens, a client without a proxy would be refused; a reset is the nearest to that.
+    // If no server is listening, a direct connection would be refused. A reset is the closest equivalent.
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, shared.server_port)).await else {
         return reset(&client);
     };
@@ -259,7 +258,7 @@ fn reset(stream: &TcpStream) {
     drop(SockRef::from(stream).set_linger(Some(Duration::ZERO)));
 }
 
-/// What a connection sees of its orders.
+/// View of a connection on its faults and orders.
 #[derive(Clone)]
 struct Control {
     faults: watch::Receiver<Faults>,
@@ -308,7 +307,7 @@ impl Pump {
         loop {
             self.control.passable(self.way).await;
             let read = from.read(&mut buffer).await?;
-            // What came just before the way was stopped is stopped as well, be it the end.
+            // Data or an end of stream that arrived just before the direction was blocked is blocked as well.
             self.control.passable(self.way).await;
             if read == 0 {
                 return to.shutdown().await;
@@ -324,7 +323,7 @@ impl Pump {
         }
     }
 
-    /// How many of `count` bytes go on next, and after which pause.
+    /// Returns the number of the `count` bytes to forward next, and the pause before it.
     fn piece(&mut self, count: usize) -> (usize, Duration) {
         let faults = self.control.faults();
         let mut piece = count;

@@ -1,7 +1,7 @@
-//! Whether a program that polls has polled: what a test waits for that holds a key or button for it.
+//! Detection of polls by a program. A test that holds down a key or button waits until the program has polled it.
 //!
-//! Each round of such a loop ends in a sleep, and the kernel counts the sleeps of each thread. A time would not do: a
-//! machine that is busy elsewhere may give the program none of it.
+//! Each iteration of the polling loop ends in a sleep, and the kernel counts the sleeps of each thread. A fixed pause
+//! would not be reliable: on a busy machine, the program may not run at all during the pause.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::wait::{poll, wait_for};
 /// its own, one or two in which the display is asked, and up to some nine in which it takes a picture.
 const SLEEPS: u64 = 24;
 
-/// How long a loop may take for that: on an idle machine a quarter of a second.
+/// Longest wait for [`SLEEPS`] sleeps, which take a quarter of a second on an idle machine.
 const LIMIT: Duration = super::wait::GUARD;
 
 /// The longest name of a thread that Linux keeps.
@@ -50,7 +50,7 @@ impl Pulse {
         assert!(polled.is_some(), "no polling within {LIMIT:?}: {}", self.status.display());
     }
 
-    /// How often it has gone to sleep; `None` when it has ended, whether somebody has asked for its end or not yet.
+    /// Number of sleeps so far; `None` if the thread has exited, even if the process has not been waited for.
     fn sleeps(&self) -> Option<u64> {
         let status = fs::read_to_string(&self.status).ok()?;
         if status.lines().any(|line| line.starts_with("State:\tZ")) {

@@ -19,7 +19,7 @@ const LIMIT: Duration = super::wait::GUARD;
 pub struct RedisServer {
     port: u16,
     password: Option<String>,
-    /// Where it keeps what it was told, if it does.
+    /// Data directory, if the server is persistent.
     dir: Option<TempDir>,
     running: Option<Running>,
 }
@@ -182,7 +182,7 @@ impl Subscriber {
         Self { messages, thread: Some(thread), client: client.clone(), channel: channel.to_owned() }
     }
 
-    /// How many messages have come.
+    /// Number of messages received.
     pub fn count(&self) -> usize {
         self.messages.lock().unwrap().len()
     }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::process::FOLDERS;
 use super::wait::{poll, wait_until};
 
-/// How long tmux itself may take for what it does at once on an idle machine.
+/// Longest wait for a reply of tmux, which is immediate on an idle machine.
 const ANSWER_MAX: Duration = super::wait::GUARD;
 
 /// Variables that would change what the program does.
@@ -24,7 +24,7 @@ pub struct Terminal {
     pub dir: TempDir,
 }
 
-/// What a terminal showed at one moment: a text a row, without blanks at the end.
+/// Contents of the screen at one moment: one string per row, without trailing blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shot(pub Vec<String>);
 
@@ -111,7 +111,7 @@ impl Terminal {
         self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
     }
 
-    /// What is on the screen.
+    /// Returns the current screen.
     pub fn shot(&self) -> Shot {
         Shot(self.ask(&["capture-pane", "-p"]).lines().map(|line| line.trim_end().to_owned()).collect())
     }
@@ -121,7 +121,7 @@ impl Terminal {
         self.ask(&["capture-pane", "-p", "-e"])
     }
 
-    /// Whether a program has the alternate screen, the cursor is shown, and a program listens to the mouse.
+    /// Returns three modes of the terminal: alternate screen in use, cursor visible, mouse reporting on.
     pub fn modes(&self) -> (bool, bool, bool) {
         let answer = self.ask(&["display-message", "-p", "#{alternate_on} #{cursor_flag} #{mouse_any_flag}"]);
         let flags: Vec<bool> = answer.split_whitespace().map(|flag| flag == "1").collect();
@@ -168,7 +168,7 @@ impl Drop for Terminal {
 }
 
 impl Shot {
-    /// Whether any row contains `text`.
+    /// Returns `true` if any row contains `text`.
     pub fn has(&self, text: &str) -> bool {
         self.0.iter().any(|line| line.contains(text))
     }

@@ -17,10 +17,10 @@ use super::process::{Launch, Running};
 use super::wait::{poll, wait_until};
 use super::xvfb::Picture;
 
-/// How long a key or button stays down: several polls of a window that is awake, and one of a window at rest.
+/// Duration of a press of a key or button: several polls of an active window, one poll of an idle window.
 const HOLD: Duration = Duration::from_millis(150);
 
-/// How long weston and the compiler may take for what they do at once on an idle machine.
+/// Longest wait for weston or the compiler, which are fast on an idle machine.
 const ANSWER_MAX: Duration = super::wait::GUARD;
 
 /// Name of its socket.
@@ -51,7 +51,7 @@ impl Weston {
     /// Starts one with a screen of `width` x `height` pixels.
     pub fn start(width: u32, height: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // What XDG_RUNTIME_DIR must be: nobody else's.
+        // XDG_RUNTIME_DIR must be accessible to its owner only.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let module = compile_hand(dir.path());
         let (fifo, config) = (dir.path().join("hand"), dir.path().join("weston.ini"));
@@ -137,7 +137,7 @@ impl Weston {
         thread::sleep(HOLD);
     }
 
-    /// What the screen shows now.
+    /// Returns the current screen.
     pub fn picture(&self) -> Picture {
         let number = self.pictures.replace(self.pictures.get() + 1);
         let path = self.dir.path().join(format!("screen-{number}.wcap"));

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// How long the server may take to answer: on an idle machine it does so at once.
+/// Longest wait for a reply of the server, which is immediate on an idle machine.
 const ANSWER_MAX: Duration = super::wait::GUARD;
 
 const CREATE_WINDOW: u8 = 1;
@@ -29,7 +29,7 @@ const Z_PIXMAP: u8 = 2;
 const ATOM_STRING: u32 = 31;
 const ATOM_WM_NAME: u32 = 39;
 
-/// What came from the server unasked.
+/// Event from the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A key went down: its code.
@@ -55,7 +55,7 @@ pub struct Connection {
     id_base: u32,
     /// The code of the event that tells of what is drawn, once that was asked for.
     damage_event: Option<u8>,
-    /// What was drawn last of all that the server has told about.
+    /// Rectangle of the newest damage event.
     drawn: Option<Rectangle>,
 }
 
@@ -144,9 +144,9 @@ impl Connection {
         self.sync();
     }
 
-    /// What the screen shows: its width and height, and four bytes a pixel (blue, green, red, and one of no meaning),
-    /// row by row from the top. `None` while a frame is part of it only: Xlib hands over a large picture in several
-    /// requests, from the top down, and the server may answer others in between. Known since [`Self::watch_drawing`].
+    /// Returns the screen: width, height, and four bytes per pixel (blue, green, red, unused), row by row from the top.
+    /// `None` while a frame is incomplete: Xlib sends a large picture in several requests, from the top down, and the
+    /// server may process requests of other clients in between. Requires [`Self::watch_drawing`].
     pub fn screen(&mut self) -> Option<(u16, u16, Vec<u8>)> {
         let (width, height) = self.size;
         let mut body = self.root.to_le_bytes().to_vec();
@@ -160,12 +160,12 @@ impl Connection {
         let mut bytes = vec![0; u32_at(&head, 4) as usize * 4];
         self.socket.read_exact(&mut bytes).expect("the display answers");
         assert_eq!(bytes.len(), usize::from(width) * usize::from(height) * 4, "an unknown form of picture");
-        // What was told before the answer had been drawn before it.
+        // Damage events that precede the reply describe drawing that the reply includes.
         let drawn = self.drawn;
         drawn.is_none_or(|rectangle| self.ends_a_frame(rectangle)).then_some((width, height, bytes))
     }
 
-    /// Whether what was drawn reaches the lower edge of the window that it lies in; or lies in none.
+    /// Returns `true` if the rectangle reaches the lower edge of every window that contains it.
     fn ends_a_frame(&mut self, (left, top, width, height): Rectangle) -> bool {
         let bottom = i32::from(self.size.1);
         self.windows().into_iter().all(|(x, y, w, h)| {
@@ -174,7 +174,7 @@ impl Connection {
         })
     }
 
-    /// Where the windows of the screen lie.
+    /// Rectangles of the windows on the screen.
     fn windows(&mut self) -> Vec<Rectangle> {
         self.request(QUERY_TREE, 0, &self.root.to_le_bytes());
         let head = self.reply();

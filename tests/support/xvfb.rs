@@ -15,11 +15,11 @@ use super::pulse::Pulse;
 use super::wait::{poll, wait_for, wait_until};
 use super::x11::Connection;
 
-/// How long the hand rests for a program that is not watched.
+/// Pause after each input to a program that is not watched.
 const REST: Duration = Duration::from_millis(100);
 
-/// How long a button stays down and up within a double-click, in seconds: long enough to be polled while the window is
-/// awake, and short enough that the second press comes well within the time that makes it a double-click.
+/// Duration of each press and of the pause between them in a double-click, in seconds: long enough to be polled by an
+/// active window, and short enough that both presses count as a double-click.
 const DOUBLE_HOLD_S: &str = "0.1";
 
 /// After a click, so that the next one is not taken for the second half of a double-click.
@@ -28,7 +28,7 @@ const APART: Duration = Duration::from_millis(450);
 /// Between two characters that are typed, in ms: nobody types faster, and a window need not queue more.
 const TYPE_DELAY_MS: &str = "30";
 
-/// How long xdotool and the display may take for what they do at once on an idle machine.
+/// Longest wait for xdotool and the display, which respond immediately on an idle machine.
 const ANSWER_MAX: Duration = super::wait::GUARD;
 
 /// A virtual display; ended when dropped.
@@ -61,7 +61,7 @@ impl Button {
 /// A rectangle of a picture: left, top, width, height.
 pub type Area = (usize, usize, usize, usize);
 
-/// What a display showed at one moment.
+/// Contents of a display or window at one moment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
     /// Columns.
@@ -116,7 +116,7 @@ impl Xvfb {
         found.unwrap_or_else(|| panic!("no window titled {title:?} on {} within {limit:?}", self.display()))
     }
 
-    /// Whether a visible window's title contains `title` now.
+    /// Returns `true` if the title of a visible window contains `title`.
     pub fn has_window(&self, title: &str) -> bool {
         let pattern = escape_pattern(title);
         self.xdotool(&["search", "--onlyvisible", "--name", &pattern]).output().unwrap().status.success()
@@ -255,7 +255,7 @@ impl Xvfb {
         self.rest();
     }
 
-    /// Where on the display a window lies. minifb puts it into the middle.
+    /// Area of a window on the display. minifb centres its window.
     pub fn area(&self, window: Window) -> Area {
         let told = self.answer(&["getwindowgeometry", "--shell", &window.0.to_string()]);
         let value = |name: &str| {
@@ -280,9 +280,8 @@ impl Xvfb {
         Connection::open(self.number)
     }
 
-    /// What the display shows now, all of it at one moment: a frame that a program hands over is in it as a whole or
-    /// not at all. The file in which Xvfb can keep its screen (`-fbdir`) has no such moment: read while the server
-    /// writes, it is part of one frame and part of the next.
+    /// Returns an atomic picture of the display: each frame is included completely or not at all. Xvfb's framebuffer
+    /// file (`-fbdir`) does not have this guarantee: a read during a write may mix two frames.
     pub fn picture(&self) -> Picture {
         let mut eye = self.eye.lock().unwrap_or_else(PoisonError::into_inner);
         let (width, height, bytes) = wait_for("the last rows of a frame", ANSWER_MAX, || eye.screen());
@@ -291,7 +290,7 @@ impl Xvfb {
         Picture { width: width.into(), height: height.into(), pixels }
     }
 
-    /// What a window that lies wholly on the display shows now; its pixel (0, 0) is the window's own.
+    /// Returns the current picture of a window that is entirely on the display. Pixel (0, 0) is that of the window.
     pub fn picture_of(&self, window: Window) -> Picture {
         self.picture().part(self.area(window))
     }
@@ -410,13 +409,13 @@ impl Picture {
         (0, 0, self.width, self.height)
     }
 
-    /// How many pixels of an area have a colour that `wanted` accepts.
+    /// Number of pixels of an area whose colour `wanted` accepts.
     pub fn count(&self, (left, top, width, height): Area, mut wanted: impl FnMut(u32) -> bool) -> usize {
         let rows = top..top + height;
         rows.flat_map(|y| (left..left + width).map(move |x| (x, y))).filter(|&(x, y)| wanted(self.at(x, y))).count()
     }
 
-    /// How many pixels of an area differ from those of another picture of the same size.
+    /// Number of pixels of an area that differ from those of another picture of the same size.
     pub fn differences(&self, other: &Self, (left, top, width, height): Area) -> usize {
         let rows = top..top + height;
         let pixels = rows.flat_map(|y| (left..left + width).map(move |x| (x, y)));

@@ -11,8 +11,8 @@ const ORDER: &[&str] = &[
 /// Modules that touch the outside world. They never use each other: the composition above them connects them.
 const EDGES: &[&str] = &["storage", "client", "broker", "plot", "window", "terminal"];
 
-/// What both command lines share stands beside the layers: above the model, and known to the binaries and compositions
-/// alone.
+/// Code shared by both command lines. It is outside the layers: it uses the model, and only the binaries and
+/// compositions use it.
 const SHARED: &str = "cli";
 
 /// Modules of values and algorithms.
@@ -43,11 +43,11 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["bin", "cli"]),
 ];
 
-/// Where benchmarks may name such crates all the same: the peers of the comparison are programs of their own, and other
+/// Directory in which benchmarks may name such crates: the peers of the comparison are separate programs, and other
 /// benchmarks measure the product through its own interface.
 const PEERS: &str = "benches/compare";
 
-/// What makes the same input give another result: clocks, surroundings, chance, other threads.
+/// Sources of nondeterminism: clocks, environment, random numbers, threads.
 const IMPURE: &[&str] = &[
     "SystemTime",
     "Instant",
@@ -71,7 +71,7 @@ const IMPURE: &[&str] = &[
 /// The one way in for the clock: whoever needs `Timestamp::now` finds it at the type, and only edges may call it.
 const IMPURE_ALLOWED: &[(&str, &str)] = &[("src/model.rs", "std::time::SystemTime")];
 
-/// What belongs to the binaries and their shared part: the environment and signals.
+/// Environment and signals, which only the binaries and their shared code may use.
 const BINARIES_ONLY: &[&str] = &["std::env", "tokio::signal"];
 
 /// The first directory or file under `src/`.
@@ -183,7 +183,7 @@ pub fn surroundings(source: &Source) -> Vec<String> {
     }
     let mut complaints = Vec::new();
     for path in paths(&source.product_code()) {
-        // What the compiler fixed is no surrounding.
+        // Compile-time constants do not depend on the environment.
         let constant = starts_with_path(&path.name, "std::env::consts");
         if let Some(name) = BINARIES_ONLY.iter().find(|name| !constant && starts_with_path(&path.name, name)) {
             complaints.push(source.complaint(path.at, &format!("{name} is for the binaries; hand its result in")));

@@ -1,4 +1,4 @@
-//! What the crate stands on: every dependency has its reason, and a licence that deny.toml accepts.
+//! Rules on dependencies: each has a documented reason and a licence that deny.toml accepts.
 
 use super::source::Source;
 
@@ -47,7 +47,7 @@ impl Accepted {
         Self { anywhere, by_crate: by_crate.collect() }
     }
 
-    /// Whether a crate may be used under an SPDX expression (`/` means `OR`, as in older manifests).
+    /// Returns `true` if a crate may be used under an SPDX expression (`/` means `OR`, as in older manifests).
     pub fn accepts(&self, name: &str, expression: &str) -> bool {
         let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
         let words: Vec<&str> = spaced.split_whitespace().collect();

@@ -15,11 +15,11 @@ pub struct Source {
 /// A path such as `crate::model::Tick`, out of a `use` tree or in the middle of code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NamePath {
-    /// Where it begins, in bytes.
+    /// Byte offset of its start.
     pub at: usize,
     /// Its segments, joined by `::`.
     pub name: String,
-    /// Whether it follows `use` directly.
+    /// `true` if it follows `use` directly.
     pub imported: bool,
 }
 
@@ -29,12 +29,12 @@ impl Source {
         Self { path: path.to_owned(), text: text.to_owned(), code: code_of(text) }
     }
 
-    /// Where in the crate it lies: `plot/scene` for `src/plot/scene.rs`, `bin/consumer`, `lib`.
+    /// Path within the crate: `plot/scene` for `src/plot/scene.rs`, `bin/consumer`, `lib`.
     pub fn module(&self) -> &str {
         self.path.strip_prefix("src/").unwrap_or(&self.path).trim_end_matches(".rs")
     }
 
-    /// Whether all of it is test code; benchmarks are, too: nobody runs them but those who work on the product.
+    /// Returns `true` if all of the file is test code. Benchmarks count as test code, because only developers run them.
     pub fn is_test(&self) -> bool {
         ["tests/", "benches/"].iter().any(|dir| self.path.starts_with(dir))
             || self.module().split('/').any(|part| part == "tests")
@@ -240,7 +240,7 @@ fn take_path(tokens: &[(usize, Token<'_>)], i: usize, stem: &str, imported: bool
     i
 }
 
-/// How many complaints a rule has about a text; for the rules' own tests.
+/// Number of complaints of a rule about a text, for tests of the rules.
 #[cfg(test)]
 pub fn count(rule: fn(&Source) -> Vec<String>, path: &str, text: &str) -> usize {
     rule(&Source::new(path, text)).len()

@@ -1,4 +1,4 @@
-//! How files, functions and lines look, beyond what rustfmt and clippy see.
+//! Rules on files, functions and lines that rustfmt and clippy do not cover.
 
 use super::source::{Source, block_end};
 
@@ -91,7 +91,7 @@ pub fn panics(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// Whether an argument begins with a message of some words.
+/// Returns `true` if an argument begins with a message of at least [`PROOF_WORDS_MIN`] words.
 fn is_proof(argument: &str) -> bool {
     let message = argument.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
     message.is_some_and(|message| message.split_whitespace().count() >= PROOF_WORDS_MIN)

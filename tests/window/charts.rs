@@ -9,7 +9,7 @@ use crate::support::xvfb::Picture;
 
 const SECOND: i64 = 1_000_000_000;
 
-/// What the window shows when the newest tick is at 40 s, laid out like this.
+/// View of the window with this layout when the newest tick is at 40 s.
 fn view(frame: &Layout, rect: Rect, (lo, hi): (f64, f64)) -> Transform {
     let time = TimeSpan::ending_at(SPAN_NS, SPAN_NS).following(at_ns(40.0), LEAD_SHARE).aligned(frame.columns());
     Transform { viewport: Viewport { time, value: ValueSpan::fit(lo, hi) }, rect }

@@ -1,4 +1,4 @@
-//! What happens when the server or the producer goes away.
+//! Loss of the server or the producer, and recovery.
 
 use std::time::{Duration, Instant};
 

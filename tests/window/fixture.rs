@@ -43,7 +43,7 @@ pub const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 /// The step of the wheel and of keys that zoom: one shows this much less time.
 pub const ZOOM_STEP: f64 = 0.8;
 
-/// Where data is drawn in a window of [`SIZE`].
+/// Plot area of a window of [`SIZE`].
 pub fn plot() -> Rect {
     Layout::new(SIZE).plot
 }
@@ -51,7 +51,7 @@ pub fn plot() -> Rect {
 /// A colour by its parts.
 pub type Rgb = (u8, u8, u8);
 
-/// What the badge's dot, at this pixel of the window, says by its colour.
+/// Pixel of the window inside the badge's dot. Its colour shows the connection state.
 pub const BADGE_DOT: (usize, usize) = (21, 22);
 
 /// Colours of the two themes that no symbol has.
@@ -198,8 +198,8 @@ impl Scope {
         process::producer().args(["--quiet", "--redis", &url]).args(args)
     }
 
-    /// What the window shows when its newest tick is `newest_s` after [`T0_S`], over the span `span_ns` and with prices
-    /// from `lo` to `hi` in view.
+    /// View of the window when its newest tick is `newest_s` after [`T0_S`], with the span `span_ns` and prices from `lo`
+    /// to `hi`.
     pub fn view(&self, newest_s: f64, span_ns: i64, (lo, hi): (f64, f64)) -> Transform {
         let time = TimeSpan::ending_at(span_ns, span_ns).following(at_ns(newest_s), LEAD_SHARE);
         Transform { viewport: Viewport { time, value: ValueSpan::fit(lo, hi) }, rect: Layout::new(self.size).plot }
@@ -266,13 +266,13 @@ pub fn rgb(pixel: u32) -> Rgb {
     ((pixel >> 16) as u8, (pixel >> 8) as u8, pixel as u8)
 }
 
-/// Whether the badge says that ticks come, or came: it is green for two and a half seconds after the last of them, and
-/// amber from then on. Who wants to see the green must go on publishing, or may look too late.
+/// Returns `true` if the badge shows that ticks have arrived: it is green for 2.5 s after the last tick, and amber
+/// afterwards. A test that waits for green must keep publishing, or it may take its picture too late.
 pub fn badge_has_feed(picture: &Picture) -> bool {
     badge_is(picture, DARK.good) || badge_is(picture, DARK.warn)
 }
 
-/// Whether the badge has this colour.
+/// Returns `true` if the badge has this colour.
 pub fn badge_is(picture: &Picture, colour: Rgb) -> bool {
     rgb(picture.at(BADGE_DOT.0, BADGE_DOT.1)) == colour
 }
@@ -292,7 +292,7 @@ pub fn decode(path: &Path) -> Picture {
     Picture { width: info.width as usize, height: info.height as usize, pixels }
 }
 
-/// How much of `colour` lies over `ground` in a pixel, 0 to 1; 0 where another colour is at work.
+/// Opacity of `colour` over `ground` in a pixel, 0 to 1; 0 if the pixel is not a mixture of the two.
 pub fn cover(pixel: u32, colour: Rgb, ground: Rgb) -> f64 {
     /// Steps of a channel by which a mixture of the two may be missed: gap bands and grid lines tint the ground.
     const OFF_MAX: f64 = 30.0;

@@ -41,7 +41,7 @@ fn flat_row(picture: &Picture, index: usize) -> Option<f64> {
     rows.get(rows.len() / 2).map(|row| *row as f64 + 0.5)
 }
 
-/// Whether the flat lines and the needle stand where `view` has them.
+/// Returns a predicate: the flat lines and the needle are drawn at their computed places in `view`.
 fn shows(view: Transform) -> impl Fn(&Picture) -> bool {
     move |picture| {
         let flat = |index: usize, price: f64| {

@@ -71,13 +71,13 @@ fn row_of_a(view: &Transform, x: f64) -> f64 {
     view.y(price_of_a((view.time_at(x) - at_ns(0.0)) as f64 / 1e9))
 }
 
-/// Whether B, which is flat, is drawn in each of the columns.
+/// Returns `true` if B, which is flat, is drawn in each column.
 fn has_b(picture: &Picture, view: &Transform, newest_s: f64) -> bool {
     let ink = line(picture, SIZE, 1);
     columns(view, newest_s).all(|x| ink.iter().any(|(column, _)| *column == x))
 }
 
-/// Whether A is where it belongs in each of the columns, and nowhere else.
+/// Returns `true` if A is drawn in the computed row of each column, and nowhere else.
 fn has_a(picture: &Picture, view: &Transform, newest_s: f64) -> bool {
     let (ink, columns) = (line(picture, SIZE, 0), columns(view, newest_s));
     let near = |(x, y): &(usize, usize)| (*y as f64 + 0.5 - row_of_a(view, *x as f64 + 0.5)).abs() <= 1.5;

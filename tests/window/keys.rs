@@ -211,7 +211,7 @@ fn s_saves_what_the_window_shows() {
     assert_eq!(picture.differences(&shown, plot_and_axes), 0);
     assert_eq!(chart(&picture).differences(&chart(&shown), (200, 0, 600, 44)), 0, "legend and span");
 
-    // What the message says is not in the picture.
+    // The snapshot does not contain the message that reports it.
     assert!(toast.differences(&picture, area(Layout::new(SIZE).plot)) > 400);
     assert_eq!(toast.differences(&picture, (0, 44, 800, 200)), 0, "only the message is new");
     scope.quit();

@@ -52,7 +52,7 @@ fn open_needles() -> (Scope, Transform, Picture) {
     (scope, view, picture)
 }
 
-/// Whether the needles stand where `view` has them, those of them that it has at all.
+/// Returns a predicate: every needle inside `view` is drawn at its computed column.
 fn shows_needles(view: Transform) -> impl Fn(&Picture) -> bool {
     let wanted: Vec<f64> = [15.0, 30.0]
         .into_iter()

@@ -1,4 +1,4 @@
-//! What is written and how often is drawn: the demo, snapshots, the least time between two redraws.
+//! Demo, snapshots, and the minimum interval between redraws.
 
 use std::time::{Duration, Instant};
 

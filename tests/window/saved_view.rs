@@ -1,4 +1,4 @@
-//! What one run remembers of its view for the next.
+//! View settings saved by one run and restored by the next.
 
 use std::fs;
 use std::path::{Path, PathBuf};

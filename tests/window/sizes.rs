@@ -8,7 +8,7 @@ use crate::support::xvfb::Picture;
 
 const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 
-/// Whether the window shows two flat lines as a frame of this size has them.
+/// Returns `true` if the window shows two flat lines at their computed rows for its current size.
 fn shows(scope: &Scope, picture: &Picture, theme: Theme, colours: &Colours) -> bool {
     let size = scope.size;
     if (picture.width, picture.height) != (size.width as usize, size.height as usize) {
