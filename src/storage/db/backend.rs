@@ -67,7 +67,7 @@ pub(super) struct StoreError {
     pub(super) retry: RetryPolicy,
 }
 
-/// How to retry after a [`StoreError`].
+/// Retry policy after a [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetryPolicy {
     /// At once: the database resolved a conflict with another writer in the other's favour.
