@@ -1,9 +1,9 @@
 //! Loops of imports between files.
 //!
 //! A path that begins with `crate`, `super`, `self` or a child module leads to the file that defines the name:
-//! re-exports are followed. Imports of a child from its own parents do not count, because a module and its parts are one
-//! thing. The loops are the strongly connected components of this graph (R. Tarjan, "Depth-First Search and Linear Graph
-//! Algorithms", 1972), found here by reachability, which is fast enough for some hundred files.
+//! re-exports are followed. Imports of a child from its own parents do not count, because a module and its parts are
+//! one thing. The loops are the strongly connected components of this graph (R. Tarjan, "Depth-First Search and Linear
+//! Graph Algorithms", 1972), found here by reachability, which is fast enough for some hundred files.
 
 use std::collections::{BTreeMap, BTreeSet};
 

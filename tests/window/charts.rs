@@ -52,7 +52,7 @@ fn candles_stand_where_their_prices_and_times_are_and_volume_below_them() {
     assert!((wick.3..=3 * wick.3).contains(&inked_wick.len()), "a thin wick: {} pixels", inked_wick.len());
     let above = part(&view, (at_ns(10.2), at_ns(19.8)), (110.2, 110.5));
     assert!(inked(&picture, above, UP, DARK.ground).is_empty(), "nothing above the high");
-    // The second bar's volume is twice the first one's: 80 to 40.
+    // The volume of the second bar is twice that of the first one: 80 and 40.
     let column = |at_s: f64| {
         let x = view.x(at_ns(at_s)) as usize;
         let pane = frame.volume;
