@@ -19,7 +19,7 @@ const LIMIT: Duration = super::wait::GUARD;
 /// Maximum length of a thread name in Linux.
 const NAME_MAX: usize = 15;
 
-/// The polling thread.
+/// Sleep counter of the polling thread.
 #[derive(Debug)]
 pub struct Pulse {
     status: PathBuf,
