@@ -15,7 +15,7 @@ use crate::support::process::Launch;
 /// Limit of a run, which may have to build the peers on a busy machine. It only bounds a failed test.
 const LIMIT: Duration = Duration::from_mins(15);
 
-/// First port of the benchmark. Its ports are below those of other tests, and differ between checkouts.
+/// First port of the benchmark. Its ports are below those of other tests, and depend on the process id.
 fn first_port() -> String {
     (12_000 + std::process::id() % 400 * 20).to_string()
 }
