@@ -6,10 +6,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tickscope::model::{NS_PER_S, Name, Price, TickView, Timestamp};
 use tickscope::series::{HistoryLimits, SeriesMap, SeriesMapConfig};
 
-/// Ticks per lock, as in the consumer.
+/// Number of ticks per lock, as in the consumer.
 const BATCH: usize = 1_024;
 
-/// Ticks kept of each symbol: a few chunks, so that eviction is included.
+/// Number of ticks kept of each symbol: a few chunks, so that eviction is included.
 const TICKS_MAX: usize = 20_000;
 
 const START_NS: i64 = 1_700_000_000 * NS_PER_S;

@@ -31,13 +31,13 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Reads from a bare socket and counts messages: the floor
+    /// Reads from a bare socket and counts messages: the lower bound
     Drain(Source),
     /// Subscribes by the redis crate's blocking `PubSub` and parses each payload with `serde_json`
     PubsubSync(Source),
     /// Subscribes by the redis crate's asynchronous `PubSub` and parses each payload with `serde_json`
     PubsubAsync(Source),
-    /// Fills a book with ticks; measures memory, extraction and frames
+    /// Fills a series map with ticks; measures memory, downsampling and frames
     History(History),
 }
 
@@ -47,7 +47,7 @@ struct Source {
     /// Port of a Redis on 127.0.0.1
     #[arg(long)]
     port: u16,
-    /// The channel
+    /// Name of the channel
     #[arg(long, default_value = "stock_prices")]
     channel: String,
 }

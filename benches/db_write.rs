@@ -21,13 +21,13 @@ mod server;
 #[path = "../tests/support/wait.rs"]
 mod wait;
 
-/// Rows of a run.
+/// Number of rows per run.
 const ROWS: usize = 500_000;
 
-/// Runs of each kind.
+/// Number of runs of each kind.
 const RUNS: usize = 5;
 
-/// Numbers of symbols: a watch list, and a market.
+/// Numbers of symbols: a small watch list, a large one, and a market.
 const SYMBOLS: [usize; 3] = [4, 100, 2_000];
 
 const START_NS: i64 = 1_700_000_000 * NS_PER_S;

@@ -8,7 +8,7 @@ use tickscope::model::{Decoder, FieldMap, NS_PER_S, Timestamp};
 /// Number of distinct messages of each form, so that the branch predictor does not learn a single one.
 const MESSAGES: usize = 1_024;
 
-/// The reader's clock.
+/// Receiver's clock, ns.
 const NOW_NS: i64 = 1_800_000_000 * NS_PER_S;
 
 /// Prices of a random walk in cents, from a small generator.
@@ -30,7 +30,7 @@ fn symbol(at: usize) -> &'static str {
     ["AAPL", "MSFT", "SPY", "GOOG.L"][at % 4]
 }
 
-/// A tick as our own producer writes it.
+/// Tick as the producer of this project writes it.
 fn full(at: usize, cents: u64) -> String {
     let (symbol, price) = (symbol(at), cents as f64 / 100.0);
     let (nanos, size) = (at * 977_777 % 1_000_000_000, cents % 900 + 1);
@@ -41,13 +41,13 @@ fn full(at: usize, cents: u64) -> String {
     )
 }
 
-/// A tick as Python's `json.dumps` writes it, with `int(time.time())`.
+/// Tick as Python's `json.dumps` writes it, with `int(time.time())`.
 fn python(at: usize, cents: u64) -> String {
     let (symbol, price) = (symbol(at), cents as f64 / 100.0);
     format!("{{\"symbol\": \"{symbol}\", \"price\": {price}, \"timestamp\": {}}}", 1_732_000_000 + at)
 }
 
-/// A tick as an exchange writes it, for `--fields`.
+/// Tick as an exchange writes it, for `--fields`.
 fn mapped(at: usize, cents: u64) -> String {
     let (symbol, price) = (symbol(at), cents as f64 / 100.0);
     format!(
@@ -56,7 +56,7 @@ fn mapped(at: usize, cents: u64) -> String {
     )
 }
 
-/// An invalid message that resembles a tick.
+/// Invalid message that resembles a tick.
 fn hostile(at: usize, cents: u64) -> String {
     let text = full(at, cents);
     match at % 4 {

@@ -65,7 +65,7 @@ fn extract_all(all: &[Series], span: TimeSpan, caches: &mut [ColumnCache], runs:
 
 fn downsample(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("extract");
-    // The largest history takes long to fill and 300 MB; the environment variable `TICKS=100000000` enables it.
+    // The largest history is slow to fill and takes 300 MB; the environment variable `TICKS=100000000` enables it.
     let largest = std::env::var("TICKS").ok().and_then(|text| text.parse().ok());
     let sizes = [10_000, 1_000_000, 10_000_000].into_iter().chain(largest);
     for ticks in sizes {

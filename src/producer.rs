@@ -101,11 +101,11 @@ pub enum Source {
 /// Times at which ticks are published.
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
-    /// At times known beforehand.
+    /// Ticks are due at times known beforehand.
     Even(Schedule),
-    /// At the recorded intervals, multiplied by a speed. Not for random ticks.
+    /// Ticks follow at the recorded intervals, multiplied by a speed. Not for random ticks.
     Recorded(Speed),
-    /// As fast as the server accepts them, or as they arrive.
+    /// Ticks are sent as fast as the server accepts them, or as they arrive.
     Unpaced,
 }
 
@@ -212,7 +212,7 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Resu
     let reporter = ProgressReporter::new(&display, &channel, pace, &shards, &pacing);
     let outcome = publish_all(config, &shards, &mut publishers, &pacing, reporter, shutdown).await;
     shards.abandon();
-    // Only an embedded broker has anything left to do.
+    // Only an embedded broker needs time to end.
     let _ = timeout(LEAVE_TIMEOUT, publishers.ended()).await;
     shards.end_spools(SPOOL_TIMEOUT).await;
     let (fed, fed_at, input) = outcome?;

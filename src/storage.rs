@@ -42,7 +42,7 @@ use crate::model::{StreamId, display_safe};
 pub use atomic_file::AtomicFile;
 pub use parquet::{PARQUET_MAGIC, ParquetError, ParquetReader, silence_caught_panics};
 
-/// Whether this build supports Parquet.
+/// Set if this build supports Parquet.
 pub const HAS_PARQUET: bool = cfg!(feature = "parquet");
 
 /// Format of a tick file.

@@ -242,11 +242,11 @@ impl ServerCertVerifier for AnyNameVerifier {
 /// Advice that names the caller's own options.
 #[derive(Debug)]
 pub(crate) struct Advice {
-    /// For a server that does not answer in TLS.
+    /// Advice if a server does not answer in TLS.
     pub(crate) no_tls: &'static str,
-    /// For an issuer that is not trusted.
+    /// Advice if an issuer is not trusted.
     pub(crate) untrusted_issuer: &'static str,
-    /// For a server that refuses the client.
+    /// Advice if a server refuses the client.
     pub(crate) client_refused: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! Nothing lost and nothing twice, whatever happens to the programs, the server and the network between them: the real
-//! programs at a real redis-server, with faults by seed, and all accounts held against each other at the end.
+//! No loss and no duplicates under faults of the programs, the server and the network: the real programs with a real
+//! redis-server, seeded faults, and a final comparison of all reports.
 
 #![allow(dead_code, unreachable_pub, reason = "every program includes all shared support and uses a part of it")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -17,11 +17,11 @@ mod chaos {
     pub mod verdict;
 }
 
-/// Unless `scripts/chaos` says otherwise.
+/// Default seed; `scripts/chaos` sets another one.
 const SEED: u64 = 20_131_007;
 const FAULTS: usize = 50;
 
-/// A number that `scripts/chaos` gives.
+/// Number set by `scripts/chaos`, or a default.
 fn asked<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
     let Ok(text) = std::env::var(name) else { return otherwise };
     text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text:?}"))

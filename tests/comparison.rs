@@ -1,5 +1,5 @@
-//! `scripts/bench` works: small counts, real servers, real peers. What it measures is never asserted, only that it
-//! measures everything and that nothing got lost.
+//! `scripts/bench` with small counts, real servers and real peers. The tests assert that all measurements exist and
+//! that no message is lost, but not the measured values.
 
 #![allow(dead_code, unreachable_pub, reason = "every program includes all shared support and uses a part of it")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use crate::support::process::Launch;
 
-/// The peers may have to be built first, beside other tests on a busy machine; this only bounds a failure.
+/// Limit of a run, which may have to build the peers on a busy machine. It only bounds a failed test.
 const LIMIT: Duration = Duration::from_mins(15);
 
-/// The first of our own, so that it does not matter what else listens: below all that other tests take, and others
-/// than those of the same test in another folder.
+/// First port of the benchmark. Its ports are below those of other tests, and depend on the process id.
 fn first_port() -> String {
     (12_000 + std::process::id() % 400 * 20).to_string()
 }
@@ -25,7 +24,7 @@ fn bench(args: &[&str]) -> Launch {
     Launch::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/bench")).args(args)
 }
 
-/// The rows of a Markdown table, without its head.
+/// Rows of a Markdown table, without its header.
 fn rows(text: &str) -> Vec<Vec<&str>> {
     let lines = text.lines().filter(|line| line.starts_with("| ")).skip(2);
     lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()

@@ -1,4 +1,4 @@
-//! Storage in SQLite and PostgreSQL, and what is exported and replayed from it.
+//! Storage in SQLite and PostgreSQL, with export and replay.
 
 #![allow(dead_code, unreachable_pub, reason = "every program includes all shared support and uses a part of it")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -1,5 +1,4 @@
-//! What a hand does at the keyboard and mouse of a display, and what the window makes of it: the tests' hand against
-//! `tickscope::window` alone, without the program around it.
+//! Keyboard and mouse input reported by `tickscope::window`, tested without the rest of the program.
 
 use std::time::Duration;
 
@@ -58,7 +57,7 @@ fn the_hand_reaches_the_window() {
     program.expect(&[pressed(here, Button::Right, Modifiers::NONE, 1), released(here, Button::Right)]);
     let down = |clicks| pressed(there, Button::Left, Modifiers::NONE, clicks);
     let up = released(there, Button::Left);
-    // Where a program is held up between the presses, they are no double-click: then once more.
+    // A delay between the presses turns a double-click into two clicks, so the double-click is repeated.
     let mut told = Vec::new();
     for _ in 0..5 {
         display.double_click(window, there);

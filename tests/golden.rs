@@ -9,7 +9,7 @@ mod sample;
 mod states;
 mod tools;
 
-/// One test per picture, and one that every file has a test.
+/// Defines one test per picture, and one test that checks that every file has a test.
 macro_rules! pictures {
     ($($module:ident: $($name:ident)*;)*) => {
         $($(#[test]

@@ -1,4 +1,4 @@
-//! Frames as pixels: what is drawn where.
+//! Positions and colours of the pixels of a frame.
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;

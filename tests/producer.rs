@@ -1,4 +1,4 @@
-//! The producer against a real server, redis-server and our own: what it publishes, and when.
+//! Messages of the producer and their timing, over redis-server and the embedded broker.
 
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,13 +7,13 @@ use crate::support::process::{Ended, producer};
 use crate::support::redis_server::{Server, Subscriber};
 use serde_json::Value;
 
-/// For a run that takes seconds on a quiet machine.
+/// Limit of a run that takes seconds on an idle machine.
 const LIMIT: Duration = crate::support::wait::GUARD;
 
 const REAL_DAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
 const REAL_DAY_ROWS: usize = 388_417;
 
-/// Each of these is a test over redis-server and, unchanged, over the embedded broker.
+/// Defines each test twice: over redis-server and over the embedded broker.
 macro_rules! over_both {
     ($($name:ident)*) => {
         mod over_redis {
@@ -41,7 +41,7 @@ over_both! {
     quiet_is_quiet
 }
 
-/// Runs to its end and returns what subscribers heard.
+/// Runs the producer until it exits, and returns the messages that subscribers received.
 fn heard(server: &Server, args: &[&str]) -> (Ended, Vec<Value>) {
     let subscriber = server.subscribe("stock_prices");
     let ended = producer().args(["--redis", &server.url(), "--stats", "json"]).args(args).run(LIMIT).expect_code(0);
@@ -135,7 +135,7 @@ fn a_rate_is_kept_exactly(server: &Server) {
     let (ended, ticks) = heard(server, &["--rate", "1000", "--duration", "2s"]);
     let stats = ended.json();
     let sent = stats["sent"].as_u64().unwrap();
-    // 0.1 %, below only: nothing is sent that was not asked for.
+    // At most 0.1 % below: the producer never sends more than requested.
     assert!((1_998..=2_000).contains(&sent), "{stats}");
     assert_eq!(ticks.len() as u64, sent);
     assert_eq!(texts(&ticks[..4], "symbol"), ["AAPL", "GOOG", "MSFT", "AAPL"], "symbols take turns");
@@ -170,7 +170,7 @@ fn a_trading_day_is_replayed_whole_and_in_order(server: &Server) {
 }
 
 fn a_replay_keeps_the_recorded_distances_at_its_speed(server: &Server) {
-    // A minute around the opening bell, a thousand times faster than it was.
+    // A minute at the opening bell, a thousand times faster than real time.
     let span = ["--from", "2013-10-07T13:30:00Z", "--to", "2013-10-07T13:31:00Z"];
     let args = ["--replay", REAL_DAY, "--speed", "60", "--keep-timestamps", "--symbols", "SPY,IBM"];
     let (ended, ticks) = heard(server, &[&args[..], &span[..]].concat());

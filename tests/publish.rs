@@ -1,4 +1,4 @@
-//! Durable publishing: streams, the spool, and a real cluster, through crashes of either side.
+//! Durable publishing to streams, through the spool and to a real cluster, with crashes of either side.
 
 mod cluster;
 mod oracle;

@@ -1,4 +1,4 @@
-//! docs/command-line.md lists the flags and exit statuses that both programs really have.
+//! Agreement of docs/command-line.md with the flags and exit statuses of both programs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use crate::support::process::{Launch, consumer, producer};
 
 const LIMIT: Duration = crate::support::wait::GUARD;
 
-/// Flags of every command-line program, which the document leaves out.
+/// Flags of every command-line program, which the document omits.
 const UNIVERSAL: &[&str] = &["--help", "--version"];
 
-/// The part of docs/command-line.md under a heading.
+/// Section of docs/command-line.md under a heading.
 fn section(heading: &str) -> String {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/command-line.md")).unwrap();
     let (_, rest) = text.split_once(&format!("\n## {heading}\n")).expect("the document has this heading");
@@ -28,7 +28,7 @@ fn flags<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
 fn assert_flags_agree(heading: &str, program: Launch) {
     let help = program.args(["--help"]).run(LIMIT).expect_code(0).stdout;
     let is_option = |line: &&str| line.trim_start().starts_with('-');
-    // "  -q, --quiet   Less": the flag stands before the first wide gap, so that one named in a text does not count.
+    // "  -q, --quiet   Less": only the text before the first run of blanks counts, not flags named in a description.
     let offered = flags(help.lines().filter(is_option).filter_map(|line| line.trim_start().split("  ").next()));
     assert!(offered.len() > 10, "the help was not read:\n{help}");
     let table = section(heading);

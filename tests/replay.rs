@@ -1,4 +1,4 @@
-//! Out again: what a store holds as files that pandas and polars read, and files and stores played again.
+//! Export of stores to files that pandas and polars read, and replay of files and stores.
 
 mod errors;
 mod export;

@@ -1,5 +1,4 @@
-//! Settings of the real programs: the environment, `tickscope.toml`, `--print-config`, and what one run remembers for
-//! the next.
+//! Settings of the real programs: the environment, `tickscope.toml`, `--print-config`, and the saved view.
 
 use std::fs;
 use std::time::Duration;
@@ -19,7 +18,7 @@ fn home_with(text: &str) -> tempfile::TempDir {
     home
 }
 
-/// A value that a flag takes which is not its default.
+/// Valid value of a flag that is not its default.
 fn sample(flag: &str) -> Option<&'static str> {
     Some(match flag {
         "demo" | "headless" | "keep-timestamps" | "stdin" | "no-seq" | "quiet" | "no-remember" | "cluster" => "true",
@@ -84,7 +83,7 @@ fn what_a_flag_needs_may_stand_elsewhere() {
     let of = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
     assert_eq!((&set["stream"], &set["store"]), (&of("\"s\"", "environment"), &of("\"sqlite:x\"", "environment")));
     assert_eq!((&set["group"], &set["keep"]), (&of("\"g\"", "command line"), &of("\"1d\"", "command line")));
-    // One that needs another: a member has a group, and a group a stream.
+    // Settings that require others: a member requires a group, and a group a stream.
     let home = home_with("[consumer]\nexport = \"x.csv\"\nstream = \"f\"\ngroup = \"g\"\n");
     let set = printed(consumer().home(home.path()).env("TICKSCOPE_STREAM", "s").args(["--member", "m"]));
     assert_eq!((&set["stream"], &set["group"]), (&of("\"s\"", "environment"), &of("\"g\"", "file")));

@@ -23,7 +23,7 @@ fn caught_signals(pid: u32) -> u64 {
     mask.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap())
 }
 
-/// Each program is held at its first log line, by a standard error that nobody reads. The line reports that
+/// Each program blocks at its first log line, because its standard error is a full pipe. The line reports that
 /// `TICKSCOPE_QUIET` has no effect beside `-v`, and precedes everything that a program opens or creates.
 #[test]
 fn signals_are_handled_before_anything_is_opened() {

@@ -1,7 +1,8 @@
-//! The sessions, the pauses between attempts and the healing of gaps, simulated: thousands of networks that cut, hold,
-//! delay and lose, with hosts that crash, each drawn from a seed, and each the same whenever it is run again.
+//! Deterministic simulation of sessions, backoff and recovery of missing ranges: thousands of networks that cut, hold,
+//! delay and lose packets, with hosts that crash, each generated from a seed.
 //!
-//! A simulation has no clock, no thread and no chance but the seed's.
+//! A simulation uses no real clock, no threads, and no random numbers other than those of the seed, so each run of a
+//! seed is identical.
 
 mod actors;
 mod plan;
@@ -13,15 +14,15 @@ use std::time::Duration;
 use plan::{Plan, Scenario};
 use world::{Outcome, simulate};
 
-/// Seeds of each scenario, unless `scripts/chaos --simulations` says otherwise.
+/// Default number of seeds per scenario; `scripts/chaos --simulations` sets another one.
 const SEEDS: u64 = 100;
 
-/// Seeds that are simulated twice.
+/// Number of seeds that are simulated twice.
 const TWICE: u64 = 10;
 
 fn seeds() -> u64 {
     let asked = std::env::var("TICKSCOPE_SIMULATIONS").ok().map(|text| text.parse::<u64>().unwrap());
-    // They are shared by the scenarios.
+    // The requested number is divided among the scenarios.
     asked.map_or(SEEDS, |all| all.div_ceil(Scenario::ALL.len() as u64))
 }
 

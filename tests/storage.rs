@@ -1,4 +1,4 @@
-//! Stores on real databases: every tick once, whatever dies; a file of SQLite and a server of PostgreSQL side by side.
+//! Exactly-once storage in SQLite files and PostgreSQL servers, through crashes of every part.
 
 mod bad_prints;
 mod crashes;

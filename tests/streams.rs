@@ -1,4 +1,4 @@
-//! Streams as the consumer reads them: alone, as a member of a group, over servers that die, freeze and forget.
+//! Streams read by the consumer, alone and as a member of a group, from servers that crash, freeze and lose data.
 
 mod clusters;
 mod fixture;

@@ -1,5 +1,5 @@
-//! The consumer as its users meet it: the real program over a real redis-server and over the embedded broker, with
-//! good feeds, bad feeds, lost connections and wrong command lines.
+//! The real consumer over redis-server and over the embedded broker, with valid and invalid feeds, lost connections and
+//! wrong command lines.
 
 mod alerts;
 mod bad_prints;

@@ -1,4 +1,4 @@
-//! The tests' own tools do what the other tests trust them to do.
+//! Tests of the test support.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::xvfb::Xvfb;
 const LIMIT: Duration = crate::support::wait::GUARD;
 const RED: u32 = 0x00ff_2010;
 
-/// The next event of a kind that a test presses for.
+/// Returns the next press of a key or button.
 fn next_press(client: &mut Connection) -> Event {
     loop {
         match client.next_event() {
@@ -69,7 +69,7 @@ fn a_picture_waits_for_the_rest_of_a_frame() {
     let mut client = display.connect();
     let id = client.create_window("in two parts", (10, 10), (100, 60), RED);
     let window = display.find_window("in two parts", LIMIT);
-    // From one colour to the other, the lower part later than the upper one: no picture has both.
+    // The window changes from one colour to the other, its lower part after its upper one. No picture contains both.
     let (blue, green) = (0x20_40ff, 0x40_ff20);
     std::thread::scope(|threads| {
         client.put_rows(id, 0, (100, 60), blue);
@@ -104,7 +104,7 @@ fn two_displays_stand_side_by_side_and_pictures_survive_a_file() {
 
 #[test]
 fn a_program_is_read_while_it_runs_and_its_end_is_known() {
-    // More than a pipe holds, on both streams, before anyone reads.
+    // More than the capacity of a pipe, on both streams, before anything is read.
     let script = "import sys, signal\nfor stream in (sys.stdout, sys.stderr):\n    \
                   stream.write('x' * 300_000 + ' done')\n    stream.flush()\nsignal.pause()";
     let mut noisy = Launch::new("python3").args(["-c", script]).start();

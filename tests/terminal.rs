@@ -1,5 +1,4 @@
-//! The terminal view in a real terminal (tmux): what its cells say, what keys and mouse do, and that the terminal is
-//! given back as it was.
+//! The terminal view in a real terminal (tmux): contents of the cells, keys and mouse, and restoration of the terminal.
 
 mod content;
 mod fixture;

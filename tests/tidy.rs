@@ -1,5 +1,5 @@
-//! The laws of this house, read off the source itself. Each rule lives in `tests/tidy/` beside the tests that show that
-//! it can fail; here they all meet the repository.
+//! Rules on the source code, applied to the whole repository. Each rule is defined in `tests/tidy/`, beside the tests
+//! that prove that it can fail.
 
 mod layers;
 mod loops;
@@ -39,12 +39,12 @@ const OTHER_TEXTS: &[&str] = &[
     ".ci/run",
 ];
 
-/// A file of the repository; `None` where there is none.
+/// Reads a file of the repository; `None` if it does not exist.
 fn read(path: &str) -> Option<Source> {
     Some(Source::new(path, &fs::read_to_string(Path::new(ROOT).join(path)).ok()?))
 }
 
-/// All files under a directory whose name ends so, in order of their paths.
+/// All files under a directory with one of these suffixes, in order of their paths.
 fn files_under(dir: &str, suffixes: &[&str]) -> Vec<Source> {
     let mut found = Vec::new();
     let mut waiting = vec![dir.to_owned()];
@@ -147,8 +147,8 @@ fn every_crate_of_a_build_has_an_accepted_licence() {
     let rustc = Command::new("rustc").arg("-vV").output().unwrap();
     let rustc = String::from_utf8(rustc.stdout).unwrap();
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
-    // Offline: whatever this build needed is here already. `cargo metadata` would name crates as well that only builds
-    // for other platforms need.
+    // Offline, because the dependencies of this build are already present. `cargo metadata` would also list crates that
+    // only other platforms need.
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--all-features", "--target", host])
         .args(["--edges", "normal,build,dev", "--prefix", "none", "--no-dedupe", "--format", "{p}|{l}"])

@@ -1,4 +1,4 @@
-//! The real window on Wayland: it opens, draws, takes keys and closes, under weston with its headless backend.
+//! The real window on Wayland, under weston with its headless backend: opening, drawing, keys and closing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tickscope::chart::{Layout, Size, Theme};
 
 const LIMIT: Duration = crate::support::wait::GUARD;
 
-/// Of the screen, and so of a window that has all of it.
+/// Size of the screen, and of a window that fills it.
 const SIZE: Size = Size { width: 640, height: 400 };
 
 const GROUND_DARK: u32 = 0x000e_1217;
@@ -31,18 +31,18 @@ fn area(rect: Rect) -> Area {
 }
 
 fn has_ground(picture: &Picture, ground: u32) -> bool {
-    // A notice in the middle covers about half of it.
+    // A notice in the middle covers about half of the plot.
     picture.count(plot(), |pixel| pixel == ground) > plot().2 * plot().3 / 3
 }
 
-/// Whether a dark window has all of the screen: the shell gives it its size, and pictures come before that.
+/// Returns `true` if a dark window fills the screen. The shell resizes the window after its first frames.
 fn fills(picture: &Picture) -> bool {
     let frame = Layout::new(SIZE);
     picture.at(2, frame.header.top as usize) == STRIP_DARK
         && picture.at(2, frame.footer.bottom as usize - 1) == STRIP_DARK
 }
 
-/// Whether a symbol's line is there, by its place in the legend.
+/// Returns `true` if the line of the symbol with this palette index is drawn.
 fn has_line(picture: &Picture, theme: Theme, slot: usize) -> bool {
     let (red, green, blue) = palette_color(theme, slot);
     picture.count(plot(), |pixel| pixel == u32::from_be_bytes([0, red, green, blue])) > 100
@@ -57,11 +57,12 @@ fn decode(path: &Path) -> Picture {
     Picture { width: info.width as usize, height: info.height as usize, pixels }
 }
 
-/// A consumer that shows A and B over a minute, of long ago, so that nothing moves by itself; it has subscribed.
+/// Starts a consumer that shows A and B over a minute in the past, so that the chart does not move, and waits until it
+/// has subscribed.
 fn open(weston: &Weston, dir: &Path, redis: &RedisServer) -> (process::Running, Wire) {
     let url = format!("redis://127.0.0.1:{}", redis.port);
     let launch = weston.launch(process::consumer()).dir(dir).args(["--redis", &url, "--symbols", "A,B", "-v"]);
-    // Smaller than the screen: the shell sets it right.
+    // Smaller than the screen; the shell resizes the window.
     let launch = launch.args(["--window", "60s", "--axis", "price", "--size", "500x300", "--snapshot", "end.png"]);
     let consumer = launch.start();
     let mut wire = Wire::connect(redis.port);
@@ -88,7 +89,7 @@ fn the_window_opens_draws_takes_keys_and_closes() {
     let (consumer, mut wire) = open(&weston, dir.path(), &redis);
     weston.picture_when("an empty chart", LIMIT, |picture| has_ground(picture, GROUND_DARK));
     publish_zigzag(&mut wire);
-    // Between header and plot the mouse hides nothing.
+    // Between header and plot, the mouse has no effect.
     let away = (Layout::new(SIZE).header.right - 3, Layout::new(SIZE).header.bottom + 2);
     weston.move_mouse(away);
     let lines = |picture: &Picture| fills(picture) && (0..2).all(|slot| has_line(picture, Theme::Dark, slot));
@@ -129,7 +130,7 @@ fn what_is_shown_is_what_was_drawn_and_a_signal_ends_it() {
 fn a_demo_needs_nothing_but_a_wayland_display() {
     let weston = Weston::start(SIZE.width, SIZE.height);
     let port = free_port().to_string();
-    // A window that is larger than the screen is refused by weston's kiosk shell.
+    // Weston's kiosk shell rejects a window that is larger than the screen.
     let demo = process::consumer().args(["--demo", "--local-port", &port, "--size", "640x400"]);
     let demo = weston.launch(demo).start();
     let lines = |picture: &Picture| (0..4).all(|slot| has_line(picture, Theme::Dark, slot));
@@ -150,7 +151,7 @@ fn the_hand_reaches_the_window() {
     weston.move_mouse(here);
     window.wait_for_mouse();
 
-    // On Wayland, minifb tells of the text before the key.
+    // On Wayland, minifb reports the text before the key.
     weston.key(code::KEY_G);
     window.expect_all(&[key(Key::Letter('g'), Modifiers::NONE), Input::Text('g')]);
     weston.key_with(&[code::KEY_SHIFT], code::KEY_G);
@@ -162,7 +163,8 @@ fn the_hand_reaches_the_window() {
         window.expect_wheel(here, up, Modifiers::NONE);
     }
     for (button, told) in [(code::BUTTON_LEFT, Button::Left), (code::BUTTON_RIGHT, Button::Right)] {
-        // Each step only after the one before it was seen: a window polls, and knows nothing of what was in between.
+        // Each step waits until the previous one has been polled, because a window does not see states between two
+        // polls.
         weston.move_mouse(here);
         window.wait_for_place(here);
         weston.press(button);

@@ -1,5 +1,5 @@
-//! The real window under a display of its own, with hands on keys and mouse and eyes on pixels. What it must show is
-//! computed from the library's own types of the view, not from a second look at the picture.
+//! The real window on a private display, driven by synthetic input and checked by pixels. The expected pixels are
+//! computed from the library's view types.
 
 mod charts;
 mod connection;

@@ -15,18 +15,18 @@ use tickscope::sources::{Format, Generator, Model, Replay, TickFilter};
 /// Maximum number of ticks per batch, as in the consumer.
 const BATCH_TICKS: usize = 4_096;
 
-/// Symbols of the walk; fewer symbols are the first ones.
+/// Symbols of the walk. A walk with fewer symbols uses the first ones.
 const SYMBOLS: [&str; 4] = ["AAPL", "GOOG", "MSFT", "SPY"];
 
 /// Start of the walk, a round instant in 2024.
 const START_NS: i64 = 1_720_000_000 * NS_PER_S;
 
-/// Maximum distance of two ticks of the walk; half of it on average.
+/// Maximum distance between two ticks of the walk; the average is half of it.
 const STEP_NS_MAX: i64 = 200_000;
 
 const DAY_FILE: &str = "data/us-trades-2013-10-07.csv.gz";
 
-/// Time from the last tick of the day to the first of its repetition: no pause, so that every view has ticks.
+/// Time from the last tick of the day to the first of its repetition: short, so that every view has ticks.
 const DAYS_APART_NS: i64 = 1_000_000;
 
 /// Source of the ticks.
@@ -79,7 +79,7 @@ impl Ticks {
         Ok(Self::Walk(Box::new(Walk { market, chance: ChaCha8Rng::seed_from_u64(2), now_ns: START_NS })))
     }
 
-    /// The next tick, delayed by `skip_ns`.
+    /// Returns the next tick, delayed by `skip_ns`.
     pub(crate) fn next_after(&mut self, skip_ns: i64) -> Tick {
         match self {
             Self::Walk(walk) => walk.next_after(skip_ns),
@@ -121,7 +121,7 @@ fn day() -> anyhow::Result<Vec<Tick>> {
     Ok(ticks)
 }
 
-/// An empty map with room for `ticks` ticks of every symbol.
+/// Creates an empty map with room for `ticks` ticks of every symbol.
 pub(crate) fn empty(ticks: usize) -> SeriesMap {
     let history = HistoryLimits { ticks_max: ticks.max(1), age_ns_max: None };
     SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: SYMBOLS.len(), history })

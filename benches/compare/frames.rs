@@ -70,7 +70,7 @@ impl Frames {
 struct Shown<'a> {
     symbol: &'a tickscope::model::Symbol,
     last: f64,
-    /// Price at the left edge, against which changes are measured; on a price axis, none.
+    /// Price at the left edge, the base of changes in percent; `None` on a price axis.
     base: Option<f64>,
     /// Lowest and highest value on the axis.
     range: (f64, f64),

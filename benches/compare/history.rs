@@ -26,19 +26,19 @@ const LIVE_COLUMNS_A_FRAME: i64 = 4;
 /// Minimum part of the history that a random view shows, as a divisor.
 const ZOOM_MAX: f64 = 1_000.0;
 
-/// What to fill in and how often to measure.
+/// Amount of history, and number of measurements.
 #[derive(clap::Args)]
 pub(crate) struct History {
-    /// Ticks in all
+    /// Total number of ticks
     #[arg(long)]
     ticks: usize,
-    /// Where they come from
+    /// Source of the ticks
     #[arg(long, value_enum, default_value = "walk")]
     source: Source,
-    /// How many symbols the walk has
+    /// Number of symbols of the walk
     #[arg(long, default_value_t = 4)]
     symbols: usize,
-    /// Extractions and frames of each kind
+    /// Number of measurements of each kind
     #[arg(long, default_value_t = 300)]
     repeats: usize,
 }
@@ -49,7 +49,7 @@ enum View {
     Still,
     /// The whole history while ticks arrive and the view follows them.
     Live,
-    /// Another part of the history each time.
+    /// A random part of the history each time.
     Elsewhere,
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn blocking(port: u16, channel: &str) -> io::Result<Value> {
 pub(crate) fn asynchronous(port: u16, channel: &str) -> io::Result<Value> {
     let (client, runtime, channel) = (client(port)?, Runtime::new()?, channel.to_owned());
     until_stdin_ends(move |tally| {
-        // A lost connection ends the stream, and nothing is left to do.
+        // A lost connection ends the stream, and no further work remains.
         let _ = runtime.block_on(listen(&client, &channel, tally));
     })
 }

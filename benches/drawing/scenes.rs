@@ -29,7 +29,7 @@ pub enum Shape {
     Zigzag,
 }
 
-/// A map of `symbols` symbols that share `ticks` ticks over [`SPAN_NS`], each within its own strip.
+/// Creates a map of `symbols` symbols that share `ticks` ticks over [`SPAN_NS`], each within its own strip.
 pub fn book(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
     let names: Vec<Symbol> = (0..symbols).map(|i| Symbol::new(&format!("S{i:03}")).expect("a short name")).collect();
     let history = HistoryLimits { ticks_max: ticks, age_ns_max: None };
@@ -59,7 +59,7 @@ fn columns() -> u32 {
     Layout::new(SIZE).plot.width().unsigned_abs()
 }
 
-/// The scene of `book` over `span`; `caches` hold the previous one.
+/// Builds the scene of `book` over `span`; `caches` hold the previous one.
 pub fn scene(book: &SeriesMap, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
     let columns = columns();
     caches.resize_with(book.symbol_count(), ColumnCache::default);
@@ -114,7 +114,7 @@ pub fn full_span() -> TimeSpan {
     TimeSpan { start: START_NS, end: START_NS + SPAN_NS }.aligned(columns())
 }
 
-/// The span moved by that many columns, as while the chart is live.
+/// Returns the span moved by that many columns, as while the chart is live.
 pub fn moved(span: TimeSpan, by: i64) -> TimeSpan {
     let by = by * (span.len_ns() / i64::from(columns()));
     TimeSpan { start: span.start + by, end: span.end + by }

@@ -22,8 +22,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// Capacity above which the read buffer is replaced after a large command.
 const IDLE_INPUT_BYTES_MAX: usize = 4 * READ_BYTES;
 
-/// Time after which a client that reads none of its replies is closed, when its commands are not read any more. It is
-/// Redis's time for the soft limit of subscribers; such a client waits for the server while the server waits for it.
+/// Time after which a client is disconnected if its unread replies block its commands. It equals Redis's time for the
+/// soft limit of subscribers. Such a client waits for the server while the server waits for it.
 const STALL_TIME: Duration = Duration::from_mins(1);
 
 /// Serves one client until either side closes the connection. Dropping the future closes it as well.

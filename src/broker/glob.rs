@@ -3,8 +3,8 @@
 /// Returns whether `pattern` matches the whole of `text`. As in Redis 7.0 (`stringmatchlen`), an unterminated class
 /// ends with the pattern, `[]` matches nothing, and only the empty pattern matches an empty text.
 ///
-/// Backtracks to the last `*` only, because it can match whatever an earlier one could. The time is bounded by the
-/// product of the two lengths, where the usual recursion takes exponential time.
+/// Backtracks to the last `*` only, because it can match everything that an earlier one could. The time is bounded by
+/// the product of the two lengths, where the usual recursion takes exponential time.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     if text.is_empty() {
         return pattern.is_empty();

@@ -151,7 +151,7 @@ impl Keyspace {
         self.streams.len()
     }
 
-    /// Returns whether not even a small entry can be added.
+    /// Returns whether the memory is too full for even a small entry.
     pub(super) fn is_full(&self) -> bool {
         self.bytes + ADDITION_BYTES > self.bytes_max
     }

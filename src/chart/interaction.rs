@@ -43,7 +43,7 @@ const GROWN_SHARE: f64 = 1.05;
 pub enum Request {
     /// End the program.
     Quit,
-    /// Save the picture to a file.
+    /// Save the frame to a file.
     Screenshot,
     /// Save the visible ticks to a file.
     Export,
@@ -276,7 +276,7 @@ impl Interaction {
         GridPage { index, count, is_of_focus: place.is_some() }
     }
 
-    /// Removes what belongs to the user's current input, for a picture that is saved at exit.
+    /// Removes what belongs to the user's current input, for a frame that is saved at exit.
     pub fn end_input(&mut self) {
         (self.mouse, self.key_cursor_ns, self.search, self.zoom_box) = (None, None, None, None);
         self.help = false;

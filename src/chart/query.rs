@@ -268,7 +268,7 @@ impl<'a> FrameQuery<'a> {
             return (self.surface.layout(Arrangement::Single), visible, None);
         }
         let focus = self.interaction.focus();
-        // All ticks count, not only those in view: the volume pane must not come and go.
+        // All ticks count, not only those in view, so that the volume pane does not appear and disappear.
         let has_sizes = || focus.and_then(|index| self.merged(index)).is_some_and(|series| series.has_sizes());
         let has_volume = is_screen && view.volume && has_sizes();
         let arrangement = if has_volume { Arrangement::WithVolume } else { Arrangement::Single };

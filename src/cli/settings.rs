@@ -263,7 +263,7 @@ impl Settings {
                     Err(error) if error.kind() == ErrorKind::ArgumentConflict => {
                         self.check_conflict(&setting, &earlier)?;
                     }
-                    // It may require one that follows.
+                    // The missing flag may be set by a later setting.
                     Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => unmet.push(setting),
                     Err(error) => {
                         return Err(SettingsError::new(&format!("{}: {}", setting.location, clap_message(&error))));

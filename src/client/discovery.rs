@@ -85,7 +85,7 @@ impl Discovery {
         &self.endpoint
     }
 
-    /// Accepts a redirection. Returns false if the last ones led nowhere; the cluster is then asked again.
+    /// Accepts a redirection. Returns false after too many in a row; the cluster is then queried again.
     pub(super) fn follow(&mut self, redirect: Redirect) -> bool {
         self.redirects += 1;
         if self.redirects > REDIRECTS_MAX {
@@ -190,8 +190,8 @@ impl Discovery {
     }
 }
 
-/// Returns true if every node answers alike, as to a wrong password. A node that is no sentinel says nothing about the
-/// others.
+/// Returns true if every node gives the same answer, as for a wrong password. The answer of a node that is not a
+/// sentinel does not apply to the others.
 fn is_same_on_all_nodes(error: &SessionError) -> bool {
     matches!(error, SessionError::Fatal(ClientError::Refused { reply, .. }) if !is_unknown(reply, "SENTINEL"))
 }

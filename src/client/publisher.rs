@@ -250,7 +250,7 @@ impl Publisher<'_> {
                 }
                 (Ok(Some(Reply::EntryRefused(text))), Some(_)) => break Err(SessionError::refused(server, &text)),
                 (Ok(Some(Reply::MessageRefused(text))), Some(_)) => break Err(self.message_refused(server, &text)),
-                // Not a number, or a reply to nothing.
+                // The reply is not a number, or answers no command.
                 (Ok(Some(_)), None) | (Err(NotResp), _) => break Err(SessionError::not_redis(server)),
             }
         };

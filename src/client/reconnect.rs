@@ -16,7 +16,7 @@ use crate::client::error::{ClientError, SessionError};
 /// A session that was live for this long was healthy, even if nothing arrived.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 
-/// Least time between two attempts, so that a server that hangs up at once is not flooded.
+/// Minimum time between two attempts, so that a server that closes connections at once is not flooded.
 const ATTEMPTS_EVERY: Duration = Duration::from_millis(20);
 
 /// Interval of warnings about the same error on one connection: a night without a server makes some thousand lines, not
@@ -156,12 +156,12 @@ impl RetryLog {
         Self { is_shared: true, last: Arc::default() }
     }
 
-    /// Creates a log for one connection. Each new error, and the first after each outage, is worth a warning.
+    /// Creates a log for one connection. It warns of each new error, and of the first error after each outage.
     pub(super) fn single() -> Self {
         Self { is_shared: false, last: Arc::default() }
     }
 
-    /// Makes the next error worth a warning.
+    /// Makes the next error a warning.
     pub(super) fn reset(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

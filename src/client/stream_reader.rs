@@ -1,8 +1,8 @@
-//! Stream reader: reads a stream without gaps, whatever happens to the connection.
+//! Stream reader: reads every entry of a stream in order, over all losses of the connection.
 //!
 //! A stream is read by id, so a lost connection loses nothing: the next one continues after the last entry that was
-//! passed on. A reader cannot be disconnected as a slow consumer; it applies back-pressure by not asking. Entries that
-//! the stream trims before they are read are lost; [`trim_detector`] counts them.
+//! passed on. A reader cannot be disconnected as a slow consumer; it applies back-pressure by pausing its reads.
+//! Entries that the stream trims before they are read are lost; [`trim_detector`] counts them.
 //!
 //! [`consumer_group`] shares a stream among the consumers of a [`ConsumerGroup`].
 
@@ -83,7 +83,7 @@ pub trait EntryHandler: Send {
     /// Reports that `count` entries were moved to the dead letters.
     fn on_dead_letters(&mut self, count: u64);
 
-    /// Reports a change of the connection's state. A stream that is live again has no gap.
+    /// Reports a change of the connection's state. A stream that is live again has skipped no entry.
     fn on_link(&mut self, state: LinkState);
 
     /// Resolves when there is room for more entries.

@@ -132,7 +132,7 @@ pub(super) struct Alerting {
 }
 
 impl Alerting {
-    /// With `has_command`, alerts are also queued for the command.
+    /// Creates the state of `rules`. With `has_command`, alerts are also queued for the command.
     pub(super) fn new(rules: Vec<Rule>, has_command: bool) -> Self {
         let texts: Vec<Arc<str>> = rules.iter().map(|rule| rule.to_string().into()).collect();
         let log = AlertLog {

@@ -35,7 +35,7 @@ const END_TIMEOUT: Duration = Duration::from_millis(500);
 /// Error while starting the demo.
 #[derive(Debug, Error)]
 pub enum DemoError {
-    /// No port can be listened on.
+    /// No loopback port is available.
     #[error("the demo cannot listen on the loopback interface: {0}")]
     Listen(#[source] io::Error),
 }

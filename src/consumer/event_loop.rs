@@ -17,7 +17,7 @@ use crate::consumer::snapshot::{self, SnapshotError};
 use crate::model::Timestamp;
 use crate::plot::Painter;
 
-/// Interval at which an unchanged picture is built again: figures in the footer change with time, and the window system
+/// Interval at which an unchanged frame is built again: figures in the footer change with time, and the window system
 /// may have lost the pixels. Longer than a second, so that a feed of one tick a second is drawn once a second.
 pub(super) const HEARTBEAT: Duration = Duration::from_millis(1_250);
 

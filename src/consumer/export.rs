@@ -87,7 +87,7 @@ fn write(
     let mut file = TickFile::create(path, format.into(), TickColumns::Bare)?;
     // Each symbol has two cursors.
     let chunk_ticks = (BUFFERED_TICKS_MAX / symbols.len().max(1) / 2).clamp(CHUNK_TICKS_MIN, CHUNK_TICKS_MAX);
-    // This keeps the loaded history alive even if the user moves on meanwhile.
+    // The snapshot keeps the loaded history alive even if the view changes during the export.
     let history = source.backfill.as_ref().map(|backfill| backfill.snapshot());
     let series = &source.series;
     let is_complete = history.as_ref().is_none_or(|history| history.unknown(&series.lock(), symbols, span).is_empty());

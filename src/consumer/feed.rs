@@ -233,8 +233,8 @@ async fn read_stream(
     client::read_stream(&target, &source, &mut reader, stop, rng).await
 }
 
-/// Start position that leaves no gap behind the stored entry `id`: the requested one, or directly behind `id` if that
-/// is earlier.
+/// Start position that skips no entry after the stored entry `id`: the requested one, or directly after `id` if that is
+/// earlier.
 fn no_later_than(requested: Option<Since>, id: StreamId, now: Timestamp) -> Since {
     let requested_id = match requested {
         None => return Since::After(id),

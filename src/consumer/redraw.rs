@@ -12,13 +12,13 @@ pub(super) struct Redraw {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Grows with every change that can alter the picture, so that an idle frontend takes no lock.
+    /// Increases with every change that can alter the frame, so that an idle frontend takes no lock.
     revision: AtomicU64,
     drawing_thread: OnceLock<Thread>,
 }
 
 impl Redraw {
-    /// Marks the picture as out of date and wakes the drawing thread if it is parked.
+    /// Marks the frame as out of date and wakes the drawing thread if it is parked.
     pub(super) fn request(&self) {
         self.state.revision.fetch_add(1, Ordering::Release);
         if let Some(thread) = self.state.drawing_thread.get() {

@@ -115,7 +115,7 @@ impl UiState {
     pub fn changed_since(self, earlier: &Self) -> Self {
         let (mut table, earlier) = (self.to_table(), earlier.to_table());
         table.retain(|key, value| earlier.get(key) != Some(value));
-        // These values were fields just now.
+        // Deserialization succeeds, because the values were serialized from the same fields above.
         table.try_into().unwrap_or_default()
     }
 

@@ -3,7 +3,7 @@
 //! A dense line is one tall stroke per column. In column-major order such a stroke is one run of bytes that is filled
 //! many at a time. The coverage of a pixel is the maximum over bands along the segments and discs at the vertices, as
 //! in [`super::raster`], and is composited once. Bands that a stroke in the same column covers anyway are skipped; this
-//! does not change the picture and saves most of the cost.
+//! does not change the result and saves most of the cost.
 
 use super::raster::{Px, ceil, floor};
 use super::units::UNITS_PER_PX;

@@ -17,8 +17,8 @@ pub(super) fn spread_labels(wanted: &[f64], height: f64, top: f64, bottom: f64) 
     let mut order: Vec<usize> = (0..wanted.len().min(room)).collect();
     order.sort_by(|&a, &b| clamped(wanted[a]).total_cmp(&clamped(wanted[b])).then(a.cmp(&b)));
 
-    // Per block: number of labels, and the sum of the tops of its first label that would put each member where it wants
-    // to be.
+    // Per block: number of labels, and sum of the positions of its first label that would put each member at its wanted
+    // position.
     let mut blocks: Vec<(usize, f64)> = Vec::with_capacity(order.len());
     let place = |(count, sum): (usize, f64)| (sum / count as f64).min(bottom - count as f64 * height).max(top);
     for &i in &order {

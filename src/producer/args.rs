@@ -28,7 +28,7 @@ const DEFAULT_SYMBOLS: [&str; 3] = ["AAPL", "GOOG", "MSFT"];
 /// Most symbols in a list: about the number of all US shares and funds.
 const SYMBOLS_MAX: usize = 10_000;
 
-/// Most ticks per second that are printed on a terminal; more cannot be read.
+/// Maximum number of ticks per second printed on a terminal, so that they can be read.
 const LINES_PER_S_MAX: f64 = 10.0;
 
 /// Length of what follows the id of a source in a cluster, such as `.255`.

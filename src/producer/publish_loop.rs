@@ -33,7 +33,7 @@ const PROGRESS_STEPS: f64 = 10_000.0;
 #[derive(Debug, Default)]
 pub(super) struct PacingStats {
     behind_ms: AtomicU64,
-    /// In [`PROGRESS_STEPS`], plus one; 0 while it is unknown.
+    /// Progress in [`PROGRESS_STEPS`], plus one; 0 while it is unknown.
     progress: AtomicU64,
 }
 
@@ -60,7 +60,7 @@ impl PacingStats {
     }
 }
 
-/// Reason for which no more ticks are queued.
+/// Reason why no more ticks are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndReason {
     /// The count was reached, or the input ended.
@@ -226,7 +226,8 @@ impl<'a> PublishLoop<'a> {
                 continue;
             }
             let shard = self.make_tick();
-            // At full speed, a shard gets whole batches. One with few ticks gets them when the others have theirs.
+            // At full speed, a shard gets whole batches. A shard with few ticks gets an incomplete one when enough
+            // ticks are batched in total.
             let is_full = self.batches.get(shard).is_some_and(|batch| batch.batch.len() >= BATCH_TICKS);
             if is_full || self.batched >= BATCH_TICKS * self.batches.len() {
                 if is_full {

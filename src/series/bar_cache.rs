@@ -90,7 +90,7 @@ struct Bucket {
 /// Bars of one series as of the last frame. Each series needs its own cache.
 #[derive(Debug, Default)]
 pub struct BarCache {
-    /// In order of time.
+    /// Buckets in order of time.
     buckets: Vec<Bucket>,
     /// Buckets of the previous frame; kept so that their memory is reused.
     previous: Vec<Bucket>,

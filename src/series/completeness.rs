@@ -35,7 +35,7 @@ impl Series {
     /// Low watermark, ns: every tick from here on is kept, and earlier ones may exist elsewhere. [`i64::MIN`] if none
     /// exist elsewhere; `None` before the first tick, if some may.
     pub fn complete_from_ns(&self) -> Option<i64> {
-        // Of ticks with equal times some may be lost and some kept, so the watermark lies after that time.
+        // Some of the ticks with equal times may be lost and others kept, so the watermark lies after that time.
         let after_lost_ns = self.lost_ns().map(|ns| ns.saturating_add(1).max(self.expired_ns));
         let RestoreState { first_ns, live_ns, is_complete, .. } = self.restore;
         if is_complete {

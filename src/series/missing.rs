@@ -87,8 +87,8 @@ impl MissingRanges {
         }
     }
 
-    /// Records that everything published during outages was received after all: only ticks that the sequence numbers
-    /// miss stay missing. Returns whether a range changed.
+    /// Records that everything published during outages was received after all: only ticks missing from the sequence
+    /// numbers stay missing. Returns whether a range changed.
     pub(super) fn recover_outages(&mut self) -> bool {
         let mut changed = false;
         for range in self.list.iter_mut().filter(|range| range.cause == MissingCause::Disconnected) {

@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Lowest and highest price, computed in independent lanes so that the loop vectorises.
+/// Lowest and highest price, computed in independent accumulators so that the loop vectorises.
 fn lowest_and_highest(prices: &[f64]) -> (f64, f64) {
     const WIDTH: usize = 8;
     let (mut low, mut high) = ([f64::INFINITY; WIDTH], [f64::NEG_INFINITY; WIDTH]);

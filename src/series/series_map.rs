@@ -65,7 +65,7 @@ pub struct Counters {
     pub received: u64,
     /// Ticks that are kept now.
     pub kept: u64,
-    /// Ticks that were kept and gave way to newer ones.
+    /// Ticks that were kept and evicted later.
     pub evicted: u64,
     /// Ticks that came too late to be inserted.
     pub too_late: u64,
@@ -225,8 +225,8 @@ impl SeriesMap {
         restored
     }
 
-    /// Ends restoring from a store. `has_all` tells of which symbols no older ticks exist elsewhere, and `later`
-    /// whether that also holds for symbols that are new from now on; of these, memory is complete until it evicts
+    /// Ends restoring from a store. `has_all` returns true for symbols of which no older ticks exist elsewhere. `later`
+    /// is true if that also holds for symbols that appear from now on; memory is complete for these until it evicts
     /// ticks.
     pub fn finish_restore(&mut self, has_all: impl Fn(&str) -> bool, later: bool) {
         (self.is_restoring, self.new_symbols_complete) = (false, later);
@@ -400,8 +400,8 @@ impl SeriesMap {
         }
     }
 
-    /// Notes that everything published during outages has been or will be received: only ticks that the sequence
-    /// numbers miss stay missing.
+    /// Records that everything published during outages has been or will be received: only ticks missing from the
+    /// sequence numbers stay missing.
     pub fn recover_outages(&mut self) {
         if self.missing.recover_outages() {
             self.revision += 1;

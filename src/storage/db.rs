@@ -131,7 +131,7 @@ pub enum DbError {
     /// The folder is missing, not writable, or the path is a folder.
     #[error("cannot open the store {store}: {cause}; choose a file in a folder that exists and is writable")]
     Open { store: String, cause: String },
-    /// There is no such store to read.
+    /// The store to read does not exist.
     #[error("there is no store {store}; name one that `consumer --store` has made")]
     Missing { store: String },
     /// The file or database belongs to another program.
@@ -173,9 +173,9 @@ impl DbError {
 /// State of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DbState {
-    /// Not open yet, or being reopened.
+    /// The store is not open yet, or is being reopened.
     Connecting,
-    /// Open, and keeping up.
+    /// The store is open, and the writer keeps up.
     Writing,
     /// Open, with more than half of the queue in use.
     Behind,
@@ -202,7 +202,8 @@ pub struct DbStatus {
 
 /// Handle to a queue and the thread that writes from it to a database. Clones share both.
 ///
-/// When the last clone is dropped, the thread commits what waits, and ends; only [`close`](Self::close) waits for that.
+/// When the last clone is dropped, the thread commits the queued rows and ends; only [`close`](Self::close) waits for
+/// it.
 ///
 /// # Examples
 ///

@@ -7,7 +7,7 @@ use crate::chart::{Rgb, text_color_on};
 /// Number of colours that a terminal supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColorDepth {
-    /// None, or none wanted.
+    /// No colours: the terminal has none, or the user wants none.
     Plain,
     /// The 256 of xterm's palette.
     #[default]

@@ -17,16 +17,16 @@ pub const COLUMNS_MIN: u16 = 40;
 /// Minimum height of the screen, in cells.
 pub const ROWS_MIN: u16 = 12;
 
-/// From this width on the watchlist is at the left of the chart, else above it.
+/// Minimum width for the watchlist at the left of the chart; it is above the chart in narrower terminals.
 const WATCHLIST_LEFT_COLUMNS: u16 = 96;
 
 /// Width of the watchlist at the left: key, square, symbol, price, change.
 const WATCHLIST_COLUMNS: u16 = 34;
 
-/// From this height on the watchlist above the chart may have two rows.
+/// Minimum height for two rows of the watchlist above the chart.
 const TWO_ROWS_FROM: u16 = 20;
 
-/// From this width on the value axis has room for eleven figures.
+/// Minimum width for a value axis of eleven figures.
 const WIDE_AXIS_FROM: u16 = 64;
 
 /// Hint at the right end of the footer.

@@ -21,7 +21,7 @@ pub(super) struct Plot<'a> {
     pub(super) chart: &'a Chart,
     pub(super) value_ticks: Vec<(f64, String)>,
     pub(super) time_ticks: Vec<(i64, String)>,
-    /// From data to dots of the plot.
+    /// Mapping of data to dots of the plot.
     transform: Transform,
 }
 

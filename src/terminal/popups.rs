@@ -199,7 +199,7 @@ fn draw_help(canvas: &mut Canvas<'_>, layout: &CellLayout, rows: &[(String, Stri
     let whole = Rect { x: 0, y: 0, width: layout.header.width, height: layout.footer.bottom() };
     let (columns, lines) = (keys + texts + 7, rows.len() as u16);
     let dim = canvas.on_strip(colors.dim);
-    // On a low screen the outline gives way to more lines.
+    // A low screen omits the outline and shows more lines.
     let inside = if lines + 4 <= whole.height {
         panel(canvas, centered(whole, columns, lines + 2), colors.dim)
     } else {

@@ -90,7 +90,7 @@ fn a_pipeline_of_messages_arrives_whole_and_in_order() {
             let mut pubsub = client.get_async_pubsub().await.unwrap();
             pubsub.psubscribe("t*").await.unwrap();
             let mut publisher = connection(&client).await;
-            // Two channels in turn, then one: messages that are delivered singly, and in batches.
+            // Two alternating channels, then one: messages are delivered singly, and then in batches.
             let channel = |index: usize| if index < MESSAGES / 3 { ["t1", "t2"][index % 2] } else { "t3" };
             let mut pipeline = redis::pipe();
             for index in 0..MESSAGES {

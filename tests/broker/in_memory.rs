@@ -204,7 +204,7 @@ fn a_simulation_is_repeatable() {
     assert_eq!(first, run());
 }
 
-/// Neither the broker nor redis-server has any memory for streams.
+/// Checks the error for streams when neither the broker nor redis-server has any memory for them.
 #[test]
 fn without_memory_the_same_commands_are_refused_as_by_redis() {
     let redis = RedisServer::start_with(&["--maxmemory", "1"]);

@@ -169,8 +169,8 @@ fn commands_on_streams_get_the_replies_of_redis() {
     }
 }
 
-/// Nodes of a hundred entries end where Redis's nodes end, so that approximate trims keep the same entries. Entries
-/// with more bytes fill nodes earlier, in Redis by another measure.
+/// Approximate trims keep the same entries as Redis, because nodes of a hundred entries end at the same places. Large
+/// entries fill nodes earlier, by a measure that differs from Redis's.
 #[test]
 fn approximate_trims_keep_what_redis_keeps() {
     let (redis, embedded) = (RedisServer::start(), Embedded::start());

@@ -1,5 +1,5 @@
-//! A publisher that does what TCP rules out for a proxy: it repeats its messages, says them in another order, and has a
-//! clock that jumps. It says each message until the server has confirmed it, so that it knows what it has sent.
+//! Publisher that breaks the ordering which TCP guarantees behind a proxy: it repeats messages, reorders them, and its
+//! clock jumps. It sends each message until the server confirms it, so it knows exactly what it has sent.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -13,30 +13,30 @@ use super::plan::Kind;
 
 pub const SOURCE: &str = "unruly";
 
-/// Between two messages.
+/// Pause between two messages.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long an answer may take.
+/// Timeout of a reply.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Between two attempts to connect.
+/// Pause between two attempts to connect.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// Messages that are remembered, to be repeated.
+/// Number of messages kept for repetition.
 const REMEMBERED_MAX: usize = 200;
 
-/// Numbers before the first disorder. A reader that has heard this many in order cannot mistake a late one for an
-/// earlier life.
+/// Number of messages before the first reordering. A reader that has received this many in order does not mistake a
+/// late one for a restart.
 const ORDERLY: u64 = 20;
 
-/// The publisher at work.
+/// Handle of the running publisher.
 pub struct Unruly {
     orders: Sender<Kind>,
     thread: JoinHandle<u64>,
 }
 
 impl Unruly {
-    /// Appends to `stream` and publishes on `channel`, by way of `url`.
+    /// Appends to `stream` and publishes on `channel` through `url`.
     pub fn start(url: &str, stream: &str, channel: &str, seed: u64) -> Self {
         let (orders, ordered) = std::sync::mpsc::channel();
         let client = redis::Client::open(url).unwrap();
@@ -45,12 +45,12 @@ impl Unruly {
         Self { orders, thread }
     }
 
-    /// Does what a fault of this kind is.
+    /// Requests the fault.
     pub fn order(&self, kind: Kind) {
         self.orders.send(kind).unwrap();
     }
 
-    /// Ends it once all is confirmed; the number of its last message.
+    /// Stops the publisher once everything is confirmed. Returns the number of its last message.
     pub fn finish(self) -> u64 {
         drop(self.orders);
         self.thread.join().unwrap()
@@ -89,7 +89,7 @@ fn run(mut speaker: Speaker, ordered: &Receiver<Kind>, mut rng: ChaCha8Rng) -> u
     }
 }
 
-/// A tick as other people's programs write it.
+/// Tick in the format of third-party programs.
 fn message(seq: u64, clock_step_s: i64) -> String {
     let now_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as i64;
     let timestamp_us = now_us + clock_step_s * 1_000_000;
@@ -106,7 +106,7 @@ struct Speaker {
 }
 
 impl Speaker {
-    /// Says all of it until it is confirmed.
+    /// Sends the messages until all of them are confirmed.
     fn say(&mut self, messages: &[String]) {
         while self.try_say(messages).is_err() {
             self.connection = None;

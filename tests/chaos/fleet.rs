@@ -1,4 +1,4 @@
-//! All that takes part in a run, each program behind a network of its own, and what faults do to them.
+//! Participants of a run, each behind its own proxies, and the faults applied to them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,30 +17,30 @@ pub const STREAM: &str = "ticks";
 pub const CHANNEL: &str = "stock_prices";
 pub const GROUP: &str = "keepers";
 
-/// Ticks a second of each producer: enough that each fault meets some, few enough for a busy machine.
+/// Ticks per second of each producer: enough that every fault affects some, few enough for a busy machine.
 const RATE: &str = "100";
 
-/// Ticks that a small spool holds: what comes in a second and a half.
+/// Capacity of the small spool in ticks: a second and a half of production.
 const SPOOL_MAX: &str = "150";
 
-/// Those that give an account.
+/// Producers that report their deliveries.
 pub const PRODUCERS: [Actor; 3] = [Actor::Memory, Actor::Spool, Actor::Bounded];
 
-/// For what takes no time on an idle machine.
+/// Limit of waits that are short on an idle machine.
 const LIMIT: Duration = crate::support::wait::GUARD;
 
-/// How long a question to the server may take that is no part of the run.
+/// Timeout of queries that observe the server and are not part of the run.
 const ASIDE: Duration = Duration::from_millis(500);
 
-/// A program that can be started again.
+/// Program that can be restarted.
 struct Program {
     running: Option<Running>,
-    /// Under which name a member is known.
+    /// Name of a member in its group.
     name: String,
     lives: u32,
 }
 
-/// Everybody.
+/// All participants of a run.
 pub struct Fleet {
     dir: TempDir,
     redis_port: u16,
@@ -49,14 +49,14 @@ pub struct Fleet {
     proxies: BTreeMap<Actor, Proxy>,
     programs: BTreeMap<Actor, Program>,
     unruly: Option<Unruly>,
-    /// What those had said who have ended.
+    /// Output of the processes that have ended.
     last_words: BTreeMap<Actor, String>,
-    /// Faults that met nobody, because the server was away.
+    /// Number of faults without effect because the server was down.
     pub missed: usize,
 }
 
 impl Fleet {
-    /// Starts everybody; listeners are subscribed before anything is said.
+    /// Starts all participants. Listeners are subscribed before anything is published.
     pub fn start(seed: u64) -> Self {
         let network = Network::new();
         let redis_port = free_port();
@@ -92,7 +92,7 @@ impl Fleet {
     }
 
     fn start_redis(&mut self) {
-        // Nothing that was confirmed may go with a crash.
+        // A crash must not lose confirmed data.
         let options = "--bind 127.0.0.1 --appendonly yes --appendfsync always --auto-aof-rewrite-percentage 0 --save";
         let port = self.redis_port.to_string();
         let dir = self.dir.path().join("redis");
@@ -107,7 +107,7 @@ impl Fleet {
         });
     }
 
-    /// Asks the server on a way that no fault meets; `None` when it does not answer.
+    /// Queries the server over a connection without faults. Returns `None` if it does not reply.
     pub fn ask_aside<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> Option<T> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.redis_port)).unwrap();
         let mut connection = client.get_connection_with_timeout(ASIDE).ok()?;
@@ -115,12 +115,12 @@ impl Fleet {
         command.query(&mut connection).ok()
     }
 
-    /// A connection to the server that may take its time.
+    /// Connection to the server with a generous timeout.
     pub fn connection(&self) -> redis::Connection {
         redis::Client::open(format!("redis://127.0.0.1:{}", self.redis_port)).unwrap().get_connection().unwrap()
     }
 
-    /// The file of a store.
+    /// Path of a participant's store.
     pub fn store(&self, actor: Actor) -> std::path::PathBuf {
         let name = match actor {
             Actor::Member(_) => "group.db".to_owned(),
@@ -143,13 +143,13 @@ impl Fleet {
         }
     }
 
-    /// What a program has said so far.
+    /// Output of a program so far.
     pub fn heard_from(&self, actor: Actor) -> String {
         let last_words = || self.last_words.get(&actor).cloned();
         self.running(actor).map(Running::stderr).or_else(last_words).unwrap_or_default()
     }
 
-    /// A program that ended by itself.
+    /// Returns a program that ended unexpectedly.
     pub fn fallen(&mut self) -> Option<String> {
         let fallen = self.programs.iter_mut().find_map(|(actor, program)| {
             let running = program.running.as_mut()?;
@@ -161,11 +161,11 @@ impl Fleet {
         })
     }
 
-    /// A fault begins.
+    /// Starts a fault.
     pub fn begin(&mut self, fault: &Fault) {
         let actor = fault.actor;
         match fault.kind {
-            // Dropping kills with SIGKILL.
+            // Dropping the handle sends SIGKILL.
             Kind::Kill if actor == Actor::Redis => drop(self.redis.take()),
             Kind::Kill | Kind::KillAndRename => {
                 let program = self.programs.get_mut(&actor).unwrap();
@@ -195,7 +195,7 @@ impl Fleet {
         }
     }
 
-    /// A fault ends.
+    /// Ends a fault.
     pub fn lift(&mut self, fault: &Fault) {
         match fault.kind {
             Kind::Kill if fault.actor == Actor::Redis => self.start_redis(),
@@ -209,12 +209,12 @@ impl Fleet {
         }
     }
 
-    /// The number of the last message of the publisher that has no account of its own.
+    /// Stops the publisher that reports no deliveries. Returns the number of its last message.
     pub fn finish_unruly(&mut self) -> u64 {
         self.unruly.take().unwrap().finish()
     }
 
-    /// Ends a program in order.
+    /// Shuts a program down gracefully.
     pub fn finish(&mut self, actor: Actor) -> Ended {
         let running = self.programs.get_mut(&actor).unwrap().running.take().unwrap();
         let ended = running.stop("TERM", LIMIT).expect_code(0);
@@ -253,7 +253,7 @@ fn launch(actor: Actor, name: &str, url: &str, store: &Path, dir: &Path) -> Laun
         Actor::DbWriter => reading().args(["--stream", STREAM, "--store", &store]),
         Actor::SeriesMap => reading().args(["--stream", STREAM, "--since", "start"]),
         Actor::Member(_) => {
-            // An entry that three members had in their hands when they were killed is as good as any other.
+            // An entry is not a dead letter only because three members were killed while it was pending.
             let sharing = reading().args(["--stream", STREAM, "--since", "start", "--group", GROUP]);
             sharing.args(["--member", name, "--max-deliveries", "1000", "--store", &store])
         }

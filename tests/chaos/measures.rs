@@ -1,5 +1,5 @@
-//! How soon a lost server is noticed, and how soon everybody is back: figures for people, within bounds that hold on a
-//! busy machine too.
+//! Time until a lost server is noticed, and time until all clients are live again. The figures are printed, and
+//! asserted against bounds that hold on a busy machine.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -15,21 +15,21 @@ use crate::support::proxy::{Door, End, Faults, Network, Proxy};
 use crate::support::server::RedisServer;
 use crate::support::wait::wait_until;
 
-/// What bounds a failure.
+/// Generous limit of every wait; it only bounds a failing test.
 const LIMIT: Duration = crate::support::wait::GUARD;
 
-/// Users are promised 3 s. What this asserts is three times as much: tests run beside builds.
+/// The documentation promises 3 s. The assertion allows three times as much, because tests run beside builds.
 const NOTICED_BY: Duration = Duration::from_secs(9);
 
-/// Aimed at is 1 s.
+/// The target is 1 s.
 const BACK_BY: Duration = Duration::from_secs(4);
 
-/// A server that thaws: it answers all that it was asked meanwhile.
+/// Server that freezes and thaws: it then answers everything that it received meanwhile.
 const STILL: Faults = Faults { deaf: true, mute: true, ..Faults::NONE };
 
 const SHUT: Faults = Faults { door: Door::Slammed, ..Faults::NONE };
 
-/// A program that is live, and its way to the server.
+/// Starts a program and waits until it is live. Returns it with its proxy to the server.
 fn live(network: &Network, server: &RedisServer, kind: &str) -> (Running, Proxy) {
     let proxy = network.lead_to(server.port, 1);
     let url = proxy.url();
@@ -68,7 +68,7 @@ fn a_server_that_freezes_is_noticed() {
     }
 }
 
-/// Tells when a client is live and when it is not.
+/// Reports when a client becomes live and when it stops being live.
 struct Watcher {
     id: usize,
     told: Sender<(usize, bool, Instant)>,
@@ -82,12 +82,12 @@ impl MessageHandler for Watcher {
     fn on_cut_off(&mut self) {}
 
     fn on_link(&mut self, state: LinkState) {
-        // Nobody listens any more at the end of the test.
+        // The receiver is gone at the end of the test.
         _ = self.told.send((self.id, state == LinkState::Live, Instant::now()));
     }
 }
 
-/// Clients on one runtime, each at its proxy.
+/// Clients on one runtime, each behind its own proxy.
 struct Clients {
     _runtime: Runtime,
     _stop: watch::Sender<bool>,
@@ -115,7 +115,7 @@ impl Clients {
         clients
     }
 
-    /// Takes note of what was told until `done`.
+    /// Records reported changes until `done`.
     fn wait_for(&mut self, done: impl Fn(&Self) -> bool, what: &str) {
         wait_until(what, LIMIT, || {
             while let Ok((id, is_live, at)) = self.told.try_recv() {
@@ -132,7 +132,7 @@ fn quantile(sorted: &[Duration], percent: usize) -> Duration {
 
 const CLIENTS: usize = 20;
 
-/// Outages that end at a moment of each client's own; how long after it each of them was live again.
+/// Outages that end at a random instant for each client. Returns the time from that instant until the client is live.
 fn outages(clients: &mut Clients, proxies: &[Proxy], faults: Faults, rng: &mut ChaCha8Rng) -> Vec<Duration> {
     for proxy in proxies {
         proxy.set(faults);
@@ -160,7 +160,7 @@ fn clients_are_back_soon_after_the_server_is() {
     let proxies: Vec<Proxy> = (0..CLIENTS).map(|at| network.lead_to(server.port, at as u64)).collect();
     let mut clients = Clients::start(proxies.iter());
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    // What was accepted by something that never answers is given up after 2.5 s alone.
+    // A connection that is accepted and never answered is given up only after 2.5 s.
     for (what, faults) in [("refuses", SHUT), ("stands still", STILL), ("swallows what it is sent", Faults::FROZEN)] {
         let rounds = if faults == SHUT { ROUNDS } else { 2 };
         let mut times: Vec<Duration> =
@@ -177,7 +177,7 @@ fn clients_are_back_soon_after_the_server_is() {
 fn a_hundred_clients_that_lose_their_server_do_not_storm_it() {
     const CLIENTS: usize = 100;
     const OUTAGE: Duration = Duration::from_secs(6);
-    // A client makes six attempts in the first second, and at most two in each that follows.
+    // A client makes six attempts in the first second, and at most two in each second after that.
     const ATTEMPTS_MAX: usize = CLIENTS * 8;
     let (network, server) = (Network::new(), RedisServer::start());
     let proxy = network.lead_to(server.port, 1);

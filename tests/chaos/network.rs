@@ -1,4 +1,4 @@
-//! The proxy does what it says: otherwise what the other tests say would mean nothing.
+//! Tests of the fault-injecting proxy, on which the other tests rely.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use crate::support::wait::wait_until;
 
 const LIMIT: Duration = crate::support::wait::GUARD;
 
-/// Long enough for bytes to come if any come.
+/// Long enough for bytes to arrive if any are sent.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// A server that says everything back.
+/// Echo server. Returns its port.
 fn echo() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -22,7 +22,7 @@ fn echo() -> u16 {
         for mut stream in listener.incoming().flatten() {
             thread::spawn(move || {
                 let mut writer = stream.try_clone().unwrap();
-                // A client that breaks off ends this, which is what some tests are about.
+                // A client that closes the connection ends this thread, as some tests intend.
                 drop(std::io::copy(&mut stream, &mut writer));
             });
         }
@@ -37,7 +37,7 @@ fn connect(proxy: &Proxy) -> TcpStream {
     stream
 }
 
-/// Says `text` and hears it again.
+/// Sends `text` and checks that it is echoed.
 fn talk(stream: &mut TcpStream, text: &[u8]) {
     stream.write_all(text).unwrap();
     let mut heard = vec![0; text.len()];
@@ -45,7 +45,7 @@ fn talk(stream: &mut TcpStream, text: &[u8]) {
     assert_eq!(heard, text);
 }
 
-/// Nothing comes for a moment.
+/// Checks that nothing arrives for a moment.
 fn assert_silent(stream: &mut TcpStream) {
     stream.set_read_timeout(Some(MOMENT)).unwrap();
     let heard = stream.read(&mut [0; 16]);
@@ -103,7 +103,7 @@ fn a_frozen_connection_stands_and_says_nothing_and_goes_on_afterwards() {
     let mut heard = [0; 17];
     frozen.read_exact(&mut heard).unwrap();
     assert_eq!(&heard, b"is anybody there?");
-    // One way alone: the server hears, and its answer does not come.
+    // One direction only: the server receives the request, and its reply is dropped.
     proxy.set(Faults { mute: true, ..Faults::NONE });
     frozen.write_all(b"and now?").unwrap();
     assert_silent(&mut frozen);
@@ -118,7 +118,8 @@ fn a_door_is_silent_or_slammed() {
     let proxy = network.lead_to(echo(), 1);
     proxy.set(Faults { door: Door::Silent, ..Faults::NONE });
     let mut silent = connect(&proxy);
-    // A client is connected before the proxy has looked at it, and what it meets is how the door stands then.
+    // The system completes a connection before the proxy accepts it. The proxy applies the faults of the time of
+    // acceptance.
     wait_until("the proxy to meet it", LIMIT, || proxy.came().len() == 1);
     silent.write_all(b"hello").unwrap();
     assert_silent(&mut silent);
@@ -127,7 +128,7 @@ fn a_door_is_silent_or_slammed() {
     let kind = slammed.read(&mut [0; 1]).unwrap_err().kind();
     assert_eq!(kind, ErrorKind::ConnectionReset);
     proxy.set(Faults::NONE);
-    // Who came before the door opened does not come in.
+    // A connection accepted while the door was silent stays silent.
     assert_silent(&mut silent);
     talk(&mut connect(&proxy), b"hello");
     assert_eq!(proxy.came().len(), 3);

@@ -1,4 +1,4 @@
-//! What was said, against what was kept: sets of (source, seq), and how often each came.
+//! Comparison of published with stored ticks, as sets of (source, seq) with the number of occurrences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -7,21 +7,21 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-/// Numbers by source.
+/// Sequence numbers by source.
 pub type Numbers = BTreeMap<String, BTreeSet<u64>>;
 
-/// Ranges that a difference names, at most.
+/// Maximum number of ranges shown in a difference.
 const RANGES_SHOWN: usize = 12;
 
-/// What a stream holds.
+/// Content of a stream.
 #[derive(Debug, Default)]
 pub struct Kept {
     pub numbers: Numbers,
-    /// Entries, repetitions included.
+    /// Number of entries, including repetitions.
     pub entries: u64,
-    /// Ticks of each symbol, without repetitions.
+    /// Number of ticks of each symbol, without repetitions.
     pub by_symbol: BTreeMap<String, u64>,
-    /// Numbers that stand for different ticks.
+    /// Sequence numbers shared by different ticks.
     pub ambiguous: Vec<String>,
 }
 
@@ -51,7 +51,8 @@ pub fn read_stream(connection: &mut redis::Connection, stream: &str) -> Kept {
     }
 }
 
-/// The rows of a store, and how many of them repeat another one's source and number. Nothing before there is a store.
+/// Returns the rows of a store, and the number of rows that repeat the source and number of another one. Both are empty
+/// if the store does not exist yet.
 pub fn read_store(path: &Path) -> (Numbers, u64) {
     let (mut numbers, mut twice) = (Numbers::new(), 0);
     let Ok(connection) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
@@ -67,12 +68,12 @@ pub fn read_store(path: &Path) -> (Numbers, u64) {
     (numbers, twice)
 }
 
-/// How many numbers there are of all sources.
+/// Total count of numbers of all sources.
 pub fn total(numbers: &Numbers) -> u64 {
     numbers.values().map(|of_source| of_source.len() as u64).sum()
 }
 
-/// Numbers that are missing between the lowest and the highest of each source.
+/// Count of numbers missing between the lowest and the highest of each source.
 pub fn holes(numbers: &Numbers) -> u64 {
     let of_source = |seqs: &BTreeSet<u64>| match (seqs.first(), seqs.last()) {
         (Some(first), Some(last)) => last - first + 1 - seqs.len() as u64,
@@ -81,7 +82,7 @@ pub fn holes(numbers: &Numbers) -> u64 {
     numbers.values().map(of_source).sum()
 }
 
-/// What is in `left` and not in `right`, in words; nothing if there is nothing.
+/// Describes the numbers in `left` that are not in `right`. `None` if there are none.
 pub fn missing(left: &Numbers, right: &Numbers) -> Option<String> {
     let none = BTreeSet::new();
     let mut text = String::new();
@@ -108,7 +109,8 @@ fn ranges(seqs: &[u64]) -> String {
     shown.collect::<Vec<_>>().join(", ") + &more
 }
 
-/// What a producer's account says: which numbers it sent, and which were its to send, an earlier life's included.
+/// Delivery report of a producer: numbers that it sent, and numbers that it had to send, including those of earlier
+/// runs.
 pub struct Said {
     pub source: String,
     pub sent: BTreeSet<u64>,
@@ -116,7 +118,7 @@ pub struct Said {
     pub dropped: u64,
 }
 
-/// Reads the account of a producer's only lane.
+/// Parses the delivery report of a producer's only shard.
 pub fn account(report: &Value) -> Said {
     let lane = &report["lanes"][0];
     let span = |first: &Value, last: &Value| first.as_u64().unwrap()..=last.as_u64().unwrap();

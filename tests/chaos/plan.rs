@@ -1,4 +1,4 @@
-//! Which faults come when: drawn from a seed, and from nothing else.
+//! Schedule of faults, determined by a seed alone.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,25 +8,25 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Who takes part.
+/// Participant of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Actor {
     Redis,
-    /// A producer whose ticks wait in memory; it is never killed.
+    /// Producer that queues ticks in memory. It is never killed.
     Memory,
-    /// A producer with a spool.
+    /// Producer with a spool.
     Spool,
-    /// A producer with a spool that is too small for an outage; it is never killed.
+    /// Producer with a spool that is too small for an outage. It is never killed.
     Bounded,
-    /// The publisher of this test, which repeats itself, reorders, and whose clock steps.
+    /// Publisher of this test that repeats and reorders messages, and whose clock jumps.
     Unruly,
     /// Plain subscribers.
     Listener(u8),
-    /// Reads the stream into a store of its own.
+    /// Reads the stream into its own store.
     DbWriter,
-    /// Reads the stream into its book alone; it is never killed.
+    /// Reads the stream into its series map only. It is never killed.
     SeriesMap,
-    /// Members of one group, with one store.
+    /// Members of one group with a shared store.
     Member(u8),
 }
 
@@ -63,45 +63,45 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What happens to somebody.
+/// Kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// kill -9; started again at the end of the fault.
+    /// SIGKILL; restarted at the end of the fault.
     Kill,
-    /// kill -9, and back under another name.
+    /// SIGKILL; restarted under another name.
     KillAndRename,
-    /// SIGSTOP; SIGCONT at the end.
+    /// SIGSTOP; SIGCONT at the end of the fault.
     Stop,
     /// All its connections are reset.
     Reset,
     /// All its connections are closed.
     Close,
-    /// Its connections stand, and nothing comes or goes; new ones are accepted, and nothing comes of them.
+    /// Connections stay open and carry no data; new ones are accepted and carry none either.
     HalfOpen,
-    /// Nothing reaches the server.
+    /// No data reaches the server.
     Deaf,
-    /// Nothing comes from the server.
+    /// No data arrives from the server.
     Mute,
-    /// New connections are reset, and so are those that it has.
+    /// Existing and new connections are reset.
     Shut,
-    /// So many bytes a second.
+    /// Throughput limit in bytes per second.
     Slow(u32),
-    /// Bytes in pieces of 1 to so many.
+    /// Data is cut into pieces of 1 byte up to this many.
     Sliced(usize),
-    /// Each piece is held up for so long.
+    /// Each piece is delayed by this time.
     Late(Duration),
-    /// The server ends its connections (`CLIENT KILL`).
+    /// The server closes the client's connections (`CLIENT KILL`).
     ClientKill,
-    /// The publisher's clock jumps by so many seconds.
+    /// The publisher's clock jumps by this many seconds.
     ClockStep(i64),
-    /// The publisher says its last messages once more.
+    /// The publisher repeats its last messages.
     Repeat(usize),
-    /// The publisher says its next messages in another order.
+    /// The publisher reorders its next messages.
     Reorder(usize),
 }
 
 impl Kind {
-    /// For counting.
+    /// Name for statistics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
@@ -123,7 +123,7 @@ impl Kind {
         }
     }
 
-    /// Whether nothing has to be undone.
+    /// Returns whether the fault needs no end.
     fn is_instant(self) -> bool {
         matches!(
             self,
@@ -132,12 +132,12 @@ impl Kind {
     }
 }
 
-/// One fault.
+/// Scheduled fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// From the start.
+    /// Time since the start of the run.
     pub at: Duration,
-    /// How long it lasts; zero where there is nothing to undo.
+    /// Duration; zero if the fault needs no end.
     pub lasts: Duration,
     pub actor: Actor,
     pub kind: Kind,
@@ -151,16 +151,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Between the beginnings of two faults.
+/// Milliseconds between the starts of two faults.
 const PAUSE_MS: std::ops::RangeInclusive<u64> = 100..=1_400;
 
-/// How long a fault lasts.
+/// Duration of a fault in milliseconds.
 const LASTS_MS: std::ops::RangeInclusive<u64> = 300..=4_500;
 
-/// Nobody meets two faults at a time, and everybody has this long in between.
+/// Minimum time between two faults of the same participant. Faults of one participant never overlap.
 const REST: Duration = Duration::from_millis(300);
 
-/// `count` faults. They come in decks of fifty, each of which has every kind for those whom it may cost something.
+/// Returns `count` faults. They are drawn from shuffled decks of fifty; each deck applies every kind to the
+/// participants that it may affect.
 pub fn plan(seed: u64, count: usize) -> Vec<Fault> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut at = Duration::from_secs(1);
@@ -182,11 +183,11 @@ pub fn plan(seed: u64, count: usize) -> Vec<Fault> {
     faults
 }
 
-/// A deck.
+/// Shuffled deck.
 fn shuffled(rng: &mut ChaCha8Rng) -> Vec<(Actor, Kind)> {
     let members = [1, 2, 3].map(Actor::Member);
     let mut deck: Vec<(Actor, Kind)> = members.map(|member| (member, Kind::Kill)).into();
-    // What the others know of themselves would go with them, and is needed at the end.
+    // The final comparison needs the state of the other participants, so they are not killed.
     deck.extend([Actor::Redis, Actor::Spool, Actor::DbWriter].into_iter().flat_map(|actor| [(actor, Kind::Kill); 3]));
     deck.push((members[rng.random_range(0..3)], Kind::KillAndRename));
     deck.extend(Actor::ALL.into_iter().filter(|actor| *actor != Actor::Unruly).map(|actor| (actor, Kind::Stop)));
@@ -195,7 +196,7 @@ fn shuffled(rng: &mut ChaCha8Rng) -> Vec<(Actor, Kind)> {
         deck.push((Actor::Unruly, Kind::Repeat(rng.random_range(1..=200))));
         deck.push((Actor::Unruly, Kind::Reorder(rng.random_range(2..=200))));
     }
-    // Each has a network of its own; what met the server's would be everybody's fault at a time.
+    // Each participant has its own network; a fault of the server's network would affect all of them at once.
     for which in 0..2 * NETWORK_KINDS {
         let actor = Actor::ALL[rng.random_range(1..Actor::ALL.len())];
         deck.push((actor, of_network(rng, which % NETWORK_KINDS)));
@@ -206,7 +207,7 @@ fn shuffled(rng: &mut ChaCha8Rng) -> Vec<(Actor, Kind)> {
 
 const NETWORK_KINDS: usize = 10;
 
-/// A fault of somebody's network.
+/// Network fault.
 fn of_network(rng: &mut ChaCha8Rng, which: usize) -> Kind {
     match which {
         0 => Kind::Reset,
@@ -222,7 +223,7 @@ fn of_network(rng: &mut ChaCha8Rng, which: usize) -> Kind {
     }
 }
 
-/// How often each kind comes.
+/// Number of faults of each kind.
 pub fn counts(faults: &[Fault]) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for fault in faults {

@@ -1,4 +1,5 @@
-//! A whole run: everybody at work, the faults as planned, everything lifted, everything ended, and the judgement.
+//! Complete run: starts all participants, applies the scheduled faults, lifts them, shuts everything down and checks
+//! the result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -12,16 +13,16 @@ use super::plan::{Actor, Fault, counts, plan};
 use super::verdict::Verdict;
 use crate::support::wait::poll;
 
-/// Until everybody has everything, on a busy machine.
+/// Time limit until all participants have all ticks, on a busy machine.
 const DRAIN: Duration = Duration::from_mins(2);
 
-/// No tick: who listens rejects it, and says so.
+/// Message that is not a tick. Listeners reject it and log it.
 const END: &str = "the end, and no tick";
 
-/// Lines of a program's log that are shown when a run fails.
+/// Number of log lines of a program shown when a run fails.
 const LOG_LINES: usize = 25;
 
-/// Runs `count` faults as `seed` has them; panics with the seed and a diff when anything was lost or kept twice.
+/// Applies `count` faults scheduled by `seed`. Panics with the seed and a diff if anything was lost or stored twice.
 #[expect(clippy::print_stderr, reason = "a test's own account; cargo shows it when asked to")]
 pub fn run(seed: u64, count: usize) {
     let faults = plan(seed, count);
@@ -55,7 +56,7 @@ fn tail(fleet: &Fleet, actor: Actor) -> String {
     format!("--- {actor}\n{}", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
 }
 
-/// Begins and lifts each fault at its time, or as soon after it as this machine can.
+/// Starts and ends each fault at its time, or as soon after it as possible.
 fn carry_out(fleet: &mut Fleet, faults: &[Fault]) -> Result<(), String> {
     let mut steps: Vec<(Duration, bool, usize)> = Vec::new();
     for (at, fault) in faults.iter().enumerate() {
@@ -80,10 +81,10 @@ fn carry_out(fleet: &mut Fleet, faults: &[Fault]) -> Result<(), String> {
     Ok(())
 }
 
-/// Ends everything in order, and holds all accounts against each other.
+/// Shuts everything down and compares all reports.
 fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
     fleet.wait_for_redis();
-    // The listeners hear something from everybody once more, so that what they lost last has an end to be counted by.
+    // Listeners count a loss when a later number arrives. So each source publishes once more before the end.
     let before = read_stream(&mut fleet.connection(), STREAM).numbers;
     for listener in [1, 2].map(Actor::Listener) {
         let mut silent = Vec::new();
@@ -125,17 +126,17 @@ fn judge(fleet: &mut Fleet, verdict: &mut Verdict) {
     );
 }
 
-/// Sources of which `numbers` do not reach beyond what `before` has.
+/// Sources without a number in `numbers` that is above all those in `before`.
 fn not_beyond(numbers: &Numbers, before: &Numbers) -> Vec<String> {
     let is_beyond = |source, seqs: &BTreeSet<u64>| numbers.get(source).is_some_and(|heard| heard.last() > seqs.last());
     before.iter().filter(|(source, seqs)| !is_beyond(*source, seqs)).map(|(source, _)| source.clone()).collect()
 }
 
-/// Waits until everybody who is to have everything has it, and nothing is left in anybody's hands.
+/// Waits until all participants that must have everything have it, and no entry is pending.
 fn wait_for_all(fleet: &Fleet, stream: &Kept, verdict: &mut Verdict) {
     let all = total(&stream.numbers);
     for actor in [Actor::DbWriter, Actor::Member(1)] {
-        // What is missing will be named later.
+        // A timeout is ignored here; the comparison reports missing ticks.
         poll(DRAIN, || (total(&read_store(&fleet.store(actor)).0) >= all).then_some(()));
     }
     poll(DRAIN, || {
@@ -155,8 +156,8 @@ fn wait_for_all(fleet: &Fleet, stream: &Kept, verdict: &mut Verdict) {
     let say_end = || -> Option<u64> { fleet.ask_aside(redis::cmd("PUBLISH").arg(CHANNEL).arg(END)) };
     let heard = say_end();
     verdict.check(heard == Some(2), || format!("{heard:?} listeners are there at the end"));
-    // What was said last is on its way to them. They have it when they complain of what was said behind it; as they do
-    // not complain of everything, it is said until then.
+    // The last messages may still be in transit. Messages are ordered, so a listener has them once it rejects a later
+    // message. Rejections are rate-limited, so the message is repeated until one is logged.
     for listener in [1, 2].map(Actor::Listener) {
         let complained = poll(DRAIN, || {
             say_end();

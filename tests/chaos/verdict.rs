@@ -1,4 +1,4 @@
-//! What there is to say against a run.
+//! Checks of a run's result, and the complaints that they yield.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::duplicates;
 use super::oracle::{Kept, Numbers, Said, holes, missing, total};
 use super::plan::Actor;
 
-/// Complaints, and what is told in any case.
+/// Complaints, and notes that are printed in any case.
 #[derive(Default)]
 pub struct Verdict {
     pub complaints: Vec<String>,
@@ -26,7 +26,7 @@ impl Verdict {
         }
     }
 
-    /// Both hold the same numbers.
+    /// Checks that both hold the same numbers.
     fn same(&mut self, what: &str, found: &Numbers, expected: &Numbers) {
         if let Some(lost) = missing(expected, found) {
             self.complain(format!("{what} has lost{lost}"));
@@ -36,13 +36,13 @@ impl Verdict {
         }
     }
 
-    /// The stream holds what producers say they sent, and nothing that nobody made.
+    /// Checks that the stream holds what the producers report as sent, and nothing that was never made.
     pub fn on_producers(&mut self, said: &[Said], unruly_last: u64, stream: &Kept) {
         self.check(stream.ambiguous.is_empty(), || format!("numbers with two meanings: {:?}", stream.ambiguous));
         let [memory, spool, bounded] = said else { unreachable!("there are three producers") };
         let sent = [memory, bounded].map(|said| (said.source.clone(), said.sent.clone()));
         let mut expected = Numbers::from(sent);
-        // Whatever earlier lives have made was in the spool before it left, and came out of it.
+        // Ticks of earlier runs were in the spool, and were sent from it.
         let last_life = spool.made.difference(&spool.sent).collect::<BTreeSet<_>>();
         let spooled = (1..=spool.made.last().copied().unwrap_or(0)).filter(|seq| !last_life.contains(seq));
         expected.insert(spool.source.clone(), spooled.collect());
@@ -59,7 +59,7 @@ impl Verdict {
         }
     }
 
-    /// A book that was filled from the stream holds each of its ticks once.
+    /// Checks that a series map filled from the stream holds each of its ticks once.
     pub fn on_book(&mut self, report: &Value, stream: &Kept) {
         let figure = |name: &str| report[name].as_u64().unwrap();
         let all = total(&stream.numbers);
@@ -75,8 +75,8 @@ impl Verdict {
         }
     }
 
-    /// What a listener counts as lost is what lies between the first and the last that it heard of each source, and was
-    /// not heard.
+    /// Checks that a listener's loss count equals the numbers between its first and last of each source that it did not
+    /// receive.
     pub fn on_listener(&mut self, actor: Actor, heard: &(Numbers, u64), report: &Value, stream: &Kept) -> u64 {
         let (heard, twice) = (&heard.0, heard.1);
         let lost = report["lost"].as_u64().unwrap();
@@ -92,7 +92,7 @@ impl Verdict {
         lost
     }
 
-    /// A store that was filled from the stream holds each of its ticks once.
+    /// Checks that a store filled from the stream holds each of its ticks once.
     pub fn on_store(&mut self, what: &str, found: &(Numbers, u64), stream: &Kept) {
         let (rows, twice) = (&found.0, found.1);
         self.same(what, rows, &stream.numbers);
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// `count` ticks of each source, without those of `but`.
+    /// `count` numbers of each source, without those in `but`.
     fn numbers(count: u64, but: &[(&str, u64)]) -> Numbers {
         let of_source = |source: &str| (1..=count).filter(|seq| !but.contains(&(source, *seq))).collect();
         let sources = ["memory", "spool", "bounded", duplicates::SOURCE];
@@ -126,7 +126,7 @@ mod tests {
         Said { source: source.to_owned(), dropped: (made.len() - sent.len()) as u64, sent, made }
     }
 
-    /// How many complaints there are.
+    /// Number of complaints.
     fn count(judge: impl FnOnce(&mut Verdict)) -> usize {
         let mut verdict = Verdict::default();
         judge(&mut verdict);
@@ -138,7 +138,7 @@ mod tests {
         let bounded = || said("bounded", &[1, 4, 5], 1..=5);
         let all = [said("memory", &[1, 2, 3, 4, 5], 1..=5), said("spool", &[4, 5], 4..=5), bounded()];
         assert_eq!(count(|v| v.on_producers(&all, 5, &stream(&[]))), 0);
-        // The spool's earlier life made 1 to 3.
+        // The spool's earlier run made 1 to 3.
         assert_eq!(count(|v| v.on_producers(&all, 5, &stream(&[("bounded", 2)]))), 0, "given up, and never came");
         for lost in [("memory", 4), ("bounded", 4), ("spool", 2), ("spool", 5), (duplicates::SOURCE, 1)] {
             assert_eq!(count(|v| v.on_producers(&all, 5, &stream(&[lost]))), 1, "{lost:?}");

@@ -12,7 +12,7 @@ use super::fixture::{
 use super::server::Kind;
 use crate::support::wait::wait_until;
 
-/// Runs each test over the fake server, standalone and as a replica set, and all of them over a real one.
+/// Runs each test over the fake server, standalone and as a replica set, and all tests over a real one.
 macro_rules! bodies {
     ($($name:ident),+ $(,)?) => {
         pub const ALL: &[(&str, fn(&Place))] = &[$((stringify!($name), $name)),+];
@@ -80,15 +80,15 @@ fn a_tick_is_kept_once_by_whatever_way_it_comes(place: &Place) {
     let healed = [through(&ticks[1], "5-0"), through(&numbered("p", 4, 3, 4.0), "6-0")];
     let status = place.keep(vec![streamed(&healed, "6-0")]);
     assert_eq!((status.written, status.duplicates), (1, 1), "by another way");
-    // A source that starts over within one second of its clock: other prices are other ticks.
+    // A source restarts within one second of its clock: different prices are different ticks.
     let status = place.keep(vec![heard(&[numbered("p", 1, 0, 1.5), numbered("p", 1, 9, 1.0)])]);
     assert_eq!((status.written, status.duplicates), (2, 0));
-    // Names that run together are still two.
+    // Symbol and source are not ambiguous when they are concatenated.
     let ab = |symbol: &str, source: &str| TickRow { symbol: symbol.into(), ..numbered(source, 1, 0, 1.0) };
     assert_eq!(place.keep(vec![heard(&[ab("a", "b"), ab("ab", ""), ab("", "ab")])]).written, 3);
-    // Both zeros are one price.
+    // 0.0 and -0.0 are the same price.
     assert_eq!(place.keep(vec![heard(&[numbered("z", 1, 0, 0.0), numbered("z", 1, 0, -0.0)])]).written, 1);
-    // Entries without numbers, equal ticks in one of them.
+    // Entries without sequence numbers; one of them contains equal ticks.
     let array = bare("AAPL", 0, 1.0);
     let entries = [
         through(&array, "1-0"),
@@ -135,7 +135,7 @@ fn the_checkpoint_goes_with_its_rows_and_never_back(place: &Place) {
 
 fn two_writers_at_once_keep_each_tick_once(place: &Place) {
     const TICKS: u64 = 3_000;
-    // The same ticks, cut differently; the second one's last third is its own.
+    // The same ticks in different batches; the last third of the second run is new.
     let run = |from: u64, size: usize| {
         let ticks: Vec<_> = (from..from + TICKS).map(|seq| numbered("p", seq, seq as i64, 1.0)).collect();
         let keeper = place.keeper();
@@ -160,7 +160,7 @@ fn old_ticks_go_and_young_ones_stay(place: &Place) {
     const MINUTE_NS: i64 = 60_000_000_000;
     let ticks: Vec<_> = (0..25_000).map(|n| bare(["A", "B", "C"][n % 3], n as i64 * 10, n as f64)).collect();
     place.keep(vec![heard(&ticks)]);
-    // All but the last minute is old; the newest tick decides, not the clock of this machine.
+    // All ticks but those of the last minute are old. The newest tick decides, not the machine's clock.
     let keeper = keeper(&place.url, Some(MINUTE_NS));
     let mut last = heard(&[bare("A", 250_000, 1.0)]);
     last.ticket = 9;
@@ -194,13 +194,13 @@ fn a_span_of_some_symbols_comes_in_order_of_time(place: &Place) {
     let mut newest = Vec::new();
     reader.newest_per_symbol(2, &mut |tick| newest.push(tick.price)).unwrap();
     assert_eq!(newest, [1.0, 2.5, 3.0, 9.0]);
-    // What is committed while it is open is seen.
+    // An open reader sees later commits.
     place.keep(vec![heard(&[bare("NEW", 4, 4.0)])]);
     assert_eq!(reader.read(&[], 0, i64::MAX, None, &mut |_| {}).unwrap(), 6);
 }
 
 fn ticks_of_one_time_keep_their_order_of_arrival_across_blocks(place: &Place) {
-    // Clocks of whole seconds: thousands of ticks of several sources share a time, more than a block holds.
+    // Clocks with whole seconds: thousands of ticks of several sources share a time, more than fit into a block.
     let sources = ["z", "a", "m"];
     let ticks: Vec<TickRow> = (0..15_000_u64)
         .map(|n| numbered(sources[(n % 3) as usize], 20_000 - n, (n / 6_000) as i64 * 1_000, n as f64))

@@ -71,8 +71,8 @@ pub fn kill_writers(place: &Place, test: &str) {
         assert!(now >= last, "the checkpoint went back");
         last = now;
     }
-    // What was written without its checkpoint comes again: what is there by now, what the last request may still
-    // bring, and more.
+    // Rows that were written without their checkpoint are delivered again: those already stored, those that the last
+    // request may still store, and new ones.
     let until = place.ticks().len() as u64 + MARGIN;
     let ticks: Vec<_> = (last + 1..=until).map(entry).collect();
     let checkpoint = ticks.last().and_then(|tick| tick.id);

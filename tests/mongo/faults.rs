@@ -60,7 +60,7 @@ fn no_step_whose_request_or_answer_is_lost_costs_or_doubles_a_tick() {
         let (mut next, mut bare_rows) = (1, 0);
         for command in commands {
             for fault in [Fault::CutBefore, Fault::CutAfter] {
-                // More than one in a row: the client itself repeats most commands once.
+                // More than one in a row, because the client itself retries most commands once.
                 for times in [1, 3] {
                     server.fail(command, &vec![fault.clone(); times]);
                     let mut batch = stream(next, 150);
@@ -112,7 +112,7 @@ fn connections_cut_in_mid_load_lose_and_double_nothing() {
 fn rows_and_checkpoint_are_one_transaction_where_there_are_any() {
     let (server, place) = start(Kind::ReplicaSet);
     let keeper = place.keeper();
-    // The row of the checkpoint is the last one written: without it, nothing is there.
+    // The checkpoint is written last; without it, the database counts as empty.
     server.fail("commitTransaction", &[Fault::Refuse(14_031, "no space left on the disk")]);
     keeper.offer(stream(1, 10));
     let state = wait_for("the trouble to be told", LIMIT, || match keeper.status().state {

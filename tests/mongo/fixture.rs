@@ -1,4 +1,4 @@
-//! Databases for tests, and ticks to put into them.
+//! Empty databases, and ticks to store in them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub const START_NS: i64 = 1_699_999_980 * NS_PER_S;
 pub struct Place {
     pub address: String,
     pub url: StoreUrl,
-    /// Asks the server without the store between.
+    /// Runtime for direct queries of the server.
     runtime: tokio::runtime::Runtime,
     database: Database,
     #[expect(dead_code, reason = "kept for its end")]
@@ -45,7 +45,7 @@ impl Place {
         place
     }
 
-    /// A database on a server of the test's own.
+    /// Database on a server of its own.
     pub fn on(kind: Kind) -> Self {
         let server = Arc::new(MongoServer::start(kind));
         Self::new(server.url("ticks"), Some(server))
@@ -55,7 +55,7 @@ impl Place {
         self.runtime.block_on(ask(&self.database))
     }
 
-    /// Documents of a collection.
+    /// Number of documents in a collection.
     pub fn count(&self, collection: &str) -> usize {
         self.ask(async |database| {
             let mut found = database.collection::<Document>(collection).find(doc! {}).await.unwrap();
@@ -71,7 +71,7 @@ impl Place {
         keeper(&self.url, None)
     }
 
-    /// Keeps these batches and ends; the figures at the end.
+    /// Writes the batches and closes the writer. Returns its final status.
     pub fn keep(&self, batches: Vec<RowBatch>) -> DbStatus {
         let keeper = self.keeper();
         for batch in batches {
@@ -91,7 +91,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // A real server is left as it was found.
+        // The database is dropped even on a real server.
         drop(self.runtime.block_on(async { self.database.drop().await }));
     }
 }

@@ -29,22 +29,22 @@ const OP_MSG: i32 = 2_013;
 /// Topology of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing: it has no transactions.
+    /// Standalone server, without transactions.
     Alone,
-    /// A replica set of one.
+    /// Replica set with one member.
     ReplicaSet,
 }
 
 /// Fault injected into a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection is cut, and nothing is done.
+    /// The connection is closed, and the command is not executed.
     CutBefore,
-    /// It is done, and the connection is cut in place of the answer.
+    /// The command is executed, and the connection is closed instead of a reply.
     CutAfter,
-    /// It is refused with a code and words.
+    /// The command fails with an error code and a message.
     Refuse(i32, &'static str),
-    /// It meets another transaction, and gives way.
+    /// The command fails with a write conflict.
     Conflict,
 }
 
@@ -57,7 +57,7 @@ pub struct MongoServer {
 pub struct Shared {
     kind: Kind,
     state: Mutex<State>,
-    /// By the command's name: what happens to its next ones.
+    /// Faults of the next commands, by the command's name.
     faults: Mutex<HashMap<String, Vec<Fault>>>,
     counts: Mutex<HashMap<String, u32>>,
     connections: Mutex<Vec<TcpStream>>,
@@ -95,7 +95,7 @@ impl MongoServer {
         Self { port, shared }
     }
 
-    /// The address of a database.
+    /// URL of a database.
     pub fn url(&self, database: &str) -> String {
         format!("mongodb://127.0.0.1:{}/{database}", self.port)
     }
@@ -104,7 +104,7 @@ impl MongoServer {
         self.port
     }
 
-    /// The next commands of this name meet these faults, one each.
+    /// Applies these faults to the next commands of this name, one each.
     pub fn fail(&self, command: &str, faults: &[Fault]) {
         lock(&self.shared.faults).entry(command.to_owned()).or_default().extend_from_slice(faults);
     }
@@ -114,7 +114,7 @@ impl MongoServer {
         lock(&self.shared.counts).get(command).copied().unwrap_or(0)
     }
 
-    /// Cuts every connection that stands.
+    /// Closes all open connections.
     pub fn cut_all(&self) {
         for connection in lock(&self.shared.connections).drain(..) {
             drop(connection.shutdown(Shutdown::Both));
@@ -126,7 +126,7 @@ impl Drop for MongoServer {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::SeqCst);
         self.cut_all();
-        // The listener waits for a client to notice.
+        // A connection wakes the listener, which then ends.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
     }
 }

@@ -10,7 +10,7 @@ use super::{Picture, SIZE, UNPAINTED, at, busy, line, scene};
 
 const SCALES: [Scale; 3] = [Scale::One, Scale::OneAndHalf, Scale::Two];
 
-/// Pixels of the screen of a rectangle of the layout whose edges lie between pixels.
+/// Converts a rectangle of the layout to screen pixels.
 fn screen(rect: Rect, scale: Scale) -> Rect {
     let px = |px: i32| px * scale.halves() as i32 / 2;
     Rect { left: px(rect.left), top: px(rect.top), right: px(rect.right), bottom: px(rect.bottom) }

@@ -13,7 +13,7 @@ use super::{Picture, SECOND, SIZE, START, at, busy, entry, line, scene};
 /// A change from one frame to the next, parametrized by `n`.
 type Change = fn(&mut Scene, &mut Layout, i64);
 
-/// The chart to change: in a grid one of its panes.
+/// Chart to change: in a grid, one of its panes.
 fn chart(scene: &mut Scene, n: i64) -> &mut Chart {
     let panes = scene.grid.len();
     if panes == 0 { &mut scene.chart } else { &mut scene.grid[n as usize % panes] }

@@ -1,4 +1,4 @@
-//! The producer when something is wrong: the server, the input, the command line.
+//! Producer errors: server, input and command line.
 
 #![allow(unreachable_pub, reason = "the modules of a test program are its own")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -22,10 +22,11 @@ use support::process::{Ended, producer};
 use support::redis_server::{RedisServer, free_port};
 use support::wait::{poll, wait_until};
 
-/// For a run that takes seconds on a quiet machine.
+/// Generous limit of a run; it only bounds a failing test.
 const LIMIT: Duration = crate::support::wait::GUARD;
 
-/// A clean end is promised within a second; a busy test machine gets more, and still less than any retry loop takes.
+/// Limit of a clean shutdown. The documentation promises a second; a busy machine gets more, but less than any retry
+/// loop takes.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 const REAL_DAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/us-trades-2013-10-07.csv.gz");
@@ -37,7 +38,7 @@ fn assert_civil(ended: &Ended) {
     }
 }
 
-/// Runs into an error that is found before anything is published.
+/// Runs a producer that fails before it publishes anything.
 #[track_caller]
 fn refused(args: &[&str], code: i32, needle: &str) {
     let ended = producer().args(args).run(LIMIT).expect_code(code);
@@ -53,7 +54,7 @@ fn a_server_that_dies_and_returns_costs_only_what_the_queue_cannot_hold() {
     let mut running = producer().args(args).start();
     subscriber.wait_for(1_000);
     server.kill();
-    // Each attempt waits longer; by the sixth more ticks were due than the queue holds.
+    // Backoff grows with each attempt; by the sixth, more ticks are due than the queue holds.
     wait_until("six attempts", LIMIT, || running.stderr().matches("trying again").count() >= 6);
     server.start_again();
     running.wait_for_stderr("again after", LIMIT);
@@ -84,7 +85,7 @@ fn connections_that_break_lose_nothing_while_the_source_can_wait() {
     let mut running = producer().args(args).start();
     let mut link = server.client().get_connection().unwrap();
     for part in 1..=3 {
-        // Soon, because the producer is faster than this subscriber: the last break, too, must come before its end.
+        // The breaks come early: the producer is faster than this subscriber, and the last break must precede its end.
         subscriber.wait_for(part * 5_000);
         let mut kill = redis::cmd("CLIENT");
         kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
@@ -100,7 +101,7 @@ fn connections_that_break_lose_nothing_while_the_source_can_wait() {
     let seqs: Vec<u64> = subscriber.finish().iter().map(|payload| seq(payload)).collect();
     let distinct: BTreeSet<u64> = seqs.iter().copied().collect();
     assert_eq!(distinct.len(), 1_000_000, "every tick came at least once");
-    // What comes again comes as a whole batch and in order, so the first arrivals are in order, too.
+    // Retried batches are complete and in order, so the first occurrences are in order too.
     let mut newest = 0;
     for seq in seqs.into_iter().filter(|seq| distinct.contains(seq)) {
         assert!(seq <= newest + 1, "{seq} came before {}", newest + 1);
@@ -190,7 +191,7 @@ fn a_user_without_the_right_to_publish_is_told_so() {
     producer().args(["--redis", &url("writer"), "--count", "1"]).run(LIMIT).expect_code(0);
 }
 
-/// A server that says `banner` to whoever comes, once something was asked.
+/// Server that replies `banner` to the first bytes of every client.
 fn impostor(banner: &'static [u8]) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -200,7 +201,7 @@ fn impostor(banner: &'static [u8]) -> u16 {
                 let mut asked = [0; 512];
                 let _ = stream.read(&mut asked);
                 let _ = stream.write_all(banner);
-                // Held open until the other side has had enough.
+                // Keeps the connection open until the client closes it.
                 let _ = stream.read_to_end(&mut Vec::new());
             });
         }
@@ -237,7 +238,7 @@ fn an_input_that_blocks_does_not_block_the_end() {
         .unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"{\"symbol\":\"A\",\"price\":1,\"timestamp\":1381132800}\n").unwrap();
-    // Published although the pipe stays open and silent.
+    // Ticks are published although the pipe stays open without further input.
     subscriber.wait_for(1);
     let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap();
     assert!(kill.success());

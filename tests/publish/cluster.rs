@@ -1,4 +1,4 @@
-//! Ticks spread over a real cluster, through moves of slots and the death of a master.
+//! Ticks distributed over a real cluster, with moved hash slots and a killed master.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::support::wait::wait_until;
 
 const SHARDS: u16 = 16;
 
-/// Enough symbols that each shard has some.
+/// Enough symbols for every shard to have some.
 const SYMBOLS: usize = 100;
 
 fn stream(shard: u16) -> String {
     format!("ticks:{{{shard}}}")
 }
 
-/// The slot of a key, as a node says.
+/// Hash slot of a key, according to a node.
 fn slot_of(cluster: &Cluster, key: &str) -> u16 {
     cluster.ask(cluster.living()[0], &["CLUSTER", "KEYSLOT", key]).unwrap()
 }
@@ -30,7 +30,7 @@ fn spread(cluster: &Cluster) -> Launch {
     producer().args(args).args(["--symbols", &symbols.join(",")])
 }
 
-/// What all shards hold.
+/// Content of all shards.
 fn in_streams(cluster: &Cluster) -> Found {
     let shard = |shard| {
         let node = cluster.master_of(slot_of(cluster, &stream(shard))).unwrap();
@@ -39,7 +39,7 @@ fn in_streams(cluster: &Cluster) -> Found {
     found((0..SHARDS).flat_map(shard))
 }
 
-/// Entries in a shard's stream; nothing while its master is away.
+/// Number of entries in a shard's stream; 0 while its master is down.
 fn length(cluster: &Cluster, shard: u16) -> u64 {
     let key = stream(shard);
     let node = cluster.master_of(slot_of(cluster, &key));
@@ -85,7 +85,7 @@ fn every_shard_holds_its_ticks_and_its_channel_tells_them() {
     assert_eq!(found.len(), 20_000);
     assert_all_there(&stats, &found);
     assert_without_gap(&found);
-    // A symbol stays in its shard.
+    // A symbol never changes its shard.
     let mut homes: BTreeMap<String, String> = BTreeMap::new();
     for ((source, _), payloads) in &found {
         let tick: Value = serde_json::from_str(payloads.first().unwrap()).unwrap();
@@ -137,7 +137,7 @@ fn a_master_that_dies_costs_at_most_what_its_replica_had_not_yet_heard() {
     assert_eq!(stats["dropped"], 0, "{stats}");
     let found = in_streams(&cluster);
     assert_one_face(&found);
-    // Replication is asynchronous: what the master confirmed within its last milliseconds may have died with it.
+    // Replication is asynchronous: entries that the master confirmed in its last milliseconds may be lost with it.
     let must = must_arrive(&stats);
     let lost: Vec<_> = must.iter().filter(|key| !found.contains_key(*key)).collect();
     assert!(lost.iter().all(|(source, _)| orphans.contains(source)), "{lost:?}");

@@ -1,4 +1,4 @@
-//! What a producer says that it sent, against what streams hold.
+//! Comparison of a producer's delivery report with the contents of streams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use redis::streams::StreamRangeReply;
 use serde_json::Value;
 
-/// For a run that takes seconds on a quiet machine.
+/// Generous limit of every wait; it only bounds a failing test.
 pub const LIMIT: Duration = crate::support::wait::GUARD;
 
-/// Ticks by source and number, each with all payloads that came under it.
+/// Ticks by source and number, each with all distinct payloads found.
 pub type Found = BTreeMap<(String, u64), BTreeSet<String>>;
 
-/// All entries of a stream, in order: the payload of each.
+/// Payloads of all entries of a stream, in order.
 pub fn entries(link: &mut redis::Connection, stream: &str) -> Vec<String> {
     let (mut payloads, mut from) = (Vec::new(), "-".to_owned());
     loop {
@@ -27,7 +27,7 @@ pub fn entries(link: &mut redis::Connection, stream: &str) -> Vec<String> {
     }
 }
 
-/// Sorts payloads by what they say they are.
+/// Groups payloads by their source and number.
 pub fn found(payloads: impl IntoIterator<Item = String>) -> Found {
     let mut found = Found::new();
     for payload in payloads {
@@ -43,7 +43,7 @@ fn ranges(value: &Value) -> Vec<(u64, u64)> {
     value.as_array().unwrap().iter().map(pair).collect()
 }
 
-/// The ticks that must have arrived, by a run's own account.
+/// Ticks that must have arrived according to a run's delivery report.
 pub fn must_arrive(stats: &Value) -> BTreeSet<(String, u64)> {
     let mut must = BTreeSet::new();
     let mut sent = 0;
@@ -65,7 +65,7 @@ pub fn must_arrive(stats: &Value) -> BTreeSet<(String, u64)> {
     must
 }
 
-/// Every tick that was sent is there, and none has two faces.
+/// Checks that every sent tick was found, and that no number has two payloads.
 #[track_caller]
 pub fn assert_all_there(stats: &Value, found: &Found) {
     let missing: Vec<_> = must_arrive(stats).into_iter().filter(|key| !found.contains_key(key)).collect();
@@ -73,14 +73,14 @@ pub fn assert_all_there(stats: &Value, found: &Found) {
     assert_one_face(found);
 }
 
-/// No number stands for two different ticks.
+/// Checks that no number has two different payloads.
 #[track_caller]
 pub fn assert_one_face(found: &Found) {
     let double = found.iter().find(|(_, payloads)| payloads.len() != 1);
     assert_eq!(double, None, "one number, two ticks");
 }
 
-/// The numbers of one source are all from 1 on.
+/// Checks that the numbers of each source are contiguous from 1.
 #[track_caller]
 pub fn assert_without_gap(found: &Found) {
     let mut last: BTreeMap<&str, u64> = BTreeMap::new();

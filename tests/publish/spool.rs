@@ -1,4 +1,4 @@
-//! The spool, through crashes of the producer and trouble with the disk.
+//! The spool, with crashes of the producer and failures of the disk.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -37,7 +37,7 @@ fn wait_for_stream(server: &RedisServer) {
     wait_until("ticks", LIMIT, || length(server) > 50);
 }
 
-/// A spool with ticks in it that the server, which is gone, never got; says how many.
+/// Creates a spool with ticks that the server, now stopped, has not received. Returns their number.
 fn left_behind(server: &mut RedisServer, folder: &Path) -> u64 {
     let running = spooled(server, folder).args(["--rate", "1000"]).start();
     wait_for_stream(server);
@@ -66,13 +66,13 @@ fn a_producer_that_is_killed_at_any_instant_loses_nothing_it_had_spooled() {
         let before = length(&server);
         let running = spooled(&server, folder.path()).args(rate).start();
         if round % 4 < 2 {
-            // Half of them are killed at work, the others wherever a busy machine has got to by then.
+            // Half of the runs are killed while they publish, the others at any point of their start.
             wait_until("it to be at work", LIMIT, || length(&server) > before + 50);
         }
         sleep(Duration::from_millis(50 + roll(250)));
         let frozen = round % 2 == 1;
         if frozen {
-            // What is made now stays in the spool.
+            // Ticks made from now on stay in the spool.
             server.process().signal("STOP");
             sleep(Duration::from_millis(20 + roll(100)));
         }
@@ -86,7 +86,8 @@ fn a_producer_that_is_killed_at_any_instant_loses_nothing_it_had_spooled() {
     let found = in_stream(&server);
     let stats = ended.json();
     assert_all_there(&stats, &found);
-    // Numbers go on where the spool ends: a tick that it lost would be a gap, or a number with two faces.
+    // Numbers continue at the end of the spool. A tick that it lost would leave a missing number, or a number with two
+    // payloads.
     assert_without_gap(&found);
     assert_eq!(found.len() as u64, stats["lanes"][0]["last"].as_u64().unwrap());
     assert!(found.len() > 1_000, "{} ticks are too few to tell", found.len());
@@ -116,7 +117,7 @@ fn what_another_program_writes_is_taken_before_there_is_a_server() {
     let mut server = RedisServer::start_keeping();
     server.kill();
     let folder = tempfile::tempdir().unwrap();
-    // More than fits into memory.
+    // Input that does not fit into memory.
     let input = "{\"symbol\":\"A\",\"price\":1.5,\"timestamp\":1381132800}\n".repeat(20_000);
     let mut running = spooled(&server, folder.path()).args(["--stdin"]).stdin(input).start();
     let size =
@@ -161,7 +162,7 @@ fn a_bound_that_is_reached_is_counted() {
 fn a_disk_that_takes_no_more_is_told_and_ticks_go_on() {
     let server = RedisServer::start();
     let folder = tempfile::tempdir().unwrap();
-    // Files end at 8 KiB, with an error and not with the signal that ends most programs.
+    // Limits files to 8 KiB. The signal is ignored, so that writes fail with an error and do not end the process.
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$@\"";
     let ended = Launch::new("bash")
         .args(["-c", script, "bash", env!("CARGO_BIN_EXE_producer"), "--redis", &server.url(), "--stream", "ticks"])

@@ -1,4 +1,4 @@
-//! Ticks in a stream, whatever happens to the server and the connection.
+//! Ticks in a stream, with failures of the server and the connection.
 
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ fn link(server: &RedisServer) -> redis::Connection {
 }
 
 fn length(server: &RedisServer) -> u64 {
-    // Zero as well while the server is away.
+    // Also zero while the server is down.
     let length = server.client().get_connection().and_then(|mut link| redis::cmd("XLEN").arg("ticks").query(&mut link));
     length.unwrap_or(0)
 }
@@ -28,7 +28,7 @@ fn wait_for_length(server: &RedisServer, more_than: u64) {
     wait_until("the stream to grow", LIMIT, || length(server) > more_than);
 }
 
-/// How old the newest tick of the stream is, s.
+/// Age of the stream's newest tick, s.
 fn newest_age_s(server: &RedisServer) -> f64 {
     let mut newest = redis::cmd("XREVRANGE");
     let newest: StreamRangeReply = newest.arg(&["ticks", "+", "-", "COUNT", "1"]).query(&mut link(server)).unwrap();
@@ -67,7 +67,7 @@ fn the_stream_holds_exactly_what_is_published() {
 fn a_stream_is_trimmed_about_where_it_is_told_to_be() {
     let server = RedisServer::start();
     durable(&server).args(["--interval", "0", "--count", "30000", "--maxlen", "1000"]).run(LIMIT).expect_code(0);
-    // Whole nodes of a hundred entries are let go.
+    // Trimming removes whole nodes of a hundred entries.
     assert!((1_000..1_200).contains(&length(&server)), "{}", length(&server));
     durable(&server).args(["--interval", "0", "--count", "3000", "--maxlen", "0"]).run(LIMIT).expect_code(0);
     assert!(length(&server) >= 4_000, "{}", length(&server));
@@ -83,7 +83,7 @@ fn a_server_that_is_killed_and_returns_has_every_tick() {
         sleep(Duration::from_millis(300));
         server.start_again();
     }
-    // What waited meanwhile is sent before the end, which would not wait for all of it on a machine that is busy.
+    // Waits until the backlog is sent; on a busy machine, a shutdown would not wait for all of it.
     wait_until("what is made now", LIMIT, || newest_age_s(&server) < 0.3);
     let stats = end(&server, running);
     assert_eq!(stats["reconnects"], 3, "{stats}");

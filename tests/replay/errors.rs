@@ -41,7 +41,7 @@ fn what_a_store_does_not_hold_is_said_with_what_it_holds() {
             (&["--from", "1h"][..], vec!["has no tick of any symbol at or after ", holds]),
             (&["--to", "2013-10-07T13:30:00.000000001Z"], vec!["before 2013-10-07T13:30:00.000000001Z; it holds"]),
             (&["--from", "start", "--symbols", "SPY,AAPL,QQQ"], vec!["has no symbol AAPL or QQQ; ", names]),
-            // Between two ticks, where only reading tells.
+            // A range between two ticks, which is found empty only by reading.
             (
                 &["--from", "2013-10-07T13:30:01.0001Z", "--to", "2013-10-07T13:30:01.0005Z", "--symbols", "NA"],
                 vec!["no tick of NA between 2013-10-07T13:30:01.0001Z and 2013-10-07T13:30:01.0005Z; ", holds],
@@ -72,7 +72,7 @@ fn an_empty_store_and_a_file_that_cannot_be_written_are_said() {
     });
 }
 
-/// Replays a file that cannot be replayed.
+/// Runs the replay of a file that cannot be replayed.
 fn played(redis: &RedisServer, path: &Path) -> Ended {
     producer().args(["--redis", &redis.url(), "--speed", "max", "--replay"]).args([path]).run(LIMIT).expect_code(1)
 }
@@ -126,6 +126,6 @@ fn a_pipe_of_parquet_is_refused_and_one_of_text_is_played() {
     assert_told(&ended, &["it is Parquet, which is read from its end and cannot come through a pipe"]);
     let ended = replay().stdin("symbol,price,time\nA,1,1381152600\n").run(LIMIT).expect_code(0);
     assert_told(&ended, &["sent 1 tick in "]);
-    // Shorter than what tells the forms apart.
+    // Shorter than the bytes that identify a format.
     assert_told(&replay().stdin("PA").run(LIMIT).expect_code(1), &["its first line names no column for"]);
 }

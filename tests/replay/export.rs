@@ -57,7 +57,7 @@ fn time_and_symbols_choose() {
         let ticks = ticks(3_000);
         keep(store, &ticks);
         let path = dir.path().join("part.parquet");
-        // The first instant is in, the last one is not.
+        // The first instant is included, the last one is not.
         let (from_ns, to_ns) = (ticks[300].time_ns, ticks[2_400].time_ns);
         let wanted = |from_ns: i64, to_ns: i64, symbols: &[&str]| -> Value {
             let chosen = ticks.iter().filter(|tick| (from_ns..to_ns).contains(&tick.time_ns));

@@ -61,7 +61,7 @@ fn tick(i: i64) -> TickRow {
         price: [0.1 + 0.2, -0.0, 5e-324, 1.0 / 3.0, 187.2][(number % 5) as usize] * (1.0 + i as f64),
         size: (i % 4 != 0).then_some(i as f64 / 8.0),
         source: (i % 7 != 0).then_some("p,1".into()),
-        // Beyond what a double holds.
+        // Not representable as a double.
         seq: (i % 7 != 0).then_some((1 << 60) + number),
         id: Some(StreamId { ms: 1_732_000_000_000, seq: number }),
         outlier: i % 10 == 0,

@@ -1,4 +1,4 @@
-//! `producer --replay` of Parquet and of stores: what subscribers hear.
+//! `producer --replay` of Parquet files and stores, as subscribers receive it.
 
 use serde_json::{Value, json};
 use tickscope::model::{Decoder, Tick, Timestamp};
@@ -10,7 +10,7 @@ use crate::support::process::{Ended, Launch, producer};
 use crate::support::readers::{python, reader};
 use crate::support::redis_server::RedisServer;
 
-/// Plays and returns what was heard: symbol, time in ns, bits of price and of size.
+/// Replays and returns the received ticks: symbol, time in ns, bits of price and of size.
 fn heard(redis: &RedisServer, what: &str, args: &[&str]) -> (Ended, Value) {
     let subscriber = redis.subscribe("stock_prices");
     let launch = producer().args(["--redis", &redis.url(), "--replay", what, "--stats", "json", "--timestamps", "ns"]);
@@ -23,7 +23,7 @@ fn bits(number: f64) -> String {
     format!("{:016x}", number.to_bits())
 }
 
-/// Read by our own decoder: `serde_json`'s way of reading a number may miss its last bit.
+/// Decodes with the project's decoder, because `serde_json` may get the last bit of a number wrong.
 fn heard_row(payload: &str) -> Value {
     let mut row = Value::Null;
     Decoder::default().decode(payload.as_bytes(), Timestamp::now(), |tick| {
@@ -85,7 +85,7 @@ fn a_store_is_replayed_in_order_of_time_then_of_arrival() {
     let redis = RedisServer::start();
     on_both(|store| {
         let ticks = ticks(12_000);
-        // They arrive late and mixed; what shares a time keeps its order.
+        // Ticks are stored late and out of order. Ticks with equal times keep their order.
         let mut mixed: Vec<TickRow> = ticks.clone();
         mixed.sort_by_key(|tick| std::cmp::Reverse(tick.time_ns / 1_000_000_000));
         keep(store, &mixed);
@@ -103,7 +103,7 @@ fn a_store_is_replayed_in_order_of_time_then_of_arrival() {
 
         let (_, found) = heard(&redis, store, &["--rate", "2000", "--count", "50", "--keep-timestamps"]);
         assert_eq!(found, rows(&mut ticks.iter().take(50)));
-        // Twelve seconds of a recording in three tenths of one; stamped as they leave.
+        // Twelve seconds of a recording are replayed in 0.3 s, with current timestamps.
         let (ended, found) = heard(&redis, store, &["--speed", "40"]);
         assert_eq!(found.as_array().unwrap().len(), 12_000);
         assert!(found[0][1].as_i64() > Some(1_500_000_000_000_000_000), "{}", found[0]);
@@ -160,7 +160,7 @@ fn a_replay_of_known_length_says_how_far_it_is() {
     let parts =
         seen.split("% played, sent ").filter_map(|text| text.rsplit(['K', ' ', '\r', '\n']).next()?.parse().ok());
     let parts: Vec<u32> = parts.collect();
-    // Two of three seconds.
+    // The run replays two of three seconds, so the progress ends at about 67 %.
     assert!(parts.is_sorted() && parts.iter().any(|part| (30..60).contains(part)), "{parts:?} of {seen:?}");
     assert!(parts.iter().all(|part| *part <= 67), "{parts:?} of {seen:?}");
 }

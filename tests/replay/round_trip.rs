@@ -1,4 +1,4 @@
-//! A whole trading day through everything: published, kept, exported, read by pandas and polars, replayed, kept again.
+//! Round trip of a trading day: published, stored, exported, read by pandas and polars, replayed, and stored again.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn count(file: &Path) -> usize {
     count.unwrap_or(0_i64) as usize
 }
 
-/// Replays `what` through a stream into a new store; all that the store has then.
+/// Replays `what` through a stream into a new store. Returns the store's URL and all its ticks.
 fn replay_into(redis: &RedisServer, what: &str, dir: &Path, name: &str) -> (String, Vec<TickRow>) {
     let file = dir.join(format!("{name}.db"));
     let store = format!("sqlite:{}", file.display());
@@ -48,7 +48,7 @@ fn a_whole_day_comes_out_again_as_it_went_in() {
         assert_eq!((&found["same"], &found["count"]), (&json!(true), &json!(DAY_TICKS)), "{form}");
         assert_eq!(found["pandas"]["time"], "datetime64[ns, UTC]", "{form}");
     }
-    // What is in view, without a view, though memory keeps little of it.
+    // Exports the visible ticks of a headless run, although memory holds few of them.
     let seen = dir.path().join("seen.csv");
     let see = ["--headless", "--redis", &redis.url(), "--stream", "none", "--store", &store, "--history", "2000"];
     let file = seen.display().to_string();

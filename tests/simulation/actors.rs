@@ -1,4 +1,4 @@
-//! Publishers and readers of a simulation: the library's own sessions, and small stores and books around them.
+//! Publishers and readers of a simulation: the library's sessions with small stores and series maps around them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -23,19 +23,19 @@ pub const STREAM: &str = "ticks";
 pub const CHANNEL: &str = "stock_prices";
 pub const GROUP: &str = "g";
 
-/// Messages that each publisher says once all is well again.
+/// Number of messages of each publisher after the last fault.
 pub const LAST_MESSAGES: u64 = 5;
 
-/// When it says them, after the last fault is over.
+/// Delay from the end of the last fault to these messages.
 pub const LAST_AFTER: Duration = Duration::from_secs(6);
 
-/// Messages that wait at a publisher.
+/// Capacity of a publisher's queue in messages.
 const QUEUE: usize = 64;
 
-/// Batches that wait for a store.
+/// Maximum number of batches that wait for a store.
 const WAITING_MAX: u64 = 4;
 
-/// What one actor is told.
+/// Parameters of one actor.
 #[derive(Clone)]
 pub struct Part {
     pub who: &'static str,
@@ -51,7 +51,7 @@ impl Part {
     }
 }
 
-/// Says all that the plan has, and gives its account.
+/// Publishes all messages of the plan, and adds its delivery report to `accounts`.
 pub async fn publisher(part: Part, accounts: Arc<Mutex<Vec<DeliveryReport>>>) -> turmoil::Result {
     let outbox = SendQueue::new(QUEUE);
     let stream = (part.plan.scenario != Scenario::Listen).then(|| OutputStream { name: STREAM.to_owned(), maxlen: 0 });
@@ -76,7 +76,7 @@ pub async fn publisher(part: Part, accounts: Arc<Mutex<Vec<DeliveryReport>>>) ->
     let (published, ()) = tokio::join!(publishing, feed);
     published?;
     let account = outbox.report();
-    // The figures have moments of the machine's own clock among them, which differ from run to run.
+    // Of the statistics, only the reconnects are traced: others contain real times, which differ between runs.
     part.trace.note(part.who, What::Said(format!("{account:?}, {} reconnects", outbox.stats().reconnects)));
     accounts.lock().unwrap().push(account);
     Ok(())
@@ -90,17 +90,17 @@ fn read(payload: &[u8]) -> (String, u64, i64) {
     (word().to_owned(), word().parse().expect("a number"), word().parse().expect("a time"))
 }
 
-/// A store: what is in here outlives its process.
+/// A store. Its contents survive a crash of its process.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    /// How often each number was committed, by source.
+    /// Number of commits of each sequence number, by source.
     pub rows: BTreeMap<(String, u64), u32>,
-    /// How often each entry was.
+    /// Number of commits of each entry, by id.
     pub ids: BTreeMap<StreamId, u32>,
     pub checkpoint: Option<StreamId>,
-    /// Entries that readers called trimmed.
+    /// Entries that readers reported as trimmed.
     pub trimmed: u64,
-    /// What must not happen.
+    /// Violated invariants.
     pub faults: Vec<String>,
 }
 
@@ -109,7 +109,7 @@ struct Waiting {
     rows: Vec<(StreamId, String, u64)>,
 }
 
-/// Reads the stream, alone or in a group, until it is told to stop.
+/// Reads the stream, alone or in a group, until it is stopped.
 pub async fn stream_reader(part: Part, shelf: Arc<Mutex<Shelf>>) -> turmoil::Result {
     let in_group = part.plan.scenario == Scenario::Share;
     let checkpoint = shelf.lock().unwrap().checkpoint;
@@ -164,7 +164,7 @@ struct StreamReader {
     hand_over: tokio::sync::mpsc::UnboundedSender<Waiting>,
     ticket: u64,
     committed: watch::Receiver<u64>,
-    /// The highest id that came in this life, or is on the shelf.
+    /// Highest id received since the start of the process or already stored.
     newest: Option<StreamId>,
 }
 
@@ -183,7 +183,7 @@ impl EntryHandler for StreamReader {
         let first = rows.first().map(|(id, ..)| id.to_string()).unwrap_or_default();
         self.trace.note(self.who, What::Came(rows.len(), first));
         self.ticket += 1;
-        // The other end lives as long as this one.
+        // The receiver lives as long as this sender.
         drop(self.hand_over.send(Waiting { ticket: self.ticket, rows }));
         Accepted { ticket: self.ticket, rejected: Vec::new() }
     }
@@ -202,7 +202,7 @@ impl EntryHandler for StreamReader {
 
     async fn ready(&mut self) {
         let ticket = self.ticket;
-        // An error means that nothing is committed any more: then nobody asks for room either.
+        // An error means that the store has stopped, and then no more batches are sent either.
         drop(self.committed.wait_for(|committed| ticket - committed < WAITING_MAX).await);
     }
 
@@ -225,10 +225,10 @@ fn note_link(who: &'static str, trace: &Trace, state: LinkState) {
     }
 }
 
-/// What a subscriber heard, and what its book makes of it.
+/// Messages that a subscriber received, and the series built from them.
 pub struct Heard {
     pub book: SeriesMap,
-    /// By source: how often each number came.
+    /// Number of receptions of each sequence number, by source.
     pub numbers: BTreeMap<String, BTreeMap<u64, u32>>,
 }
 
@@ -240,7 +240,7 @@ impl Default for Heard {
     }
 }
 
-/// Subscribes until it is told to stop.
+/// Subscribes until it is stopped.
 pub async fn listener(part: Part, heard: Arc<Mutex<Heard>>) -> turmoil::Result {
     let mut feed = Listener { who: part.who, trace: part.trace.clone(), heard };
     let channels = [Channel::parse(CHANNEL)];

@@ -1,26 +1,26 @@
-//! What happens to a simulated network and its hosts, and when: drawn from a seed.
+//! Schedule of faults of a simulated network and its hosts, generated from a seed.
 
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The host of the server.
+/// Host of the server.
 pub const SERVER: &str = "server";
 
-/// The host of what the server remembers.
+/// Host of the server's state.
 pub const MEMORY: &str = "memory";
 
-/// What is simulated.
+/// Scenario of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
-    /// Two publishers, and a reader of their stream whose store outlives it.
+    /// Two publishers, and a reader of their stream whose store survives crashes.
     Follow,
-    /// Two publishers, and three members of a group with one store.
+    /// Two publishers, and three members of a consumer group with one store.
     Share,
-    /// Two publishers, and a subscriber of their channel.
+    /// Two publishers, and a subscriber to their channel.
     Listen,
-    /// As with the first, at a server that keeps its streams in memory alone and forgets them at least once.
+    /// As [`Scenario::Follow`], with a server that keeps its streams only in memory and loses them at least once.
     Forget,
 }
 
@@ -37,7 +37,7 @@ impl Scenario {
         }
     }
 
-    /// Hosts that may crash besides the server: those whose work is on disk.
+    /// Hosts that may crash in addition to the server: those with their state on disk.
     fn mortal(self) -> &'static [&'static str] {
         match self {
             Self::Listen => &[],
@@ -46,24 +46,24 @@ impl Scenario {
     }
 }
 
-/// What goes wrong.
+/// Kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The host is gone, with all that is not on disk, and comes back.
+    /// The host crashes, loses all state that is not on disk, and restarts.
     Crash(&'static str),
-    /// The server and all that it remembers are gone, and it comes back with nothing.
+    /// The server crashes, loses all its state, and restarts empty.
     Forget,
-    /// The host is gone for good.
+    /// The host crashes and never restarts.
     Die(&'static str),
-    /// Whatever is said between the server and this host is lost. Streams of bytes that lose a part never go on.
+    /// All packets between the server and this host are lost. A TCP connection that loses data never recovers.
     Cut(&'static str),
-    /// Whatever the server says to this host is lost.
+    /// All packets from the server to this host are lost.
     Mute(&'static str),
-    /// Whatever this host says to the server is lost.
+    /// All packets from this host to the server are lost.
     Deaf(&'static str),
-    /// Whatever is said between the two comes at the end, all of it.
+    /// All packets between the two are held and delivered at the end of the fault.
     Hold(&'static str),
-    /// Whatever is said between the two takes up to so long.
+    /// Packets between the two are delayed by up to this duration.
     Late(&'static str, Duration),
 }
 
@@ -75,26 +75,26 @@ pub struct Fault {
     pub kind: Kind,
 }
 
-/// All that a seed decides.
+/// Plan generated from a seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub scenario: Scenario,
     pub seed: u64,
-    /// A usual message takes up to so long.
+    /// Maximum latency of a packet without faults.
     pub latency: Duration,
-    /// Each publisher's messages, before the last few.
+    /// Number of messages of each publisher, without the last ones.
     pub messages: u64,
-    /// Between two messages.
+    /// Interval between two messages.
     pub pace: Duration,
-    /// How long a store takes for a commit.
+    /// Duration of a commit of the store.
     pub commit: Duration,
     pub faults: Vec<Fault>,
-    /// When the last fault is over.
+    /// End of the last fault.
     pub healed: Duration,
 }
 
 impl Plan {
-    /// Readers that are there in the end.
+    /// Readers that are running at the end.
     pub fn survivors(&self) -> impl Iterator<Item = &'static str> {
         let dies = |who: &str| self.faults.iter().any(|fault| matches!(fault.kind, Kind::Die(dead) if dead == who));
         self.scenario.readers().iter().copied().filter(move |who| !dies(who))
@@ -127,7 +127,7 @@ fn fault(scenario: Scenario, rng: &mut ChaCha8Rng) -> Fault {
     let until = at + Duration::from_millis(rng.random_range(50..=4_500));
     let everybody: Vec<&'static str> = Scenario::PUBLISHERS.iter().chain(scenario.readers()).copied().collect();
     let who = everybody[rng.random_range(0..everybody.len())];
-    // A group lives on as long as one member does.
+    // A group continues as long as one member is running.
     if scenario == Scenario::Share && rng.random_bool(0.1) {
         return Fault { at, until, kind: Kind::Die(["m2", "m3"][rng.random_range(0..2)]) };
     }

@@ -1,4 +1,4 @@
-//! What all that is simulated stands on: the trace, the way to the server, and a server whose memory outlives its host.
+//! Basis of all simulations: the trace, the connection to the server, and a server whose state survives its host.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,16 +14,16 @@ use super::plan::SERVER;
 
 pub const PORT: u16 = 6379;
 
-/// Bytes on their way between the server's host and what it remembers.
+/// Capacity of the pipe between the server's host and its state, in bytes.
 const PIPE_BYTES: usize = 64 << 10;
 
-/// The time of day when a simulation begins, ms since the Unix epoch.
+/// Wall-clock time at which a simulation begins, ms since the Unix epoch.
 const EPOCH_MS: i64 = 1_700_000_000_000;
 
-/// Something that happened.
+/// Event of a simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Simulated, from the start.
+    /// Simulated time since the start.
     pub at: Duration,
     pub who: &'static str,
     pub what: What,
@@ -31,11 +31,11 @@ pub struct Event {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// An attempt to connect.
+    /// Attempt to connect.
     ConnectFuture,
     Live,
     Down(String),
-    /// Entries or messages came: how many, and the first.
+    /// Entries or messages arrived: their number, and the first one.
     Came(usize, String),
     /// Everything up to this ticket is committed.
     Committed(u64),
@@ -44,13 +44,13 @@ pub enum What {
     Said(String),
 }
 
-/// All that happened, in order.
+/// All events in order.
 #[derive(Debug, Clone, Default)]
 pub struct Trace(Arc<Mutex<Vec<Event>>>);
 
 impl Trace {
     pub fn note(&self, who: &'static str, what: What) {
-        // Outside a host, the clock is the driver's, who says so.
+        // Code outside of a host has no simulated clock here, and calls `note_at` with the time of the simulation.
         self.note_at(turmoil::sim_elapsed().unwrap_or_default(), who, what);
     }
 
@@ -79,22 +79,22 @@ impl Connector for Dialer {
     }
 }
 
-/// The server, as `who` reaches it.
+/// Target through which `who` connects to the server.
 pub fn target(who: &'static str, trace: &Trace) -> Target {
     let endpoint = Endpoint::parse(&format!("redis://{SERVER}:{PORT}")).unwrap();
     Target::Server(endpoint.through(Arc::new(Dialer { who, trace: trace.clone() })))
 }
 
-/// What the server remembers: it outlives a crash, as with a server that writes everything down before it confirms it.
+/// State of the server. It survives a crash, as that of a server that writes to disk before it replies.
 #[derive(Clone, Default)]
 pub struct Memory {
     broker: Arc<Mutex<Option<Broker>>>,
-    /// The time of day when it began to remember, ms since the Unix epoch.
+    /// Wall-clock time of its last start without data, ms since the Unix epoch.
     born_ms: Arc<Mutex<u64>>,
 }
 
 impl Memory {
-    /// Remembers, from now on and nothing from before.
+    /// Holds the state, starting empty.
     pub async fn hold(self) -> turmoil::Result {
         let born_ms = EPOCH_MS + turmoil::sim_elapsed().unwrap_or_default().as_millis() as i64;
         let broker = Broker::detached(BrokerLimits::default(), BrokerClock::simulated(born_ms));
@@ -103,19 +103,19 @@ impl Memory {
         std::future::pending().await
     }
 
-    /// Entries with lower ids are forgotten.
+    /// Start of the state: entries with lower ids are lost.
     pub fn born_ms(&self) -> u64 {
         *self.born_ms.lock().unwrap()
     }
 
-    /// The host that may crash, with all connections.
+    /// Runs the host that may crash, with all connections.
     pub async fn serve(self) -> turmoil::Result {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
         loop {
             let (mut stream, peer) = listener.accept().await?;
             let mut pipe = self.connect(peer);
             tokio::task::spawn_local(async move {
-                // A connection that breaks is what this is about.
+                // Broken connections are expected.
                 drop(tokio::io::copy_bidirectional(&mut stream, &mut pipe).await);
             });
         }
@@ -128,7 +128,7 @@ impl Memory {
         ours
     }
 
-    /// Asks for a number, past the network.
+    /// Sends a command that returns a number, bypassing the simulated network.
     pub async fn ask(&self, command: &str) -> io::Result<u64> {
         let mut pipe = self.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         pipe.write_all(format!("{command}\r\n").as_bytes()).await?;

@@ -1,4 +1,4 @@
-//! One simulation from its first moment to its last, and the judgement on it.
+//! A complete simulation and the check of its result.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,31 +11,31 @@ use super::actors::{GROUP, Heard, LAST_AFTER, LAST_MESSAGES, Part, STREAM, Shelf
 use super::plan::{Fault, Kind, MEMORY, Plan, SERVER, Scenario};
 use super::servers::{Event, Memory, Trace, What};
 
-/// Simulated time that passes at a step.
+/// Simulated time of one step.
 const STEP: Duration = Duration::from_millis(10);
 
-/// A simulation that is not done by then never will be.
+/// Limit of the simulated time. A simulation that has not completed by then has failed.
 const DONE_BY: Duration = Duration::from_secs(90);
 
-/// All readers are live again so long after the last fault: a silence of 2.5 s that gives a dead connection away, an
-/// attempt of 0.9 s on the way that was dead when it began, a pause of 1 s, and room for one more attempt.
+/// Maximum time from the last fault until all readers are live again: 2.5 s of silence until a dead connection is
+/// detected, 0.9 s for an attempt that began during the fault, 1 s of backoff, and time for one more attempt.
 const LIVE_AFTER: Duration = LAST_AFTER;
 
-/// Attempts to connect within one second, at most.
+/// Maximum number of connection attempts within one second.
 const ATTEMPTS_MAX: usize = 12;
 
-/// What a simulation came to.
+/// Result of a simulation.
 pub struct Outcome {
     pub trace: Vec<Event>,
-    /// What must not be.
+    /// Violated invariants.
     pub complaints: Vec<String>,
     pub took: Duration,
-    /// From the last fault's end to the moment at which the last reader was live.
+    /// Time from the end of the last fault until the last reader was live.
     pub healed_after: Duration,
-    /// The most attempts of one host within one second.
+    /// Maximum number of connection attempts of one host within one second.
     pub attempts: usize,
     pub lost: u64,
-    /// Entries that came to the store more than once.
+    /// Number of entries that reached the store more than once.
     pub repeated: u64,
 }
 
@@ -46,13 +46,13 @@ struct World<'a> {
     shelf: Arc<Mutex<Shelf>>,
     heard: Arc<Mutex<Heard>>,
     accounts: Arc<Mutex<Vec<DeliveryReport>>>,
-    /// What the server remembers at the end: entries, and those in the hands of members.
+    /// State of the server at the end: entries, and entries pending with members.
     figures: Arc<Mutex<Option<(u64, u64)>>>,
     stop: watch::Sender<bool>,
     memory: Memory,
 }
 
-/// Simulates what `scenario` and `seed` say.
+/// Simulates `scenario` with `seed`.
 pub fn simulate(scenario: Scenario, seed: u64) -> Outcome {
     let plan = Arc::new(Plan::new(scenario, seed));
     let mut world = World::new(plan);
@@ -79,7 +79,7 @@ impl World<'_> {
     fn new(plan: Arc<Plan>) -> Self {
         let mut builder = turmoil::Builder::new();
         builder.rng_seed(plan.seed).tick_duration(STEP).simulation_duration(DONE_BY * 2);
-        // Not the time of day: it would be another one at every run.
+        // A constant, because the current time would differ between runs.
         builder.epoch(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         builder.min_message_latency(Duration::ZERO).max_message_latency(plan.latency).tcp_capacity(4_096);
         let mut sim = builder.build();
@@ -93,9 +93,9 @@ impl World<'_> {
             let (held, asked, mut ending) = (held.clone(), Arc::clone(&asked), ending.clone());
             async move {
                 tokio::task::spawn_local(held.clone().hold());
-                // An error would be an end as well.
+                // An error ends the simulation as well.
                 drop(ending.wait_for(|stop| *stop).await);
-                // Members take their leave meanwhile.
+                // Members leave the group during this time.
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 let entries = held.ask(&format!("XLEN {STREAM}")).await?;
                 let dead = held.ask(&format!("XLEN {STREAM}:dead")).await?;
@@ -103,7 +103,7 @@ impl World<'_> {
                 Ok(())
             }
         });
-        // The memory is there before the server.
+        // The host of the state starts before the server.
         sim.step().unwrap();
         let serving = memory.clone();
         sim.host(SERVER, move || serving.clone().serve());
@@ -123,7 +123,7 @@ impl World<'_> {
         Self { sim, plan, trace, shelf, heard, accounts, figures, stop, memory }
     }
 
-    /// Steps through the faults, until everybody has everything, and to the end.
+    /// Steps through the faults, until all readers have all messages, and to the end.
     fn run(&mut self) -> turmoil::Result {
         let mut steps: Vec<(Duration, bool, usize)> = Vec::new();
         for (at, fault) in self.plan.faults.iter().enumerate() {
@@ -141,7 +141,7 @@ impl World<'_> {
         while !self.is_done() && self.sim.elapsed() < DONE_BY {
             self.sim.step()?;
         }
-        // What is on its way to a subscriber that has heard the last message may be that message once more.
+        // A duplicate of the last message may still be in transit to a subscriber.
         let end = self.sim.elapsed() + Duration::from_millis(500);
         while self.sim.elapsed() < end {
             self.sim.step()?;
@@ -176,9 +176,9 @@ impl World<'_> {
                 self.sim.step()?;
                 self.sim.bounce(SERVER);
             }
-            // Without its memory it cannot be back.
+            // The server cannot restart before the host of its state.
             Kind::Crash(SERVER) if !self.sim.is_host_running(MEMORY) => {}
-            // It may be back after another crash, or gone for good.
+            // The host may already have restarted after another crash, or may never restart.
             Kind::Crash(host) if self.sim.is_host_running(host) || self.is_dead(host) => {}
             Kind::Crash(host) => self.sim.bounce(host),
             Kind::Cut(host) | Kind::Mute(host) | Kind::Deaf(host) => self.sim.repair(SERVER, host),
@@ -197,7 +197,7 @@ impl World<'_> {
         Scenario::PUBLISHERS.len() as u64 * (self.plan.messages + LAST_MESSAGES)
     }
 
-    /// All that was to be said is said, and has come where it was to come.
+    /// Returns `true` if all messages have been published and have reached all readers.
     fn is_done(&self) -> bool {
         if self.accounts.lock().unwrap().len() < Scenario::PUBLISHERS.len() {
             return false;
@@ -281,7 +281,7 @@ impl World<'_> {
     }
 }
 
-/// The most attempts of one host within any second.
+/// Maximum number of connection attempts of one host within any second.
 fn attempts(trace: &[Event]) -> usize {
     let mut of_host: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
     for event in trace.iter().filter(|event| event.what == What::ConnectFuture) {
@@ -294,7 +294,7 @@ fn attempts(trace: &[Event]) -> usize {
     of_host.values().map(of_times).max().unwrap_or(0)
 }
 
-/// From the end of the last fault to the moment from which on all readers were live.
+/// Time from the end of the last fault until all readers stayed live.
 fn healed_after(plan: &Plan, trace: &[Event]) -> Duration {
     let mut latest = Duration::ZERO;
     for who in plan.survivors() {

@@ -11,7 +11,7 @@ fn outliers_are_kept_with_a_flag_and_bars_are_made_without_them() {
         let ticks = [numbered("p", 1, 0, 10.25), slip, numbered("p", 3, 2_000, 10.5), numbered("p", 4, 61_000, 10.75)];
         place.keep(vec![heard(&ticks)]);
         assert_eq!(place.ticks(), ticks, "what was flagged comes back with its flag");
-        // The servers write a boolean in ways of their own.
+        // The databases write booleans differently.
         let flagged =
             "SELECT count(*) FROM ticks_view WHERE (CASE WHEN outlier THEN 1 ELSE 0 END) = 1 AND price = 1020";
         assert_eq!(place.sql(flagged), "1");

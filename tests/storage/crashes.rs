@@ -141,7 +141,7 @@ pub fn kill_server_in_mid_load(mut server: PostgresServer, url: &StoreUrl) {
                 next += count;
                 let stream = RowBatch { stream: Some("s".into()), ticks, checkpoint, ticket: next };
                 assert_eq!(keeper.offer(stream), 0);
-                // And rows that nothing tells apart, but the transaction that they went in.
+                // Rows without identity: only their transaction distinguishes them.
                 let ticks = vec![bare("BARE", 0, 1.0); 10];
                 bare_rows += 10;
                 assert_eq!(keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket: next }), 0);

@@ -30,7 +30,7 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// `None` where this user may not mount.
+    /// Mounts the file system. Returns `None` if this user has no permission to mount.
     fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
@@ -63,7 +63,7 @@ fn keep_through_trouble(path: &Path, make_room: impl FnOnce(&str)) {
     let status = keeper.status();
     assert_eq!(status.waiting + status.written, TICKS as u64, "{status:?}");
     assert!(status.waiting > 0, "{status:?}");
-    // It goes on trying, at a rate that leaves the processor alone.
+    // The writer retries at a rate that does not load the processor.
     std::thread::sleep(Duration::from_millis(300));
     make_room(&cause);
     wait_committed(&keeper, (TICKS as u64).div_ceil(500));
@@ -78,7 +78,7 @@ fn keep_through_trouble(path: &Path, make_room: impl FnOnce(&str)) {
 #[test]
 fn a_full_disk_is_waited_for() {
     let Some(disk) = SmallDisk::mount() else {
-        // Without the right to mount, a limit of the file's size takes the disk's place.
+        // Without permission to mount, a file size limit replaces the full disk.
         return run_under_a_limit("storage::disk_full::a_file_that_may_not_grow_is_waited_for");
     };
     let filler = disk.dir.path().join("filler");
@@ -95,7 +95,7 @@ fn a_disk_that_is_full_from_the_start_is_waited_for() {
         return run_under_a_limit("storage::disk_full::a_file_that_may_not_grow_is_waited_for");
     };
     let filler = disk.dir.path().join("filler");
-    // As much as there is.
+    // Fills the remaining space.
     drop(fs::write(&filler, vec![7; 2 * DISK_BYTES]));
     keep_through_trouble(&disk.dir.path().join("ticks.db"), |_| fs::remove_file(&filler).unwrap());
 }
@@ -116,7 +116,7 @@ fn a_file_that_may_not_grow_is_waited_for() {
 /// Runs a test of this program in a process with a file size limit of 300 kB, and lifts the limit on request.
 fn run_under_a_limit(test: &str) {
     let dir = tempfile::tempdir().unwrap();
-    // Ignored, the signal becomes an error of the write.
+    // The signal is ignored, so that writes fail with an error.
     let mut child = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -S -f 600; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())

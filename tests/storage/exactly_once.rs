@@ -49,7 +49,7 @@ fn a_number_of_a_source_is_kept_once() {
         assert_eq!((status.written, status.duplicates), (3, 2), "in one transaction");
         let status = place.keep(vec![heard(&ticks), heard(&[numbered("p", 3, 2, 3.0)])]);
         assert_eq!((status.written, status.duplicates), (1, 3), "in another one");
-        // Over the stream come those that were heard before, and more.
+        // The stream delivers the ticks that were received before, and new ones.
         let healed = [through(&ticks[1], "5-0"), through(&numbered("p", 4, 3, 4.0), "6-0")];
         let status = place.keep(vec![streamed(&healed, "6-0")]);
         assert_eq!((status.written, status.duplicates), (1, 1), "by another way");
@@ -62,7 +62,7 @@ fn a_source_that_starts_over_loses_nothing() {
     on_both(|place| {
         let first = [numbered("p", 1, 0, 1.0), numbered("p", 2, 10, 2.0)];
         let later = [numbered("p", 1, 20, 1.0), numbered("p", 2, 30, 2.0)];
-        // A clock of whole seconds, and a restart within one: other prices are other ticks.
+        // A restart within one second of a clock with whole seconds: different prices are different ticks.
         let within = [numbered("p", 1, 20, 1.5), numbered("p", 2, 30, 2.5)];
         let status = place.keep(vec![heard(&first), heard(&later), heard(&within), heard(&later)]);
         assert_eq!((status.written, status.duplicates), (6, 2));
@@ -109,7 +109,7 @@ fn what_nothing_tells_apart_is_kept_each_time() {
         half.source = Some("p".into());
         let status = place.keep(vec![heard(&[tick.clone(), tick.clone(), half.clone(), half]), heard(&[tick])]);
         assert_eq!((status.written, status.duplicates), (5, 0));
-        // An id without a stream to go with it says nothing.
+        // An entry id without a stream does not identify a tick.
         let loose = through(&bare("AAPL", 0, 1.0), "1-0");
         assert_eq!(place.keep(vec![heard(&[loose.clone(), loose])]).written, 2);
     });
@@ -141,7 +141,7 @@ fn the_checkpoint_goes_with_its_rows_and_never_back() {
 fn two_writers_at_once_keep_each_tick_once() {
     on_both(|place| {
         const TICKS: u64 = 6_000;
-        // The same ticks, cut differently; the second one's last third is its own.
+        // The same ticks in different batches; the last third of the second run is new.
         let run = |from: u64, size: usize| {
             let ticks: Vec<_> = (from..from + TICKS).map(|seq| numbered("p", seq, seq as i64, 1.0)).collect();
             let keeper = place.keeper();
@@ -169,7 +169,7 @@ fn old_ticks_go_and_young_ones_stay() {
     on_both(|place| {
         let ticks: Vec<_> = (0..25_000).map(|n| bare(["A", "B", "C"][n % 3], n as i64 * 10, n as f64)).collect();
         place.keep(vec![heard(&ticks)]);
-        // All but the last minute is old; the newest tick decides, not the clock of this machine.
+        // All ticks but those of the last minute are old. The newest tick decides, not the machine's clock.
         let keeper = place.keeper_with(Some(MINUTE_NS));
         let mut last = heard(&[bare("A", 250_000, 1.0)]);
         last.ticket = 9;
@@ -189,7 +189,7 @@ fn views_show_names_times_and_bars() {
     on_both(|place| {
         let mut ticks = [
             numbered("p", 1, 0, 10.0),
-            // The same instant: arrival decides which is first and last.
+            // Equal times: the order of arrival decides which tick is first and which is last.
             numbered("a", 9, 0, 12.5),
             numbered("p", 2, 59_999, 9.5),
             numbered("a", 1, 59_999, 11.0),

@@ -48,7 +48,7 @@ fn forward(client: &TcpStream, server: &TcpStream, cuts: u32, done: &AtomicU32) 
         while let Ok(count @ 1..) = (&*client).read(&mut asked) {
             let is_commit = asked[..count].ends_with(COMMIT);
             if is_commit && done.fetch_add(1, Ordering::SeqCst) < cuts {
-                // First nobody listens any more, then the server is told.
+                // The client is disconnected before the server receives the commit.
                 drop(client.shutdown(Shutdown::Both));
                 drop((&*server).write_all(&asked[..count]));
                 thread::sleep(Duration::from_millis(30));

@@ -145,7 +145,7 @@ fn a_permanent_refusal_is_an_error_without_the_password() {
 
 #[test]
 fn a_server_that_never_replies_does_not_block_closing() {
-    // Accepts connections and never replies.
+    // Server that accepts connections and never replies.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://me@127.0.0.1:{}/none", silent.local_addr().unwrap().port()).parse().unwrap();
     let keeper = DbWriter::open(DbConfig { url, keep_age_ns: None, rows_waiting_max: 10 }).unwrap();

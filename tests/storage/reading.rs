@@ -38,7 +38,7 @@ fn a_span_of_some_symbols_comes_in_order_of_time() {
 #[test]
 fn ticks_of_one_time_keep_their_order_of_arrival_across_blocks() {
     on_both(|place| {
-        // Clocks of whole seconds: thousands of ticks of several sources share a time, more than a block holds.
+        // Clocks with whole seconds: thousands of ticks of several sources share a time, more than fit into a block.
         let sources = ["z", "a", "m"];
         let ticks: Vec<TickRow> = (0..15_000_u64)
             .map(|n| numbered(sources[(n % 3) as usize], 20_000 - n, (n / 6_000) as i64 * 1_000, n as f64))

@@ -123,7 +123,7 @@ fn what_is_no_database_is_refused_and_left_alone() {
 #[test]
 fn places_where_no_file_can_be_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    // The kernel's own folder takes no files, not even from root.
+    // /proc accepts no files, not even from root.
     for path in [dir.path().join("no/such/folder/ticks.db"), dir.path().to_owned(), "/proc/ticks.db".into()] {
         let error = open(&path).unwrap_err();
         assert!(matches!(error, DbError::Open { .. }), "{error}");

@@ -41,7 +41,7 @@ fn ticks_of_each_day_have_a_chunk_and_are_kept_once() {
     assert_eq!((status.written, status.duplicates), (1_000, 0), "{status:?}");
     let hypertable = "SELECT num_dimensions, num_chunks FROM timescaledb_information.hypertables";
     assert_eq!(place.sql(hypertable), "1|11", "ten days that begin within one");
-    // Again, and mixed with others; through a stream too, with its place.
+    // The same ticks again, mixed with others; also as stream entries with ids.
     let again: Vec<_> = ticks.iter().rev().take(500).map(|tick| through(tick, "5-0")).collect();
     let status = place.keep(vec![heard(&ticks[..10]), streamed(&again, "5-0"), heard(&[numbered("p", 7, -1, 7.0)])]);
     assert_eq!((status.written, status.duplicates), (1, 510), "{status:?}");
@@ -97,7 +97,7 @@ fn a_server_with_hypertables_killed_in_mid_load_loses_and_doubles_nothing() {
 #[test]
 fn batches_that_reach_over_many_days_are_kept_whole() {
     let Some(place) = place("many days") else { return };
-    // A recording of a year that comes in at once.
+    // A recording of a year, stored in one go.
     let ticks: Vec<_> = (0..10_000).map(|n| numbered("p", n, n as i64 * DAY_MS / 27, n as f64)).collect();
     let keeper = place.keeper();
     keeper.offer(RowBatch { stream: None, ticks, checkpoint: None, ticket: 4 });

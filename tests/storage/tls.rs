@@ -10,7 +10,7 @@ use super::crashes::kill_server_in_mid_load;
 use super::fixture::{LIMIT, heard, keeper, numbered, wait_committed};
 use crate::support::postgres::{PASSWORD, PostgresServer};
 
-/// Last years of validity: one far ahead, and one in the past.
+/// End years of validity: far in the future, and in the past.
 const VALID: i32 = 2100;
 const OVER: i32 = 2001;
 
@@ -51,7 +51,7 @@ impl Authority {
         Identity { certificate, key: key.serialize_pem() }
     }
 
-    /// A server that shows a certificate for `host`.
+    /// Server with a certificate for `host`.
     fn server(&self, host: &str, until: i32) -> PostgresServer {
         let identity = self.sign(&[host], until);
         PostgresServer::start_with(&["ssl=on"], &[("server.crt", &identity.certificate), ("server.key", &identity.key)])

@@ -1,4 +1,4 @@
-//! A real cluster: sharded channels and streams, redirections, slots that move, masters that die.
+//! Real cluster: sharded channels and streams, redirections, moved hash slots, and killed masters.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn slot(cluster: &Cluster, shard: u16) -> u16 {
     cluster.ask(cluster.living()[0], &["CLUSTER", "KEYSLOT", &shard_name(STREAM, shard)]).unwrap()
 }
 
-/// Source and number of each entry of all shards, as they came.
+/// Source and number of each entry of all shards, in order of arrival.
 fn entries(cluster: &Cluster) -> Vec<(String, u64)> {
     let mut all = Vec::new();
     for shard in 0..SHARDS {
@@ -67,7 +67,7 @@ fn ticks_are_spread_over_the_nodes_and_read_whole_while_a_slot_moves() {
     let report = stop(reader);
     assert_figures(&report, &[("kept", 16_000), ("lost", 0), ("trimmed", 0)]);
     assert_eq!(report["received"].as_u64().unwrap(), held.len() as u64, "{report}");
-    // What is published in the moment in which a slot changes hands reaches nobody; that is counted.
+    // Messages published while a hash slot moves have no subscriber; the loss is counted.
     let heard = stop(subscriber);
     let figure = |name: &str| heard[name].as_u64().unwrap();
     assert_eq!(figure("kept") + figure("lost"), 16_000, "{heard}");
@@ -77,7 +77,7 @@ fn ticks_are_spread_over_the_nodes_and_read_whole_while_a_slot_moves() {
     assert_eq!(symbols, BTreeSet::from(["AAPL", "IBM"]), "{some}");
 }
 
-/// A reader of two symbols, which needs no more shards than these have.
+/// Reader of two symbols, which connects only to the shards of these symbols.
 fn reading_some(cluster: &Cluster) -> Running {
     let launch = consumer().args(["--headless", "--stats", "json", "-v", "--symbols", "AAPL,IBM", "--cluster"]);
     let mut running = launch.args(["--redis", &cluster.url(), "--stream", STREAM]).start();
@@ -97,7 +97,8 @@ fn a_master_that_dies_is_replaced_and_every_entry_that_survives_is_read_once() {
     let account = publisher.wait(LIMIT).expect_code(0).json();
     assert_figures(&account, &[("sent", 12_000), ("dropped", 0)]);
     let held: BTreeSet<_> = entries(&cluster).into_iter().collect();
-    // The last entries may have died with the master, whose replica had not heard of them; the reader may have.
+    // The last entries may be lost with the master, because replication is asynchronous. The reader may have received
+    // them.
     wait_until("all ticks", LIMIT, || received(&reader) >= held.len() as u64);
     let report = stop(reader);
     let figure = |name: &str| report[name].as_u64().unwrap();
@@ -116,6 +117,6 @@ fn what_is_no_cluster_and_what_is_one_are_told_apart() {
     assert!(ended.stderr.contains("omit --cluster"), "{ended:?}");
     let node = format!("redis://127.0.0.1:{}", cluster.port(0));
     let mut consumer = consumer().args(["--headless", "-v", "--stream", STREAM, "--redis", &node]).start();
-    // A node of a cluster can be read as it is, one stream at a time, wherever the stream lies.
+    // A cluster can be read as a single server, one stream at a time, whichever node holds the stream.
     consumer.wait_for_stderr("reading the stream", LIMIT);
 }

@@ -1,4 +1,4 @@
-//! What these tests have in common: a server that outlives its deaths, ticks in its streams, and a consumer that reads.
+//! Fixture: a server that keeps its data over kills, ticks in its streams, and a consumer that reads them.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::support::process::{Launch, Running, consumer};
 use crate::support::server::free_port;
 use crate::support::wait::{poll, wait_for};
 
-/// Nothing that these tests wait for takes long on an idle machine, so this only bounds a failure.
+/// Generous limit of every wait; it only bounds a failing test.
 pub const LIMIT: Duration = crate::support::wait::GUARD;
 
 pub const STREAM: &str = "ticks";
 
-/// A redis-server that has written down all that it has confirmed, on a port that stays the same over its deaths.
+/// redis-server that persists everything it confirms and keeps its port over restarts.
 pub struct Durable {
     pub server: Running,
     pub port: u16,
@@ -31,7 +31,7 @@ impl Durable {
         Self { server: serve(port, &dir, &options), port, dir, options }
     }
 
-    /// Dies without a word, as in a power cut.
+    /// Kills the server with SIGKILL, as in a power failure.
     pub fn die(&mut self) {
         self.server.signal("KILL");
         wait_for("the server to be gone", LIMIT, || (!self.server.is_running()).then_some(()));
@@ -41,7 +41,7 @@ impl Durable {
         self.server = serve(self.port, &self.dir, &self.options);
     }
 
-    /// Comes back as another server, which knows nothing.
+    /// Replaces the server by an empty one.
     pub fn be_replaced(&mut self) {
         self.dir = tempfile::tempdir().unwrap();
         self.come_back();
@@ -70,7 +70,7 @@ pub fn url(port: u16) -> String {
     format!("redis://127.0.0.1:{port}")
 }
 
-/// The tick number `seq` of a producer.
+/// Tick of a producer with the sequence number `seq`.
 pub fn tick(source: &str, seq: u64) -> String {
     let symbol = ["A", "B", "C"][(seq % 3) as usize];
     let price = 100.0 + (seq % 17) as f64 / 4.0;
@@ -80,7 +80,7 @@ pub fn tick(source: &str, seq: u64) -> String {
     )
 }
 
-/// Appends ticks, with ids of the server's choice.
+/// Appends ticks; the server chooses the ids.
 pub fn add(connection: &mut Connection, source: &str, seqs: impl IntoIterator<Item = u64>) {
     let seqs: Vec<u64> = seqs.into_iter().collect();
     for run in seqs.chunks(1_000) {
@@ -92,7 +92,7 @@ pub fn add(connection: &mut Connection, source: &str, seqs: impl IntoIterator<It
     }
 }
 
-/// Appends an entry of any kind.
+/// Appends an entry with any fields.
 pub fn add_fields(connection: &mut Connection, id: &str, fields: &[(&str, &str)]) -> String {
     let mut command = redis::cmd("XADD");
     command.arg(STREAM).arg(id);
@@ -112,12 +112,12 @@ pub fn entries(connection: &mut Connection, stream: &str) -> Vec<(String, u64)> 
     all.ids.iter().map(|entry| key(entry.get("tick").unwrap())).collect()
 }
 
-/// A consumer of the stream, before it runs.
+/// Consumer of the stream, not yet started.
 pub fn reader(url: &str, args: &[&str]) -> Launch {
     consumer().args(["--headless", "--stats", "json", "-v", "--redis", url, "--stream", STREAM]).args(args)
 }
 
-/// A consumer that reads.
+/// Starts a consumer and waits until it reads.
 #[track_caller]
 pub fn reading(url: &str, args: &[&str]) -> Running {
     let mut running = reader(url, args).start();
@@ -125,7 +125,7 @@ pub fn reading(url: &str, args: &[&str]) -> Running {
     running
 }
 
-/// Ticks received, by the newest status line.
+/// Number of ticks received, from the newest status line.
 pub fn received(consumer: &Running) -> u64 {
     let stderr = consumer.stderr();
     let line = stderr.lines().rev().find(|line| line.contains("running received="));
@@ -133,7 +133,7 @@ pub fn received(consumer: &Running) -> u64 {
     word.map_or(0, |digits| digits.parse().unwrap())
 }
 
-/// Returns once the consumer has seen that many ticks, or more.
+/// Waits until the consumer has received at least that many ticks.
 #[track_caller]
 pub fn wait_for_ticks(consumer: &mut Running, count: u64) {
     let arrived = poll(LIMIT, || {
@@ -143,7 +143,7 @@ pub fn wait_for_ticks(consumer: &mut Running, count: u64) {
     assert_eq!(arrived, Some(true), "{count} ticks did not come.\n{consumer:?}");
 }
 
-/// Ends the consumer; its figures.
+/// Stops the consumer. Returns its report.
 #[track_caller]
 pub fn stop(consumer: Running) -> Value {
     consumer.stop("TERM", LIMIT).expect_code(0).json()

@@ -1,4 +1,4 @@
-//! Members of a group: each entry goes to one of them, and to another one if that one dies.
+//! Consumer groups: each entry goes to one member, and to another one if that member dies.
 
 use std::time::{Duration, Instant};
 
@@ -17,17 +17,17 @@ fn member(port: u16, name: &str, args: &[&str]) -> Running {
     reading(&url(port), &[&fixed, args].concat())
 }
 
-/// Entries that were handed out and not acknowledged.
+/// Number of entries delivered and not acknowledged.
 fn pending(connection: &mut Connection) -> u64 {
     let summary: redis::streams::StreamPendingReply =
         redis::cmd("XPENDING").arg(STREAM).arg("g").query(connection).unwrap();
     summary.count() as u64
 }
 
-/// A member that takes entries and is never heard of again.
+/// Member that reads entries and then never acknowledges them.
 fn take_and_die(connection: &mut Connection, count: u64) -> Vec<String> {
     let mut make = redis::cmd("XGROUP");
-    // It may be there already.
+    // The group may exist already.
     let _ = make.arg("CREATE").arg(STREAM).arg("g").arg("0").arg("MKSTREAM").query::<()>(connection);
     let mut read = redis::cmd("XREADGROUP");
     read.arg("GROUP").arg("g").arg("dead").arg("COUNT").arg(count).arg("STREAMS").arg(STREAM).arg(">");
@@ -47,7 +47,7 @@ fn members_share_a_stream_and_each_entry_goes_to_one_of_them() {
     let redis = RedisServer::start();
     let mut connection = connect(&url(redis.port));
     let members: Vec<Running> = ["a", "b", "c"].iter().map(|name| member(redis.port, name, &[])).collect();
-    // Until each has had its turn, which on a busy machine may take a while.
+    // Adds entries until each member has received some, which takes a while on a busy machine.
     let mut added = 0;
     wait_until("each member to have some", LIMIT, || {
         add(&mut connection, "p", added + 1..=added + 1_000);
@@ -61,11 +61,11 @@ fn members_share_a_stream_and_each_entry_goes_to_one_of_them() {
     let counts: Vec<u64> = reports.iter().map(|report| report["received"].as_u64().unwrap()).collect();
     assert_eq!(counts.iter().sum::<u64>(), added, "{counts:?}");
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
-    // What another member has is no loss.
+    // Entries of other members do not count as lost.
     for report in &reports {
         assert_figures(report, &[("lost", 0), ("duplicates", 0)]);
     }
-    // Who leaves in order leaves nothing to be dealt with.
+    // A member that shuts down gracefully leaves no pending entries.
     assert_eq!(pending(&mut connection), 0);
 }
 
@@ -86,12 +86,12 @@ fn what_a_stream_gave_up_before_any_member_was_handed_it_is_counted() {
     one.signal("STOP");
     add(&mut connection, "p", 41..=140);
     trim(&mut connection, 10);
-    // It looks each second, and before it reads on.
+    // A member checks each second, and before it reads on.
     std::thread::sleep(Duration::from_millis(1_500));
     one.signal("CONT");
-    // What it had asked for before it was stopped may have brought it the first of these.
+    // A read that was pending before the pause may have returned the first of these entries.
     wait_until("the rest", LIMIT, || received(&one) >= 15 && pending(&mut connection) == 0);
-    // Who comes later is told of nothing that was missed before.
+    // A member that joins later does not report earlier losses.
     let two = member(redis.port, "b", &[]);
     let (first, second) = (stop(one), stop(two));
     let figure = |name: &str| first[name].as_u64().unwrap_or(0);
@@ -142,7 +142,7 @@ fn what_a_dead_member_held_is_taken_over_within_five_seconds() {
     living.signal("CONT");
     wait_until("the dead member's entries to be dealt with", LIMIT, || pending(&mut connection) == 0);
     let taken_over = died.elapsed();
-    // The promise is 5 s; the rest is for a busy machine.
+    // The documentation promises 5 s; the rest is an allowance for a busy machine.
     assert!(taken_over < Duration::from_secs(6), "{taken_over:?}");
     wait_for_ticks(&mut living, 510);
     assert_figures(&stop(living), &[("received", 510), ("kept", 510), ("duplicates", 0)]);
@@ -150,7 +150,7 @@ fn what_a_dead_member_held_is_taken_over_within_five_seconds() {
 
 #[test]
 fn a_member_that_works_slowly_is_not_robbed() {
-    // The store holds every entry back for as long as another process locks it.
+    // The store accepts no entry while another process locks it.
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("ticks.db");
     let store = format!("sqlite:{}", file.display());
@@ -167,7 +167,7 @@ fn a_member_that_works_slowly_is_not_robbed() {
     add(&mut connection, "p", 1..=2_000);
     wait_until("all entries to be handed out", LIMIT, || received(&slow) + received(&thief) >= 2_000);
     let held = received(&slow);
-    // Twice as long as a member may be silent.
+    // Twice the idle time after which a member's entries are claimed.
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(pending(&mut connection), held, "nothing was acknowledged before it was committed");
     assert_eq!(received(&thief), 2_000 - held, "nothing was taken over");
@@ -186,10 +186,10 @@ fn what_cannot_be_dealt_with_goes_to_the_dead_letters_and_holds_nobody_up() {
     let mut connection = connect(&url(redis.port));
     let nonsense = add_fields(&mut connection, "*", &[("tick", "{nonsense"), ("from", "x")]);
     add(&mut connection, "p", 1..=5);
-    // One that has brought down every member that took it.
+    // Entry that has crashed every member that read it.
     let poison = add_fields(&mut connection, "*", &[("tick", &tick("p", 6))]);
     add(&mut connection, "p", 7..=9);
-    // One that nobody can even hold.
+    // Entry that is too long for any member.
     add_fields(&mut connection, "*", &[("tick", &"x".repeat(17 << 20))]);
     take_and_die(&mut connection, 100);
     let mut claim = redis::cmd("XCLAIM");
@@ -211,7 +211,7 @@ fn what_cannot_be_dealt_with_goes_to_the_dead_letters_and_holds_nobody_up() {
         ("handed out too often", "g")
     );
     assert_eq!(field(poison, "tick"), tick("p", 6));
-    // At least: an answer that was too long to be held has handed it out in vain.
+    // At least, because a reply that exceeded the size limit also counts as a delivery.
     assert!(field(poison, "dead_deliveries").parse::<u64>().unwrap() >= 10, "{poison:?}");
     let report = stop(living);
     assert_figures(&report, &[("received", 8), ("dead_letters", 2), ("trimmed", 1)]);
@@ -228,13 +228,13 @@ fn pending_entries_that_the_stream_gave_up_are_counted() {
     wait_for_ticks(&mut living, 40);
     wait_until("nothing to be pending", LIMIT, || pending(&mut connection) == 0);
     assert_figures(&stop(living), &[("received", 40), ("trimmed", 60)]);
-    // The same by the name of the member that held them.
+    // Same under the name of the member to which they were delivered.
     add(&mut connection, "p", 101..=200);
     let ids = take_and_die(&mut connection, 100);
     redis::cmd("XDEL").arg(STREAM).arg(&ids[..30]).query::<()>(&mut connection).unwrap();
     let mut heir = member(redis.port, "dead", &[]);
     wait_for_ticks(&mut heir, 70);
-    // What was read is acknowledged a moment later.
+    // Read entries are acknowledged a moment later.
     wait_until("nothing to be pending", LIMIT, || pending(&mut connection) == 0);
     assert_figures(&stop(heir), &[("received", 70), ("trimmed", 30)]);
 }

@@ -1,4 +1,4 @@
-//! One reader of one stream: from where it was told to, to the end and on, whatever happens to the connection.
+//! Reader of one stream: from the given start to the end and onward, over all connection failures.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -35,11 +35,11 @@ fn a_stream_that_comes_into_being_later_is_read_from_its_first_entry() {
     let mut connection = super::fixture::connect(&url(redis.port));
     add(&mut connection, "p", 1..=10);
     wait_for_ticks(&mut consumer, 10);
-    // Made anew: its ids go on, and so does the reader.
+    // A recreated stream continues its ids, and the reader continues.
     redis::cmd("DEL").arg(STREAM).query::<()>(&mut connection).unwrap();
     add(&mut connection, "p", 11..=20);
     wait_for_ticks(&mut consumer, 20);
-    // With ids from long ago, which lie behind nothing that was read.
+    // Recreated with ids in the past, before everything that was read.
     redis::cmd("DEL").arg(STREAM).query::<()>(&mut connection).unwrap();
     for seq in 21..=25 {
         add_fields(&mut connection, &format!("1-{seq}"), &[("tick", &tick("p", seq))]);
@@ -101,7 +101,7 @@ fn a_frozen_server_is_noticed_within_three_seconds() {
     consumer.wait_for_stderr("has not answered", LIMIT);
     let noticed = stopped.elapsed();
     redis.server.signal("CONT");
-    // The promise is 3 s; the rest is for a busy machine.
+    // The documentation promises 3 s; the rest is an allowance for a busy machine.
     assert!(noticed < Duration::from_secs(4), "noticed after {noticed:?}");
     add(&mut redis.connect(), "p", 11..=20);
     wait_for_ticks(&mut consumer, 20);
@@ -113,7 +113,7 @@ fn who_begins_in_the_midst_counts_what_was_given_up_too() {
     let redis = RedisServer::start();
     let mut connection = super::fixture::connect(&url(redis.port));
     let add = |connection: &mut redis::Connection, count: u64| -> Vec<String> {
-        // Without numbers: nothing but the stream itself tells what is missing.
+        // Without sequence numbers, only the stream itself shows what is missing.
         let fields = [("symbol", "X"), ("price", "1"), ("timestamp", "1700000000")];
         (0..count).map(|_| add_fields(connection, "*", &fields)).collect()
     };
@@ -124,7 +124,7 @@ fn who_begins_in_the_midst_counts_what_was_given_up_too() {
     add(&mut connection, 300);
     redis::cmd("XTRIM").arg(STREAM).arg("MAXLEN").arg(50).query::<()>(&mut connection).unwrap();
     consumer.signal("CONT");
-    // The answer to what it asked before it was stopped holds the first of these.
+    // The reply to the read that was pending before the pause holds the first of these.
     wait_until("the rest", LIMIT, || super::fixture::received(&consumer) >= 60);
     consumer.wait_for_stderr("gave up", LIMIT);
     let report = stop(consumer);
@@ -132,7 +132,7 @@ fn who_begins_in_the_midst_counts_what_was_given_up_too() {
     assert_eq!(figure("received") + figure("trimmed"), 310, "{report}");
 }
 
-/// How often the server was asked how a stream stands.
+/// Number of `XINFO STREAM` commands that the server has received.
 fn questions(connection: &mut redis::Connection) -> u64 {
     let stats: String = redis::cmd("INFO").arg("commandstats").query(connection).unwrap();
     let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_xinfo|stream:calls="));
@@ -146,12 +146,12 @@ fn what_a_stream_gave_up_before_it_was_read_is_counted() {
     let mut consumer = reading(&url(redis.port), &["--since", "start"]);
     add(&mut connection, "p", 1..=100);
     wait_for_ticks(&mut consumer, 100);
-    // It has to have stood at the end when it asked how the stream stands, or it could not know how many there were.
+    // The count is exact only if the reader was at the end of the stream when it queried the stream's state.
     let before = questions(&mut connection);
     wait_until("the reader to ask at the end", LIMIT, || questions(&mut connection) > before);
     consumer.signal("STOP");
     add(&mut connection, "p", 101..=400);
-    // The answer to what it asked before it was stopped holds the first of these.
+    // The reply to the read that was pending before the pause holds the first of these.
     redis::cmd("XTRIM").arg(STREAM).arg("MAXLEN").arg(50).query::<()>(&mut connection).unwrap();
     consumer.signal("CONT");
     consumer.wait_for_stderr("gave up", LIMIT);
@@ -175,7 +175,7 @@ fn a_server_that_knows_less_and_more_than_the_one_before_is_read_in_full() {
     }
     let mut consumer = reading(&url(redis.port), &["--since", "start"]);
     wait_for_ticks(&mut consumer, 100);
-    // As after a failover: the last entries never reached the new master, which has taken others in their place.
+    // As after a failover: the last entries were not replicated, and the new master has others in their place.
     redis.die();
     consumer.wait_for_stderr("trying again", LIMIT);
     redis.be_replaced();
@@ -226,7 +226,7 @@ fn every_way_to_a_server_leads_to_its_streams() {
     let mut server = Launch::new("redis-server").dir(dir.path()).args(options).start();
     server.wait_for_stdout("Ready to accept connections", LIMIT);
     let mut connection = super::fixture::connect(&url(port));
-    // All that a reader needs, and nothing more: not even the right to name itself.
+    // Exactly the permissions that a reader needs; they do not even include `CLIENT SETNAME`.
     let rules = ["on", ">secret", "~ticks", "+hello", "+auth", "+ping", "+xread", "+time"];
     redis::cmd("ACL").arg("SETUSER").arg("reader").arg(&rules[..]).query::<()>(&mut connection).unwrap();
     redis::cmd("SELECT").arg(3).query::<()>(&mut connection).unwrap();

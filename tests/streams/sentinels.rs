@@ -1,4 +1,4 @@
-//! A master that sentinels watch over: found by its name, and found again when another server takes its place.
+//! Master monitored by sentinels: found by its name, and found again after a failover.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::process::{Launch, Running, consumer};
 use crate::support::server::free_port;
 use crate::support::wait::{wait_for, wait_until};
 
-/// A master, its replica, and three sentinels that need two voices.
+/// Master, replica, and three sentinels with a quorum of two.
 struct Watched {
     master: (u16, Running),
     replica: (u16, Running),
@@ -85,7 +85,7 @@ fn a_reader_follows_the_master_from_one_server_to_the_next() {
     redis::cmd("WAIT").arg(1).arg(0).query::<()>(&mut old).unwrap();
 
     watched.master.1.signal("KILL");
-    // Who is made the master drops all connections.
+    // A replica that is promoted drops all connections.
     let new_url = url(watched.replica.0);
     wait_until("the replica to be the master", LIMIT, || info(&mut connect(&new_url)).contains("role:master"));
     let mut new = connect(&new_url);
@@ -119,7 +119,7 @@ fn a_server_that_is_no_sentinel_is_told_apart_and_does_not_keep_us_from_the_othe
     let headless = |url: &str| consumer().args(["--headless", "-v", "--redis", url]);
     let ended = headless(&format!("{no_sentinel}/mymaster")).run(LIMIT).expect_code(1);
     assert!(ended.stderr.contains("is not a sentinel"), "{ended:?}");
-    // Who is asked first is left to chance.
+    // The order in which addresses are tried is random.
     for _ in 0..3 {
         let url = watched.url().replace("redis+sentinel://", &format!("{no_sentinel},"));
         let mut consumer = headless(&url).start();

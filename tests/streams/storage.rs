@@ -1,4 +1,4 @@
-//! A stream and the store that it is kept in: the same ticks in both, whoever dies.
+//! Stream and store hold the same ticks, whichever process is killed.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn a_consumer_that_is_killed_goes_on_where_its_store_ends() {
     for round in 0..8 {
         let consumer = reading(&url(redis.port), &["--store", &store]);
         add(&mut connection, "p", round * 3_000 + 1..=(round + 1) * 3_000);
-        // Somewhere in the midst.
+        // Kill in the middle of the writes.
         wait_until("some rows", LIMIT, || count(&file) > round * 2_500);
         consumer.signal("KILL");
         consumer.wait(LIMIT);
@@ -92,13 +92,14 @@ fn what_is_not_shown_is_kept_and_is_no_loss_in_the_next_run() {
         let mut consumer = reading(&url(redis.port), &["--store", &store, "--symbols", "A"]);
         wait_until("all rows", LIMIT, || count(&file) == (round + 1) * 300);
         if round > 0 {
-            // A store that takes its time to read is not waited for: what it holds comes beside the stream.
+            // The reader does not wait for a store that is slow to load; stored ticks arrive beside those of the
+            // stream.
             consumer.wait_for_stderr("ticks from sqlite:", LIMIT);
         }
         let report = stop(consumer);
         assert_figures(&report, &[("lost", 0), ("duplicates", 0), ("kept", (round + 1) * 100)]);
     }
-    // From further back than the store needs: it has nothing twice, and passes nothing over.
+    // Start before the store's checkpoint: nothing is stored twice, and nothing is skipped.
     add(&mut connection, "p", 901..=1_000);
     let consumer = reading(&url(redis.port), &["--store", &store, "--since", "start"]);
     wait_until("all rows", LIMIT, || count(&file) == 1_000);

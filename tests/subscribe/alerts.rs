@@ -1,4 +1,4 @@
-//! Alerts of the real program: each rule fires as often as it should, and a command is run that may do what it likes.
+//! Alerts of the real program: how often each rule fires, and the commands that it starts, which may fail or hang.
 
 use std::ops::Range;
 use std::path::Path;
@@ -17,28 +17,28 @@ fn publish(redis: &RedisServer, messages: impl IntoIterator<Item = String>) {
     Publisher::connect(redis.port).publish_all(CHANNEL, messages);
 }
 
-/// Prices of one symbol, a second apart.
+/// Ticks of one symbol at these prices, a second apart.
 fn ticks(symbol: &str, prices: &[f64]) -> Vec<String> {
     prices.iter().zip(0..).map(|(price, second)| tick(symbol, *price, second)).collect()
 }
 
-/// Lines of a file that a command writes; none before it does.
+/// Lines of a file that a command writes; none while it does not exist.
 fn lines(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-/// A shell's word for a path.
+/// Path quoted for the shell.
 fn word(path: &Path) -> String {
     format!("'{}'", path.display())
 }
 
-/// How many alerts of a rule a line of the log tells: itself, and those before it that the rate held back.
+/// Number of alerts of a rule that a log line reports: its own, and those that the rate limit suppressed before it.
 fn told(line: &str, rule: &str) -> Option<u64> {
     let more = |line: &str| line.split("[and ").nth(1)?.split(' ').next()?.parse::<u64>().ok();
     line.contains(&format!("alert: {rule} (")).then(|| 1 + more(line).unwrap_or(0))
 }
 
-/// Whether a process has not ended. One that has, and that nobody has collected yet, has.
+/// Returns whether a process runs. A zombie does not.
 fn is_running(id: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(id).join("stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
@@ -55,10 +55,11 @@ fn levels_and_moves_fire_exactly_as_often_as_they_should() {
     let rules = ["AAPL > 190", "AAPL <= 189", "AAPL moves 2% in 3s", "SPY moves 1.5 in 1m", "* >= 1000", "MSFT > 1"];
     let args: Vec<&str> = rules.iter().flat_map(|rule| ["--alert", *rule]).collect();
     let consumer = listen(redis.port, &args);
-    // Above 190 twice; at 189 or below three times, the first tick among them; 2 % within 3 s twice.
+    // Rises above 190 twice, falls to 189 or below three times including the first tick, and moves 2 % within 3 s
+    // twice.
     let prices = [189.0, 190.0, 191.0, 192.0, 190.0, 191.0, 188.0, 187.0, 190.0, 189.0, 1_000.0];
     publish(&redis, ticks("AAPL", &prices));
-    // One day in three messages: a move needs both its ends within the time.
+    // A rise over two minutes in three messages: the rule counts a move only if both ends are within its window.
     publish(&redis, [tick("SPY", 168.0, 0), tick("SPY", 169.5, 60), tick("SPY", 171.0, 121)]);
     let report = finish(consumer, 14, 0);
     let counts = json!({
@@ -79,7 +80,7 @@ fn silence_fires_once_from_the_subscription_on_and_once_after_each_tick() {
     said("alert: * stale 700ms (nothing from SPY)", 1);
     publish(&redis, [tick("QQQ", 78.0, 0), tick("SPY", 168.5, 0)]);
     said("alert: SPY stale 500ms (nothing from SPY)", 2);
-    // A rule has a line a second: whether the two have one each depends on when this came to publish.
+    // A rule logs at most one line per second, so the two alerts share a line or not, depending on timing.
     let told = || -> u64 { consumer.stderr().lines().filter_map(|line| told(line, "* stale 700ms")).sum() };
     wait_until("the silence of both by the rule for all", LIMIT, || told() == 3);
     let stopped = stop(consumer);
@@ -100,11 +101,11 @@ fn the_command_reads_the_tick_and_knows_the_rule() {
     let full = r#"{"symbol":"AAPL","price":190.5,"timestamp":1381152600.25,"size":100,"seq":7,"source":"p"}"#;
     publish(&redis, [full.to_owned(), tick("AAPL", 191.0, 1)]);
     wait_until("both commands", LIMIT, || lines(&rule).len() == 2);
-    // The silence may be over before this comes to publish.
+    // The alert for silence may fire before the ticks are published.
     let mut rules = lines(&rule);
     rules.sort_unstable();
     assert_eq!(rules, ["AAPL > 190|AAPL", "SPY stale 3s|SPY"]);
-    // A symbol that has never come has no tick to hand on.
+    // A symbol without ticks passes no tick to its command.
     assert_eq!(lines(&stdin), [full]);
     let ended = consumer.stop("TERM", LIMIT).expect_code(0);
     assert!(ended.stderr.contains("output of the --on-alert command: to the log"), "{ended:?}");
@@ -125,7 +126,7 @@ fn a_trembling_price_starts_one_command_a_second_and_the_rest_is_counted() {
     wait_until("the first command", LIMIT, || lines(&file).len() == 1);
     publish(&redis, crossings(2..100));
     wait_for_counts(&mut consumer, 100, 0);
-    // The newest crossing is what the last command hears of.
+    // The last command receives the newest crossing.
     let newest = format!("\"timestamp\":{}", START_S + 99);
     wait_until("the last command", LIMIT, || lines(&file).last().is_some_and(|line| line.contains(&newest)));
     let ended = consumer.stop("TERM", LIMIT).expect_code(0);
@@ -136,7 +137,7 @@ fn a_trembling_price_starts_one_command_a_second_and_the_rest_is_counted() {
     assert_eq!((starts, failed, starts + dropped), (lines(&file).len() as u64, 0, 50));
     assert!((2..=2 + seconds).contains(&starts), "{starts} within {seconds} s");
     assert!(ended.stderr.contains(&format!("was not started for {dropped} alerts")), "{ended:?}");
-    // The log is limited as well, and loses no count.
+    // The log is rate-limited too, and its counts add up.
     let said = ended.stderr.lines().filter(|line| line.contains("(AAPL at 191)"));
     let told: Vec<u64> = said.filter_map(|line| told(line, "AAPL > 190")).collect();
     assert!(told.len() as u64 <= 2 + seconds && told.iter().sum::<u64>() == 50, "{told:?}");
@@ -151,15 +152,15 @@ fn a_command_that_hangs_is_killed_with_all_it_started_and_holds_nobody_up() {
     let mut consumer = listen(redis.port, &["--alert", "* > 1", "--on-alert", &command]);
     publish(&redis, [tick("AAPL", 2.0, 0)]);
     wait_until("the command", LIMIT, || lines(&file).len() == 2);
-    // While it hangs, ticks are taken as ever.
+    // Ticks are received while the command hangs.
     publish(&redis, (0..5_000).map(|n| tick("AAPL", 0.5, n)));
     wait_for_counts(&mut consumer, 5_001, 0);
     assert!(lines(&file).iter().all(|id| is_running(id)));
     consumer.wait_for_stderr("the command of --on-alert did not end and was killed after 10s", LIMIT);
     wait_until("the end of both processes", LIMIT, || !lines(&file).iter().any(|id| is_running(id)));
-    // The shell was the program's own child: not even a zombie of it is left.
+    // The shell was a direct child of the program; it must not stay as a zombie.
     wait_until("the shell to be collected", LIMIT, || !Path::new("/proc").join(&lines(&file)[0]).exists());
-    // Another one hangs at the end: it is given a moment and no more.
+    // Another command hangs at the shutdown, which waits for it briefly and then kills it.
     publish(&redis, [tick("AAPL", 2.0, 9_000)]);
     wait_until("the second command", LIMIT, || lines(&file).len() == 4);
     let ended = consumer.stop("TERM", LIMIT).expect_code(0);
@@ -179,7 +180,8 @@ fn a_command_that_is_missing_or_fails_is_told_and_harms_nothing() {
         let mut consumer = listen(redis.port, &["--alert", "* > 1", "--on-alert", &command]);
         publish(&redis, [tick("A", 2.0, 0), tick("B", 2.0, 0)]);
         consumer.wait_for_stderr(&format!("the command of --on-alert ended with exit status: {status}"), LIMIT);
-        // The second failure is counted, and not said again so soon. A command that has not ended yet would be killed.
+        // The second failure is counted, and not logged within the rate limit. The shutdown would kill a command that
+        // still runs.
         wait_until("the second command, and its end", LIMIT, || {
             let ids = lines(&file);
             ids.len() == 2 && !ids.iter().any(|id| is_running(id))
@@ -220,7 +222,7 @@ fn rules_that_make_no_sense_are_answered_with_what_would() {
         let ended = headless(9).args(args).run(LIMIT).expect_code(2);
         assert!(ended.stderr.starts_with("error: --alert") && ended.stderr.contains(said), "{ended:?}");
     }
-    // Nobody to be run for is no error, but worth a word.
+    // A command without a rule is accepted with a warning.
     let consumer = headless(9).args(["--on-alert", "true", "--for", "0.3"]);
     let ended = consumer.run(LIMIT).expect_code(0);
     assert!(ended.stderr.contains("--on-alert has no effect without --alert"), "{ended:?}");

@@ -1,11 +1,11 @@
-//! The filter for slips of the finger: what it sets apart is counted, kept and shown, and no figure is made of it.
+//! Filter of bad prints: outliers are counted, stored and shown, and excluded from all figures.
 
 use rusqlite::Connection;
 
 use super::fixture::{LIMIT, Publisher, headless, listen, report, tick, wait_for_counts};
 use crate::support::server::RedisServer;
 
-/// Prices of one symbol, a second apart.
+/// Ticks of one symbol at these prices, a second apart.
 fn ticks(symbol: &str, prices: &[f64]) -> Vec<String> {
     prices.iter().zip(0..).map(|(price, second)| tick(symbol, *price, second)).collect()
 }
@@ -35,7 +35,7 @@ fn a_slip_is_flagged_in_the_store_and_makes_no_figure_and_no_alert() {
     let high: f64 = database.query_row("SELECT max(high) FROM bars_1m", [], |row| row.get(0)).unwrap();
     assert_eq!(high, 410.1);
 
-    // What was flagged stays so when the chart opens on it again, with the filter or without.
+    // Stored flags are kept when the chart is opened again, with the filter or without it.
     let mut consumer = headless(redis.port).args(["--store", &store]).start();
     consumer.wait_for_stderr("loaded 12 ticks from", LIMIT);
     let again = consumer.stop("TERM", LIMIT).expect_code(0).json();

@@ -1,4 +1,4 @@
-//! Programs of ours on a machine without Redis: whoever comes first serves, and whoever stays takes over.
+//! Consumers and producers on a machine without Redis: the first one serves, and a remaining one takes over.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,19 +13,19 @@ use crate::support::wait::wait_until;
 
 const SERVING: &str = "serving the built-in broker";
 
-/// A producer without a URL.
+/// Producer without a URL.
 fn local_producer(port: u16, args: &[&str]) -> Launch {
     producer().args(["--stats", "json", "--local-port", &port.to_string()]).args(args)
 }
 
-/// A producer that goes on at fifty ticks a second.
+/// Starts an endless producer of fifty ticks per second.
 fn steady_producer(port: u16, symbol: &str) -> Running {
     let mut running = local_producer(port, &["--rate", "50", "--symbols", symbol]).start();
     running.wait_for_stderr("subscribed to stock_prices", LIMIT);
     running
 }
 
-/// Publishes this many ticks of a symbol and ends.
+/// Publishes this many ticks of a symbol.
 fn publish(port: u16, symbol: &str, count: u64) {
     let count = count.to_string();
     let sent = local_producer(port, &["--interval", "0", "--symbols", symbol, "--count", &count]).run(LIMIT);
@@ -55,7 +55,7 @@ fn a_consumer_finds_the_producer_that_serves() {
     producer.stop("TERM", LIMIT).expect_code(0);
 }
 
-/// Ends `running` by a signal, gently or not.
+/// Stops `running` by a signal, gracefully or not.
 fn end(running: Running, signal: &str) {
     let ended = running.stop(signal, LIMIT);
     assert_eq!(ended.code, if signal == "KILL" { None } else { Some(0) }, "{ended:?}");
@@ -74,7 +74,7 @@ fn a_producer_takes_over_when_the_serving_consumer_ends() {
         wait_for_counts(&mut third, 20, 0);
         let sent = producer.stop("TERM", LIMIT).expect_code(0).json();
         assert_eq!(sent["reconnects"], 1, "{signal}: {sent}");
-        // Now the last one is alone, and serves.
+        // The last program is alone now, and serves.
         third.wait_for_stderr(SERVING, LIMIT);
         finish(third, 20, 0);
     }
@@ -91,7 +91,8 @@ fn a_consumer_takes_over_when_the_serving_producer_ends() {
         consumer.wait_for_stderr(SERVING, LIMIT);
         wait_until("the second subscription", LIMIT, || consumer.stderr().matches("subscribed at").count() == 2);
         publish(port, "NEW", 100);
-        // How many had come before is not known: what stands in the log may be a second old. So the end is marked.
+        // The number of ticks received so far is unknown, because the log is up to a second old. So a message marks the
+        // end.
         Publisher::connect(port).publish_all("stock_prices", ["the end, and no tick"]);
         let report = finish(consumer, 100, 1);
         assert_eq!(report["symbols"]["NEW"]["count"], 100, "{signal}: {report}");
@@ -141,11 +142,12 @@ fn a_redis_with_a_password_is_not_hidden_by_a_broker() {
     }
 }
 
-/// Listens, reads a little from whoever comes, answers and hangs up; `None` says nothing and keeps the line.
+/// Server that reads a little from every client, replies `answer` and closes the connection. With `None`, it sends
+/// nothing and keeps the connection open.
 fn listener(answer: Option<&'static str>) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    // The thread ends with the test program.
+    // The thread lives until the test program ends.
     thread::spawn(move || {
         let mut kept = Vec::new();
         for mut stream in listener.incoming().flatten() {

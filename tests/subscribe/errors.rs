@@ -1,4 +1,4 @@
-//! Servers that let nobody in, and passwords that show nowhere.
+//! Servers that refuse access, and passwords that must not be shown.
 
 use super::fixture::{LIMIT, Publisher, assert_clean, finish, headless, subscribed, tick};
 use crate::support::process::{Ended, consumer, producer};
@@ -6,7 +6,7 @@ use crate::support::server::RedisServer;
 
 const SECRET: &str = "s3cr3t-w0rd";
 
-/// A server with a password, a user who may hear everything and one who may hear nothing of ours.
+/// Server with a password, a user with access to every channel and one with access to none of the tested channels.
 fn guarded() -> RedisServer {
     let users = [
         format!("--user reader on >{SECRET} ~* &stock_prices +@all"),
@@ -42,7 +42,7 @@ fn each_refusal_says_what_to_do_and_shows_no_password() {
     for (login, code, advice) in cases {
         for protocol in ["", "?protocol=resp3"] {
             let url = at(&server, login) + "/" + protocol;
-            // By the environment, as passwords should be given: then `ps` does not show them either.
+            // The environment is the recommended place for passwords: `ps` does not show them there.
             let launch = consumer().args(["--headless", "--stats", "json", "-vv"]).env("REDIS_URL", &url);
             let ended = launch.run(LIMIT).expect_code(1);
             assert!(ended.stderr.contains(code) && ended.stderr.contains(advice), "{url}: {ended:?}");
@@ -98,7 +98,7 @@ fn a_url_that_cannot_be_read_is_not_repeated() {
             assert!(ended.stderr.contains("redis://"), "{ended:?}");
             assert_secret(&ended, SECRET);
         }
-        // Where no flag is meant, the text may be a URL with a password all the same.
+        // A stray argument may also be a URL with a password.
         let ended = headless(1).args([&url]).run(LIMIT).expect_code(2);
         assert!(ended.stderr.contains("unexpected argument"), "{ended:?}");
         if url.contains('@') {

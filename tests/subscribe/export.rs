@@ -1,4 +1,4 @@
-//! What is in view, in a file: written by the real consumer, read back by pandas and pyarrow, compared to the bit.
+//! Export of the visible ticks: written by the real consumer, read by pandas and pyarrow, and compared bit by bit.
 
 use std::path::Path;
 
@@ -14,12 +14,12 @@ use crate::support::wait::poll;
 
 const FORMS: [&str; 2] = ["csv", "parquet"];
 
-/// Symbol, time in ns, price, size; in the order in which an export has them.
+/// Symbol, time in ns, price and size, in the order of an export.
 type Row = (&'static str, i64, f64, Option<f64>);
 
 const START_NS: i64 = START_S as i64 * 1_000_000_000;
 
-/// Symbols that a careless writer or reader would break, and prices that a careless number format would.
+/// Symbols that need quoting, and prices that need all digits.
 const ROWS: &[Row] = &[
     ("AAPL", START_NS + 1, 0.1 + 0.2, Some(100.0)),
     ("AAPL", START_NS + 1, 187.2, None),
@@ -48,7 +48,7 @@ fn read(path: &Path) -> Value {
     reader("read_export.py").args([path]).run(LIMIT).expect_code(0).json()
 }
 
-/// Nothing but these files is in the folder.
+/// Checks that the folder contains these files only.
 fn assert_files(folder: &Path, expected: &[&str]) {
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
@@ -65,10 +65,10 @@ fn every_tick_in_view_comes_back_to_the_bit_and_no_other() {
         for form in FORMS {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(format!("out.{form}"));
-            // The newest tick is the edge of the view; it is of long ago, so that no clock moves it.
+            // The view ends at the newest tick. It is in the distant past, so the clock does not move the view.
             let mut consumer = listen(port, &["--window", "70s", "--export", path.to_str().unwrap()]);
             let mut publisher = Publisher::connect(port);
-            // Out of order, as they may come; the first symbol comes first in the legend.
+            // Ticks are published out of order. The first symbol to arrive is first in the legend.
             publisher.publish_all("stock_prices", ROWS.iter().filter(|row| row.0 == "AAPL").map(message));
             publisher.publish_all("stock_prices", ROWS.iter().rev().filter(|row| row.0 != "AAPL").map(message));
             publisher.publish_all("stock_prices", [message(&("AAPL", START_NS - 3_600_000_000_000, 1.0, None))]);
@@ -107,7 +107,7 @@ fn a_whole_day_is_exported_as_it_was_recorded() {
         let found = reader("read_export.py").args([path.as_path(), Path::new(DAY)]).run(LIMIT).expect_code(0).json();
         assert_eq!(found, json!({"same": true, "count": DAY_TICKS}), "{}", path.display());
     }
-    // A line of text takes some 70 bytes; typed columns with dictionaries a fraction.
+    // A line of CSV takes about 70 bytes; typed columns with dictionaries take a fraction of it.
     let [csv, parquet] = paths.map(|path| std::fs::metadata(path).unwrap().len());
     assert!(parquet * 4 < csv, "{parquet} bytes of Parquet, {csv} of CSV");
 }
@@ -127,7 +127,7 @@ fn a_run_that_ends_by_itself_leaves_picture_and_ticks() {
         }
         consumer.wait(LIMIT).expect_code(0)
     };
-    // On a busy machine the time may be up before all is heard; then more of it is given.
+    // On a busy machine the time may expire before all ticks have arrived; the run is then repeated with more time.
     let ended = ["2s", "20s", "80s"].into_iter().map(run_for).find(|ended| report(ended)["received"] == 100);
     let ended = ended.expect("all ticks are heard");
     assert_saved(&ended, 100, Path::new("out.parquet"));
@@ -157,7 +157,7 @@ fn a_file_that_cannot_be_written_is_said_after_the_figures() {
     let redis = RedisServer::start();
     for form in FORMS {
         let folder = tempfile::tempdir().unwrap();
-        // A folder that is not there, and a place that is taken by a folder.
+        // A folder that does not exist, and a path that is a folder.
         let taken = folder.path().join(format!("taken.{form}"));
         std::fs::create_dir(&taken).unwrap();
         for path in [folder.path().join("none").join(format!("out.{form}")), taken] {

@@ -1,4 +1,4 @@
-//! Programs that are not ours, in both directions: real Python on redis-py, and redis-cli.
+//! Third-party programs in both directions: Python with redis-py, and redis-cli.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::fixture::{DAY, LIMIT, START_S, figures, finish, listen, listen_locall
 use crate::support::process::{Ended, Launch, producer, python};
 use crate::support::server::{free_port, on_both};
 
-/// Publishes with the script; its own account of it.
+/// Publishes with the Python script. Returns the script's report.
 fn publish(port: u16, count: u64, more: &[&str]) -> Value {
     let told =
         python("publish_ticks.py").args([url(port), count.to_string()]).args(more).run(LIMIT).expect_code(0).json();
@@ -32,7 +32,7 @@ fn short_python_scripts_are_first_class_producers() {
         let mut consumer = listen(port, &[]);
         let mut sent = 0;
         for way in ways {
-            // Neither a multiple of the symbols nor of the batches.
+            // A multiple of neither the number of symbols nor the batch size.
             sent += 301;
             assert_eq!(publish(port, 301, way)["receivers"], 1, "{way:?} over {name}");
             wait_for_counts(&mut consumer, sent, 0);

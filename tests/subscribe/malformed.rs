@@ -1,4 +1,4 @@
-//! Feeds that are wrong in every way that JSON and ticks can be wrong, with good ticks in between.
+//! Messages that are invalid in every way that JSON and ticks allow, mixed with valid ticks.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::support::server::{RedisServer, on_both};
 
 const CHANNEL: &str = "stock_prices";
 
-/// Texts that no reader may take for a tick, by the cause that is told.
+/// Texts that must be rejected, by the reported cause.
 const BAD_TEXTS: &[(&str, &[&str])] = &[
     (
         "not_json",
@@ -175,7 +175,7 @@ const BAD_TEXTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Bytes that are no text.
+/// Bytes that are not UTF-8.
 const BAD_BYTES: &[&[u8]] = &[
     b"\xff",
     b"\xfe\xff\x00{\x00}",
@@ -186,7 +186,7 @@ const BAD_BYTES: &[&[u8]] = &[
     b"\x80\x9b31m",
 ];
 
-/// What is wrong by its size alone.
+/// Messages that are invalid because of their size alone.
 fn big_ones() -> Vec<(&'static str, String)> {
     let million = "9".repeat(1_000_000);
     let field = |price: &str, time: &str| format!(r#"{{"symbol":"A","price":{price},"timestamp":{time}}}"#);
@@ -204,7 +204,7 @@ fn big_ones() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Every bad message with its cause.
+/// All invalid messages with their causes.
 fn bad_messages() -> Vec<(&'static str, Vec<u8>)> {
     let texts = BAD_TEXTS.iter().flat_map(|(cause, texts)| texts.iter().map(|text| (*cause, text.as_bytes().to_vec())));
     let bytes = BAD_BYTES.iter().map(|bytes| ("not_utf8", bytes.to_vec()));
@@ -212,7 +212,7 @@ fn bad_messages() -> Vec<(&'static str, Vec<u8>)> {
     texts.chain(bytes).chain(big).collect()
 }
 
-/// Odd, but ticks all the same: reading is liberal. All of them are of the symbol `GOOD`.
+/// Unusual but valid ticks, all of the symbol `GOOD`.
 fn odd_but_good() -> Vec<String> {
     let with = |rest: &str| format!(r#"{{"symbol":"GOOD","price":1.5,"timestamp":1381152600{rest}}}"#);
     vec![
@@ -285,7 +285,7 @@ fn each_object_of_an_array_stands_for_itself() {
     });
 }
 
-/// Names that would clear a screen, colour it, ring, end a line, and turn text around.
+/// Symbols that would clear a screen, colour it, ring the bell, end a line, or reverse text.
 const EVIL_SYMBOLS: &[&str] = &[
     "\u{1b}[2J",
     "\u{1b}]0;owned\u{7}",
@@ -303,7 +303,7 @@ fn symbols_cannot_steer_a_terminal() {
         let picture = folder.path().join("chart.svg");
         let consumer = listen(port, &["--snapshot", picture.to_str().unwrap()]);
         let mut publisher = Publisher::connect(port);
-        // What is rejected is logged, and the first one at once.
+        // Rejected messages are logged, the first one immediately.
         publisher.publish(CHANNEL, "\u{1b}[2J \u{9b}31m \u{202e} \u{7}\r\n\u{7f} \u{feff} not JSON");
         for symbol in EVIL_SYMBOLS {
             let tick = json!({"symbol": symbol, "price": 1, "timestamp": 1_381_152_600});
@@ -329,7 +329,7 @@ fn a_flood_of_bad_messages_floods_neither_the_log_nor_the_memory() {
         publisher.publish_all(CHANNEL, (0..BAD).map(|i| format!("{{\"symbol\": \"no end {i}")));
         let big = format!("[{}]", "x".repeat(1 << 20));
         for _ in 0..60 {
-            // One at a time, so that what waits in the server is no reason to cut the reader off.
+            // One at a time, so that the server's output buffer does not exceed its limit.
             publisher.publish_all(CHANNEL, [&big]);
         }
         publisher.publish_all(CHANNEL, [tick("SPY", 168.5, 0)]);
@@ -353,7 +353,7 @@ fn a_message_over_the_bound_is_skipped_and_counted() {
     let mut publisher = Publisher::connect(redis.port);
     let longest = format!("{}{}", tick("SPY", 1.0, 0), " ".repeat((16 << 20) - tick("SPY", 1.0, 0).len()));
     assert_eq!(longest.len(), 16 << 20);
-    // Each is read before the next is sent: together they would exceed what the server lets wait for a subscriber.
+    // Each is read before the next is sent; together they would exceed the server's output buffer limit.
     for (i, message) in [longest.clone(), longest.clone() + " ", " ".repeat(20 << 20), longest].iter().enumerate() {
         publisher.publish_all(CHANNEL, [message.as_str(), &tick("AIG", 2.0, i as u64)]);
         let (received, rejected) = [(2, 0), (3, 1), (4, 2), (6, 2)][i];

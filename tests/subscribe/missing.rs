@@ -1,4 +1,4 @@
-//! What the consumer says about ticks that never came, came twice or came late.
+//! Counts of missing, repeated and late ticks.
 
 use serde_json::json;
 
@@ -7,10 +7,10 @@ use crate::support::server::on_both;
 
 const CHANNEL: &str = "stock_prices";
 
-/// What happened, the numbers of one producer with the second at which each was traded, ticks lost, ticks repeated.
+/// Description, the numbers of one producer with the second of each trade, ticks lost, ticks repeated.
 type Case = (&'static str, &'static [(u64, u64)], u64, u64);
 
-/// Each case has a consumer and a channel of its own, all at the same time.
+/// Checks all cases concurrently, each with its own consumer and channel.
 fn account(name: &str, port: u16, cases: &[Case]) {
     let consumers: Vec<_> = cases.iter().map(|(what, ..)| listen(port, &["--channel", what])).collect();
     let mut publisher = Publisher::connect(port);
@@ -51,7 +51,7 @@ fn producers_are_counted_apart_and_ticks_without_a_number_never_as_lost() {
     on_both(|name, port| {
         let consumer = listen(port, &[]);
         let mut publisher = Publisher::connect(port);
-        // Three producers take turns: one whole, one that loses every second tick, one without numbers.
+        // Three producers alternate: one is complete, one loses every second tick, one has no sequence numbers.
         let mut messages = Vec::new();
         for round in 0..500 {
             messages.push(numbered("whole", round + 1, round));

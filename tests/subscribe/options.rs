@@ -1,4 +1,4 @@
-//! The command line: each option does what it says, and each mistake is answered with what would have been right.
+//! The command line: the effect of each option, and the error for each mistake.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::support::server::{RedisServer, free_port, on_both};
 
 const CHANNEL: &str = "stock_prices";
 
-/// Publishes to a consumer with these options; its report.
+/// Publishes to a consumer with these options. Returns its report.
 fn run(port: u16, options: &[&str], messages: &[String]) -> Value {
     let consumer = listen(port, options);
     Publisher::connect(port).publish_all(CHANNEL, messages);
@@ -54,7 +54,7 @@ fn symbols_beyond_the_bound_are_counted() {
 #[test]
 fn history_is_bounded_by_number_and_by_time() {
     on_both(|name, port| {
-        // Two symbols, a tick each a second.
+        // Two symbols with one tick each per second.
         let ticks: Vec<String> = (0..5_000).map(|i| tick(["A", "B"][i % 2], i as f64, i as u64 / 2)).collect();
         let report = run(port, &["--history", "1000"], &ticks);
         assert_eq!((&report["kept"], &report["evicted"]), (&json!(2_000), &json!(3_000)), "{name}");
@@ -62,7 +62,7 @@ fn history_is_bounded_by_number_and_by_time() {
             let names = ["count", "first", "last", "min", "max"];
             assert_eq!(figures(&report["symbols"][symbol], names), [2_500.0, first, last, first, last], "{symbol}");
         }
-        // From ten seconds before the newest one up to it are eleven.
+        // The last ten seconds contain eleven ticks, because both ends are included.
         let report = run(port, &["--history", "10s"], &ticks);
         assert_eq!((&report["kept"], &report["evicted"]), (&json!(22), &json!(4_978)), "{name}");
         let report = run(port, &["--history", "1_000_000"], &ticks);
@@ -113,7 +113,7 @@ fn it_ends_by_itself_when_its_time_is_up() {
     let ended = headless(redis.port).args(["--for", "1500ms"]).run(LIMIT).expect_code(0);
     let elapsed_s = report(&ended)["elapsed_s"].as_f64().unwrap();
     assert!(elapsed_s >= 1.5 && ended.elapsed.as_secs_f64() >= 1.5, "{ended:?}");
-    // Also where there is nothing to hear.
+    // Also without a server.
     let ended = headless(free_port()).args(["--for", "0.2"]).run(LIMIT).expect_code(0);
     assert_eq!(report(&ended)["received"], 0);
 }
@@ -130,7 +130,7 @@ fn nothing_but_the_figures_is_on_standard_output() {
     assert_eq!(report(&figures)["symbols"], json!({}));
 }
 
-/// Runs a consumer that draws what it heard into a file.
+/// Runs a consumer that draws the received ticks into a file.
 fn draw(port: u16, path: &Path, more: &[&str]) -> Ended {
     let options = ["--snapshot", path.to_str().unwrap()];
     let mut consumer: Running = listen(port, &[&options, more].concat());
@@ -223,7 +223,7 @@ fn the_environment_does_not_show_in_the_help() {
     }
 }
 
-/// Arguments that are wrong, and what the answer must contain.
+/// Invalid arguments, and texts that the error must contain.
 const MISTAKES: &[(&[&str], &str)] = &[
     (&["--symbol", "AIG"], "'--symbols'"),
     (&["--chanel", "x"], "'--channel'"),

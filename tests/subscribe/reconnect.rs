@@ -1,4 +1,4 @@
-//! The life of a connection: servers that die, freeze, come back, or never were Redis.
+//! Life cycle of a connection: servers that die, freeze, restart, or are not Redis.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,7 +17,7 @@ use crate::support::wait::wait_until;
 
 const CHANNEL: &str = "stock_prices";
 
-/// A redis-server on a port that stays the same over its deaths.
+/// redis-server that keeps its port over restarts.
 struct Mortal {
     server: Running,
     port: u16,
@@ -39,7 +39,7 @@ impl Mortal {
         server
     }
 
-    /// Dies without a word, as in a power cut.
+    /// Kills the server with SIGKILL, as in a power failure.
     fn die(&self) {
         self.server.signal("KILL");
     }
@@ -49,7 +49,7 @@ impl Mortal {
     }
 }
 
-/// Returns once standard error has `needle` that many times.
+/// Waits until standard error contains `needle` that many times.
 #[track_caller]
 fn wait_for_times(running: &Running, needle: &str, times: usize) {
     wait_until(&format!("{needle:?} {times} times"), LIMIT, || running.stderr().matches(needle).count() >= times);
@@ -67,7 +67,7 @@ fn a_server_that_dies_is_met_again_and_what_it_missed_is_told() {
     redis.die();
     consumer.wait_for_stderr("trying again", LIMIT);
     redis.come_back();
-    // What the new server sends to nobody is lost, and nothing else.
+    // Only messages that the new server sends to no subscriber are lost.
     let mut publisher = Publisher::connect(redis.port);
     let mut seq = 160;
     wait_until("the consumer to be back", LIMIT, || {
@@ -131,9 +131,9 @@ fn a_server_that_freezes_is_noticed_and_healed() {
     let stderr = consumer.stderr();
     let (_, after) = stderr.split_once("has not answered for ").unwrap();
     let silent_s: f64 = after.split(' ').next().unwrap().parse().unwrap();
-    // The promise is 3 s; the rest is for a machine that is busy with other tests.
+    // The documentation promises 3 s; the rest is an allowance for a machine that runs other tests.
     assert!((2.5..4.0).contains(&silent_s), "{silent_s} s: {stderr}");
-    // A frozen server's system still accepts connections for it.
+    // The system still accepts connections for a frozen server.
     consumer.wait_for_stderr("accepts connections but does not answer", LIMIT);
     redis.server.signal("CONT");
     wait_for_times(&consumer, "subscribed at", 2);
@@ -150,7 +150,7 @@ fn a_consumer_that_was_frozen_and_cut_off_says_what_it_missed() {
         publisher.publish_all(CHANNEL, [numbered("p-1", 1, 0)]);
         wait_for_counts(&mut consumer, 1, 0);
         consumer.signal("STOP");
-        // Both servers let 32 MiB wait for a subscriber, beside what the system's buffers hold.
+        // Both servers buffer 32 MiB per subscriber, in addition to the system's buffers.
         let padding = " ".repeat(256 << 10);
         let mut seq = 1;
         wait_until("the consumer to be cut off", LIMIT, || {
@@ -160,7 +160,7 @@ fn a_consumer_that_was_frozen_and_cut_off_says_what_it_missed() {
         consumer.signal("CONT");
         wait_for_times(&consumer, "subscribed at", 2);
         publisher.publish_all(CHANNEL, [numbered("p-1", seq + 1, seq + 1)]);
-        // The last one tells of all those before it.
+        // The last tick reveals the loss of all before it.
         wait_until("the loss to be told", LIMIT, || status(&consumer, "lost") > 0);
         let report = finish(consumer, 2, 0);
         let figure = |name: &str| report[name].as_u64().unwrap();
@@ -173,7 +173,7 @@ fn a_consumer_that_was_frozen_and_cut_off_says_what_it_missed() {
 #[test]
 fn an_idle_connection_is_left_alone() {
     let redis = Mortal::start();
-    // Longer than the silence at which a server counts as gone: its answers to PING must count as life.
+    // Longer than the silence after which a server counts as lost; replies to PING must reset it.
     let ended = headless(redis.port).args(["--for", "4s"]).run(LIMIT).expect_code(0);
     let report = report(&ended);
     assert_eq!((&report["received"], &report["reconnects"]), (&json!(0), &json!(0)));
@@ -181,7 +181,7 @@ fn an_idle_connection_is_left_alone() {
     assert!(!ended.stderr.contains("WARN"), "{ended:?}");
 }
 
-/// Something that listens and is no Redis.
+/// Listener that is not a Redis server.
 struct Impostor {
     port: u16,
     accepted: Arc<AtomicU64>,
@@ -190,8 +190,8 @@ struct Impostor {
 }
 
 impl Impostor {
-    /// Answers what it is sent first with `answer`. Without one it says nothing, and keeps the connection if it is
-    /// `patient`.
+    /// Answers the first bytes of each client with `answer`. With `None`, it sends nothing, and keeps the connection
+    /// open if it is `patient`.
     fn start(answer: Option<&'static str>, patient: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -247,7 +247,7 @@ fn a_server_that_hangs_up_is_tried_again_without_spinning() {
     let consumer = headless(rude.port).args(["--for", "3s"]).start();
     let ended = consumer.wait(LIMIT).expect_code(0);
     assert!(ended.stderr.contains("trying again"), "{ended:?}");
-    // Waits double from 50 ms to 1 s, halved by jitter at most: 3 s hold no more than ten.
+    // Backoff doubles from 50 ms to 1 s, and jitter halves it at most: 3 s have room for ten attempts.
     assert!((3..=10).contains(&rude.accepted()), "{} attempts: {ended:?}", rude.accepted());
     report(&ended);
 }
@@ -284,7 +284,7 @@ fn a_server_that_stays_away_fills_no_log() {
     let port = free_port();
     let arguments = ["--headless", "--for", "5s", "--redis", &super::fixture::url(port)];
     let ended = crate::support::process::consumer().args(arguments).run(LIMIT).expect_code(0);
-    // Of more than five attempts, the first one alone is told; a slow machine may come to the second telling.
+    // Of more than five attempts, only the first one is logged; a slow machine may log a second one.
     let lines = ended.stderr.matches("trying again").count();
     assert!((1..=2).contains(&lines), "{ended:?}");
 }
@@ -298,7 +298,7 @@ fn a_server_that_comes_late_is_found() {
     consumer.wait_for_stderr("subscribed at", LIMIT);
     Publisher::connect(port).publish_all(CHANNEL, [tick("SPY", 168.5, 0)]);
     let report = finish(consumer, 1, 0);
-    // The first connection is no reconnect.
+    // The first connection does not count as a reconnect.
     assert_eq!((&report["kept"], &report["reconnects"]), (&json!(1), &json!(0)));
 }
 

@@ -1,4 +1,4 @@
-//! Readers that fall so far behind that the server cuts them off, and readers that it leaves for other reasons.
+//! Readers that fall behind until the server disconnects them, and readers that are disconnected for other reasons.
 
 use std::thread;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::support::wait::wait_until;
 
 const CHANNEL: &str = "stock_prices";
 
-/// What a server lets wait for a subscriber here: little, so that a test takes seconds.
+/// Output buffer limit of the server per subscriber: small, so that a test takes seconds.
 const LIMIT_BYTES: usize = 1 << 20;
 
-/// Runs `test` over both kinds of server, with that limit.
+/// Runs `test` over both kinds of server with that limit.
 fn on_both_narrow(test: impl Fn(&str, u16)) {
     let limit = format!("pubsub {LIMIT_BYTES} 0 0");
     test("redis-server", RedisServer::start_with(&["--client-output-buffer-limit", &limit]).port);
@@ -24,8 +24,8 @@ fn on_both_narrow(test: impl Fn(&str, u16)) {
     test("the embedded broker", Embedded::start_with(limits).port);
 }
 
-/// Publishes numbered ticks to a stopped consumer until it is cut off, wakes it, and publishes until it is back and has
-/// heard `more`. The number of the last tick.
+/// Publishes numbered ticks to a stopped consumer until the server disconnects it, resumes it, and publishes until it
+/// is subscribed again and has received `more` ticks. Returns the number of the last tick.
 fn stop_flood_and_wake(consumer: &mut Running, publisher: &mut Publisher, more: u64) -> u64 {
     publisher.publish_all(CHANNEL, (1..=1_000).map(|seq| numbered("p-1", seq, seq / 100)));
     wait_for_counts(consumer, 1_000, 0);
@@ -37,7 +37,7 @@ fn stop_flood_and_wake(consumer: &mut Running, publisher: &mut Publisher, more: 
         seq += 50;
         sent.map(|payload| publisher.publish(CHANNEL, payload)).min() == Some(0)
     });
-    // Nobody who was stopped for milliseconds is cut off by a server's usual limits.
+    // The pause makes the test realistic: usual limits disconnect no consumer that was stopped for milliseconds only.
     thread::sleep(Duration::from_secs(1));
     consumer.signal("CONT");
     wait_until("the consumer to be back", LIMIT, || {
@@ -48,13 +48,13 @@ fn stop_flood_and_wake(consumer: &mut Running, publisher: &mut Publisher, more: 
     seq + more
 }
 
-/// Returns once all that was published before is in the consumer's book.
+/// Waits until everything published before is in the consumer's series map.
 fn wait_for_end(consumer: &mut Running, publisher: &mut Publisher) {
     publisher.publish_all(CHANNEL, ["the end, and no tick"]);
     wait_for_counts(consumer, 1_000, 1);
 }
 
-/// Ends the consumer then.
+/// Waits for that, and stops the consumer. Returns its report.
 fn finish_after(mut consumer: Running, publisher: &mut Publisher) -> Value {
     wait_for_end(&mut consumer, publisher);
     report(&consumer.stop("TERM", LIMIT).expect_code(0))

@@ -1,4 +1,4 @@
-//! Encrypted connections: certificates that hold and certificates that do not, over a real redis-server.
+//! TLS connections with valid and invalid certificates, over a real redis-server.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::support::wait::wait_until;
 
 const SECRET: &str = "s3cr3t-w0rd";
 
-/// An authority of a test's own and what it has signed, as files.
+/// Certificate authority of a test, and the files that it has signed.
 struct Authority {
     dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -37,7 +37,7 @@ impl Authority {
         self.path("ca.pem")
     }
 
-    /// Signs a certificate for `host` that is valid until the end of `until`; the options that name it and its key.
+    /// Signs a certificate for `host` that is valid until the end of `until`. Returns the options for it and its key.
     fn sign(&self, host: &str, until: i32) -> [String; 2] {
         let mut params = CertificateParams::new([host.to_owned()]).unwrap();
         params.not_before = date_time_ymd(2000, 1, 1);
@@ -49,7 +49,7 @@ impl Authority {
         files
     }
 
-    /// A server that shows `identity`, on the port that is given back.
+    /// Server that presents `identity`. Returns it with its port.
     fn server(&self, identity: &[String; 2], options: &[&str]) -> (RedisServer, u16) {
         let (port, ca) = (free_port(), self.ca());
         let port_text = port.to_string();
@@ -69,7 +69,7 @@ fn publishing(url: &str) -> Launch {
     producer().args(["--interval", "0", "--count", "20000", "--stats", "json", "-v"]).env("REDIS_URL", url)
 }
 
-/// Both programs end with status 1 and say `what` and `advice`.
+/// Checks that both programs fail with status 1 and report `what` and `advice`.
 #[track_caller]
 fn both_refuse(url: &str, options: &[&str], what: &str, advice: &str) {
     for launch in [headless(url), publishing(url)] {
@@ -86,7 +86,7 @@ fn assert_secret(ended: &Ended) {
     assert_clean(ended);
 }
 
-/// From producer to consumer, every tick.
+/// Checks that every tick reaches the consumer.
 #[track_caller]
 fn ticks_flow(url: &str, options: &[&str]) {
     let listening = subscribed(headless(url).args(options));
@@ -118,7 +118,7 @@ fn a_server_that_is_killed_is_left_and_found_again() {
     let (server, port) = authority.server(&identity, &["--tls-auth-clients", "no"]);
     let mut listening = subscribed(headless(&format!("rediss://localhost:{port}")).args(["--tls-ca", &authority.ca()]));
     drop(server);
-    // Redis leaves without TLS's farewell, which is no error of the protocol.
+    // Redis closes the connection without TLS's `close_notify`, which is not reported as a protocol error.
     listening.wait_for_stderr("closed the connection", LIMIT);
     assert!(!listening.stderr().contains("close_notify"), "{listening:?}");
     assert_clean(&listening.stop("TERM", LIMIT).expect_code(0));

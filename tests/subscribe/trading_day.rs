@@ -1,4 +1,4 @@
-//! The main job: a whole trading day goes through, and nothing is missing.
+//! A whole trading day arrives completely.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::fixture::{DAY, DAY_TICKS, LIMIT, Publisher, figures, finish, listen, 
 use crate::support::process::{Running, producer, python};
 use crate::support::server::{free_port, on_both};
 
-/// Replays the day into `consumer` and compares with what an independent program reads in the file.
+/// Replays the day into `consumer`, and compares the result with the file as an independent program reads it.
 fn replay_into(consumer: Running, server: &[&str]) {
     let replay = ["--replay", DAY, "--speed", "max", "--keep-timestamps", "--stats", "json"];
     let sent = producer().args(replay).args(server).run(LIMIT).expect_code(0).json();
@@ -32,8 +32,8 @@ fn a_trading_day_arrives_whole_over_both_servers() {
     on_both(|name, port| {
         println!("over {name}");
         if name == "redis-server" {
-            // The day is larger than the 32 MB for which Redis waits: a machine that holds the consumer up for a second
-            // would have it cut off.
+            // The day is larger than Redis's output buffer limit of 32 MB. Redis would disconnect a consumer that a
+            // busy machine delays for a second.
             let mut link = Publisher::connect(port);
             link.ask(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 0 0"]);
         }

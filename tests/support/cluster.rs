@@ -1,4 +1,4 @@
-//! A real Redis Cluster: three masters, each with a replica, as six processes on ports of their own.
+//! Redis Cluster of six redis-server processes on separate ports: three masters, each with a replica.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -8,30 +8,30 @@ use tempfile::TempDir;
 use super::server::free_port;
 use super::wait::wait_until;
 
-/// Masters; as many replicas follow them: node `n + MASTERS` follows node `n` to begin with.
+/// Number of masters, and of replicas. Initially node `n + MASTERS` is the replica of node `n`.
 pub const MASTERS: usize = 3;
 
-/// Slots of a cluster.
+/// Number of hash slots of a cluster.
 const SLOTS: usize = 16_384;
 
-/// For whatever the nodes agree on: generous, because the machine may be busy.
+/// Longest wait for the nodes to agree; generous, because the machine may be busy.
 const LIMIT: Duration = super::wait::GUARD;
 
 struct Node {
     port: u16,
-    /// Where the nodes talk among themselves.
+    /// Port of the cluster bus.
     bus_port: u16,
     dir: TempDir,
     child: Option<Child>,
 }
 
-/// Six nodes; killed when dropped.
+/// A running cluster; its nodes are killed when it is dropped.
 pub struct Cluster {
     nodes: Vec<Node>,
 }
 
 impl Cluster {
-    /// Ready to serve all slots, each replica in step with its master.
+    /// Starts a cluster, and waits until it serves all slots and each replica is in sync with its master.
     pub fn start() -> Self {
         let node = || Node { port: free_port(), bus_port: free_port(), dir: tempfile::tempdir().unwrap(), child: None };
         let mut cluster = Self { nodes: (0..MASTERS * 2).map(|_| node()).collect() };
@@ -56,23 +56,23 @@ impl Cluster {
         cluster
     }
 
-    /// How many nodes there are, living or not.
+    /// Number of nodes, running or not.
     pub fn nodes(&self) -> usize {
         self.nodes.len()
     }
 
-    /// On 127.0.0.1.
+    /// Port of a node on 127.0.0.1.
     pub fn port(&self, node: usize) -> u16 {
         self.nodes[node].port
     }
 
-    /// Names all nodes.
+    /// Returns an address that lists all nodes.
     pub fn url(&self) -> String {
         let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         format!("redis+cluster://{}", hosts.join(","))
     }
 
-    /// A connection to one node.
+    /// Connects to one node.
     pub fn link(&self, node: usize) -> redis::RedisResult<redis::Connection> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.nodes[node].port))?;
         let link = client.get_connection_with_timeout(Duration::from_secs(2))?;
@@ -80,7 +80,7 @@ impl Cluster {
         Ok(link)
     }
 
-    /// What one node answers to a command.
+    /// Sends a command to one node and returns the reply.
     pub fn ask<T: redis::FromRedisValue>(&self, node: usize, words: &[&str]) -> redis::RedisResult<T> {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]).query(&mut self.link(node)?)
@@ -91,27 +91,27 @@ impl Cluster {
         self.ask::<()>(node, words).unwrap_or_else(|error| panic!("node {node}, {words:?}: {error}"));
     }
 
-    /// Alike, as text; empty where the node is dead or refuses.
+    /// Sends a command and returns the reply as text; empty if the node is down or replies with an error.
     pub fn text(&self, node: usize, words: &[&str]) -> String {
         self.ask(node, words).unwrap_or_default()
     }
 
-    /// The name of a node within the cluster.
+    /// Id of a node within the cluster.
     pub fn id(&self, node: usize) -> String {
         self.text(node, &["CLUSTER", "MYID"])
     }
 
-    /// The nodes that live.
+    /// Nodes that are running.
     pub fn living(&self) -> Vec<usize> {
         (0..self.nodes.len()).filter(|node| self.nodes[*node].child.is_some()).collect()
     }
 
-    /// The living master that serves `slot` by its own account.
+    /// Running master that reports that it serves `slot`.
     pub fn master_of(&self, slot: u16) -> Option<usize> {
         self.living().into_iter().find(|node| self.owned(*node).iter().any(|range| range.contains(&slot)))
     }
 
-    /// Ranges of slots that a node says it serves itself.
+    /// Slot ranges that a node reports as its own.
     fn owned(&self, node: usize) -> Vec<std::ops::RangeInclusive<u16>> {
         let text = self.text(node, &["CLUSTER", "NODES"]);
         let Some(line) = text.lines().find(|line| line.contains("myself,master")) else { return Vec::new() };
@@ -123,7 +123,7 @@ impl Cluster {
         ranges.collect()
     }
 
-    /// Kills a node as a crash does.
+    /// Kills a node with SIGKILL, as in a crash.
     pub fn kill(&mut self, node: usize) {
         if let Some(mut child) = self.nodes[node].child.take() {
             drop(child.kill());
@@ -131,14 +131,14 @@ impl Cluster {
         }
     }
 
-    /// Starts a node on its ports and with what it knew of the cluster, and waits until it answers.
+    /// Restarts a node with its ports and its saved cluster configuration, and waits until it replies.
     pub fn restart(&mut self, node: usize) {
         let Node { port, bus_port, dir, child } = &mut self.nodes[node];
         let (own_port, own_bus_port) = (port.to_string(), bus_port.to_string());
         let started = Command::new("redis-server")
             .args(["--port", &own_port, "--cluster-port", &own_bus_port, "--bind", "127.0.0.1"])
             .args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"])
-            // A replica stands for election however long ago it heard of its master: these tests stop and start nodes.
+            // These tests stop and restart nodes, so a replica is eligible for election however old its data is.
             .args(["--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"])
             .args(["--save", "", "--appendonly", "no", "--client-output-buffer-limit", "pubsub 0 0 0"])
             .current_dir(dir.path())
@@ -150,14 +150,14 @@ impl Cluster {
         wait_until("a node to answer", LIMIT, || self.text(node, &["PING"]) == "PONG");
     }
 
-    /// Sends a signal by name to a living node: `STOP`, `CONT`.
+    /// Sends a signal by name to a running node: `STOP`, `CONT`.
     pub fn signal(&self, node: usize, name: &str) {
         let id = self.nodes[node].child.as_ref().unwrap().id();
         let kill = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status().unwrap();
         assert!(kill.success(), "SIG{name} could not be sent to node {node}");
     }
 
-    /// Waits until every living node sees all slots served, and each replica is in step.
+    /// Waits until every running node reports that all slots are served, and each replica is in sync.
     pub fn settle(&self) {
         let ready = |node: &usize| {
             let info = self.text(*node, &["CLUSTER", "INFO"]);
@@ -169,7 +169,7 @@ impl Cluster {
         wait_until("the cluster to settle", LIMIT, || self.living().iter().all(ready));
     }
 
-    /// Waits until another living node than `dead` serves `slot`; says which.
+    /// Waits until a running node other than `dead` serves `slot`, and returns it.
     pub fn wait_for_takeover(&self, slot: u16, dead: usize) -> usize {
         let mut heir = None;
         wait_until("a replica to take over", LIMIT, || {
@@ -180,7 +180,7 @@ impl Cluster {
         heir.unwrap()
     }
 
-    /// Moves a slot with all its keys to another master while clients use it.
+    /// Migrates a slot with all its keys to another master while clients use it.
     pub fn migrate(&self, slot: u16, to: usize) {
         let from = self.master_of(slot).unwrap();
         if from == to {
@@ -199,7 +199,7 @@ impl Cluster {
             let words: Vec<&str> = head.into_iter().chain(keys.iter().map(String::as_str)).collect();
             self.run(from, &words);
         }
-        // The new owner first, so that nobody is sent to a node that does not know of it yet.
+        // The new owner is told first, so that no client is redirected to a node that does not yet own the slot.
         self.run(to, &["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
         for node in self.living().into_iter().filter(|node| *node != to) {
             let is_master = self.text(node, &["INFO", "replication"]).contains("role:master");

@@ -1,7 +1,7 @@
-//! `tickscope::window` alone, without the program around it: a process that prints each input that its window tells.
+//! Process that opens a `tickscope::window` without the rest of the program and prints each input that it reports.
 //!
-//! The display is a variable of the environment, which a test must not change for itself. So a test starts its own
-//! program again, with [`ROLE`] set, and is the window there.
+//! The display is an environment variable, which a test must not change in its own process. A test therefore starts its
+//! own executable again, with [`ROLE`] set, and opens the window there.
 
 use std::io::Write;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use super::process::{Launch, Running};
 use super::pulse::Pulse;
 use super::wait::{poll, wait_until};
 
-/// Its title.
+/// Title of the window.
 pub const TITLE: &str = "gestures";
 
-/// Its size.
+/// Size of the window.
 pub const SIZE: (u32, u32) = (400, 300);
 
 const LIMIT: Duration = super::wait::GUARD;
 
 const ROLE: &str = "TICKSCOPE_GESTURES_WINDOW";
 
-/// Whether this process is to be the window.
+/// Returns `true` if this process was started to open the window.
 pub fn is_the_window() -> bool {
     std::env::var_os(ROLE).is_some()
 }
 
-/// Opens a window and prints what it tells, an input a line, until it is closed.
+/// Opens a window and prints its inputs, one per line, until it is closed.
 pub fn be_the_window() {
     let mut window = Window::open(TITLE, SIZE.0, SIZE.1, 1.0).unwrap();
     let pixels = vec![0x0020_4060; (SIZE.0 * SIZE.1) as usize];
@@ -43,34 +43,34 @@ pub fn be_the_window() {
     }
 }
 
-/// The process that has the window.
+/// Process with the window.
 pub struct WindowProgram {
     program: Running,
-    /// Of the test that is the window, and so of the thread that polls.
+    /// Name of the test that opens the window, and therefore of the polling thread.
     test: String,
-    /// Bytes of its output that were looked at.
+    /// Number of bytes of its output that have been read.
     read: usize,
 }
 
 impl WindowProgram {
-    /// Starts this test program again, as `itself` has it, with the test of this name.
+    /// Starts this test executable again, as given by `itself`, with the test of this name.
     pub fn start(itself: Launch, test: &str) -> Self {
         let program = itself.args(["--exact", test, "--nocapture"]).env(ROLE, "1").start();
         Self { program, test: test.to_owned(), read: 0 }
     }
 
-    /// Of its polling.
+    /// Pulse of the polling thread.
     pub fn pulse(&self) -> Pulse {
         Pulse::of_thread(self.program.id(), &self.test)
     }
 
-    /// Returns when the window has told of the mouse; forgets everything until then, such as the test runner's lines.
+    /// Waits until the window has reported the mouse. Discards earlier output, such as the lines of the test runner.
     pub fn wait_for_mouse(&mut self) {
         wait_until("the window to see the mouse", LIMIT, || self.program.stdout().contains("Moved"));
         self.told_when(|_| true);
     }
 
-    /// Returns when the window has seen the mouse at a place.
+    /// Waits until the window has reported the mouse at a position.
     #[track_caller]
     pub fn wait_for_place(&mut self, (x, y): (i32, i32)) {
         let moved = format!("{:?}", Input::Moved { x: x.into(), y: y.into() });
@@ -80,14 +80,14 @@ impl WindowProgram {
         });
     }
 
-    /// What has been told since the last call, mere moves of the mouse and new sizes aside, once `enough` says so of
-    /// it.
+    /// Waits until `enough` accepts the inputs reported since the last call, and returns them. Mouse moves and size
+    /// changes are left out.
     #[track_caller]
     pub fn told_when(&mut self, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
         let told = |text: &str| -> Vec<String> {
-            // Moves and sizes, and what the test runner says when it takes long.
+            // Mouse moves, size changes, and the test runner's message about slow tests.
             let aside = |line: &&str| !["Moved", "Resized", "test "].iter().any(|start| line.starts_with(start));
-            // Which sign nothing has depends on the window system.
+            // The sign of zero depends on the window system.
             text.replace(": -0.0", ": 0.0").lines().filter(aside).map(str::to_owned).collect()
         };
         let found = poll(LIMIT, || {
@@ -99,14 +99,14 @@ impl WindowProgram {
         told(&text)
     }
 
-    /// These inputs come, in this order, and no others but moves.
+    /// Asserts that exactly these inputs arrive, in this order. Moves are ignored.
     #[track_caller]
     pub fn expect(&mut self, inputs: &[Input]) {
         let told = self.told_when(|lines| lines.len() >= inputs.len());
         assert_eq!(told, said(inputs));
     }
 
-    /// These inputs come, in any order, and no others but moves.
+    /// Asserts that exactly these inputs arrive, in any order. Moves are ignored.
     #[track_caller]
     pub fn expect_all(&mut self, inputs: &[Input]) {
         let mut told = self.told_when(|lines| lines.len() >= inputs.len());
@@ -116,8 +116,8 @@ impl WindowProgram {
         assert_eq!(told, expected);
     }
 
-    /// The wheel turned at a place by this many notches in all, and nothing else came. X11 tells of the two halves of a
-    /// notch, which need not come at once.
+    /// Asserts that the wheel turned by this number of notches in total at a position, and that nothing else arrived.
+    /// X11 reports a notch as two halves, which may arrive separately.
     #[track_caller]
     pub fn expect_wheel(&mut self, (x, y): (i32, i32), up: f64, held: Modifiers) {
         let part = |line: &String| -> f64 {
@@ -132,33 +132,33 @@ impl WindowProgram {
         }
     }
 
-    /// Waits for its end, which must be a good one.
+    /// Waits until the process exits; it must succeed.
     pub fn wait(self) {
         self.program.wait(LIMIT).expect_code(0);
     }
 
-    /// Ends it.
+    /// Terminates the process.
     pub fn stop(self) {
         self.program.stop("TERM", LIMIT);
     }
 }
 
-/// What the window's process says of these.
+/// Lines that the window's process prints for these inputs.
 pub fn said(inputs: &[Input]) -> Vec<String> {
     inputs.iter().map(|input| format!("{input:?}")).collect()
 }
 
-/// A key went down.
+/// Input of a pressed key.
 pub fn key(key: Key, held: Modifiers) -> Input {
     Input::Key { key, repeat: false, held }
 }
 
-/// A button went down.
+/// Input of a pressed button.
 pub fn pressed((x, y): (i32, i32), button: Button, held: Modifiers, clicks: u8) -> Input {
     Input::Pressed { x: x.into(), y: y.into(), button, held, clicks }
 }
 
-/// A button went up.
+/// Input of a released button.
 pub fn released((x, y): (i32, i32), button: Button) -> Input {
     Input::Released { x: x.into(), y: y.into(), button }
 }

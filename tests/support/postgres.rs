@@ -1,4 +1,4 @@
-//! A real PostgreSQL server of a test's own: a cluster in a folder that goes with it.
+//! Private PostgreSQL server of a test, with its database cluster in a temporary directory.
 
 use std::fs;
 use std::net::TcpStream;
@@ -12,22 +12,22 @@ use tempfile::TempDir;
 use super::server::free_port;
 use super::wait::{poll, wait_until};
 
-/// Starting a cluster takes a second, recovering one after a crash a few; the machine may be busy.
+/// Longest wait for the server. A start takes a second and a recovery a few; the machine may be busy.
 const LIMIT: Duration = super::wait::GUARD;
 
-/// The user of every test; it may do everything.
+/// User of every test, a superuser.
 pub const USER: &str = "keeper";
 
-/// Its password, with signs that an address has to escape.
+/// Password of [`USER`], with characters that an address must escape.
 pub const PASSWORD: &str = "s3cr:et@/";
 
-/// The same as it stands in an address.
+/// [`PASSWORD`] in escaped form.
 const PASSWORD_ESCAPED: &str = "s3cr%3Aet%40%2F";
 
-/// Set to anything, it gives the databases of all tests but those of TLS the extension, which has to be installed then.
+/// If this variable is set, the databases of all tests except those of TLS use TimescaleDB, which must be installed.
 const TIMESCALE: &str = "TICKSCOPE_TEST_TIMESCALEDB";
 
-/// Loads the extension, and sends nothing to its makers.
+/// Settings that load the extension and disable its telemetry.
 const TIMESCALE_SETTINGS: [&str; 2] = ["shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off"];
 
 /// A server; killed when dropped.
@@ -39,7 +39,7 @@ pub struct PostgresServer {
     dir: TempDir,
 }
 
-/// Where Debian keeps the programs of the newest version that is installed.
+/// Directory of the programs of the newest installed version, as packaged by Debian.
 fn find_programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
@@ -48,7 +48,7 @@ fn find_programs() -> PathBuf {
     found.unwrap_or_else(|| panic!("PostgreSQL is not installed: run `scripts/test install`"))
 }
 
-/// A server refuses to run as root, so root runs it as Debian's own user for it.
+/// Returns `true` for root. The server refuses to run as root, so it is then run as Debian's user `postgres`.
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
@@ -71,23 +71,23 @@ fn run(command: &mut Command) -> String {
 }
 
 impl PostgresServer {
-    /// A new cluster with an empty database `ticks`.
+    /// Starts a server with a new cluster and an empty database `ticks`.
     pub fn start() -> Self {
         Self::start_as(std::env::var_os(TIMESCALE).is_some(), &[], &[])
     }
 
-    /// The same with settings, such as `ssl=on`, and with files in its folder, where `server.crt` and `server.key` are
-    /// its certificate.
+    /// As [`Self::start`], with settings such as `ssl=on` and with additional files in the data directory, such as the
+    /// certificate `server.crt` and its key `server.key`.
     pub fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Self {
         Self::start_as(false, settings, files)
     }
 
-    /// A new cluster whose databases have TimescaleDB; `None` where that is not installed.
+    /// Starts a server whose databases have TimescaleDB; `None` if it is not installed.
     pub fn start_timescale() -> Option<Self> {
         let folder = find_programs();
         let asked = Command::new(folder.join("pg_config")).arg("--sharedir").output();
         let shared = asked.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default();
-        // Debian has pg_config with its programs only where extensions are built.
+        // Debian installs pg_config only with the development files.
         let version = folder.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         let shared = [shared, format!("/usr/share/postgresql/{version}")];
         let control = |shared: &String| Path::new(shared).join("extension/timescaledb.control");
@@ -123,11 +123,11 @@ impl PostgresServer {
         server
     }
 
-    /// Starts it on the same port with what it had; after a crash it recovers first.
+    /// Restarts the server on the same port with its data; after a crash, it recovers first.
     pub fn start_again(&mut self) {
         let mut postgres = command(&find_programs().join("postgres"));
         postgres.arg("-D").arg(self.dir.path().join("data")).args(["-p", &self.port.to_string()]);
-        // Small as tests are; whatever promises that a commit lasts stays as it is.
+        // Buffers and log are sized for tests. Settings that make commits durable keep their defaults.
         postgres
             .args(["-h", "127.0.0.1", "-k", "", "-c", "max_wal_size=4GB", "-c", "shared_buffers=256MB"])
             .args(&self.options);
@@ -138,12 +138,12 @@ impl PostgresServer {
         });
     }
 
-    /// Kills all of it at once, as a crash of the machine does.
+    /// Kills all processes of the server at once, as in a crash of the machine.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         drop(child.kill());
         drop(child.wait());
-        // Its processes notice that the first one is gone, and let go of what they share.
+        // The child processes detect that the postmaster has exited, and release the shared memory.
         let data = self.dir.path().join("data");
         wait_until("PostgreSQL to be gone", LIMIT, || {
             let mut processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -151,22 +151,22 @@ impl PostgresServer {
         });
     }
 
-    /// On 127.0.0.1.
+    /// Port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The process id of the first of its processes.
+    /// Process id of the postmaster.
     pub fn id(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
-    /// The address of a database.
+    /// Address of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}:{PASSWORD_ESCAPED}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// psql, connected to a database; arguments follow.
+    /// psql command that connects to a database; the caller adds arguments.
     pub fn psql_command(&self, database: &str) -> Command {
         let mut psql = Command::new("psql");
         psql.env("PGPASSWORD", PASSWORD).env("PGCONNECT_TIMEOUT", "5");
@@ -175,7 +175,7 @@ impl PostgresServer {
         psql
     }
 
-    /// What a statement gives, lines of values between bars.
+    /// Runs a statement and returns its rows as lines, with the values separated by `|`.
     pub fn psql(&self, database: &str, sql: &str) -> String {
         run(self.psql_command(database).args(["-c", sql])).trim_end().to_owned()
     }
@@ -185,7 +185,7 @@ impl PostgresServer {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// A new, empty database.
+    /// Creates an empty database and returns its address.
     pub fn create(&self, database: &str) -> String {
         self.psql("postgres", &format!("CREATE DATABASE {database}"));
         if self.timescale {
@@ -198,7 +198,8 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // A fast shutdown ends all of its processes, which a kill of the first leaves to themselves for a while.
+            // An immediate shutdown ends all processes. If only the postmaster is killed, its children survive for a
+            // while.
             drop(Command::new("sh").args(["-c", &format!("kill -QUIT {}", child.id())]).status());
             let ended = poll(Duration::from_secs(5), || child.try_wait().ok().flatten());
             if ended.is_none() {

@@ -1,4 +1,4 @@
-//! Our programs (and others) as child processes whose output is read while they run.
+//! Programs as child processes whose output is read while they run.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::wait::poll;
 
-/// Set on a developer's machine, these would change what a test sees.
+/// Variables that would change the result of a test if set on a developer's machine.
 const ENV_REMOVED: &[&str] = &[
     "REDIS_URL",
     "DISPLAY",
@@ -25,19 +25,19 @@ const ENV_REMOVED: &[&str] = &[
     "CLICOLOR_FORCE",
 ];
 
-/// Variables of our own programs begin so.
+/// Prefix of the variables of tickscope's programs.
 const OWN_PREFIX: &str = "TICKSCOPE_";
 
-/// Where the programs look for the user's settings and keep what they remember.
+/// Directories in which the programs look for the user's settings and save their state.
 pub const FOLDERS: [(&str, &str); 3] =
     [("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state"), ("XDG_DATA_HOME", "data")];
 
-/// A program about to be started.
+/// Command line of a program.
 pub struct Launch {
     name: String,
     command: Command,
     stdin: Option<Vec<u8>>,
-    /// Empty, and this program's alone.
+    /// Home directory, empty and private to this program.
     home: TempDir,
 }
 
@@ -45,44 +45,44 @@ pub struct Launch {
 pub struct Running {
     name: String,
     child: Child,
-    /// Goes with the program.
+    /// Removed together with the program.
     _home: TempDir,
     started: Instant,
     stdout: Pipe,
     stderr: Pipe,
 }
 
-/// How a program ended, and what it said.
+/// Exit status and output of a program.
 pub struct Ended {
-    /// Its command line, for messages.
+    /// Command line, for messages.
     pub name: String,
-    /// `None` when a signal ended it.
+    /// Exit code; `None` if a signal terminated the program.
     pub code: Option<i32>,
-    /// All of it; bytes that are no UTF-8 are replaced.
+    /// Complete output; invalid UTF-8 is replaced.
     pub stdout: String,
-    /// All of it; bytes that are no UTF-8 are replaced.
+    /// Complete output; invalid UTF-8 is replaced.
     pub stderr: String,
-    /// From the start to the moment at which the end was noticed.
+    /// Time from the start until the exit was detected.
     pub elapsed: Duration,
 }
 
-/// `producer` of this crate, as built for these tests.
+/// Command line of this crate's `producer`, as built for these tests.
 pub fn producer() -> Launch {
     Launch::new(env!("CARGO_BIN_EXE_producer"))
 }
 
-/// `consumer` of this crate, as built for these tests.
+/// Command line of this crate's `consumer`, as built for these tests.
 pub fn consumer() -> Launch {
     Launch::new(env!("CARGO_BIN_EXE_consumer"))
 }
 
-/// A script of `tests/support/python`, run by a Python that has redis-py.
+/// Command line of a script in `tests/support/python`, run by a Python interpreter with redis-py.
 pub fn python(script: &str) -> Launch {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/python").join(script);
     Launch::new(find_python()).args([path])
 }
 
-/// `scripts/test` names the interpreter; without it, Debian's own is tried before whatever `python3` is on the PATH.
+/// Finds the interpreter: the one named by `scripts/test`, otherwise Debian's, otherwise `python3` on the `PATH`.
 fn find_python() -> String {
     let named = std::env::var("TICKSCOPE_TEST_PYTHON").ok();
     let candidates = named.into_iter().chain(["/usr/bin/python3".to_owned(), "python3".to_owned()]);
@@ -96,7 +96,8 @@ fn find_python() -> String {
 }
 
 impl Launch {
-    /// Any program, by name or path. Its time zone is UTC and its environment free of what would change its behaviour.
+    /// Command line of any program, by name or path. The time zone is UTC, and variables that would change the
+    /// behaviour of the program are removed.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(&program);
         command.env("TZ", "UTC");
@@ -106,7 +107,7 @@ impl Launch {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(OWN_PREFIX)) {
             command.env_remove(name);
         }
-        // The developer's own settings and windows change nothing here, and nothing here changes them.
+        // Settings and saved views of the developer do not affect the tests, and the tests do not modify them.
         let home = tempfile::tempdir().unwrap();
         for (name, folder) in FOLDERS {
             command.env(name, home.path().join(folder));
@@ -130,7 +131,7 @@ impl Launch {
         self
     }
 
-    /// Looks for its settings, and remembers, in these folders below `home`, which other programs may share.
+    /// Sets the directories of settings and state to those below `home`, which other programs may share.
     pub fn home(mut self, home: &Path) -> Self {
         for (name, folder) in FOLDERS {
             self.command.env(name, home.join(folder));
@@ -138,19 +139,19 @@ impl Launch {
         self
     }
 
-    /// Runs in this directory.
+    /// Sets the working directory.
     pub fn dir(mut self, path: &Path) -> Self {
         self.command.current_dir(path);
         self
     }
 
-    /// What it reads on standard input, which then ends; without this it is empty.
+    /// Sets the contents of standard input; empty by default.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
         self
     }
 
-    /// Starts it.
+    /// Starts the program.
     pub fn start(mut self) -> Running {
         let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         let started = Instant::now();
@@ -163,7 +164,7 @@ impl Launch {
             .unwrap_or_else(|error| panic!("`{}` did not start: {error}; run `scripts/test install`", self.name));
         if let Some(bytes) = self.stdin.take() {
             let mut pipe = child.stdin.take().unwrap();
-            // A program may end before it has read everything; that the rest finds no reader is no failure.
+            // The program may exit before it has read everything, so a broken pipe is not a failure.
             thread::spawn(move || drop(pipe.write_all(&bytes)));
         }
         let stdout = Pipe::drain(child.stdout.take().unwrap());
@@ -171,7 +172,7 @@ impl Launch {
         Running { name: self.name, child, _home: self.home, started, stdout, stderr }
     }
 
-    /// Starts it and waits for its end.
+    /// Starts the program and waits until it exits.
     pub fn run(self, limit: Duration) -> Ended {
         self.start().wait(limit)
     }
@@ -183,28 +184,28 @@ impl Running {
         self.child.id()
     }
 
-    /// Standard output up to now.
+    /// Standard output so far.
     pub fn stdout(&self) -> String {
         self.stdout.text()
     }
 
-    /// Standard error up to now.
+    /// Standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.text()
     }
 
-    /// Whether it has not ended yet.
+    /// Returns `true` while the program has not exited.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Returns once standard output contains `needle`; panics when the program ends without it, or `limit` passes.
+    /// Waits until standard output contains `needle`; panics if the program exits without it, or after `limit`.
     #[track_caller]
     pub fn wait_for_stdout(&mut self, needle: &str, limit: Duration) {
         self.wait_for_text(needle, limit, |running| running.stdout.text());
     }
 
-    /// Returns once standard error contains `needle`; panics when the program ends without it, or `limit` passes.
+    /// Waits until standard error contains `needle`; panics if the program exits without it, or after `limit`.
     #[track_caller]
     pub fn wait_for_stderr(&mut self, needle: &str, limit: Duration) {
         self.wait_for_text(needle, limit, |running| running.stderr.text());
@@ -216,7 +217,7 @@ impl Running {
         let found = poll(limit, || {
             ended = !self.is_running();
             if ended {
-                // Its pipes may still hold text.
+                // The pipes may still contain text.
                 self.stdout.settle();
                 self.stderr.settle();
             }
@@ -229,12 +230,12 @@ impl Running {
 
     /// Sends a signal by name: `TERM`, `INT`, `STOP`, `CONT`, `KILL`.
     pub fn signal(&self, name: &str) {
-        // The shell's own `kill`: a bare system has no program of this name.
+        // The shell's built-in `kill`, because a minimal system has no such program.
         let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status().unwrap();
         assert!(kill.success(), "SIG{name} could not be sent to `{}`", self.name);
     }
 
-    /// Waits for the end; panics with all output when it is still running after `limit`.
+    /// Waits until the program exits; panics with all output if it is still running after `limit`.
     #[track_caller]
     pub fn wait(mut self, limit: Duration) -> Ended {
         let status = poll(limit, || self.child.try_wait().unwrap());
@@ -242,7 +243,7 @@ impl Running {
         self.ended(status)
     }
 
-    /// Sends a signal and waits for the end that it causes.
+    /// Sends a signal and waits until the program exits.
     #[track_caller]
     pub fn stop(self, signal: &str, limit: Duration) -> Ended {
         self.signal(signal);
@@ -257,7 +258,7 @@ impl Running {
         Ended { name: self.name.clone(), code: status.code(), stdout, stderr, elapsed }
     }
 
-    /// Memory in use now, KiB (resident set; Linux).
+    /// Current resident set size in KiB (Linux).
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -267,7 +268,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail when it has ended already, which is what is wanted.
+        // Both fail if the process has already exited, which is not an error.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -281,14 +282,14 @@ impl fmt::Debug for Running {
 }
 
 impl Ended {
-    /// Panics with all output unless the exit status is `code`.
+    /// Asserts that the exit status is `code`; panics with all output otherwise.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "unexpected exit status.\n{self:?}");
         self
     }
 
-    /// The last line of standard output as JSON.
+    /// Parses the last line of standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         let line = self.stdout.lines().last().unwrap_or_default();
@@ -306,7 +307,7 @@ impl fmt::Debug for Ended {
     }
 }
 
-/// What a program wrote, collected by a thread of its own, so that a full pipe never stops it.
+/// Output of a program, collected by a dedicated thread, so that a full pipe never blocks the program.
 struct Pipe {
     bytes: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<()>>,
@@ -333,7 +334,7 @@ impl Pipe {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    /// Waits until the other end is closed; only for programs that have ended.
+    /// Waits until the other end is closed. Call it only after the program has exited.
     fn settle(&mut self) {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();

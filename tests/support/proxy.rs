@@ -1,8 +1,7 @@
-//! A TCP proxy between a program and its server that makes the network as bad as a test asks, while both run.
+//! TCP proxy that injects network faults between a program and its server.
 //!
-//! What it does to a connection is told by [`Faults`], which can be changed at any time: for all connections, or for
-//! one of them. Sizes and places of pieces come from a seed. What TCP itself rules out, it cannot do: bytes neither
-//! come twice nor in another order.
+//! [`Faults`] describes the faults of a connection. They can be changed at any time, for all connections or for one.
+//! The sizes of pieces come from a seed. As with TCP, bytes are never duplicated or reordered.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,40 +18,40 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// Read at a time.
+/// Maximum number of bytes per read.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// What new connections meet.
+/// Handling of new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Door {
-    /// They are led to the server.
+    /// Connections are forwarded to the server.
     #[default]
     Open,
-    /// They are accepted, and nothing ever comes of it.
+    /// Connections are accepted, and no data is forwarded.
     Silent,
-    /// They are reset at once.
+    /// Connections are reset immediately.
     Slammed,
 }
 
-/// What is wrong with the network.
+/// Faults of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
-    /// What new connections meet.
+    /// Handling of new connections.
     pub door: Door,
-    /// Nothing reaches the server; the sockets stay open.
+    /// No data reaches the server; the sockets stay open.
     pub deaf: bool,
-    /// Nothing reaches the client, not even an end.
+    /// No data reaches the client, and no end of stream either.
     pub mute: bool,
-    /// Bytes a second, each way.
+    /// Bandwidth in bytes per second, in each direction.
     pub bytes_per_s: Option<u32>,
-    /// Each piece is held up for this long.
+    /// Delay of each piece.
     pub latency: Duration,
-    /// Bytes go on in pieces of 1 up to this many, each in a packet of its own.
+    /// Data is forwarded in pieces of 1 up to this number of bytes, each in a separate packet.
     pub slice_bytes: Option<usize>,
 }
 
 impl Faults {
-    /// A good network.
+    /// Network without faults.
     pub const NONE: Self = Self {
         door: Door::Open,
         deaf: false,
@@ -62,7 +61,7 @@ impl Faults {
         slice_bytes: None,
     };
 
-    /// A peer that is there and does nothing.
+    /// Peer that accepts connections and never responds.
     pub const FROZEN: Self = Self { door: Door::Silent, deaf: true, mute: true, ..Self::NONE };
 
     fn stops(&self, way: Way) -> bool {
@@ -73,12 +72,12 @@ impl Faults {
     }
 }
 
-/// How a connection is ended.
+/// Way in which a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// In order, as by a process that exits (FIN).
+    /// Orderly, as by a process that exits (FIN).
     Closed,
-    /// Without (RST).
+    /// Aborted (RST).
     Reset,
 }
 
@@ -88,10 +87,10 @@ enum Way {
     ToClient,
 }
 
-/// What one connection is told.
+/// Instructions to one connection.
 #[derive(Debug, Clone, Copy, Default)]
 struct Order {
-    /// In place of what holds for all.
+    /// Faults of this connection, in place of those of all connections.
     faults: Option<Faults>,
     end: Option<End>,
 }
@@ -100,18 +99,18 @@ struct Shared {
     server_port: u16,
     seed: u64,
     faults: watch::Sender<Faults>,
-    /// Open connections, by their number from 0.
+    /// Open connections, by number, counted from 0.
     open: Mutex<BTreeMap<u64, watch::Sender<Order>>>,
-    /// When each connection came.
+    /// Time at which each connection was accepted.
     came: Mutex<Vec<Instant>>,
 }
 
-/// Many proxies on one thread.
+/// Set of proxies that run on one thread.
 pub struct Network {
     runtime: Runtime,
 }
 
-/// One address that leads to a server.
+/// One proxy address, forwarded to a server.
 #[derive(Clone)]
 pub struct Proxy {
     port: u16,
@@ -124,7 +123,7 @@ impl Network {
         Self { runtime }
     }
 
-    /// Leads a free port of this machine to `server_port`.
+    /// Starts a proxy from a free port of this machine to `server_port`.
     pub fn lead_to(&self, server_port: u16, seed: u64) -> Proxy {
         let listener = self.runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -141,7 +140,7 @@ impl Network {
 }
 
 impl Proxy {
-    /// On 127.0.0.1.
+    /// Port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -150,22 +149,22 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// What holds for all connections from now on, and for those that come.
+    /// Sets the faults of all current and future connections.
     pub fn set(&self, faults: Faults) {
         self.shared.faults.send_replace(faults);
     }
 
-    /// What holds for one connection, whatever holds for all; `None` for that again.
+    /// Sets the faults of one connection, in place of those of all connections; `None` removes them again.
     pub fn set_one(&self, number: u64, faults: Option<Faults>) {
         self.order(number, |order| order.faults = faults);
     }
 
-    /// Ends one connection.
+    /// Closes one connection.
     pub fn end(&self, number: u64, how: End) {
         self.order(number, |order| order.end = Some(how));
     }
 
-    /// Ends all connections; how many there were.
+    /// Closes all connections and returns their number.
     pub fn end_all(&self, how: End) -> usize {
         let open = self.open();
         for number in &open {
@@ -174,12 +173,12 @@ impl Proxy {
         open.len()
     }
 
-    /// Numbers of the connections that are open, the oldest one first.
+    /// Numbers of the open connections, oldest first.
     pub fn open(&self) -> Vec<u64> {
         self.shared.open.lock().unwrap().keys().copied().collect()
     }
 
-    /// When each connection came, refused ones included.
+    /// Time at which each connection was accepted, including those that were then reset.
     pub fn came(&self) -> Vec<Instant> {
         self.shared.came.lock().unwrap().clone()
     }
@@ -193,7 +192,7 @@ impl Proxy {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        // Before it counts as one that came.
+        // This is read before the connection is counted.
         let door = shared.faults.borrow().door;
         let number = {
             let mut came = shared.came.lock().unwrap();
@@ -228,7 +227,7 @@ async fn serve(mut client: TcpStream, shared: &Shared, (number, door): (u64, Doo
             return;
         }
     }
-    // Where no server listens, a client without a proxy would be refused; a reset is the nearest to that.
+    // If no server is listening, a direct connection would be refused. A reset is the closest equivalent.
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, shared.server_port)).await else {
         return reset(&client);
     };
@@ -243,7 +242,7 @@ async fn serve(mut client: TcpStream, shared: &Shared, (number, door): (u64, Doo
     let ended = tokio::select! {
         end = control.ended() => Some(end),
         carried = async { tokio::try_join!(up.carry(from_client, to_server), down.carry(from_server, to_client)) } => {
-            // One side that breaks off breaks the other off.
+            // An error on one side resets both.
             carried.is_err().then_some(End::Reset)
         }
     };
@@ -253,13 +252,13 @@ async fn serve(mut client: TcpStream, shared: &Shared, (number, door): (u64, Doo
     }
 }
 
-/// Closing will break the connection off.
+/// Makes the socket send a reset when it is closed.
 fn reset(stream: &TcpStream) {
-    // A connection that is gone already cannot be told, and need not be.
+    // This fails only if the connection is already closed, where it has no effect.
     drop(SockRef::from(stream).set_linger(Some(Duration::ZERO)));
 }
 
-/// What a connection sees of its orders.
+/// View of a connection on its faults and orders.
 #[derive(Clone)]
 struct Control {
     faults: watch::Receiver<Faults>,
@@ -271,7 +270,7 @@ impl Control {
         self.order.borrow().faults.unwrap_or(*self.faults.borrow())
     }
 
-    /// Resolves once this way is open.
+    /// Resolves once this direction is not blocked.
     async fn passable(&mut self, way: Way) {
         while self.faults().stops(way) {
             let changed = tokio::select! {
@@ -279,13 +278,13 @@ impl Control {
                 changed = self.order.changed() => changed,
             };
             if changed.is_err() {
-                // The proxy is gone.
+                // The proxy has been dropped.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Resolves when the connection is to end.
+    /// Resolves when the connection must be closed.
     async fn ended(&mut self) -> End {
         let ended = self.order.wait_for(|order| order.end.is_some()).await.map(|order| order.end);
         match ended {
@@ -308,7 +307,7 @@ impl Pump {
         loop {
             self.control.passable(self.way).await;
             let read = from.read(&mut buffer).await?;
-            // What came just before the way was stopped is stopped as well, be it the end.
+            // Data or an end of stream that arrived just before the direction was blocked is blocked as well.
             self.control.passable(self.way).await;
             if read == 0 {
                 return to.shutdown().await;
@@ -324,7 +323,7 @@ impl Pump {
         }
     }
 
-    /// How many of `count` bytes go on next, and after which pause.
+    /// Returns the number of the `count` bytes to forward next, and the pause before it.
     fn piece(&mut self, count: usize) -> (usize, Duration) {
         let faults = self.control.faults();
         let mut piece = count;
@@ -333,12 +332,12 @@ impl Pump {
         }
         let mut pause = faults.latency;
         if let Some(rate) = faults.bytes_per_s {
-            // Twenty pieces a second, so that a slow link is not one with long pauses.
+            // Twenty pieces per second, so that a slow connection does not have long pauses.
             piece = piece.min((rate as usize / 20).max(1));
             pause += Duration::from_secs_f64(piece as f64 / f64::from(rate));
         }
         if pause.is_zero() && faults.slice_bytes.is_some() {
-            // Packets that leave at once may be joined on the way.
+            // Packets sent without a pause may be coalesced.
             pause = Duration::from_micros(200);
         }
         (piece, pause)

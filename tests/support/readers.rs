@@ -1,16 +1,16 @@
-//! Programs of other people that read our files, and write some: pandas, pyarrow and polars, in a virtual environment
-//! of the tests' own.
+//! Third-party readers and writers of the file formats: pandas, pyarrow and polars, in a virtual environment of the
+//! tests.
 
 use std::path::Path;
 
 use super::process::Launch;
 
-/// A script of `tests/support/python`, run by [`python`].
+/// Command line of a script in `tests/support/python`, run by [`python`].
 pub fn reader(script: &str) -> Launch {
     python().args([Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/python").join(script)])
 }
 
-/// The Python that `scripts/test install` gave pandas, pyarrow and polars.
+/// Python interpreter for which `scripts/test install` installs pandas, pyarrow and polars.
 pub fn python() -> Launch {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let named = std::env::var("TICKSCOPE_TEST_READERS").ok();

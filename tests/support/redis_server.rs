@@ -1,4 +1,4 @@
-//! A real redis-server on a port of its own, and a subscriber that keeps all it hears.
+//! A redis-server on a private port, and a subscriber that records all messages.
 
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -12,27 +12,27 @@ use super::server::Embedded;
 pub use super::server::free_port;
 use super::wait::{wait_for, wait_until};
 
-/// For whatever a server does: generous, because the machine may be busy.
+/// Longest wait for the server; generous, because the machine may be busy.
 const LIMIT: Duration = super::wait::GUARD;
 
-/// A server; killed when dropped.
+/// A running server; killed when dropped.
 pub struct RedisServer {
     port: u16,
     password: Option<String>,
-    /// Where it keeps what it was told, if it does.
+    /// Data directory, if the server is persistent.
     dir: Option<TempDir>,
     running: Option<Running>,
 }
 
 impl RedisServer {
-    /// Without a password.
+    /// Starts a server without a password.
     pub fn start() -> Self {
         let mut server = Self { port: free_port(), password: None, dir: None, running: None };
         server.start_again();
         server
     }
 
-    /// On disk is what it has confirmed, whatever happens to it.
+    /// Starts a persistent server: every confirmed write is on disk.
     pub fn start_keeping() -> Self {
         let dir = Some(tempfile::tempdir().unwrap());
         let mut server = Self { port: free_port(), password: None, dir, running: None };
@@ -40,16 +40,16 @@ impl RedisServer {
         server
     }
 
-    /// With one.
+    /// Starts a server with a password.
     pub fn start_with_password(password: &str) -> Self {
         let mut server = Self { port: free_port(), password: Some(password.to_owned()), dir: None, running: None };
         server.start_again();
         server
     }
 
-    /// Starts on the same port as before.
+    /// Restarts the server on the same port.
     pub fn start_again(&mut self) {
-        // No subscriber is cut off: these tests are about the producer.
+        // No output buffer limit: a subscriber of these tests may be slower than the producer.
         let mut args: Vec<String> =
             ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--client-output-buffer-limit", "pubsub 0 0 0"]
                 .map(str::to_owned)
@@ -71,22 +71,22 @@ impl RedisServer {
         });
     }
 
-    /// Kills it, as a crash does.
+    /// Kills the server with SIGKILL, as in a crash.
     pub fn kill(&mut self) {
         drop(self.running.take());
     }
 
-    /// The running server.
+    /// Process of the server.
     pub fn process(&self) -> &Running {
         self.running.as_ref().unwrap()
     }
 
-    /// On 127.0.0.1.
+    /// Port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// With the password, if there is one.
+    /// Address of the server, with the password if one is set.
     pub fn url(&self) -> String {
         match &self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
@@ -94,32 +94,32 @@ impl RedisServer {
         }
     }
 
-    /// A client of the redis crate, for whatever else a test asks.
+    /// Client of the redis crate, for other commands.
     pub fn client(&self) -> redis::Client {
         redis::Client::open(self.url()).unwrap()
     }
 
-    /// Listens to `channel` from now on.
+    /// Subscribes to `channel`.
     pub fn subscribe(&self, channel: &str) -> Subscriber {
         Subscriber::start(&self.client(), channel)
     }
 }
 
-/// A server of either kind, for tests that do not care which.
+/// A server of either kind, for tests that run over both.
 pub enum Server {
     Redis(RedisServer),
     Embedded(Embedded),
 }
 
 impl Server {
-    /// A real redis-server.
+    /// Starts a redis-server.
     pub fn redis() -> Self {
         Self::Redis(RedisServer::start())
     }
 
-    /// Our own broker.
+    /// Starts an embedded broker.
     pub fn embedded() -> Self {
-        // As with redis-server above, no subscriber is cut off: a test's subscriber may be slower than the producer.
+        // As with redis-server above, no output buffer limit.
         let bytes = usize::MAX / 2;
         let limits =
             BrokerLimits { subscriber_hard_bytes: bytes, subscriber_soft_bytes: bytes, ..BrokerLimits::default() };
@@ -133,7 +133,7 @@ impl Server {
         }
     }
 
-    /// On 127.0.0.1.
+    /// Port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         match self {
             Self::Redis(server) => server.port(),
@@ -141,13 +141,13 @@ impl Server {
         }
     }
 
-    /// Listens to `channel` from now on.
+    /// Subscribes to `channel`.
     pub fn subscribe(&self, channel: &str) -> Subscriber {
         Subscriber::start(&redis::Client::open(self.url()).unwrap(), channel)
     }
 }
 
-/// Collects what is published.
+/// Collects published messages.
 pub struct Subscriber {
     messages: Arc<Mutex<Vec<String>>>,
     thread: Option<JoinHandle<()>>,
@@ -155,7 +155,7 @@ pub struct Subscriber {
     channel: String,
 }
 
-/// Tells a subscriber that it has heard everything.
+/// Message that ends a subscriber.
 const END: &str = "(the test is over)";
 
 impl Subscriber {
@@ -169,7 +169,7 @@ impl Subscriber {
             let mut pubsub = connection.as_pubsub();
             pubsub.subscribe(&name).unwrap();
             subscribed.send(()).unwrap();
-            // An error means that the server has gone: there is nothing more to hear.
+            // An error means that the server is down, so no more messages arrive.
             while let Ok(message) = pubsub.get_message() {
                 let payload: String = message.get_payload().unwrap();
                 if payload == END {
@@ -182,7 +182,7 @@ impl Subscriber {
         Self { messages, thread: Some(thread), client: client.clone(), channel: channel.to_owned() }
     }
 
-    /// How many messages have come.
+    /// Number of messages received.
     pub fn count(&self) -> usize {
         self.messages.lock().unwrap().len()
     }
@@ -193,7 +193,7 @@ impl Subscriber {
         wait_for(&format!("{count} messages"), LIMIT, || (self.count() >= count).then_some(()));
     }
 
-    /// All that was published until now, in order.
+    /// Returns all messages published so far, in order.
     pub fn finish(mut self) -> Vec<String> {
         let mut connection = self.client.get_connection().unwrap();
         redis::cmd("PUBLISH").arg(&self.channel).arg(END).exec(&mut connection).unwrap();

@@ -1,5 +1,4 @@
-//! A real redis-server and the embedded broker, side by side, so that one test runs over both; and a client that shows
-//! every byte.
+//! A redis-server and an embedded broker, so that one test runs over both, and a client that exposes every byte.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -14,10 +13,10 @@ use tokio::runtime::Runtime;
 
 use super::wait::{poll, wait_until};
 
-/// Nothing that these tests wait for takes long, so this only bounds a failure.
+/// Limit of every wait. It only bounds a failed test: the expected events occur quickly.
 pub const LIMIT: Duration = super::wait::GUARD;
 
-/// A redis-server of its own, killed when dropped.
+/// A private redis-server; killed when dropped.
 pub struct RedisServer {
     child: Child,
     pub port: u16,
@@ -25,12 +24,12 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// An empty server without a password.
+    /// Starts an empty server without a password.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// With more options of its command line.
+    /// Starts a server with additional command-line options.
     pub fn start_with(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -58,7 +57,7 @@ impl Drop for RedisServer {
     }
 }
 
-/// An embedded broker with a runtime of its own.
+/// An embedded broker with a separate runtime.
 pub struct Embedded {
     pub runtime: Runtime,
     broker: Option<Broker>,
@@ -66,12 +65,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// With Redis's limits.
+    /// Starts a broker with the limits of Redis.
     pub fn start() -> Self {
         Self::start_with(BrokerLimits::default())
     }
 
-    /// With other limits.
+    /// Starts a broker with other limits.
     pub fn start_with(limits: BrokerLimits) -> Self {
         let runtime = Runtime::new().unwrap();
         let broker = runtime.block_on(Broker::bind(0, limits)).unwrap();
@@ -79,23 +78,23 @@ impl Embedded {
         Self { runtime, broker: Some(broker), port }
     }
 
-    /// The broker's counters.
+    /// Counters of the broker.
     pub fn stats(&self) -> BrokerStats {
         self.broker.as_ref().unwrap().stats()
     }
 
-    /// Ends the broker in order; the runtime stays.
+    /// Shuts the broker down gracefully; the runtime keeps running.
     pub fn shutdown(&mut self) {
         self.runtime.block_on(self.broker.take().unwrap().shutdown());
     }
 
-    /// Ends the broker without waiting.
+    /// Stops the broker without waiting.
     pub fn abandon(&mut self) {
         drop(self.broker.take());
     }
 }
 
-/// Runs `test` over a redis-server, then over an embedded broker; it is given the server's name and port.
+/// Runs `test` over a redis-server, then over an embedded broker, with the name and port of the server as arguments.
 pub fn on_both(test: impl Fn(&str, u16)) {
     let redis = RedisServer::start();
     test("redis-server", redis.port);
@@ -103,16 +102,15 @@ pub fn on_both(test: impl Fn(&str, u16)) {
     test("the embedded broker", embedded.port);
 }
 
-/// A port that nothing listens on, and that no other test is given while this program runs. It lies below those that
-/// the system gives to outgoing connections, so none of these takes it meanwhile. Between this and the start of the
-/// server that is to listen there, and between two lives of such a server, nothing listens: what keeps the tests of
-/// other programs away then is a socket of another kind (UDP) on the same number, which is held to the end.
+/// Returns a free port, which no other test gets while this program runs. It is below the range of ephemeral ports, so
+/// no outgoing connection takes it. While no server listens on it, before the start of a server or between two runs,
+/// a UDP socket on the same number, held until the program exits, reserves it against other test programs.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
     static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
-    // So that programs that start at the same time seldom ask for the same one.
+    // Programs that start at the same time thus seldom try the same port.
     let start = (std::process::id() % 600) as u16 * 20;
     poll(LIMIT, || {
         let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
@@ -124,7 +122,7 @@ pub fn free_port() -> u16 {
     .expect("some port is free")
 }
 
-/// A connection on which every byte shows.
+/// Raw connection that exposes every byte.
 pub struct Wire {
     pub stream: TcpStream,
 }
@@ -138,23 +136,23 @@ impl Wire {
         Self { stream }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends a command: words between spaces.
+    /// Sends a command, given as words separated by spaces.
     pub fn command(&mut self, words: &str) {
         self.send(&encode(words.split(' ')));
     }
 
-    /// Sends a command and reads one answer.
+    /// Sends a command and reads one reply.
     pub fn ask(&mut self, words: &str) -> String {
         self.command(words);
         self.value()
     }
 
-    /// One whole value as it came, arrays with all their elements.
+    /// Reads one complete value in its encoded form, with all elements of an array.
     pub fn value(&mut self) -> String {
         let mut bytes = Vec::new();
         self.value_into(&mut bytes);
@@ -182,12 +180,13 @@ impl Wire {
         }
     }
 
-    /// Everything until the server closes the connection.
+    /// Reads until the server closes the connection.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self.stream.read_to_end(&mut bytes) {
             Ok(_) => {}
-            // A server that closes before it has read everything resets the connection; what it wrote is here.
+            // A server that closes before it has read everything resets the connection. Its output has already been
+            // read.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
             Err(error) => panic!("the server neither answers nor closes: {error}"),
         }
@@ -195,7 +194,7 @@ impl Wire {
     }
 }
 
-/// A command as clients send it.
+/// Encodes a command as clients send it.
 pub fn encode<'a>(words: impl Iterator<Item = &'a str> + Clone) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.clone().count()).into_bytes();
     for word in words {

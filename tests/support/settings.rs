@@ -1,4 +1,4 @@
-//! Settings as the programs print them.
+//! Settings as printed by the programs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::process::Launch;
 
 const LIMIT: Duration = super::wait::GUARD;
 
-/// Key, value and where it came from, as `--print-config` tells them.
+/// Value and source of each key, as printed by `--print-config`.
 pub fn printed(launch: Launch) -> BTreeMap<String, (String, String)> {
     let ended = launch.args(["--print-config"]).run(LIMIT).expect_code(0);
     assert_eq!(ended.stderr, "", "{ended:?}");

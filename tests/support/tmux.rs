@@ -1,5 +1,5 @@
-//! A terminal of a test's own: a tmux server with one window of a known size, a hand on its keys and mouse, and an eye
-//! on its cells.
+//! Private terminal of a test: a tmux server with one window of a known size, synthetic keys and mouse, and access to
+//! its cells.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,24 +12,24 @@ use tempfile::TempDir;
 use super::process::FOLDERS;
 use super::wait::{poll, wait_until};
 
-/// How long tmux itself may take for what it does at once on an idle machine.
+/// Longest wait for a reply of tmux, which is immediate on an idle machine.
 const ANSWER_MAX: Duration = super::wait::GUARD;
 
-/// Variables that would change what the program does.
+/// Variables that would change the behaviour of the program.
 const REMOVED: &str = "REDIS_URL DISPLAY WAYLAND_DISPLAY XAUTHORITY RUST_LOG NO_COLOR COLORTERM";
 
-/// A terminal; ended when dropped, with all that runs in it.
+/// A terminal; closed when dropped, with all programs in it.
 pub struct Terminal {
-    /// The shell's working directory, and the folders of settings below it.
+    /// Working directory of the shell; it contains the directories of settings.
     pub dir: TempDir,
 }
 
-/// What a terminal showed at one moment: a text a row, without blanks at the end.
+/// Contents of the screen at one moment: one string per row, without trailing blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shot(pub Vec<String>);
 
 impl Terminal {
-    /// A shell in a terminal of so many cells.
+    /// Starts a shell in a terminal of this size in cells.
     pub fn start(columns: u16, rows: u16) -> Self {
         let terminal = Self { dir: tempfile::tempdir().unwrap() };
         let mut script = format!("unset {REMOVED} ENV; export TZ=UTC PS1='$ ' LANG=C.UTF-8\n");
@@ -60,7 +60,7 @@ impl Terminal {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("tmux");
-        // Within another tmux, the variable would lead there.
+        // Inside another tmux, the variable would refer to that server.
         command
             .env_remove("TMUX")
             .env("LC_ALL", "C.UTF-8")
@@ -78,23 +78,23 @@ impl Terminal {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Types a line at the shell.
+    /// Types a line into the shell.
     pub fn run(&self, line: &str) {
         self.text(line);
         self.key("Enter");
     }
 
-    /// Presses a key, by tmux's name for it: `q`, `Space`, `Left`, `C-c`.
+    /// Presses a key, by its name in tmux: `q`, `Space`, `Left`, `C-c`.
     pub fn key(&self, name: &str) {
         self.ask(&["send-keys", name]);
     }
 
-    /// Sends characters as they are.
+    /// Sends characters unchanged.
     pub fn text(&self, text: &str) {
         self.ask(&["send-keys", "-l", text]);
     }
 
-    /// Sends a report of the mouse as terminals do (SGR): button 0 is the left one, 35 none, 64 and 65 are the wheel.
+    /// Sends a mouse report (SGR encoding): button 0 is the left one, 35 is none, 64 and 65 are the wheel.
     pub fn mouse(&self, button: u8, (column, row): (u16, u16), down: bool) {
         let end = if down { 'M' } else { 'm' };
         self.text(&format!("\u{1b}[<{button};{};{}{end}", column + 1, row + 1));
@@ -106,29 +106,29 @@ impl Terminal {
         self.mouse(0, at, false);
     }
 
-    /// Gives the terminal another size.
+    /// Resizes the terminal.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
     }
 
-    /// What is on the screen.
+    /// Returns the current screen.
     pub fn shot(&self) -> Shot {
         Shot(self.ask(&["capture-pane", "-p"]).lines().map(|line| line.trim_end().to_owned()).collect())
     }
 
-    /// The same with its colours, as escapes.
+    /// Returns the current screen with its colours as escape sequences.
     pub fn coloured(&self) -> String {
         self.ask(&["capture-pane", "-p", "-e"])
     }
 
-    /// Whether a program has the alternate screen, the cursor is shown, and a program listens to the mouse.
+    /// Returns three modes of the terminal: alternate screen in use, cursor visible, mouse reporting on.
     pub fn modes(&self) -> (bool, bool, bool) {
         let answer = self.ask(&["display-message", "-p", "#{alternate_on} #{cursor_flag} #{mouse_any_flag}"]);
         let flags: Vec<bool> = answer.split_whitespace().map(|flag| flag == "1").collect();
         (flags[0], flags[1], flags[2])
     }
 
-    /// The first screen that `wanted` accepts.
+    /// Returns the first screen that `wanted` accepts.
     #[track_caller]
     pub fn when(&self, what: &str, mut wanted: impl FnMut(&Shot) -> bool) -> Shot {
         let mut last = None;
@@ -141,13 +141,13 @@ impl Terminal {
         found.unwrap_or_else(|| panic!("{what} did not come; the screen shows\n{}", last.unwrap()))
     }
 
-    /// Returns when the terminal is as it was before a program took it.
+    /// Waits until the terminal has been restored to its state before the program.
     #[track_caller]
     pub fn wait_until_given_back(&self) {
         wait_until("the terminal to be given back", ANSWER_MAX, || self.modes() == (false, true, false));
     }
 
-    /// Process id of the first program of this name that runs in here.
+    /// Process id of the first program of this name in the terminal.
     pub fn find_process(&self, name: &str) -> Option<u32> {
         let shell = self.ask(&["display-message", "-p", "#{pane_pid}"]);
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.trim())).ok()?;
@@ -162,18 +162,18 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It fails when the shell has ended already, and the server with it.
+        // This fails if the shell, and with it the server, has already exited.
         drop(self.command(&["kill-server"]).stderr(Stdio::null()).status());
     }
 }
 
 impl Shot {
-    /// Whether any row contains `text`.
+    /// Returns `true` if any row contains `text`.
     pub fn has(&self, text: &str) -> bool {
         self.0.iter().any(|line| line.contains(text))
     }
 
-    /// The cell at this place; a blank where nothing is.
+    /// Character of a cell; a blank if the cell is empty.
     pub fn at(&self, column: u16, row: u16) -> char {
         let line = self.0.get(usize::from(row));
         line.and_then(|line| line.chars().nth(usize::from(column))).unwrap_or(' ')

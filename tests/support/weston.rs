@@ -1,7 +1,7 @@
-//! A Wayland compositor of a test's own: weston with its headless backend, a hand on the keyboard and mouse that such a
-//! compositor lacks (`weston/hand.c`), and an eye on its pixels.
+//! Private Wayland compositor of a test: weston with its headless backend, a module for keyboard and mouse input, which
+//! this backend lacks (`weston/hand.c`), and access to its pixels.
 //!
-//! Its kiosk shell gives a window the whole screen, so that a pixel of the picture is a pixel of the window.
+//! The kiosk shell makes a window fill the screen, so pixels of the picture are pixels of the window.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -17,16 +17,16 @@ use super::process::{Launch, Running};
 use super::wait::{poll, wait_until};
 use super::xvfb::Picture;
 
-/// How long a key or button stays down: several polls of a window that is awake, and one of a window at rest.
+/// Duration of a press of a key or button: several polls of an active window, one poll of an idle window.
 const HOLD: Duration = Duration::from_millis(150);
 
-/// How long weston and the compiler may take for what they do at once on an idle machine.
+/// Longest wait for weston or the compiler, which are fast on an idle machine.
 const ANSWER_MAX: Duration = super::wait::GUARD;
 
-/// Name of its socket.
+/// Name of the compositor's socket.
 const SOCKET: &str = "tickscope-test";
 
-/// Keys and buttons by their numbers in `linux/input-event-codes.h`.
+/// Codes of keys and buttons, from `linux/input-event-codes.h`.
 pub mod code {
     pub const KEY_Q: u32 = 16;
     pub const KEY_T: u32 = 20;
@@ -39,7 +39,7 @@ pub mod code {
     pub const BUTTON_RIGHT: u32 = 0x111;
 }
 
-/// A running compositor; ended when dropped.
+/// A running compositor; stopped when dropped.
 pub struct Weston {
     program: Running,
     orders: File,
@@ -48,16 +48,16 @@ pub struct Weston {
 }
 
 impl Weston {
-    /// Starts one with a screen of `width` x `height` pixels.
+    /// Starts a compositor with a screen of `width` x `height` pixels.
     pub fn start(width: u32, height: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // What XDG_RUNTIME_DIR must be: nobody else's.
+        // XDG_RUNTIME_DIR must be accessible to its owner only.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let module = compile_hand(dir.path());
         let (fifo, config) = (dir.path().join("hand"), dir.path().join("weston.ini"));
         Launch::new("mkfifo").args([&fifo]).run(ANSWER_MAX).expect_code(0);
         fs::write(&config, "[core]\nidle-time=0\n[shell]\nbackground-color=0xff102030\n").unwrap();
-        // To read and write: so it does not wait for weston, which may have ended.
+        // Opened for reading and writing, so that this does not block if weston has exited.
         let orders = File::options().read(true).write(true).open(&fifo).unwrap();
         let sides = [format!("--width={width}"), format!("--height={height}")];
         let program = Launch::new("weston")
@@ -76,13 +76,13 @@ impl Weston {
         weston
     }
 
-    /// A program that is to open its window here, and nowhere else.
+    /// Sets the environment of a program so that it opens its window on this compositor.
     pub fn launch(&self, program: Launch) -> Launch {
         program.env("XDG_RUNTIME_DIR", self.dir.path().to_str().unwrap()).env("WAYLAND_DISPLAY", SOCKET)
     }
 
     fn order(&self, order: &str) {
-        // In one piece, which a FIFO hands over in one piece.
+        // A single write, which a FIFO transfers atomically.
         (&self.orders).write_all(format!("{order}\n").as_bytes()).unwrap();
     }
 
@@ -100,7 +100,7 @@ impl Weston {
         });
     }
 
-    /// Does something while keys are held.
+    /// Runs `act` while keys are held.
     pub fn hold(&self, held: &[u32], act: impl FnOnce()) {
         for code in held {
             self.order(&format!("key {code} 1"));
@@ -120,24 +120,24 @@ impl Weston {
         thread::sleep(HOLD);
     }
 
-    /// Presses a button where the mouse is.
+    /// Presses a button at the position of the mouse.
     pub fn press(&self, button: u32) {
         self.order(&format!("button {button} 1"));
     }
 
-    /// Lets go of a button.
+    /// Releases a button.
     pub fn release(&self, button: u32) {
         self.order(&format!("button {button} 0"));
     }
 
-    /// Turns the wheel by a notch at a pixel, away from the user or towards them.
+    /// Turns the wheel by one notch at a pixel, away from the user or towards them.
     pub fn wheel(&self, at: (i32, i32), away: bool) {
         self.move_mouse(at);
         self.order(if away { "wheel 1" } else { "wheel -1" });
         thread::sleep(HOLD);
     }
 
-    /// What the screen shows now.
+    /// Returns the current screen.
     pub fn picture(&self) -> Picture {
         let number = self.pictures.replace(self.pictures.get() + 1);
         let path = self.dir.path().join(format!("screen-{number}.wcap"));
@@ -148,8 +148,8 @@ impl Weston {
         picture.unwrap_or_else(|| panic!("weston recorded nothing.\n{:?}", self.program))
     }
 
-    /// The first picture that `wanted` accepts; panics with `what`, and leaves the last picture beside the test
-    /// programs as a PNG file, when `limit` passes without one.
+    /// Returns the first picture that `wanted` accepts. After `limit`, panics with `what` and saves the last picture as
+    /// a PNG file in the directory of the test executables.
     pub fn picture_when(&self, what: &str, limit: Duration, mut wanted: impl FnMut(&Picture) -> bool) -> Picture {
         poll(limit, || Some(self.picture()).filter(&mut wanted)).unwrap_or_else(|| {
             let name: String = what.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
@@ -160,7 +160,7 @@ impl Weston {
     }
 }
 
-/// Compiles the module for the libweston that is installed.
+/// Compiles the module against the installed libweston.
 fn compile_hand(dir: &Path) -> PathBuf {
     let headers = fs::read_dir("/usr/include").into_iter().flatten().flatten().map(|entry| entry.path());
     let libweston = headers.filter(|path| path.to_string_lossy().contains("/libweston-")).max();
@@ -176,11 +176,12 @@ fn compile_hand(dir: &Path) -> PathBuf {
     module
 }
 
-/// The first frame of a recording of weston's (wcap): all of the screen. `None` while it is not complete.
+/// Decodes the first frame of a weston recording (wcap), which contains the whole screen; `None` while it is
+/// incomplete.
 ///
-/// A file begins with a magic number, a pixel format, width and height; a frame with a time, a number of rectangles and
-/// the rectangles, each as left, top, right, bottom. Then come the pixels of each, from the bottom row up, as runs: a
-/// difference to add to red, green and blue, and in the highest byte how often.
+/// The file header is a magic number, a pixel format, width and height. The frame header is a time, the number of
+/// rectangles, and the rectangles as left, top, right, bottom. The pixels of each rectangle follow, bottom row first,
+/// as runs: a difference to add to red, green and blue, and the run length in the highest byte.
 fn first_frame(bytes: &[u8]) -> Option<Picture> {
     let word = |i: usize| bytes.get(4 * i..4 * i + 4).map(|four| u32::from_le_bytes(four.try_into().unwrap()));
     let (width, height, rectangles) = (word(2)? as usize, word(3)? as usize, word(5)? as usize);

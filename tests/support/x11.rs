@@ -1,5 +1,5 @@
-//! The few requests of the X11 protocol that xdotool has no command for, spoken over the display's socket: closing a
-//! window as its frame's button would, a plain window for the tests of the harness itself, and what the screen shows.
+//! X11 requests for which xdotool has no command, sent over the socket of the display: closing a window as the button
+//! of its frame does, a plain window for tests of the test support, and the contents of the screen.
 //!
 //! Sources: "X Window System Protocol", X Consortium Standard, Version 11, Appendix B (encoding); ICCCM 4.2.8.1; "The
 //! DAMAGE Extension", Protocol Version 1.1.
@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// How long the server may take to answer: on an idle machine it does so at once.
+/// Longest wait for a reply of the server, which is immediate on an idle machine.
 const ANSWER_MAX: Duration = super::wait::GUARD;
 
 const CREATE_WINDOW: u8 = 1;
@@ -23,22 +23,22 @@ const PUT_IMAGE: u8 = 72;
 const GET_IMAGE: u8 = 73;
 const QUERY_EXTENSION: u8 = 98;
 
-/// The form of a picture: whole pixels.
+/// Image format with complete pixels.
 const Z_PIXMAP: u8 = 2;
 
 const ATOM_STRING: u32 = 31;
 const ATOM_WM_NAME: u32 = 39;
 
-/// What came from the server unasked.
+/// Event from the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A key went down: its code.
+    /// A key was pressed: its code.
     KeyPress(u8),
-    /// A mouse button went down: its number, and where in the window.
+    /// A mouse button was pressed: its number, and the position in the window.
     ButtonPress(u8, i16, i16),
-    /// The window's manager, or [`Connection::close_window`], asks it to go.
+    /// Request to close the window, from the window manager or [`Connection::close_window`].
     ClientMessage,
-    /// Anything else: its code.
+    /// Any other event: its code.
     Other(u8),
 }
 
@@ -49,13 +49,13 @@ type Rectangle = (i32, i32, i32, i32);
 pub struct Connection {
     socket: UnixStream,
     root: u32,
-    /// Of the screen, bits and pixels.
+    /// Colour depth of the screen in bits.
     depth: u8,
     size: (u16, u16),
     id_base: u32,
-    /// The code of the event that tells of what is drawn, once that was asked for.
+    /// Code of damage events, once they have been requested.
     damage_event: Option<u8>,
-    /// What was drawn last of all that the server has told about.
+    /// Rectangle of the newest damage event.
     drawn: Option<Rectangle>,
 }
 
@@ -80,7 +80,7 @@ impl Connection {
         Self { socket, root, depth, size, id_base, damage_event: None, drawn: None }
     }
 
-    /// Shows a window of one colour (`0xRRGGBB`) that listens to keys and mouse buttons. Returns its id.
+    /// Opens a window of one colour (`0xRRGGBB`) that receives keys and mouse buttons, and returns its id.
     pub fn create_window(&mut self, title: &str, (x, y): (u16, u16), (width, height): (u16, u16), rgb: u32) -> u32 {
         const BACKGROUND_AND_EVENTS: u32 = 0x2 | 0x800;
         const KEY_AND_BUTTON_PRESS: u32 = 0x1 | 0x4;
@@ -123,7 +123,7 @@ impl Connection {
         self.sync();
     }
 
-    /// Asks to be told of each rectangle that anybody draws from now on.
+    /// Requests damage events for all drawing by any client.
     pub fn watch_drawing(&mut self) {
         const QUERY_VERSION: u8 = 0;
         const CREATE: u8 = 1;
@@ -144,9 +144,9 @@ impl Connection {
         self.sync();
     }
 
-    /// What the screen shows: its width and height, and four bytes a pixel (blue, green, red, and one of no meaning),
-    /// row by row from the top. `None` while a frame is part of it only: Xlib hands over a large picture in several
-    /// requests, from the top down, and the server may answer others in between. Known since [`Self::watch_drawing`].
+    /// Returns the screen: width, height, and four bytes per pixel (blue, green, red, unused), row by row from the top.
+    /// `None` while a frame is incomplete: Xlib sends a large picture in several requests, from the top down, and the
+    /// server may process requests of other clients in between. Requires [`Self::watch_drawing`].
     pub fn screen(&mut self) -> Option<(u16, u16, Vec<u8>)> {
         let (width, height) = self.size;
         let mut body = self.root.to_le_bytes().to_vec();
@@ -160,12 +160,12 @@ impl Connection {
         let mut bytes = vec![0; u32_at(&head, 4) as usize * 4];
         self.socket.read_exact(&mut bytes).expect("the display answers");
         assert_eq!(bytes.len(), usize::from(width) * usize::from(height) * 4, "an unknown form of picture");
-        // What was told before the answer had been drawn before it.
+        // Damage events that precede the reply describe drawing that the reply includes.
         let drawn = self.drawn;
         drawn.is_none_or(|rectangle| self.ends_a_frame(rectangle)).then_some((width, height, bytes))
     }
 
-    /// Whether what was drawn reaches the lower edge of the window that it lies in; or lies in none.
+    /// Returns `true` if the rectangle reaches the lower edge of every window that contains it.
     fn ends_a_frame(&mut self, (left, top, width, height): Rectangle) -> bool {
         let bottom = i32::from(self.size.1);
         self.windows().into_iter().all(|(x, y, w, h)| {
@@ -174,7 +174,7 @@ impl Connection {
         })
     }
 
-    /// Where the windows of the screen lie.
+    /// Rectangles of the windows on the screen.
     fn windows(&mut self) -> Vec<Rectangle> {
         self.request(QUERY_TREE, 0, &self.root.to_le_bytes());
         let head = self.reply();
@@ -184,7 +184,7 @@ impl Connection {
         let mut found = Vec::new();
         for id in ids {
             self.request(GET_GEOMETRY, 0, &id.to_le_bytes());
-            // A window may have gone in the meantime.
+            // A window may have been closed in the meantime.
             if let Some(told) = self.reply_or_error() {
                 found.push(rectangle_at(&told, 12));
             }
@@ -192,7 +192,7 @@ impl Connection {
         found
     }
 
-    /// Puts rows of one colour into a window, from row `top` on.
+    /// Draws rows of one colour into a window, from row `top` on.
     pub fn put_rows(&mut self, window: u32, top: u16, (width, height): (u16, u16), rgb: u32) {
         const CREATE_GC: u8 = 55;
         const FREE_GC: u8 = 60;
@@ -210,10 +210,10 @@ impl Connection {
         self.sync();
     }
 
-    /// The next event; waits for it.
+    /// Waits for the next event.
     pub fn next_event(&mut self) -> Event {
         let message = self.message();
-        // The highest bit tells that another client sent it.
+        // The highest bit marks events sent by another client.
         match message[0] & 0x7f {
             2 => Event::KeyPress(message[1]),
             4 => Event::ButtonPress(message[1], u16_at(&message, 24) as i16, u16_at(&message, 26) as i16),
@@ -229,7 +229,7 @@ impl Connection {
         u32_at(&self.reply(), 8)
     }
 
-    /// Returns when the server has done all that was asked before.
+    /// Waits until the server has processed all earlier requests.
     fn sync(&mut self) {
         self.request(GET_INPUT_FOCUS, 0, &[]);
         self.reply();
@@ -244,7 +244,7 @@ impl Connection {
         self.socket.write_all(&request).unwrap();
     }
 
-    /// The next reply; events before it are of no interest to whoever asks.
+    /// Returns the next reply. Events before it are discarded.
     fn reply(&mut self) -> [u8; 32] {
         self.reply_or_error().unwrap_or_else(|| panic!("the display reports an error"))
     }
@@ -276,7 +276,7 @@ impl Connection {
     }
 }
 
-/// Left and top, signed, width and height.
+/// Decodes a rectangle: left and top, signed, then width and height.
 fn rectangle_at(bytes: &[u8], at: usize) -> Rectangle {
     let signed = |at: usize| i32::from(u16_at(bytes, at) as i16);
     (signed(at), signed(at + 2), i32::from(u16_at(bytes, at + 4)), i32::from(u16_at(bytes, at + 6)))

@@ -1,8 +1,7 @@
-//! A display of a test's own: Xvfb on a free number, a hand on its keyboard and mouse (xdotool), and an eye on
-//! its pixels.
+//! Private display of a test: Xvfb with a free number, keyboard and mouse input (xdotool), and access to its pixels.
 //!
-//! There is no window manager. Windows are found by title, focused by hand, and what a hand does to the mouse stays
-//! done until the program has seen it ([`Xvfb::watch`]), because minifb polls it.
+//! There is no window manager. Windows are found by title and focused explicitly. Because minifb polls the mouse, each
+//! mouse state is held until the program has polled it ([`Xvfb::watch`]).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter};
@@ -15,27 +14,27 @@ use super::pulse::Pulse;
 use super::wait::{poll, wait_for, wait_until};
 use super::x11::Connection;
 
-/// How long the hand rests for a program that is not watched.
+/// Pause after each input to a program that is not watched.
 const REST: Duration = Duration::from_millis(100);
 
-/// How long a button stays down and up within a double-click, in seconds: long enough to be polled while the window is
-/// awake, and short enough that the second press comes well within the time that makes it a double-click.
+/// Duration of each press and of the pause between them in a double-click, in seconds: long enough to be polled by an
+/// active window, and short enough that both presses count as a double-click.
 const DOUBLE_HOLD_S: &str = "0.1";
 
-/// After a click, so that the next one is not taken for the second half of a double-click.
+/// Pause after a click, so that the next one does not count as the second half of a double-click.
 const APART: Duration = Duration::from_millis(450);
 
-/// Between two characters that are typed, in ms: nobody types faster, and a window need not queue more.
+/// Interval between two typed characters in ms: users do not type faster, and a window need not queue more.
 const TYPE_DELAY_MS: &str = "30";
 
-/// How long xdotool and the display may take for what they do at once on an idle machine.
+/// Longest wait for xdotool and the display, which respond immediately on an idle machine.
 const ANSWER_MAX: Duration = super::wait::GUARD;
 
-/// A virtual display; ended when dropped.
+/// A virtual display; stopped when dropped.
 pub struct Xvfb {
     server: Child,
     number: u32,
-    /// Told of all that is drawn since the beginning, and so knows when a frame is whole.
+    /// Connection that receives all damage events, and therefore detects complete frames.
     eye: Mutex<Connection>,
     pulse: Option<Pulse>,
 }
@@ -61,27 +60,27 @@ impl Button {
 /// A rectangle of a picture: left, top, width, height.
 pub type Area = (usize, usize, usize, usize);
 
-/// What a display showed at one moment.
+/// Contents of a display or window at one moment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Columns.
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
-    /// `0xRRGGBB`, row by row from the top.
+    /// Pixels as `0xRRGGBB`, row by row from the top.
     pub pixels: Vec<u32>,
 }
 
 impl Xvfb {
-    /// Starts a display of one screen, `width` x `height` pixels, 24 bits deep, without a mouse pointer to be seen.
+    /// Starts a display with one screen of `width` x `height` pixels, 24 bits deep, with a hidden mouse pointer.
     ///
-    /// The mouse lies in the last pixel, where it is over no window that leaves a margin. A new display has it in the
-    /// middle, where it would be over whatever opens there, and a crosshair with its read-out in the first pictures.
+    /// The mouse is moved to the last pixel, outside of every window that leaves a margin. Its initial place is the
+    /// centre of the screen, where it would show a crosshair in the first pictures of a window.
     pub fn start(width: u32, height: u32) -> Self {
         let mut server = Command::new("Xvfb")
-            // The server picks a free number and tells it when it is ready to be used.
+            // The server chooses a free number and reports it when it is ready.
             .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-noreset", "-nocursor"])
-            // No key repeats: one that a busy machine holds down for longer was pressed once all the same.
+            // No key repeat: on a busy machine, a key may be held for longer and must still count once.
             .args(["-nolisten", "tcp", "-r"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -101,12 +100,12 @@ impl Xvfb {
         display
     }
 
-    /// For the environment variable `DISPLAY`.
+    /// Value of the environment variable `DISPLAY`.
     pub fn display(&self) -> String {
         format!(":{}", self.number)
     }
 
-    /// The visible window whose title contains `title`; waits for it.
+    /// Waits for a visible window whose title contains `title`.
     pub fn find_window(&self, title: &str, limit: Duration) -> Window {
         let pattern = escape_pattern(title);
         let found = poll(limit, || {
@@ -116,33 +115,33 @@ impl Xvfb {
         found.unwrap_or_else(|| panic!("no window titled {title:?} on {} within {limit:?}", self.display()))
     }
 
-    /// Whether a visible window's title contains `title` now.
+    /// Returns `true` if the title of a visible window contains `title`.
     pub fn has_window(&self, title: &str) -> bool {
         let pattern = escape_pattern(title);
         self.xdotool(&["search", "--onlyvisible", "--name", &pattern]).output().unwrap().status.success()
     }
 
-    /// A window's title.
+    /// Title of a window.
     pub fn title(&self, window: Window) -> String {
         self.answer(&["getwindowname", &window.0.to_string()])
     }
 
-    /// Gives a window the keyboard; returns when it has it.
+    /// Focuses a window, and waits until it has the focus.
     pub fn focus(&self, window: Window) {
         let id = window.0.to_string();
         wait_until("the window to have the keyboard", ANSWER_MAX, || {
-            // It fails while the window is not yet viewable.
+            // This fails while the window is not yet viewable.
             let asked = self.xdotool(&["windowfocus", &id]).output().unwrap().status.success();
             asked && self.answer(&["getwindowfocus", "-f"]) == id
         });
     }
 
-    /// Makes the hand wait for this thread: between what it does, the thread has polled.
+    /// Makes each input wait until this thread has polled it.
     pub fn watch(&mut self, pulse: Pulse) {
         self.pulse = Some(pulse);
     }
 
-    /// Returns when what the hand did has been seen.
+    /// Waits until the last input has been polled.
     fn rest(&self) {
         match &self.pulse {
             Some(pulse) => pulse.wait(),
@@ -156,7 +155,7 @@ impl Xvfb {
         self.rest();
     }
 
-    /// Presses and releases a key as fast as the display takes it, and again as often as `times` says.
+    /// Presses and releases a key `times` times, as fast as the display accepts it.
     pub fn tap(&self, name: &str, times: usize) {
         let mut words = vec!["key", "--delay", "0"];
         words.extend(std::iter::repeat_n(name, times));
@@ -168,7 +167,7 @@ impl Xvfb {
         self.hold(held, || self.key(name));
     }
 
-    /// Does something while keys (`shift`, `ctrl`) are held.
+    /// Runs `act` while keys (`shift`, `ctrl`) are held.
     pub fn hold<T>(&self, held: &[&str], act: impl FnOnce() -> T) -> T {
         for name in held {
             self.answer(&["keydown", name]);
@@ -182,7 +181,7 @@ impl Xvfb {
         done
     }
 
-    /// Types text into the focused window; upper case and marks with shift, as a hand does.
+    /// Types text into the focused window, with shift where a keyboard needs it.
     pub fn type_text(&self, text: &str) {
         self.answer(&["type", "--delay", TYPE_DELAY_MS, text]);
     }
@@ -209,23 +208,23 @@ impl Xvfb {
         std::thread::sleep(APART);
     }
 
-    /// Presses and releases the left button twice in quick succession at a pixel of a window. The window sees one
-    /// double-click if nothing is held up meanwhile, and two clicks or one otherwise: who needs it must look.
+    /// Presses and releases the left button twice in quick succession at a pixel of a window. After a delay, the window
+    /// may see two clicks or one instead of a double-click; the caller must check the result.
     pub fn double_click(&self, window: Window, at: (i32, i32)) {
-        // A window at rest looks at the mouse a few times a second only; one in which it has moved does so at once.
+        // An idle window polls the mouse only a few times per second; a mouse move makes it active.
         self.move_mouse(window, (at.0 + 1, at.1));
         self.rest();
         self.move_mouse(window, at);
         self.rest();
-        // One process does it all: to start another one in between may take longer than the time that is left.
+        // A single process sends all events, because the start of another one may exceed the double-click interval.
         let press = ["mousedown", "1", "sleep", DOUBLE_HOLD_S, "mouseup", "1", "sleep", DOUBLE_HOLD_S];
         self.answer(&[press, press].concat());
         self.rest();
         std::thread::sleep(APART);
     }
 
-    /// Turns the wheel at a pixel of a window: `notches` away from the user, or towards them when negative. One after
-    /// the other: minifb keeps only the last notch of a frame.
+    /// Turns the wheel at a pixel of a window: `notches` away from the user, or towards them if negative. The notches
+    /// are sent one by one, because minifb keeps only the last one of a frame.
     pub fn wheel(&self, window: Window, at: (i32, i32), notches: i32) {
         self.move_mouse(window, at);
         for _ in 0..notches.unsigned_abs() {
@@ -235,7 +234,7 @@ impl Xvfb {
         self.rest();
     }
 
-    /// Drags with the left button from one pixel of a window to another, by way of their middle.
+    /// Drags with the left button from one pixel of a window to another, through their midpoint.
     pub fn drag(&self, window: Window, from: (i32, i32), to: (i32, i32)) {
         self.drag_with(window, Button::Left, from, to);
     }
@@ -255,7 +254,7 @@ impl Xvfb {
         self.rest();
     }
 
-    /// Where on the display a window lies. minifb puts it into the middle.
+    /// Area of a window on the display. minifb centres its window.
     pub fn area(&self, window: Window) -> Area {
         let told = self.answer(&["getwindowgeometry", "--shell", &window.0.to_string()]);
         let value = |name: &str| {
@@ -265,7 +264,7 @@ impl Xvfb {
         (value("X="), value("Y="), value("WIDTH="), value("HEIGHT="))
     }
 
-    /// Changes a window's size in pixels.
+    /// Resizes a window, in pixels.
     pub fn resize(&self, window: Window, width: u32, height: u32) {
         self.answer(&["windowsize", &window.0.to_string(), &width.to_string(), &height.to_string()]);
     }
@@ -275,14 +274,13 @@ impl Xvfb {
         self.connect().close_window(window.0);
     }
 
-    /// A client of this display that speaks the protocol itself.
+    /// Opens an X11 connection to this display.
     pub fn connect(&self) -> Connection {
         Connection::open(self.number)
     }
 
-    /// What the display shows now, all of it at one moment: a frame that a program hands over is in it as a whole or
-    /// not at all. The file in which Xvfb can keep its screen (`-fbdir`) has no such moment: read while the server
-    /// writes, it is part of one frame and part of the next.
+    /// Returns an atomic picture of the display: each frame is included completely or not at all. Xvfb's framebuffer
+    /// file (`-fbdir`) does not have this guarantee: a read during a write may mix two frames.
     pub fn picture(&self) -> Picture {
         let mut eye = self.eye.lock().unwrap_or_else(PoisonError::into_inner);
         let (width, height, bytes) = wait_for("the last rows of a frame", ANSWER_MAX, || eye.screen());
@@ -291,18 +289,18 @@ impl Xvfb {
         Picture { width: width.into(), height: height.into(), pixels }
     }
 
-    /// What a window that lies wholly on the display shows now; its pixel (0, 0) is the window's own.
+    /// Returns the current picture of a window that is entirely on the display. Pixel (0, 0) is that of the window.
     pub fn picture_of(&self, window: Window) -> Picture {
         self.picture().part(self.area(window))
     }
 
-    /// The first picture of the display that `wanted` accepts; panics with `what`, and leaves the last picture beside
-    /// the test programs as a PNG file, when `limit` passes without one.
+    /// Returns the first picture of the display that `wanted` accepts. After `limit`, panics with `what` and saves the
+    /// last picture as a PNG file in the directory of the test executables.
     pub fn picture_when(&self, what: &str, limit: Duration, wanted: impl FnMut(&Picture) -> bool) -> Picture {
         self.first_picture(what, limit, || self.picture(), wanted)
     }
 
-    /// As [`Xvfb::picture_when`], of one window.
+    /// As [`Xvfb::picture_when`], for one window.
     pub fn window_when(
         &self,
         window: Window,
@@ -313,7 +311,7 @@ impl Xvfb {
         self.first_picture(what, limit, || self.picture_of(window), wanted)
     }
 
-    /// The same, `None` when `limit` passes without one.
+    /// As [`Xvfb::window_when`], but returns `None` after `limit`.
     pub fn window_within(
         &self,
         window: Window,
@@ -339,7 +337,7 @@ impl Xvfb {
         })
     }
 
-    /// A picture that the next one, taken `quiet` later, equals: nothing moves any more.
+    /// Returns the first picture that has not changed for `quiet`.
     pub fn picture_at_rest(&self, quiet: Duration, limit: Duration) -> Picture {
         wait_for("the display to come to rest", limit, || {
             let before = self.picture();
@@ -354,7 +352,7 @@ impl Xvfb {
         command
     }
 
-    /// Runs xdotool, which must succeed; what it printed, trimmed.
+    /// Runs xdotool, which must succeed, and returns its trimmed output.
     #[track_caller]
     fn answer(&self, args: &[&str]) -> String {
         let output = self
@@ -369,7 +367,7 @@ impl Xvfb {
 
 impl Drop for Xvfb {
     fn drop(&mut self) {
-        // SIGTERM would let it remove its socket and lock file; a killed one leaves both, and numbers run out.
+        // On SIGTERM, the server removes its socket and lock file. After SIGKILL both remain, and numbers run out.
         let id = self.server.id().to_string();
         drop(Command::new("sh").args(["-c", &format!("kill {id}")]).status());
         if poll(ANSWER_MAX, || self.server.try_wait().ok().flatten()).is_none() {
@@ -379,7 +377,7 @@ impl Drop for Xvfb {
     }
 }
 
-/// A title as a pattern of xdotool's (POSIX extended), in which it stands for itself.
+/// Escapes a title for xdotool's patterns (POSIX extended).
 fn escape_pattern(title: &str) -> String {
     let mut pattern = String::new();
     for c in title.chars() {
@@ -392,38 +390,38 @@ fn escape_pattern(title: &str) -> String {
 }
 
 impl Picture {
-    /// The colour of a pixel, `0xRRGGBB`.
+    /// Colour of a pixel, `0xRRGGBB`.
     pub fn at(&self, x: usize, y: usize) -> u32 {
         assert!(x < self.width && y < self.height, "({x}, {y}) lies outside {} x {}", self.width, self.height);
         self.pixels[y * self.width + x]
     }
 
-    /// A rectangle of it as a picture of its own.
+    /// Copies a rectangle of the picture.
     pub fn part(&self, (left, top, width, height): Area) -> Self {
         assert!(left + width <= self.width && top + height <= self.height, "the area reaches out of the picture");
         let row = |y: usize| &self.pixels[y * self.width + left..][..width];
         Self { width, height, pixels: (top..top + height).flat_map(row).copied().collect() }
     }
 
-    /// The whole of it.
+    /// Area of the whole picture.
     pub fn area(&self) -> Area {
         (0, 0, self.width, self.height)
     }
 
-    /// How many pixels of an area have a colour that `wanted` accepts.
+    /// Number of pixels of an area whose colour `wanted` accepts.
     pub fn count(&self, (left, top, width, height): Area, mut wanted: impl FnMut(u32) -> bool) -> usize {
         let rows = top..top + height;
         rows.flat_map(|y| (left..left + width).map(move |x| (x, y))).filter(|&(x, y)| wanted(self.at(x, y))).count()
     }
 
-    /// How many pixels of an area differ from those of another picture of the same size.
+    /// Number of pixels of an area that differ from those of another picture of the same size.
     pub fn differences(&self, other: &Self, (left, top, width, height): Area) -> usize {
         let rows = top..top + height;
         let pixels = rows.flat_map(|y| (left..left + width).map(move |x| (x, y)));
         pixels.filter(|&(x, y)| self.at(x, y) != other.at(x, y)).count()
     }
 
-    /// Writes it as a PNG file.
+    /// Writes the picture as a PNG file.
     pub fn save(&self, path: &Path) {
         let mut encoder =
             png::Encoder::new(BufWriter::new(File::create(path).unwrap()), self.width as u32, self.height as u32);

@@ -11,7 +11,7 @@ fn lines_lie_where_the_ticks_are_and_the_watchlist_has_their_values() {
         let mut scope = Scope::open(size.0, size.1);
         scope.publish(&[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 40.0, 110.0), ("B", 40.0, 90.0)]);
         let view = scope.view(40.0, SPAN_NS, (90.0, 110.0));
-        // The terminal may be read while it is drawn, so everything that belongs together is waited for together.
+        // The screen may be read while it is drawn, so one condition waits for all related parts together.
         scope.terminal.when("both lines, their values, and what they are of", |shot| {
             let lines = [110.0, 90.0].iter().all(|price| scope.has_line(shot, &view, *price, (0.5, 40.0)));
             let values = ["A", "110.00", "90.00", "0.00%"].iter().all(|text| shot.has(text));
@@ -50,7 +50,7 @@ fn a_loss_is_a_shaded_gap_with_its_length() {
         let (column, row) = scope.cell(view.x(at_ns(at_s)), 40.0);
         shot.at(column, row) == '\u{2591}'
     };
-    // The label with the length is above the shading, and is drawn before it.
+    // The label with the duration is above the shading, and is drawn before it.
     scope.terminal.when("the gap with its length, in its place alone", |shot| {
         shot.has("6 lost") && is_shaded(shot, 20.0) && !is_shaded(shot, 5.0) && !is_shaded(shot, 35.0)
     });

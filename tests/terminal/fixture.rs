@@ -90,7 +90,7 @@ impl Scope {
         CellLayout::new(self.size.0, self.size.1, self.symbols).unwrap()
     }
 
-    /// The view when its newest tick is `newest_s` after [`T0_S`], with prices from `lo` to `hi`, in dots.
+    /// View when its newest tick is `newest_s` after [`T0_S`], with prices from `lo` to `hi`, in dots.
     pub fn view(&self, newest_s: f64, span_ns: i64, (lo, hi): (f64, f64)) -> Transform {
         let (width, height) = self.layout().dots();
         let time = TimeSpan::ending_at(span_ns, span_ns).following(at_ns(newest_s), LEAD_SHARE).aligned(width);
@@ -106,8 +106,8 @@ impl Scope {
         (at(left, x, DOT_COLUMNS), at(top, y, DOT_ROWS))
     }
 
-    /// Returns `true` if a flat line lies at `price` between two instants: each cell in between has dots in exactly
-    /// that row of dots, and the cell after the end has none there.
+    /// Returns `true` if a flat line is at `price` between two instants: each cell in between has dots in exactly that
+    /// row of dots, and the cell after the end has none there.
     pub fn has_line(&self, shot: &Shot, view: &Transform, price: f64, (from_s, to_s): (f64, f64)) -> bool {
         let y = view.y(price).floor();
         let bit_pair = [0x09, 0x12, 0x24, 0xc0][y as usize % 4];

@@ -9,7 +9,7 @@ use super::fixture::{Scope, T0_S};
 use crate::support::server::free_port;
 use crate::support::tmux::{Shot, Terminal};
 
-/// The rows between the first and the last one, with ports masked, because each run has its own. Without ticks, the
+/// Rows between the first and the last one, with ports masked, because each run has its own. Without ticks, the
 /// time axis shows the current time and is left out too.
 fn body(shot: &Shot) -> String {
     let end = if shot.has("22:1") { 1 } else { 2 };

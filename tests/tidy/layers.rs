@@ -1,24 +1,25 @@
-//! Which module may know which, which crate lives where, and who may look at a clock. ARCHITECTURE.md says why.
+//! Rules on dependencies: imports between modules, the modules that may use a crate, and access to clocks.
+//! ARCHITECTURE.md gives the reasons.
 
 use super::source::{NamePath, Source, inline_modules, paths};
 
-/// From the bottom up: a module may use those before it.
+/// Layers from the bottom up: a module may use those before it.
 const ORDER: &[&str] = &[
     "model", "series", "analysis", "sources", "chart", "resp", "tls", "spool", "client", "broker", "storage", "plot",
     "terminal", "window", "producer", "consumer",
 ];
 
-/// Modules that touch the outside world. They never use each other: the composition above them connects them.
+/// Modules that perform I/O. They never use each other; the composition above connects them.
 const EDGES: &[&str] = &["storage", "client", "broker", "plot", "window", "terminal"];
 
-/// What both command lines share stands beside the layers: above the model, and known to the binaries and compositions
-/// alone.
+/// Code shared by both command lines. It is outside the layers: it uses the model, and only the binaries and
+/// compositions use it.
 const SHARED: &str = "cli";
 
 /// Modules of values and algorithms.
 const PURE: &[&str] = &["model", "series", "analysis", "sources", "chart"];
 
-/// Crates that may be named in some modules only. A trailing `*` stands for any rest.
+/// Crates that only some modules may name. A trailing `*` matches any suffix.
 const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("redis", &["client"]),
     ("socket2", &["client"]),
@@ -43,11 +44,11 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["bin", "cli"]),
 ];
 
-/// Where benchmarks may name such crates all the same: the peers of the comparison are programs of their own, and other
+/// Directory in which benchmarks may name such crates: the peers of the comparison are separate programs, and other
 /// benchmarks measure the product through its own interface.
 const PEERS: &str = "benches/compare";
 
-/// What makes the same input give another result: clocks, surroundings, chance, other threads.
+/// Sources of nondeterminism: clocks, environment, random numbers, threads.
 const IMPURE: &[&str] = &[
     "SystemTime",
     "Instant",
@@ -68,13 +69,13 @@ const IMPURE: &[&str] = &[
     "rand::rng",
 ];
 
-/// The one way in for the clock: whoever needs `Timestamp::now` finds it at the type, and only edges may call it.
+/// Only access to the clock: `Timestamp::now` is defined with its type, and only modules with I/O may call it.
 const IMPURE_ALLOWED: &[(&str, &str)] = &[("src/model.rs", "std::time::SystemTime")];
 
-/// What belongs to the binaries and their shared part: the environment and signals.
+/// Environment and signals, which only the binaries and their shared code may use.
 const BINARIES_ONLY: &[&str] = &["std::env", "tokio::signal"];
 
-/// The first directory or file under `src/`.
+/// First directory or file under `src/`.
 fn top(source: &Source) -> &str {
     source.module().split('/').next().unwrap_or_default()
 }
@@ -83,7 +84,7 @@ fn starts_with_path(name: &str, prefix: &str) -> bool {
     name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// The module of this crate that a path leads to, if it leads through the crate's root.
+/// Module of this crate that a path refers to, if the path starts at the crate root.
 fn target<'a>(source: &Source, path: &'a NamePath) -> Option<&'a str> {
     let mut parts = path.name.split("::");
     let first = parts.next()?;
@@ -116,7 +117,7 @@ fn may_use(from: &str, to: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Modules use only those that they may.
+/// Checks that modules use only permitted modules.
 pub fn layers(source: &Source) -> Vec<String> {
     let from = top(source);
     if !source.path.starts_with("src/") || ["lib", "bin"].contains(&from) {
@@ -132,7 +133,7 @@ pub fn layers(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// Crates that have a home are named nowhere else; tests, which look at the product from outside, may use any.
+/// Checks that the crates of [`CRATE_HOMES`] are named only in their modules. Tests may use any crate.
 pub fn crates(source: &Source) -> Vec<String> {
     if source.path.starts_with("tests/") || source.path.starts_with(PEERS) {
         return Vec::new();
@@ -152,7 +153,7 @@ pub fn crates(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// Pure modules, and the drawing, take time and input as values.
+/// Checks that pure modules and the plot receive time and input as values.
 pub fn purity(source: &Source) -> Vec<String> {
     if !source.path.starts_with("src/") || !(PURE.contains(&top(source)) || top(source) == "plot") {
         return Vec::new();
@@ -176,14 +177,14 @@ pub fn purity(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// The library is told what the environment says; it listens to no signal.
+/// Checks that the library neither reads the environment nor handles signals.
 pub fn surroundings(source: &Source) -> Vec<String> {
     if !source.path.starts_with("src/") || ["bin", SHARED].contains(&top(source)) {
         return Vec::new();
     }
     let mut complaints = Vec::new();
     for path in paths(&source.product_code()) {
-        // What the compiler fixed is no surrounding.
+        // Compile-time constants do not depend on the environment.
         let constant = starts_with_path(&path.name, "std::env::consts");
         if let Some(name) = BINARIES_ONLY.iter().find(|name| !constant && starts_with_path(&path.name, name)) {
             complaints.push(source.complaint(path.at, &format!("{name} is for the binaries; hand its result in")));

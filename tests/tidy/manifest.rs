@@ -1,8 +1,8 @@
-//! What the crate stands on: every dependency has its reason, and a licence that deny.toml accepts.
+//! Rules on dependencies: each has a documented reason and a licence that deny.toml accepts.
 
 use super::source::Source;
 
-/// Every dependency in Cargo.toml has a comment right above it.
+/// Checks that every dependency in Cargo.toml has a comment directly above it.
 pub fn dependency_reasons(manifest: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
     let (mut in_dependencies, mut above, mut at) = (false, "", 0);
@@ -25,7 +25,7 @@ pub fn dependency_reasons(manifest: &Source) -> Vec<String> {
     complaints
 }
 
-/// The licences that deny.toml accepts, and those that it accepts for one crate.
+/// Licences that deny.toml accepts, for all crates and for single crates.
 #[derive(Debug, Default)]
 pub struct Accepted {
     anywhere: Vec<String>,
@@ -47,7 +47,7 @@ impl Accepted {
         Self { anywhere, by_crate: by_crate.collect() }
     }
 
-    /// Whether a crate may be used under an SPDX expression (`/` means `OR`, as in older manifests).
+    /// Returns `true` if a crate may be used under an SPDX expression (`/` means `OR`, as in older manifests).
     pub fn accepts(&self, name: &str, expression: &str) -> bool {
         let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
         let words: Vec<&str> = spaced.split_whitespace().collect();
@@ -100,7 +100,7 @@ impl Accepted {
     }
 }
 
-/// The strings of a line, up to its comment.
+/// Strings of a line, up to its comment.
 fn quoted(line: &str) -> Vec<String> {
     let line = line.split('#').next().unwrap_or_default();
     line.split('"').skip(1).step_by(2).map(str::to_owned).collect()

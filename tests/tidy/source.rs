@@ -1,58 +1,58 @@
-//! Rust source as the rules see it: without comments and literals, and as paths with `use` trees unfolded.
+//! Rust source prepared for the rules: without comments and literals, and as paths with expanded `use` trees.
 
 use std::ops::Range;
 
-/// A file and what stands in it.
+/// A file and its contents.
 pub struct Source {
-    /// From the root of the repository, with `/`.
+    /// Path from the root of the repository, with `/`.
     pub path: String,
-    /// As it is.
+    /// Original text.
     pub text: String,
-    /// `text` with comments and the contents of literals blanked; every byte keeps its place.
+    /// `text` with comments and the contents of literals blanked; every byte keeps its offset.
     pub code: String,
 }
 
-/// A path such as `crate::model::Tick`, out of a `use` tree or in the middle of code.
+/// A path such as `crate::model::Tick`, from a `use` tree or an expression.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NamePath {
-    /// Where it begins, in bytes.
+    /// Byte offset of its start.
     pub at: usize,
-    /// Its segments, joined by `::`.
+    /// Segments, joined by `::`.
     pub name: String,
-    /// Whether it follows `use` directly.
+    /// `true` if it follows `use` directly.
     pub imported: bool,
 }
 
 impl Source {
-    /// A file of this path and text.
+    /// Creates a file from its path and text.
     pub fn new(path: &str, text: &str) -> Self {
         Self { path: path.to_owned(), text: text.to_owned(), code: code_of(text) }
     }
 
-    /// Where in the crate it lies: `plot/scene` for `src/plot/scene.rs`, `bin/consumer`, `lib`.
+    /// Path within the crate: `plot/scene` for `src/plot/scene.rs`, `bin/consumer`, `lib`.
     pub fn module(&self) -> &str {
         self.path.strip_prefix("src/").unwrap_or(&self.path).trim_end_matches(".rs")
     }
 
-    /// Whether all of it is test code; benchmarks are, too: nobody runs them but those who work on the product.
+    /// Returns `true` if all of the file is test code. Benchmarks count as test code, because only developers run them.
     pub fn is_test(&self) -> bool {
         ["tests/", "benches/"].iter().any(|dir| self.path.starts_with(dir))
             || self.module().split('/').any(|part| part == "tests")
     }
 
-    /// The code without its unit tests; empty for a test file.
+    /// Code without unit tests; empty for a test file.
     pub fn product_code(&self) -> String {
         if self.is_test() { String::new() } else { without_tests(&self.code) }
     }
 
-    /// `path:line: message`, which a terminal or editor can open.
+    /// Formats a complaint as `path:line: message`, which terminals and editors can open.
     pub fn complaint(&self, at: usize, message: &str) -> String {
         let line = 1 + self.text[..at].matches('\n').count();
         format!("{}:{line}: {message}", self.path)
     }
 }
 
-/// Blanks comments, strings and characters; newlines stay.
+/// Blanks comments, strings and character literals, but not newlines.
 fn code_of(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut code = text.to_owned().into_bytes();
@@ -115,7 +115,7 @@ fn string_end(text: &str, at: usize) -> Option<usize> {
     Some((at + i + 1).min(text.len()))
 }
 
-/// The end of a character literal; `None` at a lifetime.
+/// End of a character literal; `None` for a lifetime.
 fn char_end(text: &str, at: usize) -> Option<usize> {
     let rest = text.get(at..)?.strip_prefix('\'')?;
     if rest.starts_with('\\') {
@@ -125,7 +125,7 @@ fn char_end(text: &str, at: usize) -> Option<usize> {
     rest[first.len_utf8()..].starts_with('\'').then(|| at + 1 + first.len_utf8() + 1)
 }
 
-/// Blanks whatever `#[cfg(test)]` stands on.
+/// Blanks all items with `#[cfg(test)]`.
 fn without_tests(code: &str) -> String {
     const MARK: &str = "#[cfg(test)]";
     let mut kept = code.to_owned();
@@ -139,7 +139,7 @@ fn without_tests(code: &str) -> String {
     kept
 }
 
-/// Past the brace that closes the one at `open`; past `open` itself when none stands there.
+/// Offset after the brace that closes the one at `open`; `open + 1` if there is no brace at `open`.
 pub fn block_end(code: &str, open: usize) -> usize {
     let mut depth = 0;
     for (i, byte) in code.bytes().enumerate().skip(open) {
@@ -155,7 +155,7 @@ pub fn block_end(code: &str, open: usize) -> usize {
     code.len()
 }
 
-/// The bodies of modules that are written inline.
+/// Bodies of inline modules.
 pub fn inline_modules(code: &str) -> Vec<Range<usize>> {
     let tokens = tokens(code);
     let bodies = tokens.windows(3).filter_map(|three| match three {
@@ -196,7 +196,7 @@ fn tokens(code: &str) -> Vec<(usize, Token<'_>)> {
     found
 }
 
-/// All paths of some code, single words included.
+/// All paths in some code, including single identifiers.
 pub fn paths(code: &str) -> Vec<NamePath> {
     let tokens = tokens(code);
     let mut found = Vec::new();
@@ -211,7 +211,7 @@ pub fn paths(code: &str) -> Vec<NamePath> {
     found
 }
 
-/// Takes the path that begins at token `i`, with all branches if it is a tree; returns the token after it.
+/// Parses the path that begins at token `i`, with all branches of a tree, and returns the index of the next token.
 fn take_path(tokens: &[(usize, Token<'_>)], i: usize, stem: &str, imported: bool, found: &mut Vec<NamePath>) -> usize {
     let at = tokens[i].0;
     let mut name = stem.to_owned();
@@ -240,7 +240,7 @@ fn take_path(tokens: &[(usize, Token<'_>)], i: usize, stem: &str, imported: bool
     i
 }
 
-/// How many complaints a rule has about a text; for the rules' own tests.
+/// Number of complaints of a rule about a text, for tests of the rules.
 #[cfg(test)]
 pub fn count(rule: fn(&Source) -> Vec<String>, path: &str, text: &str) -> usize {
     rule(&Source::new(path, text)).len()

@@ -1,29 +1,29 @@
-//! How files, functions and lines look, beyond what rustfmt and clippy see.
+//! Rules on files, functions and lines that rustfmt and clippy do not cover.
 
 use super::source::{Source, block_end};
 
-/// Longest file, in lines: past this it holds more than one thing.
+/// Longest file, in lines: a longer file has more than one purpose.
 const FILE_LINES_MAX: usize = 500;
 
-/// Longest binary, in lines: it parses, sets up logging, calls the library and turns the outcome into a status.
+/// Longest binary, in lines: a binary parses arguments, sets up logging, calls the library and returns an exit status.
 const BINARY_LINES_MAX: usize = 80;
 
-/// Longest function, in lines of code: it fits on a screen.
+/// Longest function, in lines of code: a function fits on a screen.
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Longest line, in characters; rustfmt leaves long strings and comments alone.
 const LINE_CHARS_MAX: usize = 120;
 
-/// Fewest words of a message that counts as a proof.
+/// Minimum number of words of a message that counts as a proof.
 const PROOF_WORDS_MIN: usize = 3;
 
-/// Unfinished work, and paths of one person's machine. The texts speak of the product.
+/// Marks of unfinished work, and paths of one developer's machine. Texts describe only the product.
 const FOREIGN_WORDS: &[&str] = &["TODO", "FIXME", "XXX", "WIP", "/root/", "/home/"];
 
 /// Words that turn a comment into a question.
 const QUESTION_WORDS: &[&str] = &["What", "Who", "Whoever", "Where", "How", "Whether", "Whose"];
 
-/// Files stay small, say what they are for, and are named after their module.
+/// Checks that files are short, start with their purpose, and are named after their module.
 pub fn files(source: &Source) -> Vec<String> {
     let lines = source.text.lines().count();
     let is_binary = source.path.starts_with("src/bin/");
@@ -35,14 +35,14 @@ pub fn files(source: &Source) -> Vec<String> {
     if source.path.ends_with("/mod.rs") {
         complaints.push(source.complaint(0, "a module lies in the file of its name, not in mod.rs"));
     }
-    // A unit test's file needs no header: its parent has one.
+    // A file of unit tests needs no header, because its parent has one.
     if lines > 3 && !source.text.starts_with("//! ") && !source.module().ends_with("tests") {
         complaints.push(source.complaint(0, "the file does not begin with what it is for (//! ...)"));
     }
     complaints
 }
 
-/// Functions stay small. Blank lines and comments do not count.
+/// Checks that functions are short. Blank lines and comments do not count.
 pub fn functions(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
     for (at, _) in source.code.match_indices("fn ") {
@@ -61,7 +61,7 @@ pub fn functions(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// Nothing is left undone, left over from debugging, or left out of the tests.
+/// Checks for unfinished code, debugging output and ignored tests.
 pub fn leftovers(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
     for word in ["todo!", "unimplemented!", "dbg!", "#[ignore"] {
@@ -71,8 +71,8 @@ pub fn leftovers(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// Outside tests, whatever can panic has its proof beside it: a comment on its line or the line above, a lint's
-/// `reason`, or a message of some words.
+/// Checks that code outside of tests that can panic has a proof beside it: a comment on the same line or the line
+/// above, a lint's `reason`, or a message of several words.
 pub fn panics(source: &Source) -> Vec<String> {
     let code = source.product_code();
     let lines: Vec<&str> = source.text.lines().collect();
@@ -91,17 +91,17 @@ pub fn panics(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// Whether an argument begins with a message of some words.
+/// Returns `true` if an argument begins with a message of at least [`PROOF_WORDS_MIN`] words.
 fn is_proof(argument: &str) -> bool {
     let message = argument.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
     message.is_some_and(|message| message.split_whitespace().count() >= PROOF_WORDS_MIN)
 }
 
-/// Lines are clean: no tabs, no trailing spaces, no overlong ones, one newline at the end.
+/// Checks that lines have no tabs, no trailing spaces and no excess length, and that files end with one newline.
 pub fn lines(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut at = 0;
-    // A table that rustfmt is told to leave alone keeps one line a row; it ends where its indentation does.
+    // A table with `#[rustfmt::skip]` keeps one line per row, up to the closing `];`.
     let mut in_table = false;
     for line in source.text.split_inclusive('\n') {
         let content = line.trim_end_matches('\n');
@@ -126,7 +126,7 @@ pub fn lines(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// The texts speak of the product only.
+/// Checks that texts describe only the product.
 pub fn words(source: &Source) -> Vec<String> {
     if source.path == "tests/tidy/style.rs" {
         return Vec::new();
@@ -144,7 +144,7 @@ pub fn words(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// Comments begin with what they are about or what it does, not with a question.
+/// Checks that comments begin with their subject or a verb, and not with a question word.
 pub fn openings(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut at = 0;
@@ -158,7 +158,7 @@ pub fn openings(source: &Source) -> Vec<String> {
             complaints
                 .push(source.complaint(at, &format!("a comment begins with `{word}`; begin with a noun or a verb")));
         }
-        // A line that goes on with a sentence may begin with any word.
+        // A line that continues a sentence may begin with any word.
         continues = words.is_some_and(|words| !words.is_empty() && !words.ends_with(['.', ':', '?', '!']));
         at += line.len();
     }

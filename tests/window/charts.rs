@@ -1,4 +1,4 @@
-//! Candles, volume, grid, logarithmic axis, scale: the real window shows each where the types of the view have it.
+//! Candles, volume, grid, logarithmic axis and scale in the real window, at the places that the view types compute.
 
 use tickscope::chart::{Arrangement, Layout, Scale, Size};
 use tickscope::chart::{LEAD_SHARE, Rect, Transform, ValueSpan, Viewport};
@@ -9,17 +9,17 @@ use crate::support::xvfb::Picture;
 
 const SECOND: i64 = 1_000_000_000;
 
-/// What the window shows when the newest tick is at 40 s, laid out like this.
+/// View of the window with this layout when the newest tick is at 40 s.
 fn view(frame: &Layout, rect: Rect, (lo, hi): (f64, f64)) -> Transform {
     let time = TimeSpan::ending_at(SPAN_NS, SPAN_NS).following(at_ns(40.0), LEAD_SHARE).aligned(frame.columns());
     Transform { viewport: Viewport { time, value: ValueSpan::fit(lo, hi) }, rect }
 }
 
-/// Colours of bars that rise and fall, on dark.
+/// Colours of rising and falling bars in the dark theme.
 const UP: Rgb = DARK.good;
 const DOWN: Rgb = DARK.bad;
 
-/// The rectangle of a span of time and prices.
+/// Rectangle of a span of time and prices.
 fn part(view: &Transform, (from_ns, to_ns): (i64, i64), (lo, hi): (f64, f64)) -> (usize, usize, usize, usize) {
     let (left, right) = (view.x(from_ns), view.x(to_ns));
     let (top, bottom) = (view.y(hi), view.y(lo));
@@ -52,7 +52,7 @@ fn candles_stand_where_their_prices_and_times_are_and_volume_below_them() {
     assert!((wick.3..=3 * wick.3).contains(&inked_wick.len()), "a thin wick: {} pixels", inked_wick.len());
     let above = part(&view, (at_ns(10.2), at_ns(19.8)), (110.2, 110.5));
     assert!(inked(&picture, above, UP, DARK.ground).is_empty(), "nothing above the high");
-    // The second bar's volume is twice the first one's: 80 to 40.
+    // The volume of the second bar is twice that of the first one: 80 and 40.
     let column = |at_s: f64| {
         let x = view.x(at_ns(at_s)) as usize;
         let pane = frame.volume;
@@ -84,17 +84,17 @@ fn the_open_bar_is_alive_and_shorter_bars_are_a_key_away() {
     scope.publish(&[("A", 0.0, 100.0), ("A", 1.0, 110.0), ("A", 31.0, 110.0), ("A", 40.0, 110.0)]);
     let frame = Layout::new(SIZE);
     let view = view(&frame, frame.plot, (100.0, 110.0));
-    // The first bar is that of the half minute that ends ten seconds after the first tick.
+    // The first bar covers the half minute that ends ten seconds after the first tick.
     let bucket = |at_s: f64| at_ns(at_s).div_euclid(30 * SECOND);
     assert_eq!((bucket(-19.0), bucket(9.9), bucket(10.0)), (bucket(0.0), bucket(0.0), bucket(0.0) + 1));
     let first = part(&view, (at_ns(-12.0), at_ns(3.0)), (102.0, 108.0));
     let ink = |picture: &Picture, part| inked(picture, part, UP, DARK.ground).len();
     let wide = scope.when("a wide bar", |picture| ink(picture, first) > first.2 * first.3 * 8 / 10);
-    // A late tick makes it close lower; it does at once.
+    // A late tick lowers its close immediately.
     scope.publish(&[("A", 2.0, 100.0), ("A", 3.0, 100.5)]);
     let alive = |picture: &Picture| (1..ink(&wide, first) / 4).contains(&ink(picture, first));
     let narrow = scope.when("the bar with its new close", alive);
-    // Its wick is in its middle; that of a bar of ten seconds stands further right.
+    // Its wick is in its middle; the wick of a bar of ten seconds is further right.
     let right = part(&view, (at_ns(4.0), at_ns(6.0)), (102.0, 108.0));
     assert_eq!(ink(&narrow, right), 0);
     scope.key("bracketleft");
@@ -125,7 +125,7 @@ fn a_grid_has_each_symbol_in_a_pane_of_its_own() {
         let stray = inked(&picture, area(plots[pane]), slot(1 - pane), DARK.ground);
         assert!(stray.is_empty(), "the other symbol's colour in pane {pane}: {stray:?}");
     }
-    // A double-click on a pane shows that symbol alone, large; one step back is the grid.
+    // A double-click on a pane maximizes that symbol; undo returns to the grid.
     let middle = (plots[1].left + plots[1].width() / 2, plots[1].top + plots[1].height() / 3);
     let whole = Layout::new(SIZE).plot;
     let large = view(&Layout::new(SIZE), whole, (4_000.0, 5_000.0));
@@ -149,7 +149,7 @@ fn equal_ratios_are_equal_heights_on_a_logarithmic_axis() {
     let mut scope = Scope::open_with(SIZE, &[]);
     scope.mouse_away();
     scope.publish(&[("A", 0.0, 10.0), ("A", 20.0, 100.0), ("A", 40.0, 1_000.0)]);
-    // From price by way of percent and session.
+    // From price through percent and session.
     for _ in 0..3 {
         scope.key("a");
     }
@@ -179,7 +179,7 @@ fn a_scale_of_two_draws_everything_twice_as_large_and_hears_the_mouse_where_it_i
             !inked(picture, (x as usize - 2, y as usize - 3, 5, 7), slot(0), DARK.ground).is_empty()
         })
     };
-    // The badge's dot is green, and amber if this looks at it only after a while.
+    // The badge's dot is green, or amber if the picture is taken late.
     let picture = scope.when("the line and the badge's dot, twice as far from the corner", |picture| {
         line(picture) && [DARK.good, DARK.warn].contains(&dot(picture))
     });

@@ -1,4 +1,4 @@
-//! What happens when the server or the producer goes away.
+//! Loss of the server or the producer, and recovery.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use super::fixture::{
 use crate::support::server::RedisServer;
 use crate::support::xvfb::Picture;
 
-/// Users are promised to see a dead connection or feed within this time.
+/// Documented maximum delay until a dead connection or feed is shown.
 const PROMISED: Duration = Duration::from_secs(3);
 
-/// Allowance of a busy machine until the picture is on the display.
+/// Tolerance for a busy machine until the picture is on the display.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// Waits for the badge to turn. The last moment at which it is known not to have turned, and the first picture in which
-/// it has: how long it takes to take and read pictures is not held against the program.
+/// Waits for the badge to change colour. Returns the last moment at which it still had the old colour, and the first
+/// picture with the new one. The time that it takes to capture pictures is therefore not attributed to the program.
 fn when_turned(scope: &Scope, what: &str, colour: Rgb) -> (Instant, Picture) {
     let (mut not_yet, mut taken_after) = (Instant::now(), Instant::now());
     let picture = scope.when(what, |picture| {
@@ -31,7 +31,7 @@ fn when_turned(scope: &Scope, what: &str, colour: Rgb) -> (Instant, Picture) {
     (not_yet, picture)
 }
 
-/// Ground under the tint of a gap.
+/// Background colour of a missing range.
 fn tinted() -> Rgb {
     let mix = |ground: u8, tint: u8| (f64::from(ground) * 0.91 + f64::from(tint) * 0.09).round() as u8;
     let (g, t) = (DARK.ground, DARK.warn);
@@ -42,7 +42,7 @@ fn near(a: Rgb, b: Rgb) -> bool {
     a.0.abs_diff(b.0) <= 2 && a.1.abs_diff(b.1) <= 2 && a.2.abs_diff(b.2) <= 2
 }
 
-/// Part of a column of the plot, below labels, that has the colour `ground`.
+/// Share of the pixels of a column of the plot, below labels, that have the colour `ground`.
 fn share_of(picture: &Picture, x: usize, ground: Rgb) -> f64 {
     let (_, top, _, height) = area(Layout::new(SIZE).plot);
     picture.count((x, top + 30, 1, height - 30), |pixel| near(rgb(pixel), ground)) as f64 / (height - 30) as f64
@@ -50,7 +50,7 @@ fn share_of(picture: &Picture, x: usize, ground: Rgb) -> f64 {
 
 #[test]
 fn a_lost_server_is_shown_and_the_gap_stays_open_after_it_is_back() {
-    // A socket in the file system can be served again at once, under the same name.
+    // A Unix socket can be bound again immediately under the same name.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("redis.sock");
     let start = || RedisServer::start_with(&["--unixsocket", path.to_str().unwrap()]);
@@ -76,7 +76,7 @@ fn a_lost_server_is_shown_and_the_gap_stays_open_after_it_is_back() {
     let within = |ink: &[(usize, usize)], from: f64, to: f64| {
         ink.iter().filter(|(x, _)| (column(from)..column(to)).contains(x)).count()
     };
-    // The badge may turn a frame before the ticks are there.
+    // The badge may change a frame before the ticks are drawn.
     let healed = scope.when("the badge of a feed, and lines on both sides of the gap", |picture| {
         let both_sides = |symbol| {
             let ink = line(picture, SIZE, symbol);
@@ -86,12 +86,12 @@ fn a_lost_server_is_shown_and_the_gap_stays_open_after_it_is_back() {
     });
 
     for symbol in 0..2 {
-        // Below the gap's label, whose amber is near to the orange of B.
+        // Below the label of the missing range, whose amber is similar to the orange of B.
         let mut ink = line(&healed, SIZE, symbol);
         ink.retain(|(x, y)| !(column(20.5)..column(39.5)).contains(x) || *y > 90);
         assert_eq!(within(&ink, 20.5, 39.5), 0, "no line crosses the gap");
     }
-    // Between grid lines the band is all tint, and beside it there is none.
+    // Between grid lines the band is tinted completely, and there is no tint beside it.
     let band = column(21.0)..column(39.0);
     let tint = band.clone().filter(|x| share_of(&healed, *x, tinted()) > 0.9).count();
     assert!(tint > band.len() * 9 / 10, "{tint} of {} columns are tinted", band.len());

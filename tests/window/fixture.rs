@@ -1,4 +1,4 @@
-//! A consumer in a window, a server that it listens to, and what both must look like.
+//! A consumer in a window, its server, and expectations about its picture.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,42 +19,42 @@ use crate::support::server::{RedisServer, Wire};
 use crate::support::wait::wait_until;
 use crate::support::xvfb::{Area, Picture, Window, Xvfb};
 
-/// Nothing that these tests wait for takes long, so this only bounds a failure.
+/// Limit of every wait. It only bounds a failed test: the expected events occur quickly.
 pub const LIMIT: Duration = crate::support::wait::GUARD;
 
-/// Of the window, unless a test wants another: small pictures are taken and compared faster.
+/// Default size of the window. Small pictures are captured and compared faster.
 pub const SIZE: Size = Size { width: 800, height: 500 };
 
-/// Room that the display has beyond the window, so that the mouse can leave it.
+/// Margin of the display around the window, so that the mouse can leave the window.
 const MARGIN_PX: u32 = 60;
 
 pub const CHANNEL: &str = "stock_prices";
 
-/// Ticks of long ago: their clock does not agree with ours, so the view stands where the newest tick put it, and each
-/// pixel is known beforehand.
+/// Ticks in the past. Because they are far from the current time, the newest tick decides the view, and each pixel is
+/// known in advance.
 pub const T0_S: i64 = 1_700_000_000;
 
-/// The visible span of [`Scope::open`].
+/// Visible span of [`Scope::open`].
 pub const SPAN_S: i64 = 60;
 
-/// The same, ns.
+/// [`SPAN_S`] in nanoseconds.
 pub const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 
-/// The step of the wheel and of keys that zoom: one shows this much less time.
+/// Factor by which one notch of the wheel, or one press of a zoom key, scales the visible span.
 pub const ZOOM_STEP: f64 = 0.8;
 
-/// Where data is drawn in a window of [`SIZE`].
+/// Plot area of a window of [`SIZE`].
 pub fn plot() -> Rect {
     Layout::new(SIZE).plot
 }
 
-/// A colour by its parts.
+/// Red, green and blue of a colour.
 pub type Rgb = (u8, u8, u8);
 
-/// What the badge's dot, at this pixel of the window, says by its colour.
+/// Pixel of the window inside the badge's dot. Its colour shows the connection state.
 pub const BADGE_DOT: (usize, usize) = (21, 22);
 
-/// Colours of the two themes that no symbol has.
+/// Colours of a theme, apart from those of the symbols.
 pub struct Colours {
     pub ground: Rgb,
     pub strip: Rgb,
@@ -85,14 +85,14 @@ pub const LIGHT: Colours = Colours {
     cross: (104, 118, 132),
 };
 
-/// Everything that a test holds in its hands. Fields end in this order: the programs before what they run on.
+/// Programs and resources of a test. Fields are dropped in this order: the programs before what they run on.
 pub struct Scope {
     pub consumer: Running,
     pub window: Window,
     wire: Option<Wire>,
     redis: Option<RedisServer>,
     pub display: Xvfb,
-    /// The consumer's working directory.
+    /// Working directory of the consumer.
     pub dir: TempDir,
     pub size: Size,
 }
@@ -101,12 +101,13 @@ pub struct Scope {
 pub type Tick = (&'static str, f64, f64);
 
 impl Scope {
-    /// A consumer of [`SIZE`] that shows A and B over [`SPAN_S`] on a price axis, and has subscribed.
+    /// Starts a consumer of [`SIZE`] that shows A and B over [`SPAN_S`] on a price axis, and waits until it has
+    /// subscribed.
     pub fn open() -> Self {
         Self::open_with(SIZE, &[])
     }
 
-    /// The same of another size, with more arguments.
+    /// As [`Scope::open`], with another size and additional arguments.
     pub fn open_with(size: Size, more: &[&str]) -> Self {
         let span = format!("{SPAN_S}s");
         let mut args = vec!["--symbols", "A,B", "--window", &span, "--axis", "price"];
@@ -114,7 +115,7 @@ impl Scope {
         Self::open_plain(size, &args)
     }
 
-    /// A consumer with these arguments beyond server, size and statistics.
+    /// Starts a consumer with these arguments in addition to server, size and statistics.
     pub fn open_plain(size: Size, args: &[&str]) -> Self {
         let redis = RedisServer::start();
         let url = format!("redis://127.0.0.1:{}", redis.port);
@@ -123,7 +124,7 @@ impl Scope {
         scope
     }
 
-    /// A consumer that looks for a server at `url`.
+    /// Starts a consumer that connects to `url`.
     pub fn open_at(url: &str, size: Size, args: &[&str]) -> Self {
         let wanted = format!("{}x{}", size.width, size.height);
         let mut all = vec!["--size", wanted.as_str()];
@@ -131,7 +132,7 @@ impl Scope {
         Self::start_at(url, size, &all)
     }
 
-    /// The same with a display for a window of `size`, whatever the arguments ask for.
+    /// As [`Scope::open_at`], with a display for a window of `size`; the arguments may request another size.
     fn start_at(url: &str, size: Size, args: &[&str]) -> Self {
         let mut display = Xvfb::start(size.width + MARGIN_PX, size.height + MARGIN_PX);
         let dir = tempfile::tempdir().unwrap();
@@ -147,7 +148,7 @@ impl Scope {
         Self { consumer, window, wire: None, redis: None, display, dir, size }
     }
 
-    /// Takes over the server that the consumer looks for; returns when it has subscribed.
+    /// Takes over the server that the consumer connects to; returns when it has subscribed.
     pub fn serve(&mut self, redis: RedisServer) {
         let mut wire = Wire::connect(redis.port);
         wait_until("the consumer to subscribe", LIMIT, || {
@@ -161,7 +162,7 @@ impl Scope {
         (self.wire, self.redis) = (None, None);
     }
 
-    /// Publishes ticks in one message, so that they are shown at once or not at all.
+    /// Publishes ticks in one message, so that they are shown together.
     pub fn publish(&mut self, ticks: &[Tick]) {
         let objects: Vec<String> = ticks
             .iter()
@@ -173,13 +174,13 @@ impl Scope {
         assert_eq!(answer, ":1\r\n", "one subscriber got it");
     }
 
-    /// Publishes one message as it is.
+    /// Publishes one message unchanged.
     pub fn publish_raw(&mut self, message: &str) {
         let answer = self.wire.as_mut().unwrap().ask(&format!("PUBLISH {CHANNEL} {message}"));
         assert_eq!(answer, ":1\r\n", "one subscriber got it");
     }
 
-    /// A consumer that is asked for `size` and has `screen` pixels, over [`SPAN_S`] on a price axis.
+    /// Starts a consumer with `--size` set to `size` and a window of `screen` pixels, over [`SPAN_S`] on a price axis.
     pub fn open_scaled(size: Size, screen: Size, more: &[&str]) -> Self {
         let span = format!("{SPAN_S}s");
         let wanted = format!("{}x{}", size.width, size.height);
@@ -192,20 +193,20 @@ impl Scope {
         scope
     }
 
-    /// The producer, publishing to the same server.
+    /// Command line of the producer, connected to the same server.
     pub fn producer(&self, args: &[&str]) -> Launch {
         let url = format!("redis://127.0.0.1:{}", self.redis.as_ref().unwrap().port);
         process::producer().args(["--quiet", "--redis", &url]).args(args)
     }
 
-    /// What the window shows when its newest tick is `newest_s` after [`T0_S`], over the span `span_ns` and with prices
-    /// from `lo` to `hi` in view.
+    /// View of the window when its newest tick is `newest_s` after [`T0_S`], with the span `span_ns` and prices from
+    /// `lo` to `hi`.
     pub fn view(&self, newest_s: f64, span_ns: i64, (lo, hi): (f64, f64)) -> Transform {
         let time = TimeSpan::ending_at(span_ns, span_ns).following(at_ns(newest_s), LEAD_SHARE);
         Transform { viewport: Viewport { time, value: ValueSpan::fit(lo, hi) }, rect: Layout::new(self.size).plot }
     }
 
-    /// The first picture of the window that `wanted` accepts.
+    /// Returns the first picture of the window that `wanted` accepts.
     pub fn when(&self, what: &str, wanted: impl FnMut(&Picture) -> bool) -> Picture {
         self.display.window_when(self.window, what, LIMIT, wanted)
     }
@@ -214,8 +215,8 @@ impl Scope {
         self.display.key(name);
     }
 
-    /// A double-click at a place, the mouse taken away, and the first picture that `wanted` accepts. Where a program is
-    /// held up between its presses they are two clicks, which leave everything as it was; then it is done again.
+    /// Double-clicks, moves the mouse away, and returns the first picture that `wanted` accepts. A delay between the
+    /// presses turns them into two clicks, which cancel each other; the double-click is then repeated.
     pub fn double_click(
         &self,
         place: impl Fn() -> (i32, i32),
@@ -231,21 +232,21 @@ impl Scope {
         (0..TRIES).find_map(|_| click()).unwrap_or_else(|| self.when(what, &wanted))
     }
 
-    /// The middle of a symbol's square in the legend as it is now: it moves as the words of the badge grow.
+    /// Current centre of a symbol's square in the legend. It moves with the width of the badge.
     pub fn swatch(&self, index: usize) -> Option<(i32, i32)> {
         swatch(&self.display.picture_of(self.window), self.size, index)
     }
 
-    /// Puts the mouse where it hides nothing and means nothing: between header and plot, far from the legend.
+    /// Moves the mouse to a place without effect: between header and plot, far from the legend.
     pub fn mouse_away(&self) {
         let frame = Layout::new(self.size);
         self.display.move_mouse(self.window, (frame.header.right - 3, frame.header.bottom + 2));
-        // The crosshair's tag on the time axis is a box of one colour, which nothing else there has.
+        // The crosshair's tag on the time axis is a box of a unique colour.
         let cross = |pixel: u32| [DARK.cross, LIGHT.cross].contains(&rgb(pixel));
         self.when("no crosshair", |picture| picture.count(area(frame.time_axis), cross) < 20);
     }
 
-    /// Ends it by a key and returns what it said.
+    /// Quits with a key and returns the exit status and output.
     pub fn quit(self) -> Ended {
         self.key("q");
         self.consumer.wait(LIMIT).expect_code(0)
@@ -257,7 +258,7 @@ pub fn at_ns(at_s: f64) -> i64 {
     T0_S * 1_000_000_000 + (at_s * 1e9).round() as i64
 }
 
-/// A rectangle of the frame as an area of the picture.
+/// Converts a rectangle of the layout to an area of the picture.
 pub fn area(rect: Rect) -> Area {
     (rect.left as usize, rect.top as usize, rect.width() as usize, rect.height() as usize)
 }
@@ -266,23 +267,23 @@ pub fn rgb(pixel: u32) -> Rgb {
     ((pixel >> 16) as u8, (pixel >> 8) as u8, pixel as u8)
 }
 
-/// Whether the badge says that ticks come, or came: it is green for two and a half seconds after the last of them, and
-/// amber from then on. Who wants to see the green must go on publishing, or may look too late.
+/// Returns `true` if the badge shows that ticks have arrived: it is green for 2.5 s after the last tick, and amber
+/// afterwards. A test that waits for green must keep publishing, or it may take its picture too late.
 pub fn badge_has_feed(picture: &Picture) -> bool {
     badge_is(picture, DARK.good) || badge_is(picture, DARK.warn)
 }
 
-/// Whether the badge has this colour.
+/// Returns `true` if the badge has this colour.
 pub fn badge_is(picture: &Picture, colour: Rgb) -> bool {
     rgb(picture.at(BADGE_DOT.0, BADGE_DOT.1)) == colour
 }
 
-/// Colour of a symbol, by its place in `--symbols`.
+/// Colour of a symbol, by its position in `--symbols`.
 pub fn slot(index: usize) -> Rgb {
     palette_color(Theme::Dark, index)
 }
 
-/// A PNG file of ours.
+/// Decodes a PNG file written by the consumer.
 pub fn decode(path: &Path) -> Picture {
     let mut reader = png::Decoder::new(BufReader::new(File::open(path).unwrap())).read_info().unwrap();
     let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
@@ -292,9 +293,9 @@ pub fn decode(path: &Path) -> Picture {
     Picture { width: info.width as usize, height: info.height as usize, pixels }
 }
 
-/// How much of `colour` lies over `ground` in a pixel, 0 to 1; 0 where another colour is at work.
+/// Opacity of `colour` over `ground` in a pixel, 0 to 1; 0 if the pixel is not a mixture of the two.
 pub fn cover(pixel: u32, colour: Rgb, ground: Rgb) -> f64 {
-    /// Steps of a channel by which a mixture of the two may be missed: gap bands and grid lines tint the ground.
+    /// Maximum deviation of a channel from a mixture of the two: missing ranges and grid lines tint the ground.
     const OFF_MAX: f64 = 30.0;
     let parts = |(r, g, b): Rgb| [f64::from(r), f64::from(g), f64::from(b)];
     let (p, c, g) = (parts(rgb(pixel)), parts(colour), parts(ground));
@@ -308,30 +309,30 @@ pub fn cover(pixel: u32, colour: Rgb, ground: Rgb) -> f64 {
     if off > OFF_MAX { 0.0 } else { share }
 }
 
-/// Pixels of an area that show mostly `colour`.
+/// Pixels of an area that are mostly `colour`.
 pub fn inked(picture: &Picture, (left, top, width, height): Area, colour: Rgb, ground: Rgb) -> Vec<(usize, usize)> {
     let rows = top..top + height;
     let pixels = rows.flat_map(|y| (left..left + width).map(move |x| (x, y)));
     pixels.filter(|&(x, y)| cover(picture.at(x, y), colour, ground) >= 0.5).collect()
 }
 
-/// The same inside the plot of a dark window.
+/// Pixels of a symbol's line inside the plot of a dark window.
 pub fn line(picture: &Picture, size: Size, index: usize) -> Vec<(usize, usize)> {
     inked(picture, area(Layout::new(size).plot), slot(index), DARK.ground)
 }
 
-/// The middle of a symbol's square in the legend, which moves as the words of the badge change; `None` while the symbol
-/// is switched off and its square is empty.
+/// Centre of a symbol's square in the legend, which moves with the width of the badge; `None` while the symbol is
+/// hidden and its square is empty.
 pub fn swatch(picture: &Picture, size: Size, index: usize) -> Option<(i32, i32)> {
     let header = area(Layout::new(size).header);
-    // The badge and figures may have the same colour; a square is the only thing this wide and high.
+    // The badge and the figures may have the same colour, but only a square has this width and height.
     let ink = inked(picture, header, slot(index), DARK.ground);
     let solid = |x: usize, y: usize| (0..6).all(|i| (0..6).all(|j| ink.contains(&(x + i, y + j))));
     let found = ink.iter().copied().find(|&(x, y)| x > BADGE_DOT.0 + 8 && solid(x, y));
     found.map(|(x, y)| (x as i32 + 5, y as i32 + 5))
 }
 
-/// Asserts that a symbol's line runs where `row` says, within a pixel, from column to column, and nowhere else.
+/// Asserts that a symbol's line is within a pixel of `row` in the given columns, and absent elsewhere.
 #[track_caller]
 pub fn assert_line(
     picture: &Picture,

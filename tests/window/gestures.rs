@@ -1,4 +1,5 @@
-//! Price zoom, box, undo, ruler, legend, search, badge, crosshair by keys: each in the real window, by its pixels.
+//! Price zoom, selection box, undo, ruler, legend, search, badge and crosshair keys, checked by pixels of the real
+//! window.
 
 use tickscope::chart::Layout;
 use tickscope::chart::{Transform, ValueSpan, Viewport};
@@ -7,7 +8,7 @@ use tickscope::model::TimeSpan;
 use super::fixture::{DARK, SIZE, SPAN_NS, Scope, Tick, ZOOM_STEP, area, at_ns, badge_is, inked, line, plot, rgb};
 use crate::support::xvfb::{Button, Picture};
 
-/// Two flat lines, and in A a needle at 30 s.
+/// Two flat lines, with a needle (a one-tick peak) in A at 30 s.
 const FLAT: &[Tick] = &[
     ("B", 0.0, 120.0),
     ("A", 0.0, 100.0),
@@ -33,7 +34,7 @@ fn with(view: &Transform, time: Option<TimeSpan>, value: Option<ValueSpan>) -> T
     Transform { viewport, ..*view }
 }
 
-/// The row in which most of a line lies.
+/// Row that contains most pixels of a line.
 fn flat_row(picture: &Picture, index: usize) -> Option<f64> {
     let ink = line(picture, SIZE, index);
     let mut rows: Vec<usize> = ink.iter().map(|(_, y)| *y).collect();
@@ -41,7 +42,7 @@ fn flat_row(picture: &Picture, index: usize) -> Option<f64> {
     rows.get(rows.len() / 2).map(|row| *row as f64 + 0.5)
 }
 
-/// Whether the flat lines and the needle stand where `view` has them.
+/// Returns a predicate: the flat lines and the needle are drawn at their computed places in `view`.
 fn shows(view: Transform) -> impl Fn(&Picture) -> bool {
     move |picture| {
         let flat = |index: usize, price: f64| {
@@ -59,7 +60,7 @@ fn shows(view: Transform) -> impl Fn(&Picture) -> bool {
     }
 }
 
-/// The mouse where no crosshair is, and the first picture that shows `view`.
+/// Moves the mouse to where it shows no crosshair, and returns the first picture that shows `view`.
 fn when_at_rest(scope: &Scope, what: &str, view: Transform) -> Picture {
     scope.mouse_away();
     scope.when(what, shows(view))
@@ -71,8 +72,8 @@ fn shift_and_the_wheel_zoom_the_price_and_a_double_click_on_the_axis_fits_it() {
     let at = (300, view.y(112.0) as i32);
     let anchor = view.value_at(f64::from(at.1));
     let axis = Layout::new(SIZE).value_axis;
-    // A notch at a time: of those that come within one frame, the window system hands on the last. And where the mouse
-    // is when a notch is seen, of which there are two halves, is where it turned: so mouse and key stay until then.
+    // One notch at a time, because the window system reports only the last one of a frame. A notch has two halves and
+    // applies at the position of the mouse when it is polled, so mouse and key are held until then.
     for notches in 1..=2 {
         let wider = with(&view, None, Some(view.viewport.value.zoomed(anchor, ZOOM_STEP.powi(-notches))));
         let is_wider = |picture: &Picture| flat_row(picture, 1).is_some_and(|row| (row - wider.y(120.0)).abs() <= 2.0);
@@ -83,7 +84,7 @@ fn shift_and_the_wheel_zoom_the_price_and_a_double_click_on_the_axis_fits_it() {
         when_at_rest(&scope, "more prices in the same time", wider);
     }
     scope.double_click(|| (axis.left + 60, axis.top + 30), "the axis as it was", shows(view));
-    // The same by keys, around the middle.
+    // The same by keys, centred on the middle.
     scope.display.key_with(&["shift"], "Down");
     let wider = view.viewport.value.zoomed(view.viewport.value.value_at(0.5), 1.0 / ZOOM_STEP);
     scope.when("more prices around the middle", shows(with(&view, None, Some(wider))));
@@ -144,7 +145,7 @@ fn the_ruler_is_drawn_from_place_to_place_and_a_click_takes_it_away() {
     scope.display.click(scope.window, (500, 300));
     scope.mouse_away();
     scope.when("the plot without it", |picture| picture.differences(&before, area(plot())) == 0);
-    // By keys alone: the crosshair on the newest tick, the ruler from there to the tick before, and away.
+    // By keys alone: the crosshair on the newest tick, the ruler from there to the previous tick, and both removed.
     scope.key("comma");
     scope.key("m");
     scope.key("comma");
@@ -163,7 +164,7 @@ fn keys_step_the_crosshair_from_tick_to_tick() {
         let (x, y) = (view.x(at_ns(at_s)) as usize, view.y(price) as usize);
         let before = before.clone();
         move |picture: &Picture| {
-            // The line through the tick, over the whole height, and the tick's own time on the axis.
+            // The line passes through the tick over the whole height, and the axis shows the time of the tick.
             let column = |x: usize| picture.differences(&before, (x, plot().top as usize, 1, plot().height() as usize));
             // The view is aligned to whole columns, by half a column at most.
             let through = (x - 1..=x + 1).map(column).max().unwrap_or(0);
@@ -204,7 +205,7 @@ fn symbols_are_shown_alone_hidden_and_found_again() {
         move |picture: &Picture| !line(picture, SIZE, index).is_empty() && line(picture, SIZE, 1 - index).is_empty()
     };
     scope.double_click(place, "B alone", alone(1));
-    // Of a symbol that is alone, two clicks would not leave everything as it was.
+    // If only one symbol is shown, two clicks on it do not cancel each other.
     let place_of_one_alone = || {
         scope.key("0");
         scope.double_click(place, "B alone", alone(1));
@@ -219,7 +220,7 @@ fn symbols_are_shown_alone_hidden_and_found_again() {
     scope.key("o");
     scope.key("x");
     scope.when("A hidden, the focused one", alone(1));
-    // A search brings back what is hidden, and its letters are no keys: `q` would end the program.
+    // A search shows hidden symbols. Its letters are not shortcuts: `q` would otherwise quit.
     scope.key("slash");
     let shown = scope.when("the search box", |picture| picture.differences(&before, area(plot())) > 1_000);
     scope.display.type_text("qa");

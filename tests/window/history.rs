@@ -1,4 +1,4 @@
-//! Scrolling back past what memory keeps: the line comes from the store, and lies where the view's arithmetic says.
+//! Scrolling back beyond the ticks in memory. The line is read from the store and drawn at its computed place.
 
 use tickscope::chart::Layout;
 use tickscope::chart::{Transform, ValueSpan, Viewport};
@@ -8,15 +8,15 @@ use super::fixture::{LIMIT, SIZE, SPAN_NS, Scope, Tick, ZOOM_STEP, assert_line, 
 use crate::support::wait::wait_until;
 use crate::support::xvfb::Picture;
 
-/// Seconds of the recording: ten times the span, and five times what a short memory keeps.
+/// Duration of the recording: ten times the visible span, and five times the history in memory.
 const LENGTH_S: i64 = 600;
 
-/// Up from 100 to 110 and down again, every 50 s.
+/// Price of A: a triangle wave from 100 to 110 with a period of 50 s.
 fn price_of_a(at_s: f64) -> f64 {
     100.0 + (25.0 - (at_s.rem_euclid(50.0) - 25.0).abs()) * 0.4
 }
 
-/// A five times a second, B, flat, once.
+/// Five ticks per second of A, and one of B, which is flat.
 fn ticks(from_s: i64, to_s: i64) -> Vec<Tick> {
     let mut ticks = Vec::new();
     for fifth in from_s * 5..to_s * 5 {
@@ -29,7 +29,7 @@ fn ticks(from_s: i64, to_s: i64) -> Vec<Tick> {
     ticks
 }
 
-/// A window with a memory of 500 ticks a symbol, and a store that has the whole recording.
+/// Opens a window with 500 ticks per symbol in memory, and a store with the whole recording.
 fn open() -> Scope {
     open_with(&[])
 }
@@ -44,7 +44,7 @@ fn open_with(more: &[&str]) -> Scope {
     scope
 }
 
-/// Presses Home until the window shows the first minute: the store had to be made first, and to take the ticks in.
+/// Presses Home until the window shows the first minute. The store must have been created and have committed the ticks.
 fn go_home(scope: &Scope, back: &Transform, newest_s: f64) -> Picture {
     let mut picture = scope.display.picture_of(scope.window);
     wait_until("Home to lead to the first minute, from the store", LIMIT, || {
@@ -55,13 +55,13 @@ fn go_home(scope: &Scope, back: &Transform, newest_s: f64) -> Picture {
     picture
 }
 
-/// The view of a span, over prices that A and B fill.
+/// View of a time span, with the prices of A and B filling its height.
 fn view_of(start_ns: i64, len_ns: i64) -> Transform {
     let time = TimeSpan::new(start_ns, start_ns + len_ns);
     Transform { viewport: Viewport { time, value: ValueSpan::fit(95.0, 110.0) }, rect: Layout::new(SIZE).plot }
 }
 
-/// Columns from the first tick, or the left edge, to the right edge or the last tick.
+/// Columns from the first tick or the left edge to the last tick or the right edge.
 fn columns(view: &Transform, newest_s: f64) -> std::ops::RangeInclusive<usize> {
     let first = view.x(at_ns(0.0)).max(f64::from(view.rect.left)) as usize + 1;
     first..=view.x(at_ns(newest_s)).min(f64::from(view.rect.right)) as usize - 3
@@ -71,13 +71,13 @@ fn row_of_a(view: &Transform, x: f64) -> f64 {
     view.y(price_of_a((view.time_at(x) - at_ns(0.0)) as f64 / 1e9))
 }
 
-/// Whether B, which is flat, is drawn in each of the columns.
+/// Returns `true` if B, which is flat, is drawn in each column.
 fn has_b(picture: &Picture, view: &Transform, newest_s: f64) -> bool {
     let ink = line(picture, SIZE, 1);
     columns(view, newest_s).all(|x| ink.iter().any(|(column, _)| *column == x))
 }
 
-/// Whether A is where it belongs in each of the columns, and nowhere else.
+/// Returns `true` if A is drawn in the computed row of each column, and nowhere else.
 fn has_a(picture: &Picture, view: &Transform, newest_s: f64) -> bool {
     let (ink, columns) = (line(picture, SIZE, 0), columns(view, newest_s));
     let near = |(x, y): &(usize, usize)| (*y as f64 + 0.5 - row_of_a(view, *x as f64 + 0.5)).abs() <= 1.5;
@@ -102,13 +102,13 @@ fn home_leads_to_the_first_tick_of_the_store_and_end_back_to_a_live_chart() {
     let picture = go_home(&scope, &back, newest_s);
     assert_lines(&picture, &back, newest_s);
 
-    // Panning on, from stretch to stretch.
+    // Panning continues from one loaded range to the next.
     scope.key("Right");
     let on = view_of(at_ns(0.0) - SPAN_NS / 50 + SPAN_NS / 10, SPAN_NS);
     let picture = scope.when("a bit later", |picture| has_a(picture, &on, newest_s));
     assert_lines(&picture, &on, newest_s);
 
-    // Meanwhile ticks come, memory gives up as many, and the view stands.
+    // Meanwhile ticks arrive, memory evicts as many, and the view does not move.
     scope.publish(&ticks(LENGTH_S, LENGTH_S + 60));
     let newest_s = newest_s + 60.0;
     let picture = scope.when("the same stretch", |picture| has_b(picture, &on, newest_s));
@@ -155,7 +155,7 @@ fn a_store_that_another_program_holds_leaves_the_chart_live_and_comes_back() {
     let newest_s = LENGTH_S as f64 - 0.2;
     let live = scope.view(newest_s, SPAN_NS, (95.0, 110.0));
     scope.when("the newest minute", |picture| has_b(picture, &live, newest_s - 1.0));
-    // Another program writes, and does not end: what memory gives up from now on cannot be read back.
+    // Another program holds a write lock, so ticks evicted from memory from now on cannot be read back.
     let file = scope.dir.path().join("ticks.db");
     let holder = rusqlite::Connection::open(&file).unwrap();
     wait_until("the file to be locked", LIMIT, || holder.execute_batch("BEGIN IMMEDIATE").is_ok());

@@ -1,4 +1,4 @@
-//! Keys, and the legend that does what the digits do.
+//! Keys, and clicks on the legend, which are equivalent to the digits.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::support::xvfb::{Area, Picture};
 /// Two flat lines over forty seconds: A above, B below.
 const FLAT: &[(&str, f64, f64)] = &[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 40.0, 110.0), ("B", 40.0, 90.0)];
 
-/// Fewer pixels than this of a colour are no line.
+/// Minimum number of pixels of a colour that counts as a line.
 const LINE_MIN: usize = 200;
 
-/// Everything that a chart consists of: header, plot and axes; the footer's figures go their own way.
+/// Header, plot and axes. The footer is left out, because its figures change on their own.
 fn chart(picture: &Picture) -> Picture {
     picture.part((0, 0, picture.width, Layout::new(SIZE).footer.top as usize))
 }
@@ -25,7 +25,7 @@ fn footer(picture: &Picture) -> Picture {
     picture.part(area(Layout::new(SIZE).footer))
 }
 
-/// Which of A and B are drawn.
+/// Returns for each of A and B whether it is drawn.
 fn drawn(picture: &Picture) -> [bool; 2] {
     [0, 1].map(|index| line(picture, SIZE, index).len() >= LINE_MIN)
 }
@@ -58,7 +58,7 @@ fn the_legend_and_the_digits_switch_symbols_off_and_on() {
     scope.display.click(scope.window, scope.swatch(1).unwrap());
     scope.when("B to be hidden", |picture| drawn(picture) == [true, false]);
     scope.key("1");
-    // The notice that says so has the colour of A.
+    // The notice that reports it has the colour of A.
     let hidden = |picture: &Picture| [0, 1].map(|index| swatch(picture, SIZE, index)) == [None, None];
     scope.when("both to be hidden", |picture| line(picture, SIZE, 1).is_empty() && hidden(picture));
     scope.key("0");
@@ -70,7 +70,7 @@ fn the_legend_and_the_digits_switch_symbols_off_and_on() {
 fn pause_holds_the_picture_while_ticks_go_on_arriving() {
     let (mut scope, _) = open_flat();
     scope.key("space");
-    // Beside the badge, the pill that says so.
+    // The pill beside the badge that reports it.
     let pill: Area = (60, 8, 120, 28);
     let pill_shown = |picture: &Picture| inked(picture, pill, DARK.info, DARK.strip).len() >= 40;
     let held = scope.when("the pause", pill_shown);
@@ -117,7 +117,7 @@ fn pause_holds_a_live_feed_too() {
 fn a_switches_between_prices_and_changes() {
     let mut scope = Scope::open();
     scope.mouse_away();
-    // A doubles, B gains a tenth: on an axis of prices B is above, on one of changes A is.
+    // A doubles, B gains a tenth: B is above on a price axis, A on a percent axis.
     scope.publish(&[("A", 0.0, 10.0), ("B", 0.0, 100.0), ("A", 40.0, 20.0), ("B", 40.0, 110.0)]);
     let last = |picture: &Picture, index: usize| line(picture, SIZE, index).last_row_at_right();
     let b_above = |picture: &Picture| matches!((last(picture, 0), last(picture, 1)), (Some(a), Some(b)) if b < a);
@@ -130,7 +130,7 @@ fn a_switches_between_prices_and_changes() {
     let percent = scope.view(40.0, SPAN_NS, (0.0, 100.0));
     assert!((last(&changes, 0).unwrap() as f64 - percent.y(100.0)).abs() <= 2.0, "A has gained a hundred percent");
     assert!((last(&changes, 1).unwrap() as f64 - percent.y(10.0)).abs() <= 2.0, "B has gained ten");
-    // By way of the session's changes and the logarithm.
+    // Through the session and logarithmic axes.
     for _ in 0..3 {
         scope.key("a");
     }
@@ -140,7 +140,7 @@ fn a_switches_between_prices_and_changes() {
 }
 
 trait RightEnd {
-    /// Row of the pixel farthest right.
+    /// Row of the rightmost pixel.
     fn last_row_at_right(&self) -> Option<usize>;
 }
 
@@ -178,13 +178,13 @@ fn help_covers_the_chart_and_goes_again() {
     scope.when("the help by F1", covered);
     scope.key("Escape");
     scope.when("the chart after Escape", uncovered);
-    // `? help` at the right end of the footer.
+    // `? help` is at the right end of the footer.
     let frame = Layout::new(SIZE);
     let help_word = (frame.footer.right - 24, frame.footer.top + 11);
     scope.display.click(scope.window, help_word);
     scope.when("the help by a click", covered);
     scope.display.click(scope.window, (400, 250));
-    // A mouse that moved on at once would have dragged, not clicked.
+    // If the mouse moved on immediately, the click would become a drag.
     scope.when("no help after a click", |picture| line(picture, SIZE, 1).len() >= LINE_MIN);
     scope.mouse_away();
     scope.when("the chart after a click", uncovered);
@@ -194,9 +194,9 @@ fn help_covers_the_chart_and_goes_again() {
 #[test]
 fn s_saves_what_the_window_shows() {
     let (scope, shown) = open_flat();
-    // Stale from now on, so that only the badge's seconds go on.
+    // The feed is stale from now on, so only the seconds in the badge change.
     scope.key("s");
-    // A message says so, for some seconds only.
+    // A message reports it for some seconds.
     let toast = scope.when("the message", |now| now.differences(&shown, area(Layout::new(SIZE).plot)) > 400);
     let saved = wait_for("a picture file", LIMIT, || {
         let names = std::fs::read_dir(scope.dir.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -211,7 +211,7 @@ fn s_saves_what_the_window_shows() {
     assert_eq!(picture.differences(&shown, plot_and_axes), 0);
     assert_eq!(chart(&picture).differences(&chart(&shown), (200, 0, 600, 44)), 0, "legend and span");
 
-    // What the message says is not in the picture.
+    // The snapshot does not contain the message that reports it.
     assert!(toast.differences(&picture, area(Layout::new(SIZE).plot)) > 400);
     assert_eq!(toast.differences(&picture, (0, 44, 800, 200)), 0, "only the message is new");
     scope.quit();
@@ -220,7 +220,7 @@ fn s_saves_what_the_window_shows() {
 #[test]
 fn a_window_at_rest_hears_every_key_however_short() {
     let (scope, _) = open_flat();
-    // Long enough for input to be polled less often.
+    // After this pause, input is polled less often.
     std::thread::sleep(Duration::from_secs(4));
     scope.display.tap("t", 3);
     scope.when("three changes of the theme", |picture| rgb(picture.at(2, 2)) == LIGHT.strip);

@@ -1,10 +1,8 @@
-//! The lines are where the view's own arithmetic says, in the colours of their symbols.
+//! Lines are drawn at their computed places, in the colours of their symbols.
 
 use tickscope::chart::{Layout, Size};
 
 use super::fixture::{DARK, LIGHT, SIZE, SPAN_NS, Scope, area, assert_line, at_ns, badge_is, inked, line, rgb, slot};
-
-/// Nanoseconds of the whole span.
 
 #[test]
 fn lines_lie_where_the_transform_says_and_nothing_leaves_the_plot() {
@@ -31,7 +29,7 @@ fn lines_lie_where_the_transform_says_and_nothing_leaves_the_plot() {
     let highest = ink.iter().min_by_key(|(_, y)| *y).unwrap();
     assert!(highest.0.abs_diff(top) <= 2 && (highest.1 as f64 - view.y(110.0)).abs() <= 2.0, "{highest:?} {top}");
 
-    // Header and value axis carry a symbol's colour too; nothing else around the plot does.
+    // Header and value axis contain a symbol's colour too; nothing else around the plot does.
     let frame = Layout::new(SIZE);
     let left_margin = (0, frame.header.bottom as usize, frame.plot.left as usize, frame.plot.height() as usize);
     let gap = (0, frame.header.bottom as usize, SIZE.width as usize, (frame.plot.top - frame.header.bottom) as usize);
@@ -57,7 +55,7 @@ fn a_light_window_has_the_palette_for_light_grounds() {
         let plot = area(Layout::new(SIZE).plot);
         inked(picture, (middle, plot.1, 1, plot.3), colour, LIGHT.ground)
     };
-    // The notice that was there before has a colour of the lines, and may have been between them in what was looked at.
+    // The preceding notice has the colour of a line, and may still be between the lines in an early picture.
     let picture = scope.when("both lines, and nothing else of their colours", |picture| {
         [(0, 100.0), (1, 90.0)].into_iter().all(|(index, price)| {
             let ink = rows(index, picture);
@@ -75,7 +73,7 @@ fn a_line_comes_by_the_real_producer_and_ends_at_the_live_edge() {
     let scope = Scope::open_with(Size { width: 640, height: 360 }, &[]);
     scope.mouse_away();
     let mut producer = scope.producer(&["--symbols", "A,B", "--interval", "100ms"]).start();
-    // The live edge keeps its place, so the newest tick's column does not depend on when the picture is taken.
+    // The live edge does not move, so the column of the newest tick does not depend on when the picture is taken.
     let view = scope.view(0.0, SPAN_NS, (0.0, 1.0));
     let edge = view.x(at_ns(0.0)) as usize;
     scope.when("lines of some seconds that end at the live edge", |picture| {
@@ -83,7 +81,7 @@ fn a_line_comes_by_the_real_producer_and_ends_at_the_live_edge() {
             && (0..2).all(|symbol| {
                 let ink = line(picture, scope.size, symbol);
                 let (first, last) = (ink.iter().map(|(x, _)| *x).min(), ink.iter().map(|(x, _)| *x).max());
-                // Ten ticks a second and ten columns a second: a busy machine may hold back a few.
+                // Ten ticks and ten columns per second; a busy machine may delay a few ticks.
                 first.is_some_and(|x| x + 40 < edge) && last.is_some_and(|x| (edge - 60..=edge + 2).contains(&x))
             })
     });

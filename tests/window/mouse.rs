@@ -1,4 +1,4 @@
-//! Wheel, drag and crosshair: the instant under the hand stays there.
+//! Wheel, drag and crosshair. The instant under the mouse stays in place.
 
 use tickscope::chart::Layout;
 use tickscope::chart::{Transform, Viewport};
@@ -7,7 +7,7 @@ use tickscope::model::TimeSpan;
 use super::fixture::{DARK, SIZE, SPAN_NS, Scope, ZOOM_STEP, area, at_ns, inked, line, plot};
 use crate::support::xvfb::Picture;
 
-/// A flat line with two needles in it, at 15 s and at 30 s; B is flat above it.
+/// A flat line with two needles (one-tick peaks), at 15 s and at 30 s; B is flat above it.
 const NEEDLES: &[(&str, f64, f64)] = &[
     ("B", 0.0, 120.0),
     ("A", 0.0, 100.0),
@@ -21,7 +21,7 @@ const NEEDLES: &[(&str, f64, f64)] = &[
     ("B", 40.0, 120.0),
 ];
 
-/// Columns of the needles' points: the highest pixel of each cluster of high ones.
+/// Columns of the tips of the needles: the centre of each narrow cluster of high pixels.
 fn needles(picture: &Picture) -> Vec<usize> {
     let ink = line(picture, SIZE, 0);
     let top = ink.iter().map(|(_, y)| *y).min().unwrap_or(0);
@@ -52,7 +52,7 @@ fn open_needles() -> (Scope, Transform, Picture) {
     (scope, view, picture)
 }
 
-/// Whether the needles stand where `view` has them, those of them that it has at all.
+/// Returns a predicate: every needle inside `view` is drawn at its computed column.
 fn shows_needles(view: Transform) -> impl Fn(&Picture) -> bool {
     let wanted: Vec<f64> = [15.0, 30.0]
         .into_iter()
@@ -71,13 +71,13 @@ fn shows_needles(view: Transform) -> impl Fn(&Picture) -> bool {
 fn the_wheel_zooms_about_the_instant_under_the_mouse() {
     let (scope, view, before) = open_needles();
     let column = needles(&before)[0];
-    // On the needle's point, right at the top of the data of A.
+    // On the tip of the needle, at the top of the data of A.
     let at = (column as i32, view.y(110.0) as i32);
     let anchor = view.time_at(f64::from(at.0));
     let mut time = view.viewport.time;
-    // A notch at a time: of those that come within one frame, the window system hands on the last. And where the mouse
-    // is when a notch is seen, of which there are two halves, is where it turned: so the mouse stays until B begins
-    // where it will, or as far to the left of that as the dot of the read-out reaches.
+    // One notch at a time, because the window system reports only the last one of a frame. A notch has two halves and
+    // applies at the position of the mouse when it is polled, so the mouse stays until B begins at its final column, or
+    // left of it by at most the radius of the read-out's dot.
     let turned = |notches: i32, to: Transform| {
         scope.display.wheel(scope.window, at, notches);
         scope.when("B begun elsewhere", |picture| {
@@ -115,7 +115,7 @@ fn a_drag_moves_the_chart_with_the_hand_and_end_leads_back() {
     let moved = view.viewport.time.panned_columns(-100.0, view.columns());
     let dragged = scope.when("the chart 100 columns on", shows_needles(on(moved, &view)));
     assert_eq!(needles(&dragged).len(), 2, "both needles are still in view");
-    // The live edge is out of view: what comes now must not move the picture.
+    // The live edge is out of view, so new ticks must not move the picture.
     let header = Layout::new(SIZE).header.bottom as usize;
     let chart = (0, header, SIZE.width as usize, plot().bottom as usize - header);
     scope.publish(&[("B", 50.0, 120.0), ("A", 50.0, 100.0)]);
@@ -146,12 +146,12 @@ fn the_crosshair_follows_the_mouse_and_leaves_with_it() {
         cross.differences(&before, (x, top, 1, plot().height() as usize))
     };
     let changed_in_row = |y: usize| cross.differences(&before, (plot().left as usize, y, plot().width() as usize, 1));
-    // Dashes: half of a column and of a row.
+    // The lines are dashed: half of a column and of a row is drawn.
     assert!(changed_in_column(x as usize) > plot().height() as usize * 4 / 10, "{}", changed_in_column(x as usize));
     assert!(changed_in_row(y as usize) > plot().width() as usize * 4 / 10, "{}", changed_in_row(y as usize));
-    // Elsewhere only the other dashes pass.
+    // Other columns and rows contain only the crossing line.
     assert!(changed_in_column(x as usize - 40) <= 1 && changed_in_row(y as usize - 40) <= 1);
-    // The read-out marks the newest tick at or before the cursor with a dot: of A the one at 15.1 s, of B the one at 0.
+    // The read-out marks the newest tick at or before the cursor with a dot: for A that at 15.1 s, for B that at 0.
     assert!((15.2..29.8).contains(&((view.time_at(f64::from(x)) - at_ns(0.0)) as f64 / 1e9)));
     for (index, at_s, price) in [(0, 15.1, 100.0), (1, 0.0, 120.0)] {
         let (dot_x, dot_y) = (view.x(at_ns(at_s)) as usize, view.y(price) as usize);
@@ -165,7 +165,7 @@ fn the_crosshair_follows_the_mouse_and_leaves_with_it() {
     }
 
     let gone = |picture: &Picture| picture.differences(&before, area(plot())) == 0;
-    // Onto the axis, back, and out of the window altogether.
+    // Onto the axis, back, and out of the window.
     scope.display.move_mouse(scope.window, (plot().right + 30, y));
     scope.when("the plot without it", gone);
     scope.display.move_mouse(scope.window, (x + 50, y));

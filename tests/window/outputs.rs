@@ -1,4 +1,4 @@
-//! What is written and how often is drawn: the demo, snapshots, the least time between two redraws.
+//! Demo, snapshots, and the minimum interval between redraws.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::support::process;
 use crate::support::server::free_port;
 use crate::support::xvfb::{Picture, Xvfb};
 
-/// Lines with at least this many pixels among the four of the demo.
+/// Number of the demo's four lines that have at least `pixels_min` pixels.
 fn demo_lines(picture: &Picture, size: Size, pixels_min: usize) -> usize {
     let plot = area(Layout::new(size).plot);
     let long = |slot: &usize| inked(picture, plot, palette_color(Theme::Dark, *slot), DARK.ground).len() >= pixels_min;
@@ -59,7 +59,7 @@ fn snapshots_need_no_display() {
         assert_eq!((picture.width, picture.height), (900, 600));
         demo_lines(&picture, Size { width: 900, height: 600 }, 100) == 4
     };
-    // A busy machine may need longer until there is something to draw.
+    // A busy machine may need longer until there is data to draw.
     let time_s = [5, 25].into_iter().find(|time_s| has_lines(*time_s)).expect("four lines");
     drawn("chart.svg", time_s);
     let document = std::fs::read_to_string(dir.path().join("chart.svg")).unwrap();
@@ -90,7 +90,7 @@ fn the_interval_is_the_least_time_between_redraws() {
         last = now;
     }
     let most = begun.elapsed().as_secs_f64() / 0.5;
-    // Should the feed stall or come back, this is drawn at once.
+    // Changes of the connection state are drawn immediately, in addition.
     assert!(f64::from(changes) <= most * 1.5 + 1.0, "{changes} redraws in {:?}", begun.elapsed());
     assert!(changes >= 3, "{changes} redraws in {:?}", begun.elapsed());
     assert!(producer.is_running());

@@ -1,4 +1,4 @@
-//! What one run remembers of its view for the next.
+//! View settings saved by one run and restored by the next.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const SIZE: Size = Size { width: 800, height: 500 };
 const LIGHT_STRIP: u32 = 0x00f4_f6f8;
 const DARK_STRIP: u32 = 0x0014_1a21;
 
-/// Runs a window, changes it by hand, and returns how wide it opened and the colour of its strip.
+/// Runs a window, applies `hand` to it, and returns its initial width and the background colour of its header.
 fn in_a_window(display: &Xvfb, home: &Path, args: &[&str], hand: impl FnOnce(&Xvfb, Window)) -> (usize, u32) {
     let running = consumer().args(args).home(home).env("DISPLAY", &display.display()).start();
     let window = display.find_window("tickscope", LIMIT);
@@ -81,7 +81,7 @@ fn a_damaged_or_newer_memory_is_told_and_does_no_harm() {
         let ended = launch.args(["--size", "800x500"]).env("DISPLAY", &display.display()).run(LIMIT).expect_code(0);
         assert!(ended.stderr.contains("WARN") && ended.stderr.contains(answer), "{ended:?}");
         assert_eq!(fs::read_to_string(view_file(home.path())).unwrap(), text, "nothing was changed by hand");
-        // Without a surface, nobody looks at it.
+        // In headless mode, the saved view is not read.
         let headless =
             consumer().home(home.path()).args(["--headless", "--redis", "redis://127.0.0.1:1", "--for", "0.1"]);
         assert!(!headless.run(LIMIT).expect_code(0).stderr.contains(answer));

@@ -1,4 +1,4 @@
-//! Ways out, each with exit status 0 and at once; and no display, with 2 and a way on.
+//! Every way to close the window exits immediately with status 0. A missing display exits with status 2 and advice.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,11 @@ use crate::support::server::free_port;
 use crate::support::wait::wait_until;
 use crate::support::xvfb::Xvfb;
 
-/// Users are promised a second. A busy machine gets more, and still less than any retry or timeout takes.
+/// Longest shutdown. The documentation promises a second; the limit is higher for busy machines, and still below every
+/// retry interval and timeout.
 const END_MAX: Duration = Duration::from_secs(10);
 
-/// Opens a window with a feed, ends it and checks how that went.
+/// Opens a window with a feed, ends it with `how` and checks its exit.
 fn end(how: impl FnOnce(&Scope)) -> Ended {
     let mut scope = Scope::open();
     scope.publish(&[("A", 0.0, 110.0), ("B", 0.0, 90.0), ("A", 5.0, 110.0)]);
@@ -20,7 +21,7 @@ fn end(how: impl FnOnce(&Scope)) -> Ended {
     let asked = Instant::now();
     let ended = scope.consumer.wait(LIMIT).expect_code(0);
     assert!(asked.elapsed() < END_MAX, "it took {:?} to end.\n{ended:?}", asked.elapsed());
-    // The display hears of the end when the program's connection to it closes.
+    // The window is removed when the program's connection to the display closes.
     wait_until("the window to be gone", LIMIT, || !scope.display.has_window("tickscope"));
     assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("ERROR"), "{ended:?}");
     assert_eq!(ended.json()["received"], 3, "the statistics are complete");
@@ -49,7 +50,7 @@ fn ctrl_c_ends_it() {
 
 #[test]
 fn the_time_that_was_given_ends_it() {
-    // Nothing but the end is waited for: a busy machine may not have come far when the time is up.
+    // Only the exit is checked: on a busy machine, little may have happened when the time is up.
     let display = Xvfb::start(SIZE.width, SIZE.height);
     let url = format!("redis://127.0.0.1:{}", free_port());
     let args = ["--view", "window", "--size", "800x500", "--stats", "json", "--for", "4s", "--redis", &url];

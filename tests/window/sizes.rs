@@ -1,4 +1,4 @@
-//! Windows of other sizes, and windows that change theirs.
+//! Windows of other sizes, and resized windows.
 
 use tickscope::chart::palette_color;
 use tickscope::chart::{Layout, Size, Theme};
@@ -8,7 +8,7 @@ use crate::support::xvfb::Picture;
 
 const SPAN_NS: i64 = SPAN_S * 1_000_000_000;
 
-/// Whether the window shows two flat lines as a frame of this size has them.
+/// Returns `true` if the window shows two flat lines at their computed rows for its current size.
 fn shows(scope: &Scope, picture: &Picture, theme: Theme, colours: &Colours) -> bool {
     let size = scope.size;
     if (picture.width, picture.height) != (size.width as usize, size.height as usize) {
@@ -57,7 +57,7 @@ fn a_tiny_window_is_survived() {
     scope.when("the first size", |picture| shows(&scope, picture, Theme::Dark, &DARK));
     for (round, (width, height)) in [(60, 40), (9, 300), (300, 9), (1, 1)].into_iter().enumerate() {
         resized(&mut scope, width, height);
-        // Keys and ticks arrive there too; what they do shows when there is room again.
+        // Keys and ticks arrive at this size too. Their effect is visible once the window is large enough again.
         scope.key(["question", "t", "question", "t"][round]);
         scope.display.move_mouse(scope.window, (0, 0));
         scope.publish(&[("A", 40.0, 110.0)]);

@@ -66,7 +66,7 @@ fn a_move_fires_once_per_window() {
     // The tick at which the rule fired must leave the window before it fires again.
     let tremble = [100.0, 103.0, 100.0, 103.0, 100.0, 103.0, 100.0, 103.0, 100.0, 103.0];
     assert_eq!(seconds("AAPL moves 2% in 3s", &tremble), [1, 5, 9]);
-    // No percentage of zero is reached; percentages of negative prices are of the price before the move.
+    // A move from zero has no percentage; percentages of negative prices refer to the price before the move.
     assert_eq!(seconds("AAPL moves 50% in 9s", &[0.0, 5.0]), [0_usize; 0]);
     assert_eq!(seconds("AAPL moves 50% in 9s", &[-10.0, -6.0, -5.0]), [2]);
     assert_eq!(seconds("AAPL moves 1e300 in 9s", &[-1.7e308, 1.7e308]), [1]);
@@ -82,7 +82,7 @@ fn silence_is_reported_once_and_ended_by_a_tick() {
             .map(|(rule, symbol, tick)| (rule, symbol.to_string(), tick.map(|tick| tick.price.get())))
             .collect::<Vec<_>>()
     };
-    // No silence counts before the subscription is live.
+    // Silence before the subscription is live does not count.
     assert!(stale(&mut alerts, 100).is_empty());
     alerts.start_watching(s(100));
     assert!(stale(&mut alerts, 109).is_empty());

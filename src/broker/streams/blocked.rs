@@ -114,7 +114,7 @@ impl BlockedReads {
     pub(super) fn finish(&mut self, id: u64, reply: &mut Encoder) {
         if let Some((client, _)) = self.remove(id) {
             client.output.push(Bytes::from(reply.take()), client.is_subscriber());
-            // In this order, so that the client's next reply follows this one.
+            // This order ensures that the client's next reply follows this one.
             client.set_block_id(0);
             client.output.notify();
         }

@@ -11,8 +11,8 @@ use crate::resp::encode::push_decimal;
 /// Redis's `stream-node-max-entries`.
 pub(super) const NODE_ENTRIES_MAX: usize = 100;
 
-/// Bytes of entries above which a node gets no more: Redis's `stream-node-max-bytes` of 4 kB, and what the protocol's
-/// form of the same entries takes more. Allocated at once; the rest is freed when the next node begins.
+/// Size of a node's entries in bytes above which it gets no more: Redis's `stream-node-max-bytes` of 4 kB, plus the
+/// overhead of the protocol's encoding. Allocated at once; the rest is freed when the next node begins.
 const NODE_BYTES_MAX: usize = 5 * 1_024;
 
 /// Memory that a node takes besides its entries, and that an entry takes besides its bytes.

@@ -38,7 +38,7 @@ enum DragTarget {
     Ruler,
     /// The corner of a new zoom box.
     ZoomBox,
-    /// Nothing.
+    /// No gesture.
     None,
 }
 

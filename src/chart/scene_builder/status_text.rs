@@ -29,7 +29,7 @@ impl SceneBuilder {
         }
     }
 
-    /// The figures of the footer. Alarming ones come first, for a narrow window has no room for all.
+    /// The figures of the footer. Alarming ones come first, because a narrow window has no room for all.
     pub(super) fn figures(data: &FrameData, status: &FrameStatus) -> Vec<(Tone, String)> {
         let counters = &data.counters;
         let good = |text| (Tone::Good, text);

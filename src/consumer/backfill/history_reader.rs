@@ -313,7 +313,7 @@ impl HistoryReader {
         };
         let covered = match self.loaded.covered() {
             Some(covered) if !is_far(covered) => covered,
-            // Nothing loaded adjoins the view. Reading starts at its right edge, where the user comes from.
+            // No loaded history adjoins the view. Reading starts at the view's right edge, next to newer data.
             _ => {
                 self.loaded = LoadedHistory::new(self.loaded.symbols().to_vec());
                 return self.read_before(view_end.max(start.saturating_add(1)), start, end);

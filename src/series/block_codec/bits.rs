@@ -1,4 +1,4 @@
-//! Bit packing: integers of a fixed number of bits, without gaps, lowest bit first.
+//! Bit packing: adjacent integers of a fixed number of bits, lowest bit first.
 
 /// Bytes that must follow the last integer, because a read always loads a whole word.
 pub(super) const SLACK_BYTES: usize = 16;

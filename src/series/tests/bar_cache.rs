@@ -74,7 +74,7 @@ fn push_all(series: &mut Series, ticks: &[SeriesTick]) {
 /// Event between two frames.
 #[derive(Debug, Clone)]
 enum Step {
-    /// That many ticks arrive.
+    /// Appends this many ticks.
     Ticks(usize),
     /// The view moves by that many bars.
     Pan(i64),

@@ -9,7 +9,7 @@ use crate::series::{ColumnCache, HistoryLimits, MergedSeries, Series};
 /// Event between two frames.
 #[derive(Debug, Clone)]
 enum Step {
-    /// That many ticks arrive.
+    /// Appends this many ticks.
     Ticks(usize),
     /// The view moves by that many columns.
     Pan(i64),

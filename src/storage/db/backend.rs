@@ -33,10 +33,10 @@ pub(super) trait TickSource {
     fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize)
     -> Result<Vec<StoredTick>, String>;
 
-    /// Latest tick of a symbol before `before_ns` that is no outlier.
+    /// Latest tick of a symbol before `before_ns`, without outliers.
     fn latest_before(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<TickRow>, String>;
 
-    /// Earliest tick of a symbol from `from_ns` on that is no outlier.
+    /// Earliest tick of a symbol from `from_ns` on, without outliers.
     fn earliest_from(&mut self, symbol: (i32, &str), from_ns: i64) -> Result<Option<TickRow>, String>;
 
     /// Time of the symbol's newest row but `skip`; of its oldest if it has fewer.
@@ -67,12 +67,12 @@ pub(super) struct StoreError {
     pub(super) retry: RetryPolicy,
 }
 
-/// How to retry after a [`StoreError`].
+/// Retry policy after a [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetryPolicy {
-    /// At once: the database resolved a conflict with another writer in the other's favour.
+    /// Retry at once: the database aborted this transaction in favour of another writer's.
     Immediate,
-    /// After a pause.
+    /// Retry after a pause.
     Backoff,
     /// After a pause, with a new connection.
     Reopen,

@@ -267,9 +267,9 @@ pub(super) const MOVE_CHECKPOINT: &str = "UPDATE streams SET id_ms = $1, id_seq 
 pub(super) struct TickQueries {
     /// First `$4` rows of the symbol `$1` from `$2` to `$3`, in order of time.
     pub(super) range: String,
-    /// Latest row of the symbol `$1` before `$2` that is no outlier.
+    /// Latest row of the symbol `$1` before `$2`, without outliers.
     pub(super) latest_before: String,
-    /// Earliest row of the symbol `$1` from `$2` on that is no outlier.
+    /// Earliest row of the symbol `$1` from `$2` on, without outliers.
     pub(super) earliest_from: String,
 }
 

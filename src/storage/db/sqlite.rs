@@ -122,8 +122,8 @@ impl SqliteStore {
         if !self.file.is_lost() {
             return Ok(());
         }
-        // A file that was only renamed receives the rows that are still in its log. The log, which keeps its name, must
-        // be empty lest SQLite take it for the log of the next file.
+        // A file that was only renamed receives the rows that are still in its log. The log keeps its name, so it must
+        // be emptied, or SQLite would apply it to the next file.
         self.truncate_log();
         let cause = "the file was moved or removed while it was open".to_owned();
         Err(StoreError { cause, retry: RetryPolicy::Reopen })

@@ -14,8 +14,8 @@ use crate::storage::db::{BEHIND_ROWS, COMMIT_ROWS_MAX, COMMIT_WAIT, DbState, DbS
 /// Longest sleep of an idle writer, so that the retention runs on a quiet feed too.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 
-/// Request for a stream's checkpoint. Readers wait for the reply before the next request, so that there are no more of
-/// them than streams.
+/// Request for a stream's checkpoint. Readers wait for the reply before the next request, so there are at most as many
+/// requests as streams.
 pub(super) struct CheckpointRequest {
     pub(super) stream: Arc<str>,
     pub(super) reply: oneshot::Sender<Option<StreamId>>,

@@ -15,7 +15,7 @@ impl ParquetReader {
     ///
     /// # Errors
     ///
-    /// [`ParquetError::Unavailable`], or [`ParquetError::Pipe`] for an input that is no file.
+    /// [`ParquetError::Unavailable`], or [`ParquetError::Pipe`] for an input that is not a file.
     pub fn open(file: File, _filter: &TickFilter) -> Result<Self, ParquetError> {
         let is_file = file.metadata()?.is_file();
         drop(file);

@@ -19,7 +19,7 @@ const NEXT_BATCH: usize = 3_000;
 
 const TRANSIENT: &[&str] = &["TransientTransactionError"];
 
-/// Commands that write.
+/// Names of the writing commands.
 const WRITES: [&str; 4] = ["insert", "update", "delete", "findAndModify"];
 
 pub fn error(code: i32, words: &str, labels: &[&str]) -> Document {

@@ -47,11 +47,11 @@ pub struct Conflict;
 
 #[derive(Default)]
 pub struct State {
-    /// By `database.collection`.
+    /// Collections by `database.collection`.
     pub collections: BTreeMap<String, Collection>,
-    /// By the session's id.
+    /// Transactions by session id.
     pub transactions: HashMap<Key, Transaction>,
-    /// Answers to writes that may be sent again, by session and number.
+    /// Replies to retryable writes, by session and number.
     pub answered: HashMap<(Key, i64), Document>,
     pub cursors: HashMap<i64, (String, VecDeque<Document>)>,
     pub cursors_opened: i64,
@@ -63,7 +63,7 @@ pub fn key_of(id: &Bson) -> Key {
 }
 
 impl State {
-    /// Ends the transactions whose clients are gone.
+    /// Aborts the transactions of lost clients.
     pub fn sweep(&mut self) {
         for transaction in self.transactions.values_mut() {
             if transaction.phase == Phase::Open && transaction.heard.elapsed() > EXPIRES {
@@ -79,7 +79,7 @@ impl State {
         self.transactions.insert(session, transaction);
     }
 
-    /// The session's transaction, if that is open.
+    /// Returns whether the session's transaction is open.
     pub fn open(&mut self, session: &Key, number: i64) -> bool {
         let found = self.transactions.get_mut(session).filter(|it| it.number == number && it.phase == Phase::Open);
         if let Some(transaction) = found {
@@ -137,7 +137,7 @@ impl State {
         Ok(())
     }
 
-    /// One document as the session's transaction sees it, or as it is.
+    /// Returns a document as the session's transaction sees it, or its current version.
     pub fn get(&self, namespace: &str, key: &Key, session: Option<&Key>) -> Option<Document> {
         let transaction = session.and_then(|session| self.transactions.get(session));
         if let Some(own) = transaction.and_then(|it| it.writes.get(&(namespace.to_owned(), key.clone()))) {
@@ -148,7 +148,7 @@ impl State {
         versions.iter().rev().find(|(since, _)| *since <= until)?.1.clone()
     }
 
-    /// All that match a filter, with their keys.
+    /// Returns all documents that match a filter, with their keys.
     pub fn matching(&self, namespace: &str, filter: &Document, session: Option<&Key>) -> Vec<(Key, Document)> {
         let keys: Vec<Key> = match filter.get("_id") {
             Some(Bson::Document(inner)) => inner.get_array("$in").unwrap().iter().map(key_of).collect(),
@@ -160,7 +160,7 @@ impl State {
     }
 }
 
-/// Compares two values of one kind.
+/// Compares two values of the same type.
 pub fn compare(one: &Bson, other: &Bson) -> Option<Ordering> {
     match (one, other) {
         (Bson::Int64(one), Bson::Int64(other)) => Some(one.cmp(other)),
@@ -187,7 +187,7 @@ fn matches(document: &Document, filter: &Document) -> bool {
     })
 }
 
-/// Applies an update to a document, or to `None` for an upsert.
+/// Applies an update to a document, or to `None` for an upsert. Returns the result.
 pub fn updated(before: Option<&Document>, filter: &Document, update: &Document) -> Document {
     let plain = filter.iter().filter(|(_, value)| !matches!(value, Bson::Document(_)));
     let mut after = before.cloned().unwrap_or_else(|| plain.map(|(name, it)| (name.clone(), it.clone())).collect());

@@ -26,7 +26,7 @@ const NAMESPACE_EXISTS: i32 = 48;
 
 /// Contents of a database.
 enum Contents {
-    /// None of our collections, and no name taken.
+    /// The database has no collection of this program, and no other collection has one of their names.
     Empty,
     /// 0 after an interrupted creation.
     Version(i64),

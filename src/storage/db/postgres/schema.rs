@@ -30,7 +30,7 @@ const TABLES: [&str; 6] = ["meta", "symbols", "sources", "streams", "writers", "
 
 /// Contents of a database.
 enum Contents {
-    /// None of our tables, and no name taken.
+    /// The database has no table of this program, and no other table has one of their names.
     Empty,
     Version(i64),
     /// Tables of the same names that belong to another program.
@@ -58,7 +58,7 @@ async fn inspect(transaction: &Transaction<'_>) -> Result<Contents, Error> {
     Ok(if is_taken { Contents::Foreign } else { Contents::Empty })
 }
 
-/// Those of the names `$1` that tables or views have, separated by commas.
+/// Query for the names among `$1` that are taken by tables or views, separated by commas.
 const TAKEN_NAMES: &str = "SELECT string_agg(table_name, ', ') FROM information_schema.tables \
      WHERE table_schema = current_schema() AND table_name = ANY($1)";
 

@@ -8,10 +8,10 @@
 //! | `verify-ca`, with `sslrootcert=FILE` | encrypted | signed by an authority in that file, for any name |
 //! | `verify-full` (the default with `sslrootcert`) | encrypted | trusted, and issued for the URL's host |
 //!
-//! The meaning is libpq's, except that this machine's authorities are trusted without `sslrootcert` instead of those
-//! in `~/.postgresql`; that `prefer` and `disable` reject `sslrootcert`, which they would ignore; and that libpq's own
+//! The meaning is libpq's, except that this machine's authorities are trusted without `sslrootcert` instead of those in
+//! `~/.postgresql`; that `prefer` and `disable` reject `sslrootcert`, which they would ignore; and that libpq's own
 //! files and environment variables are not read. As in libpq, this machine's authorities are accepted with
-//! `verify-full` only: they sign for everybody, so without a check of the name any server would pass.
+//! `verify-full` only: they sign certificates for any host, so every server would pass without a check of the name.
 
 use std::collections::HashMap;
 use std::fmt;
