@@ -77,7 +77,7 @@ polars.DataFrame({'ts': times, 'sym': symbols, 'last': prices, 'qty': sizes}).wr
     for told in ["bad_size 1 (first in row 1)", "missing_field 2 (first in row 2)", "before_1970 1 (first in row 8)"] {
         assert!(ended.stderr.contains(told), "{told}: {ended:?}");
     }
-    assert!(ended.stderr.contains("odd, row 3: bad_timestamp; such rows are counted and passed over"), "{ended:?}");
+    assert!(ended.stderr.contains("odd, row 3: bad_timestamp; such rows are skipped and counted"), "{ended:?}");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn sentinels_that_know_no_such_master_are_named() {
     let watched = Watched::start();
     let url = watched.url().replace("mymaster", "nobody");
     let mut consumer = consumer().args(["--headless", "--redis", &url]).start();
-    consumer.wait_for_stderr("knows no master named nobody", LIMIT);
+    consumer.wait_for_stderr("does not know a master named nobody", LIMIT);
     let ended = consumer.stop("TERM", Duration::from_secs(20)).expect_code(0);
     assert!(ended.stderr.contains("sentinel"), "{ended:?}");
 }
