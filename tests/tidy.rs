@@ -22,6 +22,7 @@ const OTHER_TEXTS: &[&str] = &[
     "ARCHITECTURE.md",
     "BENCHMARKS.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Cargo.toml",
     "NOTICE",
     "README.md",
@@ -93,6 +94,11 @@ fn comments_begin_with_no_question() {
 }
 
 #[test]
+fn identifiers_are_the_terms_of_the_field() {
+    assert_law(&rust_files(), style::names);
+}
+
+#[test]
 fn crates_are_used_in_their_homes_only() {
     assert_law(&rust_files(), layers::crates);
 }
@@ -131,6 +137,7 @@ fn what_can_panic_is_proved_where_it_stands() {
 fn lines_are_clean_and_words_are_the_products_own() {
     let mut texts = rust_files();
     texts.extend(["tests", "scripts"].into_iter().flat_map(|dir| files_under(dir, &[".py"])));
+    texts.extend(files_under("docs", &[".md"]));
     texts.extend(OTHER_TEXTS.iter().filter_map(|path| read(path)));
     assert_law(&texts, style::lines);
     assert_law(&texts, style::words);

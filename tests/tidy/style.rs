@@ -23,6 +23,44 @@ const FOREIGN_WORDS: &[&str] = &["TODO", "FIXME", "XXX", "WIP", "/root/", "/home
 /// Words that turn a comment into a question.
 const QUESTION_WORDS: &[&str] = &["What", "Who", "Whoever", "Where", "How", "Whether", "Whose"];
 
+/// Names of the past that mean something else to readers who know the field, or nothing. docs/glossary.md has the terms
+/// that replace them.
+const PRIVATE_NAMES: &[&str] = &[
+    "Book",
+    "Tape",
+    "Depot",
+    "Sight",
+    "Seeing",
+    "Wish",
+    "Gathered",
+    "Historian",
+    "Recalled",
+    "Keeping",
+    "Keeper",
+    "KeptTick",
+    "KeepError",
+    "Hands",
+    "Remedy",
+    "Desk",
+    "Fires",
+    "Told",
+    "Seldom",
+    "Census",
+    "Parcel",
+    "Easel",
+    "Duplex",
+    "Echo",
+    "GapBand",
+    "Surroundings",
+    "Remembered",
+    "WholeFile",
+    "Fed",
+    "Lag",
+    "Candle",
+    "Reached",
+    "Beyond",
+];
+
 /// Checks that files are short, start with their purpose, and are named after their module.
 pub fn files(source: &Source) -> Vec<String> {
     let lines = source.text.lines().count();
@@ -165,6 +203,19 @@ pub fn openings(source: &Source) -> Vec<String> {
     complaints
 }
 
+/// Checks that identifiers are the field's terms.
+pub fn names(source: &Source) -> Vec<String> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut complaints = Vec::new();
+    for (at, _) in source.code.match_indices(|c: char| c.is_ascii_uppercase()) {
+        let name = source.code[at..].split(|c| !is_word(c)).next().unwrap_or_default();
+        if !source.code[..at].ends_with(is_word) && PRIVATE_NAMES.contains(&name) {
+            complaints.push(source.complaint(at, &format!("`{name}` is a private word; see docs/glossary.md")));
+        }
+    }
+    complaints
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::source::count;
@@ -198,6 +249,17 @@ mod tests {
             ("const S: &str = \"// What\";\n", 0),
         ] {
             assert_eq!(count(openings, "src/view.rs", text), complaints, "{text}");
+        }
+    }
+
+    #[test]
+    fn private_names_are_refused() {
+        for (text, complaints) in [
+            ("struct Book;\nfn f(tape: &Tape) {}\n", 2),
+            ("struct Bookkeeping;\n", 0),
+            ("// A Book.\nconst S: &str = \"Tape\";\n", 0),
+        ] {
+            assert_eq!(count(names, "src/series.rs", text), complaints, "{text}");
         }
     }
 

@@ -86,8 +86,8 @@ async fn dispatch(
     };
     if unwatched > 0 {
         warn!(
-            "{unwatched} ticks of symbols beyond the first {WATCHED_SYMBOLS_MAX} were not checked against the rules for \
-             *"
+            "{unwatched} ticks of symbols beyond the first {WATCHED_SYMBOLS_MAX} were not checked against the rules \
+             for *"
         );
     }
     if thinned > 0 {
