@@ -22,7 +22,7 @@ fn bench(criterion: &mut Criterion) {
         let names: Vec<Name<'_>> = names.iter().filter_map(|name| Name::new(name)).collect();
         for (form, source) in [("bare", None), ("numbered", Name::new("p-4f21a"))] {
             let history = HistoryLimits { ticks_max: TICKS_MAX, age_ns_max: None };
-            let mut book = SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 4_096, history });
+            let mut series = SeriesMap::new(SeriesMapConfig { symbols: Vec::new(), symbols_max: 4_096, history });
             let (mut seq, mut state) = (0, 1_u64);
             group.bench_function(BenchmarkId::new(form, symbols), |bencher| {
                 bencher.iter(|| {
@@ -40,9 +40,9 @@ fn bench(criterion: &mut Criterion) {
                             seq: source.map(|_| seq),
                             source,
                         };
-                        book.append_view(black_box(&tick), timestamp);
+                        series.append_view(black_box(&tick), timestamp);
                     }
-                    book.finish_batch();
+                    series.finish_batch();
                 });
             });
         }

@@ -7,12 +7,12 @@
 //! `cargo bench` and `cargo test --benches` start every benchmark program; without arguments, this one does nothing.
 
 mod compare {
-    pub(crate) mod book;
     pub(crate) mod drain;
     pub(crate) mod frames;
     pub(crate) mod history;
     pub(crate) mod lines;
     pub(crate) mod pubsub;
+    pub(crate) mod series_map;
     pub(crate) mod tally;
 }
 

@@ -12,7 +12,7 @@ mod drawing {
     pub mod scenes;
 }
 
-use drawing::scenes::{SIZE, Shape, TICKS, book, candles, full_span, grid, hover, moved, scene};
+use drawing::scenes::{SIZE, Shape, TICKS, candles, full_span, grid, hover, moved, scene, series};
 
 /// Draws `scene` as the window does.
 fn show(painter: &mut Painter, scene: Scene) {
@@ -25,27 +25,27 @@ fn painter() -> Painter {
 }
 
 fn frames(criterion: &mut Criterion) {
-    let books = vec![
-        ("1 line", book(1, TICKS, Shape::Walk)),
-        ("4 lines", book(4, TICKS, Shape::Walk)),
-        ("1 noisy line", book(1, TICKS, Shape::Noise)),
-        ("4 noisy lines", book(4, TICKS, Shape::Noise)),
-        ("4 zigzags", book(4, TICKS, Shape::Zigzag)),
-        ("few points", book(3, 180, Shape::Walk)),
-        ("200 symbols", book(200, TICKS, Shape::Walk)),
+    let series_maps = vec![
+        ("1 line", series(1, TICKS, Shape::Walk)),
+        ("4 lines", series(4, TICKS, Shape::Walk)),
+        ("1 noisy line", series(1, TICKS, Shape::Noise)),
+        ("4 noisy lines", series(4, TICKS, Shape::Noise)),
+        ("4 zigzags", series(4, TICKS, Shape::Zigzag)),
+        ("few points", series(3, 180, Shape::Walk)),
+        ("200 symbols", series(200, TICKS, Shape::Walk)),
     ];
-    for (name, book) in &books {
-        let ticks = book.counters().kept;
+    for (name, series) in &series_maps {
+        let ticks = series.counters().kept;
         let mut group = criterion.benchmark_group(format!("{name}, {ticks} ticks"));
         group.sample_size(if name.starts_with("200") { 20 } else { 60 });
         // The view moves by a column each frame, so that nothing of the chart is reused.
         let mut caches = Vec::new();
-        let scenes = [0, 1].map(|by| scene(book, moved(full_span(), by), &mut caches));
+        let scenes = [0, 1].map(|by| scene(series, moved(full_span(), by), &mut caches));
         let (mut painter, mut turn) = (painter(), 0_usize);
         group.bench_function("scene and plot", |bencher| {
             bencher.iter(|| {
                 turn += 1;
-                show(&mut painter, scene(book, moved(full_span(), turn as i64 % 2), &mut caches));
+                show(&mut painter, scene(series, moved(full_span(), turn as i64 % 2), &mut caches));
             });
         });
         group.bench_function("plot", |bencher| {
@@ -55,8 +55,8 @@ fn frames(criterion: &mut Criterion) {
             };
             bencher.iter_batched(next, |scene| show(&mut painter, scene), BatchSize::LargeInput);
         });
-        group.bench_function("scene", |bencher| bencher.iter(|| black_box(scene(book, full_span(), &mut caches))));
-        let anew = || black_box(scene(book, full_span(), &mut Vec::new()));
+        group.bench_function("scene", |bencher| bencher.iter(|| black_box(scene(series, full_span(), &mut caches))));
+        let anew = || black_box(scene(series, full_span(), &mut Vec::new()));
         group.bench_function("scene, no column known", |bencher| bencher.iter(anew));
         group.finish();
     }
@@ -64,10 +64,10 @@ fn frames(criterion: &mut Criterion) {
 
 /// Frames with few changes.
 fn small_changes(criterion: &mut Criterion) {
-    let book = book(4, TICKS, Shape::Noise);
+    let series = series(4, TICKS, Shape::Noise);
     let mut group = criterion.benchmark_group("4 noisy lines, little changes");
     let (mut painter, mut turn) = (painter(), 0_usize);
-    let plain = scene(&book, full_span(), &mut Vec::new());
+    let plain = scene(&series, full_span(), &mut Vec::new());
     let mut changed = [plain.clone(), plain.clone()];
     (0..2).for_each(|i| hover(&mut changed[i], 400 + 3 * i as i32));
     let mut run = |name: &str, scenes: &[Scene; 2]| {
@@ -93,13 +93,13 @@ fn small_changes(criterion: &mut Criterion) {
 
 /// Views other than lines, and screens with more pixels.
 fn views(criterion: &mut Criterion) {
-    let book = book(4, TICKS, Shape::Walk);
+    let series = series(4, TICKS, Shape::Walk);
     let mut group = criterion.benchmark_group("views");
     group.sample_size(30);
     let volume = Layout::with_arrangement(SIZE, Scale::One, Arrangement::WithVolume);
     let twice = Size { width: 2 * SIZE.width, height: 2 * SIZE.height };
     let large = Layout::with_arrangement(twice, Scale::Two, Arrangement::Single);
-    let of = |by: i64| scene(&book, moved(full_span(), by), &mut Vec::new());
+    let of = |by: i64| scene(&series, moved(full_span(), by), &mut Vec::new());
     let mut run = |name: &str, frame: &Layout, scenes: [Scene; 2]| {
         let (mut painter, mut turn) = (painter(), 0_usize);
         group.bench_function(name, |bencher| {

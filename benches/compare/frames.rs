@@ -30,19 +30,19 @@ impl Frames {
     }
 
     /// Makes and paints a frame. Returns the number of points drawn.
-    pub(crate) fn draw(&mut self, book: &SeriesMap, span: TimeSpan) -> Result<usize, PlotError> {
-        let scene = self.scene(book, span);
+    pub(crate) fn draw(&mut self, series: &SeriesMap, span: TimeSpan) -> Result<usize, PlotError> {
+        let scene = self.scene(series, span);
         self.painter.paint(&scene, &mut self.pixels, &Layout::new(SIZE))?;
         Ok(self.lines.points())
     }
 
-    fn scene(&mut self, book: &SeriesMap, span: TimeSpan) -> Scene {
+    fn scene(&mut self, series: &SeriesMap, span: TimeSpan) -> Scene {
         let frame = Layout::new(SIZE);
         let viewport = Viewport { time: span, value: ValueSpan::EMPTY };
-        let span = self.lines.downsample(book, span, Transform { viewport, rect: frame.plot }.columns());
-        let axis = if book.symbol_count() > 1 { AxisKind::Percent } else { AxisKind::Price };
+        let span = self.lines.downsample(series, span, Transform { viewport, rect: frame.plot }.columns());
+        let axis = if series.symbol_count() > 1 { AxisKind::Percent } else { AxisKind::Price };
         let shown: Vec<Shown<'_>> =
-            book.iter().map(|(_, symbol, series)| Shown::new(symbol, series, span, axis)).collect();
+            series.iter().map(|(_, symbol, series)| Shown::new(symbol, series, span, axis)).collect();
         let lo = shown.iter().map(|shown| shown.range.0).fold(f64::INFINITY, f64::min);
         let hi = shown.iter().map(|shown| shown.range.1).fold(f64::NEG_INFINITY, f64::max);
         let value = self.held.map_or_else(|| ValueSpan::fit(lo, hi), |held| held.holding(lo, hi));
@@ -61,7 +61,7 @@ impl Frames {
             tags: shown.iter().enumerate().map(|(palette_index, shown)| shown.tag(palette_index)).collect(),
             ..Chart::empty(Viewport { time: span, value }, axis, TimeZone::UTC)
         };
-        let footer = Footer { figures: vec![(Tone::Good, format!("{} kept", book.counters().kept))] };
+        let footer = Footer { figures: vec![(Tone::Good, format!("{} kept", series.counters().kept))] };
         Scene { theme: Theme::Dark, header, chart, grid: Vec::new(), footer, help: None, search: None, toast: None }
     }
 }

@@ -12,9 +12,9 @@ use tickscope::chart::Navigator;
 use tickscope::model::TimeSpan;
 use tickscope::series::SeriesMap;
 
-use super::book::{Source, Ticks, empty, fill};
 use super::frames::Frames;
 use super::lines::Lines;
+use super::series_map::{Source, Ticks, empty, fill};
 
 /// Number of columns: the width of a default window.
 const COLUMNS: u32 = 1280;
@@ -57,28 +57,28 @@ impl History {
     /// Fills a map and measures it.
     pub(crate) fn run(&self) -> anyhow::Result<Value> {
         let mut ticks = Ticks::new(self.source, self.symbols)?;
-        let mut book = empty(self.ticks.saturating_add(self.repeats * 100));
+        let mut series = empty(self.ticks.saturating_add(self.repeats * 100));
         let before = resident_bytes()?;
         let started = Instant::now();
-        fill(&mut book, &mut ticks, self.ticks);
+        fill(&mut series, &mut ticks, self.ticks);
         let fill_s = started.elapsed().as_secs_f64();
         let resident = resident_bytes()?.saturating_sub(before);
-        let kept = book.counters().kept;
+        let kept = series.counters().kept;
         anyhow::ensure!(kept == self.ticks as u64, "{kept} of {} ticks were kept", self.ticks);
-        let bytes = book.bytes();
-        let mut subject = Subject { book, ticks, span: TimeSpan { start: 0, end: 1 }, repeats: self.repeats };
-        subject.span = subject.whole().context("the book is empty")?;
+        let bytes = series.bytes();
+        let mut subject = Subject { series, ticks, span: TimeSpan { start: 0, end: 1 }, repeats: self.repeats };
+        subject.span = subject.whole().context("the series are empty")?;
         Ok(json!({
             "ticks": self.ticks,
             "source": self.source.name(),
-            "symbols": subject.book.symbol_count(),
+            "symbols": subject.series.symbol_count(),
             "fill_s": fill_s,
-            "book_bytes": bytes,
+            "series_bytes": bytes,
             "resident_bytes": resident,
-            "extract_us": {
-                "still": subject.extractions(&View::Still),
-                "live": subject.extractions(&View::Live),
-                "elsewhere": subject.extractions(&View::Elsewhere),
+            "downsample_us": {
+                "still": subject.downsamplings(&View::Still),
+                "live": subject.downsamplings(&View::Live),
+                "elsewhere": subject.downsamplings(&View::Elsewhere),
             },
             "frame_us": {
                 "still": subject.frames(&View::Still)?,
@@ -91,7 +91,7 @@ impl History {
 
 /// A full map under measurement.
 struct Subject {
-    book: SeriesMap,
+    series: SeriesMap,
     ticks: Ticks,
     /// Span of the whole history, with the usual room at the right.
     span: TimeSpan,
@@ -100,18 +100,19 @@ struct Subject {
 
 impl Subject {
     fn whole(&self) -> Option<TimeSpan> {
-        let oldest_ns = self.book.iter().filter_map(|(_, _, series)| series.first()).map(|tick| tick.time_ns).min()?;
-        let newest_ns = self.book.newest_ns()?;
+        let oldest_ns =
+            self.series.iter().filter_map(|(_, _, series)| series.first()).map(|tick| tick.time_ns).min()?;
+        let newest_ns = self.series.newest_ns()?;
         let mut navigator = Navigator::new((newest_ns - oldest_ns).saturating_mul(104) / 100 + 1);
         navigator.advance(Some(newest_ns));
         Some(navigator.span())
     }
 
-    fn extractions(&mut self, view: &View) -> Value {
+    fn downsamplings(&mut self, view: &View) -> Value {
         let mut lines = Lines::default();
         let mut points = 0;
-        let times = self.measure(view, |book, span| {
-            lines.downsample(book, span, COLUMNS);
+        let times = self.measure(view, |series, span| {
+            lines.downsample(series, span, COLUMNS);
             points = black_box(&lines).points();
         });
         quantiles(times, points)
@@ -120,7 +121,7 @@ impl Subject {
     fn frames(&mut self, view: &View) -> anyhow::Result<Value> {
         let mut frames = Frames::new()?;
         let mut points = Ok(0);
-        let times = self.measure(view, |book, span| points = frames.draw(book, span));
+        let times = self.measure(view, |series, span| points = frames.draw(series, span));
         Ok(quantiles(times, points?))
     }
 
@@ -134,13 +135,13 @@ impl Subject {
                 View::Still => self.span,
                 View::Live => {
                     self.advance();
-                    navigator.advance(self.book.newest_ns());
+                    navigator.advance(self.series.newest_ns());
                     navigator.span()
                 }
                 View::Elsewhere => elsewhere(self.span, &mut chance),
             };
             let started = Instant::now();
-            work(&self.book, span);
+            work(&self.series, span);
             times.push(started.elapsed().as_secs_f64() * 1e6);
         }
         times
@@ -149,10 +150,10 @@ impl Subject {
     /// Adds one tick of every symbol and advances the clock.
     fn advance(&mut self) {
         let passed_ns = self.span.len_ns() / i64::from(COLUMNS) / LIVE_COLUMNS_A_FRAME;
-        let symbols = self.book.symbol_count();
+        let symbols = self.series.symbol_count();
         for i in 0..symbols {
             let tick = self.ticks.next_after(if i == 0 { passed_ns } else { 0 });
-            self.book.append(&tick, tick.timestamp);
+            self.series.append(&tick, tick.timestamp);
         }
     }
 }

@@ -15,11 +15,11 @@ pub(crate) struct Lines {
 impl Lines {
     /// Downsamples every symbol's line over `span`, `columns` pixels wide, as the consumer does for a frame. Returns
     /// the aligned span that it used.
-    pub(crate) fn downsample(&mut self, book: &SeriesMap, span: TimeSpan, columns: u32) -> TimeSpan {
-        let (span, breaks) = (span.aligned(columns), book.line_breaks());
-        self.runs.resize_with(book.symbol_count(), Vec::new);
-        self.caches.resize_with(book.symbol_count(), ColumnCache::default);
-        for (((_, _, series), runs), cache) in book.iter().zip(&mut self.runs).zip(&mut self.caches) {
+    pub(crate) fn downsample(&mut self, series: &SeriesMap, span: TimeSpan, columns: u32) -> TimeSpan {
+        let (span, breaks) = (span.aligned(columns), series.line_breaks());
+        self.runs.resize_with(series.symbol_count(), Vec::new);
+        self.caches.resize_with(series.symbol_count(), ColumnCache::default);
+        for (((_, _, series), runs), cache) in series.iter().zip(&mut self.runs).zip(&mut self.caches) {
             MergedSeries::live(series).downsample_cached(span, columns, &breaks, cache, runs);
         }
         span

@@ -30,10 +30,10 @@ pub enum Shape {
 }
 
 /// Creates a map of `symbols` symbols that share `ticks` ticks over [`SPAN_NS`], each within its own strip.
-pub fn book(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
+pub fn series(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
     let names: Vec<Symbol> = (0..symbols).map(|i| Symbol::new(&format!("S{i:03}")).expect("a short name")).collect();
     let history = HistoryLimits { ticks_max: ticks, age_ns_max: None };
-    let mut book = SeriesMap::new(SeriesMapConfig { symbols: names.clone(), symbols_max: symbols, history });
+    let mut series = SeriesMap::new(SeriesMapConfig { symbols: names.clone(), symbols_max: symbols, history });
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut levels = vec![0.0_f64; symbols];
     let steps = (SPAN_NS / ticks as i64).max(1);
@@ -47,25 +47,25 @@ pub fn book(symbols: usize, ticks: usize, shape: Shape) -> SeriesMap {
         levels[at] = level;
         let price = Price::new(100.0 + at as f64 * 150.0 / symbols as f64 + level * 0.4).expect("finite");
         let timestamp = Timestamp::from_nanos(START_NS + i as i64 * steps).expect("in range");
-        book.append(
+        series.append(
             &Tick { symbol: names[at].clone(), price, timestamp, size: None, seq: None, source: None },
             timestamp,
         );
     }
-    book
+    series
 }
 
 fn columns() -> u32 {
     Layout::new(SIZE).plot.width().unsigned_abs()
 }
 
-/// Builds the scene of `book` over `span`; `caches` hold the previous one.
-pub fn scene(book: &SeriesMap, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
+/// Builds the scene of `series` over `span`; `caches` hold the previous one.
+pub fn scene(series: &SeriesMap, span: TimeSpan, caches: &mut Vec<ColumnCache>) -> Scene {
     let columns = columns();
-    caches.resize_with(book.symbol_count(), ColumnCache::default);
+    caches.resize_with(series.symbol_count(), ColumnCache::default);
     let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
     let (mut lines, mut tags, mut legend) = (Vec::new(), Vec::new(), Vec::new());
-    for ((id, symbol, series), cache) in book.iter().zip(caches) {
+    for ((id, symbol, series), cache) in series.iter().zip(caches) {
         let palette_index = id.index();
         let mut runs: Vec<Vec<Sample>> = Vec::new();
         MergedSeries::live(series).downsample_cached(span, columns, &[], cache, &mut runs);

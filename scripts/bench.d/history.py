@@ -1,4 +1,4 @@
-"""Memory a tick, extraction and whole frames at several lengths of history."""
+"""Memory a tick, downsampling and whole frames at several lengths of history."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POINTS = 1_000_000
 # The longest history fills in half a minute on a slow machine.
 HISTORY_S = 400.0
 
-# From this length on, a third of the repeats has to do: cold extractions of so many ticks take their time.
+# From this length on, a third of the repeats has to do: a cold view of so many ticks takes its time.
 LONG_TICKS = 10_000_000
 
 # A tick may take this much memory while a history is filled, before anything is compressed.
@@ -64,8 +64,8 @@ def memory(settings: Settings, outcome: Outcome) -> None:
                 continue
             wanted = "at most 3 bytes" if source == "day" else ""
             label = f"{what}, {name(ticks)} ticks"
-            book, resident = found["book_bytes"] / ticks, found["resident_bytes"] / ticks
-            outcome.compare("memory", f"{label}, book", "bytes a tick", [book], PLAIN, plain, wanted)
+            series, resident = found["series_bytes"] / ticks, found["resident_bytes"] / ticks
+            outcome.compare("memory", f"{label}, series", "bytes a tick", [series], PLAIN, plain, wanted)
             wanted = "at most 3.5 bytes" if ticks >= 100_000_000 and source == "day" else ""
             outcome.compare("memory", f"{label}, resident", "bytes a tick", [resident], PLAIN, plain, wanted)
 
@@ -78,7 +78,7 @@ def fits(settings: Settings, outcome: Outcome, part: str, ticks: int) -> bool:
 
 
 def frames(settings: Settings, outcome: Outcome) -> None:
-    """The part `frames`: 1280 columns of four symbols extracted, and whole frames of 1280x720 pixels."""
+    """The part `frames`: 1280 columns of four symbols downsampled, and whole frames of 1280x720 pixels."""
     lengths = [ticks for ticks in settings.histories if fits(settings, outcome, "frames", ticks)]
     found: dict[int, list[dict[str, Any]]] = {ticks: [] for ticks in lengths}
     single: list[dict[str, Any]] = []
@@ -89,7 +89,7 @@ def frames(settings: Settings, outcome: Outcome) -> None:
         settings.say(f"frames: round {number + 1} of {settings.history_rounds}: one symbol")
         single.append(history(settings, POINTS, "--symbols", "1"))
     for key, what, wanted in (
-        ("extract_us", "extraction, 4 x 1280 columns", "under 1 ms, ratio at most 1.5"),
+        ("downsample_us", "downsampling, 4 x 1280 columns", "under 1 ms, ratio at most 1.5"),
         ("frame_us", "whole frame, 4 symbols", ""),
     ):
         for view, way in VIEWS:

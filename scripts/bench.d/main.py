@@ -37,7 +37,7 @@ parts, in the order in which they run:
   ingest    the consumer beside a raw socket drain and the redis crate's two subscriptions, under one flood each
   publish   the producer beside redis-benchmark
   memory    memory a tick, of real trades and random walks
-  frames    extraction and whole frames at several lengths of history
+  frames    downsampling and whole frames at several lengths of history
   window    the consumer with its window: under a flood, busy, idle
   python    redis-py with pandas and matplotlib, and pyqtgraph (in a virtual environment under target/)
 

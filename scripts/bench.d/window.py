@@ -58,7 +58,7 @@ def flooded(settings: Settings, outcome: Outcome, display: Xvfb) -> None:
     plan = (settings.messages, max(1, settings.rounds // 2))
     taken = rounds(subjects, flood_by_benchmark, settings, outcome, part, plan)
     for found in taken.get(ours.name, [])[-1:]:
-        outcome.single(part, "frame from book to pixels, mean", "ms", number(found.report, "frames", "mean_ms"))
+        outcome.single(part, "frame from series to pixels, mean", "ms", number(found.report, "frames", "mean_ms"))
     # It draws, too, so that its cost has no floor to be held to.
     report_rows(outcome, part, taken, ours.name, cpu_wanted="")
 
@@ -83,7 +83,7 @@ def busy(settings: Settings, outcome: Outcome, display: Xvfb) -> None:
     complete(outcome, part, report, sent)
     drawn, elapsed_s = number(report, "frames", "count"), number(report, "elapsed_s")
     outcome.single(part, "frames a second", "1/s", drawn / elapsed_s if drawn and elapsed_s else None)
-    outcome.single(part, "frame from book to pixels, mean", "ms", number(report, "frames", "mean_ms"))
+    outcome.single(part, "frame from series to pixels, mean", "ms", number(report, "frames", "mean_ms"))
     for quantile, wanted in (("p50", ""), ("p99", "at most a frame: 16.7")):
         value = number(report, "latency_ms", quantile)
         outcome.single(part, f"publish to pixel, {quantile}", "ms", value, wanted)

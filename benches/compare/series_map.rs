@@ -128,7 +128,7 @@ pub(crate) fn empty(ticks: usize) -> SeriesMap {
 }
 
 /// Appends `count` ticks in batches.
-pub(crate) fn fill(book: &mut SeriesMap, ticks: &mut Ticks, count: usize) {
+pub(crate) fn fill(series: &mut SeriesMap, ticks: &mut Ticks, count: usize) {
     let mut batch = Vec::with_capacity(BATCH_TICKS);
     let mut left = count;
     while left > 0 {
@@ -137,8 +137,8 @@ pub(crate) fn fill(book: &mut SeriesMap, ticks: &mut Ticks, count: usize) {
         left -= batch.len();
         let arrival = Timestamp::now();
         for tick in &batch {
-            book.append_view(&tick.view(), arrival);
+            series.append_view(&tick.view(), arrival);
         }
-        book.finish_batch();
+        series.finish_batch();
     }
 }
