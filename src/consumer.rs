@@ -87,7 +87,7 @@ pub enum ConsumerError {
     #[error("the network threads cannot be started")]
     Runtime(#[source] io::Error),
     /// The feed panicked.
-    #[error("the feed ended by a bug in this program; please report it")]
+    #[error("the feed ended because of a bug in this program; please report it")]
     NetworkEnded,
 }
 

@@ -81,7 +81,7 @@ impl BarInterval {
 
     /// Time interval whose bars are nearest to ten pixels apart: 7 to 17, except where a second is too long or a day
     /// too short.
-    pub fn suited(span: TimeSpan, columns: u32) -> Self {
+    pub fn automatic(span: TimeSpan, columns: u32) -> Self {
         let distance_px = |s: u32| f64::from(s) * 1e9 * f64::from(columns.max(1)) / span.len() as f64;
         let deviation = |s: u32| (distance_px(s) / BAR_PX_SUITED).ln().abs();
         let steps = || STEPS_S.into_iter().chain(LONG_STEPS_S);
@@ -91,9 +91,9 @@ impl BarInterval {
 
     /// This interval, or the first longer step whose bars are at least three pixels apart: a span of `columns` pixels
     /// has at most a third as many bars, and two that extend over its ends. Tick intervals stay, because their number
-    /// is unknown here: see [`BarInterval::fits_ticks`].
+    /// is unknown here: see [`BarInterval::fitted_to_ticks`].
     #[must_use]
-    pub fn fits(self, span: TimeSpan, columns: u32) -> Self {
+    pub fn fitted(self, span: TimeSpan, columns: u32) -> Self {
         match self {
             Self::Seconds(s) => Self::Seconds(fitting(s, span, (columns / BAR_PX_MIN).max(1))),
             Self::Ticks(_) => self,
@@ -103,7 +103,7 @@ impl BarInterval {
     /// This interval, or the first longer step of which `ticks` ticks fill at most a third of `columns`. Time intervals
     /// stay.
     #[must_use]
-    pub fn fits_ticks(self, ticks: u64, columns: u32) -> Self {
+    pub fn fitted_to_ticks(self, ticks: u64, columns: u32) -> Self {
         let Self::Ticks(n) = self else { return self };
         let bars = u64::from((columns / BAR_PX_MIN).max(1));
         let is_long_enough = |n: &u32| u64::from(*n).saturating_mul(bars) >= ticks;
@@ -157,7 +157,7 @@ fn fitting(s: u32, span: TimeSpan, bars: u32) -> u32 {
     std::iter::once(s.max(1)).chain(longer).find(is_long_enough).unwrap_or(LONG_STEPS_S[LONG_STEPS_S.len() - 1])
 }
 
-/// An instant, clamped to the calendar's range, which exceeds 64 bits by some hundred years on both sides.
+/// An instant, clamped to the calendar's range, which is wider than that of `i64` nanoseconds.
 fn instant(time: i128) -> Timestamp {
     Timestamp::from_nanosecond(time).unwrap_or(if time < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }

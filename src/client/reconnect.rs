@@ -66,7 +66,7 @@ pub(super) trait Session: Send {
         outcome: &mut SessionOutcome,
     ) -> impl Future<Output = Result<(), SessionError>> + Send;
 
-    /// Receives each change of the connection's state but [`LinkState::Live`], which the session sets itself.
+    /// Receives each change of the connection's state except [`LinkState::Live`], which the session sets itself.
     fn on_link(&mut self, state: LinkState);
 }
 

@@ -20,7 +20,7 @@ use crate::consumer::series_handle::{SeriesHandle, lock};
 use crate::storage::db::StoreUrl;
 use history_reader::HistoryReader;
 
-/// Longest wait at the end for a page that is being read. A reader that takes longer holds nothing of value.
+/// Longest wait at the end for a page that is being read. A page that takes longer is not needed any more.
 const END_WAIT: Duration = Duration::from_millis(300);
 
 /// Interval of the checks during that wait.
@@ -145,7 +145,7 @@ impl BackfillThread {
         }
         let is_finished = self.thread.is_finished();
         if is_finished && self.thread.join().is_err() {
-            warn!("the thread that reads the store ended by a bug in this program; please report it");
+            warn!("the thread that reads the store ended because of a bug in this program; please report it");
         }
         is_finished
     }

@@ -15,10 +15,11 @@ const LATENCY_SAMPLES_MAX: usize = 1_024;
 /// Arrivals closer together than this belong to one burst.
 const BURST: Duration = Duration::from_millis(50);
 
-/// A feed is stale after this many of its usual pauses, but not before [`STALE_MIN`].
+/// A feed is stale after a silence this many times as long as its usual pause, and at least [`STALE_MIN`] long.
 const STALE_PAUSES: f64 = 2.5;
 
-/// Shortest silence that counts as stale, however fast the feed was. The documentation promises 3 s.
+/// Shortest silence that counts as stale, however fast the feed was. Half a second below the 3 s that the documentation
+/// promises, so that the next frame still shows it in time.
 const STALE_MIN: Duration = Duration::from_millis(2_500);
 
 /// State of all connections together, as the header displays it.

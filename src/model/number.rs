@@ -15,6 +15,18 @@ const MANTISSA_DIGITS_MAX: i32 = 30;
 /// Bound of the exponent. Beyond it no instant is representable, and within it the arithmetic cannot overflow.
 const EXPONENT_MAX: i32 = 400;
 
+/// Returns the exponent of ten that converts a timestamp to nanoseconds: the number of its integer digits tells seconds,
+/// milliseconds, microseconds and nanoseconds apart.
+#[inline]
+pub(super) fn unit_exponent(integer_digits: i32) -> i32 {
+    match integer_digits {
+        ..=SECOND_DIGITS_MAX => 9,
+        ..=MILLI_DIGITS_MAX => 6,
+        ..=MICRO_DIGITS_MAX => 3,
+        _ => 0,
+    }
+}
+
 /// Decimal number `mantissa * 10^exponent` with a sign, exact up to [`MANTISSA_DIGITS_MAX`] digits.
 struct Decimal {
     negative: bool,
@@ -91,9 +103,7 @@ pub fn parse_timestamp(text: &str) -> Result<Timestamp, Reject> {
     if whole_digits < -EXPONENT_MAX {
         return Ok(Timestamp::default());
     }
-    let units = [(SECOND_DIGITS_MAX, 9), (MILLI_DIGITS_MAX, 6), (MICRO_DIGITS_MAX, 3)];
-    let unit_exponent = units.iter().find(|(digits_max, _)| whole_digits <= *digits_max).map_or(0, |(_, unit)| *unit);
-    let exponent = decimal.exponent + unit_exponent;
+    let exponent = decimal.exponent + unit_exponent(whole_digits);
     let power = 10u128.checked_pow(exponent.unsigned_abs());
     let nanos = match (exponent >= 0, power) {
         (true, Some(power)) => decimal.mantissa.checked_mul(power),

@@ -1,6 +1,6 @@
 //! Checkpoint of a segment log: the numbers up to which its messages are done.
 //!
-//! Two copies are overwritten in place by turns. One of them is valid whatever happens, and a full disk has room for
+//! Two copies are overwritten alternately in place. One of them is valid whatever happens, and a full disk has room for
 //! both.
 
 use std::fs::{self, File, OpenOptions};

@@ -114,7 +114,7 @@ fn steps_are_taken_one_by_one_up_to_the_ends() {
 
 #[test]
 fn suited_bars_are_about_ten_pixels_wide() {
-    let suited = |seconds: i64| BarInterval::suited(TimeSpan { start: 0, end: seconds * 1_000_000_000 }, 1_200);
+    let suited = |seconds: i64| BarInterval::automatic(TimeSpan { start: 0, end: seconds * 1_000_000_000 }, 1_200);
     assert_eq!(suited(60), interval("1s"));
     assert_eq!(suited(300), interval("2s"));
     assert_eq!(suited(6 * 3_600 + 1_800), interval("5m"));
@@ -131,7 +131,7 @@ fn suited_bars_are_about_ten_pixels_wide() {
 
 #[test]
 fn bars_of_ticks_become_longer_when_there_are_too_many() {
-    let fits = |text: &str, ticks, columns| interval(text).fits_ticks(ticks, columns);
+    let fits = |text: &str, ticks, columns| interval(text).fitted_to_ticks(ticks, columns);
     assert_eq!(fits("100t", 40_000, 1_200), interval("100t"));
     assert_eq!(fits("100t", 40_001, 1_200), interval("200t"));
     assert_eq!(fits("3t", u64::MAX, 0), interval("1000000t"));
@@ -214,15 +214,15 @@ proptest! {
         zone in zones(),
     ) {
         let asked = BarInterval::Seconds(seconds);
-        let used = asked.fits(span, columns);
+        let used = asked.fitted(span, columns);
         prop_assert!(used >= asked);
-        prop_assert_eq!(used.fits(span, columns), used);
+        prop_assert_eq!(used.fitted(span, columns), used);
         let bars = columns / 3;
         if bars >= 8 {
             let BarInterval::Seconds(used) = used else { panic!("bars of ticks") };
             prop_assert!(i128::from(used) * NS_PER_S * i128::from(bars) >= span.len());
         }
-        if let BarInterval::Seconds(suited) = BarInterval::suited(span, columns) {
+        if let BarInterval::Seconds(suited) = BarInterval::automatic(span, columns) {
             prop_assert!(!BarInterval::Seconds(suited).edges(span, &zone).is_empty());
         }
         prop_assert!(BarInterval::Ticks(5).edges(span, &zone).is_empty());

@@ -133,7 +133,7 @@ impl HitTest {
         Transform { viewport: Viewport { time: self.span, value }, rect: self.layout.pane(pane).plot }
     }
 
-    /// Data under a point: the crosshair's position if the frame was drawn for this point, for it may have snapped.
+    /// Data under a point: the crosshair's position if the frame was drawn for this point, because it may have snapped.
     pub(super) fn cursor_at(&self, x: f64, y: f64) -> Option<Cursor> {
         let pane = self.layout.pane_at(x, y)?;
         let snapped = self.cursor.filter(|_| self.mouse == Some((x, y)));

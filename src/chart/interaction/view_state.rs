@@ -85,7 +85,7 @@ impl ViewState {
         self.solo.map_or_else(|| !self.hidden.contains(&symbol), |solo| solo == symbol)
     }
 
-    /// Changes the axis mode. Value axes set by the user are dropped, for their values are in the old unit.
+    /// Changes the axis mode. Value axes set by the user are dropped, because their values are in the old unit.
     pub(super) fn set_axis(&mut self, axis: AxisMode) {
         if self.axis != axis {
             self.values.clear();

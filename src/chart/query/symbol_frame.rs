@@ -188,14 +188,14 @@ impl SymbolQuery<'_> {
     /// closer than three pixels.
     fn bars(&self, series: MergedSeries<'_>, cache: &mut BarCache, bars: &mut Vec<series::Bar>) -> BarInterval {
         let (span, columns) = (self.span, self.columns);
-        match self.bar_interval.unwrap_or_else(|| BarInterval::suited(span, columns)) {
+        match self.bar_interval.unwrap_or_else(|| BarInterval::automatic(span, columns)) {
             interval @ BarInterval::Seconds(_) => {
-                let interval = interval.fits(span, columns);
+                let interval = interval.fitted(span, columns);
                 series.bars(&interval.edges(span, self.zone), self.until_ns, cache, bars);
                 interval
             }
             interval @ BarInterval::Ticks(_) => {
-                let interval = interval.fits_ticks(series.count(span, self.until_ns), columns);
+                let interval = interval.fitted_to_ticks(series.count(span, self.until_ns), columns);
                 if let BarInterval::Ticks(ticks) = interval {
                     // A third of the columns, and one bar beyond each edge, as `fits_ticks` guarantees.
                     series.tick_bars(ticks, span, self.until_ns, columns as usize / 3 + 3, bars);

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_never_takes_the_resolve_its_store() {
+    fn an_export_never_replaces_its_own_store() {
         let in_view = |words: &[&str]| {
             let args = Args::try_parse_from([&["consumer"], words].concat()).map_err(|error| error.to_string())?;
             args.into_config().map(drop).map_err(|error| error.to_string())

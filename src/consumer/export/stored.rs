@@ -38,7 +38,7 @@ pub enum StoredExportError {
     #[error("the export cannot be started")]
     Start(#[source] io::Error),
     /// The export panicked.
-    #[error("the export ended by a bug in this program; please report it")]
+    #[error("the export ended because of a bug in this program; please report it")]
     Ended,
 }
 

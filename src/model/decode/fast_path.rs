@@ -10,6 +10,7 @@
 
 #![expect(clippy::inline_always, reason = "called one by one, these would cost a third more; benches/decode.rs")]
 
+use crate::model::number::unit_exponent;
 use crate::model::tick_view::short_word;
 use crate::model::{FUTURE_NS_MAX, Name, Price, SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, TickView, Timestamp};
 
@@ -88,13 +89,7 @@ impl Number {
     }
 
     fn to_nanos(&self) -> Option<u64> {
-        // Decimals of the unit down to nanoseconds, by the number of integer digits; see `parse_timestamp`.
-        let unit_digits = match self.integer_digits {
-            ..=11 => 9,
-            12..=14 => 6,
-            15..=17 => 3,
-            _ => 0_usize,
-        };
+        let unit_digits = unit_exponent(self.integer_digits as i32) as usize;
         // The general path rounds digits finer than a nanosecond.
         let power = POWERS.get(unit_digits.checked_sub(self.fraction_digits)?)?;
         self.mantissa.checked_mul(*power)

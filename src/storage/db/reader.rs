@@ -77,7 +77,7 @@ impl StoreReader {
         Ok(Self { store: url.to_string(), source })
     }
 
-    /// Store's URL, without secrets.
+    /// URL of the store, without secrets.
     pub(super) fn store(&self) -> &str {
         &self.store
     }

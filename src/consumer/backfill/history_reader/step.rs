@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Limits of the loaded history towards memory. Two, so that it grows in larger pieces than memory evicts.
+/// Upper ends of the loaded history, where it meets memory. The distance between the two lets it grow in larger pieces
+/// than memory evicts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reach {
     /// Latest end of a page.
