@@ -20,9 +20,9 @@ const EXPONENT_MAX: i32 = 400;
 #[inline]
 pub(super) fn unit_exponent(integer_digits: i32) -> i32 {
     match integer_digits {
-        ..=SECOND_DIGITS_MAX => 9,
-        ..=MILLI_DIGITS_MAX => 6,
-        ..=MICRO_DIGITS_MAX => 3,
+        digits if digits <= SECOND_DIGITS_MAX => 9,
+        digits if digits <= MILLI_DIGITS_MAX => 6,
+        digits if digits <= MICRO_DIGITS_MAX => 3,
         _ => 0,
     }
 }
