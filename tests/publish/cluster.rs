@@ -71,7 +71,7 @@ fn the_cluster_of_these_tests_is_one() {
 
 #[test]
 fn every_shard_holds_its_ticks_and_its_channel_tells_them() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_without_failover();
     let owner = cluster.master_of(slot_of(&cluster, &stream(3))).unwrap();
     let mut wire = Wire::connect(cluster.port(owner));
     wire.ask("SSUBSCRIBE stock_prices:{3}");
@@ -100,7 +100,7 @@ fn every_shard_holds_its_ticks_and_its_channel_tells_them() {
 
 #[test]
 fn slots_that_move_under_load_cost_nothing() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_without_failover();
     let running = spread(&cluster).args(["--rate", "4000"]).start();
     for shard in 0..5 {
         wait_for_growth(&cluster, shard);

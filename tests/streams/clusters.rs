@@ -49,7 +49,7 @@ fn publish(cluster: &Cluster, args: &[&str]) -> Running {
 
 #[test]
 fn ticks_are_spread_over_the_nodes_and_read_whole_while_a_slot_moves() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_without_failover();
     let subscriber = reading(&cluster, &[]);
     let reader = reading(&cluster, &["--stream", STREAM, "--since", "start"]);
     let some = reading_some(&cluster);
@@ -110,7 +110,7 @@ fn a_master_that_dies_is_replaced_and_every_entry_that_survives_is_read_once() {
 
 #[test]
 fn what_is_no_cluster_and_what_is_one_are_told_apart() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_without_failover();
     let alone = crate::support::server::RedisServer::start();
     let url = super::fixture::url(alone.port);
     let ended = consumer().args(["--headless", "--cluster", "--redis", &url]).run(LIMIT).expect_code(1);
