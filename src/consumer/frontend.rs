@@ -31,8 +31,8 @@ pub(super) trait Frontend {
     /// Reads pending input if that is due. Never waits.
     fn poll(&mut self, _now: Instant, _inputs: &mut Vec<Input>) {}
 
-    /// Waits for at most `until_frame`. `None` means that nothing has changed since the last frame: the frontend chooses
-    /// how long to wait, and new data may end the wait. The data has not changed for `unchanged_for`.
+    /// Waits for at most `until_frame`. `None` means that nothing has changed since the last frame: the frontend
+    /// chooses how long to wait, and new data may end the wait. The data has not changed for `unchanged_for`.
     ///
     /// # Errors
     /// The frontend is gone.

@@ -15,8 +15,8 @@ const MANTISSA_DIGITS_MAX: i32 = 30;
 /// Bound of the exponent. Beyond it no instant is representable, and within it the arithmetic cannot overflow.
 const EXPONENT_MAX: i32 = 400;
 
-/// Returns the exponent of ten that converts a timestamp to nanoseconds: the number of its integer digits tells seconds,
-/// milliseconds, microseconds and nanoseconds apart.
+/// Returns the exponent of ten that converts a timestamp to nanoseconds: the number of its integer digits tells
+/// seconds, milliseconds, microseconds and nanoseconds apart.
 #[inline]
 pub(super) fn unit_exponent(integer_digits: i32) -> i32 {
     match integer_digits {

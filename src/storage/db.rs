@@ -74,8 +74,8 @@ pub const COMMIT_ROWS_BEHIND_MAX: usize = 100_000;
 /// Waiting rows from which the store counts as behind: four transactions are more than the jitter of one.
 const BEHIND_ROWS: usize = 4 * COMMIT_ROWS_MAX;
 
-/// Longest time that rows wait for others to share a transaction. A crash loses at most this much of a pub/sub feed, and
-/// a quiet feed causes five commits a second.
+/// Longest time that rows wait for others to share a transaction. A crash loses at most this much of a pub/sub feed,
+/// and a quiet feed causes five commits a second.
 pub const COMMIT_WAIT: Duration = Duration::from_millis(200);
 
 /// Tick to store.
