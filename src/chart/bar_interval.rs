@@ -119,7 +119,7 @@ impl BarInterval {
     /// which it goes back lasts five. A day is a calendar day of 23, 24 or 25 hours. A repeated hour has separate bars
     /// if they are an hour or shorter. Intervals of several days are counted from Mondays.
     ///
-    /// If more than 8,192 bars would fill the span, they are longer: see [`BarInterval::fits`].
+    /// If more than 8,192 bars would fill the span, they are longer: see [`BarInterval::fitted`].
     pub fn edges(self, span: TimeSpan, zone: &TimeZone) -> Vec<i64> {
         let Self::Seconds(s) = self else { return Vec::new() };
         let grid = Grid::new(fitting(s, span, BARS_MAX));
