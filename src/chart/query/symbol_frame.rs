@@ -197,7 +197,7 @@ impl SymbolQuery<'_> {
             interval @ BarInterval::Ticks(_) => {
                 let interval = interval.fitted_to_ticks(series.count(span, self.until_ns), columns);
                 if let BarInterval::Ticks(ticks) = interval {
-                    // A third of the columns, and one bar beyond each edge, as `fits_ticks` guarantees.
+                    // A third of the columns, and one bar beyond each edge, as `fitted_to_ticks` guarantees.
                     series.tick_bars(ticks, span, self.until_ns, columns as usize / 3 + 3, bars);
                 }
                 interval
