@@ -16,7 +16,7 @@ pub fn dependency_reasons(manifest: &Source) -> Vec<String> {
                 complaints.push(manifest.complaint(at, &format!("no comment above {name} says what it is for")));
             }
             if content.contains("\"*\"") || content.contains("git =") {
-                complaints.push(manifest.complaint(at, &format!("{name} has no version that crates.io keeps")));
+                complaints.push(manifest.complaint(at, &format!("{name} has no version of the package registry")));
             }
         }
         above = content;
