@@ -14,7 +14,7 @@ use crate::support::xvfb::Picture;
 const PROMISED: Duration = Duration::from_secs(3);
 
 /// Tolerance for a busy machine until the picture is on the display.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_millis(900);
 
 /// Waits for the badge to change colour. Returns the last moment at which it still had the old colour, and the first
 /// picture with the new one. The time that it takes to capture pictures is therefore not attributed to the program.

@@ -10,7 +10,7 @@ use crate::support::xvfb::Xvfb;
 
 /// Longest shutdown. The documentation promises a second; the limit is higher for busy machines, and still below every
 /// retry interval and timeout.
-const END_MAX: Duration = Duration::from_secs(10);
+const END_MAX: Duration = Duration::from_secs(3);
 
 /// Opens a window with a feed, ends it with `how` and checks its exit.
 fn end(how: impl FnOnce(&Scope)) -> Ended {
