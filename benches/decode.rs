@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tickscope::model::{Decoder, FieldMap, NS_PER_S, Timestamp};
+use tickscope::model::{Decoder, FieldMap, NS_PER_S, Origin, Timestamp};
 
 /// Number of distinct messages of each form, so that the branch predictor does not learn a single one.
 const MESSAGES: usize = 1_024;
@@ -56,6 +56,39 @@ fn mapped(at: usize, cents: u64) -> String {
     )
 }
 
+/// Flat message of an exchange, read without a map.
+fn flat(at: usize, cents: u64) -> String {
+    let (symbol, price) = (symbol(at), cents as f64 / 100.0);
+    format!(
+        "{{\"e\":\"trade\",\"E\":1732000000{0:03},\"T\":1732000000{0:03},\"s\":\"{symbol}\",\"t\":{at},\"p\":\"{price}\",\
+         \"q\":\"0.{0:03}\",\"X\":\"MARKET\",\"m\":false}}",
+        at % 1_000
+    )
+}
+
+/// Message with the trade in an object of its own, beside the name of the stream.
+fn nested(at: usize, cents: u64) -> String {
+    format!("{{\"stream\":\"{}@trade\",\"data\":{}}}", symbol(at), flat(at, cents))
+}
+
+/// Message with an array of trades.
+fn array(at: usize, cents: u64) -> String {
+    let (symbol, price) = (symbol(at), cents as f64 / 100.0);
+    format!(
+        "{{\"topic\":\"trade.{symbol}\",\"data\":[{{\"symbol\":\"{symbol}\",\"price\":\"{price}\",\"size\":{}.5,\
+         \"timestamp\":\"2021-04-17T16:43:05.000Z\",\"trade_time_ms\":\"1732000000{:03}\",\"side\":\"Buy\"}}]}}",
+        at % 90,
+        at % 1_000
+    )
+}
+
+/// Message of a row without keys.
+fn columns(at: usize, cents: u64) -> String {
+    let price = cents as f64 / 100.0 + 0.001;
+    let (nanos, symbol) = (at % 1_000_000, symbol(at));
+    format!("[993,[[\"{price}\",\"0.{at}\",\"1732000000.{nanos:06}\",\"s\",\"l\",\"\"]],\"trade\",\"{symbol}/USD\"]")
+}
+
 /// Invalid message that resembles a tick.
 fn hostile(at: usize, cents: u64) -> String {
     let text = full(at, cents);
@@ -74,21 +107,25 @@ fn bench(criterion: &mut Criterion) {
     };
     let fields = FieldMap::parse("symbol=s,price=data.p,timestamp=data.T,size=data.q");
     let mapped_decoder = Decoder::new(fields.expect("the map is well formed"));
-    let plain = Decoder::default();
     let mut group = criterion.benchmark_group("decode");
     for (name, decoder, all, ticks) in [
-        ("full", &plain, messages(full), 1),
-        ("python", &plain, messages(python), 1),
-        ("array of 100", &plain, messages(hundred), 100),
-        ("mapped", &mapped_decoder, messages(mapped), 1),
-        ("hostile", &plain, messages(hostile), 1),
+        ("full", None, messages(full), 1),
+        ("python", None, messages(python), 1),
+        ("array of 100", None, messages(hundred), 100),
+        ("mapped", Some(mapped_decoder), messages(mapped), 1),
+        ("hostile", None, messages(hostile), 1),
+        ("recognised: flat", None, messages(flat), 1),
+        ("recognised: nested", None, messages(nested), 1),
+        ("recognised: array", None, messages(array), 1),
+        ("recognised: columns", None, messages(columns), 1),
     ] {
-        let now = Timestamp::saturating_from_nanos(NOW_NS);
+        let mut decoder = decoder.unwrap_or_default();
+        let origin = Origin::at(Timestamp::saturating_from_nanos(NOW_NS));
         group.throughput(Throughput::Elements(ticks * MESSAGES as u64));
         group.bench_with_input(BenchmarkId::from_parameter(name), &all, |bencher, all| {
             bencher.iter(|| {
                 for payload in all {
-                    decoder.decode_borrowed(black_box(payload), now, |result| _ = black_box(result));
+                    decoder.decode_borrowed(black_box(payload), origin, |result| _ = black_box(result));
                 }
             });
         });

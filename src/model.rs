@@ -5,12 +5,12 @@
 //! # Examples
 //!
 //! ```
-//! use tickscope::model::{Decoder, Timestamp};
+//! use tickscope::model::{Decoder, Origin, Timestamp};
 //!
 //! let message = br#"{"symbol": "AAPL", "price": 187.2, "timestamp": 1732000000}"#;
 //! let now = Timestamp::saturating_from_nanos(1_732_000_001_000_000_000);
 //! let mut ticks = Vec::new();
-//! Decoder::default().decode(message, now, |tick| ticks.push(tick));
+//! Decoder::default().decode(message, Origin::at(now), |tick| ticks.push(tick));
 //! let tick = ticks.remove(0)?;
 //! assert_eq!((tick.symbol.as_str(), tick.price.get()), ("AAPL", 187.2));
 //! # Ok::<(), tickscope::model::Reject>(())
@@ -23,13 +23,17 @@ use compact_str::CompactString;
 mod decode;
 mod encode;
 mod fields;
+mod json;
 mod number;
+mod path;
+mod plan;
 mod reject;
+mod shape;
 mod stream_id;
 mod tick_view;
 mod time_span;
 
-pub use decode::Decoder;
+pub use decode::{Decoder, Origin};
 pub use encode::{TimestampFormat, write_fields, write_tick};
 pub use fields::{FieldMap, FieldMapError};
 pub use number::{parse_price, parse_size, parse_timestamp};

@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tickscope::model::{Decoder, NS_PER_S, Reject, Tick, Timestamp};
+use tickscope::model::{Decoder, NS_PER_S, Origin, Reject, Tick, Timestamp};
 
 /// The reader's clock, in seconds; late enough to accept today's timestamps.
 const NOW_S: i64 = 1_800_000_000;
@@ -14,9 +14,10 @@ const NOW_S: i64 = 1_800_000_000;
 /// Tick with its numbers to the bit, because -0.0 equals 0.0.
 type Bits = (Tick, u64, Option<u64>);
 
-fn decode(decoder: &Decoder, payload: &[u8]) -> Vec<Result<Bits, Reject>> {
+fn decode(payload: &[u8]) -> Vec<Result<Bits, Reject>> {
     let mut all = Vec::new();
-    decoder.decode(payload, Timestamp::saturating_from_nanos(NOW_S * NS_PER_S), |result| {
+    let origin = Origin::at(Timestamp::saturating_from_nanos(NOW_S * NS_PER_S));
+    Decoder::default().decode(payload, origin, |result| {
         all.push(result.map(|tick| {
             let (price, size) = (tick.price.get().to_bits(), tick.size.map(f64::to_bits));
             (tick, price, size)
@@ -26,7 +27,6 @@ fn decode(decoder: &Decoder, payload: &[u8]) -> Vec<Result<Bits, Reject>> {
 }
 
 fuzz_target!(|payload: &[u8]| {
-    let decoder = Decoder::default();
     let spaced = [b" ", payload].concat();
-    assert_eq!(decode(&decoder, payload), decode(&decoder, &spaced));
+    assert_eq!(decode(payload), decode(&spaced));
 });

@@ -286,7 +286,8 @@ impl EntryHandler for StreamIngest {
                 Payload::Borrowed(bytes) => bytes,
                 Payload::Encoded(range) => &json[range.clone()],
             };
-            InboundMessage { id: Some(entry.id), incoming: Message::Payload(bytes) }
+            let channel = self.stream.as_bytes();
+            InboundMessage { id: Some(entry.id), incoming: Message::Payload { channel, payload: bytes } }
         });
         let mut without_tick: Vec<StreamId> = Vec::new();
         self.ingest.append(messages, &mut without_tick);

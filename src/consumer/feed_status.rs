@@ -144,6 +144,8 @@ struct State {
 /// Counters that need no lock.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    /// Messages, and elements of messages, of another kind than ticks: acknowledgements, quotes, bars.
+    pub(super) other: AtomicU64,
     /// Stream entries that were trimmed before they were read.
     pub(super) trimmed: AtomicU64,
     /// Stream entries moved to the dead letters.

@@ -173,6 +173,7 @@ impl FrameHandles {
         FrameStatus {
             stale_for: self.feed.arrivals().stale_for(now),
             rejected: self.feed.rejects().total(),
+            other: counters.other.load(Ordering::Relaxed),
             trimmed: counters.trimmed.load(Ordering::Relaxed),
             dead_letters: counters.dead_letters.load(Ordering::Relaxed),
             storage: self.storage.as_ref().map(|storage| storage_status(storage.status())),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::analysis::OutlierFilter;
 use crate::client::{LinkState, Message, MessageBatch, MessageHandler};
@@ -14,7 +14,7 @@ use crate::consumer::persistence::Persistence;
 use crate::consumer::rate_limited::RateLimited;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::series_handle::SeriesHandle;
-use crate::model::{Decoder, Reject, RejectCounts, StreamId, TickView, Timestamp, display_safe};
+use crate::model::{Decoder, Origin, Reject, RejectCounts, StreamId, TickView, Timestamp, display_safe};
 use crate::series::SeriesMap;
 use crate::storage::db::TickRow;
 
@@ -192,7 +192,7 @@ impl Ingest {
         let Self { handles, decoder, outliers, reject_log, sampler, rows, live_from_ms, .. } = self;
         let arrival = Timestamp::now();
         sampler.set_stride(handles.feed.arrivals().stride());
-        let mut rejects = RejectCounts::default();
+        let (mut rejects, mut others) = (RejectCounts::default(), 0);
         let mut batch = Batch {
             handles,
             sampler,
@@ -207,11 +207,17 @@ impl Ingest {
         for InboundMessage { id, incoming } in messages {
             let mut has_tick = false;
             match incoming {
-                Message::Payload(payload) => {
+                Message::Payload { channel, payload } => {
                     if payload.len() > QUICK_BYTES_MAX {
                         batch.flush();
                     }
-                    decoder.decode_borrowed(payload, arrival, |result| match result {
+                    let arrived_ns = id.map_or(arrival.as_nanos(), |id| (id.ms as i64).saturating_mul(1_000_000));
+                    let origin = Origin {
+                        now: arrival,
+                        arrival: Timestamp::saturating_from_nanos(arrived_ns),
+                        channel: std::str::from_utf8(channel).ok(),
+                    };
+                    let others_here = decoder.decode_borrowed(payload, origin, |result| match result {
                         Ok(tick) => {
                             has_tick = true;
                             batch.append(&tick, id);
@@ -221,6 +227,9 @@ impl Ingest {
                             reject_log.note(cause, payload);
                         }
                     });
+                    // An entry of another kind has been understood, so that a group acknowledges it.
+                    has_tick |= others_here > 0;
+                    others += others_here;
                 }
                 Message::TooLong => {
                     rejects.add(Reject::TooLong);
@@ -232,6 +241,13 @@ impl Ingest {
             }
         }
         batch.flush();
+        if others > 0 {
+            handles.feed.counters().other.fetch_add(others, Ordering::Relaxed);
+            handles.redraw.request();
+        }
+        if let Some(report) = decoder.take_report() {
+            info!("{report}");
+        }
         if rejects.total() > 0 {
             handles.feed.rejects().merge(&rejects);
             handles.redraw.request();

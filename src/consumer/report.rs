@@ -60,6 +60,9 @@ pub struct Report {
     pub evicted: u64,
     /// Objects and messages that are not ticks, by cause.
     pub rejected: BTreeMap<&'static str, u64>,
+    /// Messages, and elements of messages, of another kind than ticks: acknowledgements, quotes, bars.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub other: u64,
     /// Missing ticks, according to the producers' sequence numbers.
     pub lost: u64,
     /// Ticks that arrived twice.
@@ -148,6 +151,7 @@ impl Report {
             kept: counters.kept,
             evicted: counters.evicted,
             rejected: feed.rejects().iter().collect(),
+            other: load(&feed.counters().other),
             lost: counters.lost,
             duplicates: counters.duplicates,
             outliers: counters.outliers,

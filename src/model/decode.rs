@@ -1,262 +1,353 @@
 //! Decoding of messages into ticks.
 //!
-//! A message is one JSON object or an array of objects. A bad object is rejected without affecting the others. Each
-//! field is parsed from its own digits or characters, so no value is rounded on the way.
+//! Messages in the canonical form take a fast path. The shape of any other message is recognised once, and its fields
+//! are then taken from the same places. Each field is parsed from its own digits or characters, so no value is rounded
+//! on the way, and a bad element of an array is rejected without affecting the others.
 
 mod fast_path;
 
 use std::borrow::Cow;
-use std::fmt;
+use std::collections::HashMap;
 
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use crate::model::fields::{Field, FieldMap, Locator};
+use crate::model::json::{Document, Key, Kind, Value};
+use crate::model::plan::{Plan, Row};
+use crate::model::shape::{Shape, Signatures, Surroundings, announcement, recognize};
+use crate::model::{Name, Reject, Symbol, Tick, TickView, Timestamp, parse_price, parse_size, parse_timestamp};
 
-use crate::model::fields::{Branch, Field, Node};
-use crate::model::{FieldMap, Name, Reject, Tick, TickView, Timestamp, parse_price, parse_size, parse_timestamp};
+/// Most shapes remembered. A connection has some ten; names of symbols as keys make more.
+const SHAPES_MAX: usize = 1_024;
 
-/// Decodes messages whose fields a [`FieldMap`] locates.
+/// Most shapes reported. A feed that goes on changing its shape would otherwise flood the log.
+const REPORTS_MAX: usize = 64;
+
+/// Most numbers for which a symbol is remembered. Exchanges announce one for each subscription.
+const ANNOUNCEMENTS_MAX: usize = 65_536;
+
+/// Origin of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Receiver's clock.
+    pub now: Timestamp,
+    /// Time of arrival; of a stream's entry, the time in its id. It is the time of ticks that have none.
+    pub arrival: Timestamp,
+    /// Name of the channel or stream.
+    pub channel: Option<&'a str>,
+}
+
+impl Origin<'_> {
+    /// A message that arrives at the time `now` on no channel.
+    pub fn at(now: Timestamp) -> Self {
+        Self { now, arrival: now, channel: None }
+    }
+}
+
+/// Decodes the messages of one connection.
 ///
 /// # Examples
 ///
 /// ```
-/// use tickscope::model::{Decoder, FieldMap, Timestamp};
+/// use tickscope::model::{Decoder, FieldMap, Origin, Timestamp};
 ///
-/// let decoder = Decoder::new(FieldMap::parse("symbol=s,price=p,timestamp=T")?);
+/// let mut decoder = Decoder::new(FieldMap::default());
+/// let origin = Origin::at(Timestamp::saturating_from_nanos(1_732_000_001_000_000_000));
 /// let mut prices = Vec::new();
-/// let now = Timestamp::saturating_from_nanos(1_732_000_001_000_000_000);
-/// decoder.decode(br#"[{"s": "BTC", "p": "0.5", "T": 1732000000123}, {"s": "BTC"}]"#, now, |tick| {
+/// decoder.decode(br#"[{"s": "BTC", "p": "0.5", "T": 1732000000123}, {"s": "BTC"}]"#, origin, |tick| {
 ///     prices.push(tick.ok().map(|tick| tick.price.get()));
 /// });
 /// assert_eq!(prices, [Some(0.5), None]);
-/// # Ok::<(), tickscope::model::FieldMapError>(())
+/// assert_eq!(decoder.take_report().as_deref(), Some("reading as: symbol=[].s,price=[].p,timestamp=[].T"));
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Decoder {
-    fields: FieldMap,
-    /// Set if the fields have their default keys, so that the fast path applies.
-    has_default_fields: bool,
+    /// Fields located by the user.
+    located: FieldMap,
+    /// Plan for all messages, if the user located all necessary fields.
+    fixed: Option<Plan>,
+    document: Document,
+    signatures: Signatures,
+    shapes: HashMap<u64, Remembered, foldhash::fast::RandomState>,
+    announcements: HashMap<u64, Symbol>,
+    report: Option<String>,
+    reports: usize,
 }
 
-impl Default for Decoder {
-    fn default() -> Self {
-        Self::new(FieldMap::default())
-    }
+#[derive(Debug, Clone)]
+enum Remembered {
+    Trades(Box<Plan>),
+    Other,
 }
 
 impl Decoder {
-    /// Creates a decoder that reads the fields that `fields` maps.
-    pub fn new(fields: FieldMap) -> Self {
-        let has_default_fields = fields == FieldMap::default();
-        Self { fields, has_default_fields }
+    /// Creates a decoder that takes the fields from where `located` says, and recognises those that it leaves out.
+    pub fn new(located: FieldMap) -> Self {
+        let is_complete =
+            [Field::Symbol, Field::Price, Field::Timestamp].iter().all(|field| located.get(*field).is_some());
+        let fixed = is_complete.then(|| Plan::new(located.clone()));
+        Self { located, fixed, ..Self::default() }
     }
 
-    /// Calls `sink` with every tick and every rejection in `payload`, in order. `now` is the reader's clock.
-    pub fn decode(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<Tick, Reject>)) {
-        self.decode_borrowed(payload, now, |result| sink(result.map(|tick| tick.to_tick())));
+    /// Calls `sink` with every tick and every rejection in `payload`, in order. Returns the number of its elements that
+    /// are of another kind, such as changes of an order book among trades; 1 if the whole message is one, such as an
+    /// acknowledgement.
+    pub fn decode(&mut self, payload: &[u8], origin: Origin<'_>, mut sink: impl FnMut(Result<Tick, Reject>)) -> u64 {
+        self.decode_borrowed(payload, origin, |result| sink(result.map(|tick| tick.to_tick())))
     }
 
     /// As [`decode`](Self::decode), with ticks that borrow from `payload`.
     #[inline]
-    pub fn decode_borrowed(&self, payload: &[u8], now: Timestamp, mut sink: impl FnMut(Result<TickView<'_>, Reject>)) {
+    pub fn decode_borrowed(
+        &mut self,
+        payload: &[u8],
+        origin: Origin<'_>,
+        mut sink: impl FnMut(Result<TickView<'_>, Reject>),
+    ) -> u64 {
         let mut taken = 0;
-        if self.has_default_fields {
-            if let Some(tick) = fast_path::read(payload, now) {
-                return sink(Ok(tick));
+        if self.located.is_empty() {
+            if let Some(tick) = fast_path::read(payload, origin.now) {
+                sink(Ok(tick));
+                return 0;
             }
-            match fast_path::read_array(payload, now, |tick| sink(Ok(tick))) {
-                Ok(()) => return,
+            match fast_path::read_array(payload, origin.now, |tick| sink(Ok(tick))) {
+                Ok(()) => return 0,
                 Err(count) => taken = count,
             }
         }
-        self.decode_general(payload, taken, now, &mut sink);
+        self.decode_general(payload, taken, origin, &mut sink)
     }
 
-    /// General path, which accepts every form and decides about rejections. Skips the first `taken` elements of an
-    /// array.
+    /// Shape that was recognised since the last call, in words for a log.
+    pub fn take_report(&mut self) -> Option<String> {
+        self.report.take()
+    }
+
+    /// General path, which accepts every form and decides about rejections. Skips the first `taken` rows, which the
+    /// fast path took.
     fn decode_general(
-        &self,
+        &mut self,
         payload: &[u8],
         taken: usize,
-        now: Timestamp,
+        origin: Origin<'_>,
         sink: &mut dyn FnMut(Result<TickView<'_>, Reject>),
-    ) {
-        let Ok(text) = std::str::from_utf8(payload) else { return sink(Err(Reject::NotUtf8)) };
-        if text.trim_ascii_start().starts_with('[') {
-            let mut deserializer = serde_json::Deserializer::from_str(text);
-            let mut place = 0;
-            let each = |object: &str| {
-                place += 1;
-                if place > taken {
-                    self.decode_object(object, now, sink);
-                }
-            };
-            let ended = deserializer.deserialize_seq(ArrayVisitor { each }).and_then(|()| deserializer.end());
-            if ended.is_err() {
-                sink(Err(Reject::NotJson));
-            }
-        } else {
-            self.decode_object(text, now, sink);
+    ) -> u64 {
+        let Ok(text) = std::str::from_utf8(payload) else {
+            sink(Err(Reject::NotUtf8));
+            return 0;
+        };
+        // The document is taken out while its values are in use.
+        let mut document = std::mem::take(&mut self.document);
+        let is_json = document.read(text).is_ok();
+        let mut others = 0;
+        if let Some(message) = document.root(text) {
+            others = self.decode_message(message, taken, origin, sink);
         }
-    }
-
-    fn decode_object(&self, text: &str, now: Timestamp, sink: &mut dyn FnMut(Result<TickView<'_>, Reject>)) {
-        let mut fields = RawFields::default();
-        // Texts with escapes are owned, and a `TickView` borrows them.
-        let texts = fields.read(text, &self.fields.root).and_then(|()| fields.texts());
-        let tick = texts.as_ref().map_err(|cause| *cause);
-        sink(tick.and_then(|(symbol, source)| fields.tick(symbol, source.as_deref(), now)));
-    }
-}
-
-/// Raw JSON of each mapped field of an object.
-#[derive(Default)]
-struct RawFields<'de> {
-    raw: [Option<&'de str>; Field::COUNT],
-    has_duplicate: bool,
-}
-
-impl<'de> RawFields<'de> {
-    /// Collects the fields of `branch` from the JSON object `text`.
-    fn read(&mut self, text: &'de str, branch: &Branch) -> Result<(), Reject> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        if text.trim_ascii_start().starts_with('{') {
-            let read = deserializer.deserialize_map(ObjectVisitor { branch, fields: self });
-            let cause = read.and_then(|cause| deserializer.end().map(|()| cause)).map_err(|_| Reject::NotJson)?;
-            return cause.map_or(Ok(()), Err);
+        if !is_json {
+            sink(Err(Reject::NotJson));
         }
-        let skipped = deserializer.deserialize_ignored_any(IgnoredAny).and_then(|_| deserializer.end());
-        Err(if skipped.is_ok() { Reject::NotObject } else { Reject::NotJson })
+        self.document = document;
+        others
     }
 
-    fn get(&self, field: Field) -> Option<&'de str> {
-        self.raw[field as usize].filter(|raw| *raw != "null")
-    }
-
-    fn required(&self, field: Field) -> Result<&'de str, Reject> {
-        self.get(field).ok_or(Reject::Missing)
-    }
-
-    /// Symbol and source, unescaped.
-    fn texts(&self) -> Result<(Cow<'de, str>, Option<Cow<'de, str>>), Reject> {
-        if self.has_duplicate {
-            return Err(Reject::Duplicate);
+    fn decode_message(
+        &mut self,
+        message: Value<'_>,
+        taken: usize,
+        origin: Origin<'_>,
+        sink: &mut dyn FnMut(Result<TickView<'_>, Reject>),
+    ) -> u64 {
+        if message.kind() == Kind::Array && message.elements().next().is_none() {
+            return 0;
         }
-        let symbol = unquote(self.required(Field::Symbol)?).ok_or(Reject::Symbol)?;
-        Ok((symbol, self.get(Field::Source).and_then(unquote)))
-    }
-
-    fn tick<'a>(&self, symbol: &'a str, source: Option<&'a str>, now: Timestamp) -> Result<TickView<'a>, Reject> {
-        let symbol = Name::new(symbol).ok_or(Reject::Symbol)?;
-        let price = parse_price(&number_or_string(self.required(Field::Price)?).ok_or(Reject::Price)?)?;
-        let timestamp = number_or_string(self.required(Field::Timestamp)?).ok_or(Reject::Timestamp)?;
-        let timestamp = parse_timestamp(&timestamp)?;
-        if timestamp.is_too_far_ahead(now) {
-            return Err(Reject::Future);
-        }
-        let size = |raw| parse_size(&number_or_string(raw).ok_or(Reject::Size)?);
-        let size = self.get(Field::Size).map(size).transpose()?;
-        // Other producers may use these keys for something else, so values of another form count as absent.
-        let seq = self.get(Field::Seq).and_then(|raw| raw.parse().ok());
-        Ok(TickView { symbol, price, timestamp, size, seq, source: source.and_then(Name::new) })
-    }
-}
-
-/// Characters of a JSON string; `None` for other values and for escapes that are not a character.
-fn unquote(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str::<String>(raw).ok().map(Cow::Owned) } else { Some(inner.into()) }
-}
-
-/// Text of a JSON number or string; `None` for objects, arrays and booleans.
-fn number_or_string(raw: &str) -> Option<Cow<'_, str>> {
-    match raw.as_bytes().first()? {
-        b'"' => unquote(raw),
-        b'-' | b'0'..=b'9' => Some(raw.into()),
-        _ => None,
-    }
-}
-
-/// Visits an object and collects its mapped fields. The value is the reason why a nested object could not be read.
-struct ObjectVisitor<'m, 's, 'de> {
-    branch: &'m Branch,
-    fields: &'s mut RawFields<'de>,
-}
-
-impl<'de> Visitor<'de> for ObjectVisitor<'_, '_, 'de> {
-    type Value = Option<Reject>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut cause = None;
-        while let Some(node) = map.next_key_seed(KeyVisitor { branch: self.branch })? {
-            match node {
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Some(Node::Leaf(field)) => {
-                    let raw = map.next_value::<&'de RawValue>()?.get();
-                    self.fields.has_duplicate |= self.fields.raw[*field as usize].replace(raw).is_some();
-                }
-                Some(Node::Branch(branch)) => {
-                    let raw = map.next_value::<&'de RawValue>()?.get();
-                    match self.fields.read(raw, branch) {
-                        // The fields of a value that is not an object count as missing, which is reported later.
-                        Ok(()) | Err(Reject::NotObject) => {}
-                        Err(other) => cause = Some(other),
+        let mut rows_of = |plan: &Plan, announcements: &HashMap<u64, Symbol>| {
+            let (mut at, mut others) = (0, 0);
+            plan.rows(message, &mut |row| {
+                at += 1;
+                if at > taken {
+                    match decode_row(plan, &row, announcements, origin, sink) {
+                        Ok(()) => {}
+                        Err(Reject::Missing) if plan.is_recognized && row.is_other_kind(plan) => others += 1,
+                        Err(cause) => sink(Err(cause)),
                     }
                 }
+            });
+            others
+        };
+        if let Some(plan) = &self.fixed {
+            return rows_of(plan, &self.announcements);
+        }
+        let signature = self.signatures.of(message);
+        match self.shapes.get(&signature) {
+            Some(Remembered::Trades(plan)) => return rows_of(plan, &self.announcements),
+            Some(Remembered::Other) => {
+                self.learn_announcement(message);
+                return 1;
+            }
+            None => {}
+        }
+        let surroundings = Surroundings {
+            channel: origin.channel,
+            now: origin.now,
+            has_announcements: !self.announcements.is_empty(),
+            located: &self.located,
+        };
+        let shape = recognize(message, surroundings);
+        match shape {
+            Shape::Trades(fields) => {
+                self.report_shape(&fields);
+                let plan = Plan::recognized(fields);
+                let others = rows_of(&plan, &self.announcements);
+                self.remember(signature, Remembered::Trades(Box::new(plan)));
+                others
+            }
+            Shape::Other => {
+                self.learn_announcement(message);
+                self.remember(signature, Remembered::Other);
+                1
+            }
+            Shape::Incomplete(_) if !message.is_container() => {
+                sink(Err(Reject::NotObject));
+                0
+            }
+            Shape::Incomplete(fields) => {
+                self.learn_announcement(message);
+                rows_of(&Plan::new(fields), &self.announcements)
+            }
+            Shape::Ambiguous { field, candidates } => {
+                self.report(format!("{field} may be {}; choose one with --fields", candidates.join(" or ")));
+                sink(Err(Reject::Missing));
+                0
             }
         }
-        Ok(cause)
-    }
-}
-
-/// Looks a key up in a branch without copying it.
-struct KeyVisitor<'m> {
-    branch: &'m Branch,
-}
-
-impl<'de, 'm> DeserializeSeed<'de> for KeyVisitor<'m> {
-    type Value = Option<&'m Node>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'m> Visitor<'_> for KeyVisitor<'m> {
-    type Value = Option<&'m Node>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.branch.children.iter().find(|(name, _)| name == key).map(|(_, node)| node))
-    }
-}
-
-/// Calls `each` with the text of every element of an array.
-struct ArrayVisitor<F> {
-    each: F,
-}
-
-impl<'de, F: FnMut(&'de str)> Visitor<'de> for ArrayVisitor<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(raw) = seq.next_element::<&'de RawValue>()? {
-            (self.each)(raw.get());
+    fn remember(&mut self, signature: u64, shape: Remembered) {
+        if self.shapes.len() >= SHAPES_MAX {
+            self.shapes.clear();
         }
-        Ok(())
+        self.shapes.insert(signature, shape);
     }
+
+    fn report_shape(&mut self, fields: &FieldMap) {
+        let is_known = |known: &Remembered| matches!(known, Remembered::Trades(plan) if plan.fields == *fields);
+        if !fields.is_own_form() && !self.shapes.values().any(is_known) {
+            self.report(format!("reading as: {fields}"));
+        }
+    }
+
+    fn report(&mut self, text: String) {
+        if self.reports < REPORTS_MAX && self.report.is_none() {
+            self.reports += 1;
+            self.report = Some(text);
+        }
+    }
+
+    /// Remembers the symbol that a message announces for a number, which stands for it in later messages.
+    fn learn_announcement(&mut self, message: Value<'_>) {
+        if let Some((number, symbol)) = announcement(message)
+            && (self.announcements.len() < ANNOUNCEMENTS_MAX || self.announcements.contains_key(&number))
+        {
+            self.announcements.insert(number, symbol);
+        }
+    }
+}
+
+/// Passes the tick of a row to `sink`.
+///
+/// # Errors
+///
+/// Returns the reason why the row is no tick.
+fn decode_row(
+    plan: &Plan,
+    row: &Row<'_>,
+    announcements: &HashMap<u64, Symbol>,
+    origin: Origin<'_>,
+    sink: &mut dyn FnMut(Result<TickView<'_>, Reject>),
+) -> Result<(), Reject> {
+    let fields = &plan.fields;
+    // Texts with escapes are owned, and a `TickView` borrows them.
+    let symbol = symbol(fields, row, announcements, origin)?;
+    let source = match fields.get(Field::Source) {
+        Some(Locator::Text(text)) => Some(Cow::Borrowed(text.as_str())),
+        Some(Locator::Channel(None)) => origin.channel.map(Cow::Borrowed),
+        _ => row.get(Field::Source).and_then(Value::as_str),
+    };
+    sink(Ok(tick_of(plan, row, &symbol, source.as_deref(), origin)?));
+    Ok(())
+}
+
+fn symbol<'d>(
+    fields: &'d FieldMap,
+    row: &Row<'d>,
+    announcements: &'d HashMap<u64, Symbol>,
+    origin: Origin<'d>,
+) -> Result<Cow<'d, str>, Reject> {
+    if row.has_duplicate {
+        return Err(Reject::Duplicate);
+    }
+    if row.is_empty() && row.is_mismatch {
+        return Err(Reject::NotObject);
+    }
+    match fields.get(Field::Symbol) {
+        Some(Locator::Path(_, pattern)) => {
+            let value = row.get(Field::Symbol).ok_or(Reject::Missing)?;
+            let text = value.as_text().ok_or(Reject::Symbol)?;
+            match (pattern, text) {
+                (None, text) => Ok(text),
+                (Some(pattern), Cow::Borrowed(text)) => pattern.find(text).map(Cow::Borrowed).ok_or(Reject::Symbol),
+                (Some(pattern), Cow::Owned(text)) => {
+                    pattern.find(&text).map(|found| Cow::Owned(found.to_owned())).ok_or(Reject::Symbol)
+                }
+            }
+        }
+        Some(Locator::Text(text)) => Ok(text.into()),
+        Some(Locator::Channel(pattern)) => {
+            let channel = origin.channel.ok_or(Reject::Missing)?;
+            let found = pattern.as_ref().map_or(Some(channel), |pattern| pattern.find(channel));
+            found.map(Cow::Borrowed).ok_or(Reject::Symbol)
+        }
+        Some(Locator::Key) => row.key.map(Key::text).ok_or(Reject::Missing),
+        Some(Locator::Announced(_)) => {
+            let number = row.get(Field::Symbol).and_then(|value| value.raw().parse().ok());
+            let symbol = announcements.get(&number.ok_or(Reject::Missing)?);
+            symbol.map(|symbol| symbol.as_str().into()).ok_or(Reject::Missing)
+        }
+        Some(Locator::Arrival) | None => Err(Reject::Missing),
+    }
+}
+
+fn tick_of<'a>(
+    plan: &Plan,
+    row: &Row<'_>,
+    symbol: &'a str,
+    source: Option<&'a str>,
+    origin: Origin<'_>,
+) -> Result<TickView<'a>, Reject> {
+    let symbol = Name::new(symbol).ok_or(Reject::Symbol)?;
+    let price = row.get(Field::Price).ok_or(Reject::Missing)?;
+    if price.kind() == Kind::NotFinite {
+        return Err(Reject::NotFinite);
+    }
+    let price = parse_price(&price.as_text().ok_or(Reject::Price)?)?;
+    let timestamp = if plan.fields.get(Field::Timestamp) == Some(&Locator::Arrival) {
+        origin.arrival
+    } else {
+        let value = row.get(Field::Timestamp).ok_or(Reject::Missing)?;
+        parse_timestamp(&value.as_text().ok_or(Reject::Timestamp)?)?
+    };
+    if timestamp.is_too_far_ahead(origin.now) {
+        return Err(Reject::Future);
+    }
+    // Python writes a size that is not known as NaN.
+    let size = row.get(Field::Size).filter(|value| value.kind() != Kind::NotFinite);
+    let size = size.map(|value| {
+        let text = value.as_text().ok_or(Reject::Size)?;
+        // Elsewhere the sign of a size tells buys from sells.
+        parse_size(if plan.has_signed_sizes { text.strip_prefix('-').unwrap_or(&text) } else { &text })
+    });
+    let size = size.transpose()?;
+    // Other producers may use these keys for something else, so values of another form count as absent.
+    let seq = row.get(Field::Seq).and_then(|value| value.raw().parse().ok());
+    Ok(TickView { symbol, price, timestamp, size, seq, source: source.and_then(Name::new) })
 }
 
 #[cfg(test)]

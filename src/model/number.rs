@@ -115,8 +115,14 @@ pub fn parse_timestamp(text: &str) -> Result<Timestamp, Reject> {
     Timestamp::from_nanos(nanos).ok_or(Reject::BeforeEpoch)
 }
 
+/// Parses a date and time. One without a zone is in UTC.
 fn parse_rfc3339(text: &str) -> Result<Timestamp, Reject> {
-    let instant: jiff::Timestamp = text.parse().map_err(|_| Reject::Timestamp)?;
+    let naive = || {
+        let has_time = text.len() > "2013-10-07".len();
+        let civil: Option<jiff::civil::DateTime> = has_time.then(|| text.parse().ok()).flatten();
+        jiff::tz::Offset::UTC.to_timestamp(civil?).ok()
+    };
+    let instant: jiff::Timestamp = text.parse().ok().or_else(naive).ok_or(Reject::Timestamp)?;
     if instant.as_nanosecond() < 0 {
         return Err(Reject::BeforeEpoch);
     }
@@ -174,6 +180,8 @@ mod tests {
             ("1732000000123456789", 1_732_000_000_123_456_789),
             ("2013-10-07T09:30:00.25-04:00", 1_381_152_600_250_000_000),
             ("2013-10-07T13:30:00Z", 1_381_152_600_000_000_000),
+            ("2013-10-07 13:30:00.25", 1_381_152_600_250_000_000),
+            ("2013-10-07T13:30:00", 1_381_152_600_000_000_000),
             ("1e-300", 0),
         ] {
             assert_eq!(nanos(text), expected, "{text}");

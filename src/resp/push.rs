@@ -8,7 +8,11 @@ use crate::resp::scanner::{BULK_BYTES_MAX, FRAME_BYTES_MAX, Header, NotResp, Sca
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
     /// A published message.
-    Message(&'a [u8]),
+    Message {
+        /// Name of the channel.
+        channel: &'a [u8],
+        payload: &'a [u8],
+    },
     /// A published message longer than [`BULK_BYTES_MAX`], or than [`FRAME_BYTES_MAX`] with its names. The caller skips
     /// the frame's bytes as they arrive.
     TooLong,
@@ -27,16 +31,16 @@ pub(crate) enum Frame<'a> {
 #[inline]
 pub(crate) fn read_frame(buffer: &[u8]) -> Scan<(Frame<'_>, usize)> {
     match read_common(buffer) {
-        Some((payload, rest)) => Ok(Some((Frame::Message(payload), buffer.len() - rest.len()))),
+        Some((channel, payload, rest)) => Ok(Some((Frame::Message { channel, payload }, buffer.len() - rest.len()))),
         None => read_any(buffer),
     }
 }
 
 /// Fast path for nearly all frames: a complete message of at most 999 bytes, on a channel or pattern with a name of at
-/// most 999 bytes. Returns the message and the bytes after the frame. `None` leaves the decision to [`read_any`], which
+/// most 999 bytes. Returns the channel, the message and the bytes after the frame. `None` leaves the decision to [`read_any`], which
 /// reads the same frames alike.
 #[inline]
-fn read_common(buffer: &[u8]) -> Option<(&[u8], &[u8])> {
+fn read_common(buffer: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let rest = match buffer.split_first_chunk() {
         Some((b"*3\r\n$7\r\nmessage\r\n$" | b">3\r\n$7\r\nmessage\r\n$", rest)) => rest,
         _ => match buffer.split_first_chunk()? {
@@ -46,7 +50,9 @@ fn read_common(buffer: &[u8]) -> Option<(&[u8], &[u8])> {
             _ => return None,
         },
     };
-    read_short_bulk(read_short_bulk(rest)?.1.strip_prefix(b"$")?)
+    let (channel, rest) = read_short_bulk(rest)?;
+    let (payload, rest) = read_short_bulk(rest.strip_prefix(b"$")?)?;
+    Some((channel, payload, rest))
 }
 
 /// Reads a string of at most 999 bytes that starts with its length. Returns the string and the bytes after it.
@@ -96,10 +102,10 @@ fn read_push(buffer: &[u8]) -> Scan<(Frame<'_>, usize)> {
         (b"sunsubscribe", Some(3)) => return whole(Frame::Unsubscribed, buffer),
         _ => return whole(Frame::Other, buffer),
     };
+    let mut channel: &[u8] = b"";
     for _ in 0..names {
-        if scanner.skip()?.is_none() {
-            return Ok(None);
-        }
+        let Some(name) = scanner.text()? else { return Ok(None) };
+        channel = name;
     }
     let length = match scanner.header()? {
         None => return Ok(None),
@@ -110,7 +116,7 @@ fn read_push(buffer: &[u8]) -> Scan<(Frame<'_>, usize)> {
     if length > BULK_BYTES_MAX || end > FRAME_BYTES_MAX {
         return Ok(Some((Frame::TooLong, end)));
     }
-    Ok(scanner.bulk(length)?.map(|payload| (Frame::Message(payload), end)))
+    Ok(scanner.bulk(length)?.map(|payload| (Frame::Message { channel, payload }, end)))
 }
 
 /// Returns `frame` with the length of the value at the start of `buffer`, once that is complete.
@@ -141,11 +147,11 @@ mod tests {
     #[test]
     fn pushes_of_both_protocols_are_recognised() {
         let (all, rest) = frames(STREAM).unwrap();
-        let message = |bytes: &[u8]| format!("{:?}", Frame::Message(bytes));
+        let message = |channel: &[u8], payload: &[u8]| format!("{:?}", Frame::Message { channel, payload });
         let error = format!("{:?}", Frame::Error(b"ERR no"));
         assert_eq!(rest, 0);
         assert_eq!(all[0], "Subscribed");
-        assert_eq!(all[1..3], [message(b"a\r\nb"), message(b"")]);
+        assert_eq!(all[1..3], [message(b"c", b"a\r\nb"), message(b"cc", b"")]);
         assert_eq!(all[3..], ["Other", error.as_str(), "Other", "Other", "Other"]);
     }
 
@@ -184,11 +190,12 @@ mod tests {
 
     #[test]
     fn common_frames_take_the_fast_path() {
-        let common = |text: &[u8]| read_common(text).map(|(payload, rest)| (payload.len(), rest.len()));
+        let common =
+            |text: &[u8]| read_common(text).map(|(channel, payload, rest)| (channel.len(), payload.len(), rest.len()));
         for head in ["*3\r\n$7\r\nmessage\r\n", ">4\r\n$8\r\npmessage\r\n$1\r\n*\r\n"] {
             for (length, is_common) in [(0, true), (9, true), (10, true), (99, true), (999, true), (1_000, false)] {
                 let frame = format!("{head}$12\r\nstock_prices\r\n${length}\r\n{}\r\n+", "x".repeat(length));
-                assert_eq!(common(frame.as_bytes()), is_common.then_some((length, 1)), "{frame}");
+                assert_eq!(common(frame.as_bytes()), is_common.then_some((12, length, 1)), "{frame}");
                 assert_eq!(common(&frame.as_bytes()[..frame.len() - 2]), None, "{frame}");
             }
         }

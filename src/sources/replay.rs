@@ -9,7 +9,7 @@ use std::io::{self, Read};
 
 use thiserror::Error;
 
-use crate::model::{Decoder, FieldMap, Reject, RejectCounts, Symbol, Tick, Timestamp};
+use crate::model::{Decoder, FieldMap, Origin, Reject, RejectCounts, Symbol, Tick, Timestamp};
 use crate::sources::columns::{Columns, HeaderError};
 use crate::sources::lines::{Line, Lines};
 
@@ -251,7 +251,9 @@ impl Replay {
             (Line::End, _) => return Ok(false),
             (Line::TooLong, _) => take(Err(Reject::TooLong)),
             (Line::Text(text), _) if text.trim_ascii().is_empty() => {}
-            (Line::Text(text), LineFormat::Ndjson(decoder)) => decoder.decode(text, now, take),
+            (Line::Text(text), LineFormat::Ndjson(decoder)) => {
+                decoder.decode(text, Origin::at(now), take);
+            }
             (Line::Text(text), LineFormat::Csv(columns)) => take(match columns.read(text) {
                 Ok(tick) if tick.timestamp.is_too_far_ahead(now) => Err(Reject::Future),
                 other => other,

@@ -1,7 +1,7 @@
 //! `producer --replay` of Parquet files and stores, as subscribers receive it.
 
 use serde_json::{Value, json};
-use tickscope::model::{Decoder, Tick, Timestamp};
+use tickscope::model::{Decoder, Origin, Tick, Timestamp};
 use tickscope::storage::db::TickRow;
 
 use super::fixture::{LIMIT, keep, on_both, ticks};
@@ -26,7 +26,7 @@ fn bits(number: f64) -> String {
 /// Decodes with the project's decoder, because `serde_json` may get the last bit of a number wrong.
 fn heard_row(payload: &str) -> Value {
     let mut row = Value::Null;
-    Decoder::default().decode(payload.as_bytes(), Timestamp::now(), |tick| {
+    Decoder::default().decode(payload.as_bytes(), Origin::at(Timestamp::now()), |tick| {
         let Tick { symbol, timestamp, price, size, .. } = tick.unwrap();
         row = json!([symbol.as_str(), timestamp.as_nanos(), bits(price.get()), size.map(bits)]);
     });

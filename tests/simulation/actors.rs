@@ -260,7 +260,7 @@ impl MessageHandler for Listener {
         let mut heard = self.heard.lock().unwrap();
         let mut came: VecDeque<String> = VecDeque::new();
         for incoming in delivery {
-            let Message::Payload(payload) = incoming else { continue };
+            let Message::Payload { payload, .. } = incoming else { continue };
             let (source, seq, time_ms) = read(payload);
             let arrival = Timestamp::from_nanos(time_ms * 1_000_000).expect("a time after 1970");
             let tick = Tick {

@@ -14,6 +14,8 @@ pub struct FrameStatus {
     pub stale_for: Option<Duration>,
     /// Number of messages rejected.
     pub rejected: u64,
+    /// Number of messages of another kind than ticks.
+    pub other: u64,
     /// Number of stream entries that were trimmed before they were read.
     pub trimmed: u64,
     /// Number of stream entries moved to the dead-letter stream.

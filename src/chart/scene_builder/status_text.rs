@@ -66,6 +66,7 @@ impl SceneBuilder {
         figures.extend(latency);
         figures.extend([alarming("lost", counters.lost), alarming("rejected", status.rejected)]);
         figures.extend(storage_well);
+        figures.extend((status.other > 0).then(|| (Tone::Info, format!("other {}", format::count(status.other)))));
         figures.extend(rare.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| alarming(name, n)));
         figures.extend(status.frames.map(|(per_s, ms)| good(format!("{per_s:.0} fps {ms:.1} ms"))));
         figures

@@ -18,8 +18,13 @@ const BACKLOG_BYTES: usize = 2 * BUFFER_BYTES;
 /// A message of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// Content of a published message.
-    Payload(&'a [u8]),
+    /// A published message, or an entry of a stream.
+    Payload {
+        /// Name of the channel or stream.
+        channel: &'a [u8],
+        /// Content of the message.
+        payload: &'a [u8],
+    },
     /// A message that exceeded the limit and was skipped.
     TooLong,
 }
@@ -51,9 +56,9 @@ impl<'a> Iterator for MessageBatch<'a> {
             self.skip = length.saturating_sub(self.rest.len());
             self.rest = self.rest.get(length..).unwrap_or_default();
             match frame {
-                Frame::Message(payload) => {
+                Frame::Message { channel, payload } => {
                     self.has_messages = true;
-                    return Some(Message::Payload(payload));
+                    return Some(Message::Payload { channel, payload });
                 }
                 Frame::TooLong => return Some(Message::TooLong),
                 other => (self.on_reply)(&other),

@@ -53,8 +53,8 @@ type Results = Vec<Result<Tick, Reject>>;
 /// Result of the general path.
 fn general(payload: &[u8]) -> Results {
     let mut all = Vec::new();
-    let now = Timestamp::from_nanos(NOW).unwrap();
-    Decoder::default().decode_general(payload, 0, now, &mut |result| all.push(result.map(|tick| tick.to_tick())));
+    let origin = Origin::at(Timestamp::from_nanos(NOW).unwrap());
+    Decoder::default().decode_general(payload, 0, origin, &mut |result| all.push(result.map(|tick| tick.to_tick())));
     all
 }
 

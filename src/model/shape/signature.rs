@@ -1,0 +1,128 @@
+//! Signature of a message's shape: messages with the same keys, kinds of values and topics have the same one.
+
+use crate::model::json::{Kind, Value};
+use crate::model::shape::names::{is_letter_key, is_side, is_topic_key};
+use crate::model::shape::topic::topic_of;
+
+/// Deepest value that counts.
+const DEPTH_MAX: usize = 8;
+
+/// Most kinds of elements that an array is remembered by.
+const ELEMENT_KINDS_MAX: usize = 4;
+
+/// Multiplier of FNV-1a, a hash for short keys (Fowler, Noll, Vo).
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Number of topics whose kind is remembered. A feed has some for each symbol.
+const TOPICS_MAX: usize = 4_096;
+
+/// Computes signatures. Remembers the kinds of topics, because finding one costs as much as the rest of a signature.
+#[derive(Debug, Clone)]
+pub(crate) struct Signatures {
+    /// Hash of a topic and the signature of its kind, at the place that the hash selects.
+    topics: Box<[(u64, u64)]>,
+}
+
+impl Default for Signatures {
+    fn default() -> Self {
+        Self { topics: vec![(0, 0); TOPICS_MAX].into() }
+    }
+}
+
+impl Signatures {
+    /// Signature of `message`.
+    pub(crate) fn of(&mut self, message: Value<'_>) -> u64 {
+        self.of_value(message, DEPTH_MAX)
+    }
+
+    fn of_value(&mut self, value: Value<'_>, depth: usize) -> u64 {
+        if depth == 0 {
+            return 0;
+        }
+        match value.kind() {
+            Kind::Object => value.entries().fold(1, |hash, (key, value)| {
+                let hash = mix(hash, of_text(key.raw()));
+                let topic = is_topic_key(key.raw()).then(|| self.of_topic(key.raw(), value)).flatten();
+                mix(hash, topic.unwrap_or_else(|| self.of_value(value, depth - 1)))
+            }),
+            Kind::Array => self.of_elements(value, depth),
+            Kind::String => of_string(value.raw()),
+            Kind::Number => mix(3, of_number(value.raw())),
+            kind => 4 + kind as u64,
+        }
+    }
+
+    /// Signature of an array: of the set of its elements' signatures, so that its length and their order do not count.
+    fn of_elements(&mut self, array: Value<'_>, depth: usize) -> u64 {
+        let mut kinds = [0; ELEMENT_KINDS_MAX];
+        let mut count = 0;
+        let (mut hash, mut last) = (2, 0);
+        let has_containers = array.elements().any(Value::is_container);
+        for element in array.elements() {
+            let element_hash = self.of_value(element, depth - 1);
+            if !has_containers {
+                // Elements without keys are told apart by their position.
+                hash = mix(hash, element_hash);
+            } else if element_hash != last && !kinds[..count].contains(&element_hash) && count < ELEMENT_KINDS_MAX {
+                kinds[count] = element_hash;
+                count += 1;
+                hash = hash.wrapping_add(mix(5, element_hash));
+            }
+            last = element_hash;
+        }
+        hash
+    }
+
+    fn of_topic(&mut self, key: &str, value: Value<'_>) -> Option<u64> {
+        if value.kind() != Kind::String {
+            return None;
+        }
+        let text = value.raw();
+        if is_letter_key(key) && text.len() <= 2 {
+            return Some(of_text(text));
+        }
+        let hash = of_text(text);
+        let place = &mut self.topics[hash as usize % TOPICS_MAX];
+        if place.0 != hash {
+            let kind = topic_of(text);
+            *place = (
+                hash,
+                kind.map_or_else(
+                    || of_string(text),
+                    |(kind, is_exact)| mix(7, (kind as u64) << 1 | u64::from(is_exact)),
+                ),
+            );
+        }
+        Some(place.1)
+    }
+}
+
+fn mix(hash: u64, value: u64) -> u64 {
+    ((hash ^ value).wrapping_mul(FNV_PRIME)).rotate_left(29)
+}
+
+fn of_text(text: &str) -> u64 {
+    let (words, rest) = text.as_bytes().as_chunks();
+    let hash = words.iter().fold(FNV_OFFSET, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)))
+}
+
+/// A text's class: nothing, a number, a side, or anything else.
+fn of_string(text: &str) -> u64 {
+    match text.as_bytes() {
+        [] => 11,
+        [b'0'..=b'9' | b'-' | b'+' | b'.', ..] => mix(12, of_number(text)),
+        [..] if text.len() <= 6 && is_side(text) => 13,
+        [..] => 14,
+    }
+}
+
+/// A number's class: its sign, and its length if that can be a time's.
+fn of_number(text: &str) -> u64 {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let digits = unsigned.bytes().take(20).take_while(u8::is_ascii_digit).count() as u64;
+    let is_whole = digits as usize == unsigned.len();
+    (if digits >= 9 { digits << 2 } else { 0 }) | u64::from(text.len() != unsigned.len()) << 1 | u64::from(is_whole)
+}
