@@ -164,7 +164,7 @@ impl Spool {
 
     /// Number of messages of an earlier run in the spool.
     pub fn recovered(&self) -> u64 {
-        self.logs.iter().map(SegmentLog::recovered).sum()
+        self.logs.iter().map(|log| log.recovered).sum()
     }
 
     /// Returns the log of each shard.

@@ -56,7 +56,7 @@ struct SegmentReader {
 pub struct SegmentLog {
     folder: PathBuf,
     /// Most messages that the queue over this log may hold.
-    capacity: u64,
+    pub(crate) capacity: u64,
     segments: VecDeque<Segment>,
     /// Last segment, while it may grow.
     tail: Option<File>,
@@ -66,8 +66,8 @@ pub struct SegmentLog {
     saved: Checkpoint,
     saved_at: Instant,
     /// Number of messages of an earlier run, and their ranges.
-    recovered: u64,
-    recovered_ranges: Vec<SequenceRange>,
+    pub(crate) recovered: u64,
+    pub(crate) recovered_ranges: Vec<SequenceRange>,
     buffer: Vec<u8>,
     /// Keeps the spool locked while any of its logs is in use.
     _lock: Arc<File>,
@@ -165,21 +165,6 @@ impl SegmentLog {
                 add_range(&mut self.recovered_ranges, range);
             }
         }
-    }
-
-    /// Most messages that the queue over this log may hold.
-    pub(crate) fn capacity(&self) -> u64 {
-        self.capacity
-    }
-
-    /// Number of messages of an earlier run that are not done.
-    pub(crate) fn recovered(&self) -> u64 {
-        self.recovered
-    }
-
-    /// Ranges of the messages of an earlier run that are not done.
-    pub(crate) fn recovered_ranges(&self) -> &[SequenceRange] {
-        &self.recovered_ranges
     }
 
     /// Number up to which all messages are confirmed or dropped.

@@ -34,6 +34,11 @@ impl InFlight {
         }
     }
 
+    /// Number of messages.
+    pub(super) fn count(&self) -> u64 {
+        self.ranges.iter().map(|(range, _)| range.count()).sum()
+    }
+
     /// Number of the oldest message.
     pub(super) fn first(&self) -> Option<u64> {
         self.ranges.front().map(|(range, _)| range.first)
