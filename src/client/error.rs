@@ -58,6 +58,9 @@ pub(super) enum SessionError {
     ReplyTooLong(String),
 }
 
+/// Result of a session, or of a step of it.
+pub(super) type SessionResult<T = ()> = Result<T, SessionError>;
+
 impl SessionError {
     /// The connection could not be opened.
     pub(super) fn unreachable(endpoint: &Endpoint, error: &io::Error) -> Self {

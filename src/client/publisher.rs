@@ -23,10 +23,10 @@ use tracing::{debug, info};
 
 use crate::client::connection::error_text;
 use crate::client::discovery::Discovery;
-use crate::client::error::SessionError;
+use crate::client::error::{SessionError, SessionResult};
 use crate::client::error_advice::excerpt;
 use crate::client::liveness::Liveness;
-use crate::client::reconnect::{RetryLog, Session, SessionOutcome, run_with_reconnect};
+use crate::client::reconnect::{RetryLog, Session, SessionProgress, run_with_reconnect};
 use crate::client::timeouts::{PING_AFTER, REPLY_TIMEOUT};
 use crate::client::{ClientError, Endpoint, LinkState, Target};
 use crate::model::display_safe;
@@ -85,20 +85,19 @@ pub async fn publish(
     log: RetryLog,
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
-    let mut discovery = Discovery::new(target, destination.key().as_bytes(), &mut rng);
+    let discovery = Discovery::new(target, destination.key().as_bytes(), &mut rng);
     let mut publisher = Publisher {
         destination,
         queue,
         on_confirmed,
         log: log.clone(),
+        progress: SessionProgress::default(),
         in_flight: VecDeque::new(),
         unconfirmed: VecDeque::new(),
         has_published: false,
         down_since: None,
     };
-    let ended = run_with_reconnect(&mut publisher, &mut discovery, queue.abandoned(), &log, rng).await;
-    discovery.shutdown().await;
-    ended
+    run_with_reconnect(&mut publisher, discovery, queue.abandoned(), &log, rng).await
 }
 
 struct Publisher<'a> {
@@ -106,6 +105,7 @@ struct Publisher<'a> {
     queue: &'a SendQueue,
     on_confirmed: Option<OnConfirmed>,
     log: RetryLog,
+    progress: SessionProgress,
     /// Messages in flight, in order.
     in_flight: VecDeque<Batch>,
     /// Messages that earlier connections left unconfirmed, older than all in the queue.
@@ -119,7 +119,7 @@ impl Session for Publisher<'_> {
     /// A redirected publisher loses nothing.
     const REDIRECT_IS_OUTAGE: bool = false;
 
-    async fn run(&mut self, discovery: &mut Discovery, outcome: &mut SessionOutcome) -> Result<(), SessionError> {
+    async fn run(&mut self, discovery: &mut Discovery) -> SessionResult {
         if self.queue.is_finished() {
             return Ok(());
         }
@@ -132,21 +132,32 @@ impl Session for Publisher<'_> {
         }
         let asking = connection.is_asking();
         let mut pipeline = Pipeline::new(connection.into_stream(), self.destination, asking);
-        outcome.set_live(self.has_published);
         self.log_connected(&server);
-        self.queue.set_connected(true);
-        let ended = self.transfer(&mut pipeline, &server, outcome).await;
+        self.set_live();
+        let ended = self.transfer(&mut pipeline, &server).await;
         // Messages in flight were sent before those that were still to be sent again.
         self.in_flight.append(&mut self.unconfirmed);
         std::mem::swap(&mut self.in_flight, &mut self.unconfirmed);
         ended
     }
 
+    fn progress(&mut self) -> &mut SessionProgress {
+        &mut self.progress
+    }
+
     fn on_link(&mut self, state: LinkState) {
-        if let LinkState::Down(_) = state {
-            self.queue.set_connected(false);
-            self.down_since.get_or_insert_with(Instant::now);
+        match state {
+            LinkState::Connecting => {}
+            LinkState::Live => self.queue.set_connected(true),
+            LinkState::Down(_) => {
+                self.queue.set_connected(false);
+                self.down_since.get_or_insert_with(Instant::now);
+            }
         }
+    }
+
+    fn retries_fatal(&self) -> bool {
+        self.has_published
     }
 }
 
@@ -174,12 +185,7 @@ impl Publisher<'_> {
     }
 
     /// Publishes until all messages are confirmed, or the connection is lost. Unconfirmed messages stay in `in_flight`.
-    async fn transfer(
-        &mut self,
-        pipeline: &mut Pipeline,
-        server: &Endpoint,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
+    async fn transfer(&mut self, pipeline: &mut Pipeline, server: &Endpoint) -> SessionResult {
         let mut liveness = Liveness::new();
         let mut in_flight = 0;
         loop {
@@ -200,7 +206,7 @@ impl Publisher<'_> {
                     Ok(Progress::Written) => {}
                     Ok(Progress::Read) => {
                         liveness.received();
-                        in_flight -= self.confirm(pipeline, server, outcome)?;
+                        in_flight -= self.confirm(pipeline, server)?;
                     }
                     Ok(Progress::Closed) => return Err(SessionError::closed(server)),
                     Err(error) => return Err(SessionError::lost(server, &error)),
@@ -226,12 +232,7 @@ impl Publisher<'_> {
     }
 
     /// Processes all complete replies. Returns the number of confirmed messages.
-    fn confirm(
-        &mut self,
-        pipeline: &mut Pipeline,
-        server: &Endpoint,
-        outcome: &mut SessionOutcome,
-    ) -> Result<usize, SessionError> {
+    fn confirm(&mut self, pipeline: &mut Pipeline, server: &Endpoint) -> SessionResult<usize> {
         let (mut confirmed, mut last_receivers) = (0, 0);
         let ended = loop {
             match (pipeline.next_reply(), self.in_flight.front_mut()) {
@@ -255,7 +256,7 @@ impl Publisher<'_> {
             }
         };
         if confirmed > 0 {
-            (self.has_published, outcome.has_delivered, outcome.retries_fatal) = (true, true, true);
+            (self.has_published, self.progress.has_delivered) = (true, true);
             self.queue.confirm(confirmed, last_receivers);
         }
         ended.map(|()| confirmed)

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::client::Backoff;
 use crate::client::discovery::Discovery;
-use crate::client::error::{ClientError, SessionError};
+use crate::client::error::{ClientError, SessionError, SessionResult};
 
 /// A session that was live for this long was healthy, even if nothing arrived.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
@@ -39,19 +39,10 @@ pub enum LinkState {
 
 /// Progress of one run of a session.
 #[derive(Debug, Default)]
-pub(super) struct SessionOutcome {
+pub(super) struct SessionProgress {
     live_since: Option<Instant>,
     /// Something was delivered.
     pub(super) has_delivered: bool,
-    /// A fatal error is retried, because the session has worked before.
-    pub(super) retries_fatal: bool,
-}
-
-impl SessionOutcome {
-    /// Records that the session is live. `retries_fatal` is true if a fatal error is retried from now on.
-    pub(super) fn set_live(&mut self, retries_fatal: bool) {
-        (self.live_since, self.retries_fatal) = (Some(Instant::now()), retries_fatal);
-    }
 }
 
 /// Session over a connection that the reconnect loop keeps up.
@@ -60,44 +51,70 @@ pub(super) trait Session: Send {
     const REDIRECT_IS_OUTAGE: bool = true;
 
     /// Connects and transfers data until an error, or until there is nothing more to do.
-    fn run(
-        &mut self,
-        discovery: &mut Discovery,
-        outcome: &mut SessionOutcome,
-    ) -> impl Future<Output = Result<(), SessionError>> + Send;
+    fn run(&mut self, discovery: &mut Discovery) -> impl Future<Output = SessionResult> + Send;
 
-    /// Receives each change of the connection's state except [`LinkState::Live`], which the session sets itself.
+    /// Progress of the current run.
+    fn progress(&mut self) -> &mut SessionProgress;
+
+    /// Receives each change of the connection's state.
     fn on_link(&mut self, state: LinkState);
+
+    /// Records that the session is live.
+    fn set_live(&mut self) {
+        self.progress().live_since = Some(Instant::now());
+        self.on_link(LinkState::Live);
+    }
+
+    /// Returns true if a fatal error of a live session is retried, because the session has worked before.
+    fn retries_fatal(&self) -> bool {
+        true
+    }
+
+    /// Completes the work of a session that was stopped or is finished.
+    fn leave(&mut self, _discovery: &mut Discovery) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// Runs `session` until it is finished or `stop` resolves, and restarts it after each error.
 ///
 /// # Errors
 /// A fatal error of a session that has not worked before.
-pub(super) async fn run_with_reconnect<S: Session>(
-    session: &mut S,
-    discovery: &mut Discovery,
+pub(super) async fn run_with_reconnect(
+    session: &mut impl Session,
+    mut discovery: Discovery,
     stop: impl Future<Output = ()>,
     log: &RetryLog,
     rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
+    let ended = restart(session, &mut discovery, stop, log, Backoff::new(rng)).await;
+    if ended.is_ok() {
+        session.leave(&mut discovery).await;
+    }
+    discovery.shutdown().await;
+    ended
+}
+
+async fn restart<S: Session>(
+    session: &mut S,
+    discovery: &mut Discovery,
+    stop: impl Future<Output = ()>,
+    log: &RetryLog,
+    mut backoff: Backoff,
+) -> Result<(), ClientError> {
     let mut stop = pin!(stop);
-    let mut backoff = Backoff::new(rng);
     let mut was_live = false;
     session.on_link(LinkState::Connecting);
     loop {
         let started = Instant::now();
-        let mut outcome = SessionOutcome::default();
-        let error = tokio::select! {
+        let ended = tokio::select! {
             biased;
             () = stop.as_mut() => return Ok(()),
-            ended = session.run(discovery, &mut outcome) => match ended {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            },
+            ended = session.run(discovery) => ended,
         };
-        let SessionOutcome { live_since, has_delivered, retries_fatal } = outcome;
-        let retries_fatal = if live_since.is_some() { retries_fatal } else { was_live };
+        let Err(error) = ended else { return Ok(()) };
+        let SessionProgress { live_since, has_delivered } = std::mem::take(session.progress());
+        let retries_fatal = if live_since.is_some() { session.retries_fatal() } else { was_live };
         was_live |= live_since.is_some();
         if has_delivered || live_since.is_some_and(|since| since.elapsed() >= HEALTHY_AFTER) {
             backoff.reset();

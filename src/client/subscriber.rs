@@ -20,9 +20,9 @@ use tracing::{debug, info};
 
 use crate::client::connection::Connection;
 use crate::client::discovery::Discovery;
-use crate::client::error::SessionError;
+use crate::client::error::{SessionError, SessionResult};
 use crate::client::liveness::Liveness;
-use crate::client::reconnect::{RetryLog, Session, SessionOutcome, run_with_reconnect, stopped};
+use crate::client::reconnect::{RetryLog, Session, SessionProgress, run_with_reconnect, stopped};
 use crate::client::slow_consumer::{OutputBufferStats, SlowConsumerDetector};
 use crate::client::timeouts::{PING_AFTER, REPLY_TIMEOUT};
 use crate::client::transport::Transport;
@@ -59,34 +59,40 @@ pub async fn subscribe(
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
     let key = channels.first().map(Channel::name).unwrap_or_default();
-    let mut discovery = Discovery::new(target, key.as_bytes(), &mut rng);
-    let (slow_consumer, buffer) = (SlowConsumerDetector::default(), MessageBuffer::new());
-    let mut subscription = Subscription { channels, handler, slow_consumer, buffer };
-    let log = RetryLog::single();
-    let ended = run_with_reconnect(&mut subscription, &mut discovery, stopped(shutdown), &log, rng).await;
-    discovery.shutdown().await;
-    ended
+    let discovery = Discovery::new(target, key.as_bytes(), &mut rng);
+    let mut subscription = Subscription {
+        channels,
+        handler,
+        progress: SessionProgress::default(),
+        slow_consumer: SlowConsumerDetector::default(),
+        buffer: MessageBuffer::new(),
+    };
+    run_with_reconnect(&mut subscription, discovery, stopped(shutdown), &RetryLog::single(), rng).await
 }
 
 struct Subscription<'a, H> {
     channels: &'a [Channel],
     handler: &'a mut H,
+    progress: SessionProgress,
     slow_consumer: SlowConsumerDetector,
     buffer: MessageBuffer,
 }
 
 impl<H: MessageHandler> Session for Subscription<'_, H> {
-    async fn run(&mut self, discovery: &mut Discovery, outcome: &mut SessionOutcome) -> Result<(), SessionError> {
+    async fn run(&mut self, discovery: &mut Discovery) -> SessionResult {
         self.buffer.clear();
         let mut connection = discovery.connect(CLIENT_NAME).await?;
         self.check_cut_off(&mut connection).await?;
         let (server, mut stream) = (connection.endpoint().clone(), connection.into_stream());
-        self.subscribe(&server, &mut *stream, outcome).await?;
+        self.subscribe(&server, &mut *stream).await?;
         discovery.confirm();
         info!("subscribed at {server}");
-        outcome.set_live(true);
-        self.handler.on_link(LinkState::Live);
-        Err(self.receive(&server, &mut *stream, outcome).await)
+        self.set_live();
+        Err(self.receive(&server, &mut *stream).await)
+    }
+
+    fn progress(&mut self) -> &mut SessionProgress {
+        &mut self.progress
     }
 
     fn on_link(&mut self, state: LinkState) {
@@ -96,7 +102,7 @@ impl<H: MessageHandler> Session for Subscription<'_, H> {
 
 impl<H: MessageHandler> Subscription<'_, H> {
     /// Reports it if the server disconnected the last subscription as a slow consumer.
-    async fn check_cut_off(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
+    async fn check_cut_off(&mut self, connection: &mut Connection) -> SessionResult {
         let stats = OutputBufferStats::parse(&connection.info(None).await?);
         if self.slow_consumer.check(connection.endpoint(), stats) {
             self.handler.on_cut_off();
@@ -105,12 +111,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
     }
 
     /// Subscribes to all channels, one command for each kind.
-    async fn subscribe(
-        &mut self,
-        server: &Endpoint,
-        stream: &mut dyn Transport,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
+    async fn subscribe(&mut self, server: &Endpoint, stream: &mut dyn Transport) -> SessionResult {
         for command in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
             let names: Vec<&str> =
                 self.channels.iter().filter(|channel| channel.command() == command).map(Channel::name).collect();
@@ -118,7 +119,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
                 continue;
             }
             let request = redis::cmd(command).arg(&names).get_packed_command();
-            let confirmed = self.confirm(server, stream, &request, names.len(), outcome);
+            let confirmed = self.confirm(server, stream, &request, names.len());
             timeout(REPLY_TIMEOUT, confirmed).await.unwrap_or_else(|_| Err(SessionError::silent(server)))?;
         }
         Ok(())
@@ -131,8 +132,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
         stream: &mut dyn Transport,
         request: &[u8],
         count: usize,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
+    ) -> SessionResult {
         let lost = |error: io::Error| SessionError::lost(server, &error);
         stream.write_all(request).await.map_err(lost)?;
         stream.flush().await.map_err(lost)?;
@@ -149,7 +149,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
                 }
             };
             let drained = self.buffer.drain(self.handler, on_reply);
-            outcome.has_delivered |= drained.map_err(|_| SessionError::not_redis(server))?;
+            self.progress.has_delivered |= drained.map_err(|_| SessionError::not_redis(server))?;
             if let Some(text) = refusal {
                 return Err(SessionError::refused(server, &text));
             }
@@ -158,12 +158,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
     }
 
     /// Delivers messages until the connection is lost.
-    async fn receive(
-        &mut self,
-        server: &Endpoint,
-        stream: &mut dyn Transport,
-        outcome: &mut SessionOutcome,
-    ) -> SessionError {
+    async fn receive(&mut self, server: &Endpoint, stream: &mut dyn Transport) -> SessionError {
         let mut liveness = Liveness::new();
         let mut pinged_at: Option<Instant> = None;
         loop {
@@ -181,7 +176,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
                         let mut is_unsubscribed = false;
                         let on_reply = |frame: &Frame<'_>| is_unsubscribed |= *frame == Frame::Unsubscribed;
                         match self.buffer.drain(self.handler, on_reply) {
-                            Ok(has_delivered) => outcome.has_delivered |= has_delivered,
+                            Ok(has_delivered) => self.progress.has_delivered |= has_delivered,
                             Err(_) => return SessionError::Transient(
                                 format!("{server} sent something that is not the Redis protocol"),
                             ),
