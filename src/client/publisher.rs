@@ -23,8 +23,7 @@ use tracing::{debug, info};
 
 use crate::client::connection::error_text;
 use crate::client::discovery::Discovery;
-use crate::client::error::{SessionError, SessionResult};
-use crate::client::error_advice::excerpt;
+use crate::client::error::{SessionError, SessionResult, excerpt};
 use crate::client::liveness::Liveness;
 use crate::client::reconnect::{RetryLog, Session, SessionProgress, run_with_reconnect};
 use crate::client::timeouts::{PING_AFTER, REPLY_TIMEOUT};
@@ -32,7 +31,7 @@ use crate::client::{ClientError, Endpoint, LinkState, Target};
 use crate::model::display_safe;
 use crate::resp::scanner::NotResp;
 use crate::spool::Batch;
-use pipeline::{Pipeline, Progress, Reply};
+use pipeline::{Pipeline, Reply};
 use send_queue::BATCH_MESSAGES_MAX;
 
 /// Most messages in flight: enough that the server has work while this process is not scheduled for some milliseconds.
@@ -124,14 +123,13 @@ impl Session for Publisher<'_> {
             return Ok(());
         }
         let mut connection = discovery.connect(CLIENT_NAME).await?;
-        let server = connection.endpoint().clone();
+        let server = connection.endpoint.clone();
         match error_text(connection.request(&redis::cmd("PING")).await?) {
             // A user that may only publish is refused a PING, by a server that is alive.
             Some(text) if !text.starts_with("NOPERM") => return Err(SessionError::refused(&server, &text)),
             _ => {}
         }
-        let asking = connection.is_asking();
-        let mut pipeline = Pipeline::new(connection.into_stream(), self.destination, asking);
+        let mut pipeline = Pipeline::new(connection.stream, self.destination, connection.asking);
         self.log_connected(&server);
         self.set_live();
         let ended = self.transfer(&mut pipeline, &server).await;
@@ -202,18 +200,15 @@ impl Publisher<'_> {
             }
             tokio::select! {
                 biased;
-                progress = pipeline.exchange() => match progress {
-                    Ok(Progress::Written) => {}
-                    Ok(Progress::Read) => {
+                exchanged = pipeline.exchange() => {
+                    if exchanged.map_err(|error| SessionError::lost(server, &error))? {
                         liveness.received();
                         in_flight -= self.confirm(pipeline, server)?;
                     }
-                    Ok(Progress::Closed) => return Err(SessionError::closed(server)),
-                    Err(error) => return Err(SessionError::lost(server, &error)),
-                },
+                }
                 () = self.queue.filled(), if in_flight < IN_FLIGHT_MAX && pipeline.has_room() => {}
                 silence = liveness.check() => {
-                    let awaits_reply = in_flight > 0 || pipeline.is_pinging();
+                    let awaits_reply = in_flight > 0 || pipeline.is_pinging;
                     if awaits_reply && silence >= REPLY_TIMEOUT {
                         return Err(SessionError::silent(server));
                     }

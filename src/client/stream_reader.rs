@@ -228,7 +228,7 @@ impl<H: EntryHandler> StreamReader<'_, H> {
         }
         self.limits.grow();
         let mut replies = connection.replies();
-        let mut entries = read_entries(replies.next().unwrap_or_default(), connection.endpoint())?;
+        let mut entries = read_entries(replies.next().unwrap_or_default(), &connection.endpoint)?;
         self.cursor.trim_detector.count_read(entries.len() as u64);
         entries.retain(|entry| self.cursor.advance(entry.id));
         if !entries.is_empty() {
@@ -236,7 +236,7 @@ impl<H: EntryHandler> StreamReader<'_, H> {
             self.handler.on_entries(&entries);
         }
         if let Some(reply) = replies.next() {
-            self.check_trimmed(&StreamState::parse(reply, connection.endpoint())?);
+            self.check_trimmed(&StreamState::parse(reply, &connection.endpoint)?);
         }
         Ok(())
     }

@@ -83,7 +83,7 @@ impl<H: MessageHandler> Session for Subscription<'_, H> {
         self.buffer.clear();
         let mut connection = discovery.connect(CLIENT_NAME).await?;
         self.check_cut_off(&mut connection).await?;
-        let (server, mut stream) = (connection.endpoint().clone(), connection.into_stream());
+        let (server, mut stream) = (connection.endpoint.clone(), connection.stream);
         self.subscribe(&server, &mut *stream).await?;
         discovery.confirm();
         info!("subscribed at {server}");
@@ -104,7 +104,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
     /// Reports it if the server disconnected the last subscription as a slow consumer.
     async fn check_cut_off(&mut self, connection: &mut Connection) -> SessionResult {
         let stats = OutputBufferStats::parse(&connection.info(None).await?);
-        if self.slow_consumer.check(connection.endpoint(), stats) {
+        if self.slow_consumer.check(&connection.endpoint, stats) {
             self.handler.on_cut_off();
         }
         Ok(())

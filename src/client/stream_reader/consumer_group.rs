@@ -18,8 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::client::connection::{Connection, error_text};
 use crate::client::discovery::Discovery;
-use crate::client::error::{SessionError, SessionResult};
-use crate::client::error_advice::excerpt;
+use crate::client::error::{SessionError, SessionResult, excerpt};
 use crate::client::reconnect::{LinkState, Session, SessionProgress};
 use crate::client::stream_reader::dead_letter::DeadLetter;
 use crate::client::stream_reader::entry::{Entry, read_entries, read_range};
@@ -280,7 +279,7 @@ impl<'a, H: EntryHandler> Consumer<'a, H> {
         self.limits.grow();
         let (mut found, mut gone) = (Vec::new(), Vec::new());
         for ((id, count), reply) in deliveries.iter().zip(connection.replies()) {
-            match read_range(reply, connection.endpoint())?.first() {
+            match read_range(reply, &connection.endpoint)?.first() {
                 Some(entry) => found.push(DeadLetter::new(entry, "", *count)),
                 None => gone.push(*id),
             }
@@ -305,7 +304,7 @@ impl<'a, H: EntryHandler> Consumer<'a, H> {
         }
         let replies: Vec<&[u8]> = connection.replies().collect();
         let reply = if checks_state { self.check_missed(&replies, connection) } else { replies.first().copied() };
-        let entries = read_entries(reply.unwrap_or_default(), connection.endpoint())?;
+        let entries = read_entries(reply.unwrap_or_default(), &connection.endpoint)?;
         let rejected = self.pass_on(&entries);
         self.move_to_dead_letters(connection, &rejected).await
     }

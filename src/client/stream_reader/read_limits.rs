@@ -85,6 +85,6 @@ impl ReadLimits {
             }
             sent => sent?,
         }
-        StreamState::parse(connection.replies().next().unwrap_or_default(), connection.endpoint())
+        StreamState::parse(connection.replies().next().unwrap_or_default(), &connection.endpoint)
     }
 }

@@ -23,7 +23,7 @@ impl<H: EntryHandler> Consumer<'_, H> {
         match error_text(connection.request(&command).await?) {
             // A server that is out of memory creates no group, but may hold this one; the next command tells.
             Some(text) if !text.starts_with("BUSYGROUP") && !text.starts_with("OOM") => {
-                Err(SessionError::refused(connection.endpoint(), &text))
+                Err(SessionError::refused(&connection.endpoint, &text))
             }
             _ => Ok(()),
         }
@@ -35,7 +35,7 @@ impl<H: EntryHandler> Consumer<'_, H> {
         for (stream, group) in [(stream, group), (stream_after, group_after)] {
             // A consumer that may not inspect the stream detects nothing.
             let Some(group) = GroupState::find(group, &self.group.name) else { continue };
-            let Ok(stream) = StreamState::parse(stream, connection.endpoint()) else { continue };
+            let Ok(stream) = StreamState::parse(stream, &connection.endpoint) else { continue };
             let missed = self.trim_detector.check(&stream, &group);
             if missed > 0 {
                 report_trimmed(self.handler, &self.source.stream, missed);
