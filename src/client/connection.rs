@@ -24,7 +24,7 @@ const IDLE_BYTES_MAX: usize = 4 << 20;
 /// A connection on which each request is answered before the next one is sent. Dropping it closes it.
 pub(super) struct Connection {
     pub(super) endpoint: Endpoint,
-    pub(super) stream: Box<dyn Transport>,
+    stream: Box<dyn Transport>,
     buffer: Vec<u8>,
     /// Number of bytes in `buffer`.
     filled: usize,
@@ -66,6 +66,11 @@ impl Connection {
             *tls_probed = true;
         }
         Ok(connection)
+    }
+
+    /// Returns the server and the byte stream. All replies have been read.
+    pub(super) fn into_parts(self) -> (Endpoint, Box<dyn Transport>) {
+        (self.endpoint, self.stream)
     }
 
     /// Bytes of the reply at hand; of one that is too long, the beginning.

@@ -5,7 +5,7 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use redis::{Cmd, Value, from_redis_value};
+use redis::{Cmd, Value, from_redis_value, from_redis_value_ref};
 
 use crate::client::connection::Connection;
 use crate::client::error::{ClientError, SessionError, SessionResult, is_unknown};
@@ -191,21 +191,19 @@ fn is_same_on_all_nodes(error: &SessionError) -> bool {
 fn slot_owner(reply: Value, hash_slot: u16, node: &Endpoint) -> Option<(Endpoint, Vec<Endpoint>)> {
     let ranges: Vec<Vec<Value>> = from_redis_value(reply).ok()?;
     let (mut owner, mut nodes) = (None, Vec::new());
-    for mut range in ranges {
-        if range.len() < 2 {
-            continue;
-        }
-        let servers = range.split_off(2);
-        let bounds: Vec<u16> = range.into_iter().filter_map(|bound| from_redis_value(bound).ok()).collect();
-        for (at, server) in servers.into_iter().enumerate() {
-            let Ok(server) = from_redis_value::<Vec<Value>>(server) else { continue };
+    for range in ranges {
+        let [first, last, servers @ ..] = &range[..] else { continue };
+        let bounds = (from_redis_value_ref(first), from_redis_value_ref(last));
+        let has_slot = matches!(bounds, (Ok(first), Ok(last)) if (first..=last).contains(&hash_slot));
+        for (at, server) in servers.iter().enumerate() {
+            let Ok(server) = from_redis_value_ref::<Vec<Value>>(server) else { continue };
             let [host, port, ..] = &server[..] else { continue };
-            let Ok(port) = from_redis_value(port.clone()) else { continue };
+            let Ok(port) = from_redis_value_ref(port) else { continue };
             // A node that does not know its own address omits it.
-            let host = from_redis_value::<String>(host.clone()).unwrap_or_default();
+            let host = from_redis_value_ref::<String>(host).unwrap_or_default();
             let host = if host.is_empty() || host == "?" { node.address()?.0 } else { &host };
             let server = node.at(host, port);
-            if at == 0 && matches!(bounds[..], [first, last] if (first..=last).contains(&hash_slot)) {
+            if at == 0 && has_slot {
                 owner = Some(server.clone());
             }
             if nodes.len() < NODES_MAX {

@@ -96,7 +96,7 @@ pub async fn publish(
         has_published: false,
         down_since: None,
     };
-    run_with_reconnect(&mut publisher, discovery, queue.abandoned(), &log, rng).await
+    run_with_reconnect(&mut publisher, discovery, queue.abandoned.notified(), &log, rng).await
 }
 
 struct Publisher<'a> {
@@ -123,13 +123,16 @@ impl Session for Publisher<'_> {
             return Ok(());
         }
         let mut connection = discovery.connect(CLIENT_NAME).await?;
-        let server = connection.endpoint.clone();
         match error_text(connection.request(&redis::cmd("PING")).await?) {
             // A user that may only publish is refused a PING, by a server that is alive.
-            Some(text) if !text.starts_with("NOPERM") => return Err(SessionError::refused(&server, &text)),
+            Some(text) if !text.starts_with("NOPERM") => {
+                return Err(SessionError::refused(&connection.endpoint, &text));
+            }
             _ => {}
         }
-        let mut pipeline = Pipeline::new(connection.stream, self.destination, connection.asking);
+        let asking = connection.asking;
+        let (server, stream) = connection.into_parts();
+        let mut pipeline = Pipeline::new(stream, self.destination, asking);
         self.log_connected(&server);
         self.set_live();
         let ended = self.transfer(&mut pipeline, &server).await;
@@ -206,7 +209,7 @@ impl Publisher<'_> {
                         in_flight -= self.confirm(pipeline, server)?;
                     }
                 }
-                () = self.queue.filled(), if in_flight < IN_FLIGHT_MAX && pipeline.has_room() => {}
+                () = self.queue.filled.notified(), if in_flight < IN_FLIGHT_MAX && pipeline.has_room() => {}
                 silence = liveness.check() => {
                     let awaits_reply = in_flight > 0 || pipeline.is_pinging;
                     if awaits_reply && silence >= REPLY_TIMEOUT {

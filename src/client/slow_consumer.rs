@@ -21,15 +21,11 @@ const ADVICE: &str = "messages published until now are lost to it. Give it more 
 #[derive(Debug, Default)]
 pub(super) struct SlowConsumerDetector {
     stats: Option<OutputBufferStats>,
-    was_truncated: bool,
+    /// The server closed the last subscription, and had more to send.
+    pub(super) was_truncated: bool,
 }
 
 impl SlowConsumerDetector {
-    /// Records that the server closed a subscription; `truncated` is true if it had more to send.
-    pub(super) fn ended(&mut self, truncated: bool) {
-        self.was_truncated = truncated;
-    }
-
     /// Compares the statistics at the start of a subscription with those of the one before. Logs a warning, and returns
     /// true, if that one was disconnected as a slow consumer.
     pub(super) fn check(&mut self, server: &Endpoint, stats: Option<OutputBufferStats>) -> bool {

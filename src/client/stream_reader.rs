@@ -213,7 +213,7 @@ impl<H: EntryHandler> StreamReader<'_, H> {
             Err(error @ SessionError::ReplyTooLong(_)) => {
                 if checks_state {
                     // Either reply may be the long one. The next read is sent alone.
-                    self.limits.pause_state();
+                    self.limits.pause_state_after(&error);
                 } else if !self.limits.shrink()
                     && let Some(id) = first_id(connection.received(), cursor)
                 {

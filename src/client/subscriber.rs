@@ -18,7 +18,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
-use crate::client::connection::Connection;
 use crate::client::discovery::Discovery;
 use crate::client::error::{SessionError, SessionResult};
 use crate::client::liveness::Liveness;
@@ -82,8 +81,11 @@ impl<H: MessageHandler> Session for Subscription<'_, H> {
     async fn run(&mut self, discovery: &mut Discovery) -> SessionResult {
         self.buffer.clear();
         let mut connection = discovery.connect(CLIENT_NAME).await?;
-        self.check_cut_off(&mut connection).await?;
-        let (server, mut stream) = (connection.endpoint.clone(), connection.stream);
+        let stats = OutputBufferStats::parse(&connection.info(None).await?);
+        if self.slow_consumer.check(&connection.endpoint, stats) {
+            self.handler.on_cut_off();
+        }
+        let (server, mut stream) = connection.into_parts();
         self.subscribe(&server, &mut *stream).await?;
         discovery.confirm();
         info!("subscribed at {server}");
@@ -101,15 +103,6 @@ impl<H: MessageHandler> Session for Subscription<'_, H> {
 }
 
 impl<H: MessageHandler> Subscription<'_, H> {
-    /// Reports it if the server disconnected the last subscription as a slow consumer.
-    async fn check_cut_off(&mut self, connection: &mut Connection) -> SessionResult {
-        let stats = OutputBufferStats::parse(&connection.info(None).await?);
-        if self.slow_consumer.check(&connection.endpoint, stats) {
-            self.handler.on_cut_off();
-        }
-        Ok(())
-    }
-
     /// Subscribes to all channels, one command for each kind.
     async fn subscribe(&mut self, server: &Endpoint, stream: &mut dyn Transport) -> SessionResult {
         for command in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
@@ -165,13 +158,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
             tokio::select! {
                 biased;
                 read = self.buffer.read(stream) => match read {
-                    Ok(0) => {
-                        self.slow_consumer.ended(self.buffer.is_truncated() || liveness.has_stalled());
-                        return SessionError::Transient(format!(
-                            "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
-                        ));
-                    }
-                    Ok(_) => {
+                    Ok(1..) => {
                         liveness.received();
                         let mut is_unsubscribed = false;
                         let on_reply = |frame: &Frame<'_>| is_unsubscribed |= *frame == Frame::Unsubscribed;
@@ -185,8 +172,13 @@ impl<H: MessageHandler> Subscription<'_, H> {
                             return SessionError::Transient(format!("{server} no longer serves this shard"));
                         }
                     }
-                    Err(error) => {
-                        self.slow_consumer.ended(self.buffer.is_truncated() || liveness.has_stalled());
+                    ended => {
+                        self.slow_consumer.was_truncated = self.buffer.is_truncated() || liveness.has_stalled();
+                        let Err(error) = ended else {
+                            return SessionError::Transient(format!(
+                                "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
+                            ));
+                        };
                         return SessionError::lost(server, &error);
                     }
                 },

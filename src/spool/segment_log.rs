@@ -193,7 +193,9 @@ impl SegmentLog {
     pub(crate) fn append(&mut self, batches: &[Batch]) -> io::Result<()> {
         let Some(first) = batches.iter().find_map(Batch::range).map(|range| range.first) else { return Ok(()) };
         self.buffer.clear();
-        batches.iter().for_each(|batch| record::write(batch, &mut self.buffer));
+        for batch in batches {
+            record::write(batch, &mut self.buffer);
+        }
         let written = self.write_buffer(first);
         if written.is_err() {
             self.abandon_tail();

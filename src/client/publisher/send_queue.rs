@@ -5,7 +5,7 @@ mod disk_overflow;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::client::publisher::DeliveryReport;
@@ -212,14 +212,14 @@ pub struct SendQueue {
     capacity: usize,
     /// Held for a few instructions a batch and never across an await.
     state: Mutex<State>,
-    /// Wakes the publisher, the only task that waits here.
-    filled: Notify,
+    /// Wakes the publisher, the only task that waits here, when messages may be ready or the queue was closed.
+    pub(super) filled: Notify,
     /// Wakes the source, the only task that waits here.
     emptied: Notify,
-    /// Wakes all tasks that wait for the first connection.
-    connected: Notify,
+    /// True once the first connection is established.
+    connected: watch::Sender<bool>,
     /// Tells the publisher to stop.
-    abandoned: Notify,
+    pub(super) abandoned: Notify,
     /// Wakes the spool writer's thread.
     disk_work: Condvar,
 }
@@ -232,7 +232,7 @@ impl SendQueue {
             state: Mutex::default(),
             filled: Notify::new(),
             emptied: Notify::new(),
-            connected: Notify::new(),
+            connected: watch::Sender::new(false),
             abandoned: Notify::new(),
             disk_work: Condvar::new(),
         }
@@ -315,21 +315,10 @@ impl SendQueue {
         self.disk_work.notify_one();
     }
 
-    /// Resolves once the queue was abandoned.
-    pub(super) async fn abandoned(&self) {
-        self.abandoned.notified().await;
-    }
-
     /// Resolves once the first connection is established.
     pub async fn connected(&self) {
-        loop {
-            let mut notified = std::pin::pin!(self.connected.notified());
-            notified.as_mut().enable();
-            if self.state().stats.connected_at.is_some() {
-                return;
-            }
-            notified.await;
-        }
+        // The sender is not dropped meanwhile.
+        let _ = self.connected.subscribe().wait_for(|is_connected| *is_connected).await;
     }
 
     /// Returns all counters at one instant.
@@ -367,11 +356,6 @@ impl SendQueue {
         self.state().recycle(batch);
     }
 
-    /// Resolves when messages may be ready, or the queue was closed.
-    pub(super) async fn filled(&self) {
-        self.filled.notified().await;
-    }
-
     /// Returns true once the queue is closed and every message is confirmed or dropped.
     pub(super) fn is_finished(&self) -> bool {
         let state = self.state();
@@ -405,11 +389,11 @@ impl SendQueue {
             stats.reconnects += u64::from(stats.status == ConnectionStatus::Down);
             stats.status = ConnectionStatus::Live;
             stats.connected_at.get_or_insert_with(Instant::now);
+            self.connected.send_replace(true);
         } else if stats.status == ConnectionStatus::Live {
             stats.status = ConnectionStatus::Down;
         }
         drop(state);
-        self.connected.notify_waiters();
         // A source that waits for room may have to drop messages now.
         self.emptied.notify_one();
     }

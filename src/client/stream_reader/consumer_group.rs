@@ -270,12 +270,11 @@ impl<'a, H: EntryHandler> Consumer<'a, H> {
     ) -> SessionResult<(Vec<DeadLetter>, Vec<StreamId>)> {
         let xrange = |id: &StreamId| Cmd::xrange(&self.source.stream, id.to_string(), id.to_string());
         let commands: Vec<Cmd> = deliveries.keys().map(xrange).collect();
-        if let Err(error) = connection.request_all(&commands).await {
+        connection.request_all(&commands).await.inspect_err(|error| {
             if matches!(error, SessionError::ReplyTooLong(_)) && !self.limits.shrink() {
                 self.oversized = deliveries.keys().next().copied();
             }
-            return Err(error);
-        }
+        })?;
         self.limits.grow();
         let (mut found, mut gone) = (Vec::new(), Vec::new());
         for ((id, count), reply) in deliveries.iter().zip(connection.replies()) {
@@ -296,12 +295,7 @@ impl<'a, H: EntryHandler> Consumer<'a, H> {
         let command = Cmd::xread_options(&[stream], &[">"], &options.group(&group.name, &group.consumer));
         let commands = if checks_state { create_group::with_state_checks(stream, command) } else { vec![command] };
         // Entries in a reply that is too long count as delivered: the next session reads them in smaller parts.
-        if let Err(error) = connection.request_all(&commands).await {
-            if matches!(error, SessionError::ReplyTooLong(_)) {
-                self.limits.pause_state();
-            }
-            return Err(error);
-        }
+        connection.request_all(&commands).await.inspect_err(|error| self.limits.pause_state_after(error))?;
         let replies: Vec<&[u8]> = connection.replies().collect();
         let reply = if checks_state { self.check_missed(&replies, connection) } else { replies.first().copied() };
         let entries = read_entries(reply.unwrap_or_default(), &connection.endpoint)?;

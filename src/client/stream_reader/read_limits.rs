@@ -60,9 +60,12 @@ impl ReadLimits {
         (options, true)
     }
 
-    /// Pauses the checks of the stream's state: its reply holds the first and the last entry, which may be too long.
-    pub(super) fn pause_state(&mut self) {
-        self.state_paused_until = Some(Instant::now() + STATE_PAUSE);
+    /// Pauses the checks of the stream's state after a reply that was too long: the state holds the first and the last
+    /// entry.
+    pub(super) fn pause_state_after(&mut self, error: &SessionError) {
+        if let SessionError::ReplyTooLong(_) = error {
+            self.state_paused_until = Some(Instant::now() + STATE_PAUSE);
+        }
     }
 
     fn is_state_paused(&self) -> bool {
@@ -78,13 +81,8 @@ impl ReadLimits {
         if self.is_state_paused() {
             return Ok(StreamState::UNKNOWN);
         }
-        match connection.request(&Cmd::xinfo_stream(stream)).await.map(|_| ()) {
-            Err(error @ SessionError::ReplyTooLong(_)) => {
-                self.pause_state();
-                return Err(error);
-            }
-            sent => sent?,
-        }
+        let sent = connection.request_all(&[Cmd::xinfo_stream(stream)]).await;
+        sent.inspect_err(|error| self.pause_state_after(error))?;
         StreamState::parse(connection.replies().next().unwrap_or_default(), &connection.endpoint)
     }
 }
