@@ -145,11 +145,10 @@ impl Spool {
         }
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(LOCK));
         let lock = lock.map_err(&failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SpoolError::Locked { path: safe_path(folder) }),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => SpoolError::Locked { path: safe_path(folder) },
+            TryLockError::Error(source) => failed(source),
+        })?;
         let (held, held_shards) = match read_identity(folder)? {
             Some(identity) => identity,
             None => {

@@ -53,9 +53,12 @@ impl Connection {
             let refusal = match connection.request(&command).await {
                 Ok(reply) => error_text(reply),
                 Err(SessionError::Transient(text)) if !std::mem::replace(tls_probed, true) => {
-                    let expects_tls = expects_tls(endpoint).await;
-                    let missing_tls = expects_tls.then(|| SessionError::missing_tls(endpoint));
-                    return Err(missing_tls.unwrap_or(SessionError::Transient(text)));
+                    let is_plain = !expects_tls(endpoint).await;
+                    return Err(if is_plain {
+                        SessionError::Transient(text)
+                    } else {
+                        SessionError::missing_tls(endpoint)
+                    });
                 }
                 Err(error) => return Err(error),
             };
@@ -102,7 +105,13 @@ impl Connection {
 
     /// Sends commands at once and waits until all their [`replies`](Self::replies) have arrived.
     pub(super) async fn request_all(&mut self, commands: &[Cmd]) -> SessionResult {
-        self.discard_replies();
+        // The last replies give up their space.
+        self.buffer.copy_within(self.consumed..self.filled, 0);
+        self.filled -= self.consumed;
+        self.consumed = 0;
+        if self.filled == 0 && self.buffer.len() > IDLE_BYTES_MAX {
+            self.buffer = vec![0; BUFFER_BYTES];
+        }
         let mut bytes = Vec::new();
         for command in commands {
             if self.asking {
@@ -110,7 +119,7 @@ impl Connection {
             }
             bytes.extend(command.get_packed_command());
         }
-        let count = commands.len() * self.replies_per_command();
+        let count = commands.len() * (1 + usize::from(self.asking));
         self.consumed = match timeout(REPLY_TIMEOUT, self.exchange(&bytes, count)).await {
             Ok(end) => end?,
             Err(_) if self.has_replied => return Err(SessionError::unanswered(&self.endpoint, REPLY_TIMEOUT)),
@@ -129,21 +138,8 @@ impl Connection {
             Some(reply)
         });
         // The reply to ASKING precedes the reply to its command.
-        let per_command = self.replies_per_command();
-        replies.skip(per_command - 1).step_by(per_command)
-    }
-
-    fn replies_per_command(&self) -> usize {
-        if self.asking { 2 } else { 1 }
-    }
-
-    fn discard_replies(&mut self) {
-        self.buffer.copy_within(self.consumed..self.filled, 0);
-        self.filled -= self.consumed;
-        self.consumed = 0;
-        if self.filled == 0 && self.buffer.len() > IDLE_BYTES_MAX {
-            self.buffer = vec![0; BUFFER_BYTES];
-        }
+        let asking = usize::from(self.asking);
+        replies.skip(asking).step_by(asking + 1)
     }
 
     /// Sends `commands` and reads `count` replies. Returns the offset of their end in the buffer.

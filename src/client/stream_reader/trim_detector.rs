@@ -48,24 +48,22 @@ impl StreamState {
     /// Reads a reply to `XINFO STREAM`.
     pub(super) fn parse(reply: &[u8], server: &Endpoint) -> SessionResult<Self> {
         match error_text(reply) {
-            Some(text) if text.starts_with("ERR no such key") => Ok(Self::default()),
-            Some(text) if text.starts_with("NOPERM") => Ok(Self::UNKNOWN),
-            Some(text) => Err(SessionError::refused(server, &text)),
-            None => Ok(Self::from_fields(&parse(reply).unwrap_or_default())),
+            Some(text) if text.starts_with("ERR no such key") => return Ok(Self::default()),
+            Some(text) if text.starts_with("NOPERM") => return Ok(Self::UNKNOWN),
+            Some(text) => return Err(SessionError::refused(server, &text)),
+            None => {}
         }
-    }
-
-    fn from_fields(fields: &HashMap<String, Value>) -> Self {
+        let fields: HashMap<String, Value> = parse(reply).unwrap_or_default();
         // The redis crate's own type lacks `entries-added`.
         let number = |name| fields.get(name).and_then(|value| from_redis_value_ref::<u64>(value).ok());
         let id = |value: &Value| from_redis_value_ref::<String>(value).ok()?.parse().ok();
         let first = |entry: &Value| id(from_redis_value_ref::<Vec<Value>>(entry).ok()?.first()?);
-        Self {
+        Ok(Self {
             last: fields.get("last-generated-id").and_then(id).unwrap_or_default(),
             added: number("entries-added"),
             length: number("length").unwrap_or(0),
             first: fields.get("first-entry").and_then(first),
-        }
+        })
     }
 }
 

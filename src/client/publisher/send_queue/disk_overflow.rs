@@ -80,11 +80,9 @@ impl State {
         let ready = self.ready.front().and_then(Batch::range).map(|range| range.first);
         let loaded = self.disk.as_ref().map_or(0, |disk| disk.loaded);
         let pending_from = ready.unwrap_or(loaded + 1);
-        let (Some(oldest), Some(newest)) = (self.in_flight.first(), self.in_flight.last()) else {
-            return (pending_from.saturating_sub(1), None);
-        };
-        let dropped = SequenceRange { first: newest + 1, last: pending_from.saturating_sub(1) };
-        (oldest.saturating_sub(1), Some(dropped).filter(|dropped| dropped.first <= dropped.last))
+        let Some(in_flight) = self.in_flight.bounds() else { return (pending_from.saturating_sub(1), None) };
+        let dropped = SequenceRange { first: in_flight.last + 1, last: pending_from.saturating_sub(1) };
+        (in_flight.first.saturating_sub(1), Some(dropped).filter(|dropped| dropped.first <= dropped.last))
     }
 
     /// Makes unwritten messages ready as far as memory has room. Drops them if the queue was abandoned.
@@ -117,15 +115,12 @@ impl State {
 impl SendQueue {
     /// Waits for work, at most `limit`. Called by the spool writer's thread only.
     pub(in crate::client::publisher) fn wait_for_disk_work(&self, may_write: bool, limit: Duration) -> DiskWork {
-        let mut state = self.state();
         let has_work = |state: &State| {
             let writes = may_write && state.disk.as_ref().is_some_and(|disk| disk.unwritten_count > 0);
             writes || state.wants_load(self.capacity) || state.abandoned
         };
-        if !has_work(&state) {
-            let waited = self.disk_work.wait_timeout_while(state, limit, |state| !has_work(state));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let waited = self.disk_work.wait_timeout_while(self.state(), limit, |state| !has_work(state));
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         let (load, (done, dropped)) = (state.wants_load(self.capacity), state.done());
         let end = state.abandoned.then_some(state.report.last.unwrap_or(0));
         let mut unwritten = Vec::new();
