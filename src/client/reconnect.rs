@@ -1,6 +1,5 @@
 //! Reconnect loop shared by all sessions. Runs a session until it fails, classifies the error, backs off and retries.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,7 +86,12 @@ pub(super) async fn run_with_reconnect(
     log: &RetryLog,
     rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
-    let ended = restart(session, &mut discovery, stop, log, Backoff::new(rng)).await;
+    session.on_link(LinkState::Connecting);
+    let ended = tokio::select! {
+        biased;
+        () = stop => Ok(()),
+        ended = restart(session, &mut discovery, log, Backoff::new(rng)) => ended,
+    };
     if ended.is_ok() {
         session.leave(&mut discovery).await;
     }
@@ -95,24 +99,17 @@ pub(super) async fn run_with_reconnect(
     ended
 }
 
+/// Runs `session` until it is finished, and restarts it after each error.
 async fn restart<S: Session>(
     session: &mut S,
     discovery: &mut Discovery,
-    stop: impl Future<Output = ()>,
     log: &RetryLog,
     mut backoff: Backoff,
 ) -> Result<(), ClientError> {
-    let mut stop = pin!(stop);
     let mut was_live = false;
-    session.on_link(LinkState::Connecting);
     loop {
         let started = Instant::now();
-        let ended = tokio::select! {
-            biased;
-            () = stop.as_mut() => return Ok(()),
-            ended = session.run(discovery) => ended,
-        };
-        let Err(error) = ended else { return Ok(()) };
+        let Err(error) = session.run(discovery).await else { return Ok(()) };
         let SessionProgress { live_since, has_delivered } = std::mem::take(session.progress());
         let retries_fatal = if live_since.is_some() { session.retries_fatal() } else { was_live };
         was_live |= live_since.is_some();
@@ -144,11 +141,7 @@ async fn restart<S: Session>(
         // pause.
         let elapsed = if live_since.is_none() { started.elapsed() } else { Duration::ZERO };
         let pause = delay.saturating_sub(elapsed).max(ATTEMPTS_EVERY);
-        tokio::select! {
-            biased;
-            () = stop.as_mut() => return Ok(()),
-            () = tokio::time::sleep(pause) => {}
-        }
+        tokio::time::sleep(pause).await;
     }
 }
 
