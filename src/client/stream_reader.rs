@@ -7,7 +7,6 @@
 //! [`consumer_group`] shares a stream among the consumers of a [`ConsumerGroup`].
 
 mod consumer_group;
-mod dead_letter;
 mod entry;
 mod read_cursor;
 mod read_limits;

@@ -114,9 +114,8 @@ impl SegmentLog {
         let bytes = fs::read(&path).map_err(&failed)?;
         let head = bytes.get(..MAGIC.len()).unwrap_or_default();
         match head {
-            // The file was created, but nothing was written to it before the crash.
-            _ if head.iter().all(|byte| *byte == 0) => {}
-            _ if head == MAGIC => {}
+            // Zeros: the file was created, but nothing was written to it before the crash.
+            _ if head == MAGIC || head.iter().all(|byte| *byte == 0) => {}
             [name @ .., version] if *name == MAGIC[..7] && *version > MAGIC[7] => {
                 return Err(SpoolError::Newer { path: safe_path(&path) });
             }

@@ -20,7 +20,6 @@ use crate::client::connection::{Connection, error_text};
 use crate::client::discovery::Discovery;
 use crate::client::error::{SessionError, SessionResult, excerpt};
 use crate::client::reconnect::{LinkState, Session, SessionProgress};
-use crate::client::stream_reader::dead_letter::DeadLetter;
 use crate::client::stream_reader::entry::{Entry, read_entries, read_range};
 use crate::client::stream_reader::read_limits::ReadLimits;
 use crate::client::stream_reader::trim_detector::GroupTrimDetector;
@@ -98,6 +97,27 @@ struct PendingBatch {
     ticket: u64,
     ids: Vec<StreamId>,
     renewed_at: Instant,
+}
+
+/// Copy of an entry that outlives the reply, and may have to be moved to the dead letters.
+#[derive(Debug, Clone)]
+struct DeadLetter {
+    id: StreamId,
+    fields: Vec<(Vec<u8>, Vec<u8>)>,
+    reason: &'static str,
+    /// Number of times that the entry was delivered.
+    deliveries: u64,
+}
+
+impl DeadLetter {
+    fn new(entry: &Entry<'_>, reason: &'static str, deliveries: u64) -> Self {
+        let fields = entry.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        Self { id: entry.id, fields, reason, deliveries }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        Entry { id: self.id, fields: self.fields.iter().map(|(name, value)| (&name[..], &value[..])).collect() }
+    }
 }
 
 /// Session of one consumer.
