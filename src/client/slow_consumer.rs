@@ -31,11 +31,12 @@ impl SlowConsumerDetector {
     pub(super) fn check(&mut self, server: &Endpoint, stats: Option<OutputBufferStats>) -> bool {
         let verdict = verdict(self.stats.as_ref(), stats.as_ref(), std::mem::take(&mut self.was_truncated));
         self.stats = stats;
-        match verdict {
-            Verdict::CutOff => warn!("{server} had cut this reader off because it fell too far behind; {ADVICE}"),
-            Verdict::Unknown => warn!("{server} may have cut this reader off because it fell too far behind; {ADVICE}"),
-            Verdict::Other => {}
-        }
+        let had = match verdict {
+            Verdict::CutOff => "had",
+            Verdict::Unknown => "may have",
+            Verdict::Other => return false,
+        };
+        warn!("{server} {had} cut this reader off because it fell too far behind; {ADVICE}");
         verdict == Verdict::CutOff
     }
 }
