@@ -86,7 +86,8 @@ impl<H: MessageHandler> Session for Subscription<'_, H> {
             self.handler.on_cut_off();
         }
         let (server, mut stream) = connection.into_parts();
-        self.subscribe(&server, &mut *stream).await?;
+        let subscribed = timeout(REPLY_TIMEOUT, self.subscribe(&server, &mut *stream)).await;
+        subscribed.unwrap_or_else(|_| Err(SessionError::silent(&server)))?;
         discovery.confirm();
         info!("subscribed at {server}");
         self.set_live();
@@ -103,34 +104,21 @@ impl<H: MessageHandler> Session for Subscription<'_, H> {
 }
 
 impl<H: MessageHandler> Subscription<'_, H> {
-    /// Subscribes to all channels, one command for each kind.
+    /// Subscribes to all channels, one command for each kind, and waits for a reply about each channel. Messages that
+    /// arrive in between are delivered.
     async fn subscribe(&mut self, server: &Endpoint, stream: &mut dyn Transport) -> SessionResult {
+        let lost = |error: io::Error| SessionError::lost(server, &error);
         for command in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
             let names: Vec<&str> =
                 self.channels.iter().filter(|channel| channel.command() == command).map(Channel::name).collect();
-            if names.is_empty() {
-                continue;
+            if !names.is_empty() {
+                let request = redis::cmd(command).arg(&names).get_packed_command();
+                stream.write_all(&request).await.map_err(lost)?;
             }
-            let request = redis::cmd(command).arg(&names).get_packed_command();
-            let confirmed = self.confirm(server, stream, &request, names.len());
-            timeout(REPLY_TIMEOUT, confirmed).await.unwrap_or_else(|_| Err(SessionError::silent(server)))?;
         }
-        Ok(())
-    }
-
-    /// Sends a request and waits for `count` replies. Messages that arrive in between are delivered.
-    async fn confirm(
-        &mut self,
-        server: &Endpoint,
-        stream: &mut dyn Transport,
-        request: &[u8],
-        count: usize,
-    ) -> SessionResult {
-        let lost = |error: io::Error| SessionError::lost(server, &error);
-        stream.write_all(request).await.map_err(lost)?;
         stream.flush().await.map_err(lost)?;
         let mut replies = 0;
-        while replies < count {
+        while replies < self.channels.len() {
             if self.buffer.read(stream).await.map_err(lost)? == 0 {
                 return Err(SessionError::closed(server));
             }
