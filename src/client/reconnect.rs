@@ -25,8 +25,9 @@ const REPEAT_EVERY: Duration = Duration::from_secs(10);
 /// Interval of warnings about any error on connections that share a [`RetryLog`].
 const SHARED_EVERY: Duration = Duration::from_secs(5);
 
-/// State of a reader's connection. A first attempt that fails makes it [`Down`](Self::Down), because the user is told the
-/// reason; a publisher's [`ConnectionStatus`](crate::client::ConnectionStatus) is connecting until the first success.
+/// State of a reader's connection. A first attempt that fails makes it [`Down`](Self::Down), because the user is told
+/// the reason; a publisher's [`ConnectionStatus`](crate::client::ConnectionStatus) is connecting until the first
+/// success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
     /// The first attempt is in progress.

@@ -164,7 +164,8 @@ impl<H: MessageHandler> Subscription<'_, H> {
                         self.slow_consumer.was_truncated = self.buffer.is_truncated() || liveness.has_stalled();
                         let Err(error) = ended else {
                             return SessionError::Transient(format!(
-                                "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
+                                "{server} closed the connection (it was stopped, or it cut off a reader that fell \
+                                 behind)"
                             ));
                         };
                         return SessionError::lost(server, &error);

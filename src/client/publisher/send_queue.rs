@@ -139,8 +139,8 @@ impl State {
         taken
     }
 
-    /// Drops the oldest messages in memory beyond the capacity of the queue: of memory without a spool or while the disk
-    /// fails, else of the spool.
+    /// Drops the oldest messages in memory beyond the capacity of the queue: of memory without a spool or while the
+    /// disk fails, else of the spool.
     fn drop_excess(&mut self, memory: usize) {
         let mut excess = match &self.disk {
             None => self.ready_count.saturating_sub(memory),
