@@ -7,7 +7,6 @@ mod connection;
 mod discovery;
 mod endpoint;
 mod error;
-mod error_advice;
 mod liveness;
 mod publisher;
 mod reconnect;

@@ -88,8 +88,8 @@ pub enum SpoolError {
     },
     /// The spool was created for another number of shards.
     #[error(
-        "the spool {path} was made for {held} shards of a cluster (1: no cluster), not for {asked}: run with the \
-         earlier settings until it is empty, or name another folder"
+        "the spool {path} was made for --shards {held} (1: no cluster), not for {asked}: run with the earlier settings \
+         until it is empty, or name another folder"
     )]
     Shards {
         /// Path of the folder.
@@ -135,26 +135,40 @@ impl Spool {
     ) -> Result<Self, SpoolError> {
         let failed = io_error(folder.to_owned());
         fs::create_dir_all(folder).map_err(&failed)?;
-        check_names(folder, shards)?;
+        check_names(folder, |name| {
+            let shard = name.strip_prefix("lane-").and_then(|digits| digits.parse::<u16>().ok());
+            [IDENTITY, IDENTITY_NEW, LOCK].contains(&name) || shard.is_some_and(|shard| name == log_name(shard))
+        })?;
+        // The numbers in a log mean nothing without the identity of their source.
+        if !folder.join(IDENTITY).exists() && (0..shards).any(|shard| folder.join(log_name(shard)).exists()) {
+            return Err(SpoolError::Damaged { path: safe_path(&folder.join(IDENTITY)) });
+        }
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(LOCK));
         let lock = lock.map_err(&failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SpoolError::Locked { path: safe_path(folder) }),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        let source = match Identity::read(folder)? {
-            Some(identity) => identity.check(folder, source, shards)?,
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => SpoolError::Locked { path: safe_path(folder) },
+            TryLockError::Error(source) => failed(source),
+        })?;
+        let (held, held_shards) = match read_identity(folder)? {
+            Some(identity) => identity,
             None => {
-                let source = source.unwrap_or(fallback).to_owned();
-                Identity { source: source.clone(), shards }.write(folder).map_err(failed)?;
-                source
+                let source = source.unwrap_or(fallback);
+                let text = format!("{TITLE}{VERSION}\nsource {source}\nlanes {shards}\n");
+                create_file(folder, IDENTITY_NEW, IDENTITY, text.as_bytes()).map_err(failed)?;
+                (source.to_owned(), shards)
             }
         };
+        if let Some(asked) = source.filter(|asked| *asked != held) {
+            let (held, asked) = (display_safe(&held).into_owned(), display_safe(asked).into_owned());
+            return Err(SpoolError::Source { path: safe_path(folder), held, asked });
+        }
+        if held_shards != shards {
+            return Err(SpoolError::Shards { path: safe_path(folder), held: held_shards, asked: shards });
+        }
         let lock = Arc::new(lock);
         let capacity = (max / u64::from(shards.max(1))).max(1);
         let logs = (0..shards).map(|shard| SegmentLog::open(folder.join(log_name(shard)), capacity, &lock));
-        Ok(Self { source, logs: logs.collect::<Result<_, _>>()? })
+        Ok(Self { source: held, logs: logs.collect::<Result<_, _>>()? })
     }
 
     /// Source of the numbers in the spool.
@@ -164,7 +178,7 @@ impl Spool {
 
     /// Number of messages of an earlier run in the spool.
     pub fn recovered(&self) -> u64 {
-        self.logs.iter().map(SegmentLog::recovered).sum()
+        self.logs.iter().map(|log| log.recovered).sum()
     }
 
     /// Returns the log of each shard.
@@ -188,25 +202,26 @@ fn log_name(shard: u16) -> String {
     format!("lane-{shard:03}")
 }
 
-/// Refuses a folder that holds a file of anything but a spool.
-fn check_names(folder: &Path, shards: u16) -> Result<(), SpoolError> {
+/// Refuses a folder that holds a file whose name `is_known` rejects.
+fn check_names(folder: &Path, mut is_known: impl FnMut(&str) -> bool) -> Result<(), SpoolError> {
     let failed = io_error(folder.to_owned());
     for entry in fs::read_dir(folder).map_err(&failed)? {
         let name = entry.map_err(&failed)?.file_name();
-        let is_known = name.to_str().is_some_and(|name| {
-            let shard = name.strip_prefix("lane-").and_then(|digits| digits.parse::<u16>().ok());
-            [IDENTITY, IDENTITY_NEW, LOCK].contains(&name) || shard.is_some_and(|shard| name == log_name(shard))
-        });
-        if !is_known {
-            let file = display_safe(&name.to_string_lossy()).into_owned();
-            return Err(SpoolError::Foreign { path: safe_path(folder), file });
+        if !name.to_str().is_some_and(&mut is_known) {
+            return Err(SpoolError::Foreign { path: safe_path(folder), file: safe_path(Path::new(&name)) });
         }
     }
-    // The numbers in a log mean nothing without the identity of their source.
-    if !folder.join(IDENTITY).exists() && (0..shards).any(|shard| folder.join(log_name(shard)).exists()) {
-        return Err(SpoolError::Damaged { path: safe_path(&folder.join(IDENTITY)) });
-    }
     Ok(())
+}
+
+/// Creates a file in `folder` durably. It is written under the name `new` first, so that `name` is complete or absent.
+fn create_file(folder: &Path, new: &str, name: &str, content: &[u8]) -> io::Result<()> {
+    let path = folder.join(new);
+    let mut file = File::create(&path)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(path, folder.join(name))?;
+    sync_folder(folder)
 }
 
 /// Makes the names in `folder` durable.
@@ -215,54 +230,25 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// Content of the file that identifies a spool.
-struct Identity {
-    source: String,
-    shards: u16,
-}
-
-impl Identity {
-    fn read(folder: &Path) -> Result<Option<Self>, SpoolError> {
-        let path = folder.join(IDENTITY);
-        let damaged = || SpoolError::Damaged { path: safe_path(&path) };
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(damaged()),
-            Err(source) => return Err(SpoolError::Io { path: safe_path(&path), source }),
-        };
-        let mut lines = text.lines();
-        let version =
-            lines.next().and_then(|line| line.strip_prefix(TITLE)?.parse::<u32>().ok()).ok_or_else(damaged)?;
-        if version > VERSION {
-            return Err(SpoolError::Newer { path: safe_path(folder) });
-        }
-        let mut field = |name: &str| lines.next().and_then(|line| line.strip_prefix(name)).ok_or_else(damaged);
-        let source = field("source ")?.to_owned();
-        let shards = field("lanes ")?.parse().map_err(|_| damaged())?;
-        Ok(Some(Self { source, shards }))
+/// Reads the source and the number of shards from the file that identifies a spool, if there is one.
+fn read_identity(folder: &Path) -> Result<Option<(String, u16)>, SpoolError> {
+    let path = folder.join(IDENTITY);
+    let damaged = || SpoolError::Damaged { path: safe_path(&path) };
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(damaged()),
+        Err(source) => return Err(SpoolError::Io { path: safe_path(&path), source }),
+    };
+    let mut lines = text.lines();
+    let mut field = |name: &str| lines.next().and_then(|line| line.strip_prefix(name)).ok_or_else(damaged);
+    let version: u32 = field(TITLE)?.parse().map_err(|_| damaged())?;
+    if version > VERSION {
+        return Err(SpoolError::Newer { path: safe_path(folder) });
     }
-
-    fn write(&self, folder: &Path) -> io::Result<()> {
-        let path = folder.join(IDENTITY_NEW);
-        let mut file = File::create(&path)?;
-        write!(file, "{TITLE}{VERSION}\nsource {}\nlanes {}\n", self.source, self.shards)?;
-        file.sync_all()?;
-        fs::rename(path, folder.join(IDENTITY))?;
-        sync_folder(folder)
-    }
-
-    /// Returns the source if the identity matches the requested settings.
-    fn check(self, folder: &Path, source: Option<&str>, shards: u16) -> Result<String, SpoolError> {
-        if let Some(asked) = source.filter(|asked| *asked != self.source) {
-            let (held, asked) = (display_safe(&self.source).into_owned(), display_safe(asked).into_owned());
-            return Err(SpoolError::Source { path: safe_path(folder), held, asked });
-        }
-        if shards != self.shards {
-            return Err(SpoolError::Shards { path: safe_path(folder), held: self.shards, asked: shards });
-        }
-        Ok(self.source)
-    }
+    let source = field("source ")?.to_owned();
+    let shards = field("lanes ")?.parse().map_err(|_| damaged())?;
+    Ok(Some((source, shards)))
 }
 
 #[cfg(test)]

@@ -24,19 +24,20 @@ const CAP_MS: u64 = 1_000;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Backoff {
-    attempt: u32,
+    /// Longest next delay.
+    ceiling_ms: u64,
     rng: ChaCha8Rng,
 }
 
 impl Backoff {
     /// Creates the sequence; `rng` supplies the jitter, so a seeded one makes the sequence repeatable.
     pub fn new(rng: ChaCha8Rng) -> Self {
-        Self { attempt: 0, rng }
+        Self { ceiling_ms: BASE_MS, rng }
     }
 
     /// Restarts the sequence. Call it when the server has proved healthy, not when a socket merely opened.
     pub fn reset(&mut self) {
-        self.attempt = 0;
+        self.ceiling_ms = BASE_MS;
     }
 }
 
@@ -44,8 +45,8 @@ impl Iterator for Backoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let ceiling_ms = BASE_MS.saturating_mul(1 << self.attempt.min(16)).min(CAP_MS);
-        self.attempt = self.attempt.saturating_add(1);
+        let ceiling_ms = self.ceiling_ms;
+        self.ceiling_ms = (ceiling_ms * 2).min(CAP_MS);
         Some(Duration::from_millis(self.rng.random_range(ceiling_ms / 2..=ceiling_ms)))
     }
 }

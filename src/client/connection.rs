@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::client::Endpoint;
-use crate::client::error::SessionError;
+use crate::client::error::{SessionError, SessionResult};
 use crate::client::socket::{connect, expects_tls};
 use crate::client::timeouts::REPLY_TIMEOUT;
 use crate::client::transport::Transport;
@@ -23,7 +23,7 @@ const IDLE_BYTES_MAX: usize = 4 << 20;
 
 /// A connection on which each request is answered before the next one is sent. Dropping it closes it.
 pub(super) struct Connection {
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
     stream: Box<dyn Transport>,
     buffer: Vec<u8>,
     /// Number of bytes in `buffer`.
@@ -32,13 +32,13 @@ pub(super) struct Connection {
     consumed: usize,
     has_replied: bool,
     /// The hash slot is migrating to this node: each command is preceded by `ASKING`.
-    asking: bool,
+    pub(super) asking: bool,
 }
 
 impl Connection {
     /// Connects, logs in and names the connection. If the server hangs up before its first reply, it is probed for TLS,
     /// unless `tls_probed` is true: a server that rejects all clients should not be called twice as often.
-    pub(super) async fn open(endpoint: &Endpoint, name: &str, tls_probed: &mut bool) -> Result<Self, SessionError> {
+    pub(super) async fn open(endpoint: &Endpoint, name: &str, tls_probed: &mut bool) -> SessionResult<Self> {
         let stream = connect(endpoint).await.map_err(|error| SessionError::unreachable(endpoint, &error))?;
         let mut connection = Self {
             endpoint: endpoint.clone(),
@@ -53,9 +53,12 @@ impl Connection {
             let refusal = match connection.request(&command).await {
                 Ok(reply) => error_text(reply),
                 Err(SessionError::Transient(text)) if !std::mem::replace(tls_probed, true) => {
-                    let expects_tls = expects_tls(endpoint).await;
-                    let missing_tls = expects_tls.then(|| SessionError::missing_tls(endpoint));
-                    return Err(missing_tls.unwrap_or(SessionError::Transient(text)));
+                    let is_plain = !expects_tls(endpoint).await;
+                    return Err(if is_plain {
+                        SessionError::Transient(text)
+                    } else {
+                        SessionError::missing_tls(endpoint)
+                    });
                 }
                 Err(error) => return Err(error),
             };
@@ -68,23 +71,9 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Precedes each further command by `ASKING`.
-    pub(super) fn set_asking(&mut self) {
-        self.asking = true;
-    }
-
-    /// Returns true if each command must be preceded by `ASKING`.
-    pub(super) fn is_asking(&self) -> bool {
-        self.asking
-    }
-
-    pub(super) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    /// Returns the byte stream. All replies have been read.
-    pub(super) fn into_stream(self) -> Box<dyn Transport> {
-        self.stream
+    /// Returns the server and the byte stream. All replies have been read.
+    pub(super) fn into_parts(self) -> (Endpoint, Box<dyn Transport>) {
+        (self.endpoint, self.stream)
     }
 
     /// Bytes of the reply at hand; of one that is too long, the beginning.
@@ -93,13 +82,9 @@ impl Connection {
     }
 
     /// Sends a command, and converts its reply by the redis crate. An error reply becomes an error.
-    pub(super) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, SessionError> {
+    pub(super) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> SessionResult<T> {
         self.request(command).await?;
-        self.convert(self.replies().next().unwrap_or_default())
-    }
-
-    /// Converts a reply. An error reply becomes an error.
-    pub(super) fn convert<T: FromRedisValue>(&self, reply: &[u8]) -> Result<T, SessionError> {
+        let reply = self.replies().next().unwrap_or_default();
         if let Some(text) = error_text(reply) {
             return Err(SessionError::refused(&self.endpoint, &text));
         }
@@ -107,20 +92,26 @@ impl Connection {
     }
 
     /// Returns a section of `INFO`, or its default sections; empty if the server refuses it.
-    pub(super) async fn info(&mut self, section: Option<&str>) -> Result<InfoDict, SessionError> {
+    pub(super) async fn info(&mut self, section: Option<&str>) -> SessionResult<InfoDict> {
         let reply = self.request(redis::cmd("INFO").arg(section)).await?;
         Ok(parse(reply).unwrap_or_else(|| InfoDict::new("")))
     }
 
     /// Sends a command and returns its reply.
-    pub(super) async fn request(&mut self, command: &Cmd) -> Result<&[u8], SessionError> {
+    pub(super) async fn request(&mut self, command: &Cmd) -> SessionResult<&[u8]> {
         self.request_all(std::slice::from_ref(command)).await?;
         Ok(self.replies().next().unwrap_or_default())
     }
 
     /// Sends commands at once and waits until all their [`replies`](Self::replies) have arrived.
-    pub(super) async fn request_all(&mut self, commands: &[Cmd]) -> Result<(), SessionError> {
-        self.discard_replies();
+    pub(super) async fn request_all(&mut self, commands: &[Cmd]) -> SessionResult {
+        // The last replies give up their space.
+        self.buffer.copy_within(self.consumed..self.filled, 0);
+        self.filled -= self.consumed;
+        self.consumed = 0;
+        if self.filled == 0 && self.buffer.len() > IDLE_BYTES_MAX {
+            self.buffer = vec![0; BUFFER_BYTES];
+        }
         let mut bytes = Vec::new();
         for command in commands {
             if self.asking {
@@ -128,7 +119,7 @@ impl Connection {
             }
             bytes.extend(command.get_packed_command());
         }
-        let count = commands.len() * self.replies_per_command();
+        let count = commands.len() * (1 + usize::from(self.asking));
         self.consumed = match timeout(REPLY_TIMEOUT, self.exchange(&bytes, count)).await {
             Ok(end) => end?,
             Err(_) if self.has_replied => return Err(SessionError::unanswered(&self.endpoint, REPLY_TIMEOUT)),
@@ -147,25 +138,12 @@ impl Connection {
             Some(reply)
         });
         // The reply to ASKING precedes the reply to its command.
-        let per_command = self.replies_per_command();
-        replies.skip(per_command - 1).step_by(per_command)
-    }
-
-    fn replies_per_command(&self) -> usize {
-        if self.asking { 2 } else { 1 }
-    }
-
-    fn discard_replies(&mut self) {
-        self.buffer.copy_within(self.consumed..self.filled, 0);
-        self.filled -= self.consumed;
-        self.consumed = 0;
-        if self.filled == 0 && self.buffer.len() > IDLE_BYTES_MAX {
-            self.buffer = vec![0; BUFFER_BYTES];
-        }
+        let asking = usize::from(self.asking);
+        replies.skip(asking).step_by(asking + 1)
     }
 
     /// Sends `commands` and reads `count` replies. Returns the offset of their end in the buffer.
-    async fn exchange(&mut self, commands: &[u8], count: usize) -> Result<usize, SessionError> {
+    async fn exchange(&mut self, commands: &[u8], count: usize) -> SessionResult<usize> {
         let endpoint = &self.endpoint;
         let lost = |error: std::io::Error| SessionError::lost(endpoint, &error);
         self.stream.write_all(commands).await.map_err(lost)?;
@@ -175,8 +153,7 @@ impl Connection {
             while replies < count {
                 let unread = &self.buffer[end..self.filled];
                 let length = value_length(unread).map_err(|NotResp| {
-                    let is_oversized = has_oversized(unread);
-                    if is_oversized {
+                    if has_oversized(unread) {
                         SessionError::reply_too_long(endpoint)
                     } else {
                         SessionError::not_redis(endpoint)
@@ -219,28 +196,16 @@ pub(super) fn parse<T: FromRedisValue>(reply: &[u8]) -> Option<T> {
 
 /// Commands that log in to `endpoint` and name the connection. Those with `true` must succeed.
 fn login_commands(endpoint: &Endpoint, name: &str) -> Vec<(Cmd, bool)> {
-    let settings = endpoint.connection_info().redis_settings();
-    let mut commands = Vec::new();
-    if !matches!(settings.protocol(), ProtocolVersion::RESP2) {
-        let mut hello = redis::cmd("HELLO");
-        hello.arg(3);
-        if let Some(password) = settings.password() {
-            hello.arg("AUTH").arg(settings.username().unwrap_or("default")).arg(password);
-        }
-        commands.push((hello, true));
-    } else if let Some(password) = settings.password() {
-        let mut auth = redis::cmd("AUTH");
-        auth.arg(settings.username()).arg(password);
-        commands.push((auth, true));
-    }
-    if settings.db() != 0 {
-        let mut select = redis::cmd("SELECT");
-        select.arg(settings.db());
-        commands.push((select, true));
-    }
+    let settings = endpoint.info.redis_settings();
+    let (user, password) = (settings.username(), settings.password());
+    let login = if matches!(settings.protocol(), ProtocolVersion::RESP2) {
+        password.map(|password| redis::cmd("AUTH").arg(user).arg(password).take())
+    } else {
+        let auth = password.map(|password| ("AUTH", user.unwrap_or("default"), password));
+        Some(redis::cmd("HELLO").arg(3).arg(auth).take())
+    };
+    let select = (settings.db() != 0).then(|| redis::cmd("SELECT").arg(settings.db()).take());
     // An ACL may forbid the name, which only informs operators.
-    let mut set_name = redis::cmd("CLIENT");
-    set_name.arg("SETNAME").arg(name);
-    commands.push((set_name, false));
-    commands
+    let set_name = redis::cmd("CLIENT").arg("SETNAME").arg(name).take();
+    login.into_iter().chain(select).map(|command| (command, true)).chain([(set_name, false)]).collect()
 }

@@ -5,11 +5,10 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use redis::{Cmd, Value, from_redis_value};
+use redis::{Cmd, Value, from_redis_value, from_redis_value_ref};
 
 use crate::client::connection::Connection;
-use crate::client::error::{ClientError, SessionError};
-use crate::client::error_advice::is_unknown;
+use crate::client::error::{ClientError, SessionError, SessionResult, is_unknown};
 use crate::client::redirect::{Redirect, hash_slot};
 use crate::client::{Endpoint, Target};
 
@@ -33,9 +32,7 @@ pub(super) struct Discovery {
     redirects: u32,
     /// Server found last.
     endpoint: Endpoint,
-    /// Sentinels or cluster nodes from the command line.
-    seeds: Vec<Endpoint>,
-    /// The seeds, and the nodes learned last.
+    /// Sentinels or cluster nodes from the command line, and the nodes learned last.
     nodes: Vec<Endpoint>,
     /// Index of the node to ask next. Clients start at different nodes, so that the first one is not overloaded.
     next_node: usize,
@@ -46,11 +43,7 @@ pub(super) struct Discovery {
 impl Discovery {
     /// Creates the discovery for the server of `key`, which matters in a cluster only.
     pub(super) fn new(target: &Target, key: &[u8], rng: &mut ChaCha8Rng) -> Self {
-        let nodes = match target {
-            Target::Cluster(nodes) => nodes.clone(),
-            Target::Sentinel(sentinel) => sentinel.sentinels.clone(),
-            Target::Server(_) | Target::Local { .. } => Vec::new(),
-        };
+        let nodes = target.nodes();
         Self {
             target: target.clone(),
             hash_slot: hash_slot(key),
@@ -58,23 +51,21 @@ impl Discovery {
             redirects: 0,
             endpoint: target.endpoint(),
             next_node: rng.random_range(0..nodes.len().max(1)),
-            seeds: nodes.clone(),
-            nodes,
+            nodes: nodes.to_vec(),
             tls_probed: false,
         }
     }
 
     /// Finds the server and connects to it. `name` is shown in `CLIENT LIST`.
-    pub(super) async fn connect(&mut self, name: &str) -> Result<Connection, SessionError> {
+    pub(super) async fn connect(&mut self, name: &str) -> SessionResult<Connection> {
         let asking = self.find().await?;
         let mut connection = Connection::open(&self.endpoint, name, &mut self.tls_probed).await?;
-        if asking {
-            connection.set_asking();
-        }
+        connection.asking = asking;
         if matches!(self.target, Target::Sentinel(_)) {
             let role: Option<String> = connection.info(Some("replication")).await?.get("role");
             if role.as_deref() == Some("slave") {
-                return Err(SessionError::not_master(&self.endpoint));
+                // The sentinels named it as the master.
+                return Err(SessionError::Transient(format!("{} is no longer the master", self.endpoint)));
             }
         }
         Ok(connection)
@@ -109,7 +100,7 @@ impl Discovery {
     }
 
     /// Sets the endpoint. Returns true if each command there must be preceded by `ASKING`.
-    async fn find(&mut self) -> Result<bool, SessionError> {
+    async fn find(&mut self) -> SessionResult<bool> {
         if let Some(Redirect { host, port, asking }) = self.redirect.take() {
             let same_host = self.endpoint.address().map_or("", |(host, _)| host);
             self.endpoint = self.endpoint.at(if host.is_empty() { same_host } else { &host }, port);
@@ -126,8 +117,7 @@ impl Discovery {
                 self.endpoint = self.ask_nodes(redis::cmd("CLUSTER").arg("SLOTS"), owner).await?;
             }
             Target::Sentinel(sentinel) => {
-                let mut command = redis::cmd("SENTINEL");
-                command.arg("get-master-addr-by-name").arg(&sentinel.service);
+                let command = redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(&sentinel.service).take();
                 let master = |reply, _: &Endpoint| {
                     let (host, port): (String, u16) = from_redis_value(reply).ok()?;
                     Some((sentinel.master.at(&host, port), Vec::new()))
@@ -144,7 +134,7 @@ impl Discovery {
         &mut self,
         command: &Cmd,
         read: impl Fn(Value, &Endpoint) -> Option<(Endpoint, Vec<Endpoint>)>,
-    ) -> Result<Endpoint, SessionError> {
+    ) -> SessionResult<Endpoint> {
         let mut last = None;
         for _ in 0..self.nodes.len() {
             let node = self.nodes[self.next_node % self.nodes.len()].clone();
@@ -175,13 +165,13 @@ impl Discovery {
         })
     }
 
-    /// Remembers nodes to ask when the seeds are gone.
+    /// Remembers nodes to ask when those from the command line are gone.
     fn learn(&mut self, nodes: Vec<Endpoint>) {
         if nodes.is_empty() {
             return;
         }
         // Nodes learned before may have left the cluster.
-        self.nodes.clone_from(&self.seeds);
+        self.nodes = self.target.nodes().to_vec();
         for node in nodes {
             if self.nodes.len() < NODES_MAX && !self.nodes.iter().any(|known| known.address() == node.address()) {
                 self.nodes.push(node);
@@ -201,21 +191,19 @@ fn is_same_on_all_nodes(error: &SessionError) -> bool {
 fn slot_owner(reply: Value, hash_slot: u16, node: &Endpoint) -> Option<(Endpoint, Vec<Endpoint>)> {
     let ranges: Vec<Vec<Value>> = from_redis_value(reply).ok()?;
     let (mut owner, mut nodes) = (None, Vec::new());
-    for mut range in ranges {
-        if range.len() < 2 {
-            continue;
-        }
-        let servers = range.split_off(2);
-        let bounds: Vec<u16> = range.into_iter().filter_map(|bound| from_redis_value(bound).ok()).collect();
-        for (at, server) in servers.into_iter().enumerate() {
-            let Ok(server) = from_redis_value::<Vec<Value>>(server) else { continue };
+    for range in ranges {
+        let [first, last, servers @ ..] = &range[..] else { continue };
+        let bounds = (from_redis_value_ref(first), from_redis_value_ref(last));
+        let has_slot = matches!(bounds, (Ok(first), Ok(last)) if (first..=last).contains(&hash_slot));
+        for (at, server) in servers.iter().enumerate() {
+            let Ok(server) = from_redis_value_ref::<Vec<Value>>(server) else { continue };
             let [host, port, ..] = &server[..] else { continue };
-            let Ok(port) = from_redis_value(port.clone()) else { continue };
+            let Ok(port) = from_redis_value_ref(port) else { continue };
             // A node that does not know its own address omits it.
-            let host = from_redis_value::<String>(host.clone()).unwrap_or_default();
+            let host = from_redis_value_ref::<String>(host).unwrap_or_default();
             let host = if host.is_empty() || host == "?" { node.address()?.0 } else { &host };
             let server = node.at(host, port);
-            if at == 0 && matches!(bounds[..], [first, last] if (first..=last).contains(&hash_slot)) {
+            if at == 0 && has_slot {
                 owner = Some(server.clone());
             }
             if nodes.len() < NODES_MAX {

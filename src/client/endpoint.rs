@@ -48,11 +48,12 @@ pub enum EndpointError {
 /// ```
 #[derive(Clone)]
 pub struct Endpoint {
-    info: ConnectionInfo,
+    /// Settings in the redis crate's form. They hold the password and must not be printed.
+    pub(super) info: ConnectionInfo,
     /// TLS settings for `rediss://`.
-    tls: Option<TlsConnector>,
+    pub(super) tls: Option<TlsConnector>,
     /// Replacement for the operating system's sockets.
-    connector: Option<Arc<dyn Connector>>,
+    pub(super) connector: Option<Arc<dyn Connector>>,
 }
 
 impl Endpoint {
@@ -122,21 +123,6 @@ impl Endpoint {
             ConnectionAddr::Tcp(host, port) => Some((host, *port)),
             _ => None,
         }
-    }
-
-    /// Replacement for the operating system's sockets.
-    pub(super) fn connector(&self) -> Option<&dyn Connector> {
-        self.connector.as_deref()
-    }
-
-    /// Settings in the redis crate's form. They hold the password and must not be printed.
-    pub(super) fn connection_info(&self) -> &ConnectionInfo {
-        &self.info
-    }
-
-    /// TLS settings, if any.
-    pub(super) fn tls(&self) -> Option<&TlsConnector> {
-        self.tls.as_ref()
     }
 }
 

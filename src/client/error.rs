@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::client::error_advice::{advice, excerpt};
 use crate::client::redirect::Redirect;
 use crate::client::{Endpoint, tls};
 use crate::model::display_safe;
+
+/// Longest excerpt of a server's reply, in characters.
+const EXCERPT_CHARS_MAX: usize = 200;
 
 /// Error that another attempt cannot resolve.
 #[derive(Debug, Error)]
@@ -58,6 +60,9 @@ pub(super) enum SessionError {
     ReplyTooLong(String),
 }
 
+/// Result of a session, or of a step of it.
+pub(super) type SessionResult<T = ()> = Result<T, SessionError>;
+
 impl SessionError {
     /// The connection could not be opened.
     pub(super) fn unreachable(endpoint: &Endpoint, error: &io::Error) -> Self {
@@ -95,7 +100,7 @@ impl SessionError {
         Self::Fatal(ClientError::Tls { server: endpoint.to_string(), reason, advice })
     }
 
-    /// The server sent an error reply.
+    /// The server sent an error reply. It is fatal if there is [`advice`] on it.
     pub(super) fn refused(endpoint: &Endpoint, reply: &str) -> Self {
         if let Some(redirect) = Redirect::parse(reply) {
             return Self::Redirect(redirect);
@@ -131,16 +136,65 @@ impl SessionError {
     pub(super) fn closed(endpoint: &Endpoint) -> Self {
         Self::Transient(format!("{endpoint} closed the connection"))
     }
-
-    /// The server is a replica, though sentinels named it as the master.
-    pub(super) fn not_master(endpoint: &Endpoint) -> Self {
-        Self::Transient(format!("{endpoint} is no longer the master"))
-    }
 }
 
 /// Separator between an [`excerpt`] and the next sentence.
 fn full_stop(reply: &str) -> &'static str {
     if reply.ends_with(['?', '!']) { "" } else { "." }
+}
+
+/// Returns advice on an error reply that another attempt cannot resolve; `None` if it may.
+pub(super) fn advice(reply: &str) -> Option<&'static str> {
+    let advice = match reply.split(' ').next().unwrap_or_default() {
+        "NOAUTH" => "Give the password in the URL: redis://:password@host, or in REDIS_URL",
+        "WRONGPASS" => "Check user and password in the URL; special characters are written as %40 for @, %3A for :",
+        "NOPERM" if reply.contains("'time'") => {
+            "Ask for an ACL rule that allows +time, which --since 1h needs to read the server's clock; --since start \
+             does not need it"
+        }
+        "NOPERM" if reply.contains("keys") || reply.contains(" 'x") => {
+            "Ask for an ACL rule that allows this stream: ~stock_ticks*, with +xadd to write, +xread to read, +@stream \
+             in a group"
+        }
+        "NOPERM" if reply.contains("'cluster") => "Ask for an ACL rule that allows +cluster|slots, beside the channels",
+        "NOPERM" => "Ask for an ACL rule that allows these channels, such as &stock_prices +subscribe +publish",
+        "DENIED" => "The server is in protected mode: set a password there, or bind it to this machine's address",
+        "NOPROTO" => "The server is older than Redis 6: omit protocol=resp3 from the URL",
+        "WRONGTYPE" => "The key of this name is not a stream: give another name with --stream, or delete the key",
+        "ERR" if is_unknown(reply, "XADD") => {
+            "This server has no streams, which Redis has since version 5: omit --stream, or use another server"
+        }
+        "ERR" if is_unknown(reply, "XAUTOCLAIM") => {
+            "This server cannot claim the entries of dead consumers; Redis can since version 6.2: omit --group"
+        }
+        "ERR" if is_unknown(reply, "SPUBLISH") => {
+            "This server has no sharded channels, which Redis has since version 7: omit --cluster"
+        }
+        "ERR" if is_unknown(reply, "SENTINEL") => {
+            "This server is not a sentinel: give the address of a sentinel, often with port 26379, or write redis:// for \
+             redis+sentinel://"
+        }
+        "ERR" if reply.contains("DB index") => {
+            "Check the number of the database behind the / in the URL: a server has 16, from 0 to 15, unless it is \
+             configured otherwise, and a cluster has database 0 only"
+        }
+        "ERR" if reply.contains("cluster support disabled") => "This server is not part of a cluster: omit --cluster",
+        "ERR" if reply.contains("AUTH") => "Omit the password from the URL, or check the configuration of the server",
+        _ => return None,
+    };
+    Some(advice)
+}
+
+/// Returns true if the server does not know `command`. The quotes around the name differ between versions.
+pub(super) fn is_unknown(reply: &str, command: &str) -> bool {
+    let named = reply.strip_prefix("ERR unknown command ").and_then(|rest| rest.strip_prefix(['\'', '`']));
+    named.is_some_and(|named| named.starts_with(command))
+}
+
+/// Excerpt of a server's text: short, safe to display, and without the full stop, so that it fits into a sentence.
+pub(super) fn excerpt(text: &str) -> String {
+    let text: String = text.chars().take(EXCERPT_CHARS_MAX).collect();
+    display_safe(text.trim_end_matches('.')).into_owned()
 }
 
 #[cfg(test)]
@@ -156,6 +210,43 @@ mod tests {
         ] {
             let error = ClientError::Refused { server: "h:1".to_owned(), reply: excerpt(reply), advice: "Do this" };
             assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn fatal_replies_have_advice_and_transient_ones_have_none() {
+        for (reply, needle) in [
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", "--stream"),
+            ("NOPERM this user has no permissions to access one of the keys used as arguments", "+xadd"),
+            ("NOPERM this user has no permissions to run the 'xadd' command", "+xadd"),
+            ("NOPERM this user has no permissions to access one of the channels used as arguments", "&stock_prices"),
+            ("NOPERM this user has no permissions to run the 'cluster|slots' command", "+cluster|slots"),
+            ("NOPERM User u has no permissions to run the 'time' command", "+time"),
+            ("NOPERM this user has no permissions to run the 'time' command or its subcommand", "--since start"),
+            ("ERR unknown command 'SENTINEL', with args beginning with: 'get-master-addr-by-name' ", "not a sentinel"),
+            ("ERR unknown command `SENTINEL`, with args beginning with: `get-master-addr-by-name`, ", "not a sentinel"),
+            ("ERR DB index is out of range", "behind the /"),
+            ("ERR invalid DB index", "behind the /"),
+            ("ERR unknown command `XAUTOCLAIM`, with args beginning with: ", "omit --group"),
+            ("ERR unknown command 'XADD', with args beginning with: ", "omit --stream"),
+            ("ERR unknown command 'SPUBLISH', with args beginning with: ", "omit --cluster"),
+            ("ERR This instance has cluster support disabled", "omit --cluster"),
+        ] {
+            assert!(advice(reply).is_some_and(|advice| advice.contains(needle)), "{reply}");
+        }
+        for transient in [
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "MISCONF Redis is configured to save RDB snapshots",
+            "READONLY You can't write against a read only replica.",
+            "LOADING Redis is loading the dataset in memory",
+            "MASTERDOWN Link with MASTER is down",
+            "CLUSTERDOWN The cluster is down",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+            "NOREPLICAS Not enough good replicas to write.",
+            "ERR unknown command",
+            "ERR unknown command 'GET', with args beginning with: 'XADD' ",
+        ] {
+            assert_eq!(advice(transient), None, "{transient}");
         }
     }
 }

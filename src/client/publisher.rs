@@ -23,16 +23,15 @@ use tracing::{debug, info};
 
 use crate::client::connection::error_text;
 use crate::client::discovery::Discovery;
-use crate::client::error::SessionError;
-use crate::client::error_advice::excerpt;
+use crate::client::error::{SessionError, SessionResult, excerpt};
 use crate::client::liveness::Liveness;
-use crate::client::reconnect::{RetryLog, Session, SessionOutcome, run_with_reconnect};
+use crate::client::reconnect::{RetryLog, Session, SessionProgress, run_with_reconnect};
 use crate::client::timeouts::{PING_AFTER, REPLY_TIMEOUT};
 use crate::client::{ClientError, Endpoint, LinkState, Target};
 use crate::model::display_safe;
 use crate::resp::scanner::NotResp;
 use crate::spool::Batch;
-use pipeline::{Pipeline, Progress, Reply};
+use pipeline::{Pipeline, Reply};
 use send_queue::BATCH_MESSAGES_MAX;
 
 /// Most messages in flight: enough that the server has work while this process is not scheduled for some milliseconds.
@@ -85,20 +84,19 @@ pub async fn publish(
     log: RetryLog,
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
-    let mut discovery = Discovery::new(target, destination.key().as_bytes(), &mut rng);
+    let discovery = Discovery::new(target, destination.key().as_bytes(), &mut rng);
     let mut publisher = Publisher {
         destination,
         queue,
         on_confirmed,
         log: log.clone(),
+        progress: SessionProgress::default(),
         in_flight: VecDeque::new(),
         unconfirmed: VecDeque::new(),
         has_published: false,
         down_since: None,
     };
-    let ended = run_with_reconnect(&mut publisher, &mut discovery, queue.abandoned(), &log, rng).await;
-    discovery.shutdown().await;
-    ended
+    run_with_reconnect(&mut publisher, discovery, queue.abandoned.notified(), &log, rng).await
 }
 
 struct Publisher<'a> {
@@ -106,6 +104,7 @@ struct Publisher<'a> {
     queue: &'a SendQueue,
     on_confirmed: Option<OnConfirmed>,
     log: RetryLog,
+    progress: SessionProgress,
     /// Messages in flight, in order.
     in_flight: VecDeque<Batch>,
     /// Messages that earlier connections left unconfirmed, older than all in the queue.
@@ -119,34 +118,47 @@ impl Session for Publisher<'_> {
     /// A redirected publisher loses nothing.
     const REDIRECT_IS_OUTAGE: bool = false;
 
-    async fn run(&mut self, discovery: &mut Discovery, outcome: &mut SessionOutcome) -> Result<(), SessionError> {
+    async fn run(&mut self, discovery: &mut Discovery) -> SessionResult {
         if self.queue.is_finished() {
             return Ok(());
         }
         let mut connection = discovery.connect(CLIENT_NAME).await?;
-        let server = connection.endpoint().clone();
         match error_text(connection.request(&redis::cmd("PING")).await?) {
             // A user that may only publish is refused a PING, by a server that is alive.
-            Some(text) if !text.starts_with("NOPERM") => return Err(SessionError::refused(&server, &text)),
+            Some(text) if !text.starts_with("NOPERM") => {
+                return Err(SessionError::refused(&connection.endpoint, &text));
+            }
             _ => {}
         }
-        let asking = connection.is_asking();
-        let mut pipeline = Pipeline::new(connection.into_stream(), self.destination, asking);
-        outcome.set_live(self.has_published);
+        let asking = connection.asking;
+        let (server, stream) = connection.into_parts();
+        let mut pipeline = Pipeline::new(stream, self.destination, asking);
         self.log_connected(&server);
-        self.queue.set_connected(true);
-        let ended = self.transfer(&mut pipeline, &server, outcome).await;
+        self.set_live();
+        let ended = self.transfer(&mut pipeline, &server).await;
         // Messages in flight were sent before those that were still to be sent again.
         self.in_flight.append(&mut self.unconfirmed);
         std::mem::swap(&mut self.in_flight, &mut self.unconfirmed);
         ended
     }
 
+    fn progress(&mut self) -> &mut SessionProgress {
+        &mut self.progress
+    }
+
     fn on_link(&mut self, state: LinkState) {
-        if let LinkState::Down(_) = state {
-            self.queue.set_connected(false);
-            self.down_since.get_or_insert_with(Instant::now);
+        match state {
+            LinkState::Connecting => {}
+            LinkState::Live => self.queue.set_connected(true),
+            LinkState::Down(_) => {
+                self.queue.set_connected(false);
+                self.down_since.get_or_insert_with(Instant::now);
+            }
         }
+    }
+
+    fn retries_fatal(&self) -> bool {
+        self.has_published
     }
 }
 
@@ -174,12 +186,7 @@ impl Publisher<'_> {
     }
 
     /// Publishes until all messages are confirmed, or the connection is lost. Unconfirmed messages stay in `in_flight`.
-    async fn transfer(
-        &mut self,
-        pipeline: &mut Pipeline,
-        server: &Endpoint,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
+    async fn transfer(&mut self, pipeline: &mut Pipeline, server: &Endpoint) -> SessionResult {
         let mut liveness = Liveness::new();
         let mut in_flight = 0;
         loop {
@@ -196,18 +203,15 @@ impl Publisher<'_> {
             }
             tokio::select! {
                 biased;
-                progress = pipeline.exchange() => match progress {
-                    Ok(Progress::Written) => {}
-                    Ok(Progress::Read) => {
+                exchanged = pipeline.exchange() => {
+                    if exchanged.map_err(|error| SessionError::lost(server, &error))? {
                         liveness.received();
-                        in_flight -= self.confirm(pipeline, server, outcome)?;
+                        in_flight -= self.confirm(pipeline, server)?;
                     }
-                    Ok(Progress::Closed) => return Err(SessionError::closed(server)),
-                    Err(error) => return Err(SessionError::lost(server, &error)),
-                },
-                () = self.queue.filled(), if in_flight < IN_FLIGHT_MAX && pipeline.has_room() => {}
+                }
+                () = self.queue.filled.notified(), if in_flight < IN_FLIGHT_MAX && pipeline.has_room() => {}
                 silence = liveness.check() => {
-                    let awaits_reply = in_flight > 0 || pipeline.is_pinging();
+                    let awaits_reply = in_flight > 0 || pipeline.is_pinging;
                     if awaits_reply && silence >= REPLY_TIMEOUT {
                         return Err(SessionError::silent(server));
                     }
@@ -226,12 +230,7 @@ impl Publisher<'_> {
     }
 
     /// Processes all complete replies. Returns the number of confirmed messages.
-    fn confirm(
-        &mut self,
-        pipeline: &mut Pipeline,
-        server: &Endpoint,
-        outcome: &mut SessionOutcome,
-    ) -> Result<usize, SessionError> {
+    fn confirm(&mut self, pipeline: &mut Pipeline, server: &Endpoint) -> SessionResult<usize> {
         let (mut confirmed, mut last_receivers) = (0, 0);
         let ended = loop {
             match (pipeline.next_reply(), self.in_flight.front_mut()) {
@@ -255,7 +254,7 @@ impl Publisher<'_> {
             }
         };
         if confirmed > 0 {
-            (self.has_published, outcome.has_delivered, outcome.retries_fatal) = (true, true, true);
+            (self.has_published, self.progress.has_delivered) = (true, true);
             self.queue.confirm(confirmed, last_receivers);
         }
         ended.map(|()| confirmed)

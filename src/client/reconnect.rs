@@ -1,6 +1,5 @@
 //! Reconnect loop shared by all sessions. Runs a session until it fails, classifies the error, backs off and retries.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tracing::{debug, warn};
 
 use crate::client::Backoff;
 use crate::client::discovery::Discovery;
-use crate::client::error::{ClientError, SessionError};
+use crate::client::error::{ClientError, SessionError, SessionResult};
 
 /// A session that was live for this long was healthy, even if nothing arrived.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
@@ -26,7 +25,9 @@ const REPEAT_EVERY: Duration = Duration::from_secs(10);
 /// Interval of warnings about any error on connections that share a [`RetryLog`].
 const SHARED_EVERY: Duration = Duration::from_secs(5);
 
-/// State of a reader's connection.
+/// State of a reader's connection. A first attempt that fails makes it [`Down`](Self::Down), because the user is told
+/// the reason; a publisher's [`ConnectionStatus`](crate::client::ConnectionStatus) is connecting until the first
+/// success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
     /// The first attempt is in progress.
@@ -39,19 +40,10 @@ pub enum LinkState {
 
 /// Progress of one run of a session.
 #[derive(Debug, Default)]
-pub(super) struct SessionOutcome {
+pub(super) struct SessionProgress {
     live_since: Option<Instant>,
     /// Something was delivered.
     pub(super) has_delivered: bool,
-    /// A fatal error is retried, because the session has worked before.
-    pub(super) retries_fatal: bool,
-}
-
-impl SessionOutcome {
-    /// Records that the session is live. `retries_fatal` is true if a fatal error is retried from now on.
-    pub(super) fn set_live(&mut self, retries_fatal: bool) {
-        (self.live_since, self.retries_fatal) = (Some(Instant::now()), retries_fatal);
-    }
 }
 
 /// Session over a connection that the reconnect loop keeps up.
@@ -60,44 +52,68 @@ pub(super) trait Session: Send {
     const REDIRECT_IS_OUTAGE: bool = true;
 
     /// Connects and transfers data until an error, or until there is nothing more to do.
-    fn run(
-        &mut self,
-        discovery: &mut Discovery,
-        outcome: &mut SessionOutcome,
-    ) -> impl Future<Output = Result<(), SessionError>> + Send;
+    fn run(&mut self, discovery: &mut Discovery) -> impl Future<Output = SessionResult> + Send;
 
-    /// Receives each change of the connection's state except [`LinkState::Live`], which the session sets itself.
+    /// Progress of the current run.
+    fn progress(&mut self) -> &mut SessionProgress;
+
+    /// Receives each change of the connection's state.
     fn on_link(&mut self, state: LinkState);
+
+    /// Records that the session is live.
+    fn set_live(&mut self) {
+        self.progress().live_since = Some(Instant::now());
+        self.on_link(LinkState::Live);
+    }
+
+    /// Returns true if a fatal error of a live session is retried, because the session has worked before.
+    fn retries_fatal(&self) -> bool {
+        true
+    }
+
+    /// Completes the work of a session that was stopped or is finished.
+    fn leave(&mut self, _discovery: &mut Discovery) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// Runs `session` until it is finished or `stop` resolves, and restarts it after each error.
 ///
 /// # Errors
 /// A fatal error of a session that has not worked before.
-pub(super) async fn run_with_reconnect<S: Session>(
-    session: &mut S,
-    discovery: &mut Discovery,
+pub(super) async fn run_with_reconnect(
+    session: &mut impl Session,
+    mut discovery: Discovery,
     stop: impl Future<Output = ()>,
     log: &RetryLog,
     rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
-    let mut stop = pin!(stop);
-    let mut backoff = Backoff::new(rng);
-    let mut was_live = false;
     session.on_link(LinkState::Connecting);
+    let ended = tokio::select! {
+        biased;
+        () = stop => Ok(()),
+        ended = restart(session, &mut discovery, log, Backoff::new(rng)) => ended,
+    };
+    if ended.is_ok() {
+        session.leave(&mut discovery).await;
+    }
+    discovery.shutdown().await;
+    ended
+}
+
+/// Runs `session` until it is finished, and restarts it after each error.
+async fn restart<S: Session>(
+    session: &mut S,
+    discovery: &mut Discovery,
+    log: &RetryLog,
+    mut backoff: Backoff,
+) -> Result<(), ClientError> {
+    let mut was_live = false;
     loop {
         let started = Instant::now();
-        let mut outcome = SessionOutcome::default();
-        let error = tokio::select! {
-            biased;
-            () = stop.as_mut() => return Ok(()),
-            ended = session.run(discovery, &mut outcome) => match ended {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            },
-        };
-        let SessionOutcome { live_since, has_delivered, retries_fatal } = outcome;
-        let retries_fatal = if live_since.is_some() { retries_fatal } else { was_live };
+        let Err(error) = session.run(discovery).await else { return Ok(()) };
+        let SessionProgress { live_since, has_delivered } = std::mem::take(session.progress());
+        let retries_fatal = if live_since.is_some() { session.retries_fatal() } else { was_live };
         was_live |= live_since.is_some();
         if has_delivered || live_since.is_some_and(|since| since.elapsed() >= HEALTHY_AFTER) {
             backoff.reset();
@@ -127,11 +143,7 @@ pub(super) async fn run_with_reconnect<S: Session>(
         // pause.
         let elapsed = if live_since.is_none() { started.elapsed() } else { Duration::ZERO };
         let pause = delay.saturating_sub(elapsed).max(ATTEMPTS_EVERY);
-        tokio::select! {
-            biased;
-            () = stop.as_mut() => return Ok(()),
-            () = tokio::time::sleep(pause) => {}
-        }
+        tokio::time::sleep(pause).await;
     }
 }
 

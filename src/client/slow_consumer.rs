@@ -21,25 +21,22 @@ const ADVICE: &str = "messages published until now are lost to it. Give it more 
 #[derive(Debug, Default)]
 pub(super) struct SlowConsumerDetector {
     stats: Option<OutputBufferStats>,
-    was_truncated: bool,
+    /// The server closed the last subscription, and had more to send.
+    pub(super) was_truncated: bool,
 }
 
 impl SlowConsumerDetector {
-    /// Records that the server closed a subscription; `truncated` is true if it had more to send.
-    pub(super) fn ended(&mut self, truncated: bool) {
-        self.was_truncated = truncated;
-    }
-
     /// Compares the statistics at the start of a subscription with those of the one before. Logs a warning, and returns
     /// true, if that one was disconnected as a slow consumer.
     pub(super) fn check(&mut self, server: &Endpoint, stats: Option<OutputBufferStats>) -> bool {
         let verdict = verdict(self.stats.as_ref(), stats.as_ref(), std::mem::take(&mut self.was_truncated));
         self.stats = stats;
-        match verdict {
-            Verdict::CutOff => warn!("{server} had cut this reader off because it fell too far behind; {ADVICE}"),
-            Verdict::Unknown => warn!("{server} may have cut this reader off because it fell too far behind; {ADVICE}"),
-            Verdict::Other => {}
-        }
+        let had = match verdict {
+            Verdict::CutOff => "had",
+            Verdict::Unknown => "may have",
+            Verdict::Other => return false,
+        };
+        warn!("{server} {had} cut this reader off because it fell too far behind; {ADVICE}");
         verdict == Verdict::CutOff
     }
 }

@@ -13,13 +13,13 @@ use crate::client::{Endpoint, Transport, tls};
 
 /// Opens a stream to the endpoint, without logging in.
 pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Transport>> {
-    match endpoint.connection_info().addr() {
+    match endpoint.info.addr() {
         ConnectionAddr::Tcp(host, port) => {
-            if let Some(connector) = endpoint.connector() {
+            if let Some(connector) = &endpoint.connector {
                 return within(CONNECT_TIMEOUT, connector.connect(host, *port)).await;
             }
             let stream = within(CONNECT_TIMEOUT, open_tcp(host, *port)).await?;
-            let Some(tls) = endpoint.tls() else { return Ok(Box::new(stream)) };
+            let Some(tls) = &endpoint.tls else { return Ok(Box::new(stream)) };
             match within(HANDSHAKE_TIMEOUT, tls::handshake(tls, host, stream)).await {
                 // A Redis without TLS takes the handshake for the start of a line and waits for its end.
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -39,8 +39,8 @@ pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Transport
 
 /// Tells if a server that closed a plain connection before its first reply expects TLS.
 pub(super) async fn expects_tls(endpoint: &Endpoint) -> bool {
-    let ConnectionAddr::Tcp(host, port) = endpoint.connection_info().addr() else { return false };
-    if endpoint.tls().is_some() || endpoint.connector().is_some() {
+    let ConnectionAddr::Tcp(host, port) = endpoint.info.addr() else { return false };
+    if endpoint.tls.is_some() || endpoint.connector.is_some() {
         return false;
     }
     let probe = within(PROBE_TIMEOUT, async { Ok(tls::speaks_tls(host, open_tcp(host, *port).await?).await) });

@@ -7,7 +7,6 @@
 //! [`consumer_group`] shares a stream among the consumers of a [`ConsumerGroup`].
 
 mod consumer_group;
-mod dead_letter;
 mod entry;
 mod read_cursor;
 mod read_limits;
@@ -19,22 +18,25 @@ pub use entry::Entry;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
+use redis::streams::StreamReadOptions;
+use redis::{Cmd, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::client::connection::Connection;
 use crate::client::discovery::Discovery;
-use crate::client::error::SessionError;
-use crate::client::reconnect::{LinkState, RetryLog, Session, SessionOutcome, run_with_reconnect, stopped};
+use crate::client::error::{SessionError, SessionResult};
+use crate::client::reconnect::{LinkState, RetryLog, Session, SessionProgress, run_with_reconnect, stopped};
 use crate::client::slow_consumer::run_id;
 use crate::client::timeouts::BLOCK_TIMEOUT;
 use crate::client::{ClientError, Target};
 use crate::model::{StreamId, display_safe};
+use consumer_group::Consumer;
 use entry::{first_id, read_entries};
 use read_cursor::ReadCursor;
 use read_limits::ReadLimits;
-use trim_detector::{StreamState, Trimmed, xinfo_stream};
+use trim_detector::{StreamState, Trimmed};
 
 /// Name of the connection in `CLIENT LIST`.
 const CLIENT_NAME: &str = "tickscope-consumer";
@@ -107,41 +109,55 @@ pub async fn read_stream(
     shutdown: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
-    let mut discovery = Discovery::new(target, source.stream.as_bytes(), &mut rng);
+    let discovery = Discovery::new(target, source.stream.as_bytes(), &mut rng);
     let (stop, log) = (stopped(shutdown), RetryLog::single());
-    let ended = if let Some(group) = &source.group {
-        consumer_group::read(source, group, handler, &mut discovery, stop, rng).await
+    if let Some(group) = &source.group {
+        run_with_reconnect(&mut Consumer::new(source, group, handler), discovery, stop, &log, rng).await
     } else {
-        let mut reader = StreamReader { source, handler, cursor: ReadCursor::default(), limits: ReadLimits::default() };
-        run_with_reconnect(&mut reader, &mut discovery, stop, &log, rng).await
-    };
-    discovery.shutdown().await;
-    ended
+        let mut reader = StreamReader {
+            source,
+            handler,
+            progress: SessionProgress::default(),
+            cursor: ReadCursor::default(),
+            limits: ReadLimits::default(),
+        };
+        run_with_reconnect(&mut reader, discovery, stop, &log, rng).await
+    }
 }
 
 struct StreamReader<'a, H> {
     source: &'a StreamSource,
     handler: &'a mut H,
+    progress: SessionProgress,
     cursor: ReadCursor,
     limits: ReadLimits,
 }
 
 impl<H: EntryHandler> Session for StreamReader<'_, H> {
-    async fn run(&mut self, discovery: &mut Discovery, outcome: &mut SessionOutcome) -> Result<(), SessionError> {
+    async fn run(&mut self, discovery: &mut Discovery) -> SessionResult {
         let mut connection = discovery.connect(CLIENT_NAME).await?;
+        let stream = &self.source.stream;
         let run_id = run_id(&connection.info(Some("server")).await?);
-        let state = self.limits.stream_state(&mut connection, &self.source.stream).await?;
+        let state = self.limits.stream_state(&mut connection, stream).await?;
         self.resume(&mut connection, run_id, &state).await?;
         self.check_trimmed(&state);
-        check_readable(&mut connection, &self.source.stream).await?;
+        // The stream must be readable; it need not have entries.
+        let one = StreamReadOptions::default().count(1);
+        connection.query::<Value>(&Cmd::xread_options(&[stream], &["$"], &one)).await?;
         discovery.confirm();
-        info!("reading the stream {} at {}", display_safe(&self.source.stream), discovery.endpoint());
-        outcome.set_live(true);
-        self.handler.on_link(LinkState::Live);
+        info!("reading the stream {} at {}", display_safe(stream), discovery.endpoint());
+        self.set_live();
         loop {
-            wait_until_ready(self.handler, &mut connection).await?;
-            self.read_once(&mut connection, outcome).await?;
+            while timeout(BLOCK_TIMEOUT, self.handler.ready()).await.is_err() {
+                // Verifies that the server is alive.
+                connection.request(&redis::cmd("PING")).await?;
+            }
+            self.read_once(&mut connection).await?;
         }
+    }
+
+    fn progress(&mut self) -> &mut SessionProgress {
+        &mut self.progress
     }
 
     fn on_link(&mut self, state: LinkState) {
@@ -156,69 +172,47 @@ impl<H: EntryHandler> StreamReader<'_, H> {
         connection: &mut Connection,
         run_id: Option<String>,
         state: &StreamState,
-    ) -> Result<(), SessionError> {
+    ) -> SessionResult {
         let cursor = &mut self.cursor;
         let is_absent = state.last == StreamId::START;
         if cursor.last_read.is_none() {
             cursor.last_read = Some(start_id(self.source.since, connection).await?);
             cursor.has_read = matches!(self.source.since, Since::After(_));
-            self.warn_if_trimmed_while_away(state);
+            warn_if_trimmed_while_away(self.source, state);
         } else if cursor.run_id.is_some() && cursor.run_id != run_id && !is_absent {
             cursor.rewind(state);
         }
-        let cursor = &mut self.cursor;
         cursor.was_absent |= cursor.has_read && is_absent;
         cursor.run_id = run_id.or(cursor.run_id.take());
         Ok(())
-    }
-
-    /// Warns if the stream may have been trimmed beyond the start position while no reader was connected. It does not
-    /// report how many entries were lost.
-    fn warn_if_trimmed_while_away(&self, state: &StreamState) {
-        let Since::After(id) = self.source.since else { return };
-        if state.first.is_some_and(|first| first > id) && state.added.is_none_or(|added| added > state.length) {
-            let stream = display_safe(&self.source.stream);
-            warn!("the stream {stream} was trimmed while it was not read: entries after {id} may be lost");
-        }
     }
 
     /// Compares the stream's state with the entries read, and reports those that are missing.
     fn check_trimmed(&mut self, state: &StreamState) {
         let Some(Trimmed { entries, is_exact }) = self.cursor.check(state) else { return };
         if is_exact {
-            warn_trimmed(&self.source.stream, entries);
-        } else {
-            let stream = display_safe(&self.source.stream);
-            let lost =
-                if entries > 0 { format!("at least {entries} entries are") } else { "entries may be".to_owned() };
-            warn!(
-                "the stream {stream} was trimmed beyond the last entry read: {lost} lost; raise --maxlen to keep more"
-            );
+            return report_trimmed(self.handler, &self.source.stream, entries);
         }
+        let stream = display_safe(&self.source.stream);
+        let lost = if entries > 0 { format!("at least {entries} entries are") } else { "entries may be".to_owned() };
+        warn!("the stream {stream} was trimmed beyond the last entry read: {lost} lost; raise --maxlen to keep more");
         self.handler.on_trimmed(entries);
     }
 
     /// Reads the next entries. From time to time, the stream's state is requested together with them: a reader at the
     /// end of the stream then knows it, however fast the stream grows.
-    async fn read_once(
-        &mut self,
-        connection: &mut Connection,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
-        let cursor = self.cursor.last_read.unwrap_or_default();
-        let (stream, checks_state) = (&self.source.stream, self.limits.is_state_due());
-        let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(self.limits.entries_max());
-        if !checks_state {
-            command.arg("BLOCK").arg(BLOCK_TIMEOUT.as_millis() as u64);
+    async fn read_once(&mut self, connection: &mut Connection) -> SessionResult {
+        let (stream, cursor) = (&self.source.stream, self.cursor.last_read.unwrap_or_default());
+        let (options, checks_state) = self.limits.next_read(BLOCK_TIMEOUT);
+        let mut commands = vec![Cmd::xread_options(&[stream], &[cursor.to_string()], &options)];
+        if checks_state {
+            commands.push(Cmd::xinfo_stream(stream));
         }
-        command.arg("STREAMS").arg(stream).arg(cursor.to_string());
-        let commands = if checks_state { vec![command, xinfo_stream(stream)] } else { vec![command] };
         match connection.request_all(&commands).await {
             Err(error @ SessionError::ReplyTooLong(_)) => {
                 if checks_state {
                     // Either reply may be the long one. The next read is sent alone.
-                    self.limits.pause_state();
+                    self.limits.pause_state_after(&error);
                 } else if !self.limits.shrink()
                     && let Some(id) = first_id(connection.received(), cursor)
                 {
@@ -233,37 +227,32 @@ impl<H: EntryHandler> StreamReader<'_, H> {
         }
         self.limits.grow();
         let mut replies = connection.replies();
-        let mut entries = read_entries(replies.next().unwrap_or_default(), connection.endpoint())?;
+        let mut entries = read_entries(replies.next().unwrap_or_default(), &connection.endpoint)?;
         self.cursor.trim_detector.count_read(entries.len() as u64);
         entries.retain(|entry| self.cursor.advance(entry.id));
         if !entries.is_empty() {
-            outcome.has_delivered = true;
+            self.progress.has_delivered = true;
             self.handler.on_entries(&entries);
         }
         if let Some(reply) = replies.next() {
-            self.check_trimmed(&StreamState::parse(reply, connection.endpoint())?);
+            self.check_trimmed(&StreamState::parse(reply, &connection.endpoint)?);
         }
         Ok(())
     }
 }
 
-/// Verifies that the stream may be read; it need not have entries.
-async fn check_readable(connection: &mut Connection, stream: &str) -> Result<(), SessionError> {
-    let mut command = redis::cmd("XREAD");
-    command.arg("COUNT").arg(1).arg("STREAMS").arg(stream).arg("$");
-    connection.query::<redis::Value>(&command).await.map(drop)
-}
-
-/// Waits until the handler is ready. Verifies meanwhile that the server is alive.
-async fn wait_until_ready(handler: &mut impl EntryHandler, connection: &mut Connection) -> Result<(), SessionError> {
-    while timeout(BLOCK_TIMEOUT, handler.ready()).await.is_err() {
-        connection.request(&redis::cmd("PING")).await?;
+/// Warns if the stream may have been trimmed beyond the start position while no reader was connected. It does not
+/// report how many entries were lost.
+fn warn_if_trimmed_while_away(source: &StreamSource, state: &StreamState) {
+    let Since::After(id) = source.since else { return };
+    if state.first.is_some_and(|first| first > id) && state.added.is_none_or(|added| added > state.length) {
+        let stream = display_safe(&source.stream);
+        warn!("the stream {stream} was trimmed while it was not read: entries after {id} may be lost");
     }
-    Ok(())
 }
 
 /// Returns the id after which reading starts.
-async fn start_id(since: Since, connection: &mut Connection) -> Result<StreamId, SessionError> {
+async fn start_id(since: Since, connection: &mut Connection) -> SessionResult<StreamId> {
     Ok(match since {
         Since::Start => StreamId::START,
         Since::After(id) => id,
@@ -277,7 +266,9 @@ async fn start_id(since: Since, connection: &mut Connection) -> Result<StreamId,
     })
 }
 
-fn warn_trimmed(stream: &str, count: u64) {
+/// Reports that the stream trimmed `count` entries before they were read.
+fn report_trimmed(handler: &mut impl EntryHandler, stream: &str, count: u64) {
     let stream = display_safe(stream);
     warn!("the stream {stream} gave up {count} entries before they were read; raise --maxlen to keep more");
+    handler.on_trimmed(count);
 }

@@ -18,11 +18,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
-use crate::client::connection::Connection;
 use crate::client::discovery::Discovery;
-use crate::client::error::SessionError;
+use crate::client::error::{SessionError, SessionResult};
 use crate::client::liveness::Liveness;
-use crate::client::reconnect::{RetryLog, Session, SessionOutcome, run_with_reconnect, stopped};
+use crate::client::reconnect::{RetryLog, Session, SessionProgress, run_with_reconnect, stopped};
 use crate::client::slow_consumer::{OutputBufferStats, SlowConsumerDetector};
 use crate::client::timeouts::{PING_AFTER, REPLY_TIMEOUT};
 use crate::client::transport::Transport;
@@ -59,34 +58,44 @@ pub async fn subscribe(
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
     let key = channels.first().map(Channel::name).unwrap_or_default();
-    let mut discovery = Discovery::new(target, key.as_bytes(), &mut rng);
-    let (slow_consumer, buffer) = (SlowConsumerDetector::default(), MessageBuffer::new());
-    let mut subscription = Subscription { channels, handler, slow_consumer, buffer };
-    let log = RetryLog::single();
-    let ended = run_with_reconnect(&mut subscription, &mut discovery, stopped(shutdown), &log, rng).await;
-    discovery.shutdown().await;
-    ended
+    let discovery = Discovery::new(target, key.as_bytes(), &mut rng);
+    let mut subscription = Subscription {
+        channels,
+        handler,
+        progress: SessionProgress::default(),
+        slow_consumer: SlowConsumerDetector::default(),
+        buffer: MessageBuffer::new(),
+    };
+    run_with_reconnect(&mut subscription, discovery, stopped(shutdown), &RetryLog::single(), rng).await
 }
 
 struct Subscription<'a, H> {
     channels: &'a [Channel],
     handler: &'a mut H,
+    progress: SessionProgress,
     slow_consumer: SlowConsumerDetector,
     buffer: MessageBuffer,
 }
 
 impl<H: MessageHandler> Session for Subscription<'_, H> {
-    async fn run(&mut self, discovery: &mut Discovery, outcome: &mut SessionOutcome) -> Result<(), SessionError> {
+    async fn run(&mut self, discovery: &mut Discovery) -> SessionResult {
         self.buffer.clear();
         let mut connection = discovery.connect(CLIENT_NAME).await?;
-        self.check_cut_off(&mut connection).await?;
-        let (server, mut stream) = (connection.endpoint().clone(), connection.into_stream());
-        self.subscribe(&server, &mut *stream, outcome).await?;
+        let stats = OutputBufferStats::parse(&connection.info(None).await?);
+        if self.slow_consumer.check(&connection.endpoint, stats) {
+            self.handler.on_cut_off();
+        }
+        let (server, mut stream) = connection.into_parts();
+        let subscribed = timeout(REPLY_TIMEOUT, self.subscribe(&server, &mut *stream)).await;
+        subscribed.unwrap_or_else(|_| Err(SessionError::silent(&server)))?;
         discovery.confirm();
         info!("subscribed at {server}");
-        outcome.set_live(true);
-        self.handler.on_link(LinkState::Live);
-        Err(self.receive(&server, &mut *stream, outcome).await)
+        self.set_live();
+        Err(self.receive(&server, &mut *stream).await)
+    }
+
+    fn progress(&mut self) -> &mut SessionProgress {
+        &mut self.progress
     }
 
     fn on_link(&mut self, state: LinkState) {
@@ -95,49 +104,21 @@ impl<H: MessageHandler> Session for Subscription<'_, H> {
 }
 
 impl<H: MessageHandler> Subscription<'_, H> {
-    /// Reports it if the server disconnected the last subscription as a slow consumer.
-    async fn check_cut_off(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
-        let stats = OutputBufferStats::parse(&connection.info(None).await?);
-        if self.slow_consumer.check(connection.endpoint(), stats) {
-            self.handler.on_cut_off();
-        }
-        Ok(())
-    }
-
-    /// Subscribes to all channels, one command for each kind.
-    async fn subscribe(
-        &mut self,
-        server: &Endpoint,
-        stream: &mut dyn Transport,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
+    /// Subscribes to all channels, one command for each kind, and waits for a reply about each channel. Messages that
+    /// arrive in between are delivered.
+    async fn subscribe(&mut self, server: &Endpoint, stream: &mut dyn Transport) -> SessionResult {
+        let lost = |error: io::Error| SessionError::lost(server, &error);
         for command in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
             let names: Vec<&str> =
                 self.channels.iter().filter(|channel| channel.command() == command).map(Channel::name).collect();
-            if names.is_empty() {
-                continue;
+            if !names.is_empty() {
+                let request = redis::cmd(command).arg(&names).get_packed_command();
+                stream.write_all(&request).await.map_err(lost)?;
             }
-            let request = redis::cmd(command).arg(&names).get_packed_command();
-            let confirmed = self.confirm(server, stream, &request, names.len(), outcome);
-            timeout(REPLY_TIMEOUT, confirmed).await.unwrap_or_else(|_| Err(SessionError::silent(server)))?;
         }
-        Ok(())
-    }
-
-    /// Sends a request and waits for `count` replies. Messages that arrive in between are delivered.
-    async fn confirm(
-        &mut self,
-        server: &Endpoint,
-        stream: &mut dyn Transport,
-        request: &[u8],
-        count: usize,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
-        let lost = |error: io::Error| SessionError::lost(server, &error);
-        stream.write_all(request).await.map_err(lost)?;
         stream.flush().await.map_err(lost)?;
         let mut replies = 0;
-        while replies < count {
+        while replies < self.channels.len() {
             if self.buffer.read(stream).await.map_err(lost)? == 0 {
                 return Err(SessionError::closed(server));
             }
@@ -149,7 +130,7 @@ impl<H: MessageHandler> Subscription<'_, H> {
                 }
             };
             let drained = self.buffer.drain(self.handler, on_reply);
-            outcome.has_delivered |= drained.map_err(|_| SessionError::not_redis(server))?;
+            self.progress.has_delivered |= drained.map_err(|_| SessionError::not_redis(server))?;
             if let Some(text) = refusal {
                 return Err(SessionError::refused(server, &text));
             }
@@ -158,30 +139,19 @@ impl<H: MessageHandler> Subscription<'_, H> {
     }
 
     /// Delivers messages until the connection is lost.
-    async fn receive(
-        &mut self,
-        server: &Endpoint,
-        stream: &mut dyn Transport,
-        outcome: &mut SessionOutcome,
-    ) -> SessionError {
+    async fn receive(&mut self, server: &Endpoint, stream: &mut dyn Transport) -> SessionError {
         let mut liveness = Liveness::new();
         let mut pinged_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 biased;
                 read = self.buffer.read(stream) => match read {
-                    Ok(0) => {
-                        self.slow_consumer.ended(self.buffer.is_truncated() || liveness.has_stalled());
-                        return SessionError::Transient(format!(
-                            "{server} closed the connection (it was stopped, or it cut off a reader that fell behind)"
-                        ));
-                    }
-                    Ok(_) => {
+                    Ok(1..) => {
                         liveness.received();
                         let mut is_unsubscribed = false;
                         let on_reply = |frame: &Frame<'_>| is_unsubscribed |= *frame == Frame::Unsubscribed;
                         match self.buffer.drain(self.handler, on_reply) {
-                            Ok(has_delivered) => outcome.has_delivered |= has_delivered,
+                            Ok(has_delivered) => self.progress.has_delivered |= has_delivered,
                             Err(_) => return SessionError::Transient(
                                 format!("{server} sent something that is not the Redis protocol"),
                             ),
@@ -190,8 +160,14 @@ impl<H: MessageHandler> Subscription<'_, H> {
                             return SessionError::Transient(format!("{server} no longer serves this shard"));
                         }
                     }
-                    Err(error) => {
-                        self.slow_consumer.ended(self.buffer.is_truncated() || liveness.has_stalled());
+                    ended => {
+                        self.slow_consumer.was_truncated = self.buffer.is_truncated() || liveness.has_stalled();
+                        let Err(error) = ended else {
+                            return SessionError::Transient(format!(
+                                "{server} closed the connection (it was stopped, or it cut off a reader that fell \
+                                 behind)"
+                            ));
+                        };
                         return SessionError::lost(server, &error);
                     }
                 },

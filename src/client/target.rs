@@ -90,28 +90,33 @@ impl Target {
         if scheme.contains("unix") {
             return Err(malformed("the nodes of a cluster are reached by host and port"));
         }
-        let parts = UrlParts::parse(rest).ok_or(malformed("its list of hosts is empty or too long"))?;
+        // `user:password@`, `/path` and `?query` include their punctuation, or are empty.
+        let (rest, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+        let hosts: Vec<&str> = hosts.split(',').map(str::trim).collect();
+        if hosts.len() > HOSTS_MAX || hosts.contains(&"") {
+            return Err(malformed("its list of hosts is empty or too long"));
+        }
         let endpoints = |path: &str, port: u16| {
-            let urls = parts.hosts.iter().map(|host| {
+            let urls = hosts.iter().map(|host| {
                 let host = if has_port(host) { (*host).to_owned() } else { format!("{host}:{port}") };
-                Endpoint::parse_with(&format!("{plain}://{}{host}{path}{}", parts.user, parts.query), files)
+                Endpoint::parse_with(&format!("{plain}://{user}{host}{path}{query}"), files)
             });
             urls.collect::<Result<Vec<_>, _>>()
         };
         if kind == "cluster" {
-            if !matches!(parts.path, "" | "/" | "/0") {
+            if !matches!(path, "" | "/" | "/0") {
                 return Err(malformed("a cluster has database 0 only"));
             }
             return Ok(Self::Cluster(endpoints("", 6_379)?));
         }
-        let (service, database) = parts.path.trim_start_matches('/').split_once('/').map_or_else(
-            || (parts.path.trim_start_matches('/'), String::new()),
-            |(service, database)| (service, format!("/{database}")),
-        );
+        let path = path.trim_start_matches('/');
+        let (service, database) = path.split_at(path.find('/').unwrap_or(path.len()));
         if service.is_empty() {
             return Err(malformed("the name under which the sentinels watch the master is missing: add /mymaster"));
         }
-        let mut masters = endpoints(&database, SENTINEL_PORT)?;
+        let mut masters = endpoints(database, SENTINEL_PORT)?;
         let sentinels = endpoints("", SENTINEL_PORT)?;
         // The URL has at least one host.
         let master = masters.swap_remove(0);
@@ -121,6 +126,15 @@ impl Target {
     /// Returns true if ticks are distributed over the nodes of a cluster.
     pub fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
+    }
+
+    /// Sentinels or cluster nodes to ask for the server.
+    pub(super) fn nodes(&self) -> &[Endpoint] {
+        match self {
+            Self::Cluster(nodes) => nodes,
+            Self::Sentinel(sentinel) => &sentinel.sentinels,
+            Self::Server(_) | Self::Local { .. } => &[],
+        }
     }
 
     /// Endpoint to connect to, or the first to ask.
@@ -153,35 +167,13 @@ impl fmt::Display for Sentinel {
     /// Writes a URL without credentials; safe for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts = list(&self.sentinels).replace("rediss://", "").replace("redis://", "").replace(", ", ",");
-        let scheme = if self.master.tls().is_some() { "rediss" } else { "redis" };
+        let scheme = if self.master.tls.is_some() { "rediss" } else { "redis" };
         write!(f, "{scheme}+sentinel://{hosts}/{}", crate::model::display_safe(&self.service))
     }
 }
 
 fn list(endpoints: &[Endpoint]) -> String {
     endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Parts of a URL after `scheme://`.
-struct UrlParts<'a> {
-    /// `user:password@`, or empty.
-    user: &'a str,
-    hosts: Vec<&'a str>,
-    /// With the slash, or empty.
-    path: &'a str,
-    /// With the question mark, or empty.
-    query: &'a str,
-}
-
-impl<'a> UrlParts<'a> {
-    fn parse(rest: &'a str) -> Option<Self> {
-        let (rest, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-        let hosts: Vec<&str> = hosts.split(',').map(str::trim).collect();
-        let fits = hosts.len() <= HOSTS_MAX && hosts.iter().all(|host| !host.is_empty());
-        fits.then_some(Self { user, hosts, path, query })
-    }
 }
 
 /// Returns true if the host has a port. Colons within the brackets of an IPv6 address do not count.
@@ -216,7 +208,7 @@ mod tests {
             panic!("no sentinels")
         };
         let Target::Sentinel(sentinel) = &shown else { unreachable!() };
-        assert_eq!(sentinel.master.connection_info().redis_settings().db(), 2);
+        assert_eq!(sentinel.master.info.redis_settings().db(), 2);
         assert_eq!(sentinel.sentinels[0].address(), Some(("a", 26_379)));
         let text = shown.to_string();
         assert_eq!(text, "the master mymaster of the sentinels at redis://a:26379, redis://b:26380");

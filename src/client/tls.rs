@@ -1,11 +1,9 @@
 //! TLS over the client's sockets.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -28,10 +26,14 @@ pub(super) fn connector(files: &TlsFiles) -> Result<TlsConnector, TlsError> {
 }
 
 /// Performs the handshake on `stream` and verifies that the server is `host`.
-pub(super) async fn handshake(connector: &TlsConnector, host: &str, stream: TcpStream) -> io::Result<EncryptedStream> {
+pub(super) async fn handshake(
+    connector: &TlsConnector,
+    host: &str,
+    stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a certificate cannot carry this host name"))?;
-    Ok(EncryptedStream { stream: connector.connect(name, stream).await? })
+    connector.connect(name, stream).await
 }
 
 /// Error for a server that answers, but not in TLS.
@@ -58,37 +60,4 @@ pub(super) async fn speaks_tls(host: &str, stream: TcpStream) -> bool {
 /// Returns the cause, safe to display, and advice, if TLS caused the error.
 pub(super) fn explain_error(error: &io::Error) -> Option<(String, &'static str)> {
     tls_error(error).map(|error| explain(error, &ADVICE))
-}
-
-/// Encrypted connection. A close without TLS's `close_notify`, as Redis does it, reads as end of stream: the RESP
-/// parser detects a truncated frame, and the client reconnects in any case.
-pub(super) struct EncryptedStream {
-    stream: TlsStream<TcpStream>,
-}
-
-impl AsyncRead for EncryptedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-            other => other,
-        }
-    }
-}
-
-impl AsyncWrite for EncryptedStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }

@@ -3,16 +3,17 @@
 //! Two copies are overwritten alternately in place. One of them is valid whatever happens, and a full disk has room for
 //! both.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use crate::spool::sync_folder;
-
-const NAME_NEW: &str = "position.new";
+use crate::spool::create_file;
 
 /// Name of the file.
 pub(super) const NAME: &str = "position";
+
+/// Name of a new file until it is complete. A crash may leave it.
+pub(super) const NAME_NEW: &str = "position.new";
 
 /// Each copy fills a sector of its own, which a disk writes atomically.
 const COPY_BYTES: usize = 512;
@@ -57,12 +58,8 @@ impl CheckpointFile {
     pub(super) fn open(folder: &Path) -> io::Result<Option<Self>> {
         let path = folder.join(NAME);
         if !path.exists() {
-            let new = folder.join(NAME_NEW);
-            let mut file = File::create(&new)?;
-            file.write_all(&[encode(0, Checkpoint::default()), encode(1, Checkpoint::default())].concat())?;
-            file.sync_all()?;
-            fs::rename(new, &path)?;
-            sync_folder(folder)?;
+            let copies = [encode(0, Checkpoint::default()), encode(1, Checkpoint::default())].concat();
+            create_file(folder, NAME_NEW, NAME, &copies)?;
         }
         let mut file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut bytes = Vec::new();
@@ -102,9 +99,4 @@ fn decode(bytes: &[u8]) -> Option<(u64, Checkpoint)> {
     let fields: [[u8; 8]; FIELDS] = fields.as_chunks().0.try_into().ok()?;
     let [magic, generation, done, used, dropped_start, dropped_end] = fields.map(u64::from_le_bytes);
     (magic == MAGIC).then_some((generation, Checkpoint { done, used, dropped_start, dropped_end }))
-}
-
-/// Returns true for the names of this module's files, including those that a crash may leave.
-pub(super) fn is_checkpoint_file(name: &str) -> bool {
-    name == NAME || name == NAME_NEW
 }

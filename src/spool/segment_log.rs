@@ -15,7 +15,9 @@ use tracing::warn;
 
 use crate::spool::checkpoint;
 use crate::spool::checkpoint::{Checkpoint, CheckpointFile};
-use crate::spool::{Batch, SequenceRange, SpoolError, add_range, io_error, record, safe_path, sync_folder};
+use crate::spool::{
+    Batch, SequenceRange, SpoolError, add_range, check_names, io_error, record, safe_path, sync_folder,
+};
 
 /// Size at which a new segment is started: small enough that disk space is soon reclaimed, large enough that files are
 /// few.
@@ -56,7 +58,7 @@ struct SegmentReader {
 pub struct SegmentLog {
     folder: PathBuf,
     /// Most messages that the queue over this log may hold.
-    capacity: u64,
+    pub(crate) capacity: u64,
     segments: VecDeque<Segment>,
     /// Last segment, while it may grow.
     tail: Option<File>,
@@ -66,8 +68,8 @@ pub struct SegmentLog {
     saved: Checkpoint,
     saved_at: Instant,
     /// Number of messages of an earlier run, and their ranges.
-    recovered: u64,
-    recovered_ranges: Vec<SequenceRange>,
+    pub(crate) recovered: u64,
+    pub(crate) recovered_ranges: Vec<SequenceRange>,
     buffer: Vec<u8>,
     /// Keeps the spool locked while any of its logs is in use.
     _lock: Arc<File>,
@@ -112,9 +114,8 @@ impl SegmentLog {
         let bytes = fs::read(&path).map_err(&failed)?;
         let head = bytes.get(..MAGIC.len()).unwrap_or_default();
         match head {
-            // The file was created, but nothing was written to it before the crash.
-            _ if head.iter().all(|byte| *byte == 0) => {}
-            _ if head == MAGIC => {}
+            // Zeros: the file was created, but nothing was written to it before the crash.
+            _ if head == MAGIC || head.iter().all(|byte| *byte == 0) => {}
             [name @ .., version] if *name == MAGIC[..7] && *version > MAGIC[7] => {
                 return Err(SpoolError::Newer { path: safe_path(&path) });
             }
@@ -141,12 +142,8 @@ impl SegmentLog {
             return fs::remove_file(&path).map_err(failed);
         }
         if end < bytes.len() {
-            let truncate = || {
-                let file = OpenOptions::new().write(true).open(&path)?;
-                file.set_len(end as u64)?;
-                file.sync_all()
-            };
-            truncate().map_err(failed)?;
+            let file = OpenOptions::new().write(true).open(&path).map_err(&failed)?;
+            file.set_len(end as u64).and_then(|()| file.sync_all()).map_err(failed)?;
         }
         self.segments.push_back(Segment { first, last, bytes: end as u64 });
         Ok(())
@@ -165,21 +162,6 @@ impl SegmentLog {
                 add_range(&mut self.recovered_ranges, range);
             }
         }
-    }
-
-    /// Most messages that the queue over this log may hold.
-    pub(crate) fn capacity(&self) -> u64 {
-        self.capacity
-    }
-
-    /// Number of messages of an earlier run that are not done.
-    pub(crate) fn recovered(&self) -> u64 {
-        self.recovered
-    }
-
-    /// Ranges of the messages of an earlier run that are not done.
-    pub(crate) fn recovered_ranges(&self) -> &[SequenceRange] {
-        &self.recovered_ranges
     }
 
     /// Number up to which all messages are confirmed or dropped.
@@ -209,24 +191,22 @@ impl SegmentLog {
     /// Writes and synchronises batches. After an error none of them counts as written.
     pub(crate) fn append(&mut self, batches: &[Batch]) -> io::Result<()> {
         let Some(first) = batches.iter().find_map(Batch::range).map(|range| range.first) else { return Ok(()) };
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
+        self.buffer.clear();
         for batch in batches {
-            record::write(batch, &mut buffer);
+            record::write(batch, &mut self.buffer);
         }
-        let written = self.write(first, &buffer);
-        let bytes = buffer.len() as u64;
-        self.buffer = buffer;
+        let written = self.write_buffer(first);
         if written.is_err() {
             self.abandon_tail();
         } else if let Some(segment) = self.segments.back_mut() {
-            segment.bytes += bytes;
+            segment.bytes += self.buffer.len() as u64;
             segment.last = batches.iter().filter_map(Batch::range).map(|range| range.last).fold(segment.last, u64::max);
         }
         written
     }
 
-    fn write(&mut self, first: u64, bytes: &[u8]) -> io::Result<()> {
+    /// Writes and synchronises the buffer, whose first message has the number `first`.
+    fn write_buffer(&mut self, first: u64) -> io::Result<()> {
         if self.segments.back().is_none_or(|segment| segment.bytes >= SEGMENT_BYTES) {
             self.tail = None;
         }
@@ -243,7 +223,7 @@ impl SegmentLog {
                 self.tail.insert(file)
             }
         };
-        tail.write_all(bytes)?;
+        tail.write_all(&self.buffer)?;
         tail.sync_data()
     }
 
@@ -325,14 +305,12 @@ impl SegmentLog {
     /// Deletes those of the `count` oldest segments that are done.
     fn delete_done(&mut self, count: usize) -> io::Result<()> {
         let checkpoint = self.checkpoint.checkpoint;
-        for segment in self.segments.iter().take(count).filter(|segment| segment.is_done(&checkpoint)) {
-            fs::remove_file(self.path(segment.first))?;
+        for index in (0..count).rev() {
+            if self.segments[index].is_done(&checkpoint) {
+                fs::remove_file(self.path(self.segments[index].first))?;
+                self.segments.remove(index);
+            }
         }
-        let mut at = 0;
-        self.segments.retain(|segment| {
-            at += 1;
-            at > count || !segment.is_done(&checkpoint)
-        });
         Ok(())
     }
 
@@ -393,29 +371,16 @@ impl SegmentReader {
             None => self.file.insert(File::open(path)?),
         };
         file.seek(SeekFrom::Start(self.offset))?;
-        let mut bytes = vec![0; record::HEAD_BYTES];
-        let Some(length) = read_full(file, &mut bytes)?.then(|| record::body_length(&bytes)).flatten() else {
-            return Ok(None);
-        };
-        if self.offset + (bytes.len() + length) as u64 > end {
-            return Ok(None);
-        }
-        bytes.resize(record::HEAD_BYTES + length, 0);
-        if !read_full(file, &mut bytes[record::HEAD_BYTES..])? {
+        let mut bytes = Vec::new();
+        file.take(record::HEAD_BYTES as u64).read_to_end(&mut bytes)?;
+        let body = record::body_length(&bytes).map_or(0, |length| length as u64);
+        if self.offset + bytes.len() as u64 + body > end {
             return Ok(None);
         }
+        file.take(body).read_to_end(&mut bytes)?;
         let Some((batch, length)) = record::read(&bytes) else { return Ok(None) };
         self.offset += length as u64;
         Ok(Some(batch))
-    }
-}
-
-/// Fills `bytes` from the file; false if the file ends before.
-fn read_full(file: &mut File, bytes: &mut [u8]) -> io::Result<bool> {
-    match file.read_exact(bytes) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
     }
 }
 
@@ -423,19 +388,15 @@ fn segment_name(first: u64) -> String {
     format!("{first:020}{SUFFIX}")
 }
 
-/// First numbers of all segments in `folder`, in order.
+/// First numbers of all segments in `folder`, in order. Refuses a folder that holds any other file.
 fn segment_names(folder: &Path) -> Result<Vec<u64>, SpoolError> {
-    let failed = io_error(folder.to_owned());
     let mut firsts = Vec::new();
-    for entry in fs::read_dir(folder).map_err(&failed)? {
-        let file = entry.map_err(&failed)?.file_name();
-        let text = file.to_str().unwrap_or_default();
-        match text.strip_suffix(SUFFIX).and_then(|digits| digits.parse().ok()) {
-            Some(first) if text == segment_name(first) => firsts.push(first),
-            _ if checkpoint::is_checkpoint_file(text) => {}
-            _ => return Err(SpoolError::Foreign { path: safe_path(folder), file: safe_path(Path::new(&file)) }),
-        }
-    }
+    check_names(folder, |name| {
+        let first = name.strip_suffix(SUFFIX).and_then(|digits| digits.parse().ok());
+        let first = first.filter(|first| name == segment_name(*first));
+        firsts.extend(first);
+        first.is_some() || [checkpoint::NAME, checkpoint::NAME_NEW].contains(&name)
+    })?;
     firsts.sort_unstable();
     Ok(firsts)
 }

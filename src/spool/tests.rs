@@ -56,22 +56,22 @@ fn ranges(lengths: &[u64]) -> Vec<SequenceRange> {
 fn done_messages_are_deleted_and_numbers_continue() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = open(folder.path());
-    assert_eq!((log.next_number(), log.recovered()), (1, 0));
+    assert_eq!((log.next_number(), log.recovered), (1, 0));
     log.append(&[batch(SequenceRange { first: 1, last: 5 }), batch(SequenceRange { first: 6, last: 9 })]).unwrap();
     drop(log);
     let mut log = open(folder.path());
-    assert_eq!((log.next_number(), log.recovered()), (10, 9));
+    assert_eq!((log.next_number(), log.recovered), (10, 9));
     assert_eq!(drain(&mut log), (1..=9).collect::<Vec<_>>());
     log.append(&[batch(SequenceRange { first: 10, last: 12 })]).unwrap();
     log.close(7, None, 20).unwrap();
     let mut log = open(folder.path());
-    assert_eq!((log.next_number(), log.recovered()), (21, 5));
+    assert_eq!((log.next_number(), log.recovered), (21, 5));
     assert_eq!(drain(&mut log), [8, 9, 10, 11, 12]);
     log.release(12, None).unwrap();
     log.close(12, None, 20).unwrap();
     let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["position"], "segments that are done are deleted");
-    assert_eq!((open(folder.path()).next_number(), open(folder.path()).recovered()), (21, 0));
+    assert_eq!((open(folder.path()).next_number(), open(folder.path()).recovered), (21, 0));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn messages_dropped_behind_older_ones_are_deleted() {
     log.close(3, dropped, 30).unwrap();
     let mut log = open(folder.path());
     let expected: Vec<u64> = (4..8).chain(25..=30).collect();
-    assert_eq!((log.recovered(), drain(&mut log), log.next_number()), (10, expected, 31));
+    assert_eq!((log.recovered, drain(&mut log), log.next_number()), (10, expected, 31));
     log.append(&[batch(SequenceRange { first: 31, last: 35 })]).unwrap();
     log.close(3, Some(SequenceRange { first: 8, last: 30 }), 35).unwrap();
     let mut log = open(folder.path());
@@ -155,7 +155,7 @@ fn one_valid_copy_of_the_checkpoint_is_enough() {
         assert_eq!(opened.as_ref().err().map(|_| ()), expected, "{damaged:?}: {opened:?}");
         // With either copy, no number is reused and no tick is missing.
         if let Ok(log) = opened {
-            assert!(log.next_number() >= 6 && log.recovered() >= 3, "{log:?}");
+            assert!(log.next_number() >= 6 && log.recovered >= 3, "{log:?}");
         }
         fs::write(&path, &sound).unwrap();
     }
@@ -199,7 +199,7 @@ proptest! {
         let next = log.next_number();
         let numbers = drain(&mut log);
         let synced = ends.iter().filter(|(end, _)| *end <= cut as u64).map(|(_, last)| *last).max().unwrap_or(0);
-        prop_assert_eq!(numbers.len() as u64, log.recovered());
+        prop_assert_eq!(numbers.len() as u64, log.recovered);
         if let Some(last) = numbers.last() {
             prop_assert_eq!(&numbers, &(done + 1..=*last).collect::<Vec<_>>());
             prop_assert!(*last >= synced);

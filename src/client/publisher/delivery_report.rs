@@ -31,13 +31,15 @@ pub struct DeliveryReport {
 
 impl DeliveryReport {
     /// Records the numbers of new messages.
-    pub(super) fn add_new(&mut self, range: SequenceRange) {
+    pub(super) fn add_new(&mut self, range: impl Into<Option<SequenceRange>>) {
+        let Some(range) = range.into() else { return };
         self.first = Some(self.first.map_or(range.first, |first| first.min(range.first)));
         self.last = Some(self.last.map_or(range.last, |last| last.max(range.last)));
     }
 
     /// Records dropped messages.
-    pub(super) fn add_dropped(&mut self, range: SequenceRange) {
+    pub(super) fn add_dropped(&mut self, range: impl Into<Option<SequenceRange>>) {
+        let Some(range) = range.into() else { return };
         self.dropped += range.count();
         self.dropped_ranges_cut |= add_range(&mut self.dropped_ranges, range);
     }

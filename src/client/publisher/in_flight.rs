@@ -34,14 +34,14 @@ impl InFlight {
         }
     }
 
-    /// Number of the oldest message.
-    pub(super) fn first(&self) -> Option<u64> {
-        self.ranges.front().map(|(range, _)| range.first)
+    /// Number of messages.
+    pub(super) fn count(&self) -> u64 {
+        self.ranges.iter().map(|(range, _)| range.count()).sum()
     }
 
-    /// Number of the newest message.
-    pub(super) fn last(&self) -> Option<u64> {
-        self.ranges.back().map(|(range, _)| range.last)
+    /// Range from the oldest to the newest message.
+    pub(super) fn bounds(&self) -> Option<SequenceRange> {
+        Some(SequenceRange { first: self.ranges.front()?.0.first, last: self.ranges.back()?.0.last })
     }
 
     pub(super) fn take_all(&mut self) -> VecDeque<(SequenceRange, bool)> {
@@ -59,9 +59,9 @@ mod tests {
         in_flight.push(SequenceRange { first: 1, last: 4 }, false);
         in_flight.push(SequenceRange { first: 5, last: 6 }, false);
         in_flight.push(SequenceRange { first: 9, last: 9 }, true);
-        assert_eq!((in_flight.first(), in_flight.last()), (Some(1), Some(9)));
+        assert_eq!((in_flight.count(), in_flight.bounds()), (7, Some(SequenceRange { first: 1, last: 9 })));
         in_flight.confirm(5);
-        assert_eq!(in_flight.first(), Some(6));
+        assert_eq!((in_flight.count(), in_flight.bounds()), (2, Some(SequenceRange { first: 6, last: 9 })));
         in_flight.confirm(1);
         assert_eq!(in_flight.take_all(), [(SequenceRange { first: 9, last: 9 }, true)]);
     }

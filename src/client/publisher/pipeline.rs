@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::ReadBuf;
 
-use crate::client::publisher::Destination;
+use crate::client::publisher::{Destination, OutputStream};
 use crate::client::transport::Transport;
 use crate::resp::push::{Frame, read_frame};
 use crate::resp::scanner::NotResp;
@@ -47,29 +47,12 @@ pub(super) enum Reply {
     Pong,
 }
 
-/// Progress of a pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// All requests have been written.
-    Written,
-    /// Replies, or parts of them, have been read.
-    Read,
-    /// The server closed the connection.
-    Closed,
-}
-
-/// Start of the commands for each message, up to the length of the payload.
-struct CommandHeads {
-    /// Command for the stream, if there is one.
-    entry: Option<Vec<u8>>,
-    /// Command for the channel.
-    message: Vec<u8>,
-}
-
 /// Connection that publishes. Dropping it closes it.
 pub(super) struct Pipeline {
     stream: Box<dyn Transport>,
-    heads: CommandHeads,
+    /// Start of each command for a message, up to the length of the payload: for the stream, if there is one, and for
+    /// the channel.
+    heads: Vec<Vec<u8>>,
     /// Each command is preceded by `ASKING`.
     asking: bool,
     requests: Vec<u8>,
@@ -84,7 +67,7 @@ pub(super) struct Pipeline {
     /// Number of replies for the current message.
     step: usize,
     /// A `PING` is in flight; nothing else was when it was sent.
-    is_pinging: bool,
+    pub(super) is_pinging: bool,
 }
 
 impl Pipeline {
@@ -115,7 +98,7 @@ impl Pipeline {
         let mut digits = itoa::Buffer::new();
         for payload in batch.payloads() {
             let length = digits.format(payload.len()).as_bytes();
-            for head in self.heads.entry.iter().chain([&self.heads.message]) {
+            for head in &self.heads {
                 if self.asking {
                     self.requests.extend_from_slice(ASKING);
                 }
@@ -134,20 +117,16 @@ impl Pipeline {
         self.is_pinging = true;
     }
 
-    /// Returns true if a PING is in flight.
-    pub(super) fn is_pinging(&self) -> bool {
-        self.is_pinging
-    }
-
-    /// Writes and reads until all requests are written, or something is read. Cancel safe.
-    pub(super) async fn exchange(&mut self) -> io::Result<Progress> {
+    /// Writes and reads until all requests are written, or something is read: then the result is true. The end of the
+    /// stream is an error. Cancel safe.
+    pub(super) async fn exchange(&mut self) -> io::Result<bool> {
         poll_fn(|context| self.poll_exchange(context)).await
     }
 
     /// Reads first: the last reply of a server that closes the connection matters more than a failed write.
-    fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Progress>> {
+    fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         if let Poll::Ready(read) = self.poll_read(context)? {
-            return Poll::Ready(Ok(if read == 0 { Progress::Closed } else { Progress::Read }));
+            return Poll::Ready(if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(true) });
         }
         while let rest @ [_, ..] = &self.requests[self.written..] {
             match Pin::new(&mut *self.stream).poll_write(context, rest)? {
@@ -165,7 +144,7 @@ impl Pipeline {
         }
         self.requests.clear();
         self.written = 0;
-        Poll::Ready(Ok(Progress::Written))
+        Poll::Ready(Ok(false))
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -187,7 +166,7 @@ impl Pipeline {
         let unread = &self.replies[self.start..self.end];
         // Each message has one or two commands, and each command one reply, or two with ASKING.
         let per_command = if self.asking { 2 } else { 1 };
-        let count = if self.heads.entry.is_some() { 2 * per_command } else { per_command };
+        let count = self.heads.len() * per_command;
         let is_message = self.step + per_command >= count;
         let is_last = self.step + 1 == count && !self.is_pinging;
         if is_last && let Some((receivers, length)) = parse_integer(unread) {
@@ -220,44 +199,39 @@ fn parse_integer(line: &[u8]) -> Option<(u64, usize)> {
 }
 
 /// Packs the commands for a message up to the length of its payload.
-fn command_heads(destination: &Destination) -> CommandHeads {
-    let pack = |command: &redis::Cmd| {
+fn command_heads(destination: &Destination) -> Vec<Vec<u8>> {
+    let xadd = |stream: &OutputStream| {
+        let maxlen = (stream.maxlen > 0).then_some(("MAXLEN", "~", stream.maxlen));
+        redis::cmd("XADD").arg(&stream.name).arg(maxlen).arg("*").arg(STREAM_FIELD).arg("").take()
+    };
+    let publish = if destination.sharded { "SPUBLISH" } else { "PUBLISH" };
+    let publish = redis::cmd(publish).arg(&destination.channel).arg("").take();
+    let pack = |command: redis::Cmd| {
         let mut head = command.get_packed_command();
         head.truncate(head.len() - b"0\r\n\r\n".len());
         head
     };
-    let entry = destination.stream.as_ref().map(|stream| {
-        let mut command = redis::cmd("XADD");
-        command.arg(&stream.name);
-        if stream.maxlen > 0 {
-            command.arg("MAXLEN").arg("~").arg(stream.maxlen);
-        }
-        pack(command.arg("*").arg(STREAM_FIELD).arg(""))
-    });
-    let command = if destination.sharded { "SPUBLISH" } else { "PUBLISH" };
-    CommandHeads { entry, message: pack(redis::cmd(command).arg(&destination.channel).arg("")) }
+    destination.stream.iter().map(xadd).chain([publish]).map(pack).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::client::publisher::OutputStream;
     use crate::client::publisher::pipeline::*;
 
     #[test]
     fn commands_are_packed_for_the_protocol() {
         let stream = |maxlen| Some(OutputStream { name: "s".to_owned(), maxlen });
         let text = |destination: &Destination| {
-            let CommandHeads { entry, message } = command_heads(destination);
             let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace("\r\n", " ");
-            (entry.map(text), text(message))
+            command_heads(destination).into_iter().map(text).collect::<Vec<_>>()
         };
         let mut destination = Destination { channel: "c".to_owned(), stream: None, sharded: false };
-        assert_eq!(text(&destination), (None, "*3 $7 PUBLISH $1 c $".to_owned()));
+        assert_eq!(text(&destination), ["*3 $7 PUBLISH $1 c $"]);
         destination = Destination { stream: stream(7), sharded: true, ..destination };
         let entry = "*8 $4 XADD $1 s $6 MAXLEN $1 ~ $1 7 $1 * $4 tick $";
-        assert_eq!(text(&destination), (Some(entry.to_owned()), "*3 $8 SPUBLISH $1 c $".to_owned()));
+        assert_eq!(text(&destination), [entry, "*3 $8 SPUBLISH $1 c $"]);
         destination.stream = stream(0);
-        assert_eq!(text(&destination).0.as_deref(), Some("*5 $4 XADD $1 s $1 * $4 tick $"));
+        assert_eq!(text(&destination)[0], "*5 $4 XADD $1 s $1 * $4 tick $");
     }
 
     #[test]

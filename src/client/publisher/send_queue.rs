@@ -5,7 +5,7 @@ mod disk_overflow;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::client::publisher::DeliveryReport;
@@ -30,9 +30,10 @@ pub enum OverflowPolicy {
 }
 
 /// State of the publisher's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectionStatus {
     /// The first connection is not yet established.
+    #[default]
     Connecting,
     /// The connection is up.
     Live,
@@ -41,7 +42,7 @@ pub enum ConnectionStatus {
 }
 
 /// Counters of a send queue at one instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueStats {
     /// Messages that the server confirmed.
     pub sent: u64,
@@ -65,36 +66,66 @@ pub struct QueueStats {
     pub confirmed_at: Option<Instant>,
 }
 
+#[derive(Default)]
 struct State {
-    /// Batches ready to be sent. Small ones are joined, so that memory depends on the messages, not on the batches.
+    /// Batches ready to be sent.
     ready: VecDeque<Batch>,
     /// Messages in `ready`.
     ready_count: usize,
-    in_flight_count: usize,
     in_flight: InFlight,
     spares: Vec<Batch>,
     /// With a spool: messages to be written to it, and messages that are only there.
     disk: Option<DiskOverflow>,
+    /// The source does not wait while the server is down.
+    drops: bool,
     closed: bool,
     abandoned: bool,
     report: DeliveryReport,
-    reconnects: u64,
-    receivers: Option<u64>,
-    status: ConnectionStatus,
-    connected_at: Option<Instant>,
-    confirmed_at: Option<Instant>,
+    /// Counters that neither the report nor the messages in the queue determine; the others are zero.
+    stats: QueueStats,
+}
+
+/// Appends all of `batch` to a queue, and leaves an empty batch in its place. Small batches are joined, so that memory
+/// depends on the messages, not on the batches.
+fn append(queue: &mut VecDeque<Batch>, batch: &mut Batch, spares: &mut Vec<Batch>) {
+    match queue.back_mut() {
+        Some(last) if last.len() + batch.len() <= BATCH_MESSAGES_MAX && last.spooled == batch.spooled => {
+            last.append(batch);
+        }
+        _ => queue.push_back(std::mem::replace(batch, spares.pop().unwrap_or_default())),
+    }
 }
 
 impl State {
-    /// Appends all of `batch` to the ready messages, and leaves an empty batch in its place.
-    fn append(&mut self, batch: &mut Batch) {
-        self.ready_count += batch.len();
-        match self.ready.back_mut() {
-            Some(last) if last.len() + batch.len() <= BATCH_MESSAGES_MAX && last.spooled == batch.spooled => {
-                last.append(batch);
+    /// Number of new messages for which there is room. `memory` is the number of messages that memory may hold.
+    fn room(&self, memory: usize) -> usize {
+        let Some(disk) = &self.disk else {
+            return if self.drops { usize::MAX } else { memory.saturating_sub(self.ready_count) };
+        };
+        let room = memory.saturating_sub(disk.unwritten_count + disk.writing);
+        if self.drops { room } else { room.min(as_usize(disk.capacity.saturating_sub(self.queued()))) }
+    }
+
+    /// Appends all of `batch` to the ready messages, or to those to be written to disk. Leaves an empty batch in its
+    /// place.
+    fn accept(&mut self, batch: &mut Batch) {
+        self.report.add_new(batch.range());
+        match &mut self.disk {
+            Some(disk) => {
+                disk.unwritten_count += batch.len();
+                append(&mut disk.unwritten, batch, &mut self.spares);
             }
-            _ => self.ready.push_back(std::mem::replace(batch, self.spares.pop().unwrap_or_default())),
+            None => self.make_ready(batch),
         }
+    }
+
+    /// Appends all of `batch` to the ready messages, and leaves an empty batch in its place.
+    fn make_ready(&mut self, batch: &mut Batch) {
+        if let (Some(range), Some(disk)) = (batch.range(), &mut self.disk) {
+            disk.loaded = disk.loaded.max(range.last);
+        }
+        self.ready_count += batch.len();
+        append(&mut self.ready, batch, &mut self.spares);
     }
 
     /// Removes the oldest messages, at most `max`, all from one batch.
@@ -108,21 +139,21 @@ impl State {
         taken
     }
 
-    /// Drops the oldest messages in memory, at most `max`.
-    fn drop_oldest(&mut self, max: usize) {
-        let mut excess = max;
+    /// Drops the oldest messages in memory beyond the capacity of the queue: of memory without a spool or while the
+    /// disk fails, else of the spool.
+    fn drop_excess(&mut self, memory: usize) {
+        let mut excess = match &self.disk {
+            None => self.ready_count.saturating_sub(memory),
+            Some(disk) => {
+                let limit = if disk.is_failing { memory as u64 + disk.stored } else { disk.capacity };
+                as_usize(self.queued().saturating_sub(limit.max(1)))
+            }
+        };
         while excess > 0 && self.ready_count > 0 {
             let oldest = self.take(excess);
             excess -= oldest.len();
-            self.drop_all(&oldest);
+            self.report.add_dropped(oldest.range());
             self.recycle(oldest);
-        }
-    }
-
-    /// Counts all messages of `batch` as dropped.
-    fn drop_all(&mut self, batch: &Batch) {
-        if let Some(range) = batch.range() {
-            self.report.add_dropped(range);
         }
     }
 
@@ -130,23 +161,22 @@ impl State {
     fn abandon(&mut self) {
         let done = self.done();
         self.abandoned = true;
-        let in_flight = self.in_flight.take_all();
+        self.ready_count = 0;
         let ready = std::mem::take(&mut self.ready);
         let ready = ready.iter().filter_map(|batch| Some((batch.range()?, batch.spooled)));
-        for (range, spooled) in in_flight.into_iter().chain(ready) {
+        for (range, spooled) in self.in_flight.take_all().into_iter().chain(ready) {
             if spooled {
                 self.report.add_spooled(range);
             } else {
                 self.report.add_dropped(range);
             }
         }
-        (self.ready_count, self.in_flight_count) = (0, 0);
         self.abandon_disk(done);
     }
 
     /// Number of messages that are neither confirmed nor dropped.
     fn queued(&self) -> u64 {
-        (self.ready_count + self.in_flight_count) as u64 + self.disk.as_ref().map_or(0, DiskOverflow::held)
+        self.ready_count as u64 + self.in_flight.count() + self.disk.as_ref().map_or(0, DiskOverflow::held)
     }
 
     fn recycle(&mut self, mut batch: Batch) {
@@ -155,6 +185,10 @@ impl State {
             self.spares.push(batch);
         }
     }
+}
+
+fn as_usize(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// Queue and counters shared by one source, one publisher, and observers.
@@ -178,14 +212,14 @@ pub struct SendQueue {
     capacity: usize,
     /// Held for a few instructions a batch and never across an await.
     state: Mutex<State>,
-    /// Wakes the publisher, the only task that waits here.
-    filled: Notify,
+    /// Wakes the publisher, the only task that waits here, when messages may be ready or the queue was closed.
+    pub(super) filled: Notify,
     /// Wakes the source, the only task that waits here.
     emptied: Notify,
-    /// Wakes all tasks that wait for the first connection.
-    connected: Notify,
+    /// True once the first connection is established.
+    connected: watch::Sender<bool>,
     /// Tells the publisher to stop.
-    abandoned: Notify,
+    pub(super) abandoned: Notify,
     /// Wakes the spool writer's thread.
     disk_work: Condvar,
 }
@@ -193,28 +227,12 @@ pub struct SendQueue {
 impl SendQueue {
     /// Creates a queue of up to `capacity` messages, at least one.
     pub fn new(capacity: usize) -> Self {
-        let state = State {
-            ready: VecDeque::new(),
-            ready_count: 0,
-            in_flight_count: 0,
-            in_flight: InFlight::default(),
-            spares: Vec::new(),
-            disk: None,
-            closed: false,
-            abandoned: false,
-            report: DeliveryReport::default(),
-            reconnects: 0,
-            receivers: None,
-            status: ConnectionStatus::Connecting,
-            connected_at: None,
-            confirmed_at: None,
-        };
         Self {
             capacity: capacity.max(1),
-            state: Mutex::new(state),
+            state: Mutex::default(),
             filled: Notify::new(),
             emptied: Notify::new(),
-            connected: Notify::new(),
+            connected: watch::Sender::new(false),
             abandoned: Notify::new(),
             disk_work: Condvar::new(),
         }
@@ -224,9 +242,9 @@ impl SendQueue {
     pub(super) fn with_log(capacity: usize, log: &SegmentLog) -> Self {
         let queue = Self::new(capacity);
         let mut state = queue.state();
-        state.report.recovered = log.recovered();
-        state.report.recovered_ranges = log.recovered_ranges().to_vec();
-        state.disk = Some(DiskOverflow::new(log.capacity(), log.done(), log.last(), log.recovered()));
+        state.report.recovered = log.recovered;
+        state.report.recovered_ranges.clone_from(&log.recovered_ranges);
+        state.disk = Some(DiskOverflow::new(log.capacity, log.done(), log.last(), log.recovered));
         drop(state);
         queue
     }
@@ -249,41 +267,34 @@ impl SendQueue {
             return true;
         }
         let mut state = self.state();
-        let drops = policy == OverflowPolicy::DropOldest && state.status != ConnectionStatus::Live;
-        if state.disk.is_some() {
-            state.push_to_disk(batch, drops, self.capacity);
-            drop(state);
-            self.disk_work.notify_one();
-            return batch.is_empty();
-        }
-        let room = if drops { usize::MAX } else { self.capacity.saturating_sub(state.ready_count) };
+        state.drops = policy == OverflowPolicy::DropOldest && state.stats.status != ConnectionStatus::Live;
+        let room = state.room(self.capacity);
         if room > 0 {
             let mut taken = batch.split(room);
-            if let Some(range) = taken.range() {
-                state.report.add_new(range);
-            }
-            state.append(&mut taken);
+            state.accept(&mut taken);
             // Returns the memory to the source.
             if batch.is_empty() {
                 *batch = taken;
             }
         }
-        if drops {
-            let excess = state.ready_count.saturating_sub(self.capacity);
-            state.drop_oldest(excess);
+        if state.drops {
+            state.drop_excess(self.capacity);
         }
+        let is_spooled = state.disk.is_some();
         drop(state);
-        self.filled.notify_one();
+        if is_spooled {
+            self.disk_work.notify_one();
+        } else {
+            self.filled.notify_one();
+        }
         batch.is_empty()
     }
 
     /// Counts the messages of a batch that will not be pushed as dropped, and clears it.
     pub fn discard(&self, batch: &mut Batch) {
-        if let Some(range) = batch.range() {
-            let mut state = self.state();
-            state.report.add_new(range);
-            state.report.add_dropped(range);
-        }
+        let mut state = self.state();
+        state.report.add_new(batch.range());
+        state.report.add_dropped(batch.range());
         batch.clear();
     }
 
@@ -304,38 +315,17 @@ impl SendQueue {
         self.disk_work.notify_one();
     }
 
-    /// Resolves once the queue was abandoned.
-    pub(super) async fn abandoned(&self) {
-        self.abandoned.notified().await;
-    }
-
     /// Resolves once the first connection is established.
     pub async fn connected(&self) {
-        loop {
-            let mut notified = std::pin::pin!(self.connected.notified());
-            notified.as_mut().enable();
-            if self.state().connected_at.is_some() {
-                return;
-            }
-            notified.await;
-        }
+        // The sender is not dropped meanwhile.
+        let _ = self.connected.subscribe().wait_for(|is_connected| *is_connected).await;
     }
 
     /// Returns all counters at one instant.
     pub fn stats(&self) -> QueueStats {
         let state = self.state();
-        QueueStats {
-            sent: state.report.sent,
-            dropped: state.report.dropped,
-            queued: state.queued(),
-            unspooled: state.disk.as_ref().map_or(0, DiskOverflow::unspooled),
-            recovered: state.report.recovered,
-            reconnects: state.reconnects,
-            receivers: state.receivers,
-            status: state.status,
-            connected_at: state.connected_at,
-            confirmed_at: state.confirmed_at,
-        }
+        let DeliveryReport { sent, dropped, recovered, .. } = state.report;
+        QueueStats { sent, dropped, recovered, queued: state.queued(), ..state.stats }
     }
 
     /// Returns the fate of each message so far.
@@ -347,7 +337,6 @@ impl SendQueue {
     pub(super) fn take(&self, max: usize) -> Batch {
         let mut state = self.state();
         let batch = state.take(max);
-        state.in_flight_count += batch.len();
         if let Some(range) = batch.range() {
             state.in_flight.push(range, batch.spooled);
         }
@@ -367,11 +356,6 @@ impl SendQueue {
         self.state().recycle(batch);
     }
 
-    /// Resolves when messages may be ready, or the queue was closed.
-    pub(super) async fn filled(&self) {
-        self.filled.notified().await;
-    }
-
     /// Returns true once the queue is closed and every message is confirmed or dropped.
     pub(super) fn is_finished(&self) -> bool {
         let state = self.state();
@@ -385,11 +369,10 @@ impl SendQueue {
             // These messages were already counted as dropped.
             return;
         }
-        state.in_flight_count = state.in_flight_count.saturating_sub(count);
         state.in_flight.confirm(count as u64);
         state.report.sent += count as u64;
-        state.receivers = Some(receivers);
-        state.confirmed_at = Some(Instant::now());
+        state.stats.receivers = Some(receivers);
+        state.stats.confirmed_at = Some(Instant::now());
         let makes_room = state.disk.is_some();
         drop(state);
         if makes_room {
@@ -401,18 +384,16 @@ impl SendQueue {
     /// Records that the connection was established or lost.
     pub(super) fn set_connected(&self, is_connected: bool) {
         let mut state = self.state();
-        let before = state.status;
-        state.status = match (before, is_connected) {
-            (_, true) => ConnectionStatus::Live,
-            (ConnectionStatus::Connecting, false) => ConnectionStatus::Connecting,
-            (_, false) => ConnectionStatus::Down,
-        };
+        let stats = &mut state.stats;
         if is_connected {
-            state.reconnects += u64::from(before == ConnectionStatus::Down);
-            state.connected_at.get_or_insert_with(Instant::now);
+            stats.reconnects += u64::from(stats.status == ConnectionStatus::Down);
+            stats.status = ConnectionStatus::Live;
+            stats.connected_at.get_or_insert_with(Instant::now);
+            self.connected.send_replace(true);
+        } else if stats.status == ConnectionStatus::Live {
+            stats.status = ConnectionStatus::Down;
         }
         drop(state);
-        self.connected.notify_waiters();
         // A source that waits for room may have to drop messages now.
         self.emptied.notify_one();
     }

@@ -11,23 +11,19 @@ mod create_group;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use redis::streams::{StreamAutoClaimReply, StreamPendingCountReply};
+use redis::streams::{StreamAutoClaimOptions, StreamAutoClaimReply, StreamPendingCountReply};
 use redis::{Cmd, Value};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
-use crate::client::ClientError;
 use crate::client::connection::{Connection, error_text};
 use crate::client::discovery::Discovery;
-use crate::client::error::SessionError;
-use crate::client::error_advice::excerpt;
-use crate::client::reconnect::{LinkState, RetryLog, Session, SessionOutcome, run_with_reconnect};
-use crate::client::stream_reader::dead_letter::DeadLetter;
+use crate::client::error::{SessionError, SessionResult, excerpt};
+use crate::client::reconnect::{LinkState, Session, SessionProgress};
 use crate::client::stream_reader::entry::{Entry, read_entries, read_range};
 use crate::client::stream_reader::read_limits::ReadLimits;
-use crate::client::stream_reader::trim_detector::{GroupTrimDetector, stream_id};
-use crate::client::stream_reader::{CLIENT_NAME, EntryHandler, StreamSource, warn_trimmed};
+use crate::client::stream_reader::trim_detector::GroupTrimDetector;
+use crate::client::stream_reader::{CLIENT_NAME, EntryHandler, StreamSource, report_trimmed};
 use crate::client::timeouts::BLOCK_TIMEOUT;
 use crate::model::{StreamId, display_safe};
 
@@ -66,32 +62,33 @@ pub struct ConsumerGroup {
     pub dead_letters: String,
 }
 
-/// Runs a consumer until `stop` resolves.
-pub(super) async fn read(
-    source: &StreamSource,
-    group: &ConsumerGroup,
-    handler: &mut impl EntryHandler,
-    discovery: &mut Discovery,
-    stop: impl Future<Output = ()>,
-    rng: ChaCha8Rng,
-) -> Result<(), ClientError> {
-    let mut consumer = Consumer {
-        source,
-        group,
-        handler,
-        limits: ReadLimits::default(),
-        in_progress: VecDeque::new(),
-        held: HashSet::new(),
-        claim_start: StreamId::START,
-        oversized: None,
-        last_delivered: None,
-        trim_detector: GroupTrimDetector::default(),
-    };
-    run_with_reconnect(&mut consumer, discovery, stop, &RetryLog::single(), rng).await?;
-    if timeout(LEAVE_TIMEOUT, consumer.leave(discovery)).await.is_err() {
-        debug!("the consumer {} could not acknowledge its last entries in time", display_safe(&group.consumer));
+impl ConsumerGroup {
+    /// Acknowledges entries, which are no longer pending afterwards.
+    async fn acknowledge(&self, stream: &str, connection: &mut Connection, ids: &[StreamId]) -> SessionResult {
+        for ids in ids.chunks(IDS_MAX) {
+            let ids: Vec<String> = ids.iter().map(StreamId::to_string).collect();
+            connection.query::<Value>(&Cmd::xack(stream, &self.name, &ids)).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Claims entries for this consumer. Sets their number of deliveries, or leaves it unchanged.
+    async fn claim(
+        &self,
+        stream: &str,
+        connection: &mut Connection,
+        ids: &[StreamId],
+        deliveries: Option<u64>,
+    ) -> SessionResult {
+        for ids in ids.chunks(IDS_MAX) {
+            let ids: Vec<String> = ids.iter().map(StreamId::to_string).collect();
+            let mut command = Cmd::xclaim(stream, &self.name, &self.consumer, 0, &ids);
+            // Without JUSTID the claim would count as a delivery.
+            command.arg(deliveries.map(|count| ("RETRYCOUNT", count))).arg("JUSTID");
+            connection.query::<Value>(&command).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Entries that were passed on together.
@@ -102,15 +99,36 @@ struct PendingBatch {
     renewed_at: Instant,
 }
 
-struct Consumer<'a, H> {
+/// Copy of an entry that outlives the reply, and may have to be moved to the dead letters.
+#[derive(Debug, Clone)]
+struct DeadLetter {
+    id: StreamId,
+    fields: Vec<(Vec<u8>, Vec<u8>)>,
+    reason: &'static str,
+    /// Number of times that the entry was delivered.
+    deliveries: u64,
+}
+
+impl DeadLetter {
+    fn new(entry: &Entry<'_>, reason: &'static str, deliveries: u64) -> Self {
+        let fields = entry.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        Self { id: entry.id, fields, reason, deliveries }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        Entry { id: self.id, fields: self.fields.iter().map(|(name, value)| (&name[..], &value[..])).collect() }
+    }
+}
+
+/// Session of one consumer.
+pub(super) struct Consumer<'a, H> {
     source: &'a StreamSource,
     group: &'a ConsumerGroup,
     handler: &'a mut H,
+    progress: SessionProgress,
     limits: ReadLimits,
     /// Entries in progress, in order of their tickets.
     in_progress: VecDeque<PendingBatch>,
-    /// Ids in `in_progress`.
-    held: HashSet<StreamId>,
     /// Start of the next scan for entries of other consumers.
     claim_start: StreamId,
     /// An entry that exceeds the limits.
@@ -121,22 +139,21 @@ struct Consumer<'a, H> {
 }
 
 impl<H: EntryHandler> Session for Consumer<'_, H> {
-    async fn run(&mut self, discovery: &mut Discovery, outcome: &mut SessionOutcome) -> Result<(), SessionError> {
+    async fn run(&mut self, discovery: &mut Discovery) -> SessionResult {
         let connection = &mut discovery.connect(CLIENT_NAME).await?;
         let stream = display_safe(&self.source.stream);
         self.create_group(connection).await?;
         discovery.confirm();
         if let Some(id) = self.oversized.take() {
-            self.acknowledge(connection, &[id]).await?;
+            self.group.acknowledge(&self.source.stream, connection, &[id]).await?;
             warn!("skipped the entry {id} of {stream}, which is too long");
             self.handler.on_trimmed(1);
         }
-        self.resume_pending(connection, outcome).await?;
-        self.claim_idle(connection, outcome).await?;
+        self.resume_pending(connection).await?;
+        self.claim_idle(connection).await?;
         // Every command that needs a permission has succeeded once.
         info!("reading the stream {stream} at {}", discovery.endpoint());
-        outcome.set_live(true);
-        self.handler.on_link(LinkState::Live);
+        self.set_live();
         let mut renewed_at = Instant::now();
         loop {
             self.acknowledge_committed(connection).await?;
@@ -144,11 +161,11 @@ impl<H: EntryHandler> Session for Consumer<'_, H> {
                 renewed_at = Instant::now();
                 self.renew(connection).await?;
                 let is_ready = timeout(Duration::ZERO, self.handler.ready()).await.is_ok();
-                if is_ready && self.held.len() < IN_PROGRESS_MAX {
-                    self.claim_idle(connection, outcome).await?;
+                if is_ready && self.in_progress_count() < IN_PROGRESS_MAX {
+                    self.claim_idle(connection).await?;
                 }
             }
-            if self.held.len() >= IN_PROGRESS_MAX {
+            if self.in_progress_count() >= IN_PROGRESS_MAX {
                 // The loop continues after a commit as well as after the timeout.
                 let _ = timeout(SHORT_BLOCK, self.handler.commit_progress()).await;
                 continue;
@@ -157,31 +174,63 @@ impl<H: EntryHandler> Session for Consumer<'_, H> {
             if timeout(SHORT_BLOCK, self.handler.ready()).await.is_err() {
                 continue;
             }
-            self.read_new(connection, outcome).await?;
+            self.read_new(connection).await?;
         }
+    }
+
+    fn progress(&mut self) -> &mut SessionProgress {
+        &mut self.progress
     }
 
     fn on_link(&mut self, state: LinkState) {
         self.handler.on_link(state);
     }
+
+    /// Acknowledges the last committed entries.
+    async fn leave(&mut self, discovery: &mut Discovery) {
+        let acknowledged = async {
+            while self.in_progress.back().is_some_and(|batch| batch.ticket > self.handler.committed()) {
+                self.handler.commit_progress().await;
+            }
+            let mut connection = discovery.connect(CLIENT_NAME).await?;
+            // The consumer stays in the group: its removal would discard entries that the server has delivered to the
+            // last connection before it noticed its end.
+            self.acknowledge_committed(&mut connection).await
+        };
+        if timeout(LEAVE_TIMEOUT, acknowledged).await.is_err() {
+            let consumer = display_safe(&self.group.consumer);
+            debug!("the consumer {consumer} could not acknowledge its last entries in time");
+        }
+    }
 }
 
-impl<H: EntryHandler> Consumer<'_, H> {
-    /// Starts a command with its name, the stream and the group.
-    fn group_command(&self, name: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(&self.source.stream).arg(&self.group.name);
-        command
+impl<'a, H: EntryHandler> Consumer<'a, H> {
+    pub(super) fn new(source: &'a StreamSource, group: &'a ConsumerGroup, handler: &'a mut H) -> Self {
+        Self {
+            source,
+            group,
+            handler,
+            progress: SessionProgress::default(),
+            limits: ReadLimits::default(),
+            in_progress: VecDeque::new(),
+            claim_start: StreamId::START,
+            oversized: None,
+            last_delivered: None,
+            trim_detector: GroupTrimDetector::default(),
+        }
+    }
+
+    /// Number of entries in progress.
+    fn in_progress_count(&self) -> usize {
+        self.in_progress.iter().map(|batch| batch.ids.len()).sum()
     }
 
     /// Processes the entries that are pending for this consumer and not in progress: those of an earlier run or a lost
     /// connection, and those claimed from other consumers. They are looked up one by one, because other commands count
     /// as a delivery.
-    async fn resume_pending(
-        &mut self,
-        connection: &mut Connection,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
+    async fn resume_pending(&mut self, connection: &mut Connection) -> SessionResult {
+        let held: HashSet<StreamId> = self.in_progress.iter().flat_map(|batch| &batch.ids).copied().collect();
+        let ConsumerGroup { name, consumer, .. } = self.group;
         let mut start = "-".to_owned();
         loop {
             loop {
@@ -192,18 +241,18 @@ impl<H: EntryHandler> Consumer<'_, H> {
                     break;
                 }
             }
-            let mut command = self.group_command("XPENDING");
-            command.arg(&start).arg("+").arg(self.limits.entries_max()).arg(&self.group.consumer);
+            let (stream, max) = (&self.source.stream, self.limits.entries_max());
+            let command = Cmd::xpending_consumer_count(stream, name, &start, "+", max, consumer);
             let pending: StreamPendingCountReply = connection.query(&command).await?;
             let pending: Vec<(StreamId, u64)> = (pending.ids.iter())
-                .filter_map(|entry| Some((stream_id(&entry.id)?, entry.times_delivered as u64)))
+                .filter_map(|entry| Some((entry.id.parse().ok()?, entry.times_delivered as u64)))
                 .collect();
             let Some((last, _)) = pending.last() else { return Ok(()) };
             start = format!("({last}");
             let deliveries: BTreeMap<StreamId, u64> =
-                pending.into_iter().filter(|(id, _)| !self.held.contains(id)).map(|(id, n)| (id, n + 1)).collect();
+                pending.into_iter().filter(|(id, _)| !held.contains(id)).map(|(id, n)| (id, n + 1)).collect();
             if !deliveries.is_empty() {
-                self.process_pending(connection, &deliveries, outcome).await?;
+                self.process_pending(connection, &deliveries).await?;
             }
         }
     }
@@ -213,95 +262,73 @@ impl<H: EntryHandler> Consumer<'_, H> {
         &mut self,
         connection: &mut Connection,
         deliveries: &BTreeMap<StreamId, u64>,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
-        let found = self.look_up(connection, deliveries).await?;
-        let present: HashSet<StreamId> = found.iter().map(|entry| entry.id).collect();
-        let gone: Vec<StreamId> = deliveries.keys().copied().filter(|id| !present.contains(id)).collect();
+    ) -> SessionResult {
+        let (group, stream) = (self.group, &self.source.stream);
+        let (found, gone) = self.look_up(connection, deliveries).await?;
         if !gone.is_empty() {
-            self.report_trimmed(gone.len() as u64);
-            self.acknowledge(connection, &gone).await?;
+            report_trimmed(self.handler, stream, gone.len() as u64);
+            group.acknowledge(stream, connection, &gone).await?;
         }
         for count in deliveries.values().copied().collect::<BTreeSet<u64>>() {
             let ids: Vec<StreamId> =
                 found.iter().filter(|entry| entry.deliveries == count).map(|entry| entry.id).collect();
-            self.claim(connection, &ids, Some(count)).await?;
+            group.claim(stream, connection, &ids, Some(count)).await?;
         }
         let (exhausted, fresh): (Vec<DeadLetter>, Vec<DeadLetter>) =
-            found.into_iter().partition(|entry| entry.deliveries > self.group.deliveries_max);
+            found.into_iter().partition(|entry| entry.deliveries > group.deliveries_max);
         let fresh: Vec<Entry<'_>> = fresh.iter().map(DeadLetter::entry).collect();
-        let mut rejected = self.pass_on(&fresh, outcome);
+        let mut rejected = self.pass_on(&fresh);
         rejected.extend(exhausted.into_iter().map(|entry| DeadLetter { reason: "handed out too often", ..entry }));
         self.move_to_dead_letters(connection, &rejected).await
     }
 
-    /// Returns those of the entries that the stream still holds.
+    /// Returns those of the entries that the stream still holds, and the ids of the others.
     async fn look_up(
         &mut self,
         connection: &mut Connection,
         deliveries: &BTreeMap<StreamId, u64>,
-    ) -> Result<Vec<DeadLetter>, SessionError> {
-        let xrange = |id: &StreamId| {
-            let mut command = redis::cmd("XRANGE");
-            command.arg(&self.source.stream).arg(id.to_string()).arg(id.to_string());
-            command
-        };
+    ) -> SessionResult<(Vec<DeadLetter>, Vec<StreamId>)> {
+        let xrange = |id: &StreamId| Cmd::xrange(&self.source.stream, id.to_string(), id.to_string());
         let commands: Vec<Cmd> = deliveries.keys().map(xrange).collect();
-        if let Err(error) = connection.request_all(&commands).await {
+        connection.request_all(&commands).await.inspect_err(|error| {
             if matches!(error, SessionError::ReplyTooLong(_)) && !self.limits.shrink() {
                 self.oversized = deliveries.keys().next().copied();
             }
-            return Err(error);
-        }
+        })?;
         self.limits.grow();
-        let mut found = Vec::new();
-        for reply in connection.replies() {
-            for entry in read_range(reply, connection.endpoint())? {
-                let count = deliveries.get(&entry.id).copied().unwrap_or(1);
-                found.push(DeadLetter::new(&entry, "", count));
+        let (mut found, mut gone) = (Vec::new(), Vec::new());
+        for ((id, count), reply) in deliveries.iter().zip(connection.replies()) {
+            match read_range(reply, &connection.endpoint)?.first() {
+                Some(entry) => found.push(DeadLetter::new(entry, "", *count)),
+                None => gone.push(*id),
             }
         }
-        Ok(found)
+        Ok((found, gone))
     }
 
     /// Reads entries that were not delivered to any consumer. From time to time, the state of stream and group is
     /// requested together with them, before and after: see [`GroupTrimDetector`].
-    async fn read_new(
-        &mut self,
-        connection: &mut Connection,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
-        let checks_state = self.limits.is_state_due();
-        let mut command = redis::cmd("XREADGROUP");
-        command.arg("GROUP").arg(&self.group.name).arg(&self.group.consumer);
-        command.arg("COUNT").arg(self.limits.entries_max());
-        if !checks_state {
-            let block = if self.held.is_empty() { BLOCK_TIMEOUT } else { SHORT_BLOCK };
-            command.arg("BLOCK").arg(block.as_millis() as u64);
-        }
-        command.arg("STREAMS").arg(&self.source.stream).arg(">");
-        let commands =
-            if checks_state { create_group::with_state_checks(&self.source.stream, command) } else { vec![command] };
+    async fn read_new(&mut self, connection: &mut Connection) -> SessionResult {
+        let (group, stream) = (self.group, &self.source.stream);
+        let block = if self.in_progress_count() == 0 { BLOCK_TIMEOUT } else { SHORT_BLOCK };
+        let (options, checks_state) = self.limits.next_read(block);
+        let command = Cmd::xread_options(&[stream], &[">"], &options.group(&group.name, &group.consumer));
+        let commands = if checks_state { create_group::with_state_checks(stream, command) } else { vec![command] };
         // Entries in a reply that is too long count as delivered: the next session reads them in smaller parts.
-        if let Err(error) = connection.request_all(&commands).await {
-            if matches!(error, SessionError::ReplyTooLong(_)) {
-                self.limits.pause_state();
-            }
-            return Err(error);
-        }
+        connection.request_all(&commands).await.inspect_err(|error| self.limits.pause_state_after(error))?;
         let replies: Vec<&[u8]> = connection.replies().collect();
         let reply = if checks_state { self.check_missed(&replies, connection) } else { replies.first().copied() };
-        let entries = read_entries(reply.unwrap_or_default(), connection.endpoint())?;
-        let rejected = self.pass_on(&entries, outcome);
+        let entries = read_entries(reply.unwrap_or_default(), &connection.endpoint)?;
+        let rejected = self.pass_on(&entries);
         self.move_to_dead_letters(connection, &rejected).await
     }
 
     /// Passes entries to the handler, and returns those that it rejects.
-    fn pass_on(&mut self, entries: &[Entry<'_>], outcome: &mut SessionOutcome) -> Vec<DeadLetter> {
+    fn pass_on(&mut self, entries: &[Entry<'_>]) -> Vec<DeadLetter> {
         if entries.is_empty() {
             return Vec::new();
         }
-        outcome.has_delivered = true;
+        self.progress.has_delivered = true;
         self.last_delivered = self.last_delivered.max(entries.iter().map(|entry| entry.id).max());
         let accepted = self.handler.on_entries(entries);
         let reasons: BTreeMap<StreamId, &'static str> = accepted.rejected.into_iter().collect();
@@ -312,39 +339,22 @@ impl<H: EntryHandler> Consumer<'_, H> {
                 None => ids.push(entry.id),
             }
         }
-        self.held.extend(&ids);
         self.in_progress.push_back(PendingBatch { ticket: accepted.ticket, ids, renewed_at: Instant::now() });
         rejected
     }
 
     /// Acknowledges entries that are committed.
-    async fn acknowledge_committed(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
+    async fn acknowledge_committed(&mut self, connection: &mut Connection) -> SessionResult {
         let committed = self.handler.committed();
         while let Some(batch) = self.in_progress.front().filter(|batch| batch.ticket <= committed) {
-            let ids = batch.ids.clone();
-            self.acknowledge(connection, &ids).await?;
-            for id in &ids {
-                self.held.remove(id);
-            }
+            self.group.acknowledge(&self.source.stream, connection, &batch.ids).await?;
             self.in_progress.pop_front();
         }
         Ok(())
     }
 
-    /// Acknowledges entries, which are no longer pending afterwards.
-    async fn acknowledge(&mut self, connection: &mut Connection, ids: &[StreamId]) -> Result<(), SessionError> {
-        for ids in ids.chunks(IDS_MAX) {
-            let mut command = self.group_command("XACK");
-            for id in ids {
-                command.arg(id.to_string());
-            }
-            connection.query::<Value>(&command).await?;
-        }
-        Ok(())
-    }
-
     /// Renews the claim on all entries in progress.
-    async fn renew(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
+    async fn renew(&mut self, connection: &mut Connection) -> SessionResult {
         let now = Instant::now();
         let mut ids: Vec<StreamId> = Vec::new();
         let is_due = |batch: &&mut PendingBatch| now.duration_since(batch.renewed_at) >= RENEW_EVERY / 2;
@@ -352,69 +362,35 @@ impl<H: EntryHandler> Consumer<'_, H> {
             ids.extend(&batch.ids);
             batch.renewed_at = now;
         }
-        self.claim(connection, &ids, None).await
-    }
-
-    /// Claims entries for this consumer. Sets their number of deliveries, or leaves it unchanged.
-    async fn claim(
-        &mut self,
-        connection: &mut Connection,
-        ids: &[StreamId],
-        deliveries: Option<u64>,
-    ) -> Result<(), SessionError> {
-        for ids in ids.chunks(IDS_MAX) {
-            let mut command = self.group_command("XCLAIM");
-            command.arg(&self.group.consumer).arg(0);
-            for id in ids {
-                command.arg(id.to_string());
-            }
-            if let Some(deliveries) = deliveries {
-                command.arg("RETRYCOUNT").arg(deliveries);
-            }
-            // Without JUSTID the claim would count as a delivery.
-            command.arg("JUSTID");
-            connection.query::<Value>(&command).await?;
-        }
-        Ok(())
+        self.group.claim(&self.source.stream, connection, &ids, None).await
     }
 
     /// Claims the entries of dead consumers.
-    async fn claim_idle(
-        &mut self,
-        connection: &mut Connection,
-        outcome: &mut SessionOutcome,
-    ) -> Result<(), SessionError> {
-        let mut command = self.group_command("XAUTOCLAIM");
-        command.arg(&self.group.consumer).arg(IDLE_MAX.as_millis() as u64).arg(self.claim_start.to_string());
-        command.arg("COUNT").arg(IDS_MAX).arg("JUSTID");
+    async fn claim_idle(&mut self, connection: &mut Connection) -> SessionResult {
+        let (ConsumerGroup { name, consumer, .. }, stream) = (self.group, &self.source.stream);
+        let (idle_ms, start) = (IDLE_MAX.as_millis() as u64, self.claim_start.to_string());
+        let options = StreamAutoClaimOptions::default().count(IDS_MAX).with_justid();
+        let command = Cmd::xautoclaim_options(stream, name, consumer, idle_ms, start, options);
         let reply: StreamAutoClaimReply = connection.query(&command).await?;
-        self.claim_start = stream_id(&reply.next_stream_id).unwrap_or_default();
+        self.claim_start = reply.next_stream_id.parse().unwrap_or_default();
         if !reply.deleted_ids.is_empty() {
-            self.report_trimmed(reply.deleted_ids.len() as u64);
+            report_trimmed(self.handler, stream, reply.deleted_ids.len() as u64);
         }
         if reply.claimed.is_empty() {
             return Ok(());
         }
         debug!("claimed {} entries of other consumers", reply.claimed.len());
-        self.resume_pending(connection, outcome).await
+        self.resume_pending(connection).await
     }
 
     /// Moves entries to the dead letters.
-    async fn move_to_dead_letters(
-        &mut self,
-        connection: &mut Connection,
-        entries: &[DeadLetter],
-    ) -> Result<(), SessionError> {
+    async fn move_to_dead_letters(&mut self, connection: &mut Connection, entries: &[DeadLetter]) -> SessionResult {
         let dead_letters = display_safe(&self.group.dead_letters);
         for (at, entry) in entries.iter().enumerate() {
             if at % DEAD_LETTERS_PER_RENEWAL == DEAD_LETTERS_PER_RENEWAL - 1 {
                 self.renew(connection).await?;
             }
-            let mut command = redis::cmd("XADD");
-            command.arg(&self.group.dead_letters).arg("*");
-            for (name, value) in &entry.fields {
-                command.arg(name.as_slice()).arg(value.as_slice());
-            }
+            let mut command = Cmd::xadd(&self.group.dead_letters, "*", &entry.fields);
             command.arg("dead_id").arg(entry.id.to_string()).arg("dead_group").arg(&self.group.name);
             command.arg("dead_reason").arg(entry.reason).arg("dead_deliveries").arg(entry.deliveries);
             let DeadLetter { id, reason, .. } = entry;
@@ -424,26 +400,10 @@ impl<H: EntryHandler> Consumer<'_, H> {
                 continue;
             }
             // The entry is acknowledged last: a crash in between leaves a second dead letter, but loses no entry.
-            self.acknowledge(connection, &[*id]).await?;
+            self.group.acknowledge(&self.source.stream, connection, &[*id]).await?;
             self.handler.on_dead_letters(1);
             warn!("the entry {id} was moved to {dead_letters}: {reason}");
         }
         Ok(())
-    }
-
-    fn report_trimmed(&mut self, count: u64) {
-        warn_trimmed(&self.source.stream, count);
-        self.handler.on_trimmed(count);
-    }
-
-    /// Acknowledges the last committed entries.
-    async fn leave(&mut self, discovery: &mut Discovery) -> Result<(), SessionError> {
-        while self.in_progress.back().is_some_and(|batch| batch.ticket > self.handler.committed()) {
-            self.handler.commit_progress().await;
-        }
-        let mut connection = discovery.connect(CLIENT_NAME).await?;
-        // The consumer stays in the group: its removal would discard entries that the server has delivered to the last
-        // connection before it noticed its end.
-        self.acknowledge_committed(&mut connection).await
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::client::Endpoint;
 use crate::client::connection::error_text;
-use crate::client::error::SessionError;
+use crate::client::error::{SessionError, SessionResult};
 use crate::model::StreamId;
 use crate::resp::scanner::{Header, NotResp, Scan, Scanner};
 
@@ -17,7 +17,7 @@ pub struct Entry<'a> {
 
 /// Reads the entries in a reply to `XREAD` or `XREADGROUP` about one stream. Entries that the stream no longer holds
 /// are omitted.
-pub(super) fn read_entries<'a>(reply: &'a [u8], server: &Endpoint) -> Result<Vec<Entry<'a>>, SessionError> {
+pub(super) fn read_entries<'a>(reply: &'a [u8], server: &Endpoint) -> SessionResult<Vec<Entry<'a>>> {
     check(reply, server, |scanner| match scanner.header()? {
         // RESP3: a map from the stream's key to its entries. RESP2: a list of such pairs.
         Some(Header::Aggregate(kind, Some(_))) => {
@@ -33,7 +33,7 @@ pub(super) fn read_entries<'a>(reply: &'a [u8], server: &Endpoint) -> Result<Vec
 }
 
 /// Reads the entries in a reply to `XRANGE`.
-pub(super) fn read_range<'a>(reply: &'a [u8], server: &Endpoint) -> Result<Vec<Entry<'a>>, SessionError> {
+pub(super) fn read_range<'a>(reply: &'a [u8], server: &Endpoint) -> SessionResult<Vec<Entry<'a>>> {
     check(reply, server, scan_entries)
 }
 
@@ -42,7 +42,7 @@ fn check<'a>(
     reply: &'a [u8],
     server: &Endpoint,
     scan: impl FnOnce(&mut Scanner<'a>) -> Scan<Vec<Entry<'a>>>,
-) -> Result<Vec<Entry<'a>>, SessionError> {
+) -> SessionResult<Vec<Entry<'a>>> {
     if let Some(text) = error_text(reply) {
         return Err(SessionError::refused(server, &text));
     }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use redis::Cmd;
+use redis::streams::StreamReadOptions;
 use tokio::time::Instant;
 
 use crate::client::connection::Connection;
-use crate::client::error::SessionError;
-use crate::client::stream_reader::trim_detector::{StreamState, xinfo_stream};
+use crate::client::error::{SessionError, SessionResult};
+use crate::client::stream_reader::trim_detector::StreamState;
 
 /// Most entries read at a time: a few hundred kB of typical ticks, so that neither the round trip nor the buffer
 /// matters.
@@ -47,18 +49,23 @@ impl ReadLimits {
         before > 1
     }
 
-    /// Returns true if the stream's state is to be checked now, once each [`STATE_EVERY`].
-    pub(super) fn is_state_due(&mut self) -> bool {
-        let is_due = !self.is_state_paused() && self.state_checked_at.is_none_or(|at| at.elapsed() >= STATE_EVERY);
-        if is_due {
-            self.state_checked_at = Some(Instant::now());
+    /// Options of the next read, which blocks for at most `block`. Once each [`STATE_EVERY`] it does not block, and the
+    /// result is true: the stream's state is to be requested together with it.
+    pub(super) fn next_read(&mut self, block: Duration) -> (StreamReadOptions, bool) {
+        let options = StreamReadOptions::default().count(self.entries_max());
+        if self.is_state_paused() || self.state_checked_at.is_some_and(|at| at.elapsed() < STATE_EVERY) {
+            return (options.block(block.as_millis() as usize), false);
         }
-        is_due
+        self.state_checked_at = Some(Instant::now());
+        (options, true)
     }
 
-    /// Pauses the checks of the stream's state: its reply holds the first and the last entry, which may be too long.
-    pub(super) fn pause_state(&mut self) {
-        self.state_paused_until = Some(Instant::now() + STATE_PAUSE);
+    /// Pauses the checks of the stream's state after a reply that was too long: the state holds the first and the last
+    /// entry.
+    pub(super) fn pause_state_after(&mut self, error: &SessionError) {
+        if let SessionError::ReplyTooLong(_) = error {
+            self.state_paused_until = Some(Instant::now() + STATE_PAUSE);
+        }
     }
 
     fn is_state_paused(&self) -> bool {
@@ -70,17 +77,12 @@ impl ReadLimits {
         &mut self,
         connection: &mut Connection,
         stream: &str,
-    ) -> Result<StreamState, SessionError> {
+    ) -> SessionResult<StreamState> {
         if self.is_state_paused() {
             return Ok(StreamState::UNKNOWN);
         }
-        match connection.request(&xinfo_stream(stream)).await.map(|_| ()) {
-            Err(error @ SessionError::ReplyTooLong(_)) => {
-                self.pause_state();
-                return Err(error);
-            }
-            sent => sent?,
-        }
-        StreamState::parse(connection.replies().next().unwrap_or_default(), connection.endpoint())
+        let sent = connection.request_all(&[Cmd::xinfo_stream(stream)]).await;
+        sent.inspect_err(|error| self.pause_state_after(error))?;
+        StreamState::parse(connection.replies().next().unwrap_or_default(), &connection.endpoint)
     }
 }

@@ -7,19 +7,12 @@
 use std::collections::HashMap;
 
 use redis::streams::StreamInfoGroupsReply;
-use redis::{Cmd, Value, from_redis_value_ref};
+use redis::{Value, from_redis_value_ref};
 
 use crate::client::Endpoint;
 use crate::client::connection::{error_text, parse};
-use crate::client::error::SessionError;
+use crate::client::error::{SessionError, SessionResult};
 use crate::model::StreamId;
-
-/// Command for the state of a stream.
-pub(super) fn xinfo_stream(stream: &str) -> Cmd {
-    let mut command = redis::cmd("XINFO");
-    command.arg("STREAM").arg(stream);
-    command
-}
 
 /// State of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,31 +46,25 @@ impl StreamState {
     }
 
     /// Reads a reply to `XINFO STREAM`.
-    pub(super) fn parse(reply: &[u8], server: &Endpoint) -> Result<Self, SessionError> {
+    pub(super) fn parse(reply: &[u8], server: &Endpoint) -> SessionResult<Self> {
         match error_text(reply) {
-            Some(text) if text.starts_with("ERR no such key") => Ok(Self::default()),
-            Some(text) if text.starts_with("NOPERM") => Ok(Self::UNKNOWN),
-            Some(text) => Err(SessionError::refused(server, &text)),
-            None => Ok(Self::from_fields(&parse(reply).unwrap_or_default())),
+            Some(text) if text.starts_with("ERR no such key") => return Ok(Self::default()),
+            Some(text) if text.starts_with("NOPERM") => return Ok(Self::UNKNOWN),
+            Some(text) => return Err(SessionError::refused(server, &text)),
+            None => {}
         }
-    }
-
-    fn from_fields(fields: &HashMap<String, Value>) -> Self {
+        let fields: HashMap<String, Value> = parse(reply).unwrap_or_default();
         // The redis crate's own type lacks `entries-added`.
         let number = |name| fields.get(name).and_then(|value| from_redis_value_ref::<u64>(value).ok());
-        let id = |value: &Value| stream_id(&from_redis_value_ref::<String>(value).ok()?);
+        let id = |value: &Value| from_redis_value_ref::<String>(value).ok()?.parse().ok();
         let first = |entry: &Value| id(from_redis_value_ref::<Vec<Value>>(entry).ok()?.first()?);
-        Self {
+        Ok(Self {
             last: fields.get("last-generated-id").and_then(id).unwrap_or_default(),
             added: number("entries-added"),
             length: number("length").unwrap_or(0),
             first: fields.get("first-entry").and_then(first),
-        }
+        })
     }
-}
-
-pub(super) fn stream_id(text: &str) -> Option<StreamId> {
-    StreamId::from_bytes(text.as_bytes())
 }
 
 /// Entries trimmed before they were read.
@@ -139,7 +126,8 @@ impl GroupState {
     pub(super) fn find(reply: &[u8], name: &str) -> Option<Self> {
         let groups = parse::<StreamInfoGroupsReply>(reply)?.groups;
         let group = groups.into_iter().find(|group| group.name == name)?;
-        Some(Self { delivered: stream_id(&group.last_delivered_id)?, read: group.entries_read.map(|read| read as u64) })
+        let delivered = group.last_delivered_id.parse().ok()?;
+        Some(Self { delivered, read: group.entries_read.map(|read| read as u64) })
     }
 }
 

@@ -98,7 +98,11 @@ impl MessageBuffer {
             let grown = (self.bytes.len() * 2).min(FRAME_BYTES_MAX);
             self.bytes.resize(grown, 0);
         }
-        let read = stream.read(&mut self.bytes[self.filled..]).await?;
+        let read = match stream.read(&mut self.bytes[self.filled..]).await {
+            // Redis closes an encrypted connection without TLS's `close_notify`. A truncated frame is detected anyway.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            read => read?,
+        };
         self.filled += read;
         if read > 0 {
             self.backlog = if self.was_full { self.backlog + read } else { read };

@@ -194,5 +194,5 @@ fn a_spool_keeps_its_source() {
     assert_eq!(config(&["--spool", spool, "--source", "me"]).unwrap().id.as_deref(), Some("me"));
     assert_eq!(config(&["--spool", spool]).unwrap().id.as_deref(), Some("me"));
     assert!(error(&["--spool", spool, "--source", "other"]).contains("numbers of source me, not of other"));
-    assert!(error(&["--spool", spool, "--redis", "redis+cluster://h"]).contains("for 1 shards of a cluster"));
+    assert!(error(&["--spool", spool, "--redis", "redis+cluster://h"]).contains("made for --shards 1 (1: no cluster)"));
 }

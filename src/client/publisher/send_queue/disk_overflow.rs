@@ -8,32 +8,29 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::client::publisher::send_queue::{BATCH_MESSAGES_MAX, ConnectionStatus, SendQueue, State};
+use crate::client::publisher::send_queue::{ConnectionStatus, SendQueue, State};
 use crate::spool::{Batch, SequenceRange};
 
 /// Messages on disk, and messages to be written.
 #[derive(Debug, Default)]
 pub(super) struct DiskOverflow {
     /// Most messages in the queue.
-    capacity: u64,
+    pub(super) capacity: u64,
     /// Messages to be written.
-    unwritten: VecDeque<Batch>,
-    unwritten_count: usize,
+    pub(super) unwritten: VecDeque<Batch>,
+    pub(super) unwritten_count: usize,
     /// Messages that the thread is writing.
-    writing: usize,
+    pub(super) writing: usize,
     /// Messages on disk and not in memory.
-    stored: u64,
+    pub(super) stored: u64,
     /// Highest number that was made ready in memory.
-    loaded: u64,
+    pub(super) loaded: u64,
     /// Highest number that was written.
     written: u64,
     /// The last write failed.
-    is_failing: bool,
-    /// The source does not wait while the server is down.
-    drops: bool,
+    pub(super) is_failing: bool,
     /// Result of [`State::done`] when the queue was abandoned.
     done_at_end: (u64, Option<SequenceRange>),
-    unspooled: u64,
     /// Highest number of an earlier run. Numbers missing up to here are not counted as dropped.
     recovered_last: u64,
 }
@@ -48,10 +45,6 @@ impl DiskOverflow {
     /// Number of messages that are not ready in memory.
     pub(super) fn held(&self) -> u64 {
         self.stored + (self.unwritten_count + self.writing) as u64
-    }
-
-    pub(super) fn unspooled(&self) -> u64 {
-        self.unspooled
     }
 }
 
@@ -71,39 +64,6 @@ pub(in crate::client::publisher) struct DiskWork {
 }
 
 impl State {
-    /// Accepts as much of `batch` as there is room for, to be written to disk.
-    pub(super) fn push_to_disk(&mut self, batch: &mut Batch, drops: bool, memory: usize) {
-        let queued = self.queued();
-        let Some(disk) = &mut self.disk else { return };
-        disk.drops = drops;
-        let mut room = memory.saturating_sub(disk.unwritten_count + disk.writing);
-        if !drops {
-            room = room.min(usize::try_from(disk.capacity.saturating_sub(queued)).unwrap_or(usize::MAX));
-        }
-        if room > 0 {
-            let mut taken = batch.split(room);
-            if let Some(range) = taken.range() {
-                self.report.add_new(range);
-            }
-            disk.unwritten_count += taken.len();
-            match disk.unwritten.back_mut() {
-                Some(last) if last.len() + taken.len() <= BATCH_MESSAGES_MAX => last.append(&mut taken),
-                _ => disk.unwritten.push_back(taken),
-            }
-        }
-        if drops {
-            self.drop_excess(memory);
-        }
-    }
-
-    /// Drops the oldest messages beyond the capacity of the spool, or of the memory while the disk fails.
-    fn drop_excess(&mut self, memory: usize) {
-        let Some(disk) = &self.disk else { return };
-        let limit = if disk.is_failing { memory as u64 + disk.stored } else { disk.capacity };
-        let excess = self.queued().saturating_sub(limit.max(1));
-        self.drop_oldest(usize::try_from(excess).unwrap_or(usize::MAX));
-    }
-
     /// Returns true if messages on disk should be read into memory.
     pub(super) fn wants_load(&self, memory: usize) -> bool {
         self.disk.as_ref().is_some_and(|disk| disk.stored > 0) && self.ready_count <= memory / 2 && !self.abandoned
@@ -120,19 +80,9 @@ impl State {
         let ready = self.ready.front().and_then(Batch::range).map(|range| range.first);
         let loaded = self.disk.as_ref().map_or(0, |disk| disk.loaded);
         let pending_from = ready.unwrap_or(loaded + 1);
-        let (Some(oldest), Some(newest)) = (self.in_flight.first(), self.in_flight.last()) else {
-            return (pending_from.saturating_sub(1), None);
-        };
-        let dropped = SequenceRange { first: newest + 1, last: pending_from.saturating_sub(1) };
-        (oldest.saturating_sub(1), Some(dropped).filter(|dropped| dropped.first <= dropped.last))
-    }
-
-    /// Makes messages ready to be sent.
-    fn make_ready(&mut self, mut batch: Batch) {
-        if let (Some(range), Some(disk)) = (batch.range(), &mut self.disk) {
-            disk.loaded = disk.loaded.max(range.last);
-        }
-        self.append(&mut batch);
+        let Some(in_flight) = self.in_flight.bounds() else { return (pending_from.saturating_sub(1), None) };
+        let dropped = SequenceRange { first: in_flight.last + 1, last: pending_from.saturating_sub(1) };
+        (in_flight.first.saturating_sub(1), Some(dropped).filter(|dropped| dropped.first <= dropped.last))
     }
 
     /// Makes unwritten messages ready as far as memory has room. Drops them if the queue was abandoned.
@@ -140,13 +90,13 @@ impl State {
         loop {
             let room = if self.abandoned { usize::MAX } else { memory.saturating_sub(self.ready_count) };
             let Some(disk) = &mut self.disk else { return };
-            let Some(batch) = disk.unwritten.pop_front_if(|batch| batch.len() <= room) else { return };
+            let Some(mut batch) = disk.unwritten.pop_front_if(|batch| batch.len() <= room) else { return };
             disk.unwritten_count -= batch.len();
-            disk.unspooled += batch.len() as u64;
+            self.stats.unspooled += batch.len() as u64;
             if self.abandoned {
-                self.drop_all(&batch);
+                self.report.add_dropped(batch.range());
             } else {
-                self.make_ready(batch);
+                self.make_ready(&mut batch);
             }
         }
     }
@@ -165,15 +115,12 @@ impl State {
 impl SendQueue {
     /// Waits for work, at most `limit`. Called by the spool writer's thread only.
     pub(in crate::client::publisher) fn wait_for_disk_work(&self, may_write: bool, limit: Duration) -> DiskWork {
-        let mut state = self.state();
         let has_work = |state: &State| {
             let writes = may_write && state.disk.as_ref().is_some_and(|disk| disk.unwritten_count > 0);
             writes || state.wants_load(self.capacity) || state.abandoned
         };
-        if !has_work(&state) {
-            let waited = self.disk_work.wait_timeout_while(state, limit, |state| !has_work(state));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let waited = self.disk_work.wait_timeout_while(self.state(), limit, |state| !has_work(state));
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         let (load, (done, dropped)) = (state.wants_load(self.capacity), state.done());
         let end = state.abandoned.then_some(state.report.last.unwrap_or(0));
         let mut unwritten = Vec::new();
@@ -199,7 +146,7 @@ impl SendQueue {
         if stays {
             for mut batch in batches {
                 batch.spooled = true;
-                state.make_ready(batch);
+                state.make_ready(&mut batch);
             }
         } else if abandoned {
             batches.iter().filter_map(Batch::range).for_each(|range| state.report.add_spooled(range));
@@ -258,9 +205,9 @@ impl SendQueue {
         }
         if let Some(mut batch) = batch {
             batch.spooled = true;
-            state.make_ready(batch);
+            state.make_ready(&mut batch);
         }
-        if state.status != ConnectionStatus::Live && state.disk.as_ref().is_some_and(|disk| disk.drops) {
+        if state.stats.status != ConnectionStatus::Live && state.drops {
             state.drop_excess(self.capacity);
         }
         drop(state);

@@ -100,7 +100,7 @@ async fn abandoned_messages_count_as_dropped_once() {
     queue.take(2);
     queue.abandon();
     queue.confirm(2, 1);
-    queue.abandoned().await;
+    queue.abandoned.notified().await;
     let stats = queue.stats();
     assert_eq!((stats.sent, stats.dropped, stats.queued), (0, 5, 0));
 }

@@ -3,30 +3,27 @@
 use redis::Cmd;
 
 use crate::client::connection::{Connection, error_text};
-use crate::client::error::SessionError;
+use crate::client::error::{SessionError, SessionResult};
 use crate::client::stream_reader::consumer_group::Consumer;
-use crate::client::stream_reader::trim_detector::{GroupState, StreamState, xinfo_stream};
-use crate::client::stream_reader::{EntryHandler, start_id};
+use crate::client::stream_reader::trim_detector::{GroupState, StreamState};
+use crate::client::stream_reader::{EntryHandler, report_trimmed, start_id};
 
 impl<H: EntryHandler> Consumer<'_, H> {
     /// Creates the group if it does not exist. A group that was deleted continues after the last entry delivered to
     /// this consumer.
-    pub(super) async fn create_group(&mut self, connection: &mut Connection) -> Result<(), SessionError> {
+    pub(super) async fn create_group(&mut self, connection: &mut Connection) -> SessionResult {
         let state = self.limits.stream_state(connection, &self.source.stream).await?;
         let start = match self.last_delivered.filter(|id| *id <= state.last) {
             Some(delivered) => delivered,
             None => start_id(self.source.since, connection).await?,
         };
-        let mut command = redis::cmd("XGROUP");
-        command.arg("CREATE").arg(&self.source.stream).arg(&self.group.name).arg(start.to_string()).arg("MKSTREAM");
+        let mut command = Cmd::xgroup_create_mkstream(&self.source.stream, &self.group.name, start.to_string());
         // Without this, entries trimmed before the start would count as missed by the group.
-        if let Some(ordinal) = state.ordinal(start) {
-            command.arg("ENTRIESREAD").arg(ordinal);
-        }
+        command.arg(state.ordinal(start).map(|ordinal| ("ENTRIESREAD", ordinal)));
         match error_text(connection.request(&command).await?) {
             // A server that is out of memory creates no group, but may hold this one; the next command tells.
             Some(text) if !text.starts_with("BUSYGROUP") && !text.starts_with("OOM") => {
-                Err(SessionError::refused(connection.endpoint(), &text))
+                Err(SessionError::refused(&connection.endpoint, &text))
             }
             _ => Ok(()),
         }
@@ -38,10 +35,10 @@ impl<H: EntryHandler> Consumer<'_, H> {
         for (stream, group) in [(stream, group), (stream_after, group_after)] {
             // A consumer that may not inspect the stream detects nothing.
             let Some(group) = GroupState::find(group, &self.group.name) else { continue };
-            let Ok(stream) = StreamState::parse(stream, connection.endpoint()) else { continue };
+            let Ok(stream) = StreamState::parse(stream, &connection.endpoint) else { continue };
             let missed = self.trim_detector.check(&stream, &group);
             if missed > 0 {
-                self.report_trimmed(missed);
+                report_trimmed(self.handler, &self.source.stream, missed);
             }
         }
         Some(reply)
@@ -51,10 +48,6 @@ impl<H: EntryHandler> Consumer<'_, H> {
 /// Surrounds a command by requests for the state of stream and group. The stream comes first: the group may then be
 /// further on than the stream's state says, but never the other way round.
 pub(super) fn with_state_checks(stream: &str, command: Cmd) -> Vec<Cmd> {
-    let group = || {
-        let mut command = redis::cmd("XINFO");
-        command.arg("GROUPS").arg(stream);
-        command
-    };
-    vec![xinfo_stream(stream), group(), command, xinfo_stream(stream), group()]
+    let states = || [Cmd::xinfo_stream(stream), Cmd::xinfo_groups(stream)];
+    states().into_iter().chain([command]).chain(states()).collect()
 }
