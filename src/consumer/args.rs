@@ -111,7 +111,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = SYMBOLS_MAX, value_parser = parse_symbols_max)]
     #[arg(allow_negative_numbers = true)]
     pub max_symbols: usize,
-    /// Other names for the fields of a tick, such as symbol=s,price=p,timestamp=data.T
+    /// Places of the fields in a message, such as symbol=s,price=data[].p [default: recognised]
     #[arg(long, value_name = "MAP", default_value = "")]
     pub fields: String,
     /// View of the chart
@@ -251,7 +251,7 @@ pub struct Config {
     pub history: HistoryLimit,
     /// Most symbols in memory.
     pub symbols_max: usize,
-    /// Field names of foreign feeds.
+    /// Places of the fields in foreign messages.
     pub fields: FieldMap,
     /// View of the chart.
     pub view: ViewChoice,

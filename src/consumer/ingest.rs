@@ -214,7 +214,7 @@ impl Ingest {
                     let arrived_ns = id.map_or(arrival.as_nanos(), |id| (id.ms as i64).saturating_mul(1_000_000));
                     let origin = Origin {
                         now: arrival,
-                        arrival: Timestamp::saturating_from_nanos(arrived_ns),
+                        arrival: Some(Timestamp::saturating_from_nanos(arrived_ns)),
                         channel: std::str::from_utf8(channel).ok(),
                     };
                     let others_here = decoder.decode_borrowed(payload, origin, |result| match result {

@@ -29,16 +29,17 @@ const ANNOUNCEMENTS_MAX: usize = 65_536;
 pub struct Origin<'a> {
     /// Receiver's clock.
     pub now: Timestamp,
-    /// Time of arrival; of a stream's entry, the time in its id. It is the time of ticks that have none.
-    pub arrival: Timestamp,
+    /// Time of arrival; of a stream's entry, the time in its id. It is the time of ticks that have none. `None` for
+    /// recorded messages, whose time it cannot be.
+    pub arrival: Option<Timestamp>,
     /// Name of the channel or stream.
     pub channel: Option<&'a str>,
 }
 
 impl Origin<'_> {
-    /// A message that arrives at the time `now` on no channel.
+    /// A recorded message, read at the time `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self { now, arrival: now, channel: None }
+        Self { now, arrival: None, channel: None }
     }
 }
 
@@ -329,7 +330,7 @@ fn tick_of<'a>(
     }
     let price = parse_price(&price.as_text().ok_or(Reject::Price)?)?;
     let timestamp = if plan.fields.get(Field::Timestamp) == Some(&Locator::Arrival) {
-        origin.arrival
+        origin.arrival.ok_or(Reject::Missing)?
     } else {
         let value = row.get(Field::Timestamp).ok_or(Reject::Missing)?;
         parse_timestamp(&value.as_text().ok_or(Reject::Timestamp)?)?

@@ -62,9 +62,6 @@ const BAD_TEXTS: &[(&str, &[&str])] = &[
             "/* */{\"symbol\":\"A\",\"price\":1,\"timestamp\":1}",
             "{\"symbol\":\"A\nB\",\"price\":1,\"timestamp\":1}",
             "{\"symbol\":\"\u{1b}[31m\",\"price\":1,\"timestamp\":1}",
-            "{\"symbol\":\"A\",\"price\":NaN,\"timestamp\":1}",
-            "{\"symbol\":\"A\",\"price\":Infinity,\"timestamp\":1}",
-            "{\"symbol\":\"A\",\"price\":-Infinity,\"timestamp\":1}",
             "{\"symbol\":\"A\",\"price\":+1,\"timestamp\":1}",
             "{\"symbol\":\"A\",\"price\":1.,\"timestamp\":1}",
             "{\"symbol\":\"A\",\"price\":.1,\"timestamp\":1}",
@@ -77,21 +74,17 @@ const BAD_TEXTS: &[(&str, &[&str])] = &[
             "\u{a0}{\"symbol\":\"A\",\"price\":1,\"timestamp\":1}",
         ],
     ),
-    ("not_object", &["null", "true", "17", "-0", "1e999", "\"AAPL\"", "[3]", "[null]", "[[]]", "[\"symbol\"]"]),
+    ("not_object", &["null", "true", "17", "-0", "1e999", "\"AAPL\""]),
     (
         "missing_field",
         &[
             "{}",
             "[{}]",
-            "{\"\":\"\"}",
             "{\"symbol\":\"A\"}",
-            "{\"symbol\":\"A\",\"price\":1}",
             "{\"price\":1,\"timestamp\":1}",
             "{\"symbol\":null,\"price\":1,\"timestamp\":1}",
             "{\"symbol\":\"A\",\"price\":null,\"timestamp\":1}",
             "{\"symbol\":\"A\",\"price\":1,\"timestamp\":null}",
-            "{\"Symbol\":\"A\",\"Price\":1,\"Timestamp\":1}",
-            "{\"data\":{\"symbol\":\"A\",\"price\":1,\"timestamp\":1}}",
         ],
     ),
     (
@@ -106,7 +99,6 @@ const BAD_TEXTS: &[(&str, &[&str])] = &[
         "bad_symbol",
         &[
             "{\"symbol\":\"\",\"price\":1,\"timestamp\":1}",
-            "{\"symbol\":7203,\"price\":1,\"timestamp\":1}",
             "{\"symbol\":true,\"price\":1,\"timestamp\":1}",
             "{\"symbol\":[\"A\"],\"price\":1,\"timestamp\":1}",
             "{\"symbol\":{\"A\":1},\"price\":1,\"timestamp\":1}",
@@ -135,6 +127,9 @@ const BAD_TEXTS: &[(&str, &[&str])] = &[
             "{\"symbol\":\"A\",\"price\":1e99999999999999999999,\"timestamp\":1}",
             "{\"symbol\":\"A\",\"price\":\"NaN\",\"timestamp\":1}",
             "{\"symbol\":\"A\",\"price\":\"-inf\",\"timestamp\":1}",
+            "{\"symbol\":\"A\",\"price\":NaN,\"timestamp\":1}",
+            "{\"symbol\":\"A\",\"price\":Infinity,\"timestamp\":1}",
+            "{\"symbol\":\"A\",\"price\":-Infinity,\"timestamp\":1}",
         ],
     ),
     (
@@ -175,6 +170,9 @@ const BAD_TEXTS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Messages that are no ticks and resemble none.
+const OTHERS: &[&str] = &["[3]", "[null]", "[[]]", "[\"symbol\"]", "{\"\":\"\"}", "{\"event\":\"heartbeat\"}"];
+
 /// Bytes that are not UTF-8.
 const BAD_BYTES: &[&[u8]] = &[
     b"\xff",
@@ -194,7 +192,6 @@ fn big_ones() -> Vec<(&'static str, String)> {
         ("not_json", "[".repeat(100_000)),
         ("not_json", "{\"a\":".repeat(100_000)),
         ("not_json", "{\"symbol\":".repeat(100_000)),
-        ("not_object", format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
         ("not_finite", field(&million, "1")),
         ("in_future", field("1", &million)),
         ("bad_price", field(&format!("\"{}\"", "x".repeat(1_000_000)), "1")),
@@ -231,6 +228,10 @@ fn odd_but_good() -> Vec<String> {
         with(&format!(r#","source":"{}","seq":1"#, "s".repeat(1_000))),
         format!("{}.{}", r#"{"symbol":"GOOD","timestamp":1381152600,"price":1"#, "5".repeat(10_000) + "}"),
         format!("[{}]", with("")),
+        r#"{"Symbol":"GOOD","Price":1.5,"Timestamp":1381152600}"#.to_owned(),
+        format!(r#"{{"data":{}}}"#, with("")),
+        r#"{"s":"GOOD","p":"1.5","T":1381152600000}"#.to_owned(),
+        r#"{"symbol":"GOOD","price":1.5}"#.to_owned(),
     ]
 }
 
@@ -241,7 +242,7 @@ fn no_bad_message_costs_a_good_tick() {
     for (cause, _) in &bad {
         *causes.entry(*cause).or_default() += 1;
     }
-    assert!(bad.len() > 120 && causes.len() == 12, "every kind is in the list: {causes:?}");
+    assert!(bad.len() > 100 && causes.len() == 12, "every kind is in the list: {causes:?}");
     on_both(|name, port| {
         let consumer = listen(port, &[]);
         let mut publisher = Publisher::connect(port);
@@ -249,10 +250,13 @@ fn no_bad_message_costs_a_good_tick() {
             publisher.publish(CHANNEL, bytes);
             publisher.publish(CHANNEL, tick("GOOD", 1.5, i as u64));
         }
+        publisher.publish_all(CHANNEL, OTHERS);
+        publisher.publish_all(CHANNEL, [format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))]);
         publisher.publish_all(CHANNEL, &good);
         let total = (bad.len() + good.len()) as u64;
         let report = finish(consumer, total, bad.len() as u64);
         assert_eq!(report["rejected"], json!(causes), "over {name}");
+        assert_eq!(report["other"], OTHERS.len() + 1, "over {name}");
         assert_eq!((&report["received"], &report["kept"]), (&json!(total), &json!(total)), "over {name}");
         assert_eq!(report["symbols"].as_object().unwrap().keys().collect::<Vec<_>>(), ["GOOD"]);
         assert_eq!(report["symbols"]["GOOD"]["count"], total);

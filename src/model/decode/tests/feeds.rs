@@ -5,7 +5,7 @@ use super::*;
 const T0: i64 = 1_700_000_000_123_000_000;
 
 fn origin(channel: Option<&str>) -> Origin<'_> {
-    Origin { now: Timestamp::from_nanos(NOW).unwrap(), arrival: Timestamp::from_nanos(NOW - 5).unwrap(), channel }
+    Origin { now: Timestamp::from_nanos(NOW).unwrap(), arrival: Timestamp::from_nanos(NOW - 5), channel }
 }
 
 /// Symbols, prices, sizes and times of the ticks in `messages`, and the number of elements of other kinds. There must
