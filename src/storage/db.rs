@@ -35,11 +35,11 @@
 mod backend;
 #[cfg(feature = "mongodb")]
 mod mongodb;
-mod name_cache;
 mod postgres;
 mod reader;
 mod selection;
 mod sql;
+mod sql_database;
 mod sqlite;
 mod url;
 mod write_queue;
@@ -155,19 +155,6 @@ pub enum DbError {
     /// The operating system cannot start a thread.
     #[error("cannot start the store's thread: {0}; close other programs")]
     Thread(std::io::Error),
-}
-
-impl DbError {
-    /// Error for reading a store that has no tables.
-    fn empty(store: String) -> Self {
-        Self::Foreign { store, cause: "it is empty".to_owned() }
-    }
-
-    /// Error for tables or views in the way of a migration.
-    fn names_taken(store: String, names: &str) -> Self {
-        let cause = format!("it has its own {names}, names that this version needs; rename them");
-        Self::Foreign { store, cause }
-    }
 }
 
 /// State of a store.

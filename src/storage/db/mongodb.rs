@@ -28,13 +28,11 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ReturnDocument;
 use mongodb::{ClientSession, Database};
 
-use crate::model::{StreamId, Timestamp};
+use crate::model::StreamId;
 use crate::storage::db::RowBatch;
-use crate::storage::db::backend::{
-    CommitCounts, OUTLIER, OpenError, PRUNE_ROWS, StoreError, TickStore, checkpoints, newest_ns, prune_before,
-};
+use crate::storage::db::backend::{CommitCounts, Failure, OUTLIER, PRUNE_ROWS, StoreError, TickStore, checkpoints};
 use crate::storage::db::url::MongoUrl;
-use connection::{Connection, RequestError};
+use connection::{Connection, is_duplicate};
 use documents::{N_STEP, TickDocument};
 pub(super) use read::MongoSource;
 
@@ -48,7 +46,6 @@ const WRITER_AGE_MAX_MS: i64 = 30 * 24 * 3_600 * 1_000;
 pub(super) struct MongoStore {
     connection: Connection,
     writer: String,
-    newest_ns: Option<i64>,
     careful_commits_left: u32,
 }
 
@@ -64,28 +61,27 @@ struct WriterRecord {
 
 impl MongoStore {
     /// Opens for a writer with a unique name.
-    pub(super) fn open(url: &MongoUrl, writer: &str) -> Result<Self, OpenError> {
+    pub(super) fn open(url: &MongoUrl, writer: &str) -> Result<Self, StoreError> {
         let mut connection = Connection::open(url)?;
-        schema::migrate(&mut connection, url)?;
-        let started = connection.run(async |database| {
+        schema::migrate(&mut connection)?;
+        connection.run(async |database| {
             let writers = database.collection::<RawDocumentBuf>("writers");
             let now = DateTime::now();
             let old = DateTime::from_millis(now.timestamp_millis() - WRITER_AGE_MAX_MS);
             writers.delete_many(doc! { "changed": { "$lt": old } }).await?;
-            insert_record(database, writer).await
-        });
-        started.map_err(|error| error.at_open(url))?;
-        Ok(Self { connection, writer: writer.to_owned(), newest_ns: None, careful_commits_left: 0 })
+            Ok(insert_record(database, writer).await?)
+        })?;
+        Ok(Self { connection, writer: writer.to_owned(), careful_commits_left: 0 })
     }
 
-    fn record(&mut self) -> Result<WriterRecord, RequestError> {
+    fn record(&mut self) -> Result<WriterRecord, StoreError> {
         let Self { connection, writer, .. } = self;
         let found = connection.run(async |database| {
-            database.collection::<RawDocumentBuf>("writers").find_one(doc! { "_id": &**writer }).await
+            Ok(database.collection::<RawDocumentBuf>("writers").find_one(doc! { "_id": &**writer }).await?)
         })?;
         let Some(found) = found else {
             // Another writer deleted it as too old. A transaction needs a record to update.
-            connection.run(async |database| insert_record(database, writer).await)?;
+            connection.run(async |database| Ok(insert_record(database, writer).await?))?;
             return Ok(WriterRecord::default());
         };
         let number = |name: &str| found.get_i64(name).unwrap_or_default();
@@ -96,17 +92,17 @@ impl MongoStore {
     }
 
     /// Increments the counter that makes each transaction's rows unique.
-    fn next_n(&mut self) -> Result<i64, RequestError> {
+    fn next_n(&mut self) -> Result<i64, StoreError> {
         let counted = self.connection.run(async |database| {
             let meta = database.collection::<RawDocumentBuf>("meta");
             let next = meta.find_one_and_update(doc! { "_id": "n" }, doc! { "$inc": { "value": 1_i64 } });
-            next.upsert(true).return_document(ReturnDocument::After).await
+            Ok(next.upsert(true).return_document(ReturnDocument::After).await?)
         })?;
         let counted = counted.and_then(|counted| counted.get_i64("value").ok());
-        counted.ok_or(RequestError::Corrupt("the collection meta has no counter"))
+        counted.ok_or_else(|| StoreError::new(Failure::Lost, "the collection meta has no counter"))
     }
 
-    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, RequestError> {
+    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
         let number = number.cast_signed();
         let record = self.record()?;
         if record.number >= number && record.is_done {
@@ -119,44 +115,33 @@ impl MongoStore {
         let checkpoints = checkpoints(batches);
         let commit = Commit { writer: &self.writer, number, n, is_repeated, rows: &rows, duplicates, checkpoints };
         if !self.connection.has_transactions() {
-            return self.connection.run(async |database| commit.run_stepwise(database).await);
+            return self.connection.run(async |database| Ok(commit.run_stepwise(database).await?));
         }
         if self.careful_commits_left == 0 {
-            match self.connection.run(async |database| commit.run_transaction(database, false).await) {
-                Ok(done) => return done.ok_or(RequestError::LostRace),
+            match self.connection.run(async |database| Ok(commit.run_transaction(database, false).await))? {
+                Ok(done) => return done.ok_or_else(lost_race),
                 Err(error) => {
                     // A conflict may hide duplicates, which a repetition of the same would meet again.
-                    if error.is_command_error() {
+                    if matches!(*error.kind, ErrorKind::Command(_) | ErrorKind::InsertMany(_) | ErrorKind::Write(_)) {
                         self.careful_commits_left = CAREFUL_COMMITS;
                     }
-                    if !error.is_duplicate() {
-                        return Err(error);
+                    if !is_duplicate(&error) {
+                        return Err(error.into());
                     }
                 }
             }
         }
-        let counts = self.connection.run(async |database| commit.run_transaction(database, true).await)?;
-        let counts = counts.ok_or(RequestError::LostRace)?;
+        let counts = self.connection.run(async |database| Ok(commit.run_transaction(database, true).await?))?;
+        let counts = counts.ok_or_else(lost_race)?;
         self.careful_commits_left =
             if counts.duplicates > duplicates { CAREFUL_COMMITS } else { self.careful_commits_left - 1 };
         Ok(counts)
     }
+}
 
-    fn try_prune(&mut self, keep_age_ns: i64) -> Result<bool, RequestError> {
-        if self.newest_ns.is_none() {
-            self.newest_ns = read::time_range(&mut self.connection)?.map(|(_, newest_ns)| newest_ns);
-        }
-        let Some(before_ns) = prune_before(self.newest_ns, keep_age_ns, Timestamp::now()) else { return Ok(false) };
-        self.connection.run(async |database| {
-            let ticks = database.collection::<RawDocumentBuf>("ticks");
-            let old = doc! { "time_ns": { "$lt": before_ns } };
-            let last = ticks.find_one(old.clone()).sort(doc! { "time_ns": 1 }).skip(PRUNE_ROWS as u64 - 1).await?;
-            let last_ns = last.and_then(|last| last.get_i64("time_ns").ok());
-            let step = last_ns.map_or(old, |last_ns| doc! { "time_ns": { "$lte": last_ns } });
-            ticks.delete_many(step).await?;
-            Ok(last_ns.is_some())
-        })
-    }
+/// Another attempt of the same transaction was faster; reading its record shows the result.
+fn lost_race() -> StoreError {
+    StoreError::new(Failure::Conflict, "another attempt was faster")
 }
 
 /// Filter that matches outliers.
@@ -314,19 +299,29 @@ fn parse_checkpoint(text: &str) -> Option<StreamId> {
 
 impl TickStore for MongoStore {
     fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
-        let counts = self.try_commit(number, batches)?;
-        self.newest_ns = newest_ns(self.newest_ns, batches);
-        Ok(counts)
+        self.try_commit(number, batches)
     }
 
     fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError> {
         let found = self.connection.run(async |database| {
-            database.collection::<RawDocumentBuf>("streams").find_one(doc! { "_id": stream }).await
+            Ok(database.collection::<RawDocumentBuf>("streams").find_one(doc! { "_id": stream }).await?)
         })?;
         Ok(found.and_then(|found| found.get_str("reached").ok().and_then(parse_checkpoint)))
     }
 
-    fn prune(&mut self, keep_age_ns: i64) -> Result<bool, StoreError> {
-        Ok(self.try_prune(keep_age_ns)?)
+    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
+        read::time_range(&mut self.connection)
+    }
+
+    fn prune(&mut self, before_ns: i64) -> Result<bool, StoreError> {
+        self.connection.run(async |database| {
+            let ticks = database.collection::<RawDocumentBuf>("ticks");
+            let old = doc! { "time_ns": { "$lt": before_ns } };
+            let last = ticks.find_one(old.clone()).sort(doc! { "time_ns": 1 }).skip(PRUNE_ROWS as u64 - 1).await?;
+            let last_ns = last.and_then(|last| last.get_i64("time_ns").ok());
+            let step = last_ns.map_or(old, |last_ns| doc! { "time_ns": { "$lte": last_ns } });
+            ticks.delete_many(step).await?;
+            Ok(last_ns.is_some())
+        })
     }
 }

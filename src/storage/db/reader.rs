@@ -9,12 +9,10 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
 use crate::model::Symbol;
-use crate::storage::db::backend::{StoredTick, TickSource};
+use crate::storage::db::backend::{Side, StoreError, StoredTick, TickSource};
 #[cfg(feature = "mongodb")]
 use crate::storage::db::mongodb::MongoSource;
-use crate::storage::db::postgres::PostgresSource;
-use crate::storage::db::sqlite::SqliteSource;
-use crate::storage::db::{DbError, StoreUrl, TickRow};
+use crate::storage::db::{DbError, StoreUrl, TickRow, postgres, sqlite};
 
 /// Rows in memory at once over all symbols, at some 100 bytes each.
 const ROWS_BUFFERED: usize = 65_536;
@@ -68,12 +66,10 @@ impl StoreReader {
     /// Any [`DbError`] except [`DbError::Thread`].
     pub fn open(url: &StoreUrl) -> Result<Self, DbError> {
         Self::check(url)?;
-        let source: Box<dyn TickSource + Send> = match url {
-            StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path)?),
-            StoreUrl::Postgres(url) => Box::new(PostgresSource::open(url)?),
-            #[cfg(feature = "mongodb")]
-            StoreUrl::Mongo(url) => Box::new(MongoSource::open(url)?),
-        };
+        let source = open_source(url).map_err(|error| {
+            let store = url.name();
+            error.permanent(&store).unwrap_or(DbError::Read { store, cause: error.cause })
+        })?;
         Ok(Self { store: url.to_string(), source })
     }
 
@@ -186,10 +182,10 @@ impl StoreReader {
             let (mut before, mut after) = (None, None);
             if let Some(id) = ids.get(symbol) {
                 if let Some(before_ns) = before_ns {
-                    before = self.query(|source| source.latest_before((*id, symbol), before_ns))?;
+                    before = self.query(|source| source.neighbour((*id, symbol), Side::Before(before_ns)))?;
                 }
                 if let Some(from_ns) = from_ns {
-                    after = self.query(|source| source.earliest_from((*id, symbol), from_ns))?;
+                    after = self.query(|source| source.neighbour((*id, symbol), Side::From(from_ns)))?;
                 }
             }
             if visit(before, after).is_break() {
@@ -201,9 +197,9 @@ impl StoreReader {
 
     fn query<T>(
         &mut self,
-        query: impl FnOnce(&mut (dyn TickSource + Send)) -> Result<T, String>,
+        query: impl FnOnce(&mut (dyn TickSource + Send)) -> Result<T, StoreError>,
     ) -> Result<T, DbError> {
-        query(self.source.as_mut()).map_err(|cause| DbError::Read { store: self.store.clone(), cause })
+        query(self.source.as_mut()).map_err(|error| DbError::Read { store: self.store.clone(), cause: error.cause })
     }
 
     /// Ids of all symbols by name.
@@ -253,6 +249,15 @@ impl StoreReader {
     }
 }
 
+fn open_source(url: &StoreUrl) -> Result<Box<dyn TickSource + Send>, StoreError> {
+    Ok(match url {
+        StoreUrl::Sqlite(path) => Box::new(sqlite::open_source(path)?),
+        StoreUrl::Postgres(url) => Box::new(postgres::open_source(url)?),
+        #[cfg(feature = "mongodb")]
+        StoreUrl::Mongo(url) => Box::new(MongoSource::open(url)?),
+    })
+}
+
 fn unbroken(visit: &mut impl FnMut(&TickRow)) -> impl FnMut(&TickRow) -> ControlFlow<()> {
     |tick| {
         visit(tick);
@@ -271,7 +276,7 @@ impl Cursor {
     }
 
     /// Reads the next rows up to `to_ns`. A block ends between two times; at the end there are no rows.
-    fn fill(&mut self, source: &mut dyn TickSource, to_ns: i64, limit: usize) -> Result<(), String> {
+    fn fill(&mut self, source: &mut dyn TickSource, to_ns: i64, limit: usize) -> Result<(), StoreError> {
         let Some(from_ns) = self.next_ns.filter(|from_ns| *from_ns <= to_ns) else { return Ok(()) };
         let symbol = (self.symbol_id, self.symbol.as_str());
         let mut rows = source.block(symbol, from_ns, to_ns, limit)?;

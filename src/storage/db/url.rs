@@ -130,6 +130,13 @@ pub(super) fn display_path(path: &Path) -> String {
     display_safe(&path.display().to_string()).into_owned()
 }
 
+impl StoreUrl {
+    /// Name of the store in errors of opening it.
+    pub(super) fn name(&self) -> String {
+        if let Self::Sqlite(path) = self { display_path(path) } else { self.to_string() }
+    }
+}
+
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,13 +1,11 @@
 //! Collections on a server, and their migration.
 
+use mongodb::IndexModel;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::{Error, ErrorKind};
-use mongodb::{Database, IndexModel};
 
-use crate::storage::db::DbError;
-use crate::storage::db::backend::OpenError;
+use crate::storage::db::backend::{Failure, StoreError, check_version};
 use crate::storage::db::sql::MINUTE_NS;
-use crate::storage::db::url::MongoUrl;
 
 use crate::storage::db::mongodb::connection::Connection;
 use crate::storage::db::mongodb::outliers;
@@ -24,52 +22,30 @@ const NAMES: [&str; 6] = ["meta", "ticks", "streams", "writers", "ticks_view", "
 /// Error code for a collection that exists.
 const NAMESPACE_EXISTS: i32 = 48;
 
-/// Contents of a database.
-enum Contents {
-    /// The database has no collection of this program, and no other collection has one of their names.
-    Empty,
-    /// 0 after an interrupted creation.
-    Version(i64),
-    /// Collections of the same names that belong to another program.
-    Foreign,
-}
-
-async fn inspect(database: &Database) -> Result<Contents, Error> {
-    let names = database.list_collection_names().await?;
-    if names.iter().any(|name| name == "meta") {
-        let meta = database.collection::<RawDocumentBuf>("meta");
-        let version = meta.find_one(doc! { "_id": VERSION_KEY }).await?;
-        let version = version.and_then(|version| version.get_i64("value").ok());
-        return Ok(version.map_or(Contents::Foreign, Contents::Version));
-    }
-    let is_taken = names.iter().any(|name| NAMES.contains(&name.as_str()));
-    Ok(if is_taken { Contents::Foreign } else { Contents::Empty })
-}
-
-/// Returns the schema version; 0 for an empty database. Rejects databases of other programs and of later versions.
-pub(super) fn check(connection: &mut Connection, url: &MongoUrl) -> Result<i64, OpenError> {
-    let contents = connection.run(async |database| inspect(database).await).map_err(|error| error.at_open(url))?;
-    let store = url.to_string();
-    match contents {
-        Contents::Empty => Ok(0),
-        Contents::Version(found) if found > VERSION => {
-            Err(OpenError::Permanent(DbError::Newer { store, found, known: VERSION }))
+/// Returns the schema version; 0 for an empty database and after an interrupted creation. Rejects databases of other
+/// programs and of later versions.
+pub(super) fn check(connection: &mut Connection) -> Result<i64, StoreError> {
+    connection.run(async |database| {
+        let names = database.list_collection_names().await?;
+        let mut version = None;
+        if names.iter().any(|name| name == "meta") {
+            let found = database.collection::<RawDocumentBuf>("meta").find_one(doc! { "_id": VERSION_KEY }).await?;
+            version = found.and_then(|found| found.get_i64("value").ok());
+        } else if !names.iter().any(|name| NAMES.contains(&name.as_str())) {
+            version = Some(0);
         }
-        Contents::Version(version) => Ok(version),
-        Contents::Foreign => {
-            let cause = "it has collections of another program under the same names".to_owned();
-            Err(OpenError::Permanent(DbError::Foreign { store, cause }))
-        }
-    }
+        let foreign = "it has collections of another program under the same names";
+        check_version(version.ok_or_else(|| StoreError::new(Failure::Foreign, foreign))?, VERSION)
+    })
 }
 
 /// Applies the missing steps. Each is idempotent, so an interrupted or concurrent migration does no harm; the version
 /// is written last.
-pub(super) fn migrate(connection: &mut Connection, url: &MongoUrl) -> Result<(), OpenError> {
-    if check(connection, url)? == VERSION {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    if check(connection)? == VERSION {
         return Ok(());
     }
-    let done = connection.run(async |database| {
+    connection.run(async |database| {
         let meta = database.collection::<RawDocumentBuf>("meta");
         let ours = doc! { "_id": VERSION_KEY };
         meta.update_one(ours.clone(), doc! { "$max": { "value": 0_i64 } }).upsert(true).await?;
@@ -83,9 +59,9 @@ pub(super) fn migrate(connection: &mut Connection, url: &MongoUrl) -> Result<(),
         for (name, pipeline) in [("ticks_view", ticks_view()), ("bars_1m", bars_1m())] {
             ignore_existing(database.create_collection(name).view_on("ticks".to_owned()).pipeline(pipeline).await)?;
         }
-        meta.update_one(ours, doc! { "$max": { "value": VERSION } }).await.map(drop)
-    });
-    done.map_err(|error| error.at_open(url))
+        meta.update_one(ours, doc! { "$max": { "value": VERSION } }).await?;
+        Ok(())
+    })
 }
 
 fn ignore_existing(made: Result<(), Error>) -> Result<(), Error> {
