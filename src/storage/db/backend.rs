@@ -12,41 +12,35 @@ use crate::storage::db::{DbError, RowBatch, TickRow};
 pub(super) trait TickStore {
     /// Commits all rows and checkpoints in one transaction, the writer's `number`th. After an error, either nothing of
     /// it is stored, or repeating the same batches under the same number finds that all of it is.
-    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError>;
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts>;
 
     /// Position up to which a stream is stored.
-    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError>;
+    fn checkpoint(&mut self, stream: &str) -> StoreResult<Option<StreamId>>;
 
     /// Times of the oldest and the newest row.
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError>;
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>>;
 
     /// Deletes some rows before a time. Returns whether more may be left.
-    fn prune(&mut self, before_ns: i64) -> Result<bool, StoreError>;
+    fn prune(&mut self, before_ns: i64) -> StoreResult<bool>;
 }
 
 /// Open database, for reading.
 pub(super) trait TickSource {
     /// All symbols with their ids.
-    fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, StoreError>;
+    fn symbols(&mut self) -> StoreResult<Vec<(i32, CompactString)>>;
 
     /// Times of the oldest and the newest row.
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError>;
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>>;
 
     /// First `limit` rows of a symbol from `from_ns` to `to_ns`, both inclusive, ordered by time; rows of the same time
     /// come in any order.
-    fn block(
-        &mut self,
-        symbol: (i32, &str),
-        from_ns: i64,
-        to_ns: i64,
-        limit: usize,
-    ) -> Result<Vec<StoredTick>, StoreError>;
+    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> StoreResult<Vec<StoredTick>>;
 
     /// Tick of a symbol that is next to a time, without outliers.
-    fn neighbour(&mut self, symbol: (i32, &str), side: Side) -> Result<Option<TickRow>, StoreError>;
+    fn neighbour(&mut self, symbol: (i32, &str), side: Side) -> StoreResult<Option<TickRow>>;
 
     /// Time of the symbol's newest row but `skip`; of its oldest if it has fewer.
-    fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, StoreError>;
+    fn time_before_newest(&mut self, symbol: (i32, &str), skip: usize) -> StoreResult<Option<i64>>;
 }
 
 /// Side of a time, in nanoseconds, on which a tick is next to it.
@@ -81,6 +75,8 @@ pub(super) struct StoreError {
     pub(super) cause: String,
     pub(super) failure: Failure,
 }
+
+pub(super) type StoreResult<T> = Result<T, StoreError>;
 
 /// Kind of a [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,18 +134,24 @@ impl From<Elapsed> for StoreError {
 }
 
 /// Checks that a schema version is known. Returns it.
-pub(super) fn check_version(found: i64, known: i64) -> Result<i64, StoreError> {
+pub(super) fn check_version(found: i64, known: i64) -> StoreResult<i64> {
     let newer = || StoreError::new(Failure::Newer { found, known }, format!("it has schema version {found}"));
     if found > known { Err(newer()) } else { Ok(found) }
 }
 
 /// Checks that a store to read has a schema. Returns its version.
-pub(super) fn check_not_empty(version: i64) -> Result<i64, StoreError> {
+pub(super) fn check_not_empty(version: i64) -> StoreResult<i64> {
     if version == 0 { Err(StoreError::new(Failure::Foreign, "it is empty")) } else { Ok(version) }
 }
 
 /// Most rows that one step of the retention deletes: some 20 ms of work between two commits.
 pub(super) const PRUNE_ROWS: usize = 10_000;
+
+/// Transactions on a server that expect duplicates after some were seen: a source that repeats a tick repeats more.
+pub(super) const CAREFUL_COMMITS: u32 = 16;
+
+/// On a server, the first `n` of a transaction's rows is its number times this. No batch has as many rows.
+pub(super) const N_STEP: i64 = 1 << 24;
 
 /// Time before which rows are older than the newest one by more than `keep_age_ns`. A newest row ahead of the clock
 /// counts as of `now`: one wrong timestamp must not make all correct rows old.

@@ -30,14 +30,14 @@ use mongodb::{ClientSession, Database};
 
 use crate::model::StreamId;
 use crate::storage::db::RowBatch;
-use crate::storage::db::backend::{CommitCounts, Failure, OUTLIER, PRUNE_ROWS, StoreError, TickStore, checkpoints};
+use crate::storage::db::backend::{
+    CAREFUL_COMMITS, CommitCounts, Failure, N_STEP, OUTLIER, PRUNE_ROWS, StoreError, StoreResult, TickSource,
+    TickStore, checkpoints,
+};
 use crate::storage::db::url::MongoUrl;
 use connection::{Connection, is_duplicate};
-use documents::{N_STEP, TickDocument};
-pub(super) use read::MongoSource;
-
-/// Transactions that expect duplicates after some were seen: a source that repeats a tick repeats more.
-const CAREFUL_COMMITS: u32 = 16;
+use documents::TickDocument;
+pub(super) use read::open_source;
 
 /// Age from which the record of a writer is deleted.
 const WRITER_AGE_MAX_MS: i64 = 30 * 24 * 3_600 * 1_000;
@@ -61,7 +61,7 @@ struct WriterRecord {
 
 impl MongoStore {
     /// Opens for a writer with a unique name.
-    pub(super) fn open(url: &MongoUrl, writer: &str) -> Result<Self, StoreError> {
+    pub(super) fn open(url: &MongoUrl, writer: &str) -> StoreResult<Self> {
         let mut connection = Connection::open(url)?;
         schema::migrate(&mut connection)?;
         connection.run(async |database| {
@@ -74,7 +74,7 @@ impl MongoStore {
         Ok(Self { connection, writer: writer.to_owned(), careful_commits_left: 0 })
     }
 
-    fn record(&mut self) -> Result<WriterRecord, StoreError> {
+    fn record(&mut self) -> StoreResult<WriterRecord> {
         let Self { connection, writer, .. } = self;
         let found = connection.run(async |database| {
             Ok(database.collection::<RawDocumentBuf>("writers").find_one(doc! { "_id": &**writer }).await?)
@@ -92,7 +92,7 @@ impl MongoStore {
     }
 
     /// Increments the counter that makes each transaction's rows unique.
-    fn next_n(&mut self) -> Result<i64, StoreError> {
+    fn next_n(&mut self) -> StoreResult<i64> {
         let counted = self.connection.run(async |database| {
             let meta = database.collection::<RawDocumentBuf>("meta");
             let next = meta.find_one_and_update(doc! { "_id": "n" }, doc! { "$inc": { "value": 1_i64 } });
@@ -102,7 +102,7 @@ impl MongoStore {
         counted.ok_or_else(|| StoreError::new(Failure::Lost, "the collection meta has no counter"))
     }
 
-    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
+    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
         let number = number.cast_signed();
         let record = self.record()?;
         if record.number >= number && record.is_done {
@@ -149,16 +149,22 @@ fn outliers() -> Document {
     doc! { "flags": { "$bitsAnySet": i32::from(OUTLIER) } }
 }
 
+impl WriterRecord {
+    fn document(self) -> Document {
+        doc! {
+            "number": self.number,
+            "n": self.n,
+            "done": self.is_done,
+            "written": self.counts.written.cast_signed(),
+            "duplicates": self.counts.duplicates.cast_signed(),
+            "changed": DateTime::now(),
+        }
+    }
+}
+
 /// Inserts a writer's first record, unless it has one.
 async fn insert_record(database: &Database, writer: &str) -> Result<(), Error> {
-    let first = doc! {
-        "number": 0_i64,
-        "n": 0_i64,
-        "done": true,
-        "written": 0_i64,
-        "duplicates": 0_i64,
-        "changed": DateTime::now(),
-    };
+    let first = WriterRecord { is_done: true, ..WriterRecord::default() }.document();
     let writers = database.collection::<RawDocumentBuf>("writers");
     writers.update_one(doc! { "_id": writer }, doc! { "$setOnInsert": first }).upsert(true).await.map(drop)
 }
@@ -267,15 +273,8 @@ impl Commit<'_> {
     }
 
     fn record(&self, done: Option<CommitCounts>) -> Document {
-        let CommitCounts { written, duplicates } = done.unwrap_or_default();
-        doc! {
-            "number": self.number,
-            "n": self.n,
-            "done": done.is_some(),
-            "written": written.cast_signed(),
-            "duplicates": duplicates.cast_signed(),
-            "changed": DateTime::now(),
-        }
+        let Self { number, n, .. } = *self;
+        WriterRecord { number, n, is_done: done.is_some(), counts: done.unwrap_or_default() }.document()
     }
 }
 
@@ -298,22 +297,22 @@ fn parse_checkpoint(text: &str) -> Option<StreamId> {
 }
 
 impl TickStore for MongoStore {
-    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
         self.try_commit(number, batches)
     }
 
-    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError> {
+    fn checkpoint(&mut self, stream: &str) -> StoreResult<Option<StreamId>> {
         let found = self.connection.run(async |database| {
             Ok(database.collection::<RawDocumentBuf>("streams").find_one(doc! { "_id": stream }).await?)
         })?;
         Ok(found.and_then(|found| found.get_str("reached").ok().and_then(parse_checkpoint)))
     }
 
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
-        read::time_range(&mut self.connection)
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
+        self.connection.time_range()
     }
 
-    fn prune(&mut self, before_ns: i64) -> Result<bool, StoreError> {
+    fn prune(&mut self, before_ns: i64) -> StoreResult<bool> {
         self.connection.run(async |database| {
             let ticks = database.collection::<RawDocumentBuf>("ticks");
             let old = doc! { "time_ns": { "$lt": before_ns } };

@@ -13,24 +13,20 @@ use std::pin::pin;
 
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Transaction};
 
 use crate::model::StreamId;
 use crate::storage::db::RowBatch;
-use crate::storage::db::backend::{CommitCounts, Failure, PRUNE_ROWS, StoreError, TickStore, checkpoints, flags};
+use crate::storage::db::backend::{
+    CAREFUL_COMMITS, CommitCounts, Failure, N_STEP, PRUNE_ROWS, StoreError, StoreResult, TickStore, checkpoints,
+};
 use crate::storage::db::sql::{CHECKPOINT, ColumnType, MOVE_CHECKPOINT, TICK_COLUMNS, tick_column_names};
-use crate::storage::db::sql_database::{Entry, NameCache, NameTable, Row, SqlDatabase, encode, names, stream_id};
+use crate::storage::db::sql_database::{NameCache, NameTable, Row, SqlDatabase, SqlRow, encode, names, stream_id};
 use crate::storage::db::url::PostgresUrl;
 
 use connection::{Connection, escape};
 pub(super) use read::open_source;
-
-/// Transactions that expect duplicates after some were seen: a source that repeats a tick repeats more.
-const CAREFUL_COMMITS: u32 = 16;
-
-/// First `n` of a transaction's rows is its number times this. No batch has as many rows.
-const N_STEP: i64 = 1 << 24;
 
 /// Open connection.
 pub(super) struct PostgresStore {
@@ -45,7 +41,7 @@ pub(super) struct PostgresStore {
 
 impl PostgresStore {
     /// Opens for a writer with a unique name, and ends earlier connections of the same name.
-    pub(super) fn open(url: &PostgresUrl, writer: &str) -> Result<Self, StoreError> {
+    pub(super) fn open(url: &PostgresUrl, writer: &str) -> StoreResult<Self> {
         let mut connection = Connection::open(url, &format!("tickscope {writer}"))?;
         // A transaction of an earlier connection would keep its locks until the server notices that it is dead.
         let end_earlier = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
@@ -72,20 +68,20 @@ impl PostgresStore {
     /// Rows for all ticks, sorted and deduplicated by key, and the number of duplicates.
     ///
     /// Two writers that insert the same rows in different orders would deadlock.
-    fn entries<'a>(&mut self, batches: &'a [RowBatch]) -> Result<(Vec<Entry<'a>>, u64), StoreError> {
+    fn rows(&mut self, batches: &[RowBatch]) -> StoreResult<(Vec<SqlRow>, u64)> {
         self.names.limit_size();
         self.fetch_names(batches)?;
         let hidden = || StoreError::new(Failure::Lost, "rows of the table symbols are hidden from this user");
-        let mut entries = encode(batches, 0, &self.names).ok_or_else(hidden)?;
-        let count = entries.len();
-        entries.sort_unstable_by(|one, other| key(one).cmp(&key(other)).then(one.0.n.cmp(&other.0.n)));
-        entries.dedup_by(|next, first| key(next) == key(first) && next.0.origin != 0);
-        let duplicates = (count - entries.len()) as u64;
-        Ok((entries, duplicates))
+        let mut rows = encode(batches, 0, &self.names).ok_or_else(hidden)?;
+        let count = rows.len();
+        rows.sort_unstable_by_key(|row| (key(row), row.n));
+        rows.dedup_by(|next, first| key(next) == key(first) && next.origin != 0);
+        let duplicates = (count - rows.len()) as u64;
+        Ok((rows, duplicates))
     }
 
     /// Adds the ids of all names to the cache. Names that a table lacks are inserted.
-    fn fetch_names(&mut self, batches: &[RowBatch]) -> Result<(), StoreError> {
+    fn fetch_names(&mut self, batches: &[RowBatch]) -> StoreResult<()> {
         let mut unknown = [const { Vec::new() }; NameTable::ALL.len()];
         for (table, name) in names(batches).filter(|(table, name)| self.names.id(*table, name).is_none()) {
             unknown[table as usize].push(escape(name));
@@ -106,19 +102,19 @@ impl PostgresStore {
                 Ok(rows)
             })?;
             let ids = rows.iter().map(|row| Ok((row.name(0)?.unwrap_or_default(), row.value(1)?)));
-            self.names.extend(table, ids.collect::<Result<Vec<_>, StoreError>>()?);
+            self.names.extend(table, ids.collect::<StoreResult<Vec<_>>>()?);
         }
         Ok(())
     }
 
-    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
-        let (entries, duplicates) = self.entries(batches)?;
+    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
+        let (rows, duplicates) = self.rows(batches)?;
         let checkpoints = checkpoints(batches).into_iter();
         let checkpoints = checkpoints.filter_map(|(name, id)| Some((self.names.id(NameTable::Streams, name)?, id)));
         let commit = Commit {
             writer: &self.writer,
             number: number.cast_signed(),
-            entries: &entries,
+            rows: &rows,
             duplicates,
             // Ordered by id, so that two writers update the rows in the same order.
             checkpoints: checkpoints.collect(),
@@ -144,7 +140,7 @@ impl PostgresStore {
     }
 
     /// Drops the chunks that end before a time. Returns false if readers hold one of them.
-    fn drop_chunks(&mut self, before_ns: i64) -> Result<bool, StoreError> {
+    fn drop_chunks(&mut self, before_ns: i64) -> StoreResult<bool> {
         // Dropping a chunk costs as much as removing a file, and leaves no empty chunk to scan.
         self.connection.run(async |client| {
             let transaction = client.transaction().await?;
@@ -161,18 +157,18 @@ impl PostgresStore {
 }
 
 /// Key of a row. Finite prices compare equal exactly if the database finds them equal.
-fn key((row, tick): &Entry<'_>) -> (i32, i64, i32, i64, i64, i32, i64) {
+fn key(row: &SqlRow) -> (i32, i64, i32, i64, i64, i32, i64) {
     // -0 and 0 are the same price. Any total order serves.
-    let price = if tick.price == 0.0 { 0 } else { tick.price.to_bits().cast_signed() };
-    (row.symbol_id, tick.time_ns, row.origin, row.major, row.minor, row.part, price)
+    let price = if row.price == 0.0 { 0 } else { row.price.to_bits().cast_signed() };
+    (row.symbol_id, row.time_ns, row.origin, row.major, row.minor, row.part, price)
 }
 
 /// Work of one transaction.
 struct Commit<'a> {
     writer: &'a str,
     number: i64,
-    entries: &'a [Entry<'a>],
-    /// Duplicates that are not in `entries`.
+    rows: &'a [SqlRow],
+    /// Duplicates that are not in `rows`.
     duplicates: u64,
     checkpoints: BTreeMap<i32, StreamId>,
 }
@@ -190,7 +186,7 @@ impl Commit<'_> {
         }
         let n: i64 = transaction.query_one("SELECT nextval('ticks_n')", &[]).await?.try_get(0)?;
         let written = self.copy(&transaction, n.wrapping_mul(N_STEP), careful).await?;
-        let duplicates = self.duplicates + self.entries.len() as u64 - written;
+        let duplicates = self.duplicates + self.rows.len() as u64 - written;
         for (stream_id, reached) in &self.checkpoints {
             move_checkpoint(&transaction, *stream_id, *reached).await?;
         }
@@ -204,7 +200,7 @@ impl Commit<'_> {
 
     /// Writes the rows, in the order of [`TICK_COLUMNS`]. Returns how many are new.
     async fn copy(&self, transaction: &Transaction<'_>, first_n: i64, careful: bool) -> Result<u64, Error> {
-        if self.entries.is_empty() {
+        if self.rows.is_empty() {
             return Ok(0);
         }
         let (table, columns) = (if careful { "staging" } else { "ticks" }, tick_column_names());
@@ -216,31 +212,14 @@ impl Commit<'_> {
             ColumnType::Price | ColumnType::Size => Type::FLOAT8,
         });
         let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
-        for (row, tick) in self.entries {
-            let n = first_n.wrapping_add(row.n);
-            // A row without identity is unique by its position.
-            let major = if row.origin == 0 { n } else { row.major };
-            let (id_ms, id_seq) = row.id.unzip();
-            writer
-                .as_mut()
-                .write(&[
-                    &row.symbol_id,
-                    &tick.time_ns,
-                    &row.origin,
-                    &major,
-                    &row.minor,
-                    &row.part,
-                    &tick.price,
-                    &n,
-                    &tick.size,
-                    &row.source_id,
-                    &row.seq,
-                    &row.stream_id,
-                    &id_ms,
-                    &id_seq,
-                    &flags(tick),
-                ])
-                .await?;
+        for row in self.rows {
+            let mut row = *row;
+            row.n = first_n.wrapping_add(row.n);
+            if row.origin == 0 {
+                // A row without identity is unique by its position.
+                row.major = row.n;
+            }
+            writer.as_mut().write(&row.values().map(|value| value as &(dyn ToSql + Sync))).await?;
         }
         let copied = writer.finish().await?;
         if !careful {
@@ -266,20 +245,20 @@ async fn move_checkpoint(transaction: &Transaction<'_>, stream: i32, reached: St
 }
 
 impl TickStore for PostgresStore {
-    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
         self.try_commit(number, batches)
     }
 
-    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError> {
+    fn checkpoint(&mut self, stream: &str) -> StoreResult<Option<StreamId>> {
         let read = |row: &tokio_postgres::Row| Ok(stream_id(row.value(0)?, row.value(1)?));
         Ok(self.connection.query(CHECKPOINT, &[&&*escape(stream)], read)?.pop().flatten())
     }
 
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
         self.connection.time_range()
     }
 
-    fn prune(&mut self, before_ns: i64) -> Result<bool, StoreError> {
+    fn prune(&mut self, before_ns: i64) -> StoreResult<bool> {
         let chunk = before_ns.div_euclid(schema::CHUNK_NS);
         if self.first_chunk.is_some_and(|first| first < chunk) {
             if !self.drop_chunks(before_ns)? {

@@ -7,8 +7,10 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
 use crate::model::StreamId;
-use crate::storage::db::backend::{Identifier, Identity, Side, StoreError, StoredTick, TickSource, check_not_empty};
-use crate::storage::db::sql::{SYMBOLS, TIME_BEFORE_NEWEST, TIME_RANGE, TickQueries};
+use crate::storage::db::backend::{
+    Identifier, Identity, Side, StoreResult, StoredTick, TickSource, check_not_empty, flags,
+};
+use crate::storage::db::sql::{SYMBOLS, TICK_COLUMNS, TIME_BEFORE_NEWEST, TIME_RANGE, TickQueries};
 use crate::storage::db::{RowBatch, TickRow};
 
 /// Parameter that both databases accept.
@@ -21,10 +23,10 @@ impl<T: rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a>> V
 
 /// Row that a query returns.
 pub(super) trait Row {
-    fn value<T: Value>(&self, column: usize) -> Result<T, StoreError>;
+    fn value<T: Value>(&self, column: usize) -> StoreResult<T>;
 
     /// Name, as it was received.
-    fn name(&self, column: usize) -> Result<Option<CompactString>, StoreError>;
+    fn name(&self, column: usize) -> StoreResult<Option<CompactString>>;
 }
 
 /// Connection to a database that understands SQL.
@@ -33,18 +35,18 @@ pub(super) trait SqlDatabase {
 
     /// Version of the schema; 0 for an empty database. Rejects databases of other programs and of later versions, and
     /// changes nothing.
-    fn version(&mut self) -> Result<i64, StoreError>;
+    fn version(&mut self) -> StoreResult<i64>;
 
     /// Results of `read` for all rows that a statement returns.
     fn query<T>(
         &mut self,
         sql: &str,
         params: &[&dyn Param],
-        read: impl FnMut(&Self::Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError>;
+        read: impl FnMut(&Self::Row<'_>) -> StoreResult<T>,
+    ) -> StoreResult<Vec<T>>;
 
     /// Times of the oldest and the newest row.
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
         let read = |row: &Self::Row<'_>| Ok(row.value::<Option<i64>>(0)?.zip(row.value(1)?));
         Ok(self.query(TIME_RANGE, &[], read)?.pop().flatten())
     }
@@ -57,18 +59,18 @@ pub(super) struct SqlSource<D> {
 }
 
 impl<D: SqlDatabase> SqlSource<D> {
-    pub(super) fn open(mut database: D) -> Result<Self, StoreError> {
+    pub(super) fn open(mut database: D) -> StoreResult<Self> {
         let version = check_not_empty(database.version()?)?;
         Ok(Self { database, queries: TickQueries::new(version) })
     }
 }
 
 impl<D: SqlDatabase> TickSource for SqlSource<D> {
-    fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, StoreError> {
+    fn symbols(&mut self) -> StoreResult<Vec<(i32, CompactString)>> {
         self.database.query(SYMBOLS, &[], |row| Ok((row.value(0)?, row.name(1)?.unwrap_or_default())))
     }
 
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
         self.database.time_range()
     }
 
@@ -78,12 +80,12 @@ impl<D: SqlDatabase> TickSource for SqlSource<D> {
         from_ns: i64,
         to_ns: i64,
         limit: usize,
-    ) -> Result<Vec<StoredTick>, StoreError> {
+    ) -> StoreResult<Vec<StoredTick>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.database.query(&self.queries.range, &[&id, &from_ns, &to_ns, &limit], |row| stored_tick(name, row))
     }
 
-    fn neighbour(&mut self, (id, name): (i32, &str), side: Side) -> Result<Option<TickRow>, StoreError> {
+    fn neighbour(&mut self, (id, name): (i32, &str), side: Side) -> StoreResult<Option<TickRow>> {
         let (sql, time_ns) = match side {
             Side::Before(time_ns) => (&self.queries.latest_before, time_ns),
             Side::From(time_ns) => (&self.queries.earliest_from, time_ns),
@@ -92,13 +94,13 @@ impl<D: SqlDatabase> TickSource for SqlSource<D> {
         Ok(found?.pop().map(|row| row.tick))
     }
 
-    fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, StoreError> {
+    fn time_before_newest(&mut self, (id, _): (i32, &str), skip: usize) -> StoreResult<Option<i64>> {
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-        Ok(self.database.query(TIME_BEFORE_NEWEST, &[&symbol_id, &skip], |row| row.value(0))?.pop().flatten())
+        Ok(self.database.query(TIME_BEFORE_NEWEST, &[&id, &skip], |row| row.value(0))?.pop().flatten())
     }
 }
 
-fn stored_tick(symbol: &str, row: &impl Row) -> Result<StoredTick, StoreError> {
+fn stored_tick(symbol: &str, row: &impl Row) -> StoreResult<StoredTick> {
     let tick = TickRow {
         symbol: CompactString::new(symbol),
         time_ns: row.value(0)?,
@@ -173,10 +175,11 @@ pub(super) fn names(batches: &[RowBatch]) -> impl Iterator<Item = (NameTable, &s
     })
 }
 
-/// Row of the table `ticks`, except time, price and size. Numbers from 2^63 on are stored as their bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Row of the table `ticks`. Numbers from 2^63 on are stored as their bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SqlRow {
     pub(super) symbol_id: i32,
+    pub(super) time_ns: i64,
     /// Source whose sequence number identifies the tick; negated stream whose entry does; 0 for none.
     pub(super) origin: i32,
     /// Sequence number, milliseconds of the entry, or `n`.
@@ -185,33 +188,71 @@ pub(super) struct SqlRow {
     pub(super) minor: i64,
     /// Index of the tick in its entry, else 0.
     pub(super) part: i32,
+    pub(super) price: f64,
     /// Grows in order of arrival.
     pub(super) n: i64,
+    size: Option<f64>,
     /// Source, unless `origin` has it.
-    pub(super) source_id: Option<i32>,
+    source_id: Option<i32>,
     /// Sequence number, unless `major` has it.
-    pub(super) seq: Option<i64>,
-    pub(super) stream_id: Option<i32>,
-    pub(super) id: Option<(i64, i64)>,
+    seq: Option<i64>,
+    stream_id: Option<i32>,
+    id_ms: Option<i64>,
+    id_seq: Option<i64>,
+    flags: Option<i16>,
 }
 
-/// Tick and its row.
-pub(super) type Entry<'a> = (SqlRow, &'a TickRow);
+impl SqlRow {
+    /// Values in the order of [`TICK_COLUMNS`].
+    pub(super) fn values(&self) -> [&dyn Param; TICK_COLUMNS.len()] {
+        [
+            &self.symbol_id,
+            &self.time_ns,
+            &self.origin,
+            &self.major,
+            &self.minor,
+            &self.part,
+            &self.price,
+            &self.n,
+            &self.size,
+            &self.source_id,
+            &self.seq,
+            &self.stream_id,
+            &self.id_ms,
+            &self.id_seq,
+            &self.flags,
+        ]
+    }
+}
 
 /// Rows for all ticks, in order of arrival, with `n` from `first_n` on. Returns `None` if `ids` lacks a symbol.
-pub(super) fn encode<'a>(batches: &'a [RowBatch], first_n: i64, ids: &NameCache) -> Option<Vec<Entry<'a>>> {
-    let mut entries = Vec::with_capacity(batches.iter().map(|batch| batch.ticks.len()).sum());
+pub(super) fn encode(batches: &[RowBatch], first_n: i64, ids: &NameCache) -> Option<Vec<SqlRow>> {
+    let mut rows = Vec::with_capacity(batches.iter().map(|batch| batch.ticks.len()).sum());
     for batch in batches {
         let stream_id = batch.stream.as_deref().and_then(|name| ids.id(NameTable::Streams, name));
         let mut identifier = Identifier::default();
         for tick in &batch.ticks {
-            let symbol_id = ids.id(NameTable::Symbols, &tick.symbol)?;
             let source_id = tick.source.as_deref().and_then(|name| ids.id(NameTable::Sources, name));
-            let n = first_n + entries.len() as i64;
-            let seq = tick.seq.map(u64::cast_signed);
-            let id = tick.id.filter(|_| stream_id.is_some()).map(|id| (id.ms.cast_signed(), id.seq.cast_signed()));
-            let row = SqlRow { symbol_id, origin: 0, major: n, minor: 0, part: 0, n, source_id, seq, stream_id, id };
-            let row = match identifier.identify(tick, source_id, stream_id) {
+            let n = first_n + rows.len() as i64;
+            let id = tick.id.filter(|_| stream_id.is_some());
+            let row = SqlRow {
+                symbol_id: ids.id(NameTable::Symbols, &tick.symbol)?,
+                time_ns: tick.time_ns,
+                origin: 0,
+                major: n,
+                minor: 0,
+                part: 0,
+                price: tick.price,
+                n,
+                size: tick.size,
+                source_id,
+                seq: tick.seq.map(u64::cast_signed),
+                stream_id,
+                id_ms: id.map(|id| id.ms.cast_signed()),
+                id_seq: id.map(|id| id.seq.cast_signed()),
+                flags: flags(tick),
+            };
+            rows.push(match identifier.identify(tick, source_id, stream_id) {
                 Identity::Sequence { source, seq } => {
                     SqlRow { origin: source, major: seq.cast_signed(), source_id: None, seq: None, ..row }
                 }
@@ -220,11 +261,10 @@ pub(super) fn encode<'a>(batches: &'a [RowBatch], first_n: i64, ids: &NameCache)
                     SqlRow { origin: -stream, major, minor, part, ..row }
                 }
                 Identity::None => row,
-            };
-            entries.push((row, tick));
+            });
         }
     }
-    Some(entries)
+    Some(rows)
 }
 
 #[cfg(test)]
@@ -240,7 +280,7 @@ mod tests {
         for (table, name) in names(slice::from_ref(&batch)) {
             ids.extend(table, [(name.into(), table as i32 + 1)]);
         }
-        encode(&[batch], first_n, &ids).unwrap().pop().unwrap().0
+        encode(&[batch], first_n, &ids).unwrap().pop().unwrap()
     }
 
     fn tick(source: Option<&str>, seq: Option<u64>, id: Option<StreamId>) -> TickRow {
@@ -254,12 +294,18 @@ mod tests {
         let first = tick(Some("p"), Some(u64::MAX), id);
         let numbered = last_row(Some("s"), slice::from_ref(&first), 10);
         assert_eq!((numbered.origin, numbered.major, numbered.minor, numbered.part), (2, -1, 0, 0));
-        assert_eq!((numbered.source_id, numbered.seq, numbered.id), (None, None, Some((7, -1))));
+        assert_eq!(
+            (numbered.source_id, numbered.seq, numbered.id_ms, numbered.id_seq),
+            (None, None, Some(7), Some(-1))
+        );
         let entry = last_row(Some("s"), &[first, tick(Some("p"), None, id)], 10);
         assert_eq!((entry.origin, entry.major, entry.minor, entry.part), (-3, 7, -1, 1), "the second of its entry");
-        assert_eq!((entry.source_id, entry.seq, entry.id, entry.n), (Some(2), None, Some((7, -1)), 11));
+        assert_eq!(
+            (entry.source_id, entry.seq, entry.id_ms, entry.id_seq, entry.n),
+            (Some(2), None, Some(7), Some(-1), 11)
+        );
         let bare = last_row(None, &[tick(None, Some(4), id)], 12);
         assert_eq!((bare.origin, bare.major, bare.part), (0, 12, 0));
-        assert_eq!((bare.source_id, bare.seq, bare.id), (None, Some(4), None));
+        assert_eq!((bare.source_id, bare.seq, bare.id_ms, bare.id_seq), (None, Some(4), None, None));
     }
 }

@@ -7,13 +7,13 @@ mod schema;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params};
 
 use crate::model::StreamId;
 use crate::storage::db::RowBatch;
-use crate::storage::db::backend::{CommitCounts, Failure, PRUNE_ROWS, StoreError, TickStore, checkpoints, flags};
+use crate::storage::db::backend::{CommitCounts, Failure, PRUNE_ROWS, StoreError, StoreResult, TickStore, checkpoints};
 use crate::storage::db::sql::{CHECKPOINT, MOVE_CHECKPOINT, TICK_COLUMNS, tick_column_names};
-use crate::storage::db::sql_database::{Entry, NameCache, NameTable, SqlDatabase, encode, names, stream_id};
+use crate::storage::db::sql_database::{NameCache, NameTable, SqlDatabase, SqlRow, encode, names, stream_id};
 
 use file_identity::FileIdentity;
 pub(super) use read::open_source;
@@ -85,7 +85,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 impl SqliteStore {
     /// Opens or creates a file and migrates its schema.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path) -> StoreResult<Self> {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         // The file exists by now, though it may still be empty.
         let file = FileIdentity::record(as_file(path));
@@ -96,7 +96,7 @@ impl SqliteStore {
     }
 
     /// Detects a file that was moved or removed. SQLite reports no error, and what is written to it is lost.
-    fn check_file(&self) -> Result<(), StoreError> {
+    fn check_file(&self) -> StoreResult<()> {
         if !self.file.is_lost() {
             return Ok(());
         }
@@ -122,52 +122,32 @@ impl SqliteStore {
             }
         }
         // All names have ids now.
-        let entries = encode(batches, n, &self.names).ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let rows = encode(batches, n, &self.names).ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         for (stream, reached) in checkpoints(batches) {
             move_checkpoint(&transaction, stream, self.names.id(NameTable::Streams, stream), reached)?;
         }
-        let written = insert_all(&transaction, &entries)?;
-        let rows = entries.len() as u64;
-        transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'next_n'", [n + rows.cast_signed()])?;
+        let written = insert_all(&transaction, &rows)?;
+        let count = rows.len() as u64;
+        transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'next_n'", [n + count.cast_signed()])?;
         transaction.commit()?;
-        Ok(CommitCounts { written, duplicates: rows - written })
+        Ok(CommitCounts { written, duplicates: count - written })
     }
 }
 
 /// Inserts rows in key order, so that rows on the same page follow one another. Returns how many are new.
-fn insert_all(connection: &Connection, entries: &[Entry<'_>]) -> rusqlite::Result<u64> {
+fn insert_all(connection: &Connection, rows: &[SqlRow]) -> rusqlite::Result<u64> {
     // Of equal rows, the first to arrive is stored.
     let mut order: Vec<(i32, i64, usize)> =
-        entries.iter().enumerate().map(|(index, (row, tick))| (row.symbol_id, tick.time_ns, index)).collect();
+        rows.iter().enumerate().map(|(index, row)| (row.symbol_id, row.time_ns, index)).collect();
     order.sort_unstable();
     let values = ["?"; TICK_COLUMNS.len()].join(", ");
     let mut insert =
         connection.prepare(&format!("INSERT OR IGNORE INTO ticks ({}) VALUES ({values})", tick_column_names()))?;
     let mut written = 0;
     for (_, _, index) in order {
-        written += insert_row(&mut insert, &entries[index])?;
+        written += insert.execute(rows[index].values().map(|value| value as &dyn ToSql).as_slice())? as u64;
     }
     Ok(written)
-}
-
-/// Binds in the order of [`TICK_COLUMNS`]. Returns 1 for a new row, else 0.
-fn insert_row(insert: &mut Statement<'_>, (row, tick): &Entry<'_>) -> rusqlite::Result<u64> {
-    insert.raw_bind_parameter(1, row.symbol_id)?;
-    insert.raw_bind_parameter(2, tick.time_ns)?;
-    insert.raw_bind_parameter(3, row.origin)?;
-    insert.raw_bind_parameter(4, row.major)?;
-    insert.raw_bind_parameter(5, row.minor)?;
-    insert.raw_bind_parameter(6, row.part)?;
-    insert.raw_bind_parameter(7, tick.price)?;
-    insert.raw_bind_parameter(8, row.n)?;
-    insert.raw_bind_parameter(9, tick.size)?;
-    insert.raw_bind_parameter(10, row.source_id)?;
-    insert.raw_bind_parameter(11, row.seq)?;
-    insert.raw_bind_parameter(12, row.stream_id)?;
-    insert.raw_bind_parameter(13, row.id.map(|(ms, _)| ms))?;
-    insert.raw_bind_parameter(14, row.id.map(|(_, seq)| seq))?;
-    insert.raw_bind_parameter(15, flags(tick))?;
-    Ok(insert.raw_execute()?.min(1) as u64)
 }
 
 /// Id of a name, which is added if it is new.
@@ -191,7 +171,7 @@ fn find_checkpoint(connection: &Connection, stream: &str) -> rusqlite::Result<Op
 }
 
 impl TickStore for SqliteStore {
-    fn commit(&mut self, _number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
+    fn commit(&mut self, _number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
         self.check_file()?;
         let done = self.try_commit(batches);
         if let Err(error) = &done {
@@ -208,16 +188,16 @@ impl TickStore for SqliteStore {
         Ok(done?)
     }
 
-    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError> {
+    fn checkpoint(&mut self, stream: &str) -> StoreResult<Option<StreamId>> {
         self.check_file()?;
         Ok(find_checkpoint(&self.connection, stream)?)
     }
 
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
         self.connection.time_range()
     }
 
-    fn prune(&mut self, before_ns: i64) -> Result<bool, StoreError> {
+    fn prune(&mut self, before_ns: i64) -> StoreResult<bool> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut deleted = 0;
         {

@@ -5,16 +5,15 @@ mod mongodb;
 mod postgres;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::model::display_safe;
+use crate::storage::display_path;
 #[cfg(feature = "mongodb")]
 pub use mongodb::MongoUrl;
 pub use postgres::PostgresUrl;
-pub(super) use postgres::SslStrictness;
 
 /// Location of a store. `Display` and `Debug` leave the password out.
 ///
@@ -123,11 +122,6 @@ impl FromStr for StoreUrl {
         }
         Err(StoreUrlError::Scheme)
     }
-}
-
-/// Path that is safe to display.
-pub(super) fn display_path(path: &Path) -> String {
-    display_safe(&path.display().to_string()).into_owned()
 }
 
 impl StoreUrl {

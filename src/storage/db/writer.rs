@@ -4,7 +4,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use crate::model::Timestamp;
-use crate::storage::db::backend::{Failure, StoreError, TickStore, prune_before};
+use crate::storage::db::backend::{Failure, StoreResult, TickStore, prune_before};
 #[cfg(feature = "mongodb")]
 use crate::storage::db::mongodb::MongoStore;
 use crate::storage::db::postgres::PostgresStore;
@@ -55,7 +55,7 @@ struct Writer<'a> {
     pause: Duration,
 }
 
-fn open(url: &StoreUrl, writer: &str) -> Result<Box<dyn TickStore>, StoreError> {
+fn open(url: &StoreUrl, writer: &str) -> StoreResult<Box<dyn TickStore>> {
     Ok(match url {
         StoreUrl::Sqlite(path) => Box::new(SqliteStore::open(path)?),
         StoreUrl::Postgres(url) => Box::new(PostgresStore::open(url, writer)?),
@@ -148,7 +148,7 @@ impl Writer<'_> {
     }
 
     /// Performs or repeats one task. Returns false at the end.
-    fn step(&mut self, store: &mut dyn TickStore) -> Result<bool, StoreError> {
+    fn step(&mut self, store: &mut dyn TickStore) -> StoreResult<bool> {
         match self.task.take().unwrap_or_else(|| self.queue.next_task(self.rows_behind)) {
             Task::Checkpoint(request) => match store.checkpoint(&request.stream) {
                 Ok(checkpoint) => {
@@ -192,7 +192,7 @@ impl Writer<'_> {
     }
 
     /// Runs one small step of the retention, so that the next commit is not delayed.
-    fn prune(&mut self, store: &mut dyn TickStore) -> Result<(), StoreError> {
+    fn prune(&mut self, store: &mut dyn TickStore) -> StoreResult<()> {
         let Some(keep_age_ns) = self.config.keep_age_ns.filter(|_| Instant::now() >= self.prune_at) else {
             return Ok(());
         };

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use crate::model::display_safe;
-use crate::storage::db::backend::{Failure, StoreError};
+use crate::storage::db::backend::{Failure, StoreError, StoreResult};
 use crate::storage::db::url::MongoUrl;
 
 /// Longest that connecting and the search for a primary may take, unless the URL sets `connectTimeoutMS` and
@@ -35,7 +35,7 @@ const CAUSE_CHARS_MAX: usize = 300;
 
 /// Client, and the runtime that drives it. The runtime has its own thread because the client monitors its servers
 /// between requests.
-pub(super) struct Connection {
+pub(in crate::storage::db) struct Connection {
     database: Database,
     has_transactions: bool,
     runtime: Option<Runtime>,
@@ -51,11 +51,11 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(super) fn open(url: &MongoUrl) -> Result<Self, StoreError> {
+    pub(super) fn open(url: &MongoUrl) -> StoreResult<Self> {
         let builder = Builder::new_multi_thread().worker_threads(1).thread_name("store-client").enable_all().build();
         let runtime = builder.map_err(|error| StoreError::new(Failure::Lost, error.to_string()))?;
         let (database, has_transactions) = runtime.block_on(async {
-            let mut options = ClientOptions::parse(url.text()).await?;
+            let mut options = ClientOptions::parse(&url.text).await?;
             options.app_name.get_or_insert_with(|| "tickscope".to_owned());
             options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
             options.server_selection_timeout.get_or_insert(CONNECT_TIMEOUT);
@@ -64,7 +64,7 @@ impl Connection {
             options.write_concern = Some(durable.w_timeout(REPLICATION_TIMEOUT).build());
             options.read_concern = Some(ReadConcern::majority());
             options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-            let database = Client::with_options(options)?.database(url.database());
+            let database = Client::with_options(options)?.database(&url.database);
             let hello = database.run_command(doc! { "hello": 1 }).await?;
             let is_cluster = hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|it| it == "isdbgrid");
             let has_transactions = is_cluster && hello.contains_key("logicalSessionTimeoutMinutes");
@@ -79,10 +79,7 @@ impl Connection {
     }
 
     /// Runs a request to its end, with a time limit.
-    pub(super) fn run<T>(
-        &mut self,
-        request: impl AsyncFnOnce(&Database) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(super) fn run<T>(&mut self, request: impl AsyncFnOnce(&Database) -> StoreResult<T>) -> StoreResult<T> {
         let Self { database, runtime, .. } = self;
         let ended = || StoreError::new(Failure::Lost, "the client has ended");
         let runtime = runtime.as_ref().ok_or_else(ended)?;

@@ -10,11 +10,10 @@ use mongodb::error::Error;
 use mongodb::{ClientSession, Collection};
 
 use crate::model::StreamId;
-use crate::storage::db::backend::{Failure, Identifier, Identity, OUTLIER, StoreError, StoredTick, flags};
+use crate::storage::db::backend::{
+    Failure, Identifier, Identity, N_STEP, OUTLIER, StoreError, StoreResult, StoredTick, flags,
+};
 use crate::storage::db::{RowBatch, TickRow};
-
-/// First `n` of a transaction's rows is its number times this. No batch has as many rows.
-pub(super) const N_STEP: i64 = 1 << 24;
 
 /// Rows of one lookup: some MB of keys, of the 16 MB that a request may have.
 const LOOKUP_ROWS: usize = 10_000;
@@ -93,7 +92,7 @@ fn document(tick: &TickRow, stream: Option<&str>, id: &[u8], n: i64) -> RawDocum
 
 /// Documents for all ticks, sorted and deduplicated by key, and the number of duplicates. Sorted keys suit the index,
 /// and two writers with the same rows conflict at the first one.
-pub(super) fn encode(batches: &[RowBatch], n: i64) -> Result<(Vec<TickDocument>, u64), StoreError> {
+pub(super) fn encode(batches: &[RowBatch], n: i64) -> StoreResult<(Vec<TickDocument>, u64)> {
     let overflow = || StoreError::new(Failure::Lost, "the counter in the collection meta is out of range");
     let first_n = n.checked_mul(N_STEP).ok_or_else(overflow)?;
     let mut rows = Vec::new();

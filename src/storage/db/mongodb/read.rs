@@ -1,26 +1,22 @@
 //! Reading a server's store.
 
-use std::collections::HashSet;
-
 use compact_str::CompactString;
-use foldhash::fast::RandomState;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::error::Error;
 use mongodb::{Collection, Database};
 
 use crate::storage::db::TickRow;
-use crate::storage::db::backend::{Side, StoreError, StoredTick, TickSource, check_not_empty};
+use crate::storage::db::backend::{Side, StoreResult, StoredTick, TickSource, check_not_empty};
 use crate::storage::db::url::MongoUrl;
 
 use crate::storage::db::mongodb::connection::Connection;
 use crate::storage::db::mongodb::{documents, outliers, schema};
 
-/// Connection for reading.
-pub(in crate::storage::db) struct MongoSource {
-    connection: Connection,
-    /// Symbols by id.
-    symbols: Vec<CompactString>,
-    known: HashSet<CompactString, RandomState>,
+/// Connects for reading.
+pub(in crate::storage::db) fn open_source(url: &MongoUrl) -> StoreResult<Connection> {
+    let mut connection = Connection::open(url)?;
+    check_not_empty(schema::check(&mut connection)?)?;
+    Ok(connection)
 }
 
 fn ticks(database: &Database) -> Collection<RawDocumentBuf> {
@@ -33,47 +29,24 @@ async fn first_time(database: &Database, filter: Document, order: i32, skip: usi
     Ok(found.and_then(|row| row.get_i64("time_ns").ok()))
 }
 
-/// Times of the oldest and the newest row: one index lookup each.
-pub(super) fn time_range(connection: &mut Connection) -> Result<Option<(i64, i64)>, StoreError> {
-    connection.run(async |database| {
-        let oldest_ns = first_time(database, doc! {}, 1, 0).await?;
-        Ok(oldest_ns.zip(first_time(database, doc! {}, -1, 0).await?))
-    })
-}
-
-impl MongoSource {
-    pub(in crate::storage::db) fn open(url: &MongoUrl) -> Result<Self, StoreError> {
-        let mut connection = Connection::open(url)?;
-        check_not_empty(schema::check(&mut connection)?)?;
-        Ok(Self { connection, symbols: Vec::new(), known: HashSet::default() })
-    }
-}
-
-impl TickSource for MongoSource {
-    fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, StoreError> {
-        let found = self.connection.run(async |database| Ok(ticks(database).distinct("symbol", doc! {}).await?))?;
-        for name in found {
-            if let Bson::String(name) = name
-                && self.known.insert(CompactString::new(&name))
-            {
-                self.symbols.push(name.into());
-            }
-        }
-        Ok((0..).zip(self.symbols.iter().cloned()).collect())
+impl TickSource for Connection {
+    /// The ids have no meaning: documents hold names.
+    fn symbols(&mut self) -> StoreResult<Vec<(i32, CompactString)>> {
+        let found = self.run(async |database| Ok(ticks(database).distinct("symbol", doc! {}).await?))?;
+        let names = found.into_iter().filter_map(|name| if let Bson::String(name) = name { Some(name) } else { None });
+        Ok((0..).zip(names.map(Into::into)).collect())
     }
 
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
-        time_range(&mut self.connection)
+    /// One index lookup each.
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
+        self.run(async |database| {
+            let oldest_ns = first_time(database, doc! {}, 1, 0).await?;
+            Ok(oldest_ns.zip(first_time(database, doc! {}, -1, 0).await?))
+        })
     }
 
-    fn block(
-        &mut self,
-        symbol: (i32, &str),
-        from_ns: i64,
-        to_ns: i64,
-        limit: usize,
-    ) -> Result<Vec<StoredTick>, StoreError> {
-        self.connection.run(async |database| {
+    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> StoreResult<Vec<StoredTick>> {
+        self.run(async |database| {
             let filter = doc! { "symbol": symbol.1, "time_ns": { "$gte": from_ns, "$lte": to_ns } };
             let ticks = ticks(database);
             let mut found = ticks.find(filter).sort(doc! { "time_ns": 1 });
@@ -89,12 +62,12 @@ impl TickSource for MongoSource {
         })
     }
 
-    fn neighbour(&mut self, symbol: (i32, &str), side: Side) -> Result<Option<TickRow>, StoreError> {
+    fn neighbour(&mut self, symbol: (i32, &str), side: Side) -> StoreResult<Option<TickRow>> {
         let (time_ns, order) = match side {
             Side::Before(before_ns) => (doc! { "$lt": before_ns }, -1),
             Side::From(from_ns) => (doc! { "$gte": from_ns }, 1),
         };
-        self.connection.run(async |database| {
+        self.run(async |database| {
             let mut filter = doc! { "symbol": symbol.1, "time_ns": time_ns, "$nor": [outliers()] };
             let Some(time_ns) = first_time(database, filter.clone(), order, 0).await? else { return Ok(None) };
             // Sorting by `n` as well would leave the index, so the rows of that time are sorted on their own.
@@ -104,11 +77,9 @@ impl TickSource for MongoSource {
         })
     }
 
-    fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, StoreError> {
-        let index = usize::try_from(symbol_id).unwrap_or(usize::MAX);
-        let Some(symbol) = self.symbols.get(index).cloned() else { return Ok(None) };
-        self.connection.run(async |database| {
-            let filter = || doc! { "symbol": symbol.as_str() };
+    fn time_before_newest(&mut self, symbol: (i32, &str), skip: usize) -> StoreResult<Option<i64>> {
+        self.run(async |database| {
+            let filter = || doc! { "symbol": symbol.1 };
             let time_ns = first_time(database, filter(), -1, skip).await?;
             Ok(if time_ns.is_some() { time_ns } else { first_time(database, filter(), 1, 0).await? })
         })

@@ -4,7 +4,7 @@ use mongodb::IndexModel;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::{Error, ErrorKind};
 
-use crate::storage::db::backend::{Failure, StoreError, check_version};
+use crate::storage::db::backend::{Failure, StoreError, StoreResult, check_version};
 use crate::storage::db::sql::MINUTE_NS;
 
 use crate::storage::db::mongodb::connection::Connection;
@@ -24,7 +24,7 @@ const NAMESPACE_EXISTS: i32 = 48;
 
 /// Returns the schema version; 0 for an empty database and after an interrupted creation. Rejects databases of other
 /// programs and of later versions.
-pub(super) fn check(connection: &mut Connection) -> Result<i64, StoreError> {
+pub(super) fn check(connection: &mut Connection) -> StoreResult<i64> {
     connection.run(async |database| {
         let names = database.list_collection_names().await?;
         let mut version = None;
@@ -41,7 +41,7 @@ pub(super) fn check(connection: &mut Connection) -> Result<i64, StoreError> {
 
 /// Applies the missing steps. Each is idempotent, so an interrupted or concurrent migration does no harm; the version
 /// is written last.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
     if check(connection)? == VERSION {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config, Error, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::model::display_safe;
-use crate::storage::db::backend::{Failure, StoreError};
+use crate::storage::db::backend::{Failure, StoreError, StoreResult};
 use crate::storage::db::url::PostgresUrl;
 
 use crate::storage::db::postgres::tls;
@@ -41,10 +41,10 @@ pub(in crate::storage::db) struct Connection {
 
 impl Connection {
     /// Connects under an application name that the server's administrator sees.
-    pub(super) fn open(url: &PostgresUrl, name: &str) -> Result<Self, StoreError> {
+    pub(super) fn open(url: &PostgresUrl, name: &str) -> StoreResult<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::new(Failure::Lost, error.to_string()))?;
-        let mut config = url.config().clone();
+        let mut config = (*url.config).clone();
         config.application_name(name).keepalives_idle(KEEPALIVE).tcp_user_timeout(REQUEST_TIMEOUT);
         let connector = tls::connector(url)?;
         let mut connected = runtime.block_on(connect(&config, connector.clone()));
@@ -61,16 +61,13 @@ impl Connection {
     }
 
     /// Runs a request to its end, with a time limit.
-    pub(super) fn run<T>(
-        &mut self,
-        request: impl AsyncFnOnce(&mut Client) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(super) fn run<T>(&mut self, request: impl AsyncFnOnce(&mut Client) -> StoreResult<T>) -> StoreResult<T> {
         let Self { client, runtime, .. } = self;
         runtime.block_on(async { timeout(REQUEST_TIMEOUT, request(client)).await? })
     }
 
     /// Prepares a statement once.
-    pub(super) fn statement(&mut self, sql: &str) -> Result<Statement, StoreError> {
+    pub(super) fn statement(&mut self, sql: &str) -> StoreResult<Statement> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }

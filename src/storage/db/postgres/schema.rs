@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, Transaction};
 
-use crate::storage::db::backend::{Failure, StoreError, check_version};
+use crate::storage::db::backend::{Failure, StoreError, StoreResult, check_version};
 use crate::storage::db::sql::{POSTGRES, STEP_NAMES, VERSION};
 use crate::storage::db::sql_database::SqlDatabase;
 
@@ -28,7 +28,7 @@ pub(super) const CHUNK_NS: i64 = 86_400_000_000_000;
 const TABLES: [&str; 6] = ["meta", "symbols", "sources", "streams", "writers", "ticks"];
 
 /// Returns the schema version; 0 for an empty database. Rejects databases of other programs and of later versions.
-pub(super) async fn inspect(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
+pub(super) async fn inspect(transaction: &Transaction<'_>) -> StoreResult<i64> {
     let foreign = |cause: &str| StoreError::new(Failure::Foreign, cause);
     let encoding: String = transaction.query_one("SELECT current_setting('server_encoding')", &[]).await?.try_get(0)?;
     if encoding != "UTF8" {
@@ -59,7 +59,7 @@ fn step_names(from: i64) -> impl Iterator<Item = &'static str> {
 }
 
 /// Reports whether `ticks` is split into chunks.
-pub(super) async fn is_hypertable(client: &Client) -> Result<bool, StoreError> {
+pub(super) async fn is_hypertable(client: &Client) -> StoreResult<bool> {
     let known = "SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL";
     if !client.query_one(known, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(false);
@@ -70,7 +70,7 @@ pub(super) async fn is_hypertable(client: &Client) -> Result<bool, StoreError> {
 }
 
 /// Applies all missing steps in one transaction.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
     let from = connection.version()?;
     if from == VERSION {
         return Ok(());

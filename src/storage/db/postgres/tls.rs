@@ -7,9 +7,9 @@ use tokio_postgres::Error;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls;
 
-use crate::storage::db::backend::{Failure, StoreError};
-use crate::storage::db::url::{PostgresUrl, SslStrictness};
-use crate::tls::{Advice, OptionNames, Verification, client_config, explain, tls_error};
+use crate::storage::db::backend::{Failure, StoreError, StoreResult};
+use crate::storage::db::url::PostgresUrl;
+use crate::tls::{Advice, OptionNames, client_config, explain, tls_error};
 
 /// Protocol name that servers from version 17 on expect in the handshake.
 const ALPN: &[u8] = b"postgresql";
@@ -29,15 +29,10 @@ const ADVICE: Advice = Advice {
 };
 
 /// Reads the files that the URL names and prepares TLS.
-pub(super) fn connector(url: &PostgresUrl) -> Result<MakeRustlsConnect, StoreError> {
-    let encryption = url.encryption();
-    let verification = match encryption.strictness {
-        SslStrictness::VerifyFull => Verification::Full,
-        SslStrictness::VerifyCa => Verification::AuthorityOnly,
-        SslStrictness::Disable | SslStrictness::Prefer | SslStrictness::Require => Verification::None,
-    };
+pub(super) fn connector(url: &PostgresUrl) -> StoreResult<MakeRustlsConnect> {
+    let encryption = &url.encryption;
     let advice = "Check sslrootcert, sslcert and sslkey in the store's URL";
-    let mut config = client_config(&encryption.files, &OPTIONS, verification)
+    let mut config = client_config(&encryption.files, &OPTIONS, encryption.verification)
         .map_err(|error| StoreError::new(Failure::Tls { advice }, error.to_string()))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(MakeRustlsConnect::new(config))

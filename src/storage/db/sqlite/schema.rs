@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::storage::db::backend::{Failure, StoreError, check_version};
+use crate::storage::db::backend::{Failure, StoreError, StoreResult, check_version};
 use crate::storage::db::sql::{SQLITE, STEP_NAMES, VERSION};
 
 /// `PRAGMA application_id`, by which [`check`] and programs such as file(1) recognise the file: `tick` in ASCII.
@@ -10,7 +10,7 @@ const APPLICATION_ID: i64 = 0x7469_636b;
 
 /// Returns the schema version; 0 for an empty file. Rejects files of other programs and of later versions, and changes
 /// nothing.
-pub(super) fn check(connection: &Connection) -> Result<i64, StoreError> {
+pub(super) fn check(connection: &Connection) -> StoreResult<i64> {
     // One transaction for a consistent view: another process may be creating the tables.
     let transaction = connection.unchecked_transaction()?;
     let number = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -24,7 +24,7 @@ pub(super) fn check(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 /// Applies the missing steps, each in its own transaction.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
     let steps = SQLITE.steps();
     loop {
         let version = check(connection)?;
