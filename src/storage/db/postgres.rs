@@ -107,38 +107,6 @@ impl PostgresStore {
         Ok(())
     }
 
-    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
-        let (rows, duplicates) = self.rows(batches)?;
-        let checkpoints = checkpoints(batches).into_iter();
-        let checkpoints = checkpoints.filter_map(|(name, id)| Some((self.names.id(NameTable::Streams, name)?, id)));
-        let commit = Commit {
-            writer: &self.writer,
-            number: number.cast_signed(),
-            rows: &rows,
-            duplicates,
-            // Ordered by id, so that two writers update the rows in the same order.
-            checkpoints: checkpoints.collect(),
-        };
-        if self.careful_commits_left == 0 {
-            let done = self.connection.run(async |client| Ok(commit.run(client.transaction().await?, false).await));
-            match done? {
-                Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                    self.careful_commits_left = CAREFUL_COMMITS;
-                }
-                done => return Ok(done?),
-            }
-        }
-        if !self.has_staging {
-            let create = "CREATE TEMPORARY TABLE IF NOT EXISTS staging (LIKE ticks) ON COMMIT DELETE ROWS";
-            self.connection.run(async |client| Ok(client.batch_execute(create).await?))?;
-            self.has_staging = true;
-        }
-        let counts = self.connection.run(async |client| Ok(commit.run(client.transaction().await?, true).await?))?;
-        self.careful_commits_left =
-            if counts.duplicates > duplicates { CAREFUL_COMMITS } else { self.careful_commits_left - 1 };
-        Ok(counts)
-    }
-
     /// Drops the chunks that end before a time. Returns false if readers hold one of them.
     fn drop_chunks(&mut self, before_ns: i64) -> StoreResult<bool> {
         // Dropping a chunk costs as much as removing a file, and leaves no empty chunk to scan.
@@ -246,7 +214,35 @@ async fn move_checkpoint(transaction: &Transaction<'_>, stream: i32, reached: St
 
 impl TickStore for PostgresStore {
     fn commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
-        self.try_commit(number, batches)
+        let (rows, duplicates) = self.rows(batches)?;
+        let checkpoints = checkpoints(batches).into_iter();
+        let checkpoints = checkpoints.filter_map(|(name, id)| Some((self.names.id(NameTable::Streams, name)?, id)));
+        let commit = Commit {
+            writer: &self.writer,
+            number: number.cast_signed(),
+            rows: &rows,
+            duplicates,
+            // Ordered by id, so that two writers update the rows in the same order.
+            checkpoints: checkpoints.collect(),
+        };
+        if self.careful_commits_left == 0 {
+            let done = self.connection.run(async |client| Ok(commit.run(client.transaction().await?, false).await));
+            match done? {
+                Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                    self.careful_commits_left = CAREFUL_COMMITS;
+                }
+                done => return Ok(done?),
+            }
+        }
+        if !self.has_staging {
+            let create = "CREATE TEMPORARY TABLE IF NOT EXISTS staging (LIKE ticks) ON COMMIT DELETE ROWS";
+            self.connection.run(async |client| Ok(client.batch_execute(create).await?))?;
+            self.has_staging = true;
+        }
+        let counts = self.connection.run(async |client| Ok(commit.run(client.transaction().await?, true).await?))?;
+        self.careful_commits_left =
+            if counts.duplicates > duplicates { CAREFUL_COMMITS } else { self.careful_commits_left - 1 };
+        Ok(counts)
     }
 
     fn checkpoint(&mut self, stream: &str) -> StoreResult<Option<StreamId>> {

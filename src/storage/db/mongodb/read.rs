@@ -1,16 +1,16 @@
 //! Reading a server's store.
 
 use compact_str::CompactString;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::Database;
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
-use mongodb::{Collection, Database};
 
 use crate::storage::db::TickRow;
 use crate::storage::db::backend::{Side, StoreResult, StoredTick, TickSource, check_not_empty};
 use crate::storage::db::url::MongoUrl;
 
 use crate::storage::db::mongodb::connection::Connection;
-use crate::storage::db::mongodb::{documents, outliers, schema};
+use crate::storage::db::mongodb::{collection, documents, outliers, schema};
 
 /// Connects for reading.
 pub(in crate::storage::db) fn open_source(url: &MongoUrl) -> StoreResult<Connection> {
@@ -19,20 +19,17 @@ pub(in crate::storage::db) fn open_source(url: &MongoUrl) -> StoreResult<Connect
     Ok(connection)
 }
 
-fn ticks(database: &Database) -> Collection<RawDocumentBuf> {
-    database.collection("ticks")
-}
-
 /// Time of the first tick in an order, after `skip`.
 async fn first_time(database: &Database, filter: Document, order: i32, skip: usize) -> Result<Option<i64>, Error> {
-    let found = ticks(database).find_one(filter).sort(doc! { "time_ns": order }).skip(skip as u64).await?;
+    let found =
+        collection(database, "ticks").find_one(filter).sort(doc! { "time_ns": order }).skip(skip as u64).await?;
     Ok(found.and_then(|row| row.get_i64("time_ns").ok()))
 }
 
 impl TickSource for Connection {
     /// The ids have no meaning: documents hold names.
     fn symbols(&mut self) -> StoreResult<Vec<(i32, CompactString)>> {
-        let found = self.run(async |database| Ok(ticks(database).distinct("symbol", doc! {}).await?))?;
+        let found = self.run(async |database| Ok(collection(database, "ticks").distinct("symbol", doc! {}).await?))?;
         let names = found.into_iter().filter_map(|name| if let Bson::String(name) = name { Some(name) } else { None });
         Ok((0..).zip(names.map(Into::into)).collect())
     }
@@ -48,7 +45,7 @@ impl TickSource for Connection {
     fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> StoreResult<Vec<StoredTick>> {
         self.run(async |database| {
             let filter = doc! { "symbol": symbol.1, "time_ns": { "$gte": from_ns, "$lte": to_ns } };
-            let ticks = ticks(database);
+            let ticks = collection(database, "ticks");
             let mut found = ticks.find(filter).sort(doc! { "time_ns": 1 });
             // A limit out of range means none.
             if let Ok(limit) = i64::try_from(limit) {
@@ -72,7 +69,7 @@ impl TickSource for Connection {
             let Some(time_ns) = first_time(database, filter.clone(), order, 0).await? else { return Ok(None) };
             // Sorting by `n` as well would leave the index, so the rows of that time are sorted on their own.
             filter.insert("time_ns", time_ns);
-            let row = ticks(database).find_one(filter).sort(doc! { "n": order }).await?;
+            let row = collection(database, "ticks").find_one(filter).sort(doc! { "n": order }).await?;
             Ok(row.map(|row| documents::decode(&row)).transpose()?.map(|row| row.tick))
         })
     }

@@ -1,14 +1,14 @@
 //! Collections on a server, and their migration.
 
 use mongodb::IndexModel;
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
 
 use crate::storage::db::backend::{Failure, StoreError, StoreResult, check_version};
 use crate::storage::db::sql::MINUTE_NS;
 
 use crate::storage::db::mongodb::connection::Connection;
-use crate::storage::db::mongodb::outliers;
+use crate::storage::db::mongodb::{collection, outliers};
 
 /// Version of the schema that this program creates.
 const VERSION: i64 = 1;
@@ -29,7 +29,7 @@ pub(super) fn check(connection: &mut Connection) -> StoreResult<i64> {
         let names = database.list_collection_names().await?;
         let mut version = None;
         if names.iter().any(|name| name == "meta") {
-            let found = database.collection::<RawDocumentBuf>("meta").find_one(doc! { "_id": VERSION_KEY }).await?;
+            let found = collection(database, "meta").find_one(doc! { "_id": VERSION_KEY }).await?;
             version = found.and_then(|found| found.get_i64("value").ok());
         } else if !names.iter().any(|name| NAMES.contains(&name.as_str())) {
             version = Some(0);
@@ -46,7 +46,7 @@ pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
         return Ok(());
     }
     connection.run(async |database| {
-        let meta = database.collection::<RawDocumentBuf>("meta");
+        let meta = collection(database, "meta");
         let ours = doc! { "_id": VERSION_KEY };
         meta.update_one(ours.clone(), doc! { "$max": { "value": 0_i64 } }).upsert(true).await?;
         for name in ["streams", "writers"] {
@@ -55,7 +55,7 @@ pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
         }
         let by_symbol = IndexModel::builder().keys(doc! { "symbol": 1, "time_ns": 1 }).build();
         let by_time = IndexModel::builder().keys(doc! { "time_ns": 1 }).build();
-        database.collection::<RawDocumentBuf>("ticks").create_indexes([by_symbol, by_time]).await?;
+        collection(database, "ticks").create_indexes([by_symbol, by_time]).await?;
         for (name, pipeline) in [("ticks_view", ticks_view()), ("bars_1m", bars_1m())] {
             ignore_existing(database.create_collection(name).view_on("ticks".to_owned()).pipeline(pipeline).await)?;
         }
