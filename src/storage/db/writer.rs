@@ -41,7 +41,7 @@ impl Drop for EndGuard<'_> {
 struct Writer<'a> {
     queue: &'a WriteQueue,
     config: &'a DbConfig,
-    /// Task that has failed and is to be repeated.
+    /// Task that is not done yet; repeated after a failure.
     task: Option<Task>,
     /// Number of the next transaction, which keeps it until it is committed.
     number: u64,
@@ -81,20 +81,8 @@ pub(super) fn run(queue: &WriteQueue, config: &DbConfig, report: &SyncSender<Res
     };
     let mut is_first = true;
     loop {
-        match open(&config.url, &name) {
-            Ok(mut store) => {
-                queue.set_open(true);
-                if writer.task.is_none() {
-                    queue.clear_failure();
-                }
-                if is_first {
-                    drop(report.send(Ok(())));
-                }
-                if !writer.serve(store.as_mut()) {
-                    return;
-                }
-                queue.set_open(false);
-            }
+        let store = match open(&config.url, &name) {
+            Ok(store) => Some(store),
             Err(error) => match error.permanent(&config.url.name()) {
                 Some(error) if is_first => {
                     drop(report.send(Err(error)));
@@ -102,13 +90,23 @@ pub(super) fn run(queue: &WriteQueue, config: &DbConfig, report: &SyncSender<Res
                 }
                 permanent => {
                     queue.set_failure(&permanent.map_or(error.cause, |error| error.to_string()));
-                    if is_first {
-                        drop(report.send(Ok(())));
-                    }
+                    None
                 }
             },
+        };
+        queue.set_open(store.is_some());
+        if std::mem::take(&mut is_first) {
+            drop(report.send(Ok(())));
         }
-        is_first = false;
+        if let Some(mut store) = store {
+            if writer.task.is_none() {
+                queue.clear_failure();
+            }
+            if !writer.serve(store.as_mut()) {
+                return;
+            }
+            queue.set_open(false);
+        }
         let has_rows = matches!(writer.task, Some(Task::Commit(_)));
         if queue.is_over() || (!has_rows && queue.is_done()) {
             return;
@@ -149,42 +147,36 @@ impl Writer<'_> {
 
     /// Performs or repeats one task. Returns false at the end.
     fn step(&mut self, store: &mut dyn TickStore) -> StoreResult<bool> {
-        match self.task.take().unwrap_or_else(|| self.queue.next_task(self.rows_behind)) {
-            Task::Checkpoint(request) => match store.checkpoint(&request.stream) {
-                Ok(checkpoint) => {
+        let queue = self.queue;
+        match self.task.get_or_insert_with(|| queue.next_task(self.rows_behind)) {
+            Task::Checkpoint(request) => {
+                let checkpoint = store.checkpoint(&request.stream)?;
+                if let Some(Task::Checkpoint(request)) = self.task.take() {
                     // The requester may have stopped waiting.
                     let _ = request.reply.send(checkpoint);
-                    self.queue.clear_failure();
                 }
-                Err(error) => {
-                    self.task = Some(Task::Checkpoint(request));
-                    return Err(error);
-                }
-            },
+                queue.clear_failure();
+            }
             Task::Commit(batches) => {
                 let started = Instant::now();
                 // After a failure, transactions are small again.
                 let rows_behind = std::mem::replace(&mut self.rows_behind, COMMIT_ROWS_MAX);
-                let counts = match store.commit(self.number, &batches) {
-                    Ok(counts) => counts,
-                    Err(error) => {
-                        self.task = Some(Task::Commit(batches));
-                        return Err(error);
-                    }
-                };
+                let counts = store.commit(self.number, batches)?;
                 if started.elapsed() < QUICK_COMMIT {
                     self.rows_behind = (2 * rows_behind).min(COMMIT_ROWS_BEHIND_MAX);
                 }
-                self.number += 1;
                 let times_ns = batches.iter().flat_map(|batch| &batch.ticks).map(|tick| tick.time_ns);
                 self.newest_ns = self.newest_ns.map(|known_ns| times_ns.fold(known_ns, i64::max));
-                self.queue.complete(&batches, counts);
+                queue.complete(batches, counts);
+                self.number += 1;
+                self.task = None;
                 // Fails after the batches are done: a failing retention is retried by itself.
                 self.prune(store)?;
             }
             Task::Idle => {
+                self.task = None;
                 self.prune(store)?;
-                self.queue.clear_failure();
+                queue.clear_failure();
             }
             Task::End => return Ok(false),
         }
