@@ -42,6 +42,7 @@ struct State {
     counts: CommitCounts,
     dropped: u64,
     commits: u64,
+    /// The store was opened. Set for good: afterwards, a store that is not open has a failure.
     is_open: bool,
     failure: Option<String>,
     closing: bool,
@@ -157,10 +158,6 @@ impl WriteQueue {
         }
     }
 
-    pub(super) fn set_open(&self, is_open: bool) {
-        self.lock().is_open = is_open;
-    }
-
     /// Sets the failure that the status shows, and logs it if it is new.
     pub(super) fn set_failure(&self, cause: &str) {
         let previous = self.lock().failure.replace(cause.to_owned());
@@ -170,8 +167,11 @@ impl WriteQueue {
         }
     }
 
-    pub(super) fn clear_failure(&self) {
-        self.lock().failure = None;
+    /// Sets the state of a store that is open and works.
+    pub(super) fn set_working(&self) {
+        let mut state = self.lock();
+        state.is_open = true;
+        state.failure = None;
     }
 
     /// Counts committed batches and releases their room.

@@ -28,15 +28,6 @@ const QUICK_COMMIT: Duration = Duration::from_secs(1);
 /// Interval of the retention when the last run left nothing to delete.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Ends the queue however the thread ends.
-struct EndGuard<'a>(&'a WriteQueue);
-
-impl Drop for EndGuard<'_> {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 /// State of the thread.
 struct Writer<'a> {
     queue: &'a WriteQueue,
@@ -55,6 +46,13 @@ struct Writer<'a> {
     pause: Duration,
 }
 
+impl Drop for Writer<'_> {
+    /// Ends the queue however the thread ends.
+    fn drop(&mut self) {
+        self.queue.end();
+    }
+}
+
 fn open(url: &StoreUrl, writer: &str) -> StoreResult<Box<dyn TickStore>> {
     Ok(match url {
         StoreUrl::Sqlite(path) => Box::new(SqliteStore::open(path)?),
@@ -66,7 +64,6 @@ fn open(url: &StoreUrl, writer: &str) -> StoreResult<Box<dyn TickStore>> {
 
 /// Runs until the writer is closed. Sends one report: success, or the permanent error of the first attempt to open.
 pub(super) fn run(queue: &WriteQueue, config: &DbConfig, report: &SyncSender<Result<(), DbError>>) {
-    let _end = EndGuard(queue);
     // A random name is unique among the writers of all processes on all machines.
     let name = format!("{:016x}", rand::random::<u64>());
     let mut writer = Writer {
@@ -82,7 +79,12 @@ pub(super) fn run(queue: &WriteQueue, config: &DbConfig, report: &SyncSender<Res
     let mut is_first = true;
     loop {
         let store = match open(&config.url, &name) {
-            Ok(store) => Some(store),
+            Ok(store) => {
+                if writer.task.is_none() {
+                    queue.set_working();
+                }
+                Some(store)
+            }
             Err(error) => match error.permanent(&config.url.name()) {
                 Some(error) if is_first => {
                     drop(report.send(Err(error)));
@@ -94,18 +96,13 @@ pub(super) fn run(queue: &WriteQueue, config: &DbConfig, report: &SyncSender<Res
                 }
             },
         };
-        queue.set_open(store.is_some());
         if std::mem::take(&mut is_first) {
             drop(report.send(Ok(())));
         }
-        if let Some(mut store) = store {
-            if writer.task.is_none() {
-                queue.clear_failure();
-            }
-            if !writer.serve(store.as_mut()) {
-                return;
-            }
-            queue.set_open(false);
+        if let Some(mut store) = store
+            && !writer.serve(store.as_mut())
+        {
+            return;
         }
         let has_rows = matches!(writer.task, Some(Task::Commit(_)));
         if queue.is_over() || (!has_rows && queue.is_done()) {
@@ -155,7 +152,7 @@ impl Writer<'_> {
                     // The requester may have stopped waiting.
                     let _ = request.reply.send(checkpoint);
                 }
-                queue.clear_failure();
+                queue.set_working();
             }
             Task::Commit(batches) => {
                 let started = Instant::now();
@@ -176,7 +173,7 @@ impl Writer<'_> {
             Task::Idle => {
                 self.task = None;
                 self.prune(store)?;
-                queue.clear_failure();
+                queue.set_working();
             }
             Task::End => return Ok(false),
         }
