@@ -156,9 +156,10 @@ pub enum DbError {
 }
 
 /// State of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DbState {
     /// The store is not open yet, or is being reopened.
+    #[default]
     Connecting,
     /// The store is open, and the writer keeps up.
     Writing,
@@ -169,7 +170,7 @@ pub enum DbState {
 }
 
 /// State and counters of a [`DbWriter`] at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DbStatus {
     /// State of the store.
     pub state: DbState,

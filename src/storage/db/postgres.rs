@@ -21,7 +21,9 @@ use crate::storage::db::RowBatch;
 use crate::storage::db::backend::{
     CAREFUL_COMMITS, CommitCounts, Failure, N_STEP, PRUNE_ROWS, StoreError, StoreResult, TickStore, checkpoints,
 };
-use crate::storage::db::sql::{CHECKPOINT, ColumnType, MOVE_CHECKPOINT, TICK_COLUMNS, tick_column_names};
+use crate::storage::db::sql::{
+    CHECKPOINT, ColumnType, DELETE_OLD, MOVE_CHECKPOINT, OLD_SYMBOLS, TICK_COLUMNS, tick_column_names,
+};
 use crate::storage::db::sql_database::{NameCache, NameTable, Row, SqlDatabase, SqlRow, encode, names, stream_id};
 use crate::storage::db::url::PostgresUrl;
 
@@ -263,13 +265,10 @@ impl TickStore for PostgresStore {
             self.first_chunk = Some(chunk);
         }
         self.connection.run(async |client| {
-            let old = "SELECT id FROM symbols WHERE EXISTS (SELECT 1 FROM ticks WHERE symbol_id = id AND time_ns < $1)";
-            let delete = "DELETE FROM ticks WHERE symbol_id = $1 AND time_ns <= (SELECT max(time_ns) FROM \
-                 (SELECT time_ns FROM ticks WHERE symbol_id = $1 AND time_ns < $2 ORDER BY time_ns LIMIT $3) AS old)";
             let mut limit = PRUNE_ROWS as i64;
-            for row in client.query(old, &[&before_ns]).await? {
+            for row in client.query(OLD_SYMBOLS, &[&before_ns]).await? {
                 let symbol_id: i32 = row.try_get(0)?;
-                limit -= client.execute(delete, &[&symbol_id, &before_ns, &limit]).await?.cast_signed();
+                limit -= client.execute(DELETE_OLD, &[&symbol_id, &before_ns, &limit]).await?.cast_signed();
                 if limit <= 0 {
                     return Ok(true);
                 }

@@ -244,6 +244,14 @@ pub(super) const CHECKPOINT: &str = "SELECT id_ms, id_seq FROM streams WHERE nam
 
 pub(super) const MOVE_CHECKPOINT: &str = "UPDATE streams SET id_ms = $1, id_seq = $2 WHERE id = $3";
 
+/// Symbols that have rows before the time `$1`.
+pub(super) const OLD_SYMBOLS: &str =
+    "SELECT id FROM symbols WHERE EXISTS (SELECT 1 FROM ticks WHERE symbol_id = id AND time_ns < $1)";
+
+/// Deletes about `$3` rows of the symbol `$1` before the time `$2`; rows of one time are deleted together.
+pub(super) const DELETE_OLD: &str = "DELETE FROM ticks WHERE symbol_id = $1 AND time_ns <= (SELECT max(time_ns) FROM \
+     (SELECT time_ns FROM ticks WHERE symbol_id = $1 AND time_ns < $2 ORDER BY time_ns LIMIT $3) AS old)";
+
 /// Statements that read whole ticks: time, price, size, `n`, source, `seq`, `id_ms`, `id_seq`, outlier.
 pub(super) struct TickQueries {
     /// First `$4` rows of the symbol `$1` from `$2` to `$3`, in order of time.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, Trans
 use crate::model::StreamId;
 use crate::storage::db::RowBatch;
 use crate::storage::db::backend::{CommitCounts, Failure, PRUNE_ROWS, StoreError, StoreResult, TickStore, checkpoints};
-use crate::storage::db::sql::{CHECKPOINT, MOVE_CHECKPOINT, TICK_COLUMNS, tick_column_names};
+use crate::storage::db::sql::{CHECKPOINT, DELETE_OLD, MOVE_CHECKPOINT, OLD_SYMBOLS, TICK_COLUMNS, tick_column_names};
 use crate::storage::db::sql_database::{NameCache, NameTable, SqlDatabase, SqlRow, encode, names, stream_id};
 
 use file_identity::FileIdentity;
@@ -39,8 +39,6 @@ pub(super) struct SqliteStore {
     connection: Connection,
     file: FileIdentity,
     names: NameCache,
-    /// Last symbol that the current round of the retention has visited.
-    pruned_symbol: i64,
 }
 
 /// Path that SQLite takes for a file name even if it looks like `:memory:` or a URI.
@@ -92,7 +90,7 @@ impl SqliteStore {
         schema::check(&connection)?;
         configure(&connection)?;
         schema::migrate(&mut connection)?;
-        Ok(Self { connection, file, names: NameCache::default(), pruned_symbol: i64::MIN })
+        Ok(Self { connection, file, names: NameCache::default() })
     }
 
     /// Detects a file that was moved or removed. SQLite reports no error, and what is written to it is lost.
@@ -199,32 +197,17 @@ impl TickStore for SqliteStore {
 
     fn prune(&mut self, before_ns: i64) -> StoreResult<bool> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut deleted = 0;
+        let mut limit = PRUNE_ROWS as i64;
         {
-            let mut next = transaction.prepare("SELECT min(id) FROM symbols WHERE id > ?1")?;
-            // Time up to which about as many rows lie as may be deleted; rows of one time are deleted together.
-            let mut bound = transaction.prepare(
-                "SELECT max(time_ns) FROM (SELECT time_ns FROM ticks WHERE symbol_id = ?1 AND time_ns < ?2 \
-                 ORDER BY time_ns LIMIT ?3)",
-            )?;
-            let mut delete = transaction.prepare("DELETE FROM ticks WHERE symbol_id = ?1 AND time_ns <= ?2")?;
-            while deleted < PRUNE_ROWS {
-                let Some(symbol_id) = next.query_row([self.pruned_symbol], |row| row.get::<_, Option<i64>>(0))? else {
-                    // All symbols were visited; the next call starts over.
-                    self.pruned_symbol = i64::MIN;
-                    break;
-                };
-                let limit = (PRUNE_ROWS - deleted) as i64;
-                let last_ns: Option<i64> = bound.query_row(params![symbol_id, before_ns, limit], |row| row.get(0))?;
-                if let Some(last_ns) = last_ns {
-                    deleted += delete.execute([symbol_id, last_ns])?;
-                }
-                if deleted < PRUNE_ROWS {
-                    self.pruned_symbol = symbol_id;
-                }
+            let (mut old, mut delete) = (transaction.prepare(OLD_SYMBOLS)?, transaction.prepare(DELETE_OLD)?);
+            let mut symbols = old.query([before_ns])?;
+            while limit > 0
+                && let Some(symbol) = symbols.next()?
+            {
+                limit -= delete.execute(params![symbol.get::<_, i32>(0)?, before_ns, limit])? as i64;
             }
         }
         transaction.commit()?;
-        Ok(deleted >= PRUNE_ROWS)
+        Ok(limit <= 0)
     }
 }

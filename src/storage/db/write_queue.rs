@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,16 +17,10 @@ use crate::storage::db::{BEHIND_ROWS, COMMIT_ROWS_MAX, COMMIT_WAIT, DbState, DbS
 /// Longest sleep of an idle writer, so that the retention runs on a quiet feed too.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 
-/// Request for a stream's checkpoint. Readers wait for the reply before the next request, so there are at most as many
-/// requests as streams.
-pub(super) struct CheckpointRequest {
-    pub(super) stream: Arc<str>,
-    pub(super) reply: oneshot::Sender<Option<StreamId>>,
-}
-
 /// Next task of the writer.
 pub(super) enum Task {
-    Checkpoint(CheckpointRequest),
+    /// Reply with a stream's checkpoint.
+    Checkpoint(Arc<str>, oneshot::Sender<Option<StreamId>>),
     Commit(Vec<RowBatch>),
     Idle,
     End,
@@ -34,17 +29,13 @@ pub(super) enum Task {
 #[derive(Default)]
 struct State {
     batches: VecDeque<(Instant, RowBatch)>,
-    requests: VecDeque<CheckpointRequest>,
-    /// Rows in `batches` and in the writer's current transaction.
-    rows: usize,
-    /// The same, with an empty batch counted as a row.
+    /// Requests for checkpoints. Readers wait for the reply before the next request, so there are at most as many
+    /// requests as streams.
+    requests: VecDeque<Task>,
+    /// Never [`Behind`](DbState::Behind), which depends on the rows that wait.
+    status: DbStatus,
+    /// Rows that wait, with an empty batch counted as one.
     load: usize,
-    counts: CommitCounts,
-    dropped: u64,
-    commits: u64,
-    /// The store was opened. Set for good: afterwards, a store that is not open has a failure.
-    is_open: bool,
-    failure: Option<String>,
     closing: bool,
     /// Time until which a closing writer may still commit.
     deadline: Option<Instant>,
@@ -93,7 +84,7 @@ impl WriteQueue {
     }
 
     fn enqueue(&self, mut state: MutexGuard<'_, State>, batch: RowBatch) {
-        state.rows += batch.ticks.len();
+        state.status.waiting += batch.ticks.len() as u64;
         state.load += load(&batch);
         // The writer sleeps until the first batch arrives, and then until a transaction is full.
         let wake = state.batches.is_empty() || state.load >= COMMIT_ROWS_MAX;
@@ -113,7 +104,7 @@ impl WriteQueue {
                 return Task::End;
             }
             if let Some(request) = state.requests.pop_front() {
-                return Task::Checkpoint(request);
+                return request;
             }
             let now = Instant::now();
             let due = state.batches.front().map(|(since, _)| *since + COMMIT_WAIT);
@@ -160,18 +151,17 @@ impl WriteQueue {
 
     /// Sets the failure that the status shows, and logs it if it is new.
     pub(super) fn set_failure(&self, cause: &str) {
-        let previous = self.lock().failure.replace(cause.to_owned());
+        let failing = DbState::Failing(cause.to_owned());
+        let previous = mem::replace(&mut self.lock().status.state, failing.clone());
         // Logged outside the lock: a terminal may block.
-        if previous.as_deref() != Some(cause) {
+        if previous != failing {
             warn!("the store fails: {cause}; ticks wait for it");
         }
     }
 
     /// Sets the state of a store that is open and works.
     pub(super) fn set_working(&self) {
-        let mut state = self.lock();
-        state.is_open = true;
-        state.failure = None;
+        self.lock().status.state = DbState::Writing;
     }
 
     /// Counts committed batches and releases their room.
@@ -181,12 +171,13 @@ impl WriteQueue {
             // Closing timed out, and the rows were counted as dropped.
             return;
         }
-        state.rows -= batches.iter().map(|batch| batch.ticks.len()).sum::<usize>();
         state.load -= batches.iter().map(load).sum::<usize>();
-        state.counts.written += counts.written;
-        state.counts.duplicates += counts.duplicates;
-        state.commits += 1;
-        let had_failed = state.failure.take().is_some();
+        let status = &mut state.status;
+        status.waiting -= batches.iter().map(|batch| batch.ticks.len() as u64).sum::<u64>();
+        status.written += counts.written;
+        status.duplicates += counts.duplicates;
+        status.commits += 1;
+        let had_failed = matches!(mem::replace(&mut status.state, DbState::Writing), DbState::Failing(_));
         drop(state);
         if had_failed {
             info!("the store works again");
@@ -213,7 +204,7 @@ impl WriteQueue {
         let mut state = self.lock();
         state.ended = true;
         state.closing = true;
-        state.dropped += std::mem::take(&mut state.rows) as u64;
+        state.status.dropped += mem::take(&mut state.status.waiting);
         state.load = 0;
         state.batches.clear();
         state.requests.clear();
@@ -290,7 +281,7 @@ impl DbWriter {
         let mut state = queue.lock();
         // After the end the request is dropped, which the future notices.
         if !state.closing {
-            state.requests.push_back(CheckpointRequest { stream: stream.into(), reply });
+            state.requests.push_back(Task::Checkpoint(stream.into(), reply));
             queue.work.notify_one();
         }
         async move { checkpoint.await.ok().flatten() }
@@ -306,7 +297,7 @@ impl DbWriter {
         if dropped > 0 {
             batch.ticks.truncate(room);
             batch.checkpoint = None;
-            state.dropped += dropped as u64;
+            state.status.dropped += dropped as u64;
         }
         if room > 0 {
             queue.enqueue(state, batch);
@@ -319,7 +310,7 @@ impl DbWriter {
     pub fn put(&self, batch: RowBatch) {
         let mut state = self.handle.queue.lock();
         if state.closing {
-            state.dropped += batch.ticks.len() as u64;
+            state.status.dropped += batch.ticks.len() as u64;
         } else {
             self.handle.queue.enqueue(state, batch);
         }
@@ -343,21 +334,11 @@ impl DbWriter {
 
     /// State and counters of this moment.
     pub fn status(&self) -> DbStatus {
-        let queue = &self.handle.queue;
-        let state = queue.lock();
-        DbStatus {
-            state: match &state.failure {
-                Some(cause) => DbState::Failing(cause.clone()),
-                None if !state.is_open => DbState::Connecting,
-                None if state.rows > queue.rows_max / 2 => DbState::Behind,
-                None => DbState::Writing,
-            },
-            waiting: state.rows as u64,
-            written: state.counts.written,
-            duplicates: state.counts.duplicates,
-            dropped: state.dropped,
-            commits: state.commits,
+        let mut status = self.handle.queue.lock().status.clone();
+        if status.state == DbState::Writing && status.waiting > self.handle.queue.rows_max as u64 / 2 {
+            status.state = DbState::Behind;
         }
+        status
     }
 
     /// Commits what waits, for at most `limit`, and ends the thread; the rest is counted as dropped. Blocks.

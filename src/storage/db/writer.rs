@@ -146,11 +146,11 @@ impl Writer<'_> {
     fn step(&mut self, store: &mut dyn TickStore) -> StoreResult<bool> {
         let queue = self.queue;
         match self.task.get_or_insert_with(|| queue.next_task(self.rows_behind)) {
-            Task::Checkpoint(request) => {
-                let checkpoint = store.checkpoint(&request.stream)?;
-                if let Some(Task::Checkpoint(request)) = self.task.take() {
+            Task::Checkpoint(stream, _) => {
+                let checkpoint = store.checkpoint(stream)?;
+                if let Some(Task::Checkpoint(_, reply)) = self.task.take() {
                     // The requester may have stopped waiting.
-                    let _ = request.reply.send(checkpoint);
+                    let _ = reply.send(checkpoint);
                 }
                 queue.set_working();
             }

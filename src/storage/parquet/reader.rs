@@ -51,17 +51,15 @@ struct Field {
 #[derive(Debug)]
 struct Group {
     index: usize,
-    rows: u64,
-    /// Rows of all earlier groups.
-    first_row: u64,
+    /// Number of its next row, from 1.
+    row: u64,
+    rows_left: u64,
 }
 
 /// Group that is being read.
 struct OpenGroup {
+    group: Group,
     columns: Vec<Column>,
-    /// Number of its next row, from 1.
-    row: u64,
-    rows_left: u64,
 }
 
 impl ParquetReader {
@@ -89,7 +87,7 @@ impl ParquetReader {
             if span.is_some_and(|span| !overlaps(filter, span)) {
                 rows_skipped += rows;
             } else if rows > 0 {
-                groups.push(Group { index, rows, first_row });
+                groups.push(Group { index, row: first_row + 1, rows_left: rows });
                 spans.push(span);
             }
             first_row = first_row.checked_add(rows).ok_or_else(|| damaged("the number of rows overflows"))?;
@@ -123,28 +121,28 @@ impl ParquetReader {
     ) -> Result<bool, ParquetError> {
         let open = match self.current.take() {
             Some(current) => Some(current),
-            None => self.groups.next().map(|group| guarded(|| self.open_group(&group))).transpose()?,
+            None => self.groups.next().map(|group| guarded(|| self.open_group(group))).transpose()?,
         };
         let Some(mut current) = open else { return Ok(false) };
-        let rows = usize::try_from(current.rows_left).unwrap_or(usize::MAX).min(BATCH_ROWS);
+        let rows = usize::try_from(current.group.rows_left).unwrap_or(usize::MAX).min(BATCH_ROWS);
         guarded(|| current.fill(rows))?;
         for _ in 0..rows {
             let tick = current.next_tick();
             let is_future = tick.as_ref().is_ok_and(|tick| tick.timestamp.is_too_far_ahead(now));
-            visit(current.row, if is_future { Err(Reject::Future) } else { tick });
-            current.row += 1;
+            visit(current.group.row, if is_future { Err(Reject::Future) } else { tick });
+            current.group.row += 1;
         }
-        current.rows_left -= rows as u64;
-        self.current = Some(current).filter(|current| current.rows_left > 0);
+        current.group.rows_left -= rows as u64;
+        self.current = Some(current).filter(|current| current.group.rows_left > 0);
         Ok(true)
     }
 
-    fn open_group(&self, group: &Group) -> Result<OpenGroup, ParquetError> {
+    fn open_group(&self, group: Group) -> Result<OpenGroup, ParquetError> {
         let reader = self.file.get_row_group(group.index).map_err(explain)?;
         let columns = self.fields.iter().map(|field| {
             reader.get_column_reader(field.leaf).map(|column| Column::new(column, field.kind)).map_err(explain)
         });
-        Ok(OpenGroup { columns: columns.collect::<Result<_, _>>()?, row: group.first_row + 1, rows_left: group.rows })
+        Ok(OpenGroup { group, columns: columns.collect::<Result<_, _>>()? })
     }
 }
 

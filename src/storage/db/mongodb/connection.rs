@@ -99,14 +99,13 @@ pub(super) fn is_duplicate(error: &Error) -> bool {
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
-        let is_command = matches!(*error.kind, ErrorKind::Command(_));
         // The server's messages name users and collections; none names the password.
         let cause: String = error_text(&error).chars().take(CAUSE_CHARS_MAX).collect();
         let mut cause = display_safe(&cause).into_owned();
         let failure = match error.kind.as_ref() {
             _ if is_duplicate(&error) => Failure::Conflict,
             // A lost connection has the same label as a conflict, but requires a new connection.
-            _ if is_command && error.contains_label(TRANSIENT_TRANSACTION_ERROR) => Failure::Conflict,
+            ErrorKind::Command(_) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => Failure::Conflict,
             ErrorKind::Authentication { .. } => {
                 cause += " (a user of the database admin needs ?authSource=admin in the address)";
                 Failure::Refused

@@ -30,9 +30,8 @@ const ADVICE: Advice = Advice {
 
 /// Reads the files that the URL names and prepares TLS.
 pub(super) fn connector(url: &PostgresUrl) -> StoreResult<MakeRustlsConnect> {
-    let encryption = &url.encryption;
     let advice = "Check sslrootcert, sslcert and sslkey in the store's URL";
-    let mut config = client_config(&encryption.files, &OPTIONS, encryption.verification)
+    let mut config = client_config(&url.tls_files, &OPTIONS, url.verification)
         .map_err(|error| StoreError::new(Failure::Tls { advice }, error.to_string()))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(MakeRustlsConnect::new(config))

@@ -32,14 +32,8 @@ use crate::tls::{TlsFiles, Verification};
 pub struct PostgresUrl {
     /// Connection settings, including the password, which `Debug` leaves out.
     pub(in crate::storage::db) config: Box<Config>,
-    pub(in crate::storage::db) encryption: Encryption,
-}
-
-/// Encryption that a URL asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::storage::db) struct Encryption {
     pub(in crate::storage::db) verification: Verification,
-    pub(in crate::storage::db) files: TlsFiles,
+    pub(in crate::storage::db) tls_files: TlsFiles,
 }
 
 /// Value of `sslrootcert` that stands for this machine's authorities.
@@ -48,30 +42,28 @@ const SYSTEM_ROOTS: &str = "system";
 /// Parameters that tokio-postgres does not know, or not with all values.
 const SSL_PARAMETERS: [&str; 4] = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
 
-impl Encryption {
-    /// Interprets the [`SSL_PARAMETERS`] of a URL.
-    fn from_parameters(mut parameters: HashMap<&str, String>) -> Result<(SslMode, Self), StoreUrlError> {
-        let root = parameters.remove("sslrootcert");
-        let (mode, verification) = match (parameters.get("sslmode").map(String::as_str), &root) {
-            (Some("disable" | "prefer"), Some(_)) => return Err(StoreUrlError::SslRoot),
-            (Some("disable"), None) => (SslMode::Disable, Verification::None),
-            (Some("prefer") | None, None) => (SslMode::Prefer, Verification::None),
-            (Some("require"), None) => (SslMode::Require, Verification::None),
-            (Some("require"), Some(_)) | (Some("verify-ca"), _) => (SslMode::Require, Verification::AuthorityOnly),
-            (Some("verify-full"), _) | (None, Some(_)) => (SslMode::Require, Verification::Full),
-            (Some(_), _) => return Err(StoreUrlError::SslMode),
-        };
-        let ca = root.filter(|path| path != SYSTEM_ROOTS).map(PathBuf::from);
-        if verification == Verification::AuthorityOnly && ca.is_none() {
-            return Err(StoreUrlError::SslAuthority);
-        }
-        let mut path = |name| parameters.remove(name).map(PathBuf::from);
-        let (cert, key) = (path("sslcert"), path("sslkey"));
-        if cert.is_some() != key.is_some() {
-            return Err(StoreUrlError::SslIdentity);
-        }
-        Ok((mode, Self { verification, files: TlsFiles { ca, cert, key } }))
+/// Encryption that the [`SSL_PARAMETERS`] of a URL ask for.
+fn encryption(mut parameters: HashMap<&str, String>) -> Result<(SslMode, Verification, TlsFiles), StoreUrlError> {
+    let root = parameters.remove("sslrootcert");
+    let (mode, verification) = match (parameters.get("sslmode").map(String::as_str), &root) {
+        (Some("disable" | "prefer"), Some(_)) => return Err(StoreUrlError::SslRoot),
+        (Some("disable"), None) => (SslMode::Disable, Verification::None),
+        (Some("prefer") | None, None) => (SslMode::Prefer, Verification::None),
+        (Some("require"), None) => (SslMode::Require, Verification::None),
+        (Some("require"), Some(_)) | (Some("verify-ca"), _) => (SslMode::Require, Verification::AuthorityOnly),
+        (Some("verify-full"), _) | (None, Some(_)) => (SslMode::Require, Verification::Full),
+        (Some(_), _) => return Err(StoreUrlError::SslMode),
+    };
+    let ca = root.filter(|path| path != SYSTEM_ROOTS).map(PathBuf::from);
+    if verification == Verification::AuthorityOnly && ca.is_none() {
+        return Err(StoreUrlError::SslAuthority);
     }
+    let mut path = |name| parameters.remove(name).map(PathBuf::from);
+    let (cert, key) = (path("sslcert"), path("sslkey"));
+    if cert.is_some() != key.is_some() {
+        return Err(StoreUrlError::SslIdentity);
+    }
+    Ok((mode, verification, TlsFiles { ca, cert, key }))
 }
 
 fn decode(text: &str) -> Result<String, StoreUrlError> {
@@ -121,7 +113,7 @@ impl FromStr for PostgresUrl {
         if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
             return Err(StoreUrlError::Postgres);
         }
-        let (ssl_mode, encryption) = Encryption::from_parameters(ssl)?;
+        let (ssl_mode, verification, tls_files) = encryption(ssl)?;
         if config.get_hosts().is_empty() {
             // The server certificate is verified against the host; an IP address can be one.
             for address in config.get_hostaddrs().to_vec() {
@@ -137,7 +129,7 @@ impl FromStr for PostgresUrl {
         // Servers offer no encryption on Unix sockets.
         let is_local = config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
         config.ssl_mode(if is_local { SslMode::Disable } else { ssl_mode });
-        Ok(Self { config: Box::new(config), encryption })
+        Ok(Self { config: Box::new(config), verification, tls_files })
     }
 }
 
@@ -198,13 +190,16 @@ mod tests {
         ] {
             let url = parsed(query).unwrap();
             let files = TlsFiles { ca: authorities.map(PathBuf::from), ..TlsFiles::default() };
-            let encryption = Encryption { verification, files };
-            assert_eq!((&url.encryption, url.config.get_ssl_mode()), (&encryption, mode), "{query}");
+            assert_eq!(
+                (url.verification, &url.tls_files, url.config.get_ssl_mode()),
+                (verification, &files, mode),
+                "{query}"
+            );
             assert_eq!(url.config.get_connect_timeout().is_some(), query.contains("connect_timeout"), "{query}");
             assert_eq!(url.config.get_password(), Some(&b"se?cret"[..]), "{query}");
         }
         let url = parsed("?sslmode=require&sslcert=c.pem&sslkey=k.pem").unwrap();
-        let TlsFiles { cert, key, .. } = &url.encryption.files;
+        let TlsFiles { cert, key, .. } = &url.tls_files;
         assert_eq!((cert, key), (&Some("c.pem".into()), &Some("k.pem".into())));
     }
 
