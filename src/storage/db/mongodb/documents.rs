@@ -26,7 +26,8 @@ pub(super) struct TickDocument {
 }
 
 /// Concatenates the parts of the key, texts prefixed by their lengths, so that different keys have different bytes.
-/// Symbol and time come first: neighbours in time are neighbours in the index. `n` makes a tick without identity unique.
+/// Symbol and time come first: neighbours in time are neighbours in the index. A tick without identity is unique by its
+/// `n`.
 fn id_of(tick: &TickRow, identity: Identity<&str>, n: i64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(64 + tick.symbol.len());
     let text = |bytes: &mut Vec<u8>, text: &str| {
