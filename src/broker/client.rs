@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::broker::output_buffer::{OutputBuffer, OutputLimits};
+use crate::broker::BrokerLimits;
+use crate::broker::output_buffer::OutputBuffer;
 
 /// State that the client's own task shares with publishers, blocked reads and CLIENT LIST.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub(super) struct Profile {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, addr: SocketAddr, limits: OutputLimits) -> Self {
+    pub(super) fn new(id: u64, addr: SocketAddr, limits: BrokerLimits) -> Self {
         let now = Instant::now();
         Self {
             id,

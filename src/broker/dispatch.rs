@@ -72,7 +72,7 @@ impl ServerConnection {
                 Err(error) => self.refuse_protocol(error),
             }
         };
-        self.state.stats.count_commands(commands);
+        self.state.stats.commands.add(commands);
         if commands > 0 {
             let mut profile = self.client.profile();
             profile.last_command = self.last_command;

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::broker::BrokerLimits;
 
 /// Bytes of replies that may wait for a client before its commands are not read any more. A pipeline of four million
 /// messages still fits, since some libraries send a whole pipeline before they read a reply.
@@ -21,14 +22,6 @@ const JOIN_BELOW_BYTES: usize = 16 * 1024;
 
 /// Bytes that are joined for one write.
 const CHUNK_BYTES: usize = 64 * 1024;
-
-/// Limits of a subscriber's output buffer; see [`BrokerLimits`](crate::broker::BrokerLimits).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OutputLimits {
-    pub(super) hard_bytes: usize,
-    pub(super) soft_bytes: usize,
-    pub(super) soft_time: Duration,
-}
 
 /// Reason for which the broker closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +43,9 @@ pub(super) struct OutputBuffer {
     /// Held for a few pushes or one swap. Only the client's task and publishers contend for it, so that a busy client
     /// does not slow down another.
     queue: Mutex<Queue>,
-    change: Notify,
-    limits: OutputLimits,
+    /// Notified of what the client's task has to look at.
+    pub(super) change: Notify,
+    limits: BrokerLimits,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +67,7 @@ pub(super) struct OutputStatus {
 }
 
 impl OutputBuffer {
-    pub(super) fn new(limits: OutputLimits) -> Self {
+    pub(super) fn new(limits: BrokerLimits) -> Self {
         Self { queue: Mutex::default(), change: Notify::new(), limits }
     }
 
@@ -88,11 +82,11 @@ impl OutputBuffer {
         queue.queued_bytes += piece.len() + PIECE_OVERHEAD_BYTES;
         queue.pieces.push_back(piece);
         if is_subscriber {
-            if queue.queued_bytes > self.limits.hard_bytes {
+            if queue.queued_bytes > self.limits.subscriber_hard_bytes {
                 let queued_bytes = queue.queued_bytes;
                 queue.close(CloseReason::SlowConsumer { queued_bytes });
                 must_notify = true;
-            } else if queue.queued_bytes > self.limits.soft_bytes && queue.over_soft_since.is_none() {
+            } else if queue.queued_bytes > self.limits.subscriber_soft_bytes && queue.over_soft_since.is_none() {
                 queue.over_soft_since = Some(Instant::now());
                 must_notify = true;
             }
@@ -113,23 +107,13 @@ impl OutputBuffer {
         self.change.notify_one();
     }
 
-    /// Makes [`changed`](Self::changed) return.
-    pub(super) fn notify(&self) {
-        self.change.notify_one();
-    }
-
-    /// Waits for a change that the client's task has to look at.
-    pub(super) async fn changed(&self) {
-        self.change.notified().await;
-    }
-
     /// Moves the pieces to `writes` if it has none left.
     pub(super) fn take_pieces(&self, writes: &mut PendingWrites) -> OutputStatus {
         let mut queue = self.lock();
         if writes.pieces.is_empty() && !queue.pieces.is_empty() {
             std::mem::swap(&mut queue.pieces, &mut writes.pieces);
         }
-        let soft_deadline = queue.over_soft_since.map(|since| since + self.limits.soft_time);
+        let soft_deadline = queue.over_soft_since.map(|since| since + self.limits.subscriber_soft_time);
         OutputStatus { queued_bytes: queue.queued_bytes, close_reason: queue.close_reason, soft_deadline }
     }
 
@@ -137,7 +121,7 @@ impl OutputBuffer {
     pub(super) fn release(&self, cost_bytes: usize) {
         let mut queue = self.lock();
         queue.queued_bytes = queue.queued_bytes.saturating_sub(cost_bytes);
-        if queue.queued_bytes <= self.limits.soft_bytes {
+        if queue.queued_bytes <= self.limits.subscriber_soft_bytes {
             queue.over_soft_since = None;
         }
     }
@@ -214,10 +198,18 @@ impl PendingWrites {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::broker::output_buffer::*;
 
-    fn buffer(hard_bytes: usize, soft_bytes: usize) -> OutputBuffer {
-        OutputBuffer::new(OutputLimits { hard_bytes, soft_bytes, soft_time: Duration::from_mins(1) })
+    fn buffer(subscriber_hard_bytes: usize, subscriber_soft_bytes: usize) -> OutputBuffer {
+        let subscriber_soft_time = Duration::from_mins(1);
+        OutputBuffer::new(BrokerLimits {
+            subscriber_hard_bytes,
+            subscriber_soft_bytes,
+            subscriber_soft_time,
+            ..BrokerLimits::default()
+        })
     }
 
     #[test]

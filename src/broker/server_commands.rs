@@ -163,7 +163,7 @@ impl ServerConnection {
                  pubsub_channels:{}\r\npubsub_patterns:{}\r\nclient_output_buffer_limit_disconnections:{}\r\n\
                  published_messages:{}\r\ndelivered_messages:{}\r\n",
                 stats.connections,
-                self.state.stats.commands(),
+                self.state.stats.commands.get(),
                 stats.refused,
                 subscriptions.channels.len(),
                 subscriptions.patterns.len(),

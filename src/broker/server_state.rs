@@ -37,13 +37,16 @@ pub(super) struct ServerState {
 /// Counters for INFO and [`BrokerStats`].
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    connections: AtomicU64,
-    refused: AtomicU64,
-    commands: AtomicU64,
-    published: AtomicU64,
-    delivered: AtomicU64,
-    slow_consumers: AtomicU64,
+    connections: Counter,
+    pub(super) refused: Counter,
+    pub(super) commands: Counter,
+    published: Counter,
+    delivered: Counter,
+    pub(super) slow_consumers: Counter,
 }
+
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
 
 impl ServerState {
     pub(super) fn new(addr: SocketAddr, limits: BrokerLimits, clock: BrokerClock) -> Self {
@@ -63,13 +66,13 @@ impl ServerState {
 
     /// Adds a client. Returns `None` if there are too many, and counts it as refused.
     pub(super) fn add_client(&self, addr: SocketAddr) -> Option<Arc<Client>> {
-        let id = self.stats.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = self.stats.connections.add(1) + 1;
         let mut clients = self.lock_clients();
         if clients.len() >= self.limits.clients_max {
-            self.stats.count_refused();
+            self.stats.refused.add(1);
             return None;
         }
-        let client = Arc::new(Client::new(id, addr, self.limits.output()));
+        let client = Arc::new(Client::new(id, addr, self.limits));
         clients.insert(id, Arc::clone(&client));
         Some(client)
     }
@@ -84,14 +87,13 @@ impl ServerState {
     }
 
     pub(super) fn stats(&self) -> BrokerStats {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         BrokerStats {
             clients: self.lock_clients().len(),
-            connections: get(&self.stats.connections),
-            refused: get(&self.stats.refused),
-            published: get(&self.stats.published),
-            delivered: get(&self.stats.delivered),
-            slow_consumers: get(&self.stats.slow_consumers),
+            connections: self.stats.connections.get(),
+            refused: self.stats.refused.get(),
+            published: self.stats.published.get(),
+            delivered: self.stats.delivered.get(),
+            slow_consumers: self.stats.slow_consumers.get(),
         }
     }
 
@@ -122,24 +124,19 @@ impl ServerState {
 }
 
 impl Counters {
-    pub(super) fn count_commands(&self, count: usize) {
-        self.commands.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn commands(&self) -> u64 {
-        self.commands.load(Ordering::Relaxed)
-    }
-
     pub(super) fn count_published(&self, messages: usize, deliveries: usize) {
-        self.published.fetch_add(messages as u64, Ordering::Relaxed);
-        self.delivered.fetch_add(deliveries as u64, Ordering::Relaxed);
+        self.published.add(messages);
+        self.delivered.add(deliveries);
+    }
+}
+
+impl Counter {
+    /// Returns the count before.
+    pub(super) fn add(&self, count: usize) -> u64 {
+        self.0.fetch_add(count as u64, Ordering::Relaxed)
     }
 
-    pub(super) fn count_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_slow_consumer(&self) {
-        self.slow_consumers.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }

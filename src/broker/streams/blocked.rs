@@ -116,7 +116,7 @@ impl BlockedReads {
             client.output.push(Bytes::from(reply.take()), client.is_subscriber());
             // This order ensures that the client's next reply follows this one.
             client.set_block_id(0);
-            client.output.notify();
+            client.output.change.notify_one();
         }
     }
 

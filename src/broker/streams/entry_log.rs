@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::broker::streams::id;
 use crate::model::StreamId;
 use crate::resp::encode::push_decimal;
 
@@ -44,8 +45,6 @@ pub(super) struct EntryLog {
     len: u64,
     /// Id of the entry that was added last, even if it was removed since.
     pub(super) last_id: StreamId,
-    /// Id of the first entry; zero if there is none.
-    first_id: StreamId,
     /// Greatest id that XDEL removed.
     pub(super) max_deleted_id: StreamId,
     /// Number of entries ever added.
@@ -79,7 +78,17 @@ impl EntryLog {
 
     /// Returns the id of the first entry; zero if there is none.
     pub(super) fn first_id(&self) -> StreamId {
-        self.first_id
+        self.all().next().map_or(StreamId::START, |(id, _)| id)
+    }
+
+    /// Returns the id of the last entry; zero if there is none.
+    pub(super) fn last_live_id(&self) -> StreamId {
+        self.all().next_back().map_or(StreamId::START, |(id, _)| id)
+    }
+
+    /// Returns ids and encoded fields of all entries.
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> {
+        self.nodes.iter().flat_map(|node| node.range(StreamId::START, id::LAST))
     }
 
     /// Returns the memory that the entries take.
@@ -100,9 +109,6 @@ impl EntryLog {
         self.len += 1;
         self.added += 1;
         self.last_id = id;
-        if self.len == 1 {
-            self.first_id = id;
-        }
     }
 
     fn start_node(&mut self, first_id: StreamId) {
@@ -121,92 +127,60 @@ impl EntryLog {
     }
 
     /// Returns ids and encoded fields of the entries from `start` to `end`, both included.
-    pub(super) fn range(
-        &self,
-        start: StreamId,
-        end: StreamId,
-    ) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> + Clone {
+    pub(super) fn range(&self, start: StreamId, end: StreamId) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> {
         let last = self.nodes.partition_point(|node| node.first_id <= end);
         let first = self.nodes.partition_point(|node| node.first_id <= start).saturating_sub(1).min(last);
         self.nodes.range(first..last).flat_map(move |node| node.range(start, end))
     }
 
-    /// Returns the id of the last entry.
-    pub(super) fn last_live_id(&self) -> Option<StreamId> {
-        let last = |node: &Node| node.entries.iter().rev().find(|entry| !entry.is_deleted).map(|entry| entry.id);
-        self.nodes.iter().rev().find_map(last)
-    }
-
     /// Removes one entry. Returns whether it existed.
     pub(super) fn delete(&mut self, id: StreamId) -> bool {
-        let Some((node, entry)) = self.find(id) else { return false };
-        self.len -= 1;
-        if self.nodes[node].live == 1 {
-            self.remove_node(node);
-        } else {
-            self.nodes[node].entries[entry].is_deleted = true;
-            self.nodes[node].live -= 1;
+        let Some(node) = self.nodes.partition_point(|node| node.first_id <= id).checked_sub(1) else { return false };
+        let Ok(entry) = self.nodes[node].entries.binary_search_by_key(&id, |entry| entry.id) else { return false };
+        if self.nodes[node].entries[entry].is_deleted {
+            return false;
         }
+        self.remove_entry(node, entry);
         self.max_deleted_id = self.max_deleted_id.max(id);
-        if id == self.first_id || self.len == 0 {
-            self.update_first_id();
-        }
         true
     }
 
     /// Removes entries from the start. Returns their number.
     pub(super) fn trim(&mut self, trim: &Trim) -> i64 {
-        let mut deleted = 0;
+        let len_before = self.len;
         while let Some(node) = self.nodes.front() {
+            let Some(first) = node.entries.iter().position(|entry| !entry.is_deleted) else { break };
             let live = node.live as u64;
-            if matches!(trim.to, TrimTo::Len(len) if self.len <= len)
-                || (trim.limit != 0 && deleted + live as i64 > trim.limit)
-            {
+            let (is_done, is_whole) = match trim.to {
+                TrimTo::Len(len) => (self.len <= len, self.len - live >= len),
+                TrimTo::Id(id) => (node.entries[first].id >= id, node.entries.last().is_none_or(|entry| entry.id < id)),
+            };
+            let is_limit = trim.limit != 0 && (len_before - self.len + live) as i64 > trim.limit;
+            if is_done || is_limit || (trim.is_approximate && !is_whole) {
                 break;
             }
-            let is_whole = match trim.to {
-                TrimTo::Len(len) => self.len - live >= len,
-                TrimTo::Id(id) => node.entries.last().is_none_or(|entry| entry.id < id),
-            };
             if is_whole {
                 self.remove_node(0);
-                self.len -= live;
-                deleted += live as i64;
-                continue;
+            } else {
+                self.remove_entry(0, first);
             }
-            if !trim.is_approximate {
-                let excess = match trim.to {
-                    TrimTo::Len(len) => self.len - len,
-                    TrimTo::Id(_) => u64::MAX,
-                };
-                let removed = self.nodes.front_mut().map_or(0, |node| node.trim(trim.to, excess));
-                self.len -= removed;
-                deleted += removed as i64;
-            }
-            break;
         }
-        if deleted > 0 {
-            self.update_first_id();
-        }
-        deleted
+        (len_before - self.len) as i64
     }
 
-    fn update_first_id(&mut self) {
-        let first = |node: &Node| node.entries.iter().find(|entry| !entry.is_deleted).map(|entry| entry.id);
-        self.first_id = self.nodes.iter().find_map(first).unwrap_or(StreamId::START);
-    }
-
-    /// Returns the indexes of the node and of the entry within it.
-    fn find(&self, id: StreamId) -> Option<(usize, usize)> {
-        let node = self.nodes.partition_point(|node| node.first_id <= id).checked_sub(1)?;
-        let entries = &self.nodes[node].entries;
-        let entry = entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
-        (!entries[entry].is_deleted).then_some((node, entry))
+    fn remove_entry(&mut self, node: usize, entry: usize) {
+        if self.nodes[node].live == 1 {
+            return self.remove_node(node);
+        }
+        self.nodes[node].entries[entry].is_deleted = true;
+        self.nodes[node].live -= 1;
+        self.len -= 1;
     }
 
     fn remove_node(&mut self, index: usize) {
         if let Some(node) = self.nodes.remove(index) {
             self.bytes -= node.bytes();
+            self.len -= node.live as u64;
         }
     }
 }
@@ -235,7 +209,7 @@ impl Node {
         self.live += 1;
     }
 
-    fn range(&self, start: StreamId, end: StreamId) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> + Clone {
+    fn range(&self, start: StreamId, end: StreamId) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> {
         let last = self.entries.partition_point(|entry| entry.id <= end);
         let first = self.entries.partition_point(|entry| entry.id < start).min(last);
         (first..last).filter(|index| !self.entries[*index].is_deleted).map(|index| {
@@ -243,22 +217,6 @@ impl Node {
             let entry = self.entries[index];
             (entry.id, &self.data[from as usize..entry.end as usize])
         })
-    }
-
-    /// Marks the first entries as deleted, at most `excess`. Returns their number.
-    fn trim(&mut self, to: TrimTo, excess: u64) -> u64 {
-        let mut removed = 0;
-        for entry in &mut self.entries {
-            if removed == excess || matches!(to, TrimTo::Id(id) if entry.id >= id) {
-                break;
-            }
-            if !entry.is_deleted {
-                entry.is_deleted = true;
-                removed += 1;
-            }
-        }
-        self.live -= removed as usize;
-        removed
     }
 }
 

@@ -19,8 +19,7 @@ impl KeyCommand<'_> {
         named_integer(replies, "entries-added", Some(log.added as i64));
         named_id(replies, "recorded-first-entry-id", log.first_id());
         named_integer(replies, "groups", Some(stream.groups.len() as i64));
-        let all = log.range(StreamId::START, id::LAST);
-        for (name, entry) in [("first-entry", all.clone().next()), ("last-entry", all.clone().next_back())] {
+        for (name, entry) in [("first-entry", log.all().next()), ("last-entry", log.all().next_back())] {
             replies.bulk(name);
             match entry {
                 Some((id, fields)) => write_entry(replies, id, fields),

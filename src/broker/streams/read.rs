@@ -65,7 +65,7 @@ impl<'a> KeyCommand<'a> {
         let (start, mut served) = (self.replies.len(), 0);
         for (key, after) in &request.streams {
             let Some(stream) = self.keyspace.stream(key) else { continue };
-            if stream.log.last_live_id().is_some_and(|last| last > *after) {
+            if stream.log.last_live_id() > *after {
                 served += 1;
                 write_key(self.replies, key);
                 write_after(self.replies, &stream.log, *after, request.count);
@@ -85,7 +85,7 @@ impl<'a> KeyCommand<'a> {
                 if *after != NEW {
                     write_key(replies, key);
                     redeliver(replies, log, group, consumer, *after, request.count, now_ms);
-                } else if log.last_live_id().is_some_and(|last| last > group.last_id) {
+                } else if log.last_live_id() > group.last_id {
                     write_key(replies, key);
                     deliver(replies, log, group, consumer, request.count, request.no_ack, now_ms);
                 } else {
