@@ -37,7 +37,7 @@ impl ClientType {
 impl ServerConnection {
     pub(super) fn client_getname(&mut self) {
         let name = self.client.profile().name.clone();
-        if name.is_empty() { self.replies.null() } else { self.replies.bulk(name) }
+        _ = if name.is_empty() { self.replies.null() } else { self.replies.bulk(name) };
     }
 
     pub(super) fn client_setname(&mut self, name: &[u8]) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::broker::client::Client;
 use crate::broker::server_state::ServerState;
-use crate::broker::streams::{BlockingRead, Growth, KeyHandler, Keyspace};
+use crate::broker::streams::{Growth, KeyHandler, Keyspace, ReadRequest};
 use crate::broker::subscriptions::Subscriptions;
 use crate::resp::command::{Args, OwnedArgs};
 use crate::resp::encode::Encoder;
@@ -146,9 +146,9 @@ impl ServerConnection {
         }
     }
 
-    fn block(&mut self, keyspace: &mut Keyspace, read: BlockingRead) {
-        let timeout = Duration::from_millis(read.timeout_ms as u64);
-        self.block_deadline = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
+    fn block(&mut self, keyspace: &mut Keyspace, read: ReadRequest) {
+        let timeout = read.block_ms.filter(|ms| *ms != 0).map(|ms| Duration::from_millis(ms as u64));
+        self.block_deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // The reply to the blocking read may come from another client's task, and must follow these.
         self.flush();
         if let Err(error) = keyspace.blocked.insert(&self.client, read) {

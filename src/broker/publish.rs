@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::broker::client::Client;
 use crate::broker::subscriptions::Subscriptions;
-use crate::resp::encode::push_decimal;
+use crate::resp::encode::push_bulk;
 
 /// Size at which a batch of messages is sent, so that output buffers hold pieces that one write takes.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
@@ -92,12 +92,4 @@ pub(super) fn publish_one(subscriptions: &Subscriptions, channel: &[u8], payload
 fn deliver(mut batch: PublishBatch<'_>, payload: &[u8]) {
     batch.add(payload);
     batch.send();
-}
-
-fn push_bulk(out: &mut Vec<u8>, value: &[u8]) {
-    out.push(b'$');
-    push_decimal(out, value.len());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }

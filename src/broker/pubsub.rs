@@ -81,10 +81,7 @@ impl ServerConnection {
         }
         let is_match = |name: &&Bytes| args.get(2).is_none_or(|pattern| glob::matches(pattern, name));
         let names: Vec<&Bytes> = subscriptions.channels.names().filter(is_match).collect();
-        self.replies.array(names.len());
-        for name in names {
-            self.replies.bulk(name);
-        }
+        self.replies.bulks(&names);
     }
 
     pub(super) fn pubsub_numpat(&mut self, subscriptions: &Subscriptions) {
@@ -95,8 +92,7 @@ impl ServerConnection {
         let names = args.iter_from(2);
         self.replies.array(names.len() * 2);
         for name in names {
-            self.replies.bulk(name);
-            self.replies.integer(subscriptions.channels.get(name).len() as i64);
+            self.replies.bulk(name).integer(subscriptions.channels.get(name).len() as i64);
         }
     }
 
@@ -108,13 +104,12 @@ impl ServerConnection {
     }
 
     fn confirm(&mut self, word: &str, name: Option<&[u8]>) {
-        self.replies.push(3);
-        self.replies.bulk(word);
+        let replies = self.replies.push(3).bulk(word);
         match name {
-            Some(name) => self.replies.bulk(name),
-            None => self.replies.null(),
+            Some(name) => replies.bulk(name),
+            None => replies.null(),
         }
-        self.replies.integer((self.channels.len() + self.patterns.len()) as i64);
+        .integer((self.channels.len() + self.patterns.len()) as i64);
     }
 
     fn finish_change(&mut self) {

@@ -58,19 +58,9 @@ impl ServerConnection {
     }
 
     fn greet(&mut self, resp3: bool) {
-        self.replies.map(7);
-        for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
-            self.replies.bulk(name);
-            self.replies.bulk(value);
-        }
-        for (name, value) in [("proto", if resp3 { 3 } else { 2 }), ("id", self.client.id as i64)] {
-            self.replies.bulk(name);
-            self.replies.integer(value);
-        }
-        for word in ["mode", "standalone", "role", "master", "modules"] {
-            self.replies.bulk(word);
-        }
-        self.replies.array(0);
+        let replies = self.replies.map(7).bulk("server").bulk("redis").bulk("version").bulk(REDIS_VERSION);
+        replies.bulk("proto").integer(if resp3 { 3 } else { 2 }).bulk("id").integer(self.client.id as i64);
+        replies.bulk("mode").bulk("standalone").bulk("role").bulk("master").bulk("modules").array(0);
     }
 
     /// There is no password: Redis's default user may log in with any, and no other user exists.
@@ -95,9 +85,7 @@ impl ServerConnection {
             return self.arity_error("ping");
         }
         if self.is_subscriber() && !self.replies.is_resp3() {
-            self.replies.array(2);
-            self.replies.bulk("pong");
-            self.replies.bulk(args.at(1));
+            self.replies.array(2).bulk("pong").bulk(args.at(1));
         } else if let Some(text) = args.get(1) {
             self.replies.bulk(text);
         } else {
@@ -115,9 +103,7 @@ impl ServerConnection {
 
     pub(super) fn time(&mut self) {
         let now_us = self.state.clock.now_us();
-        self.replies.array(2);
-        self.replies.bulk((now_us / US_PER_S).to_string());
-        self.replies.bulk((now_us % US_PER_S).to_string());
+        self.replies.bulks(&[now_us / US_PER_S, now_us % US_PER_S].map(|number| number.to_string()));
     }
 
     pub(super) fn reset(&mut self, subscriptions: &mut Subscriptions) {
@@ -202,7 +188,7 @@ impl ServerConnection {
         for name in names {
             match commands::find(COMMANDS, name) {
                 Some(command) => self.describe_command(command),
-                None => self.replies.null(),
+                None => _ = self.replies.null(),
             }
         }
     }
@@ -212,13 +198,10 @@ impl ServerConnection {
     }
 
     fn describe_command(&mut self, command: &Command) {
-        self.replies.array(7);
-        self.replies.bulk(command.name);
-        self.replies.integer(i64::from(command.arity));
         let flags = command.flags.split_whitespace();
-        self.replies.set(flags.clone().count());
+        self.replies.array(7).bulk(command.name).integer(i64::from(command.arity)).set(flags.clone().count());
         flags.for_each(|flag| self.replies.simple(flag));
-        command.keys.iter().for_each(|position| self.replies.integer(*position));
+        command.keys.iter().for_each(|position| _ = self.replies.integer(*position));
         self.replies.set(0);
     }
 }

@@ -31,7 +31,7 @@ use crate::model::StreamId;
 use crate::resp::command::{Args, strict_integer};
 use crate::resp::encode::Encoder;
 
-pub(super) use crate::broker::streams::blocked::BlockingRead;
+pub(super) use crate::broker::streams::blocked::ReadRequest;
 
 /// Memory that a key takes besides its name and its entries.
 const STREAM_BYTES: usize = 512;
@@ -86,7 +86,7 @@ pub(super) struct KeyCommand<'a> {
     replies: &'a mut Encoder,
     now_ms: i64,
     /// Set instead of a reply if the client is to wait for entries.
-    blocking: Option<BlockingRead>,
+    blocking: Option<ReadRequest>,
 }
 
 /// All streams, and the reads that wait for them.
@@ -122,7 +122,7 @@ impl Keyspace {
         args: Args<'_>,
         replies: &mut Encoder,
         now_ms: i64,
-    ) -> Option<BlockingRead> {
+    ) -> Option<ReadRequest> {
         if !self.has_room(growth, args) {
             replies.error(OUT_OF_MEMORY);
             return None;
@@ -173,9 +173,10 @@ impl Keyspace {
         self.streams.get(key)?.groups.get(group)
     }
 
-    /// Returns the group, or the error of XGROUP and XINFO if it does not exist.
-    fn known_group(&self, key: &[u8], group: &[u8]) -> Result<&Group, CommandError> {
-        let parts = [b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"];
+    /// Returns the group of XPENDING and XCLAIM, or their error if it does not exist.
+    fn pending_group(&self, args: Args<'_>) -> Result<&Group, CommandError> {
+        let (key, group) = (args.at(1), args.at(2));
+        let parts = [b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'"];
         self.group(key, group).ok_or_else(|| CommandError::joined(&parts))
     }
 
@@ -231,25 +232,31 @@ impl KeyCommand<'_> {
         CommandError::joined(&[text, self.args.at(1), b"'. Try ", &container, b" HELP."])
     }
 
-    fn integer(&self, index: usize) -> Result<i64, CommandError> {
-        self.integer_or(index, "ERR value is not an integer or out of range")
+    /// Parses the arguments from index `first` on as ids.
+    fn ids(&self, first: usize) -> Result<Vec<StreamId>, CommandError> {
+        self.args.iter_from(first).map(id::exact).collect()
     }
 
-    fn integer_or(&self, index: usize, text: &'static str) -> Result<i64, CommandError> {
-        strict_integer(self.args.at(index)).ok_or(CommandError::text(text))
+    fn reply_ok(&mut self) -> CommandResult {
+        self.replies.simple("OK");
+        Ok(())
     }
 
-    /// Returns whether the argument at `index` is this word, in any case.
-    fn is(&self, index: usize, word: &str) -> bool {
-        self.args.at(index).eq_ignore_ascii_case(word.as_bytes())
+    fn reply_count(&mut self, count: usize) -> CommandResult {
+        self.replies.integer(count as i64);
+        Ok(())
     }
+}
 
-    /// Returns whether the argument at `index` is this option, with at least `values` arguments behind it.
-    fn has_option(&self, index: usize, option: &str, values: usize) -> bool {
-        self.is(index, option) && self.args.len() - 1 - index >= values
-    }
+/// Error of XGROUP and XINFO for a group that does not exist.
+fn no_group(key: &[u8], group: &[u8]) -> CommandError {
+    CommandError::joined(&[b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"])
+}
 
-    fn no_group(key: &[u8], group: &[u8]) -> CommandError {
-        CommandError::joined(&[b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'"])
-    }
+fn integer(word: &[u8]) -> Result<i64, CommandError> {
+    integer_or(word, "ERR value is not an integer or out of range")
+}
+
+fn integer_or(word: &[u8], text: &'static str) -> Result<i64, CommandError> {
+    strict_integer(word).ok_or(CommandError::text(text))
 }

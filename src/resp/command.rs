@@ -79,6 +79,16 @@ impl<'a> Args<'a> {
             .map(move |span| &self.bytes[span.start..span.start + span.len])
     }
 
+    /// Returns whether the argument at `index` is this word, in any case.
+    pub(crate) fn is(self, index: usize, word: &str) -> bool {
+        self.at(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Returns a cursor over the options from index `first` on.
+    pub(crate) fn options(self, first: usize) -> Options<'a> {
+        Options { args: self, at: first }
+    }
+
     /// Copies the arguments out of the read buffer.
     pub(crate) fn to_owned(self) -> OwnedArgs {
         let mut owned =
@@ -93,6 +103,37 @@ impl<'a> Args<'a> {
     /// Sum of the arguments' lengths in bytes.
     pub(crate) fn payload_bytes(self) -> usize {
         self.spans.iter().map(|span| span.len).sum()
+    }
+}
+
+/// Cursor over the options of a command.
+#[derive(Debug)]
+pub(crate) struct Options<'a> {
+    args: Args<'a>,
+    at: usize,
+}
+
+impl<'a> Options<'a> {
+    /// Index of the next argument.
+    pub(crate) fn index(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at >= self.args.len()
+    }
+
+    /// Skips the next argument if it is this option, in any case, with at least `values` arguments behind it.
+    pub(crate) fn take(&mut self, option: &str, values: usize) -> bool {
+        let is_next = self.args.is(self.at, option) && self.args.len() > self.at + values;
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Returns and skips the next argument; empty at the end.
+    pub(crate) fn value(&mut self) -> &'a [u8] {
+        self.at += 1;
+        self.args.at(self.at - 1)
     }
 }
 

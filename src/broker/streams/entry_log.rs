@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::broker::streams::id;
 use crate::model::StreamId;
-use crate::resp::encode::push_decimal;
+use crate::resp::encode::{push_bulk, push_header};
 
 /// Redis's `stream-node-max-entries`.
 pub(super) const NODE_ENTRIES_MAX: usize = 100;
@@ -27,7 +27,7 @@ pub(super) struct Trim {
     /// Removes whole nodes only.
     pub(super) is_approximate: bool,
     /// Most entries to remove, if only whole nodes are; 0 for no limit.
-    pub(super) limit: i64,
+    pub(super) limit: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +126,11 @@ impl EntryLog {
         self.nodes.push_back(node);
     }
 
+    /// Returns ids and encoded fields of the entries after `id`.
+    pub(super) fn after(&self, id: StreamId) -> impl Iterator<Item = (StreamId, &[u8])> {
+        id::next(id).into_iter().flat_map(|start| self.range(start, id::LAST))
+    }
+
     /// Returns ids and encoded fields of the entries from `start` to `end`, both included.
     pub(super) fn range(&self, start: StreamId, end: StreamId) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> {
         let last = self.nodes.partition_point(|node| node.first_id <= end);
@@ -146,7 +151,7 @@ impl EntryLog {
     }
 
     /// Removes entries from the start. Returns their number.
-    pub(super) fn trim(&mut self, trim: &Trim) -> i64 {
+    pub(super) fn trim(&mut self, trim: &Trim) -> u64 {
         let len_before = self.len;
         while let Some(node) = self.nodes.front() {
             let Some(first) = node.entries.iter().position(|entry| !entry.is_deleted) else { break };
@@ -155,7 +160,7 @@ impl EntryLog {
                 TrimTo::Len(len) => (self.len <= len, self.len - live >= len),
                 TrimTo::Id(id) => (node.entries[first].id >= id, node.entries.last().is_none_or(|entry| entry.id < id)),
             };
-            let is_limit = trim.limit != 0 && (len_before - self.len + live) as i64 > trim.limit;
+            let is_limit = trim.limit != 0 && len_before - self.len + live > trim.limit;
             if is_done || is_limit || (trim.is_approximate && !is_whole) {
                 break;
             }
@@ -165,7 +170,7 @@ impl EntryLog {
                 self.remove_entry(0, first);
             }
         }
-        (len_before - self.len) as i64
+        len_before - self.len
     }
 
     fn remove_entry(&mut self, node: usize, entry: usize) {
@@ -195,16 +200,8 @@ impl Node {
     }
 
     fn push(&mut self, id: StreamId, pairs: &[&[u8]]) {
-        self.data.push(b'*');
-        push_decimal(&mut self.data, pairs.len());
-        self.data.extend_from_slice(b"\r\n");
-        for word in pairs {
-            self.data.push(b'$');
-            push_decimal(&mut self.data, word.len());
-            self.data.extend_from_slice(b"\r\n");
-            self.data.extend_from_slice(word);
-            self.data.extend_from_slice(b"\r\n");
-        }
+        push_header(&mut self.data, b'*', pairs.len());
+        pairs.iter().for_each(|word| push_bulk(&mut self.data, word));
         self.entries.push(EntryMeta { id, end: self.data.len() as u32, is_deleted: false });
         self.live += 1;
     }

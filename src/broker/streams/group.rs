@@ -21,8 +21,9 @@ pub(super) struct Group {
     pub(super) last_id: StreamId,
     /// Number of entries ever added up to that one, if known.
     pub(super) entries_read: Option<u64>,
-    pending: BTreeMap<StreamId, Pending>,
-    consumers: BTreeMap<Bytes, Consumer>,
+    /// All pending entries, in order.
+    pub(super) pending: BTreeMap<StreamId, Pending>,
+    pub(super) consumers: BTreeMap<Bytes, Consumer>,
     name_bytes: usize,
 }
 
@@ -49,16 +50,6 @@ impl Group {
     /// Returns the memory that the group takes, without its name.
     pub(super) fn bytes(&self) -> usize {
         GROUP_BYTES + self.pending.len() * PENDING_BYTES + self.consumers.len() * CONSUMER_BYTES + self.name_bytes
-    }
-
-    /// Returns all pending entries, in order.
-    pub(super) fn pending(&self) -> &BTreeMap<StreamId, Pending> {
-        &self.pending
-    }
-
-    /// Returns all consumers by name.
-    pub(super) fn consumers(&self) -> &BTreeMap<Bytes, Consumer> {
-        &self.consumers
     }
 
     /// Creates a consumer. Returns whether it is new.
