@@ -1,8 +1,8 @@
 //! Table of all commands, with the arities, flags and key positions of Redis 7.0.
 
+use crate::broker::client::SubscriptionKind::{Channel, Pattern};
 use crate::broker::connection::{Command, Handler, ServerConnection};
 use crate::broker::streams::Growth;
-use crate::broker::subscriptions::SubscriptionKind::{Channel, Pattern};
 
 use Handler::{All, Connection, Keys, Subscriptions};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::broker::client::Client;
+use crate::broker::client::{ByKind, Client, SubscriptionKind};
 use crate::broker::server_state::ServerState;
 use crate::broker::streams::{Growth, KeyHandler, Keyspace, ReadRequest};
 use crate::broker::subscriptions::Subscriptions;
@@ -80,8 +80,8 @@ pub(super) struct ServerConnection {
     pub(super) client: Arc<Client>,
     /// Replies that are not in the output buffer yet.
     pub(super) replies: Encoder,
-    pub(super) channels: BTreeSet<Bytes>,
-    pub(super) patterns: BTreeSet<Bytes>,
+    /// Names that it subscribes to.
+    pub(super) names: ByKind<BTreeSet<Bytes>>,
     pub(super) subscription_bytes: usize,
     pub(super) transaction: Option<Transaction>,
     /// End of the current blocking read; `None` if it has no timeout.
@@ -96,8 +96,7 @@ impl ServerConnection {
             state,
             client,
             replies: Encoder::default(),
-            channels: BTreeSet::new(),
-            patterns: BTreeSet::new(),
+            names: ByKind::default(),
             subscription_bytes: 0,
             transaction: None,
             block_deadline: None,
@@ -120,7 +119,6 @@ impl ServerConnection {
                     self.block(&mut keyspace, read);
                 }
                 keyspace.serve_blocked(now_ms);
-                state.note_room(&keyspace);
             }
         }
     }
@@ -173,7 +171,7 @@ impl ServerConnection {
     }
 
     pub(super) fn is_subscriber(&self) -> bool {
-        !(self.channels.is_empty() && self.patterns.is_empty())
+        !(self.names.channels.is_empty() && self.names.patterns.is_empty())
     }
 
     /// Replies with an error that quotes a part of the command, truncated as Redis truncates it.
@@ -181,17 +179,13 @@ impl ServerConnection {
         self.replies.error([before.as_bytes(), quote(quoted), after.as_bytes()].concat());
     }
 
-    pub(super) fn arity_error(&mut self, name: &str) {
-        self.replies.error(format!("ERR wrong number of arguments for '{name}' command"));
-    }
-
     pub(super) fn syntax_error(&mut self) {
         self.replies.error("ERR syntax error");
     }
 
-    /// Refuses a command before it runs, which breaks a transaction.
-    pub(super) fn reject(&mut self, command: Option<&Command>, text: &[u8]) {
-        if command.is_some_and(|command| command.name == "exec") {
+    /// Refuses the command of this name before it runs, which breaks a transaction.
+    pub(super) fn reject(&mut self, name: &[u8], text: &[u8]) {
+        if name.eq_ignore_ascii_case(b"exec") {
             self.transaction = None;
             let text = text.strip_prefix(b"ERR ").unwrap_or(text);
             self.replies.error([b"EXECABORT Transaction discarded because of: ", text].concat());
@@ -205,14 +199,13 @@ impl ServerConnection {
 
     /// Removes all subscriptions without replies.
     pub(super) fn unsubscribe_all(&mut self, subscriptions: &mut Subscriptions) {
-        for name in std::mem::take(&mut self.channels) {
-            subscriptions.channels.remove(&name, self.client.id);
-        }
-        for name in std::mem::take(&mut self.patterns) {
-            subscriptions.patterns.remove(&name, self.client.id);
+        for kind in [SubscriptionKind::Channel, SubscriptionKind::Pattern] {
+            for name in std::mem::take(self.names.of(kind)) {
+                subscriptions.remove(kind, &name, self.client.id);
+            }
         }
         self.subscription_bytes = 0;
-        self.client.set_subscriptions(0, 0);
+        self.client.profile().subscriptions = ByKind::default();
     }
 }
 
@@ -227,6 +220,10 @@ impl Drop for ServerConnection {
         }
         state.remove_client(self.client.id);
     }
+}
+
+pub(super) fn arity_error(name: &str) -> String {
+    format!("ERR wrong number of arguments for '{name}' command")
 }
 
 /// Returns the part of `word` that an error message repeats: what C's `%.128s` prints.

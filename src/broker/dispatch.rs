@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::broker::commands;
-use crate::broker::connection::{Command, QUOTED_BYTES_MAX, ServerConnection, quote, until_nul};
+use crate::broker::connection::{Command, QUOTED_BYTES_MAX, ServerConnection, arity_error, quote, until_nul};
 use crate::broker::output_buffer::{CloseReason, REPLY_BYTES_MAX};
 use crate::broker::publish::{PublishBatch, publish_one};
 use crate::broker::streams::OUT_OF_MEMORY;
@@ -27,15 +27,6 @@ pub(super) enum Progress {
     Closing,
 }
 
-/// Input that [`ServerConnection::publish_batch`] has handled.
-#[derive(Debug)]
-struct HandledBatch {
-    bytes: usize,
-    commands: usize,
-    /// Length of the following command, if it is decoded already.
-    next_len: Option<usize>,
-}
-
 impl ServerConnection {
     /// Handles the commands at the start of `input`. Returns how many bytes were consumed.
     pub(super) fn handle(&mut self, decoder: &mut Decoder, input: &[u8]) -> (usize, Progress) {
@@ -55,19 +46,17 @@ impl ServerConnection {
             }
             match decoded.take().map_or_else(|| decoder.decode(&input[at..]), |len| Ok(Some(len))) {
                 Ok(None) => break Progress::NeedsInput,
-                Ok(Some(len)) => {
+                Ok(Some(mut len)) => {
                     let args = decoder.args(&input[at..]);
                     if self.starts_batch(args) {
-                        let channel = args.at(1).to_vec();
-                        let batch = self.publish_batch(decoder, &input[at..], len, &channel);
-                        at += batch.bytes;
-                        commands += batch.commands;
-                        decoded = batch.next_len;
+                        let batch_commands;
+                        (len, batch_commands, decoded) = self.publish_batch(decoder, &input[at..], len);
+                        commands += batch_commands;
                     } else {
                         self.handle_command(args);
-                        at += len;
                         commands += 1;
                     }
+                    at += len;
                 }
                 Err(error) => self.refuse_protocol(error),
             }
@@ -110,30 +99,34 @@ impl ServerConnection {
             self.client.output.close(CloseReason::Killed);
             return;
         }
-        let command = match lookup(args) {
+        let command = match self.check(args) {
             Ok(command) => command,
-            Err(text) => return self.reject(None, &text),
+            Err(text) => return self.reject(name, &text),
         };
-        if !command.accepts(args.len()) {
-            let text = format!("ERR wrong number of arguments for '{}' command", command.name);
-            return self.reject(Some(command), text.as_bytes());
-        }
-        if self.is_refused_when_full(command) && self.state.is_full() {
-            return self.reject(Some(command), OUT_OF_MEMORY.as_bytes());
-        }
-        if self.is_subscriber() && !self.replies.is_resp3() && !command.is_allowed_in_subscribe_mode() {
-            let text = format!(
-                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
-                 this context",
-                command.name
-            );
-            return self.reject(Some(command), text.as_bytes());
-        }
         self.last_command = command.name;
         if self.transaction.is_some() && !command.bypasses_queue() {
             self.queue(command, args);
         } else {
             self.execute(command, args);
+        }
+    }
+
+    /// Finds the command, and checks that it may run now. An error is the text of the reply.
+    fn check(&self, args: Args<'_>) -> Result<&'static Command, Vec<u8>> {
+        let command = lookup(args)?;
+        if !command.accepts(args.len()) {
+            Err(arity_error(command.name).into_bytes())
+        } else if self.is_refused_when_full(command) && self.state.lock_keyspace().is_full() {
+            Err(OUT_OF_MEMORY.into())
+        } else if self.is_subscriber() && !self.replies.is_resp3() && !command.is_allowed_in_subscribe_mode() {
+            let text = format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
+                command.name
+            );
+            Err(text.into_bytes())
+        } else {
+            Ok(command)
         }
     }
 
@@ -156,38 +149,39 @@ impl ServerConnection {
     }
 
     /// Delivers the PUBLISH of `len` bytes at the start of `input` and those to the same channel that follow it, with
-    /// one lookup and one push for each subscriber.
-    fn publish_batch(&mut self, decoder: &mut Decoder, input: &[u8], len: usize, channel: &[u8]) -> HandledBatch {
+    /// one lookup and one push for each subscriber. Returns how many bytes and commands were handled, and the length of
+    /// the following command if it is decoded already.
+    fn publish_batch(&mut self, decoder: &mut Decoder, input: &[u8], mut len: usize) -> (usize, usize, Option<usize>) {
+        let (channel, payload) = (decoder.args(input).at(1).to_vec(), decoder.args(input).at(2));
         let state = Arc::clone(&self.state);
         let subscriptions = state.read_subscriptions();
         self.last_command = "publish";
-        let payload = decoder.args(input).at(2);
-        let mut handled = HandledBatch { bytes: len, commands: 1, next_len: None };
-        let Some((mut batch, receivers)) = PublishBatch::new(&subscriptions, channel) else {
-            let receivers = publish_one(&subscriptions, channel, payload);
+        let Some((mut batch, receivers)) = PublishBatch::new(&subscriptions, &channel) else {
+            let receivers = publish_one(&subscriptions, &channel, payload);
             state.stats.count_published(1, receivers);
             self.replies.integer(receivers as i64);
-            return handled;
+            return (len, 1, None);
         };
+        let (mut commands, mut next_len) = (1, None);
         let mut is_full = batch.add(payload);
         self.replies.integer(receivers as i64);
-        while !is_full && handled.commands < TURN_COMMANDS_MAX {
+        while !is_full && commands < TURN_COMMANDS_MAX {
             // The caller decodes an incomplete or malformed command again.
-            let Ok(Some(len)) = decoder.decode(&input[handled.bytes..]) else { break };
-            let args = decoder.args(&input[handled.bytes..]);
+            let Ok(Some(next)) = decoder.decode(&input[len..]) else { break };
+            let args = decoder.args(&input[len..]);
             if !self.starts_batch(args) || args.at(1) != channel {
-                handled.next_len = Some(len);
+                next_len = Some(next);
                 break;
             }
             is_full = batch.add(args.at(2));
             self.replies.integer(receivers as i64);
-            handled.bytes += len;
-            handled.commands += 1;
+            len += next;
+            commands += 1;
         }
         batch.send();
         drop(subscriptions);
-        state.stats.count_published(handled.commands, handled.commands * receivers);
-        handled
+        state.stats.count_published(commands, commands * receivers);
+        (len, commands, next_len)
     }
 }
 

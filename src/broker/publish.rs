@@ -26,7 +26,7 @@ impl<'a> PublishBatch<'a> {
     /// Starts a batch of messages to `channel`, and returns it with the number of its receivers. Returns `None` if the
     /// channel is subscribed to by several names: a client with two of them gets its messages one by one, in order.
     pub(super) fn new(subscriptions: &'a Subscriptions, channel: &'a [u8]) -> Option<(Self, usize)> {
-        let direct = subscriptions.channels.get(channel);
+        let direct = subscriptions.to_channel(channel);
         let mut matching = subscriptions.matching(channel);
         let (pattern, subscribers) = match (direct, matching.next()) {
             (_, None) => (None, direct),
@@ -79,7 +79,7 @@ impl<'a> PublishBatch<'a> {
 /// Delivers one message in Redis's order: to the subscribers of the channel, then pattern by pattern. Returns the
 /// number of deliveries, which counts a client once for each of its names that match.
 pub(super) fn publish_one(subscriptions: &Subscriptions, channel: &[u8], payload: &[u8]) -> usize {
-    let direct = subscriptions.channels.get(channel);
+    let direct = subscriptions.to_channel(channel);
     deliver(PublishBatch::to(None, channel, direct), payload);
     let mut receivers = direct.len();
     for (pattern, subscribers) in subscriptions.matching(channel) {

@@ -2,7 +2,7 @@
 
 use crate::broker::client_commands::check_name;
 use crate::broker::commands::{self, COMMANDS};
-use crate::broker::connection::{Command, ServerConnection};
+use crate::broker::connection::{Command, ServerConnection, arity_error};
 use crate::broker::streams::Keyspace;
 use crate::broker::subscriptions::Subscriptions;
 use crate::resp::command::{Args, strict_integer};
@@ -23,28 +23,25 @@ impl ServerConnection {
             Some(Some(_)) => return self.replies.error("NOPROTO unsupported protocol version"),
             Some(None) => return self.replies.error("ERR Protocol version is not an integer or out of range"),
         };
-        let (mut login, mut name, mut index) = (None, None, 2);
-        while let Some(option) = args.get(index) {
-            match (args.get(index + 1), args.get(index + 2)) {
-                (Some(user), Some(_)) if option.eq_ignore_ascii_case(b"auth") => {
-                    login = Some(user);
-                    index += 3;
+        let (mut login, mut name, mut options) = (None, None, args.options(2));
+        while !options.is_empty() {
+            if options.take("auth", 2) {
+                (login, _) = (Some(options.value()), options.value());
+            } else if options.take("setname", 1) {
+                let value = options.value();
+                if let Err(text) = check_name(value, "Client names") {
+                    return self.replies.error(text);
                 }
-                (Some(value), _) if option.eq_ignore_ascii_case(b"setname") => {
-                    if let Err(text) = check_name(value, "Client names") {
-                        return self.replies.error(text);
-                    }
-                    name = Some(value.to_vec());
-                    index += 2;
-                }
-                _ => return self.error_quoting("ERR Syntax error in HELLO option '", option, "'"),
+                name = Some(value);
+            } else {
+                return self.error_quoting("ERR Syntax error in HELLO option '", options.value(), "'");
             }
         }
         if login.is_some_and(|user| user != b"default") {
             return self.wrong_password();
         }
         if let Some(name) = name {
-            self.client.profile().name = name;
+            self.client.profile().name = name.to_vec();
         }
         if resp3 != self.replies.is_resp3() {
             self.flush();
@@ -82,7 +79,7 @@ impl ServerConnection {
 
     pub(super) fn ping(&mut self, args: Args<'_>) {
         if args.len() > 2 {
-            return self.arity_error("ping");
+            return self.replies.error(arity_error("ping"));
         }
         if self.is_subscriber() && !self.replies.is_resp3() {
             self.replies.array(2).bulk("pong").bulk(args.at(1));

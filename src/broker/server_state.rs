@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::time::Instant;
@@ -28,8 +28,6 @@ pub(super) struct ServerState {
     subscriptions: RwLock<Subscriptions>,
     /// Locked by one command on keys at a time, and by EXEC.
     keyspace: Mutex<Keyspace>,
-    /// Set if the streams had no room left after the last command on them.
-    is_full: AtomicBool,
     /// Clients by id, which is the order in which they connected.
     clients: Mutex<BTreeMap<u64, Arc<Client>>>,
 }
@@ -50,13 +48,11 @@ pub(super) struct Counter(AtomicU64);
 
 impl ServerState {
     pub(super) fn new(addr: SocketAddr, limits: BrokerLimits, clock: BrokerClock) -> Self {
-        let keyspace = Keyspace::new(limits.stream_bytes_max);
         Self {
             addr,
             limits,
             clock,
-            is_full: AtomicBool::new(keyspace.is_full()),
-            keyspace: Mutex::new(keyspace),
+            keyspace: Mutex::new(Keyspace::new(limits.stream_bytes_max)),
             started: Instant::now(),
             stats: Counters::default(),
             subscriptions: RwLock::default(),
@@ -107,15 +103,6 @@ impl ServerState {
 
     pub(super) fn lock_keyspace(&self) -> MutexGuard<'_, Keyspace> {
         self.keyspace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn note_room(&self, keyspace: &Keyspace) {
-        self.is_full.store(keyspace.is_full(), Ordering::Relaxed);
-    }
-
-    /// Returns whether the streams have used up their memory.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_full.load(Ordering::Relaxed)
     }
 
     fn lock_clients(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {

@@ -25,7 +25,7 @@ impl ServerConnection {
             transaction.commands.clear();
         } else if transaction.bytes > TRANSACTION_BYTES_MAX {
             let text = format!("ERR the transaction is longer than {TRANSACTION_BYTES_MAX} bytes");
-            return self.reject(None, text.as_bytes());
+            return self.reject(args.at(0), text.as_bytes());
         } else {
             let args = args.to_owned();
             transaction.bytes += args.memory_bytes() + size_of::<(&Command, OwnedArgs)>();
@@ -62,6 +62,5 @@ impl ServerConnection {
             self.execute_locked(command, args.as_args(), &mut subscriptions, &mut keyspace);
         }
         keyspace.serve_blocked(state.clock.now_ms());
-        state.note_room(&keyspace);
     }
 }
