@@ -46,15 +46,6 @@ impl ServerConnection {
         }
     }
 
-    pub(super) fn client_id(&mut self) {
-        self.replies.integer(self.client.id as i64);
-    }
-
-    /// Key tracking is refused. rueidis sends this command unless its cache is disabled, and reports the error.
-    pub(super) fn client_tracking(&mut self) {
-        self.replies.error("ERR client tracking is not supported by this server");
-    }
-
     pub(super) fn client_info(&mut self) {
         let line = self.describe(&self.client);
         self.replies.text(&line);

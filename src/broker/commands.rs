@@ -29,6 +29,8 @@ const ADD_FAST: &str = "write denyoom fast";
 const READ_BLOCK: &str = "readonly blocking movablekeys";
 const WRITE_BLOCK: &str = "write blocking movablekeys";
 
+const NO_TRACKING: &str = "ERR client tracking is not supported by this server";
+
 const fn command(name: &'static str, arity: i32, flags: &'static str, keys: [i64; 3], handler: Handler) -> Command {
     Command { name, arity, flags, keys, handler, subcommands: &[] }
 }
@@ -56,7 +58,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("auth", -2, LOGIN, NONE, Connection(|connection, args| connection.auth(args))),
     container("client", &[
         command("client|getname", 2, PLAIN, NONE, Connection(|connection, _| connection.client_getname())),
-        command("client|id", 2, PLAIN, NONE, Connection(|connection, _| connection.client_id())),
+        command("client|id", 2, PLAIN, NONE, Connection(|connection, _| _ = connection.replies.integer(connection.client.id as i64))),
         command("client|info", 2, PLAIN, NONE, Connection(|connection, _| connection.client_info())),
         command("client|kill", -3, ADMIN, NONE, Connection(|connection, args| connection.client_kill(args))),
         command("client|list", -2, ADMIN, NONE, Connection(|connection, args| connection.client_list(args))),
@@ -64,12 +66,13 @@ pub(super) static COMMANDS: &[Command] = &[
         command("client|no-touch", 3, PLAIN, NONE, Connection(|connection, args| connection.client_switch(args.at(2)))),
         command("client|setinfo", 4, PLAIN, NONE, Connection(|connection, args| connection.client_setinfo(args))),
         command("client|setname", 3, PLAIN, NONE, Connection(|connection, args| connection.client_setname(args.at(2)))),
-        command("client|tracking", -3, PLAIN, NONE, Connection(|connection, _| connection.client_tracking())),
+        // rueidis sends this command unless its cache is disabled, and reports the error.
+        command("client|tracking", -3, PLAIN, NONE, Connection(|connection, _| connection.replies.error(NO_TRACKING))),
     ]),
     Command {
         arity: -1, flags: "loading stale", handler: Connection(ServerConnection::command_info),
         ..container("command", &[
-            command("command|count", 2, "loading stale", NONE, Connection(|connection, _| connection.command_count())),
+            command("command|count", 2, "loading stale", NONE, Connection(|connection, _| _ = connection.replies.integer(COMMANDS.len() as i64))),
             command("command|info", -2, "loading stale", NONE, Connection(ServerConnection::command_info)),
         ])
     },
@@ -94,7 +97,7 @@ pub(super) static COMMANDS: &[Command] = &[
         command("pubsub|numsub", -2, PUBSUB, NONE, Subscriptions(|connection, args, all| connection.pubsub_numsub(args, all))),
     ]),
     command("punsubscribe", -1, SUBSCRIBER, NONE, Subscriptions(|connection, args, all| connection.unsubscribe(Pattern, args, all))),
-    command("quit", -1, LOGIN, NONE, Connection(|connection, _| connection.replies.simple("OK"))),
+    command("quit", -1, LOGIN, NONE, Connection(|connection, _| connection.quit())),
     command("reset", 1, LOGIN, NONE, Subscriptions(|connection, _, all| connection.reset(all))),
     command("scan", -2, READ, NONE, Keys(Growth::None, |call| call.scan())),
     command("select", 2, QUICK, NONE, Connection(|connection, args| connection.select(args.at(1)))),

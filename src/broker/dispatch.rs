@@ -87,11 +87,6 @@ impl ServerConnection {
         if args.len() == 0 {
             return;
         }
-        if name.eq_ignore_ascii_case(b"quit") {
-            self.replies.simple("OK");
-            self.is_closing = true;
-            return;
-        }
         if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
             // A web page can make a browser send a request to this port, with a line that is a command.
             tracing::warn!(client = %self.client.addr, "broker closes a client: it speaks HTTP");

@@ -103,6 +103,11 @@ impl ServerConnection {
         self.replies.bulks(&[now_us / US_PER_S, now_us % US_PER_S].map(|number| number.to_string()));
     }
 
+    pub(super) fn quit(&mut self) {
+        self.replies.simple("OK");
+        self.is_closing = true;
+    }
+
     pub(super) fn reset(&mut self, subscriptions: &mut Subscriptions) {
         self.transaction = None;
         self.unsubscribe_all(subscriptions);
@@ -162,12 +167,8 @@ impl ServerConnection {
         ];
         let is_chosen = |section: &&String| {
             let title = section.lines().next().unwrap_or_default().trim_start_matches("# ");
-            args.len() == 1
-                || args.iter_from(1).any(|name| {
-                    [title, "all", "everything", "default"]
-                        .iter()
-                        .any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
-                })
+            let is_named = |index| [title, "all", "everything", "default"].iter().any(|word| args.is(index, word));
+            args.len() == 1 || (1..args.len()).any(is_named)
         };
         let chosen: Vec<&str> = sections.iter().filter(is_chosen).map(String::as_str).collect();
         self.replies.text(&chosen.join("\r\n"));
@@ -188,10 +189,6 @@ impl ServerConnection {
                 None => _ = self.replies.null(),
             }
         }
-    }
-
-    pub(super) fn command_count(&mut self) {
-        self.replies.integer(COMMANDS.len() as i64);
     }
 
     fn describe_command(&mut self, command: &Command) {

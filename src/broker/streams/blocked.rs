@@ -85,9 +85,6 @@ impl BlockedReads {
 
     /// Marks a key as changed, if a read waits for it.
     pub(super) fn signal(&mut self, key: &[u8]) {
-        if self.keys.is_empty() {
-            return;
-        }
         if let Some(blocked) = self.keys.get_mut(key)
             && !blocked.is_signaled
         {

@@ -18,7 +18,7 @@ const AUTOCLAIM_ATTEMPTS: i64 = 10;
 const AUTOCLAIM_COUNT_MAX: i64 = i64::MAX / 16;
 
 /// Options of a claim.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Claim<'a> {
     consumer: &'a [u8],
     min_idle_ms: i64,
@@ -52,11 +52,8 @@ impl<'a> KeyCommand<'a> {
             consumer: self.args.at(3),
             min_idle_ms: integer_or(self.args.at(4), idle_error)?.max(0),
             delivered_ms: self.now_ms,
-            deliveries: None,
-            is_forced: false,
-            is_just_id: false,
-            last_id: StreamId::START,
             now_ms: self.now_ms,
+            ..Claim::default()
         })
     }
 

@@ -97,14 +97,6 @@ impl Group {
         }
     }
 
-    /// Records another delivery of a pending entry to its consumer.
-    pub(super) fn redeliver(&mut self, id: StreamId, now_ms: i64) {
-        if let Some(pending) = self.pending.get_mut(&id) {
-            pending.delivered_ms = now_ms;
-            pending.deliveries = pending.deliveries.wrapping_add(1);
-        }
-    }
-
     /// Removes a pending entry. Returns whether it was pending.
     pub(super) fn acknowledge(&mut self, id: StreamId) -> bool {
         let Some(pending) = self.pending.remove(&id) else { return false };

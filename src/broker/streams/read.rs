@@ -263,7 +263,10 @@ fn redeliver(
     for id in ids {
         if let Some((_, fields)) = log.range(id, id).next() {
             write_entry(replies, id, fields);
-            group.redeliver(id, now_ms);
+            if let Some(pending) = group.pending.get_mut(&id) {
+                pending.delivered_ms = now_ms;
+                pending.deliveries = pending.deliveries.wrapping_add(1);
+            }
         } else {
             replies.array(2).id(id).null_array();
         }
