@@ -55,7 +55,7 @@ use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -198,7 +198,7 @@ impl Broker {
     pub fn attach(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr) {
         match self.attached.try_reserve() {
             Ok(permit) => permit.send(accept_client(stream, peer, &self.state)),
-            Err(TrySendError::Full(())) => _ = self.state.stats.refused.add(1),
+            Err(TrySendError::Full(())) => lock(&self.state.stats).refused += 1,
             Err(TrySendError::Closed(())) => {}
         }
     }
@@ -225,6 +225,11 @@ impl Broker {
         drop(attached);
         _ = server.join_next().await;
     }
+}
+
+/// Locks a mutex, even if a task has panicked while it held it: the broker goes on for the other clients.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Accepts clients until `attached` is closed. It owns the clients' tasks, so that they end with it.

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use crate::broker::BrokerLimits;
 use crate::broker::output_buffer::OutputBuffer;
+use crate::broker::{BrokerLimits, lock};
 
 /// State that the client's own task shares with publishers, blocked reads and CLIENT LIST.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Client {
     }
 
     pub(super) fn profile(&self) -> MutexGuard<'_, Profile> {
-        self.profile.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.profile)
     }
 }
 

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::broker::client::{ByKind, Client, SubscriptionKind};
+use crate::broker::lock;
 use crate::broker::server_state::ServerState;
 use crate::broker::streams::{Growth, KeyHandler, Keyspace, ReadRequest};
 use crate::broker::subscriptions::Subscriptions;
-use crate::resp::command::{Args, OwnedArgs};
+use crate::resp::command::Args;
 use crate::resp::encode::Encoder;
 
 /// Longest part of a client's command that an error message repeats, as in Redis.
@@ -67,7 +68,8 @@ impl Command {
 /// Commands queued since MULTI.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
-    pub(super) commands: Vec<(&'static Command, OwnedArgs)>,
+    /// Commands, each with its bytes as they arrived.
+    pub(super) commands: Vec<(&'static Command, Vec<u8>)>,
     pub(super) bytes: usize,
     /// Set once a command was refused; EXEC then refuses the whole transaction.
     pub(super) is_broken: bool,
@@ -111,10 +113,10 @@ impl ServerConnection {
         match command.handler {
             Handler::Connection(run) => run(self, args),
             Handler::Subscriptions(run) => run(self, args, &mut state.write_subscriptions()),
-            Handler::All(run) => run(self, args, &state.read_subscriptions(), &state.lock_keyspace()),
+            Handler::All(run) => run(self, args, &state.read_subscriptions(), &lock(&state.keyspace)),
             Handler::Keys(growth, run) => {
                 let now_ms = state.clock.now_ms();
-                let mut keyspace = state.lock_keyspace();
+                let mut keyspace = lock(&state.keyspace);
                 if let Some(read) = keyspace.run(growth, run, args, &mut self.replies, now_ms) {
                     self.block(&mut keyspace, read);
                 }
@@ -156,7 +158,7 @@ impl ServerConnection {
 
     /// Replies nil to a blocking read that timed out, unless it was served at the last moment.
     pub(super) fn end_block(&mut self) {
-        if self.state.lock_keyspace().blocked.remove_client(&self.client) {
+        if lock(&self.state.keyspace).blocked.remove_client(&self.client) {
             self.replies.null_array();
             self.flush();
         }
@@ -216,9 +218,9 @@ impl Drop for ServerConnection {
             self.unsubscribe_all(&mut state.write_subscriptions());
         }
         if self.client.is_blocked() {
-            state.lock_keyspace().blocked.remove_client(&self.client);
+            lock(&state.keyspace).blocked.remove_client(&self.client);
         }
-        state.remove_client(self.client.id);
+        lock(&state.clients).remove(&self.client.id);
     }
 }
 

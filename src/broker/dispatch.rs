@@ -1,14 +1,15 @@
 //! Handling of a client's input: decoding, Redis's checks in Redis's order, and running the command.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use crate::broker::commands;
 use crate::broker::connection::{Command, QUOTED_BYTES_MAX, ServerConnection, arity_error, quote, until_nul};
 use crate::broker::output_buffer::{CloseReason, REPLY_BYTES_MAX};
 use crate::broker::publish::{PublishBatch, publish_one};
 use crate::broker::streams::OUT_OF_MEMORY;
+use crate::broker::{commands, lock};
 use crate::resp::command::{Args, Decoder, ProtocolError};
 
 /// Commands that are handled before other clients get a turn.
@@ -53,7 +54,7 @@ impl ServerConnection {
                         (len, batch_commands, decoded) = self.publish_batch(decoder, &input[at..], len);
                         commands += batch_commands;
                     } else {
-                        self.handle_command(args);
+                        self.handle_command(args, &input[at..at + len]);
                         commands += 1;
                     }
                     at += len;
@@ -61,7 +62,7 @@ impl ServerConnection {
                 Err(error) => self.refuse_protocol(error),
             }
         };
-        self.state.stats.commands.add(commands);
+        self.state.commands.fetch_add(commands as u64, Ordering::Relaxed);
         if commands > 0 {
             let mut profile = self.client.profile();
             profile.last_command = self.last_command;
@@ -81,8 +82,8 @@ impl ServerConnection {
         }
     }
 
-    /// Handles one command, as Redis's `processCommand` does.
-    fn handle_command(&mut self, args: Args<'_>) {
+    /// Handles the command that `input` consists of, as Redis's `processCommand` does.
+    fn handle_command(&mut self, args: Args<'_>, input: &[u8]) {
         let name = args.at(0);
         if args.len() == 0 {
             return;
@@ -100,7 +101,7 @@ impl ServerConnection {
         };
         self.last_command = command.name;
         if self.transaction.is_some() && !command.bypasses_queue() {
-            self.queue(command, args);
+            self.queue(command, input);
         } else {
             self.execute(command, args);
         }
@@ -111,7 +112,7 @@ impl ServerConnection {
         let command = lookup(args)?;
         if !command.accepts(args.len()) {
             Err(arity_error(command.name).into_bytes())
-        } else if self.is_refused_when_full(command) && self.state.lock_keyspace().is_full() {
+        } else if self.is_refused_when_full(command) && lock(&self.state.keyspace).is_full() {
             Err(OUT_OF_MEMORY.into())
         } else if self.is_subscriber() && !self.replies.is_resp3() && !command.is_allowed_in_subscribe_mode() {
             let text = format!(
@@ -153,7 +154,7 @@ impl ServerConnection {
         self.last_command = "publish";
         let Some((mut batch, receivers)) = PublishBatch::new(&subscriptions, &channel) else {
             let receivers = publish_one(&subscriptions, &channel, payload);
-            state.stats.count_published(1, receivers);
+            state.count_published(1, receivers);
             self.replies.integer(receivers as i64);
             return (len, 1, None);
         };
@@ -175,7 +176,7 @@ impl ServerConnection {
         }
         batch.send();
         drop(subscriptions);
-        state.stats.count_published(commands, commands * receivers);
+        state.count_published(commands, commands * receivers);
         (len, commands, next_len)
     }
 }

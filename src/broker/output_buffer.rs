@@ -1,13 +1,13 @@
 //! Bytes that wait to be written to one client, and their limits.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::broker::BrokerLimits;
+use crate::broker::{BrokerLimits, lock};
 
 /// Bytes of replies that may wait for a client before its commands are not read any more. A pipeline of four million
 /// messages still fits, since some libraries send a whole pipeline before they read a reply.
@@ -73,7 +73,7 @@ impl OutputBuffer {
 
     /// Appends `piece`. A subscriber over its hard limit is closed at once, and its buffer is freed.
     pub(super) fn push(&self, piece: Bytes, is_subscriber: bool) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         if queue.close_reason.is_some_and(|reason| reason != CloseReason::Shutdown) {
             return;
         }
@@ -99,7 +99,7 @@ impl OutputBuffer {
 
     /// Closes the connection. The first reason is kept, except that any other replaces a shutdown.
     pub(super) fn close(&self, reason: CloseReason) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         if queue.close_reason.is_none_or(|earlier| earlier == CloseReason::Shutdown) {
             queue.close(reason);
         }
@@ -109,7 +109,7 @@ impl OutputBuffer {
 
     /// Moves the pieces to `writes` if it has none left.
     pub(super) fn take_pieces(&self, writes: &mut PendingWrites) -> OutputStatus {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         if writes.pieces.is_empty() && !queue.pieces.is_empty() {
             std::mem::swap(&mut queue.pieces, &mut writes.pieces);
         }
@@ -119,7 +119,7 @@ impl OutputBuffer {
 
     /// Subtracts a cost that [`PendingWrites::advance`] returned.
     pub(super) fn release(&self, cost_bytes: usize) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         queue.queued_bytes = queue.queued_bytes.saturating_sub(cost_bytes);
         if queue.queued_bytes <= self.limits.subscriber_soft_bytes {
             queue.over_soft_since = None;
@@ -128,12 +128,8 @@ impl OutputBuffer {
 
     /// Returns the numbers of bytes and pieces in the buffer.
     pub(super) fn queued(&self) -> (usize, usize) {
-        let queue = self.lock();
+        let queue = lock(&self.queue);
         (queue.queued_bytes, queue.pieces.len())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

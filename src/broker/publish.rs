@@ -39,13 +39,9 @@ impl<'a> PublishBatch<'a> {
     /// Starts a batch to subscribers of `channel` itself, or of `pattern`.
     fn to(pattern: Option<&[u8]>, channel: &[u8], subscribers: &'a [Arc<Client>]) -> Self {
         let mut head = Vec::with_capacity(48 + channel.len() + pattern.map_or(0, <[u8]>::len));
-        if let Some(pattern) = pattern {
-            head.extend_from_slice(b"4\r\n$8\r\npmessage\r\n");
-            push_bulk(&mut head, pattern);
-        } else {
-            head.extend_from_slice(b"3\r\n$7\r\nmessage\r\n");
-        }
-        push_bulk(&mut head, channel);
+        let kind = if pattern.is_some() { "4\r\n$8\r\npmessage\r\n" } else { "3\r\n$7\r\nmessage\r\n" };
+        head.extend_from_slice(kind.as_bytes());
+        pattern.into_iter().chain([channel]).for_each(|name| push_bulk(&mut head, name));
         let has = |resp3| subscribers.iter().any(|client| client.is_resp3() == resp3).then(Vec::new);
         Self { subscribers, head, resp2: has(false), resp3: has(true) }
     }

@@ -70,7 +70,7 @@ impl ServerConnection {
             self.flush();
         }
         let receivers = publish_one(subscriptions, args.at(1), args.at(2));
-        self.state.stats.count_published(1, receivers);
+        self.state.count_published(1, receivers);
         self.replies.integer(receivers as i64);
     }
 

@@ -1,5 +1,7 @@
 //! HELLO, AUTH, INFO, COMMAND and the other commands about the server and the connection.
 
+use std::sync::atomic::Ordering;
+
 use crate::broker::client_commands::check_name;
 use crate::broker::commands::{self, COMMANDS};
 use crate::broker::connection::{Command, ServerConnection, arity_error};
@@ -151,7 +153,7 @@ impl ServerConnection {
                  pubsub_channels:{}\r\npubsub_patterns:{}\r\nclient_output_buffer_limit_disconnections:{}\r\n\
                  published_messages:{}\r\ndelivered_messages:{}\r\n",
                 stats.connections,
-                self.state.stats.commands.get(),
+                self.state.commands.load(Ordering::Relaxed),
                 stats.refused,
                 subscriptions.channels.len(),
                 subscriptions.patterns.len(),

@@ -72,17 +72,6 @@ impl<'a> Args<'a> {
         Options { args: self, at: first }
     }
 
-    /// Copies the arguments out of the read buffer.
-    pub(crate) fn to_owned(self) -> OwnedArgs {
-        let mut owned =
-            OwnedArgs { bytes: Vec::with_capacity(self.payload_bytes()), spans: Vec::with_capacity(self.len()) };
-        for arg in self.iter_from(0) {
-            owned.spans.push(owned.bytes.len()..owned.bytes.len() + arg.len());
-            owned.bytes.extend_from_slice(arg);
-        }
-        owned
-    }
-
     /// Sum of the arguments' lengths in bytes.
     pub(crate) fn payload_bytes(self) -> usize {
         self.spans.iter().map(Range::len).sum()
@@ -117,24 +106,6 @@ impl<'a> Options<'a> {
     pub(crate) fn value(&mut self) -> &'a [u8] {
         self.at += 1;
         self.args.at(self.at - 1)
-    }
-}
-
-/// Owned arguments of a command that is queued until EXEC.
-#[derive(Debug)]
-pub(crate) struct OwnedArgs {
-    bytes: Vec<u8>,
-    spans: Vec<Range<usize>>,
-}
-
-impl OwnedArgs {
-    pub(crate) fn as_args(&self) -> Args<'_> {
-        Args { bytes: &self.bytes, spans: &self.spans }
-    }
-
-    /// Memory held, in bytes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes.capacity() + self.spans.capacity() * size_of::<Range<usize>>()
     }
 }
 

@@ -15,7 +15,9 @@ fn commands(stream: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option<Protoco
             match decoder.decode(&buffer) {
                 Ok(Some(consumed)) => {
                     let args: Vec<_> = decoder.args(&buffer).iter_from(0).map(<[u8]>::to_vec).collect();
-                    assert_eq!(decoder.args(&buffer).to_owned().as_args().iter_from(0).collect::<Vec<_>>(), args);
+                    let (again, bytes) = (&mut Decoder::default(), &buffer[..consumed]);
+                    assert_eq!(again.decode(bytes), Ok(Some(consumed)), "a command can be decoded again");
+                    assert_eq!(again.args(bytes).iter_from(0).collect::<Vec<_>>(), args);
                     assert!(consumed > 0);
                     if !args.is_empty() {
                         found.push(args);
