@@ -84,11 +84,10 @@ impl ServerConnection {
 
     /// Handles the command that `input` consists of, as Redis's `processCommand` does.
     fn handle_command(&mut self, args: Args<'_>, input: &[u8]) {
-        let name = args.at(0);
         if args.len() == 0 {
             return;
         }
-        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+        if args.is(0, "post") || args.is(0, "host:") {
             // A web page can make a browser send a request to this port, with a line that is a command.
             tracing::warn!(client = %self.client.addr, "broker closes a client: it speaks HTTP");
             self.is_closing = true;
@@ -97,7 +96,7 @@ impl ServerConnection {
         }
         let command = match self.check(args) {
             Ok(command) => command,
-            Err(text) => return self.reject(name, &text),
+            Err(text) => return self.reject(args.at(0), &text),
         };
         self.last_command = command.name;
         if self.transaction.is_some() && !command.bypasses_queue() {
@@ -138,10 +137,7 @@ impl ServerConnection {
 
     /// Returns whether this is a PUBLISH that may be delivered together with those that follow it.
     fn starts_batch(&self, args: Args<'_>) -> bool {
-        args.len() == 3
-            && args.at(0).eq_ignore_ascii_case(b"publish")
-            && self.transaction.is_none()
-            && !self.is_subscriber()
+        args.len() == 3 && args.is(0, "publish") && self.transaction.is_none() && !self.is_subscriber()
     }
 
     /// Delivers the PUBLISH of `len` bytes at the start of `input` and those to the same channel that follow it, with

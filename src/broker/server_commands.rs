@@ -145,8 +145,7 @@ impl ServerConnection {
             ),
             format!(
                 "# Memory\r\nused_memory:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:noeviction\r\n",
-                keyspace.bytes(),
-                limits.stream_bytes_max,
+                keyspace.bytes, limits.stream_bytes_max,
             ),
             format!(
                 "# Stats\r\ntotal_connections_received:{}\r\ntotal_commands_processed:{}\r\nrejected_connections:{}\r\n\

@@ -96,7 +96,8 @@ pub(super) struct Keyspace {
     /// Keys by the number of their creation, for SCAN.
     by_creation: BTreeMap<u64, Bytes>,
     creations: u64,
-    bytes: usize,
+    /// Memory that all streams take.
+    pub(super) bytes: usize,
     bytes_max: usize,
     pub(super) blocked: BlockedReads,
 }
@@ -156,11 +157,6 @@ impl Keyspace {
         self.bytes + ADDITION_BYTES > self.bytes_max
     }
 
-    /// Returns the memory that all streams take.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     fn stream(&self, key: &[u8]) -> Option<&Stream> {
         self.streams.get(key)
     }
@@ -199,7 +195,7 @@ impl Keyspace {
         let Some((key, stream)) = self.streams.remove_entry(key) else { return false };
         self.by_creation.remove(&stream.creation);
         let groups: usize = stream.groups.iter().map(|(name, group)| name.len() + group.bytes()).sum();
-        self.bytes -= STREAM_BYTES + key.len() + stream.log.bytes() + groups;
+        self.bytes -= STREAM_BYTES + key.len() + stream.log.bytes + groups;
         self.blocked.signal(&key);
         true
     }
@@ -207,9 +203,9 @@ impl Keyspace {
     /// Changes a stream's entries. Returns `None` if the stream does not exist.
     fn edit_log<R>(&mut self, key: &[u8], edit: impl FnOnce(&mut EntryLog) -> R) -> Option<R> {
         let stream = self.streams.get_mut(key)?;
-        let before = stream.log.bytes();
+        let before = stream.log.bytes;
         let result = edit(&mut stream.log);
-        self.bytes = self.bytes + stream.log.bytes() - before;
+        self.bytes = self.bytes + stream.log.bytes - before;
         Some(result)
     }
 

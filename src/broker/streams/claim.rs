@@ -101,11 +101,23 @@ impl<'a> KeyCommand<'a> {
             }
         }
         self.keyspace.pending_group(self.args)?;
+        let (mut start, mut claimed, mut deleted) = (Bound::Included(from), 0, Vec::new());
         let mut entries = Encoder::default();
-        let apply = |group: &mut Group, log: &EntryLog| claim.apply_from(group, log, from, count, &mut entries);
-        let result = self.keyspace.edit_group(self.args.at(1), self.args.at(2), apply);
-        let (next, claimed, deleted) = result.unwrap_or_default();
-        self.replies.array(3).id(next).array(claimed).raw(&entries.take());
+        let next = self.keyspace.edit_group(self.args.at(1), self.args.at(2), |group, log| {
+            let mut attempts = count.saturating_mul(AUTOCLAIM_ATTEMPTS);
+            while attempts > 0 && ((claimed + deleted.len()) as i64) < count {
+                let id = group.pending_from(start)?;
+                match claim.apply(group, log, id, &mut entries) {
+                    Claimed::Yes => claimed += 1,
+                    Claimed::Deleted => deleted.push(id),
+                    Claimed::No => {}
+                }
+                start = Bound::Excluded(id);
+                attempts -= 1;
+            }
+            group.pending_from(start)
+        });
+        self.replies.array(3).id(next.flatten().unwrap_or(StreamId::START)).array(claimed).raw(&entries.take());
         self.replies.array(deleted.len());
         deleted.into_iter().for_each(|id| _ = self.replies.id(id));
         Ok(())
@@ -149,30 +161,5 @@ impl Claim<'_> {
             write_entry(replies, id, fields);
         }
         Claimed::Yes
-    }
-
-    /// Claims pending entries from `from` on. Returns the id to continue from, the number of claimed entries, and the
-    /// deleted ones.
-    fn apply_from(
-        &self,
-        group: &mut Group,
-        log: &EntryLog,
-        from: StreamId,
-        count: i64,
-        replies: &mut Encoder,
-    ) -> (StreamId, usize, Vec<StreamId>) {
-        let (mut start, mut claimed, mut deleted) = (Bound::Included(from), 0, Vec::new());
-        let mut attempts = count.saturating_mul(AUTOCLAIM_ATTEMPTS);
-        while attempts > 0 && ((claimed + deleted.len()) as i64) < count {
-            let Some(id) = group.pending_from(start) else { break };
-            match self.apply(group, log, id, replies) {
-                Claimed::Yes => claimed += 1,
-                Claimed::Deleted => deleted.push(id),
-                Claimed::No => {}
-            }
-            start = Bound::Excluded(id);
-            attempts -= 1;
-        }
-        (group.pending_from(start).unwrap_or(StreamId::START), claimed, deleted)
     }
 }

@@ -42,14 +42,16 @@ pub(super) enum TrimTo {
 #[derive(Debug, Default)]
 pub(super) struct EntryLog {
     nodes: VecDeque<Node>,
-    len: u64,
+    /// Number of entries.
+    pub(super) len: u64,
     /// Id of the entry that was added last, even if it was removed since.
     pub(super) last_id: StreamId,
     /// Greatest id that XDEL removed.
     pub(super) max_deleted_id: StreamId,
     /// Number of entries ever added.
     pub(super) added: u64,
-    bytes: usize,
+    /// Memory that the entries take.
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug)]
@@ -71,11 +73,6 @@ struct EntryMeta {
 }
 
 impl EntryLog {
-    /// Returns the number of entries.
-    pub(super) fn len(&self) -> u64 {
-        self.len
-    }
-
     /// Returns the id of the first entry; zero if there is none.
     pub(super) fn first_id(&self) -> StreamId {
         self.all().next().map_or(StreamId::START, |(id, _)| id)
@@ -89,11 +86,6 @@ impl EntryLog {
     /// Returns ids and encoded fields of all entries.
     pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> {
         self.nodes.iter().flat_map(|node| node.range(StreamId::START, id::LAST))
-    }
-
-    /// Returns the memory that the entries take.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// Appends an entry of fields and values in turn. `id` must be greater than all others.
@@ -261,21 +253,21 @@ mod tests {
         }
         assert_eq!(log.nodes.len(), 8);
         let trim = Trim { to: TrimTo::Len(12), is_approximate: true, limit: 0 };
-        assert_eq!((log.trim(&trim), log.len()), (25, 15));
+        assert_eq!((log.trim(&trim), log.len), (25, 15));
     }
 
     #[test]
     fn memory_is_freed() {
         let mut log = log(1_000);
-        assert!(log.bytes() > 0);
+        assert!(log.bytes > 0);
         let trim = Trim { to: TrimTo::Len(150), is_approximate: true, limit: 0 };
-        assert_eq!((log.trim(&trim), log.len(), log.first_id().ms), (800, 200, 801));
+        assert_eq!((log.trim(&trim), log.len, log.first_id().ms), (800, 200, 801));
         let trim = Trim { to: TrimTo::Len(150), is_approximate: false, limit: 0 };
-        assert_eq!((log.trim(&trim), log.len(), log.first_id().ms), (50, 150, 851));
+        assert_eq!((log.trim(&trim), log.len, log.first_id().ms), (50, 150, 851));
         for ms in 851..=1_000 {
             assert!(log.delete(StreamId { ms, seq: 0 }));
         }
-        assert_eq!((log.bytes(), log.nodes.len(), log.len()), (0, 0, 0));
+        assert_eq!((log.bytes, log.nodes.len(), log.len), (0, 0, 0));
         assert_eq!(log.first_id(), StreamId::START);
     }
 }

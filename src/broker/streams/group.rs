@@ -140,7 +140,7 @@ impl Group {
 /// Returns whether an entry at or after `start` may have been deleted from between others: Redis's
 /// `streamRangeHasTombstones`.
 fn may_have_deletions(log: &EntryLog, start: StreamId) -> bool {
-    log.len() > 0
+    log.len > 0
         && log.max_deleted_id != StreamId::START
         && log.first_id() <= log.max_deleted_id
         && start <= log.max_deleted_id
@@ -151,7 +151,7 @@ fn added_up_to(log: &EntryLog, id: StreamId) -> Option<u64> {
     if log.added == 0 {
         return Some(0);
     }
-    if log.len() == 0 && id <= log.last_id {
+    if log.len == 0 && id <= log.last_id {
         return Some(log.added);
     }
     if id >= log.last_id {
@@ -159,8 +159,8 @@ fn added_up_to(log: &EntryLog, id: StreamId) -> Option<u64> {
     }
     let is_complete = log.max_deleted_id == StreamId::START || log.max_deleted_id < log.first_id();
     match id.cmp(&log.first_id()) {
-        Ordering::Less if is_complete => Some(log.added.wrapping_sub(log.len())),
-        Ordering::Equal if is_complete => Some(log.added.wrapping_sub(log.len()) + 1),
+        Ordering::Less if is_complete => Some(log.added.wrapping_sub(log.len)),
+        Ordering::Equal if is_complete => Some(log.added.wrapping_sub(log.len) + 1),
         _ => None,
     }
 }

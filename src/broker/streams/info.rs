@@ -11,7 +11,7 @@ impl KeyCommand<'_> {
         }
         let (replies, log) = (&mut *self.replies, &stream.log);
         replies.map(8);
-        replies.bulk("length").integer(log.len() as i64);
+        replies.bulk("length").integer(log.len as i64);
         replies.bulk("last-generated-id").id(log.last_id);
         replies.bulk("max-deleted-entry-id").id(log.max_deleted_id);
         replies.bulk("entries-added").integer(log.added as i64);

@@ -19,7 +19,7 @@ const NEW: StreamId = id::LAST;
 
 impl KeyCommand<'_> {
     pub(in crate::broker) fn xlen(&mut self) -> CommandResult {
-        let len = self.keyspace.stream(self.args.at(1)).map_or(0, |stream| stream.log.len());
+        let len = self.keyspace.stream(self.args.at(1)).map_or(0, |stream| stream.log.len);
         self.reply_count(len as usize)
     }
 
@@ -193,11 +193,20 @@ impl Keyspace {
             }
             write_key(replies, key);
             let consumer = group.touch_consumer(&reader.consumer, now_ms);
-            if after == NEW {
-                deliver(replies, log, group, &consumer, request.count, (!reader.no_ack).then_some(now_ms));
-            } else {
-                redeliver(replies, log, group, &consumer, after, request.count, now_ms);
+            if after != NEW {
+                let own = group.consumers.get(&consumer).into_iter();
+                let own = own.flat_map(|own| own.pending.range((Bound::Excluded(after), Bound::Unbounded)));
+                let ids: Vec<StreamId> = own.take(request.count).copied().collect();
+                redeliver(replies, log, group, &ids, now_ms);
+                return true;
             }
+            let entries = log.after(group.last_id).take(request.count).inspect(|(id, _)| {
+                group.advance(*id, log);
+                if !reader.no_ack {
+                    group.assign(*id, Pending { consumer: consumer.clone(), delivered_ms: now_ms, deliveries: 1 });
+                }
+            });
+            write_entries(replies, entries);
             true
         });
         is_served == Some(true)
@@ -227,48 +236,18 @@ fn write_entries<'a>(replies: &mut Encoder, entries: impl Iterator<Item = (Strea
     replies.array_from(start, count);
 }
 
-/// Delivers entries to a consumer that were delivered to no other. They are pending from `pending_ms` on, if it is
-/// given.
-fn deliver(
-    replies: &mut Encoder,
-    log: &EntryLog,
-    group: &mut Group,
-    consumer: &Bytes,
-    count: usize,
-    pending_ms: Option<i64>,
-) {
-    let entries = log.after(group.last_id).take(count).inspect(|(id, _)| {
-        group.advance(*id, log);
-        if let Some(delivered_ms) = pending_ms {
-            group.assign(*id, Pending { consumer: consumer.clone(), delivered_ms, deliveries: 1 });
-        }
-    });
-    write_entries(replies, entries);
-}
-
-/// Repeats a consumer's pending entries after `after`, with nil for those that were deleted.
-fn redeliver(
-    replies: &mut Encoder,
-    log: &EntryLog,
-    group: &mut Group,
-    consumer: &Bytes,
-    after: StreamId,
-    count: usize,
-    now_ms: i64,
-) {
-    let pending = group.consumers.get(consumer).map(|consumer| &consumer.pending);
-    let range = (Bound::Excluded(after), Bound::Unbounded);
-    let ids: Vec<StreamId> = pending.into_iter().flat_map(|ids| ids.range(range)).take(count).copied().collect();
+/// Repeats pending entries to their consumer, with nil for those that were deleted.
+fn redeliver(replies: &mut Encoder, log: &EntryLog, group: &mut Group, ids: &[StreamId], now_ms: i64) {
     replies.array(ids.len());
     for id in ids {
-        if let Some((_, fields)) = log.range(id, id).next() {
-            write_entry(replies, id, fields);
-            if let Some(pending) = group.pending.get_mut(&id) {
-                pending.delivered_ms = now_ms;
-                pending.deliveries = pending.deliveries.wrapping_add(1);
-            }
-        } else {
-            replies.array(2).id(id).null_array();
+        let Some((_, fields)) = log.range(*id, *id).next() else {
+            replies.array(2).id(*id).null_array();
+            continue;
+        };
+        write_entry(replies, *id, fields);
+        if let Some(pending) = group.pending.get_mut(id) {
+            pending.delivered_ms = now_ms;
+            pending.deliveries = pending.deliveries.wrapping_add(1);
         }
     }
 }
