@@ -107,39 +107,32 @@ impl ServerConnection {
         }
     }
 
-    /// Runs a command, taking the locks that it needs.
-    pub(super) fn execute(&mut self, command: &Command, args: Args<'_>) {
+    /// Runs a command under the locks that EXEC holds, or takes those that it needs.
+    pub(super) fn execute(
+        &mut self,
+        command: &Command,
+        args: Args<'_>,
+        held: Option<(&mut Subscriptions, &mut Keyspace)>,
+    ) {
         let state = Arc::clone(&self.state);
-        match command.handler {
-            Handler::Connection(run) => run(self, args),
-            Handler::Subscriptions(run) => run(self, args, &mut state.write_subscriptions()),
-            Handler::All(run) => run(self, args, &state.read_subscriptions(), &lock(&state.keyspace)),
-            Handler::Keys(growth, run) => {
+        match (&command.handler, held) {
+            (Handler::Connection(run), _) => run(self, args),
+            (Handler::Subscriptions(run), None) => run(self, args, &mut state.write_subscriptions()),
+            (Handler::Subscriptions(run), Some((subscriptions, _))) => run(self, args, subscriptions),
+            (Handler::All(run), None) => run(self, args, &state.read_subscriptions(), &lock(&state.keyspace)),
+            (Handler::All(run), Some((subscriptions, keyspace))) => run(self, args, subscriptions, keyspace),
+            (Handler::Keys(growth, run), None) => {
                 let now_ms = state.clock.now_ms();
                 let mut keyspace = lock(&state.keyspace);
-                if let Some(read) = keyspace.run(growth, run, args, &mut self.replies, now_ms) {
+                if let Some(read) = keyspace.run(*growth, *run, args, &mut self.replies, now_ms) {
                     self.block(&mut keyspace, read);
                 }
                 keyspace.serve_blocked(now_ms);
             }
-        }
-    }
-
-    /// Runs a command of a transaction, under the locks that EXEC holds. A blocking read returns nil at once.
-    pub(super) fn execute_locked(
-        &mut self,
-        command: &Command,
-        args: Args<'_>,
-        subscriptions: &mut Subscriptions,
-        keyspace: &mut Keyspace,
-    ) {
-        match command.handler {
-            Handler::Connection(run) => run(self, args),
-            Handler::Subscriptions(run) => run(self, args, subscriptions),
-            Handler::All(run) => run(self, args, subscriptions, keyspace),
-            Handler::Keys(growth, run) => {
-                let now_ms = self.state.clock.now_ms();
-                if keyspace.run(growth, run, args, &mut self.replies, now_ms).is_some() {
+            (Handler::Keys(growth, run), Some((_, keyspace))) => {
+                let blocking = keyspace.run(*growth, *run, args, &mut self.replies, state.clock.now_ms());
+                // Within a transaction, a blocking read returns nil at once.
+                if blocking.is_some() {
                     self.replies.null_array();
                 }
             }

@@ -102,7 +102,7 @@ impl ServerConnection {
         if self.transaction.is_some() && !command.bypasses_queue() {
             self.queue(command, input);
         } else {
-            self.execute(command, args);
+            self.execute(command, args, None);
         }
     }
 

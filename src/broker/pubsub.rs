@@ -92,7 +92,7 @@ impl ServerConnection {
         let names = args.iter_from(2);
         self.replies.array(names.len() * 2);
         for name in names {
-            self.replies.bulk(name).integer(subscriptions.to_channel(name).len() as i64);
+            self.replies.bulk(name).integer(subscriptions.channels.get(name).map_or(0, Vec::len) as i64);
         }
     }
 

@@ -23,14 +23,14 @@ impl Subscriptions {
         }
     }
 
-    /// Subscribers of the channel itself.
-    pub(super) fn to_channel(&self, name: &[u8]) -> &[Arc<Client>] {
-        self.channels.get(name).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Patterns that match `channel`, with their subscribers.
-    pub(super) fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a Bytes, &'a [Arc<Client>])> {
+    /// Receivers of a message to `channel` in Redis's order: the subscribers of the channel, then those of each pattern
+    /// that matches, with the pattern.
+    pub(super) fn receivers<'a>(
+        &'a self,
+        channel: &'a [u8],
+    ) -> impl Iterator<Item = (Option<&'a Bytes>, &'a [Arc<Client>])> {
+        let direct = self.channels.get(channel).map(|clients| (None, clients.as_slice()));
         let patterns = self.patterns.iter().filter(|(pattern, _)| glob::matches(pattern, channel));
-        patterns.map(|(pattern, clients)| (pattern, clients.as_slice()))
+        direct.into_iter().chain(patterns.map(|(pattern, clients)| (Some(pattern), clients.as_slice())))
     }
 }

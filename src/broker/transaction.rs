@@ -63,7 +63,7 @@ impl ServerConnection {
             }
             // The input is one complete command, which was decoded when it was queued.
             _ = decoder.decode(input);
-            self.execute_locked(command, decoder.args(input), &mut subscriptions, &mut keyspace);
+            self.execute(command, decoder.args(input), Some((&mut subscriptions, &mut keyspace)));
         }
         keyspace.serve_blocked(state.clock.now_ms());
     }

@@ -36,7 +36,7 @@ pub(super) struct Pending {
     pub(super) deliveries: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Consumer {
     pub(super) last_seen_ms: i64,
     pub(super) pending: BTreeSet<StreamId>,
@@ -52,24 +52,15 @@ impl Group {
         GROUP_BYTES + self.pending.len() * PENDING_BYTES + self.consumers.len() * CONSUMER_BYTES + self.name_bytes
     }
 
-    /// Creates a consumer. Returns whether it is new.
-    pub(super) fn create_consumer(&mut self, name: &[u8], now_ms: i64) -> bool {
-        if self.consumers.contains_key(name) {
-            return false;
-        }
-        self.name_bytes += name.len();
-        let consumer = Consumer { last_seen_ms: now_ms, pending: BTreeSet::new() };
-        self.consumers.insert(Bytes::copy_from_slice(name), consumer);
-        true
-    }
-
     /// Records that a consumer sent a command, and creates it if necessary. Returns its name as the group shares it.
     pub(super) fn touch_consumer(&mut self, name: &[u8], now_ms: i64) -> Bytes {
-        self.create_consumer(name, now_ms);
-        if let Some(consumer) = self.consumers.get_mut(name) {
-            consumer.last_seen_ms = now_ms;
-        }
-        self.consumers.get_key_value(name).map(|(name, _)| name.clone()).unwrap_or_default()
+        let known = self.consumers.get_key_value(name).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| {
+            self.name_bytes += name.len();
+            Bytes::copy_from_slice(name)
+        });
+        self.consumers.entry(name.clone()).or_default().last_seen_ms = now_ms;
+        name
     }
 
     /// Removes a consumer with its pending entries. Returns their number.

@@ -53,7 +53,13 @@ impl KeyCommand<'_> {
 
     pub(in crate::broker) fn xgroup_createconsumer(&mut self) -> CommandResult {
         let (now_ms, name) = (self.now_ms, self.args.at(4));
-        let is_new = self.edit_known_group(|group| group.create_consumer(name, now_ms))?;
+        let is_new = self.edit_known_group(|group| {
+            let is_new = !group.consumers.contains_key(name);
+            if is_new {
+                group.touch_consumer(name, now_ms);
+            }
+            is_new
+        })?;
         self.reply_count(usize::from(is_new))
     }
 
