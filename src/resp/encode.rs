@@ -59,7 +59,9 @@ impl Encoder {
     /// Appends an array of bulk strings.
     pub(crate) fn bulks<T: AsRef<[u8]>>(&mut self, values: &[T]) {
         self.array(values.len());
-        values.iter().for_each(|value| _ = self.bulk(value));
+        for value in values {
+            self.bulk(value);
+        }
     }
 
     /// Appends the id of an entry as a bulk string.

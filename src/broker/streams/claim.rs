@@ -119,7 +119,9 @@ impl<'a> KeyCommand<'a> {
         });
         self.replies.array(3).id(next.flatten().unwrap_or(StreamId::START)).array(claimed).raw(&entries.take());
         self.replies.array(deleted.len());
-        deleted.into_iter().for_each(|id| _ = self.replies.id(id));
+        for id in deleted {
+            self.replies.id(id);
+        }
         Ok(())
     }
 }

@@ -193,7 +193,9 @@ impl Node {
 
     fn push(&mut self, id: StreamId, pairs: &[&[u8]]) {
         push_header(&mut self.data, b'*', pairs.len());
-        pairs.iter().for_each(|word| push_bulk(&mut self.data, word));
+        for word in pairs {
+            push_bulk(&mut self.data, word);
+        }
         self.entries.push(EntryMeta { id, end: self.data.len() as u32, is_deleted: false });
         self.live += 1;
     }

@@ -66,7 +66,7 @@ impl KeyCommand<'_> {
     fn write_options(&self, is_add: bool) -> Result<WriteOptions, CommandError> {
         let (mut no_mkstream, mut to, mut is_approximate, mut limit, mut id) = (false, None, false, None, None);
         let mut options = self.args.options(2);
-        while !options.is_empty() && !(is_add && options.take("*", 0)) {
+        while !(options.is_empty() || (is_add && options.take("*", 0))) {
             let is_len = options.take("maxlen", 1);
             if is_len || options.take("minid", 1) {
                 if to.is_some() {
