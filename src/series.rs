@@ -191,7 +191,7 @@ impl Series {
         let (time_ns, price, size) = (time.as_nanos(), price.get(), size.unwrap_or(f64::NAN));
         self.received += 1;
         self.record(Sample { time_ns, price });
-        let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
+        let newest_ns = self.newest_ns();
         // If all ticks have expired, a late tick is still the newest one that is kept.
         let is_late = time_ns < newest_ns || self.statistics.is_some_and(|known| time_ns < known.last.time_ns);
         if is_late && !self.restore.is_pushing {
@@ -287,6 +287,11 @@ impl Series {
     /// Time of the earliest tick kept, ns since the Unix epoch.
     pub fn oldest_ns(&self) -> Option<i64> {
         (self.len > 0).then(|| self.time(self.begin()))
+    }
+
+    /// Time of the latest tick kept, ns since the Unix epoch; [`i64::MIN`] if there is none.
+    fn newest_ns(&self) -> i64 {
+        self.chunks.list.back().map_or(i64::MIN, Chunk::last_time)
     }
 
     /// Bytes of memory in use. Visits all chunks, so it is meant for statistics and not for every frame.
@@ -395,8 +400,7 @@ impl Series {
             self.evict_front(1);
         }
         if self.history.age_ns_max.is_some() {
-            let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
-            self.expire(newest_ns);
+            self.expire(self.newest_ns());
         }
     }
 

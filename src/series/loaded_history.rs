@@ -100,7 +100,7 @@ impl Series {
     }
 
     fn count_at(&self, time_ns: i64) -> u64 {
-        self.count(TimeSpan { start: time_ns, end: time_ns.saturating_add(1) }, i64::MAX)
+        self.count(time_ns, time_ns.saturating_add(1))
     }
 
     /// Lower bound of the times of all ticks that arrived since `mark`, kept or not, in ns; `None` if none arrived.
@@ -119,10 +119,7 @@ impl Series {
                 let is_kept = self.lost_ns().is_none_or(|lost_ns| lost_ns < newest_ns);
                 let after_ns = newest_ns.saturating_add(1);
                 // All later ticks arrived since the mark; if they are as many, none arrived at the mark's time.
-                let are_all_later = || {
-                    let later = TimeSpan { start: after_ns, end: i64::MAX };
-                    restored == 0 && self.count(later, i64::MAX) == arrived
-                };
+                let are_all_later = || restored == 0 && self.count(after_ns, i64::MAX) == arrived;
                 if (is_kept && self.count_at(newest_ns) == count) || are_all_later() {
                     self.at_or_after(after_ns).map(|tick| tick.time_ns)
                 } else {

@@ -4,17 +4,16 @@
 //! history may end before the watermark or not reach back far enough. Such a stretch is unknown: no line crosses it,
 //! and queries about it return `None`.
 
-mod bar_aggregation;
+mod bars;
 mod downsampling;
-mod walk;
-
-use std::iter;
+mod parts_reader;
 
 use crate::model::TimeSpan;
 
+use super::change_tracking::LoadedState;
 use super::loaded_history::SymbolHistory;
-use super::pyramid::Place;
 use super::{LoadedHistory, Series, SeriesTick};
+use parts_reader::{Part, PartsReader};
 
 /// Ticks that memory keeps of a symbol, preceded by those that were loaded from a store.
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +37,6 @@ impl Loaded<'_> {
     fn has_hole(&self) -> bool {
         self.covered.end < self.complete_from_ns
     }
-}
-
-/// Range of a series that belongs to the merged series.
-#[derive(Clone, Copy)]
-struct Part<'a> {
-    series: &'a Series,
-    from: Place,
-    to: Place,
 }
 
 impl<'a> MergedSeries<'a> {
@@ -130,6 +121,11 @@ impl<'a> MergedSeries<'a> {
         has_sizes(self.live) || self.loaded.is_some_and(|loaded| loaded.history.series().any(has_sizes))
     }
 
+    /// State of the loaded history, by which caches recognise it.
+    fn loaded_state(&self) -> Option<LoadedState> {
+        self.loaded.map(|loaded| LoadedState { revision: loaded.revision, is_contiguous: !loaded.has_hole() })
+    }
+
     /// Returns whether the live series has all ticks of `span` and the tick before it.
     fn is_live_sufficient(&self, span: TimeSpan) -> bool {
         let Some(loaded) = self.loaded else { return true };
@@ -137,16 +133,15 @@ impl<'a> MergedSeries<'a> {
         before.is_some_and(|tick| tick.time_ns >= loaded.complete_from_ns)
     }
 
-    /// Parts that may have ticks from `from_ns` to before `to_ns`, in order of time; none is empty.
-    fn parts(&self, from_ns: i64, to_ns: i64) -> impl Iterator<Item = Part<'a>> + use<'a> {
+    /// Reader of the parts that may have ticks from `from_ns` to before `to_ns`.
+    fn reader(&self, from_ns: i64, to_ns: i64) -> PartsReader<'a> {
         let live = self.live;
-        let pages = self.loaded.into_iter().flat_map(move |loaded| {
+        let pages = self.loaded.into_iter().flat_map(|loaded| {
             let pages = loaded.history.series_between(from_ns, to_ns);
             pages.map(move |series| Part { series, from: series.begin(), to: series.seek(loaded.complete_from_ns) })
         });
         let from = self.loaded.map_or_else(|| live.begin(), |loaded| live.seek(loaded.complete_from_ns));
-        let live = Part { series: live, from, to: live.end() };
-        pages.chain(iter::once(live)).filter(|part| part.from < part.to)
+        PartsReader::new(pages, Part { series: live, from, to: live.end() })
     }
 
     /// Loaded ticks of `span` before the low watermark, without the first `skip` of them. Skips whole chunks, so that a

@@ -19,7 +19,7 @@ struct CachedBlock {
 /// Reads neighbouring places of a series. Keeps the last two blocks decoded, because a pixel column mostly starts in
 /// one block and ends in another, where the next column starts.
 pub(super) struct Reader<'a> {
-    series: &'a Series,
+    pub(super) series: &'a Series,
     blocks: [CachedBlock; 2],
     newest: usize,
 }
