@@ -60,7 +60,7 @@ use columns::{CHUNK_TICKS, Columns};
 use completeness::RestoreState;
 use expiry_cursor::ExpiryCursor;
 use out_of_order::LateArrivals;
-use pyramid::{Chunks, Place, Pyramid};
+use pyramid::{Chunks, Place};
 
 /// Number of chunks, from the newest back, into which a late tick may still be inserted. They hold at least 131,072
 /// ticks, since a chunk that was split keeps half of its ticks. Later ticks are dropped and counted.
@@ -131,7 +131,6 @@ pub struct Statistics {
 pub struct Series {
     history: HistoryLimits,
     chunks: Chunks,
-    pyramid: Pyramid,
     /// Number of ticks at the start of the first chunk that are evicted; always less than its length.
     head: usize,
     len: usize,
@@ -166,7 +165,6 @@ impl Series {
         Self {
             history,
             chunks: Chunks::default(),
-            pyramid: Pyramid::default(),
             head: 0,
             len: 0,
             reopened: 0,
@@ -296,8 +294,7 @@ impl Series {
 
     /// Bytes of memory in use. Visits all chunks, so it is meant for statistics and not for every frame.
     pub fn bytes(&self) -> usize {
-        let chunks: usize = self.chunks.list.iter().map(Chunk::bytes).sum();
-        size_of::<Self>() + chunks + self.chunks.list.capacity() * size_of::<Chunk>() + self.pyramid.bytes()
+        size_of::<Self>() + self.chunks.bytes()
     }
 
     fn record(&mut self, tick: Sample) {
@@ -337,7 +334,7 @@ impl Series {
             recent.for_each(|chunk| drop(chunk.pack()));
         }
         self.chunks.list.push_back(Chunk::new(columns));
-        self.pyramid.refresh(closed, &self.chunks);
+        self.chunks.refresh(closed);
     }
 
     /// Index of the chunk that a late tick belongs to; `None` if the tick is too late.
@@ -389,9 +386,9 @@ impl Series {
         let changed = self.chunks.first + index as u64;
         if cut {
             // The earlier half has changed as well, and all chunks after it have new numbers.
-            self.pyramid.refresh(changed.saturating_sub(1), &self.chunks);
+            self.chunks.refresh(changed.saturating_sub(1));
         } else {
-            self.pyramid.touch(changed, &self.chunks);
+            self.chunks.touch(changed);
         }
     }
 
@@ -413,9 +410,7 @@ impl Series {
         if self.head >= front.len() {
             self.evicted_ns = self.evicted_ns.max(Some(front.last_time()));
             self.head = 0;
-            self.chunks.first += 1;
-            self.chunks.list.pop_front();
-            self.pyramid.evict(self.chunks.first);
+            self.chunks.evict_first();
         }
     }
 }

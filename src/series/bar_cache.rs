@@ -144,11 +144,11 @@ impl Series {
 
     /// Number of ticks that were ever kept before a place, evicted ones included.
     pub(super) fn ordinal(&self, place: Place) -> u64 {
-        self.evicted + self.pyramid.count_before(&self.chunks, place) - self.head as u64
+        self.evicted + self.chunks.count_before(place) - self.head as u64
     }
 
     /// Place of the tick with that ordinal, or of the first one kept if it is evicted.
     pub(super) fn at_ordinal(&self, ordinal: u64) -> Place {
-        self.pyramid.locate(&self.chunks, ordinal.saturating_sub(self.evicted) + self.head as u64)
+        self.chunks.locate(ordinal.saturating_sub(self.evicted) + self.head as u64)
     }
 }
