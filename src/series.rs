@@ -75,6 +75,13 @@ pub struct HistoryLimits {
     pub age_ns_max: Option<i64>,
 }
 
+impl Default for HistoryLimits {
+    /// No limits.
+    fn default() -> Self {
+        Self { ticks_max: usize::MAX, age_ns_max: None }
+    }
+}
+
 /// Vertex of a line: a tick without its size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
@@ -127,7 +134,7 @@ pub struct Statistics {
 }
 
 /// Ticks of one symbol, sorted by time; ticks of equal time are in order of arrival.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Series {
     history: HistoryLimits,
     chunks: Chunks,
@@ -147,7 +154,7 @@ pub struct Series {
     /// Time of the latest tick that was dropped as too late.
     too_late_ns: Option<i64>,
     /// Ticks before this instant have expired, as of the last call of [`Series::expire`].
-    expired_ns: i64,
+    expired_ns: Option<i64>,
     /// Times of the most recent late ticks that were inserted, at most [`LATE_TIMES_MAX`], the newest last.
     late_times: VecDeque<i64>,
     /// Times that late ticks reached back to, dropped ones included.
@@ -162,25 +169,7 @@ impl Series {
     pub fn new(history: HistoryLimits) -> Self {
         let history =
             HistoryLimits { ticks_max: history.ticks_max.max(1), age_ns_max: history.age_ns_max.map(|ns| ns.max(0)) };
-        Self {
-            history,
-            chunks: Chunks::default(),
-            head: 0,
-            len: 0,
-            reopened: 0,
-            expiry_cursor: None,
-            received: 0,
-            evicted: 0,
-            reordered: 0,
-            too_late: 0,
-            evicted_ns: None,
-            too_late_ns: None,
-            expired_ns: i64::MIN,
-            late_times: VecDeque::new(),
-            late_arrivals: LateArrivals::default(),
-            restore: RestoreState::default(),
-            statistics: None,
-        }
+        Self { history, ..Self::default() }
     }
 
     /// Adds a tick. Amortised constant time for the newest tick; a late one moves at most the rest of a chunk. `size`
@@ -220,7 +209,7 @@ impl Series {
     pub fn expire(&mut self, now_ns: i64) {
         let Some(age_ns_max) = self.history.age_ns_max else { return };
         let oldest_ns = now_ns.saturating_sub(age_ns_max);
-        self.expired_ns = self.expired_ns.max(oldest_ns);
+        self.expired_ns = self.expired_ns.max(Some(oldest_ns));
         while let Some(front) = self.chunks.list.front() {
             if front.last_time() >= oldest_ns {
                 let front = (self.chunks.first, front);
@@ -341,7 +330,7 @@ impl Series {
     fn late_chunk(&self, time_ns: i64, newest_ns: i64) -> Option<usize> {
         let oldest_ns = self.history.age_ns_max.map_or(i64::MIN, |age| newest_ns.saturating_sub(age));
         // An expired tick would follow evicted ones that are newer than it.
-        let oldest_ns = oldest_ns.max(self.expired_ns);
+        let oldest_ns = self.expired_ns.map_or(oldest_ns, |expired_ns| oldest_ns.max(expired_ns));
         let full = self.len >= self.history.ticks_max;
         if time_ns < oldest_ns || (full && time_ns < self.time(self.begin())) {
             return None;

@@ -29,6 +29,13 @@ pub struct SeriesMapConfig {
     pub history: HistoryLimits,
 }
 
+impl Default for SeriesMapConfig {
+    /// All symbols up to [`SYMBOLS_MAX_DEFAULT`], without limits of what is kept.
+    fn default() -> Self {
+        Self { symbols: Vec::new(), symbols_max: SYMBOLS_MAX_DEFAULT, history: HistoryLimits::default() }
+    }
+}
+
 /// Number of a symbol in its [`SeriesMap`]: its position in the legend and its palette index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SymbolId(u32);
@@ -144,7 +151,7 @@ struct Entry {
 /// let id = map.id("AAPL").unwrap();
 /// assert_eq!(map.get(id.index()).unwrap().1.len(), 1);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SeriesMap {
     config: SeriesMapConfig,
     ids: HashMap<Box<[u8]>, SymbolId, RandomState>,
@@ -156,7 +163,7 @@ pub struct SeriesMap {
     revision: u64,
     newest_ns: Option<i64>,
     /// Newest event time at the last sweep for expired ticks, ns.
-    swept_ns: i64,
+    swept_ns: Option<i64>,
     last_arrival: Option<Timestamp>,
     /// Set if other consumers receive the rest of the producers' ticks.
     is_partial_feed: bool,
@@ -170,22 +177,7 @@ impl SeriesMap {
     /// An empty map. Symbols that `config` lists get their ids at once.
     pub fn new(config: SeriesMapConfig) -> Self {
         let symbols = config.symbols.clone();
-        let mut map = Self {
-            config,
-            ids: HashMap::default(),
-            symbol_cache: SymbolCache::default(),
-            entries: Vec::new(),
-            sequences: SequenceTracker::default(),
-            missing: MissingRanges::default(),
-            counters: Counters::default(),
-            revision: 0,
-            newest_ns: None,
-            swept_ns: i64::MIN,
-            last_arrival: None,
-            is_partial_feed: false,
-            is_restoring: false,
-            new_symbols_complete: false,
-        };
+        let mut map = Self { config, ..Self::default() };
         for symbol in symbols {
             if !map.ids.contains_key(symbol.as_str().as_bytes()) {
                 map.intern(symbol);
@@ -376,10 +368,10 @@ impl SeriesMap {
     /// long.
     pub fn finish_batch(&mut self) {
         let (Some(age_ns_max), Some(newest_ns)) = (self.config.history.age_ns_max, self.newest_ns) else { return };
-        if newest_ns <= self.swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE) {
+        if self.swept_ns.is_some_and(|swept_ns| newest_ns <= swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE)) {
             return;
         }
-        self.swept_ns = newest_ns;
+        self.swept_ns = Some(newest_ns);
         for entry in &mut self.entries {
             let evicted_before = entry.series.evicted();
             entry.series.expire(newest_ns);
