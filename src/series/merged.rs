@@ -25,7 +25,7 @@ pub struct MergedSeries<'a> {
 /// Loaded history of the symbol.
 #[derive(Debug, Clone, Copy)]
 struct Loaded<'a> {
-    history: &'a SymbolHistory,
+    history: SymbolHistory<'a>,
     covered: TimeSpan,
     revision: u64,
     /// Low watermark: from here on, the live series counts.
@@ -83,8 +83,9 @@ impl<'a> MergedSeries<'a> {
             return None;
         }
         let last_ns = time_ns.min(loaded.complete_from_ns.saturating_sub(1));
-        let tick = loaded.history.series().rev().find_map(|series| series.at_or_before(last_ns));
-        tick.or_else(|| loaded.history.before.tick())
+        let mut pages = loaded.history.series(i64::MIN, last_ns.saturating_add(1)).rev();
+        let tick = pages.find_map(|series| series.at_or_before(last_ns));
+        tick.or_else(|| loaded.history.neighbors.before.tick())
     }
 
     /// The earliest tick that is not before `time_ns`; `None` if there is none or it is unknown.
@@ -106,11 +107,15 @@ impl<'a> MergedSeries<'a> {
     }
 
     fn loaded_at_or_after(&self, loaded: &Loaded<'_>, time_ns: i64) -> Option<SeriesTick> {
-        let tick = loaded.history.series().find_map(|series| series.at_or_after(time_ns));
+        let tick = loaded.history.series(time_ns, i64::MAX).find_map(|series| series.at_or_after(time_ns));
         let tick = tick.filter(|tick| tick.time_ns < loaded.complete_from_ns);
         tick.or_else(|| {
             let has_hole = loaded.has_hole();
-            if has_hole { loaded.history.after.tick() } else { self.live.at_or_after(loaded.complete_from_ns) }
+            if has_hole {
+                loaded.history.neighbors.after.tick()
+            } else {
+                self.live.at_or_after(loaded.complete_from_ns)
+            }
         })
     }
 
@@ -118,7 +123,8 @@ impl<'a> MergedSeries<'a> {
     pub fn has_sizes(&self) -> bool {
         let all = TimeSpan { start: i64::MIN, end: i64::MAX };
         let has_sizes = |series: &Series| series.range(all).is_some_and(|all| all.sized > 0);
-        has_sizes(self.live) || self.loaded.is_some_and(|loaded| loaded.history.series().any(has_sizes))
+        has_sizes(self.live)
+            || self.loaded.is_some_and(|loaded| loaded.history.series(i64::MIN, i64::MAX).any(has_sizes))
     }
 
     /// State of the loaded history, by which caches recognise it.
@@ -137,7 +143,7 @@ impl<'a> MergedSeries<'a> {
     fn reader(&self, from_ns: i64, to_ns: i64) -> PartsReader<'a> {
         let live = self.live;
         let pages = self.loaded.into_iter().flat_map(|loaded| {
-            let pages = loaded.history.series_between(from_ns, to_ns);
+            let pages = loaded.history.series(from_ns, to_ns);
             pages.map(move |series| Part { series, from: series.begin(), to: series.seek(loaded.complete_from_ns) })
         });
         let from = self.loaded.map_or_else(|| live.begin(), |loaded| live.seek(loaded.complete_from_ns));
@@ -149,8 +155,7 @@ impl<'a> MergedSeries<'a> {
     pub fn loaded_ticks(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = SeriesTick> + use<'a> {
         let end_ns = self.loaded.map_or(span.start, |loaded| loaded.complete_from_ns.min(span.end)).max(span.start);
         let span = TimeSpan { start: span.start, end: end_ns };
-        let series =
-            self.loaded.into_iter().flat_map(move |loaded| loaded.history.series_between(span.start, span.end));
+        let series = self.loaded.into_iter().flat_map(move |loaded| loaded.history.series(span.start, span.end));
         // All ticks of an instant are in one page, so only the first page has ticks to skip.
         series.enumerate().flat_map(move |(at, series)| series.iter_range_from(span, if at == 0 { skip } else { 0 }))
     }
