@@ -18,7 +18,7 @@ pub(crate) use keymap::HELP;
 pub(crate) use measurement::Measurement;
 use persistence::PendingSymbols;
 pub use persistence::ViewSettings;
-pub(crate) use search::{SymbolSearch, matching_symbols};
+pub(crate) use search::{RESULTS_MAX, SymbolSearch, matching_symbols};
 pub use view_state::{AxisMode, ChartKind, PaneLayout, PlotId};
 use view_state::{Gesture, UndoHistory, ViewState};
 
@@ -343,20 +343,10 @@ impl Interaction {
         (None, gesture)
     }
 
-    fn undo(&mut self, last: &HitTest) {
-        if let Some(before) = self.history.undo(&self.view) {
-            self.restore(before, last);
-        }
-    }
-
-    fn redo(&mut self, last: &HitTest) {
-        if let Some(after) = self.history.redo(&self.view) {
-            self.restore(after, last);
-        }
-    }
-
-    /// Restores a view. One that followed the live edge follows it from its position now, or from that at the pause.
-    fn restore(&mut self, view: ViewState, last: &HitTest) {
+    /// Undoes or redoes a step. A view that followed the live edge follows it from its position now, or from that at the
+    /// pause.
+    fn undo(&mut self, redoes: bool, last: &HitTest) {
+        let Some(view) = self.history.step(&self.view, redoes) else { return };
         self.view = view;
         let edge_ns = self.paused.map_or(last.edge_ns, |point| Some(point.edge_ns).filter(|ns| *ns > i64::MIN));
         self.view.nav.advance(edge_ns);
