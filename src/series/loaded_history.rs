@@ -149,33 +149,6 @@ pub(super) struct Neighbors {
     pub(super) after: Neighbor,
 }
 
-/// Loaded history of one symbol.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SymbolHistory<'a> {
-    pages: &'a VecDeque<Arc<HistoryPage>>,
-    row: usize,
-    pub(super) neighbors: Neighbors,
-}
-
-impl<'a> SymbolHistory<'a> {
-    /// Series and outliers of the symbol in each page that overlaps the time from `from_ns` to before `to_ns`.
-    fn rows(
-        &self,
-        from_ns: i64,
-        to_ns: i64,
-    ) -> impl DoubleEndedIterator<Item = &'a (Series, Vec<SeriesTick>)> + use<'a> {
-        let (pages, row) = (self.pages, self.row);
-        let end = pages.partition_point(|page| page.span.start < to_ns);
-        let first = pages.partition_point(|page| page.span.end <= from_ns).min(end);
-        pages.range(first..end).filter_map(move |page| page.rows.get(row))
-    }
-
-    /// Ticks of the symbol, page by page, in the pages that overlap the time from `from_ns` to before `to_ns`.
-    pub(super) fn series(&self, from_ns: i64, to_ns: i64) -> impl DoubleEndedIterator<Item = &'a Series> + use<'a> {
-        self.rows(from_ns, to_ns).map(|(series, _)| series)
-    }
-}
-
 /// Loaded history of some symbols.
 #[derive(Debug, Clone, Default)]
 pub struct LoadedHistory {
@@ -302,15 +275,37 @@ impl LoadedHistory {
         self.pages.front().zip(self.pages.back()).map(|(first, last)| (&**first, &**last))
     }
 
-    /// History of the symbol with that index; `None` if it is not among the symbols.
-    pub(super) fn symbol(&self, symbol: usize) -> Option<SymbolHistory<'_>> {
-        let row = self.symbols.binary_search(&symbol).ok()?;
-        Some(SymbolHistory { pages: &self.pages, row, neighbors: *self.neighbors.get(row)? })
+    /// Row of the symbol with that index; `None` if it is not among the symbols.
+    pub(super) fn row(&self, symbol: usize) -> Option<usize> {
+        self.symbols.binary_search(&symbol).ok()
+    }
+
+    /// Ticks next to the loaded interval, for the symbol in `row`.
+    pub(super) fn neighbors(&self, row: usize) -> Neighbors {
+        self.neighbors.get(row).copied().unwrap_or_default()
+    }
+
+    /// Series and outliers of the symbol in `row`, in each page that overlaps the time from `from_ns` to before
+    /// `to_ns`.
+    fn rows(
+        &self,
+        row: usize,
+        from_ns: i64,
+        to_ns: i64,
+    ) -> impl DoubleEndedIterator<Item = &(Series, Vec<SeriesTick>)> {
+        let end = self.pages.partition_point(|page| page.span.start < to_ns);
+        let first = self.pages.partition_point(|page| page.span.end <= from_ns).min(end);
+        self.pages.range(first..end).filter_map(move |page| page.rows.get(row))
+    }
+
+    /// Ticks of the symbol in `row`, page by page, as [`Self::rows`].
+    pub(super) fn series(&self, row: usize, from_ns: i64, to_ns: i64) -> impl DoubleEndedIterator<Item = &Series> {
+        self.rows(row, from_ns, to_ns).map(|(series, _)| series)
     }
 
     /// Outliers within `span` of the symbol with that index, in order of time.
     pub fn outliers(&self, symbol: usize, span: TimeSpan) -> impl Iterator<Item = SeriesTick> {
-        let rows = self.symbol(symbol).into_iter().flat_map(move |history| history.rows(span.start, span.end));
+        let rows = self.row(symbol).into_iter().flat_map(move |row| self.rows(row, span.start, span.end));
         let outliers = rows.flat_map(|(_, outliers)| outliers);
         outliers.copied().filter(move |tick| span.contains(tick.time_ns))
     }

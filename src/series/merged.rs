@@ -11,7 +11,6 @@ mod parts_reader;
 use crate::model::TimeSpan;
 
 use super::change_tracking::LoadedState;
-use super::loaded_history::SymbolHistory;
 use super::{LoadedHistory, Series, SeriesTick};
 use parts_reader::{Part, PartsReader};
 
@@ -25,14 +24,19 @@ pub struct MergedSeries<'a> {
 /// Loaded history of the symbol.
 #[derive(Debug, Clone, Copy)]
 struct Loaded<'a> {
-    history: SymbolHistory<'a>,
+    history: &'a LoadedHistory,
+    row: usize,
     covered: TimeSpan,
-    revision: u64,
     /// Low watermark: from here on, the live series counts.
     complete_from_ns: i64,
 }
 
-impl Loaded<'_> {
+impl<'a> Loaded<'a> {
+    /// Ticks of the symbol in the pages that overlap the time from `from_ns` to before `to_ns`.
+    fn series(self, from_ns: i64, to_ns: i64) -> impl DoubleEndedIterator<Item = &'a Series> {
+        self.history.series(self.row, from_ns, to_ns)
+    }
+
     /// Returns whether ticks between the end of the history and the watermark are unknown.
     fn has_hole(&self) -> bool {
         self.covered.end < self.complete_from_ns
@@ -49,11 +53,10 @@ impl<'a> MergedSeries<'a> {
     pub fn new(live: &'a Series, history: Option<&'a LoadedHistory>, symbol: usize) -> Self {
         let loaded = || {
             let history = history?;
-            let (symbol, covered) = (history.symbol(symbol)?, history.covered()?);
+            let (row, covered) = (history.row(symbol)?, history.covered()?);
             // A symbol without live ticks has nothing but the loaded history.
             let complete_from_ns = live.complete_from_ns().unwrap_or(covered.end);
-            let revision = history.revision();
-            (complete_from_ns != i64::MIN).then_some(Loaded { history: symbol, covered, revision, complete_from_ns })
+            (complete_from_ns != i64::MIN).then_some(Loaded { history, row, covered, complete_from_ns })
         };
         Self { live, loaded: loaded() }
     }
@@ -83,9 +86,9 @@ impl<'a> MergedSeries<'a> {
             return None;
         }
         let last_ns = time_ns.min(loaded.complete_from_ns.saturating_sub(1));
-        let mut pages = loaded.history.series(i64::MIN, last_ns.saturating_add(1)).rev();
+        let mut pages = loaded.series(i64::MIN, last_ns.saturating_add(1)).rev();
         let tick = pages.find_map(|series| series.at_or_before(last_ns));
-        tick.or_else(|| loaded.history.neighbors.before.tick())
+        tick.or_else(|| loaded.history.neighbors(loaded.row).before.tick())
     }
 
     /// The earliest tick that is not before `time_ns`; `None` if there is none or it is unknown.
@@ -107,29 +110,22 @@ impl<'a> MergedSeries<'a> {
     }
 
     fn loaded_at_or_after(&self, loaded: &Loaded<'_>, time_ns: i64) -> Option<SeriesTick> {
-        let tick = loaded.history.series(time_ns, i64::MAX).find_map(|series| series.at_or_after(time_ns));
+        let tick = loaded.series(time_ns, i64::MAX).find_map(|series| series.at_or_after(time_ns));
         let tick = tick.filter(|tick| tick.time_ns < loaded.complete_from_ns);
-        tick.or_else(|| {
-            let has_hole = loaded.has_hole();
-            if has_hole {
-                loaded.history.neighbors.after.tick()
-            } else {
-                self.live.at_or_after(loaded.complete_from_ns)
-            }
-        })
+        let after = || loaded.history.neighbors(loaded.row).after.tick();
+        tick.or_else(|| if loaded.has_hole() { after() } else { self.live.at_or_after(loaded.complete_from_ns) })
     }
 
     /// Returns whether any tick has a size.
     pub fn has_sizes(&self) -> bool {
         let all = TimeSpan { start: i64::MIN, end: i64::MAX };
         let has_sizes = |series: &Series| series.range(all).is_some_and(|all| all.sized > 0);
-        has_sizes(self.live)
-            || self.loaded.is_some_and(|loaded| loaded.history.series(i64::MIN, i64::MAX).any(has_sizes))
+        has_sizes(self.live) || self.loaded.is_some_and(|loaded| loaded.series(i64::MIN, i64::MAX).any(has_sizes))
     }
 
     /// State of the loaded history, by which caches recognise it.
     fn loaded_state(&self) -> Option<LoadedState> {
-        self.loaded.map(|loaded| LoadedState { revision: loaded.revision, is_contiguous: !loaded.has_hole() })
+        self.loaded.map(|loaded| LoadedState { revision: loaded.history.revision(), is_contiguous: !loaded.has_hole() })
     }
 
     /// Returns whether the live series has all ticks of `span` and the tick before it.
@@ -143,7 +139,7 @@ impl<'a> MergedSeries<'a> {
     fn reader(&self, from_ns: i64, to_ns: i64) -> PartsReader<'a> {
         let live = self.live;
         let pages = self.loaded.into_iter().flat_map(|loaded| {
-            let pages = loaded.history.series(from_ns, to_ns);
+            let pages = loaded.series(from_ns, to_ns);
             pages.map(move |series| Part { series, from: series.begin(), to: series.seek(loaded.complete_from_ns) })
         });
         let from = self.loaded.map_or_else(|| live.begin(), |loaded| live.seek(loaded.complete_from_ns));
@@ -155,7 +151,7 @@ impl<'a> MergedSeries<'a> {
     pub fn loaded_ticks(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = SeriesTick> + use<'a> {
         let end_ns = self.loaded.map_or(span.start, |loaded| loaded.complete_from_ns.min(span.end)).max(span.start);
         let span = TimeSpan { start: span.start, end: end_ns };
-        let series = self.loaded.into_iter().flat_map(move |loaded| loaded.history.series(span.start, span.end));
+        let series = self.loaded.into_iter().flat_map(move |loaded| loaded.series(span.start, span.end));
         // All ticks of an instant are in one page, so only the first page has ticks to skip.
         series.enumerate().flat_map(move |(at, series)| series.iter_range_from(span, if at == 0 { skip } else { 0 }))
     }

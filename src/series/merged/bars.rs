@@ -55,7 +55,7 @@ impl MergedSeries<'_> {
     pub fn count(&self, span: TimeSpan, until_ns: i64) -> u64 {
         let end_ns = until_ns.checked_add(1).map_or(span.end, |cut_ns| span.end.min(cut_ns));
         let live_from_ns = self.complete_from_ns().unwrap_or(i64::MIN);
-        let pages = self.loaded.into_iter().flat_map(|loaded| loaded.history.series(span.start, end_ns));
+        let pages = self.loaded.into_iter().flat_map(|loaded| loaded.series(span.start, end_ns));
         let loaded: u64 = pages.map(|series| series.count(span.start, end_ns.min(live_from_ns))).sum();
         loaded + self.live.count(span.start.max(live_from_ns), end_ns)
     }
