@@ -79,7 +79,7 @@ pub(super) struct Bucket {
     pub(super) start_ns: i64,
     /// Exclusive end of the ticks that count: the bucket's end, or earlier on a paused chart.
     pub(super) end_ns: i64,
-    /// `None` for a bucket without ticks. Its end and whether it is complete are left to each frame.
+    /// `None` for a bucket without ticks.
     pub(super) bar: Option<Bar>,
     /// Set if the bar is up to date.
     pub(super) is_valid: bool,

@@ -14,8 +14,8 @@ pub(super) struct SeriesState {
     reordered: u64,
     oldest_ns: i64,
     newest_ns: i64,
-    /// Revision of the loaded history; 0 for none.
-    loaded_revision: u64,
+    /// Revision of the loaded history, and the number of ticks that it has because they came too late for memory.
+    loaded: Option<(u64, u64)>,
 }
 
 /// Loaded history that precedes a series.
@@ -30,9 +30,9 @@ pub(super) struct LoadedState {
 impl Series {
     fn state(&self, loaded: Option<LoadedState>) -> Option<SeriesState> {
         let (oldest_ns, newest_ns) = (self.oldest_ns()?, self.newest_ns());
-        let loaded_revision = loaded.map_or(0, |loaded| loaded.revision);
+        let loaded = loaded.map(|loaded| (loaded.revision, self.too_late));
         let Self { received, evicted, reordered, .. } = *self;
-        Some(SeriesState { received, evicted, reordered, oldest_ns, newest_ns, loaded_revision })
+        Some(SeriesState { received, evicted, reordered, oldest_ns, newest_ns, loaded })
     }
 
     /// Brings `state` up to date. Calls `changed` with the first and last instant, in ns, of each interval of time
@@ -48,7 +48,7 @@ impl Series {
         if before == now {
             return;
         }
-        if before.loaded_revision != now.loaded_revision {
+        if before.loaded != now.loaded {
             return changed(i64::MIN, i64::MAX);
         }
         // A counter that fell belongs to another series.

@@ -30,25 +30,24 @@ impl MergedSeries<'_> {
         let whole = Self { loaded, ..*self };
         cache.move_to(edges, until_ns, self.live, whole.loaded_state());
         let mut reader = whole.reader(start, end);
-        let mut next: Option<(i64, Position)> = None;
+        let (evicted_ns, mut next) = (self.live.evicted_ns(), None::<(i64, Position)>);
         for bucket in cache.buckets.iter_mut().filter(|bucket| !bucket.is_valid) {
             let begins_there = next.filter(|(time_ns, _)| *time_ns == bucket.start_ns);
             let from = begins_there.map_or_else(|| reader.seek(bucket.start_ns), |(_, position)| position);
             let to = reader.seek_from(from, bucket.end_ns);
-            bucket.bar = reader.bar(from..to).map(|bar| bar.build((bucket.start_ns, bucket.end_ns), true));
+            let complete = evicted_ns.is_none_or(|evicted_ns| evicted_ns < bucket.start_ns);
+            bucket.bar = reader.bar(from..to).map(|bar| bar.build((bucket.start_ns, bucket.end_ns), complete));
             bucket.is_valid = true;
             next = Some((bucket.end_ns, to));
         }
-        let evicted_ns = self.live.evicted_ns();
-        let is_complete = |start_ns: i64, end_ns: i64| match loaded {
-            Some(loaded) => loaded.is_complete(start_ns, end_ns),
-            None => evicted_ns.is_none_or(|evicted_ns| evicted_ns < start_ns),
-        };
         // A bucket that ends early on a paused chart keeps its full width.
-        let bars = cache.buckets.iter().zip(edges.iter().skip(1)).filter_map(|(bucket, &end_ns)| {
-            Some(Bar { end_ns, complete: is_complete(bucket.start_ns, end_ns), ..bucket.bar? })
-        });
-        out.extend(bars);
+        let buckets = cache.buckets.iter().zip(edges.iter().skip(1));
+        out.extend(buckets.filter_map(|(bucket, &end_ns)| Some(Bar { end_ns, ..bucket.bar? })));
+        if let Some(loaded) = loaded {
+            for bar in out {
+                bar.complete = loaded.is_complete(bar.start_ns, bar.end_ns);
+            }
+        }
     }
 
     /// Number of known ticks within `span` that are not after `until_ns`, in logarithmic time.
