@@ -111,7 +111,7 @@ mod tests {
             query.text(c);
         }
         assert_eq!(query.text, "/x");
-        query.key(Key::Backspace, &symbols);
+        assert_eq!(query.key(Key::Backspace, &symbols), ControlFlow::Continue(()));
         assert_eq!(query.key(Key::Enter, &symbols), ControlFlow::Break(Some(6)));
         query = SymbolSearch::open();
         query.text('a');
