@@ -103,7 +103,7 @@ impl MergedSeries<'_> {
     }
 }
 
-/// Bars of equal numbers of ticks; see [`MergedSeries::tick_bars`] for the numbers of ticks and for the arguments.
+/// Bars of equal numbers of ticks, with the arguments of [`MergedSeries::tick_bars`].
 struct TickBars<'a> {
     reader: PartsReader<'a>,
     /// Number of the first tick of each part.

@@ -96,8 +96,11 @@ impl<'a> PartsReader<'a> {
 
     /// Appends the samples that a pixel column needs of a range, as [`Reader::downsample`] does.
     pub(super) fn downsample(&mut self, range: Range<Position>, out: &mut impl Extend<Sample>) {
+        if range.is_empty() {
+            return;
+        }
         if range.start.0 == range.end.0 {
-            return self.for_each_part(range, |reader, (from, to)| reader.downsample(from, to, out));
+            return self.reader(range.start.0).downsample(range.start.1, range.end.1, out);
         }
         let mut samples = Vec::new();
         self.for_each_part(range, |reader, (from, to)| reader.downsample(from, to, &mut samples));
