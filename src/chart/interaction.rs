@@ -343,8 +343,8 @@ impl Interaction {
         (None, gesture)
     }
 
-    /// Undoes or redoes a step. A view that followed the live edge follows it from its position now, or from that at the
-    /// pause.
+    /// Undoes or redoes a step. A view that followed the live edge follows it from its position now, or from that at
+    /// the pause.
     fn undo(&mut self, redoes: bool, last: &HitTest) {
         let Some(view) = self.history.step(&self.view, redoes) else { return };
         self.view = view;
