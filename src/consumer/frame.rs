@@ -100,11 +100,11 @@ impl FrameBuilder {
         status.ticks_per_s = self.meters.ticks_per_s;
         (status.latency_ms, status.frames) = (self.meters.latency_ms(), self.meters.frames());
         status.toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
-        let (scene, hit_test) = self.builder.build(&data, interaction, &status);
-        interaction.settle_measurements(&hit_test);
+        let scene = self.builder.build(&data, interaction, &status);
+        interaction.settle_measurements(&data.hit);
         let is_stale = status.stale_for.is_some();
         let shows_seconds = is_stale || matches!(status.connection, ConnectionState::Down { .. });
-        View { scene, hit_test, is_stale, shows_seconds }
+        View { scene, hit_test: data.hit, is_stale, shows_seconds }
     }
 
     /// Reads the data and the status of a frame.
