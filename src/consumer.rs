@@ -32,8 +32,8 @@ use thiserror::Error;
 pub use alerting::{AlertError, HooksReport};
 pub use app::run;
 pub use args::{
-    Args, ArgsError, Config, ExportFormat, GroupConfig, HistoryLimit, ScaleChoice, SnapshotFormat, StatsFormat,
-    StoreArgs, StoredExport, StoredExportArgs, StreamArgs, StreamConfig, TerminalConfig, ViewChoice,
+    Args, ArgsError, Config, ScaleChoice, SnapshotFormat, StatsFormat, StoreArgs, StoredExport, StoredExportArgs,
+    StreamArgs, TerminalConfig, ViewChoice,
 };
 pub use demo::DemoError;
 pub use export::{StoredExportError, export_stored};

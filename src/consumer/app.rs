@@ -108,11 +108,10 @@ impl<'a> App<'a> {
         let started = Instant::now();
         let series = SeriesMap::new(SeriesMapConfig {
             symbols: config.symbols.clone(),
-            symbols_max: config.symbols_max,
-            history: config.history.limits(),
+            symbols_max: config.args.max_symbols,
+            history: config.history,
         });
-        let is_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
-        let series = if is_group { series.for_consumer_group() } else { series };
+        let series = if config.args.stream.group.is_some() { series.for_consumer_group() } else { series };
         let storage = config.store.as_ref().map(Persistence::open).transpose()?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
@@ -122,7 +121,7 @@ impl<'a> App<'a> {
             series: SeriesHandle::new(series),
             feed: FeedStatus::new(),
             redraw: Redraw::default(),
-            alerting: Arc::new(Alerting::new(config.alerts.clone(), config.on_alert.is_some())),
+            alerting: Arc::new(Alerting::new(config.alerts.clone(), config.args.on_alert.is_some())),
             storage,
             runtime,
             stop: Arc::new(watch::channel(false).0),
@@ -143,7 +142,7 @@ impl<'a> App<'a> {
             Some(terminal) => TerminalApp::open(config, terminal).map(|app| Some(Box::new(app) as Box<dyn Frontend>)),
             None => Err(ConsumerError::NoTerminal),
         };
-        match config.view {
+        match config.args.view {
             ViewChoice::None => Ok(None),
             ViewChoice::Terminal => terminal(),
             ViewChoice::Window => window().map_err(|error| match error {
@@ -175,12 +174,12 @@ impl<'a> App<'a> {
     ) -> Result<LiveChart, ConsumerError> {
         let Self { config, series, feed, redraw, alerting, storage, runtime, stop, .. } = self;
         self.has_view = has_view;
-        runtime.spawn(stop_when(Arc::clone(stop), shutdown, config.run_for));
-        if config.demo {
+        runtime.spawn(stop_when(Arc::clone(stop), shutdown, config.args.run_for));
+        if config.args.demo {
             self.demo = Some(runtime.block_on(demo::start(config, stop.subscribe()))?);
         }
         let target = self.demo.as_ref().map_or_else(|| config.target.clone(), Demo::target);
-        self.dispatcher = AlertDispatcher::start(runtime, alerting, series, redraw, config.on_alert.as_deref());
+        self.dispatcher = AlertDispatcher::start(runtime, alerting, series, redraw, config.args.on_alert.as_deref());
         let handles = IngestHandles {
             series: series.clone(),
             feed: feed.clone(),
@@ -224,7 +223,7 @@ impl<'a> App<'a> {
             let (runtime, stop) = (self.runtime.handle(), self.stop.subscribe());
             Box::new(Headless::new(config, &self.series, &self.feed, runtime, stop))
         });
-        let event_loop = EventLoop::new(frontend, chart, self.redraw.clone(), config.interval);
+        let event_loop = EventLoop::new(frontend, chart, self.redraw.clone(), config.args.interval.unwrap_or_default());
         let surface = event_loop.run(&self.stop.subscribe(), self.started)?;
         let now = settings::ui_state(chart.interaction.settings(), surface);
         self.ui_states = self.has_view.then_some((before, now));
@@ -255,7 +254,7 @@ impl<'a> App<'a> {
             log_straggler("the thread that reads the store");
         }
         if let Some(storage) = &self.storage {
-            let is_stream = config.stream.is_some();
+            let is_stream = config.args.stream.stream.is_some();
             storage.close(if is_stream { END_TIMEOUT } else { COMMIT_TIMEOUT }, is_stream);
             log_stored(&storage.status(), storage.uncommitted());
         }

@@ -11,7 +11,7 @@ use crate::chart::{
 };
 use crate::client::{Channel, LinkState, Target};
 use crate::consumer::alerting::{Alerting, Fired};
-use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
+use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamArgs};
 use crate::consumer::backfill::Backfill;
 use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::meters::Meters;
@@ -66,13 +66,13 @@ impl FrameBuilder {
     pub(super) fn new(config: &Config, target: &Target) -> Self {
         let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
         let labels = SourceLabels {
-            channel: config.stream.as_ref().map_or_else(|| channels.join(" "), stream_label),
+            channel: stream_label(&config.args.stream).unwrap_or_else(|| channels.join(" ")),
             server: target.to_string(),
             producer_command: producer_command(config),
         };
         Self {
             builder: SceneBuilder::new(labels, config.zone.clone()),
-            session: TradingSession { zone: config.zone.clone(), open: config.session_start },
+            session: TradingSession { zone: config.zone.clone(), open: config.args.session_start },
             state: QueryState::default(),
             meters: Meters::new(),
             toast: None,
@@ -191,19 +191,19 @@ fn storage_status(DbStatus { state, waiting, written, dropped, .. }: DbStatus) -
     StorageStatus { state, waiting, written, dropped }
 }
 
-/// The label of a stream in the header.
-fn stream_label(stream: &StreamConfig) -> String {
-    let name = display_safe(&stream.name);
-    match &stream.group {
-        Some(group) => format!("stream {name} \u{b7} group {}", display_safe(&group.name)),
+/// The label of a stream in the header; `None` for channels.
+fn stream_label(args: &StreamArgs) -> Option<String> {
+    let name = display_safe(args.stream.as_ref()?);
+    Some(match &args.group {
+        Some(group) => format!("stream {name} \u{b7} group {}", display_safe(group)),
         None => format!("stream {name}"),
-    }
+    })
 }
 
 /// The command that starts a producer for this consumer, in backticks.
 fn producer_command(config: &Config) -> String {
-    let channel = match (&config.stream, &config.channels[..]) {
-        (Some(stream), _) => format!(" --stream {}", display_safe(&stream.name)),
+    let channel = match (&config.args.stream.stream, &config.channels[..]) {
+        (Some(stream), _) => format!(" --stream {}", display_safe(stream)),
         (None, [channel @ Channel::Exact(name)]) if name != CHANNEL => format!(" --channel {channel}"),
         (None, _) => String::new(),
     };

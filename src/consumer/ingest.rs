@@ -9,6 +9,7 @@ use tracing::warn;
 use crate::analysis::OutlierFilter;
 use crate::client::{LinkState, Message, MessageBatch, MessageHandler};
 use crate::consumer::alerting::{Alerting, Watcher};
+use crate::consumer::args::Config;
 use crate::consumer::feed_status::{FeedStatus, Transition};
 use crate::consumer::persistence::Persistence;
 use crate::consumer::rate_limited::RateLimited;
@@ -165,17 +166,13 @@ fn row(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
 }
 
 impl Ingest {
-    pub(super) fn new(
-        handles: IngestHandles,
-        connection: usize,
-        decoder: Decoder,
-        outliers: Option<OutlierFilter>,
-    ) -> Self {
+    pub(super) fn new(handles: IngestHandles, connection: usize, config: &Config) -> Self {
         Self {
             handles,
             connection,
-            decoder,
-            outliers,
+            decoder: Decoder::new(config.fields.clone()),
+            // All ticks of a symbol come through the same connection, so each may have a filter of its own.
+            outliers: config.args.outliers.map(OutlierFilter::new),
             reject_log: RejectLog { limit: RateLimited::new(REJECTS_LOGGED_EVERY), pending: None },
             sampler: Sampler { stride: 1, until_next: 1, samples_ns: Vec::with_capacity(BATCH_TICKS) },
             rows: Vec::new(),

@@ -43,7 +43,7 @@ impl WindowApp {
     pub(super) fn open(config: &Config, redraw: &Redraw) -> Result<Self, ConsumerError> {
         let scale = config.scale_on(|| window::display_factor(&config.x11));
         let size = config.screen_size(scale);
-        let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
+        let window = Window::open(&config.args.title, size.width, size.height, scale.factor())?;
         redraw.wake_this_thread();
         let (painter, cost, now) = (Painter::new()?, Duration::ZERO, Instant::now());
         Ok(Self { window, painter, size, scale, presented: now, cost, last_input: now, next_poll: now })

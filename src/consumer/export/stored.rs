@@ -135,7 +135,7 @@ impl CancellableFile {
         if let Stage::Closed = *stage {
             return Err(StoredExportError::Cancelled);
         }
-        let file = TickFile::create(&export.path, export.format.into(), TickColumns::WithOrigin)?;
+        let file = TickFile::create(&export.path, export.format, TickColumns::WithOrigin)?;
         *stage = Stage::Open(Box::new(file));
         Ok(())
     }
