@@ -11,6 +11,7 @@ mod feed;
 mod feed_status;
 mod frame;
 mod frontend;
+mod handles;
 mod headless;
 mod ingest;
 mod meters;

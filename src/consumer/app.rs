@@ -9,29 +9,27 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use crate::chart::{Interaction, Surface};
+use crate::chart::Surface;
 use crate::client::ClientError;
 use crate::consumer::alerting::{AlertDispatcher, Alerting};
 use crate::consumer::args::{Config, ViewChoice};
 use crate::consumer::backfill::BackfillThread;
 use crate::consumer::demo::{self, Demo};
-use crate::consumer::event_loop::{EventLoop, LiveChart};
-use crate::consumer::export::{self, ExportSource};
-use crate::consumer::feed;
+use crate::consumer::event_loop::EventLoop;
 use crate::consumer::feed_status::FeedStatus;
-use crate::consumer::frame::{FrameBuilder, FrameHandles, View};
+use crate::consumer::frame::{LiveChart, View};
 use crate::consumer::frontend::Frontend;
+use crate::consumer::handles::Handles;
 use crate::consumer::headless::Headless;
-use crate::consumer::ingest::IngestHandles;
 use crate::consumer::persistence::Persistence;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::report::Report;
 use crate::consumer::series_handle::SeriesHandle;
-use crate::consumer::snapshot::{self, SnapshotError};
+use crate::consumer::snapshot::SnapshotError;
 use crate::consumer::terminal_app::TerminalApp;
 use crate::consumer::ui_state::UiState;
 use crate::consumer::window_app::WindowApp;
-use crate::consumer::{ConsumerError, settings};
+use crate::consumer::{ConsumerError, export, feed, settings, snapshot};
 use crate::model::display_safe;
 use crate::plot::Painter;
 use crate::series::{SeriesMap, SeriesMapConfig};
@@ -85,11 +83,7 @@ pub fn run(
 struct App<'a> {
     config: &'a Config,
     started: Instant,
-    series: SeriesHandle,
-    feed: FeedStatus,
-    redraw: Redraw,
-    alerting: Arc<Alerting>,
-    storage: Option<Arc<Persistence>>,
+    handles: Handles,
     runtime: Runtime,
     /// Turns true to end the run.
     stop: Arc<watch::Sender<bool>>,
@@ -118,11 +112,13 @@ impl<'a> App<'a> {
         Ok(Self {
             config,
             started,
-            series: SeriesHandle::new(series),
-            feed: FeedStatus::new(),
-            redraw: Redraw::default(),
-            alerting: Arc::new(Alerting::new(config.alerts.clone(), config.args.on_alert.is_some())),
-            storage,
+            handles: Handles {
+                series: SeriesHandle::new(series),
+                feed: FeedStatus::new(),
+                redraw: Redraw::default(),
+                alerting: Arc::new(Alerting::new(config.alerts.clone(), config.args.on_alert.is_some())),
+                storage,
+            },
             runtime,
             stop: Arc::new(watch::channel(false).0),
             has_view: false,
@@ -136,8 +132,9 @@ impl<'a> App<'a> {
 
     /// Opens the requested frontend, or the first one available. Returns `None` for a run without a view.
     fn open_frontend(&self) -> Result<Option<Box<dyn Frontend>>, ConsumerError> {
-        let Self { config, redraw, .. } = self;
-        let window = || WindowApp::open(config, redraw).map(|window| Some(Box::new(window) as Box<dyn Frontend>));
+        let config = self.config;
+        let window =
+            || WindowApp::open(config, &self.handles.redraw).map(|window| Some(Box::new(window) as Box<dyn Frontend>));
         let terminal = || match &config.terminal {
             Some(terminal) => TerminalApp::open(config, terminal).map(|app| Some(Box::new(app) as Box<dyn Frontend>)),
             None => Err(ConsumerError::NoTerminal),
@@ -172,22 +169,16 @@ impl<'a> App<'a> {
         rng: ChaCha8Rng,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<LiveChart, ConsumerError> {
-        let Self { config, series, feed, redraw, alerting, storage, runtime, stop, .. } = self;
+        let Self { config, handles, runtime, stop, .. } = self;
         self.has_view = has_view;
         runtime.spawn(stop_when(Arc::clone(stop), shutdown, config.args.run_for));
         if config.args.demo {
             self.demo = Some(runtime.block_on(demo::start(config, stop.subscribe()))?);
         }
         let target = self.demo.as_ref().map_or_else(|| config.target.clone(), Demo::target);
+        let Handles { series, redraw, alerting, .. } = &*handles;
         self.dispatcher = AlertDispatcher::start(runtime, alerting, series, redraw, config.args.on_alert.as_deref());
-        let handles = IngestHandles {
-            series: series.clone(),
-            feed: feed.clone(),
-            redraw: redraw.clone(),
-            alerting: Arc::clone(alerting),
-            storage: storage.clone(),
-        };
-        let network = feed::run((*config).clone(), target.clone(), handles, stop.subscribe(), rng);
+        let network = feed::run((*config).clone(), target.clone(), handles.clone(), stop.subscribe(), rng);
         let stop = Arc::clone(stop);
         self.network = Some(runtime.spawn(async move {
             let outcome = network.await;
@@ -197,18 +188,11 @@ impl<'a> App<'a> {
         }));
         // Without a view, only the snapshot and the export at the end need older ticks.
         let needs_history = has_view || config.snapshot.is_some() || config.export.is_some();
-        if let (Some(store), Some(storage), true) = (&config.store, &*storage, needs_history) {
-            self.backfill = BackfillThread::start(store.url.clone(), storage, series, feed, redraw);
+        if let (Some(store), Some(storage), true) = (&config.store, &handles.storage, needs_history) {
+            self.backfill = BackfillThread::start(store.url.clone(), storage, handles);
         }
-        let handles = FrameHandles {
-            series: series.clone(),
-            feed: feed.clone(),
-            storage: storage.clone(),
-            alerting: Arc::clone(alerting),
-            backfill: self.backfill.as_ref().map(BackfillThread::backfill),
-        };
-        let interaction = Interaction::new(settings::initial_view(config));
-        Ok(LiveChart { interaction, frames: FrameBuilder::new(config, &target), handles })
+        let backfill = self.backfill.as_ref().map(BackfillThread::backfill);
+        Ok(LiveChart::new(config, &target, handles.clone(), backfill))
     }
 
     /// Runs the event loop until the run ends. Returns the surface for images.
@@ -221,9 +205,9 @@ impl<'a> App<'a> {
         let before = settings::ui_state(chart.interaction.settings(), config.surface());
         let frontend = frontend.unwrap_or_else(|| {
             let (runtime, stop) = (self.runtime.handle(), self.stop.subscribe());
-            Box::new(Headless::new(config, &self.series, &self.feed, runtime, stop))
+            Box::new(Headless::new(config, &self.handles, runtime, stop))
         });
-        let event_loop = EventLoop::new(frontend, chart, self.redraw.clone(), config.args.interval.unwrap_or_default());
+        let event_loop = EventLoop::new(frontend, chart, config.args.interval.unwrap_or_default());
         let surface = event_loop.run(&self.stop.subscribe(), self.started)?;
         let now = settings::ui_state(chart.interaction.settings(), surface);
         self.ui_states = self.has_view.then_some((before, now));
@@ -253,7 +237,7 @@ impl<'a> App<'a> {
         if self.backfill.take().is_some_and(|backfill| !backfill.join()) {
             log_straggler("the thread that reads the store");
         }
-        if let Some(storage) = &self.storage {
+        if let Some(storage) = &self.handles.storage {
             let is_stream = config.args.stream.stream.is_some();
             storage.close(if is_stream { END_TIMEOUT } else { COMMIT_TIMEOUT }, is_stream);
             log_stored(&storage.status(), storage.uncommitted());
@@ -278,18 +262,16 @@ impl<'a> App<'a> {
         chart: &LiveChart,
         view: Option<View>,
     ) -> Result<Report, ConsumerError> {
-        let Self { config, started, series, feed, alerting, storage, runtime, ui_states, .. } = self;
+        let Self { config, started, handles, runtime, ui_states, .. } = self;
         runtime.shutdown_timeout(RUNTIME_END_TIMEOUT);
         outcome?;
         if let Some((before, now)) = ui_states {
             settings::save_ui_state(config, &before, now);
         }
-        let (elapsed_s, meters) = (started.elapsed().as_secs_f64(), &chart.frames.meters);
-        let mut report = Report::collect(&series, &feed, storage.as_deref(), &alerting, meters, elapsed_s);
+        let mut report = Report::collect(&handles, &chart.meters, started.elapsed().as_secs_f64());
         if let Some(view) = view {
             report.snapshot_error = write_snapshot(config, &view).err();
-            let source = ExportSource { series, backfill: chart.handles.backfill.clone() };
-            report.export_error = export::write_requested(config, &source, &view.hit_test.visible).err();
+            report.export_error = export::write_requested(config, &chart.export_source(), &view.hit_test.visible).err();
         }
         Ok(report)
     }

@@ -18,7 +18,8 @@ use crate::client::{
     Target, shard_name, shard_of, subscribe,
 };
 use crate::consumer::args::{Config, SINCE_DEFAULT, StreamArgs};
-use crate::consumer::ingest::{InboundMessage, Ingest, IngestHandles};
+use crate::consumer::handles::Handles;
+use crate::consumer::ingest::{InboundMessage, Ingest};
 use crate::consumer::persistence::{self, Persistence};
 use crate::model::{StreamId, Symbol, Timestamp, write_fields};
 
@@ -42,7 +43,7 @@ enum Source {
 pub(super) async fn run(
     config: Config,
     target: Target,
-    handles: IngestHandles,
+    handles: Handles,
     stop: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
@@ -130,11 +131,7 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 }
 
 /// Last stored entry of each stream; `None` if the database does not answer in time.
-async fn checkpoints(
-    sources: &[Source],
-    config: &Config,
-    handles: &IngestHandles,
-) -> Option<HashMap<String, StreamId>> {
+async fn checkpoints(sources: &[Source], config: &Config, handles: &Handles) -> Option<HashMap<String, StreamId>> {
     // A group has its own position, which the server keeps.
     let is_group = config.args.stream.group.is_some();
     let Some(storage) = handles.storage.as_ref().filter(|_| !is_group) else { return Some(HashMap::new()) };
@@ -153,7 +150,7 @@ async fn checkpoints(
 }
 
 /// Fills the series from the database, unless the stream fills them from further back anyway.
-async fn restore(config: &Config, handles: &IngestHandles) {
+async fn restore(config: &Config, handles: &Handles) {
     let Some(store) = config.store.as_ref().filter(|_| config.since.is_none()) else { return };
     let (url, handles) = (store.url.clone(), handles.clone());
     let ticks_max = config.history.ticks_max;
@@ -178,7 +175,7 @@ struct StreamReading {
     source: StreamSource,
     /// Index of the connection.
     connection: usize,
-    handles: IngestHandles,
+    handles: Handles,
     /// Last stored entry, if any is known.
     checkpoint: Option<StreamId>,
     store_answers: bool,
@@ -195,7 +192,7 @@ async fn read_stream(
         |handles, in_group| StreamIngest::new(Ingest::new(handles, connection, &config), Arc::clone(&stream), in_group);
     if let (false, Some(storage)) = (store_answers, &handles.storage) {
         warn!("the store does not answer; ticks are displayed but not stored until it reports its position");
-        let mut unstored = new_ingest(IngestHandles { storage: None, ..handles.clone() }, false);
+        let mut unstored = new_ingest(Handles { storage: None, ..handles.clone() }, false);
         let own_rng = ChaCha8Rng::from_rng(&mut rng);
         checkpoint = tokio::select! {
             id = storage.checkpoint(&stream) => id,

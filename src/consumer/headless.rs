@@ -7,10 +7,9 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::chart::{HitAreas, Input, Layout, Scene, Surface};
-use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::frontend::{Frontend, Presented};
+use crate::consumer::handles::Handles;
 use crate::consumer::meters::UPDATE_INTERVAL;
-use crate::consumer::series_handle::SeriesHandle;
 use crate::consumer::{Config, ConsumerError};
 
 /// Interval of the log lines.
@@ -22,8 +21,7 @@ const STATUS_EVERY_VERBOSE: Duration = Duration::from_secs(1);
 /// Frontend that presents nothing.
 pub(super) struct Headless {
     image_surface: Surface,
-    series: SeriesHandle,
-    feed: FeedStatus,
+    handles: Handles,
     runtime: Handle,
     stop: watch::Receiver<bool>,
     is_verbose: bool,
@@ -34,17 +32,10 @@ pub(super) struct Headless {
 }
 
 impl Headless {
-    pub(super) fn new(
-        config: &Config,
-        series: &SeriesHandle,
-        feed: &FeedStatus,
-        runtime: &Handle,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
+    pub(super) fn new(config: &Config, handles: &Handles, runtime: &Handle, stop: watch::Receiver<bool>) -> Self {
         Self {
             image_surface: config.surface(),
-            series: series.clone(),
-            feed: feed.clone(),
+            handles: handles.clone(),
             runtime: runtime.clone(),
             stop,
             is_verbose: tracing::enabled!(tracing::Level::DEBUG),
@@ -55,9 +46,10 @@ impl Headless {
     }
 
     fn log_status(&mut self) {
-        let counters = self.series.lock().counters();
-        let rejected = self.feed.rejects().total();
-        let received = self.feed.without_restored(counters.received);
+        let Handles { series, feed, .. } = &self.handles;
+        let counters = series.lock().counters();
+        let rejected = feed.rejects().total();
+        let received = feed.without_restored(counters.received);
         if !self.is_verbose || (received, rejected) != self.logged {
             info!(received, kept = counters.kept, lost = counters.lost, rejected, "running");
         }

@@ -1,20 +1,18 @@
 //! Ingest of messages: decodes, validates and appends ticks, with one lock per read of the socket.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
 use crate::analysis::OutlierFilter;
 use crate::client::{LinkState, Message, MessageBatch, MessageHandler};
-use crate::consumer::alerting::{Alerting, Watcher};
+use crate::consumer::alerting::Watcher;
 use crate::consumer::args::Config;
-use crate::consumer::feed_status::{FeedStatus, Transition};
-use crate::consumer::persistence::Persistence;
+use crate::consumer::feed_status::Transition;
+use crate::consumer::handles::Handles;
 use crate::consumer::rate_limited::RateLimited;
-use crate::consumer::redraw::Redraw;
-use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Decoder, Reject, RejectCounts, StreamId, TickView, Timestamp, display_safe};
 use crate::series::SeriesMap;
 use crate::storage::db::TickRow;
@@ -31,19 +29,9 @@ const REJECTS_LOGGED_EVERY: Duration = Duration::from_secs(5);
 /// Longest prefix of a rejected message that is logged, in characters of up to four bytes.
 const LOGGED_CHARS_MAX: usize = 80;
 
-/// Handles that the network side writes to.
-#[derive(Clone)]
-pub(super) struct IngestHandles {
-    pub(super) series: SeriesHandle,
-    pub(super) feed: FeedStatus,
-    pub(super) redraw: Redraw,
-    pub(super) alerting: Arc<Alerting>,
-    pub(super) storage: Option<Arc<Persistence>>,
-}
-
 /// Writer of one connection's ticks into the series.
 pub(super) struct Ingest {
-    pub(super) handles: IngestHandles,
+    pub(super) handles: Handles,
     /// Index of the connection.
     connection: usize,
     decoder: Decoder,
@@ -88,7 +76,7 @@ impl Sampler {
 
 /// Ticks of one read of the socket. Locks the series at the first tick and releases them every [`BATCH_TICKS`].
 struct Batch<'a> {
-    handles: &'a IngestHandles,
+    handles: &'a Handles,
     sampler: &'a mut Sampler,
     /// Read once for the whole read of the socket: reading the clock costs a tenth of a tick.
     arrival: Timestamp,
@@ -132,7 +120,7 @@ impl Batch<'_> {
     /// Releases the series and publishes what was appended.
     fn flush(&mut self) {
         let Some(mut series) = self.series.take() else { return };
-        let IngestHandles { feed, redraw, .. } = self.handles;
+        let Handles { feed, redraw, .. } = self.handles;
         if self.rows.is_none() {
             feed.counters().unstored.fetch_add(self.ticks as u64, Ordering::Relaxed);
         }
@@ -166,7 +154,7 @@ fn row(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
 }
 
 impl Ingest {
-    pub(super) fn new(handles: IngestHandles, connection: usize, config: &Config) -> Self {
+    pub(super) fn new(handles: Handles, connection: usize, config: &Config) -> Self {
         Self {
             handles,
             connection,
@@ -241,7 +229,7 @@ impl Ingest {
     /// `resumes` is true if the source delivers what was published while the connection was down. Such an outage is
     /// removed from the series once all connections are live again.
     pub(super) fn set_connection(&self, state: LinkState, resumes: bool) {
-        let IngestHandles { series, feed, redraw, alerting, .. } = &self.handles;
+        let Handles { series, feed, redraw, alerting, .. } = &self.handles;
         feed.set_connection(self.connection, state, |transition| match transition {
             Transition::Connected if resumes => series.lock().recover_outages(),
             Transition::Connected => {}

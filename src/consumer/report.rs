@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::consumer::alerting::{Alerting, HooksReport};
-use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::alerting::HooksReport;
+use crate::consumer::handles::Handles;
 use crate::consumer::meters::{FramesReport, LatencyReport, Meters};
-use crate::consumer::persistence::Persistence;
-use crate::consumer::series_handle::SeriesHandle;
 use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
 use crate::series::Series;
@@ -114,14 +112,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn collect(
-        series: &SeriesHandle,
-        feed: &FeedStatus,
-        storage: Option<&Persistence>,
-        alerting: &Alerting,
-        meters: &Meters,
-        elapsed_s: f64,
-    ) -> Self {
+    pub(super) fn collect(handles: &Handles, meters: &Meters, elapsed_s: f64) -> Self {
+        let Handles { series, feed, alerting, storage, .. } = handles;
         // Read before the series are locked: connection state comes first in the order of locks.
         let (reconnects, cut_off) = {
             let connection = feed.connection();
@@ -159,7 +151,7 @@ impl Report {
             restored: load(&feed.counters().restored),
             trimmed: load(&feed.counters().trimmed),
             dead_letters: load(&feed.counters().dead_letters),
-            store: storage.map(|storage| {
+            store: storage.as_ref().map(|storage| {
                 let status = storage.status();
                 let (written, duplicates, dropped) = (status.written, status.duplicates, status.dropped);
                 StoreReport { written, duplicates, dropped, left: storage.uncommitted() }

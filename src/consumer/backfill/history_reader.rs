@@ -14,10 +14,8 @@ use tracing::{debug, warn};
 
 use crate::chart::{BackfillRequest, BackfillState, HistorySnapshot, OversizedView, complete_memory};
 use crate::consumer::backfill::Backfill;
-use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::handles::Handles;
 use crate::consumer::persistence::Persistence;
-use crate::consumer::redraw::Redraw;
-use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Price, Symbol, TimeSpan, Timestamp};
 use crate::series::{ArrivalMark, HistoryPage, LoadedHistory, SeriesTick};
 use crate::storage::db::{DbError, StoreReader, StoreUrl, TickRow};
@@ -50,9 +48,7 @@ const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration
 pub(super) struct HistoryReader {
     url: StoreUrl,
     storage: Arc<Persistence>,
-    series: SeriesHandle,
-    feed: FeedStatus,
-    redraw: Redraw,
+    handles: Handles,
     backfill: Arc<Backfill>,
     reader: Option<StoreReader>,
     loaded: LoadedHistory,
@@ -82,20 +78,11 @@ pub(super) struct HistoryReader {
 }
 
 impl HistoryReader {
-    pub(super) fn new(
-        url: StoreUrl,
-        storage: Arc<Persistence>,
-        series: SeriesHandle,
-        feed: FeedStatus,
-        redraw: Redraw,
-        backfill: Arc<Backfill>,
-    ) -> Self {
+    pub(super) fn new(url: StoreUrl, storage: Arc<Persistence>, handles: Handles, backfill: Arc<Backfill>) -> Self {
         Self {
             url,
             storage,
-            series,
-            feed,
-            redraw,
+            handles,
             backfill,
             reader: None,
             loaded: LoadedHistory::default(),
@@ -194,7 +181,7 @@ impl HistoryReader {
             state: self.state.clone(),
             oversized: self.oversized.clone(),
         });
-        self.redraw.request();
+        self.handles.redraw.request();
     }
 
     /// Drops the previous history: the new one covers the view.
@@ -207,7 +194,7 @@ impl HistoryReader {
     /// Opens the database if it is not open, and looks up its oldest tick if that is due or symbols were added.
     fn open(&mut self) -> Result<(), DbError> {
         let interval = if self.oldest_ns.is_some() { OLDEST_CHECK_EVERY } else { EMPTY_CHECK_EVERY };
-        let symbols_len = self.series.lock().symbol_count().min(OLDEST_SYMBOLS_MAX + 1);
+        let symbols_len = self.handles.series.lock().symbol_count().min(OLDEST_SYMBOLS_MAX + 1);
         let is_checked = self.oldest_checked.is_some_and(|(at, len)| len == symbols_len && at.elapsed() < interval);
         if self.reader.is_some() && is_checked {
             return Ok(());
@@ -217,7 +204,7 @@ impl HistoryReader {
             None => self.reader.insert(StoreReader::open(&self.url)?),
         };
         let oldest_ns = if (1..=OLDEST_SYMBOLS_MAX).contains(&symbols_len) {
-            let symbols: Vec<Symbol> = self.series.lock().iter().map(|(_, symbol, _)| symbol.clone()).collect();
+            let symbols: Vec<Symbol> = self.handles.series.lock().iter().map(|(_, symbol, _)| symbol.clone()).collect();
             reader.oldest_of(&symbols)?
         } else {
             reader.span()?.map(|(oldest_ns, _)| oldest_ns)
@@ -236,7 +223,7 @@ impl HistoryReader {
         self.open()?;
         self.select_symbols(request);
         let is_committed = self.pass_barrier(request);
-        let memory = complete_memory(&self.series.lock(), &request.symbols);
+        let memory = complete_memory(&self.handles.series.lock(), &request.symbols);
         let (Some(committed), Some((complete_from_ns, overlap_ns))) = (&self.committed, memory) else {
             return Ok(if is_committed { Next::Idle } else { self.wait_for_commit() });
         };
@@ -280,7 +267,7 @@ impl HistoryReader {
         if !known.is_empty() && request.symbols.iter().all(|symbol| known.binary_search(symbol).is_ok()) {
             return;
         }
-        let series = self.series.lock();
+        let series = self.handles.series.lock();
         let symbols = request.symbols.iter().filter_map(|index| Some((*index, series.get(*index)?.0.clone())));
         let (indices, symbols): (Vec<usize>, Vec<Symbol>) = symbols.unzip();
         drop(series);

@@ -56,7 +56,7 @@ impl HistoryReader {
     /// Returns true if `request` concerns ticks behind the current commit point.
     fn needs_later_point(&self, request: &BackfillRequest) -> bool {
         let Some(committed) = &self.committed else { return true };
-        let series = self.series.lock();
+        let series = self.handles.series.lock();
         let is_short = complete_memory(&series, &request.symbols).is_some_and(|(complete_from_ns, overlap_ns)| {
             let is_visible = request.span.end > committed.newest_ns;
             is_visible && complete_from_ns.saturating_add(overlap_ns) > committed.newest_ns.saturating_add(1)
@@ -73,11 +73,11 @@ impl HistoryReader {
     }
 
     fn commit_point(&self) -> Option<CommitPoint> {
-        let series = self.series.lock();
+        let series = self.handles.series.lock();
         let loaded = self.loaded.symbols().iter().filter_map(|symbol| Some(series.get(*symbol)?.1));
         let newest_ns = series.newest_ns()?;
         // Ticks that came from the database, or were not handed to it, are not awaited.
-        let counters = self.feed.counters();
+        let counters = self.handles.feed.counters();
         let others = [&counters.restored, &counters.unstored].map(|count| count.load(Ordering::Relaxed));
         let received = series.counters().received.saturating_sub(others.iter().sum());
         let (marks, since_ns) = (loaded.map(Series::arrival_mark).collect(), self.oldest_since_commit(&series));
