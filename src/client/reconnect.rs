@@ -136,7 +136,7 @@ pub(super) async fn run_with_reconnect<S: Session>(
 }
 
 /// Resolves when `shutdown` turns true or its sender is gone.
-pub(super) async fn stopped(mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn stopped(mut shutdown: watch::Receiver<bool>) {
     // The sender is dropped only when the program ends.
     let _ = shutdown.wait_for(|stop| *stop).await;
 }

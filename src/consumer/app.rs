@@ -22,7 +22,6 @@ use crate::consumer::frontend::Frontend;
 use crate::consumer::handles::Handles;
 use crate::consumer::headless::Headless;
 use crate::consumer::persistence::Persistence;
-use crate::consumer::redraw::Redraw;
 use crate::consumer::report::Report;
 use crate::consumer::series_handle::SeriesHandle;
 use crate::consumer::snapshot::SnapshotError;
@@ -114,8 +113,8 @@ impl<'a> App<'a> {
             started,
             handles: Handles {
                 series: SeriesHandle::new(series),
-                feed: FeedStatus::new(),
-                redraw: Redraw::default(),
+                feed: Arc::new(FeedStatus::new()),
+                redraw: Arc::default(),
                 alerting: Arc::new(Alerting::new(config.alerts.clone(), config.args.on_alert.is_some())),
                 storage,
             },
@@ -279,16 +278,8 @@ impl<'a> App<'a> {
 
 /// Ends the run when `shutdown` resolves or the time is over.
 async fn stop_when(stop: Arc<watch::Sender<bool>>, shutdown: impl Future<Output = ()>, run_for: Option<Duration>) {
-    let time_over = async {
-        match run_for {
-            Some(time) => tokio::time::sleep(time).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = shutdown => {}
-        () = time_over => {}
-    }
+    // Either outcome ends the run.
+    let _ = tokio::time::timeout(run_for.unwrap_or(Duration::MAX), shutdown).await;
     stop.send_replace(true);
 }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::broker::{Broker, BrokerLimits};
-use crate::client::{Endpoint, Target};
+use crate::client::{Endpoint, Target, stopped};
 use crate::consumer::args::{CHANNEL, Config};
 use crate::model::{Timestamp, TimestampFormat};
 use crate::producer::{self, Display, Pace, Source};
@@ -56,7 +56,7 @@ async fn listen(port: u16) -> io::Result<TcpListener> {
 }
 
 /// Starts the broker and the producer.
-pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Demo, DemoError> {
+pub(super) async fn start(config: &Config, stop: watch::Receiver<bool>) -> Result<Demo, DemoError> {
     let port = match config.target {
         Target::Local { port, .. } => port,
         _ => 0,
@@ -85,12 +85,8 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
         display: Display::none(),
         jitter_seed: 0,
     };
-    let stopped = async move {
-        // A sender that is gone ends the demo as well.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
     let producer = tokio::spawn(async move {
-        match producer::run(producer, stopped).await {
+        match producer::run(producer, stopped(stop)).await {
             Ok(report) => info!("demo: {} trades published", report.sent),
             Err(error) => warn!("demo: {error}"),
         }

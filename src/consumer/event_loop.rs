@@ -1,6 +1,7 @@
 //! Event loop of the main thread, the same for all frontends: input, interaction, frame, rest.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -158,7 +159,7 @@ impl<'a> EventLoop<'a> {
             None => {}
             Some(Request::Quit) => return true,
             Some(Request::Export) => {
-                let redraw = self.chart.handles.redraw.clone();
+                let redraw = Arc::clone(&self.chart.handles.redraw);
                 let badge = self.exports.start(self.chart.export_source(), redraw, self.hit_test.visible.clone());
                 self.show(badge, now);
             }

@@ -15,12 +15,12 @@ use tracing::{info, warn};
 use crate::client;
 use crate::client::{
     Accepted, Channel, ClientError, ConsumerGroup, Entry, EntryHandler, LinkState, Message, Since, StreamSource,
-    Target, shard_name, shard_of, subscribe,
+    Target, shard_name, shard_of, stopped, subscribe,
 };
 use crate::consumer::args::{Config, SINCE_DEFAULT, StreamArgs};
 use crate::consumer::handles::Handles;
 use crate::consumer::ingest::{InboundMessage, Ingest};
-use crate::consumer::persistence::{self, Persistence};
+use crate::consumer::persistence;
 use crate::model::{StreamId, Symbol, Timestamp, write_fields};
 
 /// Stream field that holds one tick or several as JSON.
@@ -124,12 +124,6 @@ fn stream_source(config: &Config, name: String, member: &str) -> StreamSource {
     StreamSource { stream: name, since: config.since.unwrap_or(SINCE_DEFAULT), group }
 }
 
-/// Resolves when the run ends.
-async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which ends the run as well.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
 /// Last stored entry of each stream; `None` if the database does not answer in time.
 async fn checkpoints(sources: &[Source], config: &Config, handles: &Handles) -> Option<HashMap<String, StreamId>> {
     // A group has its own position, which the server keeps.
@@ -139,7 +133,7 @@ async fn checkpoints(sources: &[Source], config: &Config, handles: &Handles) -> 
         let mut known = HashMap::new();
         for source in sources {
             if let Source::Stream(name) = source
-                && let Some(id) = storage.checkpoint(name).await
+                && let Some(id) = storage.writer.checkpoint(name).await
             {
                 known.insert(name.clone(), id);
             }
@@ -195,7 +189,7 @@ async fn read_stream(
         let mut unstored = new_ingest(Handles { storage: None, ..handles.clone() }, false);
         let own_rng = ChaCha8Rng::from_rng(&mut rng);
         checkpoint = tokio::select! {
-            id = storage.checkpoint(&stream) => id,
+            id = storage.writer.checkpoint(&stream) => id,
             ended = client::read_stream(&target, &source, &mut unstored, stop.clone(), own_rng) => return ended,
         };
     }
@@ -237,7 +231,7 @@ struct StreamIngest {
 impl StreamIngest {
     fn new(ingest: Ingest, stream: Arc<str>, in_group: bool) -> Self {
         let (appended, receiver) = watch::channel(0);
-        let committed = ingest.handles.storage.as_deref().map_or(receiver, Persistence::committed);
+        let committed = ingest.handles.storage.as_deref().map_or(receiver, |storage| storage.writer.committed());
         Self { ingest, stream, in_group, committed, appended, json: Vec::new() }
     }
 }
@@ -281,12 +275,12 @@ impl EntryHandler for StreamIngest {
     }
 
     fn on_trimmed(&mut self, count: u64) {
-        self.ingest.handles.feed.counters().trimmed.fetch_add(count, Ordering::Relaxed);
+        self.ingest.handles.feed.counters.trimmed.fetch_add(count, Ordering::Relaxed);
         self.ingest.handles.redraw.request();
     }
 
     fn on_dead_letters(&mut self, count: u64) {
-        self.ingest.handles.feed.counters().dead_letters.fetch_add(count, Ordering::Relaxed);
+        self.ingest.handles.feed.counters.dead_letters.fetch_add(count, Ordering::Relaxed);
         self.ingest.handles.redraw.request();
     }
 
@@ -296,7 +290,7 @@ impl EntryHandler for StreamIngest {
 
     async fn ready(&mut self) {
         if let Some(storage) = &self.ingest.handles.storage {
-            storage.room().await;
+            storage.writer.room().await;
         }
     }
 

@@ -191,7 +191,7 @@ impl LiveChart {
 
 /// Copies the part of the status that is independent of the series.
 fn independent_status(Handles { feed, storage, .. }: &Handles, now: Instant) -> FrameStatus {
-    let counters = feed.counters();
+    let counters = &feed.counters;
     FrameStatus {
         stale_for: feed.arrivals().stale_for(now),
         rejected: feed.rejects().total(),

@@ -12,8 +12,8 @@ use crate::consumer::series_handle::SeriesHandle;
 #[derive(Clone)]
 pub(super) struct Handles {
     pub(super) series: SeriesHandle,
-    pub(super) feed: FeedStatus,
-    pub(super) redraw: Redraw,
+    pub(super) feed: Arc<FeedStatus>,
+    pub(super) redraw: Arc<Redraw>,
     pub(super) alerting: Arc<Alerting>,
     /// Database writer; `None` to store nothing.
     pub(super) storage: Option<Arc<Persistence>>,

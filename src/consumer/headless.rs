@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::chart::{HitAreas, Input, Layout, Scene, Surface};
+use crate::client::stopped;
 use crate::consumer::frontend::{Frontend, Presented};
 use crate::consumer::handles::Handles;
 use crate::consumer::meters::UPDATE_INTERVAL;
@@ -71,10 +72,9 @@ impl Frontend for Headless {
     }
 
     fn rest(&mut self, _: Option<Duration>, _: Duration, _: &mut Vec<Input>) -> Result<(), ConsumerError> {
-        let stop = &mut self.stop;
+        let stopped = stopped(self.stop.clone());
         // Ends with the run, or in time for the rates to be updated.
-        let _ =
-            self.runtime.block_on(async { tokio::time::timeout(UPDATE_INTERVAL, stop.wait_for(|stop| *stop)).await });
+        let _ = self.runtime.block_on(async { tokio::time::timeout(UPDATE_INTERVAL, stopped).await });
         let interval = if self.is_verbose { STATUS_EVERY_VERBOSE } else { STATUS_EVERY };
         if self.last_status.elapsed() >= interval {
             self.last_status = Instant::now();

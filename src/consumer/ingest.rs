@@ -122,7 +122,7 @@ impl Batch<'_> {
         let Some(mut series) = self.series.take() else { return };
         let Handles { feed, redraw, .. } = self.handles;
         if self.rows.is_none() {
-            feed.counters().unstored.fetch_add(self.ticks as u64, Ordering::Relaxed);
+            feed.counters.unstored.fetch_add(self.ticks as u64, Ordering::Relaxed);
         }
         series.finish_batch();
         drop(series);

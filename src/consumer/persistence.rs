@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
-use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::consumer::args::STORE_FILE;
@@ -29,7 +28,7 @@ const RESTORE_BATCH: usize = 4_096;
 
 /// Database writer shared by all connections. [`DbWriter`] bounds its queue.
 pub(super) struct Persistence {
-    writer: DbWriter,
+    pub(super) writer: DbWriter,
     /// Stream rows that were not committed before the end. The next run reads them again.
     uncommitted: AtomicU64,
     /// Held while a batch is queued, so that batches are queued in the order of their tickets.
@@ -67,7 +66,7 @@ impl Persistence {
         });
     }
 
-    /// Queues the ticks of stream entries. Returns the ticket that [`committed`](Self::committed) reaches with them.
+    /// Queues the ticks of stream entries. Returns the ticket that [`DbWriter::committed`] reaches with them.
     pub(super) fn put(&self, stream: &Arc<str>, ticks: Vec<TickRow>, checkpoint: Option<StreamId>) -> u64 {
         let batch = RowBatch { stream: Some(Arc::clone(stream)), ticks, checkpoint, ticket: 0 };
         self.enqueue(batch, |batch| self.writer.put(batch))
@@ -91,21 +90,6 @@ impl Persistence {
     /// Returns true if everything up to `ticket` is committed, or never will be.
     pub(super) fn is_settled(&self, ticket: u64) -> bool {
         *self.writer.committed().borrow() >= ticket || self.writer.status().waiting == 0
-    }
-
-    /// Last stored entry of `stream`. Waits while the database is away.
-    pub(super) async fn checkpoint(&self, stream: &str) -> Option<StreamId> {
-        self.writer.checkpoint(stream).await
-    }
-
-    /// Waits until the queue has room.
-    pub(super) async fn room(&self) {
-        self.writer.room().await;
-    }
-
-    /// Highest committed ticket.
-    pub(super) fn committed(&self) -> watch::Receiver<u64> {
-        self.writer.committed()
     }
 
     pub(super) fn status(&self) -> DbStatus {
@@ -163,7 +147,7 @@ pub(super) fn restore(
         let restored = append_rows(&mut series, batch, &mut symbols);
         series.finish_batch();
         // Both counters change under the lock: live ticks are computed from their difference.
-        feed.counters().restored.fetch_add(restored, Ordering::Relaxed);
+        feed.counters.restored.fetch_add(restored, Ordering::Relaxed);
         drop(series);
         redraw.request();
         batch.clear();

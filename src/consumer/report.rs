@@ -148,9 +148,9 @@ impl Report {
             over_max_symbols: counters.over_symbols_max,
             reconnects,
             cut_off,
-            restored: load(&feed.counters().restored),
-            trimmed: load(&feed.counters().trimmed),
-            dead_letters: load(&feed.counters().dead_letters),
+            restored: load(&feed.counters.restored),
+            trimmed: load(&feed.counters.trimmed),
+            dead_letters: load(&feed.counters.dead_letters),
             store: storage.as_ref().map(|storage| {
                 let status = storage.status();
                 let (written, duplicates, dropped) = (status.written, status.duplicates, status.dropped);

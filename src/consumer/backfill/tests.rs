@@ -7,7 +7,6 @@ use crate::chart::{BackfillState, OversizedView, complete_memory};
 use crate::consumer::alerting::Alerting;
 use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::persistence;
-use crate::consumer::redraw::Redraw;
 use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Name, Price, TickView, TimeSpan, Timestamp};
 use crate::series::{ColumnCache, HistoryLimits, HistoryPage, LoadedHistory, MergedSeries, SeriesMap, SeriesMapConfig};
@@ -47,8 +46,8 @@ impl Rig {
         let storage = Persistence::open(&config(directory.path())).unwrap();
         let handles = Handles {
             series: SeriesHandle::new(new_series(ticks_max)),
-            feed: FeedStatus::new(),
-            redraw: Redraw::default(),
+            feed: Arc::new(FeedStatus::new()),
+            redraw: Arc::default(),
             alerting: Arc::new(Alerting::new(Vec::new(), false)),
             storage: Some(Arc::clone(&storage)),
         };

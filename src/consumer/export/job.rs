@@ -29,7 +29,7 @@ impl ExportJob {
     pub(in crate::consumer) fn start(
         &mut self,
         source: ExportSource,
-        redraw: Redraw,
+        redraw: Arc<Redraw>,
         VisibleTicks { symbols, span }: VisibleTicks,
     ) -> Badge {
         if let Some(running) = &self.running {

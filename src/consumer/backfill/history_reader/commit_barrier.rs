@@ -77,7 +77,7 @@ impl HistoryReader {
         let loaded = self.loaded.symbols().iter().filter_map(|symbol| Some(series.get(*symbol)?.1));
         let newest_ns = series.newest_ns()?;
         // Ticks that came from the database, or were not handed to it, are not awaited.
-        let counters = self.handles.feed.counters();
+        let counters = &self.handles.feed.counters;
         let others = [&counters.restored, &counters.unstored].map(|count| count.load(Ordering::Relaxed));
         let received = series.counters().received.saturating_sub(others.iter().sum());
         let (marks, since_ns) = (loaded.map(Series::arrival_mark).collect(), self.oldest_since_commit(&series));
