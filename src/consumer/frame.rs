@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use crate::chart::{
-    Badge, ConnectionState, FiredAlert, FrameData, FrameQuery, FrameStatus, HitTest, Interaction, MissingHistory,
-    QueryState, Scene, SceneBuilder, SourceLabels, StorageState, StorageStatus, Surface, Tone, TradingSession,
-    new_symbols,
+    Badge, ConnectionState, FrameData, FrameQuery, FrameStatus, HitTest, Interaction, MissingHistory, QueryState,
+    Scene, SceneBuilder, SourceLabels, StorageState, StorageStatus, Surface, Tone, TradingSession, new_symbols,
 };
 use crate::client::{Channel, LinkState, Target};
-use crate::consumer::alerting::Fired;
 use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamArgs};
 use crate::consumer::backfill::Backfill;
 use crate::consumer::export::ExportSource;
@@ -166,25 +164,15 @@ impl LiveChart {
     fn add_alerts(&mut self, data: &FrameData, status: &mut FrameStatus, now: Instant) {
         let log = self.handles.alerting.log();
         status.alerts_dropped = log.dropped();
-        let visible = log.iter().filter(|alert| data.shows(alert.time_ns));
-        status.alerts = visible
-            .map(|alert| FiredAlert {
-                time_ns: alert.time_ns,
-                price: alert.price,
-                symbol: alert.slot,
-                rule: alert.rule.clone(),
-            })
-            .collect();
+        let marks = log.iter().map(|alert| &alert.mark);
+        status.alerts = marks.filter(|mark| data.shows(mark.time_ns)).cloned().collect();
         let newest = log.iter().next_back().filter(|newest| Some(newest.at) != self.announced).cloned();
         drop(log);
-        let Some(Fired { at, rule, symbol, price, .. }) = newest else { return };
-        self.announced = Some(at);
-        if now.saturating_duration_since(at) < ALERT_TOAST_TIME {
-            let text = match price {
-                Some(price) => format!("{rule}  ({symbol} at {price})"),
-                None => format!("{rule}  (nothing from {symbol})"),
-            };
-            self.toast = Some((Badge { tone: Tone::Warn, text }, at + ALERT_TOAST_TIME));
+        let Some(newest) = newest else { return };
+        self.announced = Some(newest.at);
+        if now.saturating_duration_since(newest.at) < ALERT_TOAST_TIME {
+            let text = format!("{}  {}", newest.mark.rule, newest.subject());
+            self.toast = Some((Badge { tone: Tone::Warn, text }, newest.at + ALERT_TOAST_TIME));
         }
     }
 }

@@ -171,17 +171,13 @@ impl Report {
     pub fn to_json(&self) -> String {
         // Serializing numbers and strings cannot fail. An empty object would still be valid.
         let json = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
-        if json.chars().all(is_display_safe) {
-            return json;
-        }
         // JSON permits DEL, the C1 controls and bidirectional controls. Here they occur in strings only.
-        let mut safe = String::with_capacity(json.len() + 16);
+        let mut safe = String::with_capacity(json.len());
         for c in json.chars() {
-            if is_display_safe(c) {
-                safe.push(c);
-            } else {
+            match c {
+                c if is_display_safe(c) => safe.push(c),
                 // Writing to a string cannot fail.
-                let _ = write!(safe, "\\u{:04x}", u32::from(c));
+                c => drop(write!(safe, "\\u{:04x}", u32::from(c))),
             }
         }
         safe

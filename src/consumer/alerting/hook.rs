@@ -180,7 +180,7 @@ fn shell(command: &str) -> Command {
 /// Runs the command with the tick as JSON on its standard input. The error completes "the command ...".
 async fn run(command: String, fired: Fired, stopped: watch::Receiver<bool>) -> Result<(), String> {
     let mut shell = shell(&command);
-    shell.env(FIRED_RULE, &*fired.rule).env("TICKSCOPE_FIRED_SYMBOL", fired.symbol.to_string());
+    shell.env(FIRED_RULE, &*fired.mark.rule).env("TICKSCOPE_FIRED_SYMBOL", fired.symbol.to_string());
     shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = shell.spawn().map_err(|error| format!("cannot be started: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {

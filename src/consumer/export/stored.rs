@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use thiserror::Error;
@@ -69,7 +69,7 @@ pub fn export_stored(
     // A runtime with a thread of its own, so that a second signal is handled while this thread waits.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(StoredExportError::Start)?;
-    let bar = Progress::new(console, shows_progress);
+    let bar = progress_bar(console, shows_progress);
     let file = CancellableFile::default();
     let (end, mut ended) = oneshot::channel();
     let work = {
@@ -92,7 +92,7 @@ pub fn export_stored(
         file.cancel();
         tokio::time::timeout(END_TIMEOUT, ended).await.unwrap_or(Ok(Err(StoredExportError::Cancelled)))
     });
-    bar.end();
+    bar.finish_and_clear();
     let written = outcome.map_err(|_| StoredExportError::Ended)??;
     let path = display_safe(&export.path.display().to_string()).into_owned();
     info!(
@@ -162,11 +162,11 @@ impl CancellableFile {
     }
 }
 
-fn write(export: &StoredExport, file: &CancellableFile, bar: &Progress) -> Result<Written, StoredExportError> {
+fn write(export: &StoredExport, file: &CancellableFile, bar: &ProgressBar) -> Result<Written, StoredExportError> {
     let mut reader = StoreReader::open(&export.url).map_err(SelectionError::from)?;
     let (first_ns, last_ns) = reader.resolve(&export.selection)?;
     file.create(export)?;
-    bar.begin(first_ns, last_ns);
+    bar.set_length(last_ns.abs_diff(first_ns).max(1));
     let mut written: Option<Written> = None;
     let mut failed = None;
     let read = reader.read_selection(&export.selection, &mut |tick| {
@@ -178,7 +178,10 @@ fn write(export: &StoredExport, file: &CancellableFile, bar: &Progress) -> Resul
         so_far.rows += 1;
         so_far.last_ns = tick.time_ns;
         if so_far.rows.is_multiple_of(STEP_ROWS) {
-            bar.step(first_ns, so_far);
+            bar.set_position(so_far.last_ns.abs_diff(first_ns));
+            let rate = so_far.rows as f64 / bar.elapsed().as_secs_f64().max(1e-3);
+            let (rows, rate) = (HumanCount(so_far.rows), HumanCount(rate as u64));
+            bar.set_message(format!("{rows} rows, {rate}/s, at {}", time_text(so_far.last_ns)));
         }
         ControlFlow::Continue(())
     });
@@ -197,42 +200,13 @@ fn row(tick: &TickRow) -> Row<'_> {
 }
 
 /// Progress bar by time, on a terminal only.
-#[derive(Clone)]
-struct Progress {
-    bar: Option<ProgressBar>,
-    started: Instant,
-}
-
-impl Progress {
-    fn new(console: &LogWriter, shows_progress: bool) -> Self {
-        let bar = (shows_progress && console.shows_progress()).then(|| {
-            // The template is a constant and valid.
-            let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {wide_msg}");
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            console.add(ProgressBar::new(1).with_style(style))
-        });
-        Self { bar, started: Instant::now() }
+fn progress_bar(console: &LogWriter, shows_progress: bool) -> ProgressBar {
+    if !shows_progress || !console.shows_progress() {
+        return ProgressBar::hidden();
     }
-
-    fn begin(&self, first_ns: i64, last_ns: i64) {
-        if let Some(bar) = &self.bar {
-            bar.set_length(last_ns.abs_diff(first_ns).max(1));
-        }
-    }
-
-    fn step(&self, first_ns: i64, so_far: &Written) {
-        let Some(bar) = &self.bar else { return };
-        bar.set_position(so_far.last_ns.abs_diff(first_ns));
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
-        let rate = HumanCount((so_far.rows as f64 / seconds) as u64);
-        bar.set_message(format!("{} rows, {rate}/s, at {}", HumanCount(so_far.rows), time_text(so_far.last_ns)));
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
+    // The template is a constant and valid.
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {wide_msg}");
+    console.add(ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
 }
 
 /// Formats an instant as RFC 3339 in UTC.
