@@ -20,6 +20,24 @@ pub use settings::{LocatedError, Origin, Settings, SettingsError, variable};
 pub use signals::shutdown_signal;
 pub use time_arg::{TimeError, parse_time};
 
+/// Implements clap's `ValueEnum` for an enum of a module that does not know clap.
+macro_rules! impl_value_enum {
+    ($type:ty { $($variant:ident = $word:literal: $help:literal,)* }) => {
+        impl clap::ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),*]
+            }
+
+            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+                Some(match self {
+                    $(Self::$variant => clap::builder::PossibleValue::new($word).help($help),)*
+                })
+            }
+        }
+    };
+}
+pub(crate) use impl_value_enum;
+
 /// Exit status after a failure at run time, such as a wrong password.
 pub const EXIT_FAILURE: u8 = 1;
 

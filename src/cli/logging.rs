@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -107,9 +107,13 @@ impl LogWriter {
         !self.bars.is_hidden()
     }
 
-    /// Adds a progress bar below the log lines.
-    pub fn add(&self, bar: ProgressBar) -> ProgressBar {
-        self.bars.add(bar)
+    /// Returns a progress bar below the log lines, of the form that `template` describes. It is hidden unless `is_shown`
+    /// is set and progress is visible.
+    pub fn progress_bar(&self, template: &str, is_shown: bool) -> ProgressBar {
+        match ProgressStyle::with_template(template) {
+            Ok(style) if is_shown && self.shows_progress() => self.bars.add(ProgressBar::new(1).with_style(style)),
+            _ => ProgressBar::hidden(),
+        }
     }
 
     /// Writes a line to stdout, above the progress line.

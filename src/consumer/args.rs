@@ -16,10 +16,11 @@ use jiff::tz::TimeZone;
 use crate::analysis::{OutlierLimit, Rule};
 use crate::chart::{AxisMode, BarInterval, BarIntervalError, ChartKind, PaneLayout, Scale, Size, Surface, Theme};
 use crate::cli::{ConfigArgs, DurationError, LogWriter, TlsArgs, parse_duration, parse_port};
-use crate::client::{Channel, Since, Target, TlsFiles};
+use crate::client::{Channel, Since, Target};
 use crate::consumer::alerting::parse_rules;
 use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, Symbol};
+use crate::producer::parse_target;
 use crate::series::HistoryLimits;
 use crate::storage::TickFormat;
 use crate::storage::db::DbConfig;
@@ -378,14 +379,9 @@ impl Args {
     }
 
     fn target(&self) -> Result<Target, ArgsError> {
-        // Scripts unset a variable by an empty value.
-        let Some(url) = self.redis.as_deref().filter(|url| !url.trim().is_empty() && !self.demo) else {
-            let is_cluster = self.stream.cluster && !self.demo;
-            let local = crate::producer::local_target(self.local_port);
-            return if is_cluster { Err(ArgsError::ClusterWithoutUrl) } else { Ok(local) };
-        };
-        let [ca, cert, key] = self.tls.clone().files();
-        let target = Target::parse_with(url, self.stream.cluster, &TlsFiles { ca, cert, key })?;
+        let (url, is_cluster) = (self.redis.as_deref().filter(|_| !self.demo), self.stream.cluster && !self.demo);
+        let target = parse_target(url, is_cluster, &self.tls, self.local_port)?;
+        let target = target.ok_or(ArgsError::ClusterWithoutUrl)?;
         let is_pattern = |name: &&String| matches!(Channel::parse(name), Channel::Pattern(_));
         match self.channel.iter().find(is_pattern).filter(|_| target.is_cluster() && self.stream.stream.is_none()) {
             Some(pattern) => Err(ArgsError::ClusterPattern(pattern.clone())),

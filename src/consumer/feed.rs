@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::client;
 use crate::client::{
     Accepted, Channel, ClientError, ConsumerGroup, Entry, EntryHandler, LinkState, Message, Since, StreamSource,
-    Target, shard_name, shard_of, stopped, subscribe,
+    Target, all_ended, shard_name, shard_of, stopped, subscribe,
 };
 use crate::consumer::args::{Config, SINCE_DEFAULT, StreamArgs};
 use crate::consumer::handles::Handles;
@@ -79,15 +79,8 @@ pub(super) async fn run(
             }
         }
     }
-    while let Some(ended) = tasks.join_next().await {
-        match ended {
-            // Dropping the set ends the other connections.
-            Ok(outcome) => outcome?,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {}
-        }
-    }
-    Ok(())
+    // Dropping the set ends the other connections.
+    all_ended(&mut tasks).await
 }
 
 fn sources(config: &Config, target: &Target) -> Vec<Source> {

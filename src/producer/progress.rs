@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -56,7 +56,7 @@ pub(super) struct ProgressReporter<'a> {
     pacing: &'a PacingStats,
     pace: Pace,
     channel: String,
-    bar: Option<ProgressBar>,
+    bar: ProgressBar,
     logs_status: bool,
     samples: VecDeque<(Instant, u64)>,
     status_at: Instant,
@@ -72,17 +72,13 @@ impl<'a> ProgressReporter<'a> {
         shards: &'a Shards,
         pacing: &'a PacingStats,
     ) -> Self {
-        let bar = (display.progress && display.log.shows_progress()).then(|| {
-            // The template is constant and valid.
-            let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-            display.log.add(ProgressBar::new_spinner().with_style(style))
-        });
+        let bar = display.log.progress_bar("{wide_msg}", display.progress);
         Self {
             shards,
             pacing,
             pace,
             channel: display_safe(channel).into_owned(),
-            logs_status: display.progress && bar.is_none(),
+            logs_status: display.progress && bar.is_hidden(),
             bar,
             samples: VecDeque::with_capacity(RATE_SAMPLES + 1),
             status_at: Instant::now(),
@@ -102,12 +98,12 @@ impl<'a> ProgressReporter<'a> {
             let rate = self.rate(now, snapshot.sent);
             self.report_receivers(&snapshot);
             self.report_delay(now, rate);
-            if let Some(bar) = &self.bar {
-                bar.set_message(status(&snapshot, rate, self.pacing.progress()));
-            } else if self.logs_status && now - self.status_at >= STATUS_INTERVAL {
+            let status = status(&snapshot, rate, self.pacing.progress());
+            if self.logs_status && now - self.status_at >= STATUS_INTERVAL {
                 self.status_at = now;
-                info!("{}", status(&snapshot, rate, self.pacing.progress()));
+                info!("{status}");
             }
+            self.bar.set_message(status);
         }
     }
 
@@ -159,9 +155,7 @@ impl<'a> ProgressReporter<'a> {
 
 impl Drop for ProgressReporter<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.bar.finish_and_clear();
     }
 }
 

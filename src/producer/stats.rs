@@ -101,14 +101,9 @@ impl fmt::Display for Report {
             0 => f.write_str(", nothing dropped")?,
             _ => write!(f, ", {} dropped", HumanCount(*dropped))?,
         }
-        if self.recovered > 0 {
-            write!(f, ", {} recovered from the spool", HumanCount(self.recovered))?;
-        }
-        if self.spooled > 0 {
-            write!(f, ", {} left in the spool", HumanCount(self.spooled))?;
-        }
-        if self.unspooled > 0 {
-            write!(f, ", {} never in the spool", HumanCount(self.unspooled))?;
+        let of_spool = [(self.recovered, "recovered from"), (self.spooled, "left in"), (self.unspooled, "never in")];
+        for (count, verb) in of_spool.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, ", {} {verb} the spool", HumanCount(count))?;
         }
         match self.receivers {
             Some(0) => f.write_str(", nobody subscribed at the end")?,

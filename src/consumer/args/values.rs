@@ -3,30 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use clap::builder::PossibleValue;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::{ArgsError, SnapshotFormat};
 use crate::chart::{AxisMode, ChartKind, PaneLayout, Scale, Theme};
+use crate::cli::impl_value_enum;
 use crate::storage::{HAS_PARQUET, TickFormat};
-
-/// Implements clap's `ValueEnum` for an enum of a module that does not know clap.
-macro_rules! impl_value_enum {
-    ($type:ty { $($variant:ident = $word:literal: $help:literal,)* }) => {
-        impl ValueEnum for $type {
-            fn value_variants<'a>() -> &'a [Self] {
-                &[$(Self::$variant),*]
-            }
-
-            fn to_possible_value(&self) -> Option<PossibleValue> {
-                Some(match self {
-                    $(Self::$variant => PossibleValue::new($word).help($help),)*
-                })
-            }
-        }
-    };
-}
 
 impl_value_enum!(AxisMode {
     Auto = "auto": "Prices, or percent where prices would show flat lines",

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tracing::info;
@@ -69,7 +69,8 @@ pub fn export_stored(
     // A runtime with a thread of its own, so that a second signal is handled while this thread waits.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(StoredExportError::Start)?;
-    let bar = progress_bar(console, shows_progress);
+    // By time, on a terminal only.
+    let bar = console.progress_bar("{bar:30} {percent:>3}%  {wide_msg}", shows_progress);
     let file = CancellableFile::default();
     let (end, mut ended) = oneshot::channel();
     let work = {
@@ -197,16 +198,6 @@ fn row(tick: &TickRow) -> Row<'_> {
     let TickRow { symbol, time_ns, price, size, source, seq, id, outlier } = tick;
     let origin = Origin { source: source.as_deref(), seq: *seq, id: *id };
     Row { symbol, time_ns: *time_ns, price: *price, size: *size, outlier: *outlier, origin }
-}
-
-/// Progress bar by time, on a terminal only.
-fn progress_bar(console: &LogWriter, shows_progress: bool) -> ProgressBar {
-    if !shows_progress || !console.shows_progress() {
-        return ProgressBar::hidden();
-    }
-    // The template is a constant and valid.
-    let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {wide_msg}");
-    console.add(ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
 }
 
 /// Formats an instant as RFC 3339 in UTC.
