@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use crate::model::display_safe;
 pub use duration::{DURATION_MAX, DurationError, parse_duration};
 pub use environment::Environment;
-pub use logging::{LogLine, LogWriter, Logging, init_logging, print_stdout};
+pub use logging::{LogWriter, Logging, init_logging, print_stdout};
 pub use settings::{LocatedError, Origin, Settings, SettingsError, variable};
 pub use signals::shutdown_signal;
 pub use time_arg::{TimeError, parse_time};

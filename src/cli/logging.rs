@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
@@ -27,6 +26,7 @@ pub struct Logging {
 /// progress line. A second call in one process does not change the log.
 pub fn init_logging(logging: &Logging) -> LogWriter {
     let writer = LogWriter::new();
+    let log_writer = writer.clone();
     let level = match (logging.quiet, logging.verbosity) {
         (true, _) => "warn",
         (false, 0) => "info",
@@ -43,7 +43,7 @@ pub fn init_logging(logging: &Logging) -> LogWriter {
         .with_target(logging.verbosity > 1)
         .with_ansi(logging.color)
         .with_timer(LocalTime)
-        .with_writer(writer.clone())
+        .with_writer(move || LogLine(log_writer.clone()))
         .try_init();
     if set.is_ok() && refused {
         tracing::warn!("RUST_LOG is ignored because it is malformed; a valid value is info,tickscope=debug");
@@ -195,30 +195,19 @@ pub fn print_stdout(text: &str) -> io::Result<()> {
 }
 
 /// Writer of one log line.
-#[derive(Debug)]
-pub struct LogLine {
-    writer: LogWriter,
-}
+struct LogLine(LogWriter);
 
 impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // tracing-subscriber writes a whole line at once. An error of stderr must not stop the program.
-        if !self.writer.hold_line(bytes) {
-            self.writer.write_stderr(bytes).ok();
+        if !self.0.hold_line(bytes) {
+            self.0.write_stderr(bytes).ok();
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for LogWriter {
-    type Writer = LogLine;
-
-    fn make_writer(&'a self) -> LogLine {
-        LogLine { writer: self.clone() }
     }
 }
 

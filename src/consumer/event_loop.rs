@@ -133,7 +133,7 @@ impl<'a> EventLoop<'a> {
         let surface = self.frontend.surface()?;
         let View { scene, hit_test, is_stale, shows_seconds } = self.chart.view(surface, begun);
         let Presented { rendered, is_outdated } = self.frontend.present(scene, &hit_test.layout, begun, inputs)?;
-        let (layout, areas) = (self.frontend.hit_layout(hit_test.layout), self.frontend.hit_areas().clone());
+        let (layout, areas) = (self.frontend.hit_layout(hit_test.layout), self.frontend.hit_areas());
         self.hit_test = HitTest { layout, areas, ..hit_test };
         (self.is_stale, self.shows_seconds) = (is_stale, shows_seconds);
         let (spent, presented) = (rendered.duration_since(begun), Instant::now());

@@ -214,18 +214,16 @@ struct StreamIngest {
     ingest: Ingest,
     stream: Arc<str>,
     in_group: bool,
-    /// Highest ticket committed by the database; without one, the highest ticket appended.
-    committed: watch::Receiver<u64>,
-    appended: watch::Sender<u64>,
+    /// Highest ticket committed by the database. Without one, all tickets are 0 and count as committed.
+    committed: Option<watch::Receiver<u64>>,
     /// JSON of the entries that have no field of JSON.
     json: Vec<u8>,
 }
 
 impl StreamIngest {
     fn new(ingest: Ingest, stream: Arc<str>, in_group: bool) -> Self {
-        let (appended, receiver) = watch::channel(0);
-        let committed = ingest.handles.storage.as_deref().map_or(receiver, |storage| storage.writer.committed());
-        Self { ingest, stream, in_group, committed, appended, json: Vec::new() }
+        let committed = ingest.handles.storage.as_ref().map(|storage| storage.writer.committed());
+        Self { ingest, stream, in_group, committed, json: Vec::new() }
     }
 }
 
@@ -256,10 +254,7 @@ impl EntryHandler for StreamIngest {
                 let last = entries.last().map(|entry| entry.id).filter(|_| !self.in_group);
                 storage.put(&self.stream, std::mem::take(&mut self.ingest.rows), last)
             }
-            None => {
-                self.appended.send_modify(|ticket| *ticket += 1);
-                *self.appended.borrow()
-            }
+            None => 0,
         };
         if !self.in_group {
             without_tick.clear();
@@ -288,14 +283,17 @@ impl EntryHandler for StreamIngest {
     }
 
     fn committed(&self) -> u64 {
-        *self.committed.borrow()
+        self.committed.as_ref().map_or(0, |committed| *committed.borrow())
     }
 
     async fn commit_progress(&mut self) {
-        // A closed database commits nothing more.
-        if self.committed.changed().await.is_err() {
-            std::future::pending::<()>().await;
+        if let Some(committed) = &mut self.committed
+            && committed.changed().await.is_ok()
+        {
+            return;
         }
+        // Without a database, or with a closed one, nothing more is committed.
+        std::future::pending().await
     }
 }
 

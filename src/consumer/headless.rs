@@ -29,7 +29,6 @@ pub(super) struct Headless {
     last_status: Instant,
     /// Ticks received and messages rejected at the last log line.
     logged: (u64, u64),
-    hit_areas: HitAreas,
 }
 
 impl Headless {
@@ -42,7 +41,6 @@ impl Headless {
             is_verbose: tracing::enabled!(tracing::Level::DEBUG),
             last_status: Instant::now(),
             logged: (0, 0),
-            hit_areas: HitAreas::default(),
         }
     }
 
@@ -63,10 +61,6 @@ impl Frontend for Headless {
         None
     }
 
-    fn surface(&mut self) -> Result<Surface, ConsumerError> {
-        Ok(self.image_surface)
-    }
-
     fn image_surface(&self) -> Surface {
         self.image_surface
     }
@@ -83,10 +77,6 @@ impl Frontend for Headless {
         Ok(())
     }
 
-    fn convert(&mut self, input: Input) -> Option<Input> {
-        Some(input)
-    }
-
     fn present(
         &mut self,
         _: Scene,
@@ -97,7 +87,7 @@ impl Frontend for Headless {
         Ok(Presented { rendered: begun, is_outdated: false })
     }
 
-    fn hit_areas(&self) -> &HitAreas {
-        &self.hit_areas
+    fn hit_areas(&self) -> HitAreas {
+        HitAreas::default()
     }
 }

@@ -66,10 +66,6 @@ impl Frontend for WindowApp {
         Some(FRAME.saturating_sub(2 * self.cost).max(self.cost * 3 / 2))
     }
 
-    fn surface(&mut self) -> Result<Surface, ConsumerError> {
-        Ok(self.image_surface())
-    }
-
     fn image_surface(&self) -> Surface {
         Surface::Screen { size: self.size, scale: self.scale }
     }
@@ -128,8 +124,8 @@ impl Frontend for WindowApp {
         Ok(Presented { rendered, is_outdated: false })
     }
 
-    fn hit_areas(&self) -> &HitAreas {
-        self.painter.hits()
+    fn hit_areas(&self) -> HitAreas {
+        self.painter.hits().clone()
     }
 
     fn pixels(&self) -> Option<&[u32]> {

@@ -83,9 +83,7 @@ impl Args {
             text.as_deref().map(|text| parse_time(flag, text, now)).transpose().map_err(ArgsError::Time)
         };
         let (from, to) = (time("--from", from)?, time("--to", to)?);
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
+        if from.zip(to).is_some_and(|(from, to)| from >= to) {
             return Err(ArgsError::ExportSpan);
         }
         let (path, format) = parse_export(path)?;

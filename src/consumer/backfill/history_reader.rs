@@ -44,6 +44,9 @@ const OLDEST_SYMBOLS_MAX: usize = 64;
 /// First and longest pause after a failure. The pause doubles in between.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
+/// Doublings after which the pause is the longest in any case.
+const DOUBLINGS_MAX: u32 = 8;
+
 /// State of the thread.
 pub(super) struct HistoryReader {
     url: StoreUrl,
@@ -64,7 +67,6 @@ pub(super) struct HistoryReader {
     state: BackfillState,
     /// Time span of the next page.
     page_ns: i64,
-    pause: Duration,
     /// Failures since the last success.
     failures: u32,
     /// Number of published snapshots.
@@ -93,7 +95,6 @@ impl HistoryReader {
             oldest_ns: None,
             state: BackfillState::Reading,
             page_ns: 0,
-            pause: RETRY_PAUSES.0,
             failures: 0,
             revision: 0,
             oldest_checked: None,
@@ -114,7 +115,7 @@ impl HistoryReader {
             };
             match next {
                 Ok(next) => {
-                    (self.pause, self.failures) = (RETRY_PAUSES.0, 0);
+                    self.failures = 0;
                     match next {
                         Next::Continue => {}
                         Next::RetryAfter(limit) => self.backfill.wait_for_change(number, Some(limit)),
@@ -144,8 +145,8 @@ impl HistoryReader {
         }
         // The next attempt opens a new connection.
         (self.reader, self.oldest_checked) = (None, None);
-        self.backfill.pause(self.pause);
-        self.pause = (self.pause * 2).min(RETRY_PAUSES.1);
+        let doublings = (self.failures - 1).min(DOUBLINGS_MAX);
+        self.backfill.pause((RETRY_PAUSES.0 * (1 << doublings)).min(RETRY_PAUSES.1));
     }
 
     fn recover(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar};
@@ -12,6 +12,7 @@ use tracing::info;
 
 use crate::cli::{self, LogWriter};
 use crate::consumer::args::StoredExport;
+use crate::consumer::series_handle::lock;
 use crate::model::display_safe;
 use crate::storage::db::{DbError, SelectionError, StoreReader, TickRow};
 use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError};
@@ -113,7 +114,8 @@ struct Written {
     last_ns: i64,
 }
 
-/// File that is being written, and that another thread can remove at any time.
+/// File that is being written, and that another thread can remove at any time. A panic leaves an incomplete file, which is
+/// never finished.
 #[derive(Clone, Default)]
 struct CancellableFile(Arc<Mutex<Stage>>);
 
@@ -126,13 +128,8 @@ enum Stage {
 }
 
 impl CancellableFile {
-    fn stage(&self) -> MutexGuard<'_, Stage> {
-        // A panic leaves an incomplete file, which is never finished.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn create(&self, export: &StoredExport) -> Result<(), StoredExportError> {
-        let mut stage = self.stage();
+        let mut stage = lock(&self.0);
         if let Stage::Closed = *stage {
             return Err(StoredExportError::Cancelled);
         }
@@ -142,7 +139,7 @@ impl CancellableFile {
     }
 
     fn write(&self, row: &Row<'_>) -> Result<(), StoredExportError> {
-        match &mut *self.stage() {
+        match &mut *lock(&self.0) {
             Stage::Open(file) => Ok(file.write(row)?),
             Stage::Pending | Stage::Closed => Err(StoredExportError::Cancelled),
         }
@@ -150,7 +147,7 @@ impl CancellableFile {
 
     /// Completes the file. Holds the lock, so that it cannot be cancelled meanwhile.
     fn finish(&self) -> Result<u64, StoredExportError> {
-        let mut stage = self.stage();
+        let mut stage = lock(&self.0);
         match std::mem::replace(&mut *stage, Stage::Closed) {
             Stage::Open(file) => Ok(file.finish()?),
             Stage::Pending | Stage::Closed => Err(StoredExportError::Cancelled),
@@ -159,7 +156,7 @@ impl CancellableFile {
 
     /// Removes the file unless it is complete.
     fn cancel(&self) {
-        *self.stage() = Stage::Closed;
+        *lock(&self.0) = Stage::Closed;
     }
 }
 
