@@ -58,10 +58,8 @@ impl Fired {
 /// Log state of one rule.
 #[derive(Debug, Default)]
 struct LogState {
-    /// Times the rule fired.
-    fired: u64,
-    /// Part of `fired` that a log line reported or counted.
-    logged: u64,
+    /// Times the rule fired since the last log line.
+    pending: u64,
     latest: Option<Fired>,
     last_line: Option<Instant>,
 }
@@ -89,7 +87,7 @@ impl AlertLog {
 
     fn push(&mut self, fired: Fired) {
         if let Some(state) = self.rules.get_mut(fired.number) {
-            state.fired += 1;
+            state.pending += 1;
             state.latest = Some(fired.clone());
         }
         if let Some(hooks) = &mut self.hooks {
@@ -105,13 +103,13 @@ impl AlertLog {
     /// Log lines that are due; with `all`, also those that the rate limit holds back.
     fn due_lines(&mut self, now: Instant, all: bool) -> Vec<String> {
         let mut lines = Vec::new();
-        for state in self.rules.iter_mut().filter(|state| state.fired > state.logged) {
+        for state in self.rules.iter_mut().filter(|state| state.pending > 0) {
             let is_limited = state.last_line.is_some_and(|last| now.saturating_duration_since(last) < LOGGED_EVERY);
             let Some(fired) = state.latest.as_ref().filter(|_| all || !is_limited) else { continue };
-            let more = state.fired - state.logged - 1;
+            let more = state.pending - 1;
             let more = if more > 0 { format!(" [and {more} more before it]") } else { String::new() };
             lines.push(format!("alert: {} {}{more}", fired.mark.rule, fired.subject()));
-            (state.logged, state.last_line) = (state.fired, Some(now));
+            (state.pending, state.last_line) = (0, Some(now));
         }
         lines
     }

@@ -172,7 +172,7 @@ impl<'a> App<'a> {
         self.has_view = has_view;
         runtime.spawn(stop_when(Arc::clone(stop), shutdown, config.args.run_for));
         if config.args.demo {
-            self.demo = Some(runtime.block_on(demo::start(config, stop.subscribe()))?);
+            self.demo = Some(runtime.block_on(demo::start(config, stop.subscribe())).map_err(ConsumerError::Demo)?);
         }
         let target = self.demo.as_ref().map_or_else(|| config.target.clone(), Demo::target);
         let Handles { series, redraw, alerting, .. } = &*handles;

@@ -19,7 +19,7 @@ use crate::client::{
 };
 use crate::consumer::args::{Config, SINCE_DEFAULT, StreamArgs};
 use crate::consumer::handles::Handles;
-use crate::consumer::ingest::{InboundMessage, Ingest};
+use crate::consumer::ingest::Ingest;
 use crate::consumer::persistence;
 use crate::model::{StreamId, Symbol, Timestamp, write_fields};
 
@@ -244,7 +244,7 @@ impl EntryHandler for StreamIngest {
                 Payload::Borrowed(bytes) => bytes,
                 Payload::Encoded(range) => &json[range.clone()],
             };
-            InboundMessage { id: Some(entry.id), incoming: Message::Payload(bytes) }
+            (Some(entry.id), Message::Payload(bytes))
         });
         let mut without_tick: Vec<StreamId> = Vec::new();
         self.ingest.append(messages, &mut without_tick);

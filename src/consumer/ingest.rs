@@ -44,13 +44,6 @@ pub(super) struct Ingest {
     live_from_ms: u64,
 }
 
-/// A message or stream entry that may hold ticks.
-pub(super) struct InboundMessage<'a> {
-    /// Id of the stream entry.
-    pub(super) id: Option<StreamId>,
-    pub(super) incoming: Message<'a>,
-}
-
 /// Samples the event time of every `stride`th tick for the latency figure. The choice depends on the count alone.
 struct Sampler {
     stride: usize,
@@ -168,10 +161,10 @@ impl Ingest {
         }
     }
 
-    /// Appends the ticks of `messages`. Pushes the ids of entries that held no tick to `without_tick`.
+    /// Appends the ticks of `messages`, each with its id if it is a stream entry. Pushes the ids of entries that held no tick to `without_tick`.
     pub(super) fn append<'a>(
         &mut self,
-        messages: impl Iterator<Item = InboundMessage<'a>>,
+        messages: impl Iterator<Item = (Option<StreamId>, Message<'a>)>,
         without_tick: &mut Vec<StreamId>,
     ) {
         let Self { handles, decoder, outliers, reject_log, sampler, rows, live_from_ms, .. } = self;
@@ -189,7 +182,7 @@ impl Ingest {
             rows: handles.storage.is_some().then_some(rows),
             live_from_ms: *live_from_ms,
         };
-        for InboundMessage { id, incoming } in messages {
+        for (id, incoming) in messages {
             let mut has_tick = false;
             match incoming {
                 Message::Payload(payload) => {
@@ -250,7 +243,7 @@ impl Ingest {
 impl MessageHandler for Ingest {
     fn on_messages(&mut self, delivery: &mut MessageBatch<'_>) {
         // Messages of channels have no ids.
-        self.append(delivery.map(|incoming| InboundMessage { id: None, incoming }), &mut Vec::new());
+        self.append(delivery.map(|incoming| (None, incoming)), &mut Vec::new());
         if let Some(storage) = &self.handles.storage
             && !self.rows.is_empty()
         {

@@ -13,7 +13,7 @@ use crate::consumer::args::STORE_FILE;
 use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::series_handle::{SeriesHandle, lock};
-use crate::model::{Name, Price, StreamId, TickView, Timestamp};
+use crate::model::StreamId;
 use crate::series::{AppendOutcome, SeriesMap};
 use crate::storage::db::{DbConfig, DbError, DbStatus, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
@@ -177,14 +177,10 @@ fn append_rows(series: &mut SeriesMap, rows: &[TickRow], symbols: &mut RestoredS
         let first = RestoredSymbol { rows: 0, is_placed: true, is_refused: true };
         let known = symbols.entry(row.symbol.clone()).or_insert(first);
         known.rows += 1;
-        let (Some(symbol), Some(price), Some(timestamp)) =
-            (Name::new(&row.symbol), Price::new(row.price), Timestamp::from_nanos(row.time_ns))
-        else {
+        let Ok(tick) = row.view() else {
             known.is_placed = false;
             continue;
         };
-        let source = row.source.as_deref().and_then(Name::new);
-        let tick = TickView { symbol, price, timestamp, size: row.size, seq: row.seq, source };
         let appended = series.append_restored(&tick, row.outlier);
         known.is_placed &= matches!(appended, AppendOutcome::InOrder | AppendOutcome::Reordered);
         known.is_refused &= matches!(appended, AppendOutcome::Ignored | AppendOutcome::OverSymbolsMax);

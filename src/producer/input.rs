@@ -13,10 +13,10 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::model::{Price, Reject, Symbol, Tick, Timestamp};
+use crate::model::{Reject, Tick, TickView, Timestamp};
 use crate::producer::Source;
 use crate::sources::{Format, Rejections, Replay, ReplayError, TickFilter};
-use crate::storage::db::{SelectionError, StoreReader, StoreUrl, TickRow};
+use crate::storage::db::{SelectionError, StoreReader, StoreUrl};
 use crate::storage::{PARQUET_MAGIC, ParquetError, ParquetReader};
 
 /// Ticks that are sent at a time when more can be read without blocking.
@@ -242,10 +242,10 @@ fn read_store(url: &StoreUrl, selection: &TickFilter, out: &mut TickSender) -> R
     let (name, mut rejections, mut row, mut valid) = (url.to_string(), Rejections::of_rows(), 0, 0_u64);
     let read = reader.read_selection(selection, &mut |stored| {
         row += 1;
-        match tick_of(stored) {
+        match stored.view() {
             Ok(tick) => {
                 valid += 1;
-                out.ticks.push(tick);
+                out.ticks.push(TickView { seq: None, source: None, ..tick }.to_tick());
             }
             Err(cause) => reject(&mut rejections, &name, row, cause),
         }
@@ -260,16 +260,4 @@ fn read_store(url: &StoreUrl, selection: &TickFilter, out: &mut TickSender) -> R
         (0, 1..) => Err(ReplayError::NoTick(rejections.summary()).into()),
         _ => Ok(()),
     }
-}
-
-/// Converts a row of a store. Rows are valid unless another program has changed them.
-fn tick_of(stored: &TickRow) -> Result<Tick, Reject> {
-    Ok(Tick {
-        symbol: Symbol::new(&stored.symbol).ok_or(Reject::Symbol)?,
-        price: Price::new(stored.price).ok_or(Reject::NotFinite)?,
-        timestamp: Timestamp::from_nanos(stored.time_ns).ok_or(Reject::BeforeEpoch)?,
-        size: stored.size,
-        seq: None,
-        source: None,
-    })
 }

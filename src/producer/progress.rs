@@ -13,7 +13,7 @@ use crate::client::{ConnectionStatus, OnConfirmed, QueueStats};
 use crate::model::{Tick, display_safe};
 use crate::producer::publish_loop::PacingStats;
 use crate::producer::shards::Shards;
-use crate::producer::stats::Rate;
+use crate::producer::stats::rate_text;
 use crate::producer::{Display, Pace};
 
 /// Interval between two updates, short enough to look continuous and long enough to read.
@@ -140,14 +140,14 @@ impl<'a> ProgressReporter<'a> {
             return;
         }
         self.behind_at = Some(now);
-        let behind_s = behind.as_secs_f64();
+        let (behind_s, rate) = (behind.as_secs_f64(), rate_text(rate));
         match self.pace {
             Pace::Even(schedule) => {
-                let target = Rate(schedule.per_second());
-                warn!("cannot keep the rate: asked for {target}, reaching {}, {behind_s:.1} s behind", Rate(rate));
+                let target = rate_text(schedule.per_second());
+                warn!("cannot keep the rate: asked for {target}, reaching {rate}, {behind_s:.1} s behind");
             }
             Pace::Recorded(_) | Pace::Unpaced => {
-                warn!("cannot keep the speed: {behind_s:.1} s behind the recording, reaching {}", Rate(rate));
+                warn!("cannot keep the speed: {behind_s:.1} s behind the recording, reaching {rate}");
             }
         }
     }
@@ -168,7 +168,7 @@ fn status(snapshot: &QueueStats, rate: f64, progress: Option<f64>) -> String {
         ConnectionStatus::Live => "",
         ConnectionStatus::Down => "disconnected: ",
     };
-    let (sent, rate, queued) = (HumanCount(sent), Rate(rate), HumanCount(queued));
+    let (sent, rate, queued) = (HumanCount(sent), rate_text(rate), HumanCount(queued));
     // Rounded down, so that 100% means the end.
     let progress = progress.map(|progress| format!("{:.0}% played, ", (progress * 100.0).floor())).unwrap_or_default();
     format!("{link}{progress}sent {sent}, {rate}, receivers {receivers}, queue {queued}{lost}")
