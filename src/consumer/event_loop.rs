@@ -129,7 +129,7 @@ impl<'a> EventLoop<'a> {
         if self.last_frame.is_some_and(|(last, _)| last != revision) {
             self.last_change = begun;
         }
-        let samples_ns = self.chart.handles.feed.take_latency_samples();
+        let samples_ns = self.chart.handles.feed.arrivals().take_samples();
         let surface = self.frontend.surface()?;
         let View { scene, hit_test, is_stale, shows_seconds } = self.chart.view(surface, begun);
         let Presented { rendered, is_outdated } = self.frontend.present(scene, &hit_test.layout, begun, inputs)?;

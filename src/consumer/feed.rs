@@ -293,7 +293,7 @@ impl EntryHandler for StreamIngest {
             return;
         }
         // Without a database, or with a closed one, nothing more is committed.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

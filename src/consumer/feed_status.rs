@@ -118,7 +118,8 @@ impl Arrivals {
         }
     }
 
-    fn take_samples(&mut self) -> Vec<i64> {
+    /// Takes the sampled event times that the next frame displays first, in nanoseconds.
+    pub(super) fn take_samples(&mut self) -> Vec<i64> {
         if self.pending_ns.len() < LATENCY_SAMPLES_MAX / 4 {
             self.stride = self.stride() / 2;
         }
@@ -213,10 +214,5 @@ impl FeedStatus {
     /// Ticks of the feed among `received` ticks of the series: all but those restored from the database.
     pub(super) fn without_restored(&self, received: u64) -> u64 {
         received.saturating_sub(self.counters.restored.load(Ordering::Relaxed))
-    }
-
-    /// Takes the sampled event times that the next frame displays first, in nanoseconds.
-    pub(super) fn take_latency_samples(&self) -> Vec<i64> {
-        self.arrivals().take_samples()
     }
 }
