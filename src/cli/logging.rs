@@ -107,8 +107,8 @@ impl LogWriter {
         !self.bars.is_hidden()
     }
 
-    /// Returns a progress bar below the log lines, of the form that `template` describes. It is hidden unless `is_shown`
-    /// is set and progress is visible.
+    /// Returns a progress bar below the log lines, of the form that `template` describes. It is hidden unless
+    /// `is_shown` is set and progress is visible.
     pub fn progress_bar(&self, template: &str, is_shown: bool) -> ProgressBar {
         match ProgressStyle::with_template(template) {
             Ok(style) if is_shown && self.shows_progress() => self.bars.add(ProgressBar::new(1).with_style(style)),

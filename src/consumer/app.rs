@@ -136,7 +136,8 @@ fn open_frontend(config: &Config, redraw: &Redraw) -> Result<Option<Box<dyn Fron
     }
 }
 
-/// Owner of the parts that work in the background. Parts hold handles to what they need, and none of them holds the app.
+/// Owner of the parts that work in the background. Parts hold handles to what they need, and none of them holds the
+/// app.
 struct App<'a> {
     config: &'a Config,
     handles: Handles,

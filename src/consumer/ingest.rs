@@ -161,7 +161,8 @@ impl Ingest {
         }
     }
 
-    /// Appends the ticks of `messages`, each with its id if it is a stream entry. Pushes the ids of entries that held no tick to `without_tick`.
+    /// Appends the ticks of `messages`, each with its id if it is a stream entry. Pushes the ids of entries that held
+    /// no tick to `without_tick`.
     pub(super) fn append<'a>(
         &mut self,
         messages: impl Iterator<Item = (Option<StreamId>, Message<'a>)>,

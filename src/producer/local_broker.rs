@@ -1,4 +1,5 @@
-//! Server of both programs. Without a URL it is local: the embedded broker serves the loopback port while no Redis does.
+//! Server of both programs. Without a URL it is local: the embedded broker serves the loopback port while no Redis
+//! does.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -114,8 +114,8 @@ struct Written {
     last_ns: i64,
 }
 
-/// File that is being written, and that another thread can remove at any time. A panic leaves an incomplete file, which is
-/// never finished.
+/// File that is being written, and that another thread can remove at any time. A panic leaves an incomplete file,
+/// which is never finished.
 #[derive(Clone, Default)]
 struct CancellableFile(Arc<Mutex<Stage>>);
 
