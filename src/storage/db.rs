@@ -52,7 +52,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use thiserror::Error;
 
-use crate::model::StreamId;
+use crate::model::{Name, Price, Reject, StreamId, TickView, Timestamp};
 pub use reader::StoreReader;
 pub use selection::SelectionError;
 #[cfg(feature = "mongodb")]
@@ -95,6 +95,23 @@ pub struct TickRow {
     pub id: Option<StreamId>,
     /// The bad-print filter rejected the price. The row is stored, and bars leave it out.
     pub outlier: bool,
+}
+
+impl TickRow {
+    /// Borrows the row as a tick.
+    ///
+    /// # Errors
+    /// The reason for which it is none. Rows are valid unless another program has changed them.
+    pub fn view(&self) -> Result<TickView<'_>, Reject> {
+        Ok(TickView {
+            symbol: Name::new(&self.symbol).ok_or(Reject::Symbol)?,
+            price: Price::new(self.price).ok_or(Reject::NotFinite)?,
+            timestamp: Timestamp::from_nanos(self.time_ns).ok_or(Reject::BeforeEpoch)?,
+            size: self.size,
+            seq: self.seq,
+            source: self.source.as_deref().and_then(Name::new),
+        })
+    }
 }
 
 /// Ticks that are committed together with a checkpoint.
