@@ -118,14 +118,20 @@ fn bars(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("anew", ticks), |bencher| {
             bencher.iter(|| {
                 cache = BarCache::default();
-                series.bars(&whole, i64::MAX, &mut cache, &mut out);
+                MergedSeries::live(series).bars(&whole, i64::MAX, &mut cache, &mut out);
                 black_box(out.len())
             });
         });
         let span = TimeSpan { start: START_NS, end: START_NS + SPAN_NS };
         group.bench_function(BenchmarkId::new("of ticks", ticks), |bencher| {
             bencher.iter(|| {
-                series.tick_bars((ticks / BARS.unsigned_abs()) as u32, span, i64::MAX, 1_000, &mut out);
+                MergedSeries::live(series).tick_bars(
+                    (ticks / BARS.unsigned_abs()) as u32,
+                    span,
+                    i64::MAX,
+                    1_000,
+                    &mut out,
+                );
                 black_box(out.len())
             });
         });
@@ -135,7 +141,7 @@ fn bars(criterion: &mut Criterion) {
             bencher.iter(|| {
                 frame += 1;
                 push(series, START_NS + SPAN_NS + frame * width / 10, walk.next());
-                series.bars(&edges(BARS + 1 + frame / 10), i64::MAX, &mut cache, &mut out);
+                MergedSeries::live(series).bars(&edges(BARS + 1 + frame / 10), i64::MAX, &mut cache, &mut out);
                 black_box(out.len())
             });
         });

@@ -55,18 +55,18 @@ use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 pub use clock::BrokerClock;
 pub use local_redis::{LocalRedis, LocalRedisError, ServedBy};
-use output_buffer::{CloseReason, OutputLimits};
+use output_buffer::CloseReason;
 use server_state::ServerState;
 
 /// Simultaneous clients. Redis allows 10,000; a desktop has file descriptors for about 1,024.
@@ -121,16 +121,6 @@ impl Default for BrokerLimits {
     }
 }
 
-impl BrokerLimits {
-    fn output(&self) -> OutputLimits {
-        OutputLimits {
-            hard_bytes: self.subscriber_hard_bytes,
-            soft_bytes: self.subscriber_soft_bytes,
-            soft_time: self.subscriber_soft_time,
-        }
-    }
-}
-
 /// Counters of a broker since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BrokerStats {
@@ -156,10 +146,11 @@ type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Debug)]
 pub struct Broker {
     state: Arc<ServerState>,
-    /// Connections given to [`attach`](Self::attach), on their way to the task that serves them.
+    /// Connections given to [`attach`](Self::attach), on their way to the task that serves them, which shuts down when
+    /// this closes.
     attached: mpsc::Sender<ConnectionTask>,
-    stop: Option<oneshot::Sender<()>>,
-    server: Option<JoinHandle<()>>,
+    /// The one task that serves everything.
+    server: JoinSet<()>,
 }
 
 impl Broker {
@@ -195,10 +186,10 @@ impl Broker {
 
     fn start(listener: Option<TcpListener>, addr: SocketAddr, limits: BrokerLimits, clock: BrokerClock) -> Self {
         let state = Arc::new(ServerState::new(addr, limits, clock));
-        let (stop, stopped) = oneshot::channel();
         let (attached, attachments) = mpsc::channel(ATTACHED_MAX);
-        let server = tokio::spawn(serve(listener, attachments, Arc::clone(&state), stopped));
-        Self { state, attached, stop: Some(stop), server: Some(server) }
+        let mut server = JoinSet::new();
+        server.spawn(serve(listener, attachments, Arc::clone(&state)));
+        Self { state, attached, server }
     }
 
     /// Serves one connection that was accepted elsewhere, until either side closes it. `peer` is the address that
@@ -207,7 +198,7 @@ impl Broker {
     pub fn attach(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr) {
         match self.attached.try_reserve() {
             Ok(permit) => permit.send(accept_client(stream, peer, &self.state)),
-            Err(TrySendError::Full(())) => self.state.stats.count_refused(),
+            Err(TrySendError::Full(())) => lock(&self.state.stats).refused += 1,
             Err(TrySendError::Closed(())) => {}
         }
     }
@@ -224,46 +215,37 @@ impl Broker {
 
     /// Returns whether the broker still accepts clients.
     pub fn is_serving(&self) -> bool {
-        self.server.as_ref().is_some_and(|task| !task.is_finished())
+        !self.attached.is_closed()
     }
 
     /// Closes the port, gives clients half a second to read their output buffers, and closes all connections. When it
     /// returns, no task is left and the port can be bound again.
-    pub async fn shutdown(mut self) {
-        drop(self.stop.take());
-        if let Some(server) = self.server.take() {
-            _ = server.await;
-        }
+    pub async fn shutdown(self) {
+        let Self { attached, mut server, .. } = self;
+        drop(attached);
+        _ = server.join_next().await;
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        if let Some(server) = &self.server {
-            server.abort();
-        }
-    }
+/// Locks a mutex, even if a task has panicked while it held it: the broker goes on for the other clients.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Accepts clients until `stopped` resolves. It owns the clients' tasks, so that they end with it.
-async fn serve(
-    listener: Option<TcpListener>,
-    mut attached: mpsc::Receiver<ConnectionTask>,
-    state: Arc<ServerState>,
-    mut stopped: oneshot::Receiver<()>,
-) {
+/// Accepts clients until `attached` is closed. It owns the clients' tasks, so that they end with it.
+async fn serve(listener: Option<TcpListener>, mut attached: mpsc::Receiver<ConnectionTask>, state: Arc<ServerState>) {
     let mut tasks = JoinSet::new();
     loop {
         // The fixed order makes simulations repeatable.
         tokio::select! {
             biased;
-            _ = &mut stopped => break,
             Some(ended) = tasks.join_next() => if let Err(error) = ended {
                 tracing::error!(%error, "broker closed a client because of an internal error");
             },
-            Some(task) = attached.recv() => {
-                tasks.spawn(task);
-            }
+            task = attached.recv() => match task {
+                Some(task) => _ = tasks.spawn(task),
+                None => break,
+            },
             accepted = accept(listener.as_ref()) => match accepted {
                 Ok((stream, addr)) => {
                     if let Err(error) = stream.set_nodelay(true) {
@@ -279,7 +261,6 @@ async fn serve(
         }
     }
     drop(listener);
-    drop(attached);
     for client in state.clients() {
         client.output.close(CloseReason::Shutdown);
     }

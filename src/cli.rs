@@ -15,10 +15,28 @@ use std::path::PathBuf;
 use crate::model::display_safe;
 pub use duration::{DURATION_MAX, DurationError, parse_duration};
 pub use environment::Environment;
-pub use logging::{LogLine, LogWriter, Logging, init_logging, print_stdout};
+pub use logging::{LogWriter, Logging, init_logging, print_stdout};
 pub use settings::{LocatedError, Origin, Settings, SettingsError, variable};
 pub use signals::shutdown_signal;
 pub use time_arg::{TimeError, parse_time};
+
+/// Implements clap's `ValueEnum` for an enum of a module that does not know clap.
+macro_rules! impl_value_enum {
+    ($type:ty { $($variant:ident = $word:literal: $help:literal,)* }) => {
+        impl clap::ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),*]
+            }
+
+            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+                Some(match self {
+                    $(Self::$variant => clap::builder::PossibleValue::new($word).help($help),)*
+                })
+            }
+        }
+    };
+}
+pub(crate) use impl_value_enum;
 
 /// Exit status after a failure at run time, such as a wrong password.
 pub const EXIT_FAILURE: u8 = 1;

@@ -30,6 +30,7 @@ pub use publisher::{
     SpoolWriter, publish,
 };
 pub use reconnect::{LinkState, RetryLog};
+pub(crate) use reconnect::{all_ended, stopped};
 pub use shards::{SHARDS, SHARDS_MAX, shard_name, shard_of};
 pub use stream_reader::{Accepted, ConsumerGroup, Entry, EntryHandler, Since, StreamSource, read_stream};
 pub use subscriber::{Channel, Message, MessageBatch, MessageHandler, subscribe};

@@ -11,6 +11,7 @@ mod feed;
 mod feed_status;
 mod frame;
 mod frontend;
+mod handles;
 mod headless;
 mod ingest;
 mod meters;
@@ -32,10 +33,9 @@ use thiserror::Error;
 pub use alerting::{AlertError, HooksReport};
 pub use app::run;
 pub use args::{
-    Args, ArgsError, Config, ExportFormat, GroupConfig, HistoryLimit, ScaleChoice, SnapshotFormat, StatsFormat,
-    StoreArgs, StoredExport, StoredExportArgs, StreamArgs, StreamConfig, TerminalConfig, ViewChoice,
+    Args, ArgsError, Config, ScaleChoice, SnapshotFormat, StatsFormat, StoreArgs, StoredExport, StoredExportArgs,
+    StreamArgs, TerminalConfig, ViewChoice,
 };
-pub use demo::DemoError;
 pub use export::{StoredExportError, export_stored};
 pub use meters::{FramesReport, LatencyReport};
 pub use report::{Report, StoreReport, SymbolReport};
@@ -80,9 +80,9 @@ pub enum ConsumerError {
     /// The chart cannot be rendered.
     #[error("the chart cannot be drawn")]
     Plot(#[from] PlotError),
-    /// The demo cannot be started.
-    #[error(transparent)]
-    Demo(#[from] DemoError),
+    /// No loopback port is available for the demo.
+    #[error("the demo cannot listen on the loopback interface: {0}")]
+    Demo(#[source] io::Error),
     /// The runtime cannot be started.
     #[error("the network threads cannot be started")]
     Runtime(#[source] io::Error),

@@ -24,7 +24,7 @@ mod stats;
 
 pub use args::{Args, DeliveryError, UsageError};
 pub use input::InputError;
-pub(crate) use local_broker::local_target;
+pub(crate) use local_broker::parse_target;
 pub use shards::ShardReport;
 pub use stats::Report;
 
@@ -34,15 +34,16 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use thiserror::Error;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::cli::LogWriter;
-use crate::client::{ClientError, OutputStream, SHARDS, Target};
+use crate::client::{ClientError, OutputStream, SHARDS, Target, all_ended};
 use crate::model::TimestampFormat;
 use crate::producer::input::InputReport;
 use crate::producer::progress::ProgressReporter;
 use crate::producer::publish_loop::{EndReason, FeedOutcome, PacingStats, PublishLoop};
-use crate::producer::shards::{Publishers, ShardPlan, Shards};
+use crate::producer::shards::Shards;
 use crate::sources::{Format, Generator, Schedule, Speed, TickFilter};
 use crate::spool::Spool;
 use crate::storage::db::StoreUrl;
@@ -194,26 +195,18 @@ pub enum Error {
 ///
 /// Fails if the server refuses the ticks, or if the operating system refuses a thread.
 pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Result<Report, Error> {
-    let spool = config.delivery.spool.take();
+    let delivery = std::mem::take(&mut config.delivery);
     let Config { target, channel, display, pace, id, .. } = &config;
-    let plan = ShardPlan {
-        target,
-        channel,
-        stream: config.delivery.stream.as_ref(),
-        shards: config.delivery.shards,
-        id: id.as_ref(),
-        queue_ticks: if matches!(pace, Pace::Unpaced) { QUEUE_TICKS_UNPACED } else { QUEUE_TICKS_PACED },
-    };
-    let mut shards = Shards::new(&plan, spool).map_err(Error::Thread)?;
-    let (display, pace, id, channel) = (display.clone(), *pace, id.clone(), channel.clone());
+    let queue_ticks = if matches!(pace, Pace::Unpaced) { QUEUE_TICKS_UNPACED } else { QUEUE_TICKS_PACED };
+    let mut shards = Shards::new(target, channel, delivery, id.as_ref(), queue_ticks).map_err(Error::Thread)?;
     let on_confirmed = || display.ticks.then(|| progress::print_ticks(display.log.clone()));
-    let mut publishers = Publishers::start(&shards, target, on_confirmed, config.jitter_seed);
-    let pacing = PacingStats::default();
-    let reporter = ProgressReporter::new(&display, &channel, pace, &shards, &pacing);
+    let mut publishers = shards.start_publishers(target, on_confirmed, config.jitter_seed);
+    let (pacing, id) = (PacingStats::default(), id.clone());
+    let reporter = ProgressReporter::new(display, channel, *pace, &shards, &pacing);
     let outcome = publish_all(config, &shards, &mut publishers, &pacing, reporter, shutdown).await;
     shards.abandon();
     // Only an embedded broker needs time to end.
-    let _ = timeout(LEAVE_TIMEOUT, publishers.ended()).await;
+    let _ = timeout(LEAVE_TIMEOUT, all_ended(&mut publishers)).await;
     shards.end_spools(SPOOL_TIMEOUT).await;
     let (fed, fed_at, input) = outcome?;
     Ok(Report::new(&shards, fed_at, fed.covered, id, input))
@@ -223,7 +216,7 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Resu
 async fn publish_all(
     config: Config,
     shards: &Shards,
-    publishers: &mut Publishers,
+    publishers: &mut JoinSet<Result<(), ClientError>>,
     pacing: &PacingStats,
     reporter: ProgressReporter<'_>,
     shutdown: impl Future<Output = ()>,
@@ -234,34 +227,25 @@ async fn publish_all(
     let fed = tokio::select! {
         biased;
         () = &mut shutdown => FeedOutcome::INTERRUPTED,
-        published = publishers.ended() => published.map(|()| FeedOutcome::INTERRUPTED)?,
+        published = all_ended(publishers) => published.map(|()| FeedOutcome::INTERRUPTED)?,
         never = &mut reporting => match never {},
         fed = publish_loop.run() => fed,
     };
     let fed_at = Instant::now();
     let input = publish_loop.finish();
-    flush(&fed, shards, async {
+    let published = async {
         tokio::select! {
             biased;
             () = &mut shutdown, if fed.reason == EndReason::Source => Ok(()),
-            published = publishers.ended() => Ok(published?),
+            published = all_ended(publishers) => published,
             never = &mut reporting => match never {},
         }
-    })
-    .await?;
-    Ok((fed, fed_at, input))
-}
-
-/// Waits until all queued ticks are published, for as long as the reason of the end allows.
-async fn flush(
-    fed: &FeedOutcome,
-    shards: &Shards,
-    published: impl Future<Output = Result<(), Error>>,
-) -> Result<(), Error> {
+    };
     match fed.reason {
-        EndReason::Source => published.await,
+        EndReason::Source => published.await?,
         // The rest counts as dropped, or stays in the spool.
-        _ if shards.is_any_live() => timeout(FLUSH_TIMEOUT, published).await.unwrap_or(Ok(())),
-        _ => Ok(()),
+        _ if shards.is_any_live() => timeout(FLUSH_TIMEOUT, published).await.unwrap_or(Ok(()))?,
+        _ => {}
     }
+    Ok((fed, fed_at, input))
 }

@@ -60,7 +60,7 @@ use columns::{CHUNK_TICKS, Columns};
 use completeness::RestoreState;
 use expiry_cursor::ExpiryCursor;
 use out_of_order::LateArrivals;
-use pyramid::{Chunks, Place, Pyramid};
+use pyramid::{Chunks, Place};
 
 /// Number of chunks, from the newest back, into which a late tick may still be inserted. They hold at least 131,072
 /// ticks, since a chunk that was split keeps half of its ticks. Later ticks are dropped and counted.
@@ -73,6 +73,13 @@ pub struct HistoryLimits {
     pub ticks_max: usize,
     /// Maximum age relative to the newest tick, ns; `None` for no limit.
     pub age_ns_max: Option<i64>,
+}
+
+impl Default for HistoryLimits {
+    /// No limits.
+    fn default() -> Self {
+        Self { ticks_max: usize::MAX, age_ns_max: None }
+    }
 }
 
 /// Vertex of a line: a tick without its size.
@@ -127,11 +134,10 @@ pub struct Statistics {
 }
 
 /// Ticks of one symbol, sorted by time; ticks of equal time are in order of arrival.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Series {
     history: HistoryLimits,
     chunks: Chunks,
-    pyramid: Pyramid,
     /// Number of ticks at the start of the first chunk that are evicted; always less than its length.
     head: usize,
     len: usize,
@@ -148,7 +154,7 @@ pub struct Series {
     /// Time of the latest tick that was dropped as too late.
     too_late_ns: Option<i64>,
     /// Ticks before this instant have expired, as of the last call of [`Series::expire`].
-    expired_ns: i64,
+    expired_ns: Option<i64>,
     /// Times of the most recent late ticks that were inserted, at most [`LATE_TIMES_MAX`], the newest last.
     late_times: VecDeque<i64>,
     /// Times that late ticks reached back to, dropped ones included.
@@ -163,26 +169,7 @@ impl Series {
     pub fn new(history: HistoryLimits) -> Self {
         let history =
             HistoryLimits { ticks_max: history.ticks_max.max(1), age_ns_max: history.age_ns_max.map(|ns| ns.max(0)) };
-        Self {
-            history,
-            chunks: Chunks::default(),
-            pyramid: Pyramid::default(),
-            head: 0,
-            len: 0,
-            reopened: 0,
-            expiry_cursor: None,
-            received: 0,
-            evicted: 0,
-            reordered: 0,
-            too_late: 0,
-            evicted_ns: None,
-            too_late_ns: None,
-            expired_ns: i64::MIN,
-            late_times: VecDeque::new(),
-            late_arrivals: LateArrivals::default(),
-            restore: RestoreState::default(),
-            statistics: None,
-        }
+        Self { history, ..Self::default() }
     }
 
     /// Adds a tick. Amortised constant time for the newest tick; a late one moves at most the rest of a chunk. `size`
@@ -191,7 +178,7 @@ impl Series {
         let (time_ns, price, size) = (time.as_nanos(), price.get(), size.unwrap_or(f64::NAN));
         self.received += 1;
         self.record(Sample { time_ns, price });
-        let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
+        let newest_ns = self.newest_ns();
         // If all ticks have expired, a late tick is still the newest one that is kept.
         let is_late = time_ns < newest_ns || self.statistics.is_some_and(|known| time_ns < known.last.time_ns);
         if is_late && !self.restore.is_pushing {
@@ -222,7 +209,7 @@ impl Series {
     pub fn expire(&mut self, now_ns: i64) {
         let Some(age_ns_max) = self.history.age_ns_max else { return };
         let oldest_ns = now_ns.saturating_sub(age_ns_max);
-        self.expired_ns = self.expired_ns.max(oldest_ns);
+        self.expired_ns = self.expired_ns.max(Some(oldest_ns));
         while let Some(front) = self.chunks.list.front() {
             if front.last_time() >= oldest_ns {
                 let front = (self.chunks.first, front);
@@ -289,10 +276,14 @@ impl Series {
         (self.len > 0).then(|| self.time(self.begin()))
     }
 
+    /// Time of the latest tick kept, ns since the Unix epoch; [`i64::MIN`] if there is none.
+    fn newest_ns(&self) -> i64 {
+        self.chunks.list.back().map_or(i64::MIN, Chunk::last_time)
+    }
+
     /// Bytes of memory in use. Visits all chunks, so it is meant for statistics and not for every frame.
     pub fn bytes(&self) -> usize {
-        let chunks: usize = self.chunks.list.iter().map(Chunk::bytes).sum();
-        size_of::<Self>() + chunks + self.chunks.list.capacity() * size_of::<Chunk>() + self.pyramid.bytes()
+        size_of::<Self>() + self.chunks.bytes()
     }
 
     fn record(&mut self, tick: Sample) {
@@ -332,14 +323,14 @@ impl Series {
             recent.for_each(|chunk| drop(chunk.pack()));
         }
         self.chunks.list.push_back(Chunk::new(columns));
-        self.pyramid.refresh(closed, &self.chunks);
+        self.chunks.refresh(closed);
     }
 
     /// Index of the chunk that a late tick belongs to; `None` if the tick is too late.
     fn late_chunk(&self, time_ns: i64, newest_ns: i64) -> Option<usize> {
         let oldest_ns = self.history.age_ns_max.map_or(i64::MIN, |age| newest_ns.saturating_sub(age));
         // An expired tick would follow evicted ones that are newer than it.
-        let oldest_ns = oldest_ns.max(self.expired_ns);
+        let oldest_ns = self.expired_ns.map_or(oldest_ns, |expired_ns| oldest_ns.max(expired_ns));
         let full = self.len >= self.history.ticks_max;
         if time_ns < oldest_ns || (full && time_ns < self.time(self.begin())) {
             return None;
@@ -384,9 +375,9 @@ impl Series {
         let changed = self.chunks.first + index as u64;
         if cut {
             // The earlier half has changed as well, and all chunks after it have new numbers.
-            self.pyramid.refresh(changed.saturating_sub(1), &self.chunks);
+            self.chunks.refresh(changed.saturating_sub(1));
         } else {
-            self.pyramid.touch(changed, &self.chunks);
+            self.chunks.touch(changed);
         }
     }
 
@@ -395,8 +386,7 @@ impl Series {
             self.evict_front(1);
         }
         if self.history.age_ns_max.is_some() {
-            let newest_ns = self.chunks.list.back().map_or(i64::MIN, Chunk::last_time);
-            self.expire(newest_ns);
+            self.expire(self.newest_ns());
         }
     }
 
@@ -409,9 +399,7 @@ impl Series {
         if self.head >= front.len() {
             self.evicted_ns = self.evicted_ns.max(Some(front.last_time()));
             self.head = 0;
-            self.chunks.first += 1;
-            self.chunks.list.pop_front();
-            self.pyramid.evict(self.chunks.first);
+            self.chunks.evict_first();
         }
     }
 }

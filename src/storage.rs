@@ -114,6 +114,7 @@ pub enum TickFileError {
     },
 }
 
+/// Path that is safe to display.
 fn display_path(path: &Path) -> String {
     display_safe(&path.display().to_string()).into_owned()
 }

@@ -64,29 +64,21 @@ pub enum TlsError {
         /// Fault of the file.
         reason: String,
     },
-    /// A certificate without a key, or a key without a certificate.
-    #[error("{cert} and {key} belong together: the certificate and its private key")]
-    HalfIdentity {
-        /// Option that names the certificate.
-        cert: &'static str,
-        /// Option that names the key.
-        key: &'static str,
-    },
     /// The machine trusts no authority, and none was named.
     #[error("this machine has no list of trusted authorities; name the server's with {option} FILE")]
     NoRoots {
         /// Option that names an authority.
         option: &'static str,
     },
-    /// The client certificate or its key is unusable.
-    #[error("{cert} and {key} cannot be used: {reason}")]
+    /// The client certificate or its key is unusable, or one of them is missing.
+    #[error("{cert} and {key} {fault}")]
     Identity {
         /// Option that names the certificate.
         cert: &'static str,
         /// Option that names the key.
         key: &'static str,
-        /// Fault, safe to display.
-        reason: String,
+        /// Fault of the two, safe to display.
+        fault: String,
     },
     /// The provider lacks a protocol version or a cipher.
     #[error("TLS cannot be set up: {0}")]
@@ -122,19 +114,17 @@ pub(crate) fn client_config(
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyNameVerifier { roots, provider }))
         }
     };
+    let identity_error = |fault: String| TlsError::Identity { cert: names.cert, key: names.key, fault };
     match (&files.cert, &files.key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => {
             let chain = read_certificates(names.cert, cert)?;
             let key = PrivateKeyDer::from_pem_file(key)
                 .map_err(|error| file_error(names.key, key, "private key", &error.to_string()))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Identity {
-                cert: names.cert,
-                key: names.key,
-                reason: safe_text(&error),
-            })
+            let config = builder.with_client_auth_cert(chain, key);
+            config.map_err(|error| identity_error(format!("cannot be used: {}", safe_text(&error))))
         }
-        _ => Err(TlsError::HalfIdentity { cert: names.cert, key: names.key }),
+        _ => Err(identity_error("belong together: the certificate and its private key".to_owned())),
     }
 }
 

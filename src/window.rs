@@ -63,17 +63,9 @@ pub enum WindowError {
     },
 }
 
-/// Input from the keyboard.
-#[derive(Debug, Clone, Copy)]
-enum KeyInput {
-    /// Key, whether it repeats, and the modifiers at the press, which may be released before the next poll.
-    Key(Key, bool, Modifiers),
-    Text(char),
-}
-
 /// Keyboard input since the last poll. minifb owns its callback, hence the shared handle. Both ends are on the window's
 /// thread, so the lock is never contended.
-type KeyQueue = Arc<Mutex<Vec<KeyInput>>>;
+type KeyQueue = Arc<Mutex<Vec<Input>>>;
 
 struct Keys {
     queue: KeyQueue,
@@ -83,10 +75,11 @@ struct Keys {
 impl Keys {
     fn key(&self, key: Key, repeat: bool) {
         let down = |keys: [minifb::Key; 2]| keys.iter().any(|key| self.held.contains(key));
-        self.push(KeyInput::Key(key, repeat, modifiers(down)));
+        // The modifiers at the press, which may be released before the next poll.
+        self.push(Input::Key { key, repeat, held: modifiers(down) });
     }
 
-    fn push(&self, input: KeyInput) {
+    fn push(&self, input: Input) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.len() < KEYS_QUEUED_MAX {
             queue.push(input);
@@ -104,7 +97,7 @@ impl InputCallback for Keys {
             '/' | '[' | ']' | ',' | '.' | '?' => self.key(Key::Mark(c), false),
             _ => {}
         }
-        self.push(KeyInput::Text(c));
+        self.push(Input::Text(c));
     }
 
     fn set_key_state(&mut self, key: minifb::Key, down: bool) {
@@ -252,12 +245,7 @@ impl Window {
         }
         self.collect_mouse(on_input);
         let inputs = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
-        for input in inputs {
-            on_input(match input {
-                KeyInput::Key(key, repeat, held) => Input::Key { key, repeat, held },
-                KeyInput::Text(c) => Input::Text(c),
-            });
-        }
+        inputs.into_iter().for_each(on_input);
     }
 
     fn held(&self) -> Modifiers {

@@ -63,11 +63,11 @@ impl State {
                         return false;
                     }
                 };
-                let oldest_ns = window.newest_ns().map_or(i64::MIN, |newest| newest.saturating_sub(window.length_ns()));
+                let oldest_ns = window.newest_ns.map_or(i64::MIN, |newest| newest.saturating_sub(window.length_ns));
                 if fired_ns.is_some_and(|fired_ns| fired_ns >= oldest_ns) || !has_moved(*size, price, lowest, highest) {
                     return false;
                 }
-                *fired_ns = window.newest_ns();
+                *fired_ns = window.newest_ns;
                 true
             }
             Self::Stale { reported, .. } => {

@@ -84,8 +84,9 @@ impl Extremes {
 /// Extremes of the ticks in the last `length_ns` up to the newest one, both ends included.
 #[derive(Debug)]
 pub(super) struct Window {
-    length_ns: i64,
-    newest_ns: Option<i64>,
+    pub(super) length_ns: i64,
+    /// Event time of the newest tick.
+    pub(super) newest_ns: Option<i64>,
     lowest: Extremes,
     highest: Extremes,
     /// Number of consecutive ticks that were older than the window.
@@ -142,16 +143,6 @@ impl Window {
         }
     }
 
-    /// Length of the window, ns.
-    pub(super) fn length_ns(&self) -> i64 {
-        self.length_ns
-    }
-
-    /// Event time of the newest tick, ns.
-    pub(super) fn newest_ns(&self) -> Option<i64> {
-        self.newest_ns
-    }
-
     /// Number of prices within the window that were dropped.
     pub(super) fn thinned(&self) -> u64 {
         self.lowest.thinned + self.highest.thinned
@@ -190,7 +181,7 @@ mod tests {
         }
         assert_eq!(window.add(20, 4.0), WindowUpdate::First);
         assert_eq!(window.add(21, 5.0), WindowUpdate::Inside { lowest: 4.0, highest: 5.0 });
-        assert_eq!(window.newest_ns(), Some(21));
+        assert_eq!(window.newest_ns, Some(21));
         assert_eq!(window.add(i64::MAX, 5.0), WindowUpdate::Inside { lowest: 5.0, highest: 5.0 });
         assert_eq!(window.add(i64::MIN, 5.0), WindowUpdate::Outside);
     }

@@ -14,14 +14,14 @@ fn main() -> ExitCode {
         Ok(read) => read,
         Err(code) => return code,
     };
-    let log = cli::init_logging(&environment.logging(args.verbosity(), args.quiet()));
+    let log = cli::init_logging(&environment.logging(args.verbose, args.quiet));
     // Before the spool or an input is opened.
     let shutdown = match cli::shutdown_signal(|| {}).context("cannot install signal handlers") {
         Ok(shutdown) => shutdown,
         Err(error) => return fail(&log, &error, EXIT_FAILURE),
     };
     settings.log_notes();
-    let (quiet, stats) = (args.quiet(), args.prints_stats());
+    let (quiet, stats) = (args.quiet, args.prints_stats());
     let config = match args.into_config(log.clone(), environment.stdout_is_terminal, rand::random()) {
         Ok(config) => config,
         Err(error) => return fail(&log, &settings.locate(error).into(), EXIT_USAGE),

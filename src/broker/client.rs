@@ -1,12 +1,13 @@
 //! One client as other tasks see it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use crate::broker::output_buffer::{OutputBuffer, OutputLimits};
+use crate::broker::output_buffer::OutputBuffer;
+use crate::broker::{BrokerLimits, lock};
 
 /// State that the client's own task shares with publishers, blocked reads and CLIENT LIST.
 #[derive(Debug)]
@@ -18,20 +19,21 @@ pub(super) struct Client {
     pub(super) output: OutputBuffer,
     /// Changes under the write lock of the subscriptions, so that a publisher sees it change only between two messages.
     resp3: AtomicBool,
-    channels: AtomicUsize,
-    patterns: AtomicUsize,
     /// Number of the pending blocking read, 0 if there is none. Changes under the keyspace lock.
     block_id: AtomicU64,
-    /// Locked by the client's task once for each batch of commands, and by CLIENT LIST.
+    /// Locked by the client's task once for each batch of commands and change of subscriptions, by CLIENT LIST, and for
+    /// the reply to a blocking read.
     profile: Mutex<Profile>,
 }
 
-/// Fields of CLIENT LIST other than the counts.
+/// Fields of CLIENT LIST that change together with a command.
 #[derive(Debug, Clone)]
 pub(super) struct Profile {
     pub(super) name: Vec<u8>,
     pub(super) lib_name: Vec<u8>,
     pub(super) lib_version: Vec<u8>,
+    /// Numbers of channels and patterns.
+    pub(super) subscriptions: ByKind<usize>,
     /// Full name of the last command, such as `client|list`.
     pub(super) last_command: &'static str,
     pub(super) last_active: Instant,
@@ -40,7 +42,7 @@ pub(super) struct Profile {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, addr: SocketAddr, limits: OutputLimits) -> Self {
+    pub(super) fn new(id: u64, addr: SocketAddr, limits: BrokerLimits) -> Self {
         let now = Instant::now();
         Self {
             id,
@@ -48,13 +50,12 @@ impl Client {
             connected: now,
             output: OutputBuffer::new(limits),
             resp3: AtomicBool::new(false),
-            channels: AtomicUsize::new(0),
-            patterns: AtomicUsize::new(0),
             block_id: AtomicU64::new(0),
             profile: Mutex::new(Profile {
                 name: Vec::new(),
                 lib_name: Vec::new(),
                 lib_version: Vec::new(),
+                subscriptions: ByKind::default(),
                 last_command: "NULL",
                 last_active: now,
                 queued_commands: None,
@@ -70,18 +71,8 @@ impl Client {
         self.resp3.store(resp3, Ordering::Relaxed);
     }
 
-    /// Returns the numbers of channels and patterns that the client is subscribed to.
-    pub(super) fn subscriptions(&self) -> (usize, usize) {
-        (self.channels.load(Ordering::Relaxed), self.patterns.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn set_subscriptions(&self, channels: usize, patterns: usize) {
-        self.channels.store(channels, Ordering::Relaxed);
-        self.patterns.store(patterns, Ordering::Relaxed);
-    }
-
     pub(super) fn is_subscriber(&self) -> bool {
-        self.subscriptions() != (0, 0)
+        self.profile().subscriptions != ByKind::default()
     }
 
     pub(super) fn block_id(&self) -> u64 {
@@ -98,6 +89,29 @@ impl Client {
     }
 
     pub(super) fn profile(&self) -> MutexGuard<'_, Profile> {
-        self.profile.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.profile)
+    }
+}
+
+/// Kind of name that a subscription uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SubscriptionKind {
+    Channel,
+    Pattern,
+}
+
+/// One value for each kind of subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct ByKind<T> {
+    pub(super) channels: T,
+    pub(super) patterns: T,
+}
+
+impl<T> ByKind<T> {
+    pub(super) fn of(&mut self, kind: SubscriptionKind) -> &mut T {
+        match kind {
+            SubscriptionKind::Channel => &mut self.channels,
+            SubscriptionKind::Pattern => &mut self.patterns,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::broker::client::Client;
+use crate::broker::client::{ByKind, Client};
 use crate::broker::connection::ServerConnection;
 use crate::broker::output_buffer::CloseReason;
 use crate::resp::command::{Args, strict_integer};
@@ -10,34 +10,10 @@ use crate::resp::command::{Args, strict_integer};
 /// Longest name of a client or of its library. Every CLIENT LIST repeats it.
 const NAME_BYTES_MAX: usize = 1024;
 
-/// Type of a client in CLIENT LIST and CLIENT KILL.
-#[derive(Debug, PartialEq, Eq)]
-enum ClientType {
-    Normal,
-    Subscriber,
-    /// Masters and replicas, of which there are none.
-    Replication,
-}
-
-impl ClientType {
-    fn parse(name: &[u8]) -> Option<Self> {
-        match name.to_ascii_lowercase().as_slice() {
-            b"normal" => Some(Self::Normal),
-            b"pubsub" => Some(Self::Subscriber),
-            b"master" | b"replica" | b"slave" => Some(Self::Replication),
-            _ => None,
-        }
-    }
-
-    fn of(client: &Client) -> Self {
-        if client.is_subscriber() { Self::Subscriber } else { Self::Normal }
-    }
-}
-
 impl ServerConnection {
     pub(super) fn client_getname(&mut self) {
         let name = self.client.profile().name.clone();
-        if name.is_empty() { self.replies.null() } else { self.replies.bulk(name) }
+        _ = if name.is_empty() { self.replies.null() } else { self.replies.bulk(name) };
     }
 
     pub(super) fn client_setname(&mut self, name: &[u8]) {
@@ -49,17 +25,14 @@ impl ServerConnection {
     }
 
     pub(super) fn client_setinfo(&mut self, args: Args<'_>) {
-        let (attribute, value) = (args.at(2), args.at(3));
-        let is_name = attribute.eq_ignore_ascii_case(b"lib-name");
-        if !is_name && !attribute.eq_ignore_ascii_case(b"lib-ver") {
-            return self.error_quoting("ERR Unrecognized option '", attribute, "'");
-        }
-        if let Err(text) = check_name(value, if is_name { "lib-name" } else { "lib-ver" }) {
+        let Some(attribute) = ["lib-name", "lib-ver"].into_iter().find(|name| args.is(2, name)) else {
+            return self.error_quoting("ERR Unrecognized option '", args.at(2), "'");
+        };
+        if let Err(text) = check_name(args.at(3), attribute) {
             return self.replies.error(text);
         }
         let mut profile = self.client.profile();
-        let field = if is_name { &mut profile.lib_name } else { &mut profile.lib_version };
-        *field = value.to_vec();
+        *(if attribute == "lib-name" { &mut profile.lib_name } else { &mut profile.lib_version }) = args.at(3).to_vec();
         drop(profile);
         self.replies.simple("OK");
     }
@@ -73,15 +46,6 @@ impl ServerConnection {
         }
     }
 
-    pub(super) fn client_id(&mut self) {
-        self.replies.integer(self.client.id as i64);
-    }
-
-    /// Key tracking is refused. rueidis sends this command unless its cache is disabled, and reports the error.
-    pub(super) fn client_tracking(&mut self) {
-        self.replies.error("ERR client tracking is not supported by this server");
-    }
-
     pub(super) fn client_info(&mut self) {
         let line = self.describe(&self.client);
         self.replies.text(&line);
@@ -90,11 +54,11 @@ impl ServerConnection {
     /// `CLIENT LIST [TYPE type]`.
     pub(super) fn client_list(&mut self, args: Args<'_>) {
         let mut clients = self.state.clients();
-        if args.len() == 4 && args.at(2).eq_ignore_ascii_case(b"type") {
-            let Some(kind) = ClientType::parse(args.at(3)) else {
+        if args.len() == 4 && args.is(2, "type") {
+            let Some(is_of_type) = client_type(args.at(3)) else {
                 return self.error_quoting("ERR Unknown client type '", args.at(3), "'");
             };
-            clients.retain(|client| ClientType::of(client) == kind);
+            clients.retain(is_of_type);
         } else if args.len() != 2 {
             return self.syntax_error();
         }
@@ -106,16 +70,13 @@ impl ServerConnection {
     pub(super) fn client_kill(&mut self, args: Args<'_>) {
         let own_id = self.client.id;
         let mut clients = self.state.clients();
+        let has_addr = |client: &Client, addr: &[u8]| client.addr.to_string().as_bytes() == addr;
         if args.len() == 3 {
-            clients.retain(|client| client.addr.to_string().as_bytes() == args.at(2));
-            match clients.first() {
-                Some(client) => {
-                    self.kill(client);
-                    self.replies.simple("OK");
-                }
-                None => self.replies.error("ERR No such client"),
-            }
-            return;
+            let Some(client) = clients.iter().find(|client| has_addr(client, args.at(2))) else {
+                return self.replies.error("ERR No such client");
+            };
+            self.kill(client);
+            return self.replies.simple("OK");
         }
         if !args.len().is_multiple_of(2) {
             return self.syntax_error();
@@ -128,9 +89,9 @@ impl ServerConnection {
                     Some(id @ 1..) => clients.retain(|client| client.id == id as u64),
                     _ => return self.replies.error("ERR client-id should be greater than 0"),
                 },
-                b"addr" => clients.retain(|client| client.addr.to_string().as_bytes() == value),
-                b"type" => match ClientType::parse(value) {
-                    Some(kind) => clients.retain(|client| ClientType::of(client) == kind),
+                b"addr" => clients.retain(|client| has_addr(client, value)),
+                b"type" => match client_type(value) {
+                    Some(is_of_type) => clients.retain(is_of_type),
                     None => return self.error_quoting("ERR Unknown client type '", value, "'"),
                 },
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => skips_self = true,
@@ -158,7 +119,7 @@ impl ServerConnection {
             profile.last_active = tokio::time::Instant::now();
         }
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-        let (channels, patterns) = client.subscriptions();
+        let ByKind { channels, patterns } = profile.subscriptions;
         let (queued_bytes, queued_pieces) = client.output.queued();
         let multi = profile.queued_commands.map_or(-1, |queued| queued as i64);
         let flags: String = [('P', client.is_subscriber()), ('x', multi >= 0), ('b', client.is_blocked())]
@@ -181,6 +142,17 @@ impl ServerConnection {
             text(&profile.lib_name),
             text(&profile.lib_version),
         )
+    }
+}
+
+/// Returns the test for a type of clients in CLIENT LIST and CLIENT KILL, if there is such a type.
+fn client_type(name: &[u8]) -> Option<fn(&Arc<Client>) -> bool> {
+    match name.to_ascii_lowercase().as_slice() {
+        b"normal" => Some(|client| !client.is_subscriber()),
+        b"pubsub" => Some(|client| client.is_subscriber()),
+        // There are no masters and replicas.
+        b"master" | b"replica" | b"slave" => Some(|_| false),
+        _ => None,
     }
 }
 

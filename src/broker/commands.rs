@@ -1,8 +1,8 @@
 //! Table of all commands, with the arities, flags and key positions of Redis 7.0.
 
+use crate::broker::client::SubscriptionKind::{Channel, Pattern};
 use crate::broker::connection::{Command, Handler, ServerConnection};
 use crate::broker::streams::Growth;
-use crate::broker::subscriptions::SubscriptionKind::{Channel, Pattern};
 
 use Handler::{All, Connection, Keys, Subscriptions};
 
@@ -28,6 +28,8 @@ const ADD: &str = "write denyoom";
 const ADD_FAST: &str = "write denyoom fast";
 const READ_BLOCK: &str = "readonly blocking movablekeys";
 const WRITE_BLOCK: &str = "write blocking movablekeys";
+
+const NO_TRACKING: &str = "ERR client tracking is not supported by this server";
 
 const fn command(name: &'static str, arity: i32, flags: &'static str, keys: [i64; 3], handler: Handler) -> Command {
     Command { name, arity, flags, keys, handler, subcommands: &[] }
@@ -56,7 +58,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("auth", -2, LOGIN, NONE, Connection(|connection, args| connection.auth(args))),
     container("client", &[
         command("client|getname", 2, PLAIN, NONE, Connection(|connection, _| connection.client_getname())),
-        command("client|id", 2, PLAIN, NONE, Connection(|connection, _| connection.client_id())),
+        command("client|id", 2, PLAIN, NONE, Connection(|connection, _| _ = connection.replies.integer(connection.client.id as i64))),
         command("client|info", 2, PLAIN, NONE, Connection(|connection, _| connection.client_info())),
         command("client|kill", -3, ADMIN, NONE, Connection(|connection, args| connection.client_kill(args))),
         command("client|list", -2, ADMIN, NONE, Connection(|connection, args| connection.client_list(args))),
@@ -64,19 +66,20 @@ pub(super) static COMMANDS: &[Command] = &[
         command("client|no-touch", 3, PLAIN, NONE, Connection(|connection, args| connection.client_switch(args.at(2)))),
         command("client|setinfo", 4, PLAIN, NONE, Connection(|connection, args| connection.client_setinfo(args))),
         command("client|setname", 3, PLAIN, NONE, Connection(|connection, args| connection.client_setname(args.at(2)))),
-        command("client|tracking", -3, PLAIN, NONE, Connection(|connection, _| connection.client_tracking())),
+        // rueidis sends this command unless its cache is disabled, and reports the error.
+        command("client|tracking", -3, PLAIN, NONE, Connection(|connection, _| connection.replies.error(NO_TRACKING))),
     ]),
     Command {
         arity: -1, flags: "loading stale", handler: Connection(ServerConnection::command_info),
         ..container("command", &[
-            command("command|count", 2, "loading stale", NONE, Connection(|connection, _| connection.command_count())),
+            command("command|count", 2, "loading stale", NONE, Connection(|connection, _| _ = connection.replies.integer(COMMANDS.len() as i64))),
             command("command|info", -2, "loading stale", NONE, Connection(ServerConnection::command_info)),
         ])
     },
     command("dbsize", 1, READ_FAST, NONE, Keys(Growth::None, |call| call.dbsize())),
     command("del", -2, WRITE, EACH, Keys(Growth::None, |call| call.del())),
     command("discard", 1, TRANSACTION, NONE, Connection(|connection, _| connection.discard())),
-    command("echo", 2, QUICK, NONE, Connection(|connection, args| connection.replies.bulk(args.at(1)))),
+    command("echo", 2, QUICK, NONE, Connection(|connection, args| _ = connection.replies.bulk(args.at(1)))),
     command("exec", 1, "noscript loading stale skip_slowlog", NONE, Connection(|connection, _| connection.exec())),
     command("exists", -2, READ_FAST, EACH, Keys(Growth::None, |call| call.exists())),
     command("flushall", -1, WRITE, NONE, Keys(Growth::None, |call| call.flush())),
@@ -94,7 +97,7 @@ pub(super) static COMMANDS: &[Command] = &[
         command("pubsub|numsub", -2, PUBSUB, NONE, Subscriptions(|connection, args, all| connection.pubsub_numsub(args, all))),
     ]),
     command("punsubscribe", -1, SUBSCRIBER, NONE, Subscriptions(|connection, args, all| connection.unsubscribe(Pattern, args, all))),
-    command("quit", -1, LOGIN, NONE, Connection(|connection, _| connection.replies.simple("OK"))),
+    command("quit", -1, LOGIN, NONE, Connection(|connection, _| connection.quit())),
     command("reset", 1, LOGIN, NONE, Subscriptions(|connection, _, all| connection.reset(all))),
     command("scan", -2, READ, NONE, Keys(Growth::None, |call| call.scan())),
     command("select", 2, QUICK, NONE, Connection(|connection, args| connection.select(args.at(1)))),
@@ -123,8 +126,8 @@ pub(super) static COMMANDS: &[Command] = &[
     command("xlen", 2, READ_FAST, FIRST, Keys(Growth::None, |call| call.xlen())),
     command("xpending", -3, READ, FIRST, Keys(Growth::None, |call| call.xpending())),
     command("xrange", -4, READ, FIRST, Keys(Growth::None, |call| call.xrange(false))),
-    command("xread", -4, READ_BLOCK, NONE, Keys(Growth::None, |call| call.xread())),
-    command("xreadgroup", -7, WRITE_BLOCK, NONE, Keys(Growth::Pending, |call| call.xreadgroup())),
+    command("xread", -4, READ_BLOCK, NONE, Keys(Growth::None, |call| call.xread(false))),
+    command("xreadgroup", -7, WRITE_BLOCK, NONE, Keys(Growth::Pending, |call| call.xread(true))),
     command("xrevrange", -4, READ, FIRST, Keys(Growth::None, |call| call.xrange(true))),
     command("xtrim", -4, WRITE, FIRST, Keys(Growth::None, |call| call.xtrim())),
 ];

@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::broker::client::Client;
+use crate::broker::client::{ByKind, Client, SubscriptionKind};
+use crate::broker::lock;
 use crate::broker::server_state::ServerState;
-use crate::broker::streams::{BlockingRead, Growth, KeyHandler, Keyspace};
+use crate::broker::streams::{Growth, KeyHandler, Keyspace, ReadRequest};
 use crate::broker::subscriptions::Subscriptions;
-use crate::resp::command::{Args, OwnedArgs};
+use crate::resp::command::Args;
 use crate::resp::encode::Encoder;
 
 /// Longest part of a client's command that an error message repeats, as in Redis.
@@ -67,7 +68,8 @@ impl Command {
 /// Commands queued since MULTI.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
-    pub(super) commands: Vec<(&'static Command, OwnedArgs)>,
+    /// Commands, each with its bytes as they arrived.
+    pub(super) commands: Vec<(&'static Command, Vec<u8>)>,
     pub(super) bytes: usize,
     /// Set once a command was refused; EXEC then refuses the whole transaction.
     pub(super) is_broken: bool,
@@ -80,8 +82,8 @@ pub(super) struct ServerConnection {
     pub(super) client: Arc<Client>,
     /// Replies that are not in the output buffer yet.
     pub(super) replies: Encoder,
-    pub(super) channels: BTreeSet<Bytes>,
-    pub(super) patterns: BTreeSet<Bytes>,
+    /// Names that it subscribes to.
+    pub(super) names: ByKind<BTreeSet<Bytes>>,
     pub(super) subscription_bytes: usize,
     pub(super) transaction: Option<Transaction>,
     /// End of the current blocking read; `None` if it has no timeout.
@@ -96,8 +98,7 @@ impl ServerConnection {
             state,
             client,
             replies: Encoder::default(),
-            channels: BTreeSet::new(),
-            patterns: BTreeSet::new(),
+            names: ByKind::default(),
             subscription_bytes: 0,
             transaction: None,
             block_deadline: None,
@@ -106,49 +107,41 @@ impl ServerConnection {
         }
     }
 
-    /// Runs a command, taking the locks that it needs.
-    pub(super) fn execute(&mut self, command: &Command, args: Args<'_>) {
-        let state = Arc::clone(&self.state);
-        match command.handler {
-            Handler::Connection(run) => run(self, args),
-            Handler::Subscriptions(run) => run(self, args, &mut state.write_subscriptions()),
-            Handler::All(run) => run(self, args, &state.read_subscriptions(), &state.lock_keyspace()),
-            Handler::Keys(growth, run) => {
-                let now_ms = state.clock.now_ms();
-                let mut keyspace = state.lock_keyspace();
-                if let Some(read) = keyspace.run(growth, run, args, &mut self.replies, now_ms) {
-                    self.block(&mut keyspace, read);
-                }
-                keyspace.serve_blocked(now_ms);
-                state.note_room(&keyspace);
-            }
-        }
-    }
-
-    /// Runs a command of a transaction, under the locks that EXEC holds. A blocking read returns nil at once.
-    pub(super) fn execute_locked(
+    /// Runs a command under the locks that EXEC holds, or takes those that it needs.
+    pub(super) fn execute(
         &mut self,
         command: &Command,
         args: Args<'_>,
-        subscriptions: &mut Subscriptions,
-        keyspace: &mut Keyspace,
+        held: Option<(&mut Subscriptions, &mut Keyspace)>,
     ) {
-        match command.handler {
-            Handler::Connection(run) => run(self, args),
-            Handler::Subscriptions(run) => run(self, args, subscriptions),
-            Handler::All(run) => run(self, args, subscriptions, keyspace),
-            Handler::Keys(growth, run) => {
-                let now_ms = self.state.clock.now_ms();
-                if keyspace.run(growth, run, args, &mut self.replies, now_ms).is_some() {
+        let state = Arc::clone(&self.state);
+        match (&command.handler, held) {
+            (Handler::Connection(run), _) => run(self, args),
+            (Handler::Subscriptions(run), None) => run(self, args, &mut state.write_subscriptions()),
+            (Handler::Subscriptions(run), Some((subscriptions, _))) => run(self, args, subscriptions),
+            (Handler::All(run), None) => run(self, args, &state.read_subscriptions(), &lock(&state.keyspace)),
+            (Handler::All(run), Some((subscriptions, keyspace))) => run(self, args, subscriptions, keyspace),
+            (Handler::Keys(growth, run), None) => {
+                let now_ms = state.clock.now_ms();
+                let mut keyspace = lock(&state.keyspace);
+                if let Some(read) = keyspace.run(*growth, *run, args, &mut self.replies, now_ms) {
+                    self.block(&mut keyspace, read);
+                }
+                keyspace.serve_blocked(now_ms);
+            }
+            (Handler::Keys(growth, run), Some((_, keyspace))) => {
+                let blocking = keyspace.run(*growth, *run, args, &mut self.replies, state.clock.now_ms());
+                // Within a transaction, a blocking read returns nil at once.
+                if blocking.is_some() {
                     self.replies.null_array();
                 }
             }
         }
     }
 
-    fn block(&mut self, keyspace: &mut Keyspace, read: BlockingRead) {
-        let timeout = Duration::from_millis(read.timeout_ms as u64);
-        self.block_deadline = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
+    fn block(&mut self, keyspace: &mut Keyspace, read: ReadRequest) {
+        let timeout = read.block_ms.filter(|ms| *ms != 0).map(|ms| Duration::from_millis(ms as u64));
+        self.block_deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // The reply to the blocking read may come from another client's task, and must follow these.
         self.flush();
         if let Err(error) = keyspace.blocked.insert(&self.client, read) {
@@ -158,7 +151,7 @@ impl ServerConnection {
 
     /// Replies nil to a blocking read that timed out, unless it was served at the last moment.
     pub(super) fn end_block(&mut self) {
-        if self.state.lock_keyspace().blocked.remove_client(&self.client) {
+        if lock(&self.state.keyspace).blocked.remove_client(&self.client) {
             self.replies.null_array();
             self.flush();
         }
@@ -173,7 +166,7 @@ impl ServerConnection {
     }
 
     pub(super) fn is_subscriber(&self) -> bool {
-        !(self.channels.is_empty() && self.patterns.is_empty())
+        !(self.names.channels.is_empty() && self.names.patterns.is_empty())
     }
 
     /// Replies with an error that quotes a part of the command, truncated as Redis truncates it.
@@ -181,17 +174,13 @@ impl ServerConnection {
         self.replies.error([before.as_bytes(), quote(quoted), after.as_bytes()].concat());
     }
 
-    pub(super) fn arity_error(&mut self, name: &str) {
-        self.replies.error(format!("ERR wrong number of arguments for '{name}' command"));
-    }
-
     pub(super) fn syntax_error(&mut self) {
         self.replies.error("ERR syntax error");
     }
 
-    /// Refuses a command before it runs, which breaks a transaction.
-    pub(super) fn reject(&mut self, command: Option<&Command>, text: &[u8]) {
-        if command.is_some_and(|command| command.name == "exec") {
+    /// Refuses the command of this name before it runs, which breaks a transaction.
+    pub(super) fn reject(&mut self, name: &[u8], text: &[u8]) {
+        if name.eq_ignore_ascii_case(b"exec") {
             self.transaction = None;
             let text = text.strip_prefix(b"ERR ").unwrap_or(text);
             self.replies.error([b"EXECABORT Transaction discarded because of: ", text].concat());
@@ -205,14 +194,13 @@ impl ServerConnection {
 
     /// Removes all subscriptions without replies.
     pub(super) fn unsubscribe_all(&mut self, subscriptions: &mut Subscriptions) {
-        for name in std::mem::take(&mut self.channels) {
-            subscriptions.channels.remove(&name, self.client.id);
-        }
-        for name in std::mem::take(&mut self.patterns) {
-            subscriptions.patterns.remove(&name, self.client.id);
+        for kind in [SubscriptionKind::Channel, SubscriptionKind::Pattern] {
+            for name in std::mem::take(self.names.of(kind)) {
+                subscriptions.remove(kind, &name, self.client.id);
+            }
         }
         self.subscription_bytes = 0;
-        self.client.set_subscriptions(0, 0);
+        self.client.profile().subscriptions = ByKind::default();
     }
 }
 
@@ -223,10 +211,14 @@ impl Drop for ServerConnection {
             self.unsubscribe_all(&mut state.write_subscriptions());
         }
         if self.client.is_blocked() {
-            state.lock_keyspace().blocked.remove_client(&self.client);
+            lock(&state.keyspace).blocked.remove_client(&self.client);
         }
-        state.remove_client(self.client.id);
+        lock(&state.clients).remove(&self.client.id);
     }
+}
+
+pub(super) fn arity_error(name: &str) -> String {
+    format!("ERR wrong number of arguments for '{name}' command")
 }
 
 /// Returns the part of `word` that an error message repeats: what C's `%.128s` prints.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::broker::client::Client;
 use crate::broker::connection::ServerConnection;
 use crate::broker::dispatch::Progress;
+use crate::broker::lock;
 use crate::broker::output_buffer::{CloseReason, PendingWrites, REPLY_BYTES_MAX};
 use crate::broker::server_state::ServerState;
 use crate::model::display_safe;
@@ -33,7 +34,7 @@ where
 {
     let connection = ServerConnection::new(Arc::clone(&state), Arc::clone(&client));
     if let Some(CloseReason::SlowConsumer { queued_bytes }) = run(stream, connection).await {
-        state.stats.count_slow_consumer();
+        lock(&state.stats).slow_consumers += 1;
         let name = display_safe(&String::from_utf8_lossy(&client.profile().name)).into_owned();
         tracing::warn!(
             client = %client.addr, id = client.id, name, queued_bytes,
@@ -75,7 +76,7 @@ where
         // The order: reasons to close, then output, then input.
         tokio::select! {
             biased;
-            () = client.output.changed() => {}
+            () = client.output.change.notified() => {}
             () = expiry(deadline) => return Some(CloseReason::SlowConsumer { queued_bytes: status.queued_bytes }),
             written = writer.write(chunk), if has_output => match written {
                 Ok(0) | Err(_) => return None,

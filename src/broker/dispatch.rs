@@ -1,14 +1,15 @@
 //! Handling of a client's input: decoding, Redis's checks in Redis's order, and running the command.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use crate::broker::commands;
-use crate::broker::connection::{Command, QUOTED_BYTES_MAX, ServerConnection, quote, until_nul};
+use crate::broker::connection::{Command, QUOTED_BYTES_MAX, ServerConnection, arity_error, quote, until_nul};
 use crate::broker::output_buffer::{CloseReason, REPLY_BYTES_MAX};
 use crate::broker::publish::{PublishBatch, publish_one};
 use crate::broker::streams::OUT_OF_MEMORY;
+use crate::broker::{commands, lock};
 use crate::resp::command::{Args, Decoder, ProtocolError};
 
 /// Commands that are handled before other clients get a turn.
@@ -25,15 +26,6 @@ pub(super) enum Progress {
     Blocked,
     /// The connection closes once the replies are written.
     Closing,
-}
-
-/// Input that [`ServerConnection::publish_batch`] has handled.
-#[derive(Debug)]
-struct HandledBatch {
-    bytes: usize,
-    commands: usize,
-    /// Length of the following command, if it is decoded already.
-    next_len: Option<usize>,
 }
 
 impl ServerConnection {
@@ -55,24 +47,22 @@ impl ServerConnection {
             }
             match decoded.take().map_or_else(|| decoder.decode(&input[at..]), |len| Ok(Some(len))) {
                 Ok(None) => break Progress::NeedsInput,
-                Ok(Some(len)) => {
+                Ok(Some(mut len)) => {
                     let args = decoder.args(&input[at..]);
                     if self.starts_batch(args) {
-                        let channel = args.at(1).to_vec();
-                        let batch = self.publish_batch(decoder, &input[at..], len, &channel);
-                        at += batch.bytes;
-                        commands += batch.commands;
-                        decoded = batch.next_len;
+                        let batch_commands;
+                        (len, batch_commands, decoded) = self.publish_batch(decoder, &input[at..], len);
+                        commands += batch_commands;
                     } else {
-                        self.handle_command(args);
-                        at += len;
+                        self.handle_command(args, &input[at..at + len]);
                         commands += 1;
                     }
+                    at += len;
                 }
                 Err(error) => self.refuse_protocol(error),
             }
         };
-        self.state.stats.count_commands(commands);
+        self.state.commands.fetch_add(commands as u64, Ordering::Relaxed);
         if commands > 0 {
             let mut profile = self.client.profile();
             profile.last_command = self.last_command;
@@ -92,48 +82,46 @@ impl ServerConnection {
         }
     }
 
-    /// Handles one command, as Redis's `processCommand` does.
-    fn handle_command(&mut self, args: Args<'_>) {
-        let name = args.at(0);
+    /// Handles the command that `input` consists of, as Redis's `processCommand` does.
+    fn handle_command(&mut self, args: Args<'_>, input: &[u8]) {
         if args.len() == 0 {
             return;
         }
-        if name.eq_ignore_ascii_case(b"quit") {
-            self.replies.simple("OK");
-            self.is_closing = true;
-            return;
-        }
-        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+        if args.is(0, "post") || args.is(0, "host:") {
             // A web page can make a browser send a request to this port, with a line that is a command.
             tracing::warn!(client = %self.client.addr, "broker closes a client: it speaks HTTP");
             self.is_closing = true;
             self.client.output.close(CloseReason::Killed);
             return;
         }
-        let command = match lookup(args) {
+        let command = match self.check(args) {
             Ok(command) => command,
-            Err(text) => return self.reject(None, &text),
+            Err(text) => return self.reject(args.at(0), &text),
         };
+        self.last_command = command.name;
+        if self.transaction.is_some() && !command.bypasses_queue() {
+            self.queue(command, input);
+        } else {
+            self.execute(command, args, None);
+        }
+    }
+
+    /// Finds the command, and checks that it may run now. An error is the text of the reply.
+    fn check(&self, args: Args<'_>) -> Result<&'static Command, Vec<u8>> {
+        let command = lookup(args)?;
         if !command.accepts(args.len()) {
-            let text = format!("ERR wrong number of arguments for '{}' command", command.name);
-            return self.reject(Some(command), text.as_bytes());
-        }
-        if self.is_refused_when_full(command) && self.state.is_full() {
-            return self.reject(Some(command), OUT_OF_MEMORY.as_bytes());
-        }
-        if self.is_subscriber() && !self.replies.is_resp3() && !command.is_allowed_in_subscribe_mode() {
+            Err(arity_error(command.name).into_bytes())
+        } else if self.is_refused_when_full(command) && lock(&self.state.keyspace).is_full() {
+            Err(OUT_OF_MEMORY.into())
+        } else if self.is_subscriber() && !self.replies.is_resp3() && !command.is_allowed_in_subscribe_mode() {
             let text = format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
                  this context",
                 command.name
             );
-            return self.reject(Some(command), text.as_bytes());
-        }
-        self.last_command = command.name;
-        if self.transaction.is_some() && !command.bypasses_queue() {
-            self.queue(command, args);
+            Err(text.into_bytes())
         } else {
-            self.execute(command, args);
+            Ok(command)
         }
     }
 
@@ -149,45 +137,43 @@ impl ServerConnection {
 
     /// Returns whether this is a PUBLISH that may be delivered together with those that follow it.
     fn starts_batch(&self, args: Args<'_>) -> bool {
-        args.len() == 3
-            && args.at(0).eq_ignore_ascii_case(b"publish")
-            && self.transaction.is_none()
-            && !self.is_subscriber()
+        args.len() == 3 && args.is(0, "publish") && self.transaction.is_none() && !self.is_subscriber()
     }
 
     /// Delivers the PUBLISH of `len` bytes at the start of `input` and those to the same channel that follow it, with
-    /// one lookup and one push for each subscriber.
-    fn publish_batch(&mut self, decoder: &mut Decoder, input: &[u8], len: usize, channel: &[u8]) -> HandledBatch {
+    /// one lookup and one push for each subscriber. Returns how many bytes and commands were handled, and the length of
+    /// the following command if it is decoded already.
+    fn publish_batch(&mut self, decoder: &mut Decoder, input: &[u8], mut len: usize) -> (usize, usize, Option<usize>) {
+        let (channel, payload) = (decoder.args(input).at(1).to_vec(), decoder.args(input).at(2));
         let state = Arc::clone(&self.state);
         let subscriptions = state.read_subscriptions();
         self.last_command = "publish";
-        let payload = decoder.args(input).at(2);
-        let mut handled = HandledBatch { bytes: len, commands: 1, next_len: None };
-        let Some((mut batch, receivers)) = PublishBatch::new(&subscriptions, channel) else {
-            let receivers = publish_one(&subscriptions, channel, payload);
-            state.stats.count_published(1, receivers);
+        let Some((mut batch, receivers)) = PublishBatch::new(&subscriptions, &channel) else {
+            let receivers = publish_one(&subscriptions, &channel, payload);
+            state.count_published(1, receivers);
             self.replies.integer(receivers as i64);
-            return handled;
+            return (len, 1, None);
         };
+        let (mut commands, mut next_len) = (1, None);
         let mut is_full = batch.add(payload);
         self.replies.integer(receivers as i64);
-        while !is_full && handled.commands < TURN_COMMANDS_MAX {
+        while !is_full && commands < TURN_COMMANDS_MAX {
             // The caller decodes an incomplete or malformed command again.
-            let Ok(Some(len)) = decoder.decode(&input[handled.bytes..]) else { break };
-            let args = decoder.args(&input[handled.bytes..]);
+            let Ok(Some(next)) = decoder.decode(&input[len..]) else { break };
+            let args = decoder.args(&input[len..]);
             if !self.starts_batch(args) || args.at(1) != channel {
-                handled.next_len = Some(len);
+                next_len = Some(next);
                 break;
             }
             is_full = batch.add(args.at(2));
             self.replies.integer(receivers as i64);
-            handled.bytes += len;
-            handled.commands += 1;
+            len += next;
+            commands += 1;
         }
         batch.send();
         drop(subscriptions);
-        state.stats.count_published(handled.commands, handled.commands * receivers);
-        handled
+        state.count_published(commands, commands * receivers);
+        (len, commands, next_len)
     }
 }
 

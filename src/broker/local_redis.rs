@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::info;
@@ -22,7 +22,7 @@ const ATTEMPTS_MAX: usize = 5;
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest reply to PING that is read; an error line with its reason fits.
-const REPLY_BYTES_MAX: usize = 256;
+const REPLY_BYTES_MAX: u64 = 256;
 
 /// Prefixes of errors that only a Redis replies to PING. The connection that follows reports the error.
 const REDIS_ERRORS: [&[u8]; 6] =
@@ -103,38 +103,34 @@ impl LocalRedis {
         }
         self.broker = None;
         let port = self.port;
-        let mut bind_error = None;
+        let mut failure = LocalRedisError::NotRedis { port };
         for _ in 0..ATTEMPTS_MAX {
             // Probe before binding: where a Redis has the port on another address of this machine (macOS allows both),
             // a broker would hide it.
-            match probe(port).await.map_err(|source| LocalRedisError::Connect { port, source })? {
+            let listener = timeout(HANDSHAKE_TIMEOUT, probe(port)).await.unwrap_or(Ok(Listener::Other));
+            match listener.map_err(|source| LocalRedisError::Connect { port, source })? {
                 Listener::Redis => return Ok(ServedBy::OtherProgram),
                 Listener::NeedsPassword => return Err(LocalRedisError::NeedsPassword { port }),
                 Listener::Other => return Err(LocalRedisError::NotRedis { port }),
-                Listener::Closed => {
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                    continue;
-                }
-                Listener::None => {}
-            }
-            match Broker::bind(port, BrokerLimits::default()).await {
-                Ok(broker) => {
-                    info!(
-                        "no Redis on 127.0.0.1:{port}: serving the built-in broker there, for this machine, until this \
-                         program ends"
-                    );
-                    self.broker = Some(broker);
-                    return Ok(ServedBy::ThisProgram);
-                }
-                // Another program took the port in the meantime, and the next probe finds it.
-                Err(source) if source.kind() == io::ErrorKind::AddrInUse => bind_error = Some(source),
-                Err(source) => return Err(LocalRedisError::Bind { port, source }),
+                Listener::Closed => tokio::time::sleep(RETRY_PAUSE).await,
+                Listener::None => match Broker::bind(port, BrokerLimits::default()).await {
+                    Ok(broker) => {
+                        info!(
+                            "no Redis on 127.0.0.1:{port}: serving the built-in broker there, for this machine, until \
+                             this program ends"
+                        );
+                        self.broker = Some(broker);
+                        return Ok(ServedBy::ThisProgram);
+                    }
+                    // Another program took the port in the meantime, and the next probe finds it.
+                    Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
+                        failure = LocalRedisError::Bind { port, source };
+                    }
+                    Err(source) => return Err(LocalRedisError::Bind { port, source }),
+                },
             }
         }
-        Err(match bind_error {
-            Some(source) => LocalRedisError::Bind { port, source },
-            None => LocalRedisError::NotRedis { port },
-        })
+        Err(failure)
     }
 
     /// Returns the broker's counters, if this program serves the port.
@@ -162,10 +158,6 @@ enum Listener {
 }
 
 async fn probe(port: u16) -> io::Result<Listener> {
-    timeout(HANDSHAKE_TIMEOUT, handshake(port)).await.unwrap_or(Ok(Listener::Other))
-}
-
-async fn handshake(port: u16) -> io::Result<Listener> {
     let mut stream = match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
         Ok(stream) => stream,
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(Listener::None),
@@ -174,13 +166,9 @@ async fn handshake(port: u16) -> io::Result<Listener> {
     if stream.write_all(b"*1\r\n$4\r\nPING\r\n").await.is_err() {
         return Ok(Listener::Closed);
     }
-    let mut reply = Vec::with_capacity(REPLY_BYTES_MAX);
-    while !reply.contains(&b'\n') && reply.len() < REPLY_BYTES_MAX {
-        match stream.read_buf(&mut reply).await {
-            Ok(0) | Err(_) => break,
-            Ok(_) => {}
-        }
-    }
+    let mut reply = Vec::new();
+    // A connection that breaks is judged by what it sent before.
+    _ = BufReader::new(stream).take(REPLY_BYTES_MAX).read_until(b'\n', &mut reply).await;
     Ok(classify(&reply))
 }
 

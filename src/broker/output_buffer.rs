@@ -1,12 +1,13 @@
 //! Bytes that wait to be written to one client, and their limits.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::broker::{BrokerLimits, lock};
 
 /// Bytes of replies that may wait for a client before its commands are not read any more. A pipeline of four million
 /// messages still fits, since some libraries send a whole pipeline before they read a reply.
@@ -21,14 +22,6 @@ const JOIN_BELOW_BYTES: usize = 16 * 1024;
 
 /// Bytes that are joined for one write.
 const CHUNK_BYTES: usize = 64 * 1024;
-
-/// Limits of a subscriber's output buffer; see [`BrokerLimits`](crate::broker::BrokerLimits).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OutputLimits {
-    pub(super) hard_bytes: usize,
-    pub(super) soft_bytes: usize,
-    pub(super) soft_time: Duration,
-}
 
 /// Reason for which the broker closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +43,9 @@ pub(super) struct OutputBuffer {
     /// Held for a few pushes or one swap. Only the client's task and publishers contend for it, so that a busy client
     /// does not slow down another.
     queue: Mutex<Queue>,
-    change: Notify,
-    limits: OutputLimits,
+    /// Notified of what the client's task has to look at.
+    pub(super) change: Notify,
+    limits: BrokerLimits,
 }
 
 #[derive(Debug, Default)]
@@ -73,13 +67,13 @@ pub(super) struct OutputStatus {
 }
 
 impl OutputBuffer {
-    pub(super) fn new(limits: OutputLimits) -> Self {
+    pub(super) fn new(limits: BrokerLimits) -> Self {
         Self { queue: Mutex::default(), change: Notify::new(), limits }
     }
 
     /// Appends `piece`. A subscriber over its hard limit is closed at once, and its buffer is freed.
     pub(super) fn push(&self, piece: Bytes, is_subscriber: bool) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         if queue.close_reason.is_some_and(|reason| reason != CloseReason::Shutdown) {
             return;
         }
@@ -88,11 +82,11 @@ impl OutputBuffer {
         queue.queued_bytes += piece.len() + PIECE_OVERHEAD_BYTES;
         queue.pieces.push_back(piece);
         if is_subscriber {
-            if queue.queued_bytes > self.limits.hard_bytes {
+            if queue.queued_bytes > self.limits.subscriber_hard_bytes {
                 let queued_bytes = queue.queued_bytes;
                 queue.close(CloseReason::SlowConsumer { queued_bytes });
                 must_notify = true;
-            } else if queue.queued_bytes > self.limits.soft_bytes && queue.over_soft_since.is_none() {
+            } else if queue.queued_bytes > self.limits.subscriber_soft_bytes && queue.over_soft_since.is_none() {
                 queue.over_soft_since = Some(Instant::now());
                 must_notify = true;
             }
@@ -105,7 +99,7 @@ impl OutputBuffer {
 
     /// Closes the connection. The first reason is kept, except that any other replaces a shutdown.
     pub(super) fn close(&self, reason: CloseReason) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         if queue.close_reason.is_none_or(|earlier| earlier == CloseReason::Shutdown) {
             queue.close(reason);
         }
@@ -113,43 +107,29 @@ impl OutputBuffer {
         self.change.notify_one();
     }
 
-    /// Makes [`changed`](Self::changed) return.
-    pub(super) fn notify(&self) {
-        self.change.notify_one();
-    }
-
-    /// Waits for a change that the client's task has to look at.
-    pub(super) async fn changed(&self) {
-        self.change.notified().await;
-    }
-
     /// Moves the pieces to `writes` if it has none left.
     pub(super) fn take_pieces(&self, writes: &mut PendingWrites) -> OutputStatus {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         if writes.pieces.is_empty() && !queue.pieces.is_empty() {
             std::mem::swap(&mut queue.pieces, &mut writes.pieces);
         }
-        let soft_deadline = queue.over_soft_since.map(|since| since + self.limits.soft_time);
+        let soft_deadline = queue.over_soft_since.map(|since| since + self.limits.subscriber_soft_time);
         OutputStatus { queued_bytes: queue.queued_bytes, close_reason: queue.close_reason, soft_deadline }
     }
 
     /// Subtracts a cost that [`PendingWrites::advance`] returned.
     pub(super) fn release(&self, cost_bytes: usize) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         queue.queued_bytes = queue.queued_bytes.saturating_sub(cost_bytes);
-        if queue.queued_bytes <= self.limits.soft_bytes {
+        if queue.queued_bytes <= self.limits.subscriber_soft_bytes {
             queue.over_soft_since = None;
         }
     }
 
     /// Returns the numbers of bytes and pieces in the buffer.
     pub(super) fn queued(&self) -> (usize, usize) {
-        let queue = self.lock();
+        let queue = lock(&self.queue);
         (queue.queued_bytes, queue.pieces.len())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -214,10 +194,18 @@ impl PendingWrites {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::broker::output_buffer::*;
 
-    fn buffer(hard_bytes: usize, soft_bytes: usize) -> OutputBuffer {
-        OutputBuffer::new(OutputLimits { hard_bytes, soft_bytes, soft_time: Duration::from_mins(1) })
+    fn buffer(subscriber_hard_bytes: usize, subscriber_soft_bytes: usize) -> OutputBuffer {
+        let subscriber_soft_time = Duration::from_mins(1);
+        OutputBuffer::new(BrokerLimits {
+            subscriber_hard_bytes,
+            subscriber_soft_bytes,
+            subscriber_soft_time,
+            ..BrokerLimits::default()
+        })
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::broker::client::Client;
 use crate::broker::subscriptions::Subscriptions;
-use crate::resp::encode::push_decimal;
+use crate::resp::encode::push_bulk;
 
 /// Size at which a batch of messages is sent, so that output buffers hold pieces that one write takes.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
@@ -26,26 +26,17 @@ impl<'a> PublishBatch<'a> {
     /// Starts a batch of messages to `channel`, and returns it with the number of its receivers. Returns `None` if the
     /// channel is subscribed to by several names: a client with two of them gets its messages one by one, in order.
     pub(super) fn new(subscriptions: &'a Subscriptions, channel: &'a [u8]) -> Option<(Self, usize)> {
-        let direct = subscriptions.channels.get(channel);
-        let mut matching = subscriptions.matching(channel);
-        let (pattern, subscribers) = match (direct, matching.next()) {
-            (_, None) => (None, direct),
-            ([], Some((pattern, subscribers))) if matching.next().is_none() => (Some(pattern), subscribers),
-            _ => return None,
-        };
-        Some((Self::to(pattern.map(|pattern| &**pattern), channel, subscribers), subscribers.len()))
+        let mut receivers = subscriptions.receivers(channel);
+        let (pattern, subscribers) = receivers.next().unwrap_or_default();
+        receivers.next().is_none().then(|| (Self::to(pattern, channel, subscribers), subscribers.len()))
     }
 
     /// Starts a batch to subscribers of `channel` itself, or of `pattern`.
-    fn to(pattern: Option<&[u8]>, channel: &[u8], subscribers: &'a [Arc<Client>]) -> Self {
-        let mut head = Vec::with_capacity(48 + channel.len() + pattern.map_or(0, <[u8]>::len));
-        if let Some(pattern) = pattern {
-            head.extend_from_slice(b"4\r\n$8\r\npmessage\r\n");
-            push_bulk(&mut head, pattern);
-        } else {
-            head.extend_from_slice(b"3\r\n$7\r\nmessage\r\n");
-        }
-        push_bulk(&mut head, channel);
+    fn to(pattern: Option<&Bytes>, channel: &[u8], subscribers: &'a [Arc<Client>]) -> Self {
+        let mut head = Vec::with_capacity(48 + channel.len() + pattern.map_or(0, Bytes::len));
+        let kind = if pattern.is_some() { "4\r\n$8\r\npmessage\r\n" } else { "3\r\n$7\r\nmessage\r\n" };
+        head.extend_from_slice(kind.as_bytes());
+        pattern.map(|pattern| &**pattern).into_iter().chain([channel]).for_each(|name| push_bulk(&mut head, name));
         let has = |resp3| subscribers.iter().any(|client| client.is_resp3() == resp3).then(Vec::new);
         Self { subscribers, head, resp2: has(false), resp3: has(true) }
     }
@@ -79,25 +70,12 @@ impl<'a> PublishBatch<'a> {
 /// Delivers one message in Redis's order: to the subscribers of the channel, then pattern by pattern. Returns the
 /// number of deliveries, which counts a client once for each of its names that match.
 pub(super) fn publish_one(subscriptions: &Subscriptions, channel: &[u8], payload: &[u8]) -> usize {
-    let direct = subscriptions.channels.get(channel);
-    deliver(PublishBatch::to(None, channel, direct), payload);
-    let mut receivers = direct.len();
-    for (pattern, subscribers) in subscriptions.matching(channel) {
-        receivers += subscribers.len();
-        deliver(PublishBatch::to(Some(pattern), channel, subscribers), payload);
+    let mut deliveries = 0;
+    for (pattern, subscribers) in subscriptions.receivers(channel) {
+        let mut batch = PublishBatch::to(pattern, channel, subscribers);
+        batch.add(payload);
+        batch.send();
+        deliveries += subscribers.len();
     }
-    receivers
-}
-
-fn deliver(mut batch: PublishBatch<'_>, payload: &[u8]) {
-    batch.add(payload);
-    batch.send();
-}
-
-fn push_bulk(out: &mut Vec<u8>, value: &[u8]) {
-    out.push(b'$');
-    push_decimal(out, value.len());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
+    deliveries
 }

@@ -1,14 +1,14 @@
 //! SUBSCRIBE, UNSUBSCRIBE, their pattern forms, PUBLISH and PUBSUB.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::broker::client::{ByKind, SubscriptionKind};
 use crate::broker::connection::ServerConnection;
 use crate::broker::glob;
 use crate::broker::publish::publish_one;
-use crate::broker::subscriptions::{SubscriptionKind, Subscriptions};
+use crate::broker::subscriptions::Subscriptions;
 use crate::resp::command::Args;
 
 /// Channels and patterns that one client may subscribe to.
@@ -22,8 +22,8 @@ impl ServerConnection {
     /// precedes the confirmation of its subscription.
     pub(super) fn subscribe(&mut self, kind: SubscriptionKind, args: Args<'_>, subscriptions: &mut Subscriptions) {
         for name in args.iter_from(1) {
-            if !self.names(kind).contains(name) {
-                if self.channels.len() + self.patterns.len() >= SUBSCRIPTIONS_MAX
+            if !self.names.of(kind).contains(name) {
+                if self.subscription_count() >= SUBSCRIPTIONS_MAX
                     || self.subscription_bytes + name.len() > SUBSCRIPTION_BYTES_MAX
                 {
                     self.replies.error(format!(
@@ -34,8 +34,8 @@ impl ServerConnection {
                 }
                 let name = Bytes::copy_from_slice(name);
                 self.subscription_bytes += name.len();
-                subscriptions.of_kind(kind).add(name.clone(), Arc::clone(&self.client));
-                self.names(kind).insert(name);
+                subscriptions.of(kind).entry(name.clone()).or_default().push(Arc::clone(&self.client));
+                self.names.of(kind).insert(name);
             }
             let word = if kind == SubscriptionKind::Channel { "subscribe" } else { "psubscribe" };
             self.confirm(word, Some(name));
@@ -47,13 +47,13 @@ impl ServerConnection {
     pub(super) fn unsubscribe(&mut self, kind: SubscriptionKind, args: Args<'_>, subscriptions: &mut Subscriptions) {
         let word = if kind == SubscriptionKind::Channel { "unsubscribe" } else { "punsubscribe" };
         let names: Vec<Bytes> = match args.len() {
-            1 => self.names(kind).iter().cloned().collect(),
+            1 => self.names.of(kind).iter().cloned().collect(),
             _ => args.iter_from(1).map(Bytes::copy_from_slice).collect(),
         };
         for name in &names {
-            if self.names(kind).remove(name) {
+            if self.names.of(kind).remove(name) {
                 self.subscription_bytes -= name.len();
-                subscriptions.of_kind(kind).remove(name, self.client.id);
+                subscriptions.remove(kind, name, self.client.id);
             }
             self.confirm(word, Some(name));
         }
@@ -70,7 +70,7 @@ impl ServerConnection {
             self.flush();
         }
         let receivers = publish_one(subscriptions, args.at(1), args.at(2));
-        self.state.stats.count_published(1, receivers);
+        self.state.count_published(1, receivers);
         self.replies.integer(receivers as i64);
     }
 
@@ -80,11 +80,8 @@ impl ServerConnection {
             return self.error_quoting(text, args.at(1), "'. Try PUBSUB HELP.");
         }
         let is_match = |name: &&Bytes| args.get(2).is_none_or(|pattern| glob::matches(pattern, name));
-        let names: Vec<&Bytes> = subscriptions.channels.names().filter(is_match).collect();
-        self.replies.array(names.len());
-        for name in names {
-            self.replies.bulk(name);
-        }
+        let names: Vec<&Bytes> = subscriptions.channels.keys().filter(is_match).collect();
+        self.replies.bulks(&names);
     }
 
     pub(super) fn pubsub_numpat(&mut self, subscriptions: &Subscriptions) {
@@ -95,30 +92,27 @@ impl ServerConnection {
         let names = args.iter_from(2);
         self.replies.array(names.len() * 2);
         for name in names {
-            self.replies.bulk(name);
-            self.replies.integer(subscriptions.channels.get(name).len() as i64);
+            self.replies.bulk(name).integer(subscriptions.channels.get(name).map_or(0, Vec::len) as i64);
         }
     }
 
-    fn names(&mut self, kind: SubscriptionKind) -> &mut BTreeSet<Bytes> {
-        match kind {
-            SubscriptionKind::Channel => &mut self.channels,
-            SubscriptionKind::Pattern => &mut self.patterns,
-        }
+    fn subscription_count(&self) -> usize {
+        self.names.channels.len() + self.names.patterns.len()
     }
 
     fn confirm(&mut self, word: &str, name: Option<&[u8]>) {
-        self.replies.push(3);
-        self.replies.bulk(word);
+        let count = self.subscription_count();
+        let replies = self.replies.push(3).bulk(word);
         match name {
-            Some(name) => self.replies.bulk(name),
-            None => self.replies.null(),
+            Some(name) => replies.bulk(name),
+            None => replies.null(),
         }
-        self.replies.integer((self.channels.len() + self.patterns.len()) as i64);
+        .integer(count as i64);
     }
 
     fn finish_change(&mut self) {
-        self.client.set_subscriptions(self.channels.len(), self.patterns.len());
+        let ByKind { channels, patterns } = &self.names;
+        self.client.profile().subscriptions = ByKind { channels: channels.len(), patterns: patterns.len() };
         self.flush();
     }
 }

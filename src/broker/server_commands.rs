@@ -1,8 +1,10 @@
 //! HELLO, AUTH, INFO, COMMAND and the other commands about the server and the connection.
 
+use std::sync::atomic::Ordering;
+
 use crate::broker::client_commands::check_name;
 use crate::broker::commands::{self, COMMANDS};
-use crate::broker::connection::{Command, ServerConnection};
+use crate::broker::connection::{Command, ServerConnection, arity_error};
 use crate::broker::streams::Keyspace;
 use crate::broker::subscriptions::Subscriptions;
 use crate::resp::command::{Args, strict_integer};
@@ -23,28 +25,25 @@ impl ServerConnection {
             Some(Some(_)) => return self.replies.error("NOPROTO unsupported protocol version"),
             Some(None) => return self.replies.error("ERR Protocol version is not an integer or out of range"),
         };
-        let (mut login, mut name, mut index) = (None, None, 2);
-        while let Some(option) = args.get(index) {
-            match (args.get(index + 1), args.get(index + 2)) {
-                (Some(user), Some(_)) if option.eq_ignore_ascii_case(b"auth") => {
-                    login = Some(user);
-                    index += 3;
+        let (mut login, mut name, mut options) = (None, None, args.options(2));
+        while !options.is_empty() {
+            if options.take("auth", 2) {
+                (login, _) = (Some(options.value()), options.value());
+            } else if options.take("setname", 1) {
+                let value = options.value();
+                if let Err(text) = check_name(value, "Client names") {
+                    return self.replies.error(text);
                 }
-                (Some(value), _) if option.eq_ignore_ascii_case(b"setname") => {
-                    if let Err(text) = check_name(value, "Client names") {
-                        return self.replies.error(text);
-                    }
-                    name = Some(value.to_vec());
-                    index += 2;
-                }
-                _ => return self.error_quoting("ERR Syntax error in HELLO option '", option, "'"),
+                name = Some(value);
+            } else {
+                return self.error_quoting("ERR Syntax error in HELLO option '", options.value(), "'");
             }
         }
         if login.is_some_and(|user| user != b"default") {
             return self.wrong_password();
         }
         if let Some(name) = name {
-            self.client.profile().name = name;
+            self.client.profile().name = name.to_vec();
         }
         if resp3 != self.replies.is_resp3() {
             self.flush();
@@ -58,19 +57,9 @@ impl ServerConnection {
     }
 
     fn greet(&mut self, resp3: bool) {
-        self.replies.map(7);
-        for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
-            self.replies.bulk(name);
-            self.replies.bulk(value);
-        }
-        for (name, value) in [("proto", if resp3 { 3 } else { 2 }), ("id", self.client.id as i64)] {
-            self.replies.bulk(name);
-            self.replies.integer(value);
-        }
-        for word in ["mode", "standalone", "role", "master", "modules"] {
-            self.replies.bulk(word);
-        }
-        self.replies.array(0);
+        let replies = self.replies.map(7).bulk("server").bulk("redis").bulk("version").bulk(REDIS_VERSION);
+        replies.bulk("proto").integer(if resp3 { 3 } else { 2 }).bulk("id").integer(self.client.id as i64);
+        replies.bulk("mode").bulk("standalone").bulk("role").bulk("master").bulk("modules").array(0);
     }
 
     /// There is no password: Redis's default user may log in with any, and no other user exists.
@@ -92,12 +81,10 @@ impl ServerConnection {
 
     pub(super) fn ping(&mut self, args: Args<'_>) {
         if args.len() > 2 {
-            return self.arity_error("ping");
+            return self.replies.error(arity_error("ping"));
         }
         if self.is_subscriber() && !self.replies.is_resp3() {
-            self.replies.array(2);
-            self.replies.bulk("pong");
-            self.replies.bulk(args.at(1));
+            self.replies.array(2).bulk("pong").bulk(args.at(1));
         } else if let Some(text) = args.get(1) {
             self.replies.bulk(text);
         } else {
@@ -115,9 +102,12 @@ impl ServerConnection {
 
     pub(super) fn time(&mut self) {
         let now_us = self.state.clock.now_us();
-        self.replies.array(2);
-        self.replies.bulk((now_us / US_PER_S).to_string());
-        self.replies.bulk((now_us % US_PER_S).to_string());
+        self.replies.bulks(&[now_us / US_PER_S, now_us % US_PER_S].map(|number| number.to_string()));
+    }
+
+    pub(super) fn quit(&mut self) {
+        self.replies.simple("OK");
+        self.is_closing = true;
     }
 
     pub(super) fn reset(&mut self, subscriptions: &mut Subscriptions) {
@@ -155,15 +145,14 @@ impl ServerConnection {
             ),
             format!(
                 "# Memory\r\nused_memory:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:noeviction\r\n",
-                keyspace.bytes(),
-                limits.stream_bytes_max,
+                keyspace.bytes, limits.stream_bytes_max,
             ),
             format!(
                 "# Stats\r\ntotal_connections_received:{}\r\ntotal_commands_processed:{}\r\nrejected_connections:{}\r\n\
                  pubsub_channels:{}\r\npubsub_patterns:{}\r\nclient_output_buffer_limit_disconnections:{}\r\n\
                  published_messages:{}\r\ndelivered_messages:{}\r\n",
                 stats.connections,
-                self.state.stats.commands(),
+                self.state.commands.load(Ordering::Relaxed),
                 stats.refused,
                 subscriptions.channels.len(),
                 subscriptions.patterns.len(),
@@ -179,12 +168,8 @@ impl ServerConnection {
         ];
         let is_chosen = |section: &&String| {
             let title = section.lines().next().unwrap_or_default().trim_start_matches("# ");
-            args.len() == 1
-                || args.iter_from(1).any(|name| {
-                    [title, "all", "everything", "default"]
-                        .iter()
-                        .any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
-                })
+            let is_named = |index| [title, "all", "everything", "default"].iter().any(|word| args.is(index, word));
+            args.len() == 1 || (1..args.len()).any(is_named)
         };
         let chosen: Vec<&str> = sections.iter().filter(is_chosen).map(String::as_str).collect();
         self.replies.text(&chosen.join("\r\n"));
@@ -202,23 +187,16 @@ impl ServerConnection {
         for name in names {
             match commands::find(COMMANDS, name) {
                 Some(command) => self.describe_command(command),
-                None => self.replies.null(),
+                None => _ = self.replies.null(),
             }
         }
     }
 
-    pub(super) fn command_count(&mut self) {
-        self.replies.integer(COMMANDS.len() as i64);
-    }
-
     fn describe_command(&mut self, command: &Command) {
-        self.replies.array(7);
-        self.replies.bulk(command.name);
-        self.replies.integer(i64::from(command.arity));
         let flags = command.flags.split_whitespace();
-        self.replies.set(flags.clone().count());
+        self.replies.array(7).bulk(command.name).integer(i64::from(command.arity)).set(flags.clone().count());
         flags.for_each(|flag| self.replies.simple(flag));
-        command.keys.iter().for_each(|position| self.replies.integer(*position));
+        command.keys.iter().for_each(|position| _ = self.replies.integer(*position));
         self.replies.set(0);
     }
 }

@@ -1,12 +1,12 @@
 //! State that all clients of a broker share.
 //!
 //! Locks are taken in this order: `subscriptions`, `keyspace`, then a client's profile or output buffer or the list of
-//! clients, inside which no other lock is taken. No lock is held across an await.
+//! clients, and last `stats`. No lock is held across an await.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::broker::client::Client;
 use crate::broker::clock::BrokerClock;
 use crate::broker::streams::Keyspace;
 use crate::broker::subscriptions::Subscriptions;
-use crate::broker::{BrokerLimits, BrokerStats};
+use crate::broker::{BrokerLimits, BrokerStats, lock};
 
 #[derive(Debug)]
 pub(super) struct ServerState {
@@ -22,40 +22,29 @@ pub(super) struct ServerState {
     pub(super) limits: BrokerLimits,
     pub(super) clock: BrokerClock,
     pub(super) started: Instant,
-    pub(super) stats: Counters,
+    /// Commands handled since the start, for INFO.
+    pub(super) commands: AtomicU64,
+    /// All counts but that of open connections.
+    pub(super) stats: Mutex<BrokerStats>,
     /// Locked for reading by each batch of messages, while at most 64 kB or one message is encoded, so that publishers
     /// run in parallel. Locked for writing by changes of subscriptions, which are rare, and by EXEC.
     subscriptions: RwLock<Subscriptions>,
     /// Locked by one command on keys at a time, and by EXEC.
-    keyspace: Mutex<Keyspace>,
-    /// Set if the streams had no room left after the last command on them.
-    is_full: AtomicBool,
+    pub(super) keyspace: Mutex<Keyspace>,
     /// Clients by id, which is the order in which they connected.
-    clients: Mutex<BTreeMap<u64, Arc<Client>>>,
-}
-
-/// Counters for INFO and [`BrokerStats`].
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    connections: AtomicU64,
-    refused: AtomicU64,
-    commands: AtomicU64,
-    published: AtomicU64,
-    delivered: AtomicU64,
-    slow_consumers: AtomicU64,
+    pub(super) clients: Mutex<BTreeMap<u64, Arc<Client>>>,
 }
 
 impl ServerState {
     pub(super) fn new(addr: SocketAddr, limits: BrokerLimits, clock: BrokerClock) -> Self {
-        let keyspace = Keyspace::new(limits.stream_bytes_max);
         Self {
             addr,
             limits,
             clock,
-            is_full: AtomicBool::new(keyspace.is_full()),
-            keyspace: Mutex::new(keyspace),
+            keyspace: Mutex::new(Keyspace::new(limits.stream_bytes_max)),
             started: Instant::now(),
-            stats: Counters::default(),
+            commands: AtomicU64::new(0),
+            stats: Mutex::default(),
             subscriptions: RwLock::default(),
             clients: Mutex::default(),
         }
@@ -63,36 +52,31 @@ impl ServerState {
 
     /// Adds a client. Returns `None` if there are too many, and counts it as refused.
     pub(super) fn add_client(&self, addr: SocketAddr) -> Option<Arc<Client>> {
-        let id = self.stats.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut clients = self.lock_clients();
+        let mut clients = lock(&self.clients);
+        let mut stats = lock(&self.stats);
+        stats.connections += 1;
         if clients.len() >= self.limits.clients_max {
-            self.stats.count_refused();
+            stats.refused += 1;
             return None;
         }
-        let client = Arc::new(Client::new(id, addr, self.limits.output()));
-        clients.insert(id, Arc::clone(&client));
+        let client = Arc::new(Client::new(stats.connections, addr, self.limits));
+        clients.insert(client.id, Arc::clone(&client));
         Some(client)
-    }
-
-    pub(super) fn remove_client(&self, id: u64) {
-        self.lock_clients().remove(&id);
     }
 
     /// Returns all clients, in the order in which they connected.
     pub(super) fn clients(&self) -> Vec<Arc<Client>> {
-        self.lock_clients().values().cloned().collect()
+        lock(&self.clients).values().cloned().collect()
     }
 
     pub(super) fn stats(&self) -> BrokerStats {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        BrokerStats {
-            clients: self.lock_clients().len(),
-            connections: get(&self.stats.connections),
-            refused: get(&self.stats.refused),
-            published: get(&self.stats.published),
-            delivered: get(&self.stats.delivered),
-            slow_consumers: get(&self.stats.slow_consumers),
-        }
+        BrokerStats { clients: lock(&self.clients).len(), ..*lock(&self.stats) }
+    }
+
+    pub(super) fn count_published(&self, messages: usize, deliveries: usize) {
+        let mut stats = lock(&self.stats);
+        stats.published += messages as u64;
+        stats.delivered += deliveries as u64;
     }
 
     pub(super) fn read_subscriptions(&self) -> RwLockReadGuard<'_, Subscriptions> {
@@ -101,45 +85,5 @@ impl ServerState {
 
     pub(super) fn write_subscriptions(&self) -> RwLockWriteGuard<'_, Subscriptions> {
         self.subscriptions.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn lock_keyspace(&self) -> MutexGuard<'_, Keyspace> {
-        self.keyspace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn note_room(&self, keyspace: &Keyspace) {
-        self.is_full.store(keyspace.is_full(), Ordering::Relaxed);
-    }
-
-    /// Returns whether the streams have used up their memory.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_full.load(Ordering::Relaxed)
-    }
-
-    fn lock_clients(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Counters {
-    pub(super) fn count_commands(&self, count: usize) {
-        self.commands.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn commands(&self) -> u64 {
-        self.commands.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn count_published(&self, messages: usize, deliveries: usize) {
-        self.published.fetch_add(messages as u64, Ordering::Relaxed);
-        self.delivered.fetch_add(deliveries as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_slow_consumer(&self) {
-        self.slow_consumers.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -31,7 +31,7 @@ use crate::model::StreamId;
 use crate::resp::command::{Args, strict_integer};
 use crate::resp::encode::Encoder;
 
-pub(super) use crate::broker::streams::blocked::BlockingRead;
+pub(super) use crate::broker::streams::blocked::ReadRequest;
 
 /// Memory that a key takes besides its name and its entries.
 const STREAM_BYTES: usize = 512;
@@ -86,7 +86,7 @@ pub(super) struct KeyCommand<'a> {
     replies: &'a mut Encoder,
     now_ms: i64,
     /// Set instead of a reply if the client is to wait for entries.
-    blocking: Option<BlockingRead>,
+    blocking: Option<ReadRequest>,
 }
 
 /// All streams, and the reads that wait for them.
@@ -96,7 +96,8 @@ pub(super) struct Keyspace {
     /// Keys by the number of their creation, for SCAN.
     by_creation: BTreeMap<u64, Bytes>,
     creations: u64,
-    bytes: usize,
+    /// Memory that all streams take.
+    pub(super) bytes: usize,
     bytes_max: usize,
     pub(super) blocked: BlockedReads,
 }
@@ -122,7 +123,7 @@ impl Keyspace {
         args: Args<'_>,
         replies: &mut Encoder,
         now_ms: i64,
-    ) -> Option<BlockingRead> {
+    ) -> Option<ReadRequest> {
         if !self.has_room(growth, args) {
             replies.error(OUT_OF_MEMORY);
             return None;
@@ -156,11 +157,6 @@ impl Keyspace {
         self.bytes + ADDITION_BYTES > self.bytes_max
     }
 
-    /// Returns the memory that all streams take.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     fn stream(&self, key: &[u8]) -> Option<&Stream> {
         self.streams.get(key)
     }
@@ -173,9 +169,10 @@ impl Keyspace {
         self.streams.get(key)?.groups.get(group)
     }
 
-    /// Returns the group, or the error of XGROUP and XINFO if it does not exist.
-    fn known_group(&self, key: &[u8], group: &[u8]) -> Result<&Group, CommandError> {
-        let parts = [b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"];
+    /// Returns the group of XPENDING and XCLAIM, or their error if it does not exist.
+    fn pending_group(&self, args: Args<'_>) -> Result<&Group, CommandError> {
+        let (key, group) = (args.at(1), args.at(2));
+        let parts = [b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'"];
         self.group(key, group).ok_or_else(|| CommandError::joined(&parts))
     }
 
@@ -198,7 +195,7 @@ impl Keyspace {
         let Some((key, stream)) = self.streams.remove_entry(key) else { return false };
         self.by_creation.remove(&stream.creation);
         let groups: usize = stream.groups.iter().map(|(name, group)| name.len() + group.bytes()).sum();
-        self.bytes -= STREAM_BYTES + key.len() + stream.log.bytes() + groups;
+        self.bytes -= STREAM_BYTES + key.len() + stream.log.bytes + groups;
         self.blocked.signal(&key);
         true
     }
@@ -206,9 +203,9 @@ impl Keyspace {
     /// Changes a stream's entries. Returns `None` if the stream does not exist.
     fn edit_log<R>(&mut self, key: &[u8], edit: impl FnOnce(&mut EntryLog) -> R) -> Option<R> {
         let stream = self.streams.get_mut(key)?;
-        let before = stream.log.bytes();
+        let before = stream.log.bytes;
         let result = edit(&mut stream.log);
-        self.bytes = self.bytes + stream.log.bytes() - before;
+        self.bytes = self.bytes + stream.log.bytes - before;
         Some(result)
     }
 
@@ -231,25 +228,31 @@ impl KeyCommand<'_> {
         CommandError::joined(&[text, self.args.at(1), b"'. Try ", &container, b" HELP."])
     }
 
-    fn integer(&self, index: usize) -> Result<i64, CommandError> {
-        self.integer_or(index, "ERR value is not an integer or out of range")
+    /// Parses the arguments from index `first` on as ids.
+    fn ids(&self, first: usize) -> Result<Vec<StreamId>, CommandError> {
+        self.args.iter_from(first).map(id::exact).collect()
     }
 
-    fn integer_or(&self, index: usize, text: &'static str) -> Result<i64, CommandError> {
-        strict_integer(self.args.at(index)).ok_or(CommandError::text(text))
+    fn reply_ok(&mut self) -> CommandResult {
+        self.replies.simple("OK");
+        Ok(())
     }
 
-    /// Returns whether the argument at `index` is this word, in any case.
-    fn is(&self, index: usize, word: &str) -> bool {
-        self.args.at(index).eq_ignore_ascii_case(word.as_bytes())
+    fn reply_count(&mut self, count: usize) -> CommandResult {
+        self.replies.integer(count as i64);
+        Ok(())
     }
+}
 
-    /// Returns whether the argument at `index` is this option, with at least `values` arguments behind it.
-    fn has_option(&self, index: usize, option: &str, values: usize) -> bool {
-        self.is(index, option) && self.args.len() - 1 - index >= values
-    }
+/// Error of XGROUP and XINFO for a group that does not exist.
+fn no_group(key: &[u8], group: &[u8]) -> CommandError {
+    CommandError::joined(&[b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"])
+}
 
-    fn no_group(key: &[u8], group: &[u8]) -> CommandError {
-        CommandError::joined(&[b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'"])
-    }
+fn integer(word: &[u8]) -> Result<i64, CommandError> {
+    integer_or(word, "ERR value is not an integer or out of range")
+}
+
+fn integer_or(word: &[u8], text: &'static str) -> Result<i64, CommandError> {
+    strict_integer(word).ok_or(CommandError::text(text))
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::broker::connection::{Command, ServerConnection, Transaction};
+use crate::broker::lock;
 use crate::broker::output_buffer::{CloseReason, REPLY_BYTES_MAX};
-use crate::resp::command::{Args, OwnedArgs};
+use crate::resp::command::Decoder;
 
 /// Memory for the commands between MULTI and EXEC.
 const TRANSACTION_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -18,18 +19,18 @@ impl ServerConnection {
         self.replies.simple("OK");
     }
 
-    pub(super) fn queue(&mut self, command: &'static Command, args: Args<'_>) {
+    /// Queues the command that `input` consists of.
+    pub(super) fn queue(&mut self, command: &'static Command, input: &[u8]) {
         let Some(transaction) = &mut self.transaction else { return };
         if transaction.is_broken {
             // EXEC will refuse the transaction, so its commands need no memory.
             transaction.commands.clear();
         } else if transaction.bytes > TRANSACTION_BYTES_MAX {
             let text = format!("ERR the transaction is longer than {TRANSACTION_BYTES_MAX} bytes");
-            return self.reject(None, text.as_bytes());
+            return self.reject(command.name.as_bytes(), text.as_bytes());
         } else {
-            let args = args.to_owned();
-            transaction.bytes += args.memory_bytes() + size_of::<(&Command, OwnedArgs)>();
-            transaction.commands.push((command, args));
+            transaction.bytes += input.len() + size_of::<(&Command, Vec<u8>)>();
+            transaction.commands.push((command, input.to_vec()));
         }
         self.replies.simple("QUEUED");
     }
@@ -51,17 +52,19 @@ impl ServerConnection {
         }
         let state = Arc::clone(&self.state);
         let mut subscriptions = state.write_subscriptions();
-        let mut keyspace = state.lock_keyspace();
+        let mut keyspace = lock(&state.keyspace);
         self.replies.array(transaction.commands.len());
-        for (command, args) in &transaction.commands {
+        let mut decoder = Decoder::default();
+        for (command, input) in &transaction.commands {
             if self.replies.len() > 2 * REPLY_BYTES_MAX {
                 self.is_closing = true;
                 self.client.output.close(CloseReason::SlowConsumer { queued_bytes: self.replies.len() });
                 break;
             }
-            self.execute_locked(command, args.as_args(), &mut subscriptions, &mut keyspace);
+            // The input is one complete command, which was decoded when it was queued.
+            _ = decoder.decode(input);
+            self.execute(command, decoder.args(input), Some((&mut subscriptions, &mut keyspace)));
         }
         keyspace.serve_blocked(state.clock.now_ms());
-        state.note_room(&keyspace);
     }
 }

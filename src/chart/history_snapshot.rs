@@ -57,7 +57,7 @@ impl OversizedView {
 }
 
 /// History loaded so far. Replaced as a whole with every page read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct HistorySnapshot {
     pub(crate) loaded: LoadedHistory,
     /// Position of each loaded symbol's series when the database was known to hold everything before it.

@@ -18,7 +18,7 @@ pub(crate) use keymap::HELP;
 pub(crate) use measurement::Measurement;
 use persistence::PendingSymbols;
 pub use persistence::ViewSettings;
-pub(crate) use search::{SymbolSearch, matching_symbols};
+pub(crate) use search::{RESULTS_MAX, SymbolSearch, matching_symbols};
 pub use view_state::{AxisMode, ChartKind, PaneLayout, PlotId};
 use view_state::{Gesture, UndoHistory, ViewState};
 
@@ -343,20 +343,10 @@ impl Interaction {
         (None, gesture)
     }
 
-    fn undo(&mut self, last: &HitTest) {
-        if let Some(before) = self.history.undo(&self.view) {
-            self.restore(before, last);
-        }
-    }
-
-    fn redo(&mut self, last: &HitTest) {
-        if let Some(after) = self.history.redo(&self.view) {
-            self.restore(after, last);
-        }
-    }
-
-    /// Restores a view. One that followed the live edge follows it from its position now, or from that at the pause.
-    fn restore(&mut self, view: ViewState, last: &HitTest) {
+    /// Undoes or redoes a step. A view that followed the live edge follows it from its position now, or from that at
+    /// the pause.
+    fn undo(&mut self, redoes: bool, last: &HitTest) {
+        let Some(view) = self.history.step(&self.view, redoes) else { return };
         self.view = view;
         let edge_ns = self.paused.map_or(last.edge_ns, |point| Some(point.edge_ns).filter(|ns| *ns > i64::MIN));
         self.view.nav.advance(edge_ns);
@@ -416,10 +406,8 @@ impl Interaction {
 
     /// Zooms in time around the mouse, or else the live edge if the view follows it, or else the middle.
     fn zoom(&mut self, factor: f64, last: &HitTest) {
-        let pane_below = |x: f64| {
-            let is_in = |rect: Rect| x >= f64::from(rect.left) && x < f64::from(rect.right);
-            (0..last.layout.panes()).find(|pane| is_in(last.layout.pane(*pane).plot))
-        };
+        let is_below = |rect: Rect, x: f64| x >= f64::from(rect.left) && x < f64::from(rect.right);
+        let pane_below = |x: f64| last.pane_where(|pane| is_below(pane.plot, x));
         let at_mouse = self.mouse.and_then(|(x, _)| Some(last.transform(pane_below(x)?).time_at(x)));
         let at_edge = || last.edge_ns.filter(|_| self.follows());
         let middle = last.span.start.saturating_add(last.span.len_ns() / 2);
@@ -428,13 +416,9 @@ impl Interaction {
 
     /// The plot under the mouse, value axis included, or else that of the focused symbol, or else the first.
     fn active_plot(&self, last: &HitTest) -> Option<(Plot, Rect)> {
-        let at_mouse = self.mouse.and_then(|(x, y)| {
-            let is_in = |pane: &usize| {
-                let frame = last.layout.pane(*pane);
-                frame.plot.contains(x, y) || frame.value_axis.contains(x, y)
-            };
-            (0..last.layout.panes()).find(is_in)
-        });
+        let at_mouse = self
+            .mouse
+            .and_then(|(x, y)| last.pane_where(|pane| pane.plot.contains(x, y) || pane.value_axis.contains(x, y)));
         let of_focus = || last.plots.iter().position(|plot| Some(plot.id) == self.focus().map(PlotId::Symbol));
         let pane = at_mouse.or_else(of_focus).unwrap_or(0);
         let plot = *last.plots.get(pane)?;

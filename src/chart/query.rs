@@ -6,10 +6,11 @@ mod symbol_frame;
 mod trading_session;
 mod value_axes;
 
-use crate::chart::interaction::{AxisMode, ChartKind, GridPage, Interaction, PaneLayout, Plot, PlotId, ResolvedView};
+use crate::chart::interaction::{
+    AxisMode, ChartKind, GridPage, HitTest, Interaction, PaneLayout, PlotId, ResolvedView, SymbolSearch, VisibleTicks,
+};
 use crate::chart::{
-    Arrangement, AxisKind, BackfillState, BarInterval, HistorySnapshot, Layout, MissingHistory, Scale, Size, Transform,
-    Viewport,
+    Arrangement, AxisKind, BackfillState, HistorySnapshot, Layout, MissingHistory, Scale, Size, Transform, Viewport,
 };
 use crate::model::{TimeSpan, Timestamp, display_safe};
 use crate::series::{BarCache, ColumnCache, Counters, MergedSeries, MissingRange, SeriesMap};
@@ -63,24 +64,16 @@ pub struct MissingSpan {
 /// Everything that one frame shows, as of one instant.
 #[derive(Debug)]
 pub struct FrameData {
-    /// Layout of the frame.
-    pub layout: Layout,
+    /// Part of the frame that input handling needs.
+    pub hit: HitTest,
     /// All symbols, by index.
     pub symbols: Vec<SymbolFrame>,
     /// Indices of the symbols that are drawn, ascending. In a grid, those on the current page.
     pub drawn: Vec<usize>,
-    /// Length of the bars, if bars are drawn.
-    pub bar_interval: Option<BarInterval>,
     /// Visible span, aligned to pixel columns.
     pub span: TimeSpan,
     /// Time of the last tick shown, ns. `i64::MAX` unless the chart is paused.
     pub until_ns: i64,
-    /// Live edge, ns; `None` before the first tick.
-    pub edge_ns: Option<i64>,
-    /// Time of the newest tick, ns.
-    pub newest_ns: Option<i64>,
-    /// Time of the oldest tick in memory or in the database, ns.
-    pub oldest_ns: Option<i64>,
     /// Start and end of the visible spans that the database has and that are not loaded, ns.
     pub not_loaded: Vec<(i64, i64)>,
     /// Progress of loading them.
@@ -91,10 +84,6 @@ pub struct FrameData {
     pub missing: Vec<MissingSpan>,
     /// Counters of the feed.
     pub counters: Counters,
-    /// Unit of the value axes.
-    pub axis: AxisKind,
-    /// Plots in reading order.
-    pub plots: Vec<Plot>,
     /// Crosshair, if there is one.
     pub crosshair: Option<CrosshairPosition>,
     /// The view moves with the live edge.
@@ -120,8 +109,8 @@ impl FrameData {
 
     /// Returns the mapping of a plot to pixels. `None` if there is no such plot.
     pub(crate) fn transform(&self, pane: usize) -> Option<Transform> {
-        let viewport = Viewport { time: self.span, value: self.plots.get(pane)?.value };
-        Some(Transform { viewport, rect: self.layout.pane(pane).plot })
+        let viewport = Viewport { time: self.span, value: self.hit.plots.get(pane)?.value };
+        Some(Transform { viewport, rect: self.hit.layout.pane(pane).plot })
     }
 
     /// Returns whether an instant lies in a span without data.
@@ -170,7 +159,7 @@ pub struct QueryState {
 ///
 /// interaction.adopt(&data.view);
 /// let mut builder = SceneBuilder::new(SourceLabels::default(), TimeZone::UTC);
-/// let (scene, _) = builder.build(&data, &interaction, &FrameStatus::default());
+/// let scene = builder.build(&data, &interaction, &FrameStatus::default());
 /// assert_eq!(scene.header.legend[0].last.as_deref(), Some("187.25"));
 /// ```
 pub struct FrameQuery<'a> {
@@ -215,22 +204,25 @@ impl<'a> FrameQuery<'a> {
         let span = view.span().aligned(layout.columns());
         let pause_point = interaction.pause_point();
         let mut data = FrameData {
-            layout,
+            hit: HitTest {
+                layout,
+                edge_ns,
+                newest_ns: series.newest_ns(),
+                oldest_ns,
+                mouse: interaction.mouse,
+                focus: interaction.focus(),
+                results_skipped: interaction.search.as_ref().map_or(0, SymbolSearch::results_skipped),
+                ..HitTest::empty(now_ns)
+            },
             symbols: Vec::with_capacity(series.symbol_count()),
             drawn,
-            bar_interval: None,
             span,
             until_ns: pause_point.tick_ns,
-            edge_ns,
-            newest_ns: series.newest_ns(),
-            oldest_ns,
             not_loaded: Vec::new(),
             backfill_state: BackfillState::default(),
             missing_history: MissingHistory::Unchanged,
             missing: missing_until(series, pause_point.edge_ns, edge_ns),
             counters: series.counters(),
-            axis: AxisKind::Price,
-            plots: Vec::new(),
             crosshair: None,
             follows: interaction.will_follow(&view),
             view,
@@ -238,12 +230,20 @@ impl<'a> FrameQuery<'a> {
         self.read_symbols(state, &mut data);
         self.check_history(&mut data);
         self.step_by_bars(&mut data);
-        data.axis = state.axes.kind(interaction.view.axis, &data);
-        if data.axis == AxisKind::Percent {
+        data.hit.axis = state.axes.kind(interaction.view.axis, &data);
+        if data.hit.axis == AxisKind::Percent {
             data.symbols.iter_mut().for_each(SymbolFrame::clear_without_percent);
         }
-        data.plots = state.axes.plots(interaction, &data);
+        data.hit.plots = state.axes.plots(interaction, &data);
         self.read_crosshair(&mut data);
+        let (hit, end_ns) = (&mut data.hit, data.until_ns.saturating_add(1));
+        hit.span = data.view.span();
+        hit.cursor = data.crosshair.map(|crosshair| crosshair.cursor);
+        hit.hovered = data.crosshair.and_then(|crosshair| crosshair.symbol);
+        hit.visible = VisibleTicks {
+            symbols: data.symbols.iter().filter(|symbol| symbol.visible).map(|symbol| symbol.index).collect(),
+            span: TimeSpan { end: data.span.end.min(end_ns).max(data.span.start), ..data.span },
+        };
         data
     }
 
@@ -278,7 +278,7 @@ impl<'a> FrameQuery<'a> {
     /// Determines which part of the view is not loaded yet.
     fn check_history(&self, data: &mut FrameData) {
         let Some(history) = self.history else { return };
-        data.oldest_ns = history.oldest_ns.into_iter().chain(data.oldest_ns).min();
+        data.hit.oldest_ns = history.oldest_ns.into_iter().chain(data.hit.oldest_ns).min();
         data.not_loaded = history.unknown(self.series, &data.drawn, data.span);
         data.missing_history = history.missing(self.series, &data.drawn, data.span, data.follows);
         data.backfill_state = history.state.clone();
@@ -286,10 +286,10 @@ impl<'a> FrameQuery<'a> {
 
     fn read_symbols(&self, state: &mut QueryState, data: &mut FrameData) {
         let view = &self.interaction.view;
-        let session_ns = data.span.end.min(data.edge_ns.unwrap_or(i64::MAX));
+        let session_ns = data.span.end.min(data.hit.edge_ns.unwrap_or(i64::MAX));
         let query = SymbolQuery {
             span: data.span,
-            columns: data.layout.columns(),
+            columns: data.hit.layout.columns(),
             until_ns: data.until_ns,
             breaks: breaks_until(self.series, data.until_ns),
             has_bars: view.kind != ChartKind::Lines,
@@ -306,7 +306,7 @@ impl<'a> FrameQuery<'a> {
             let mut symbol = query.prices(series, index, self.interaction);
             if data.drawn.binary_search(&index).is_ok() {
                 let interval = query.line_or_bars(series, columns, bars, &mut symbol);
-                data.bar_interval = interval.or(data.bar_interval);
+                data.hit.bar_interval = interval.or(data.hit.bar_interval);
                 symbol.outliers = query.outliers(self.series.outliers(index), loaded, index);
             } else {
                 (*columns, *bars) = (ColumnCache::default(), BarCache::default());

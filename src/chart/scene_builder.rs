@@ -8,15 +8,12 @@ mod status_text;
 use jiff::tz::TimeZone;
 
 use crate::chart::format;
-use crate::chart::interaction::{HELP, HitTest, Interaction, VisibleTicks, matching_symbols};
+use crate::chart::interaction::{HELP, Interaction, RESULTS_MAX, matching_symbols};
 use crate::chart::query::{FrameData, SymbolFrame};
-use crate::chart::{Chart, Footer, Header, HitAreas, LegendEntry, Scene, Search, ValueSpan, Viewport};
-use crate::model::{TimeSpan, display_safe};
+use crate::chart::{Chart, Footer, Header, LegendEntry, Scene, Search, ValueSpan, Viewport};
+use crate::model::display_safe;
 pub use frame_status::{ConnectionState, FiredAlert, FrameStatus, StorageState, StorageStatus};
 use status_text::{connection_badge, missing_bands, view_badge};
-
-/// Most search results shown. More would hide the chart.
-const RESULTS_MAX: usize = 10;
 
 /// Fewest decimals of a price.
 const DECIMALS_MIN: usize = 2;
@@ -47,18 +44,15 @@ impl SceneBuilder {
         Self { labels, zone, decimals: Vec::new() }
     }
 
-    /// Builds the scene of a frame, and what input handling needs to know of it. `interaction` must have adopted the
-    /// view of `data`.
-    pub fn build(&mut self, data: &FrameData, interaction: &Interaction, status: &FrameStatus) -> (Scene, HitTest) {
+    /// Builds the scene of a frame. `interaction` must have adopted the view of `data`.
+    pub fn build(&mut self, data: &FrameData, interaction: &Interaction, status: &FrameStatus) -> Scene {
         self.update_decimals(data);
         let missing = missing_bands(data);
         let mut charts: Vec<Chart> =
-            data.plots.iter().map(|plot| self.chart(plot, data, interaction, &missing)).collect();
+            data.hit.plots.iter().map(|plot| self.chart(plot, data, interaction, &missing)).collect();
         self.add_crosshair(data, &mut charts);
         Self::add_alerts(data, status, &mut charts);
         let selection = Self::add_measurements(data, interaction, &mut charts);
-        let (search, results_skipped) = self.search(data, interaction);
-        let hit_test = hit_test(data, interaction, results_skipped);
         let header = Header {
             badge: connection_badge(data, status),
             view_badge: view_badge(data, interaction),
@@ -67,24 +61,23 @@ impl SceneBuilder {
             // The span as requested: that drawn is aligned to columns, and 60 s would read 59 s.
             span: format::span(interaction.span().len_ns()),
         };
-        let (chart, grid) = if data.layout.is_grid() {
-            let value = data.plots.first().map_or(ValueSpan::EMPTY, |plot| plot.value);
-            let common = Chart::empty(Viewport { time: data.span, value }, data.axis, self.zone.clone());
+        let (chart, grid) = if data.hit.layout.is_grid() {
+            let value = data.hit.plots.first().map_or(ValueSpan::EMPTY, |plot| plot.value);
+            let common = Chart::empty(Viewport { time: data.span, value }, data.hit.axis, self.zone.clone());
             (Chart { missing, ..common }, charts)
         } else {
             (charts.swap_remove(0), Vec::new())
         };
-        let scene = Scene {
+        Scene {
             theme: interaction.theme,
             header,
             chart: Chart { selection, notice: self.notice(data, &status.connection), ..chart },
             grid,
             footer: Footer { figures: Self::figures(data, status) },
             help: interaction.help.then(|| HELP.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
-            search,
+            search: self.search(data, interaction),
             toast: status.toast.clone(),
-        };
-        (scene, hit_test)
+        }
     }
 
     fn update_decimals(&mut self, data: &FrameData) {
@@ -112,44 +105,16 @@ impl SceneBuilder {
         }
     }
 
-    /// The search box, and the number of results above the first one shown.
-    fn search(&self, data: &FrameData, interaction: &Interaction) -> (Option<Search>, usize) {
-        let Some(search) = &interaction.search else { return (None, 0) };
+    fn search(&self, data: &FrameData, interaction: &Interaction) -> Option<Search> {
+        let search = interaction.search.as_ref()?;
         let matches = matching_symbols(&interaction.symbols, &search.text);
-        // The list scrolls so that the selected result is always shown.
-        let skipped = (search.selected + 1).saturating_sub(RESULTS_MAX);
+        let skipped = search.results_skipped();
         let shown = matches.iter().skip(skipped).take(RESULTS_MAX).filter_map(|index| data.symbols.get(*index));
-        let result = Search {
+        Some(Search {
             query: display_safe(&search.text).into_owned(),
             matches: shown.map(|symbol| self.legend_entry(symbol, interaction)).collect(),
             selected: search.selected - skipped,
             more: matches.len().saturating_sub(skipped + RESULTS_MAX),
-        };
-        (Some(result), skipped)
-    }
-}
-
-fn hit_test(data: &FrameData, interaction: &Interaction, results_skipped: usize) -> HitTest {
-    let visible = data.symbols.iter().filter(|symbol| symbol.visible);
-    let end = data.span.end.min(data.until_ns.saturating_add(1)).max(data.span.start);
-    HitTest {
-        layout: data.layout,
-        areas: HitAreas::default(),
-        span: interaction.span(),
-        edge_ns: data.edge_ns,
-        newest_ns: data.newest_ns,
-        oldest_ns: data.oldest_ns,
-        axis: data.axis,
-        plots: data.plots.clone(),
-        cursor: data.crosshair.map(|crosshair| crosshair.cursor),
-        mouse: interaction.mouse,
-        hovered: data.crosshair.and_then(|crosshair| crosshair.symbol),
-        focus: interaction.focus(),
-        bar_interval: data.bar_interval,
-        visible: VisibleTicks {
-            symbols: visible.map(|symbol| symbol.index).collect(),
-            span: TimeSpan { end, ..data.span },
-        },
-        results_skipped,
+        })
     }
 }

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
@@ -27,6 +26,7 @@ pub struct Logging {
 /// progress line. A second call in one process does not change the log.
 pub fn init_logging(logging: &Logging) -> LogWriter {
     let writer = LogWriter::new();
+    let log_writer = writer.clone();
     let level = match (logging.quiet, logging.verbosity) {
         (true, _) => "warn",
         (false, 0) => "info",
@@ -43,7 +43,7 @@ pub fn init_logging(logging: &Logging) -> LogWriter {
         .with_target(logging.verbosity > 1)
         .with_ansi(logging.color)
         .with_timer(LocalTime)
-        .with_writer(writer.clone())
+        .with_writer(move || LogLine(log_writer.clone()))
         .try_init();
     if set.is_ok() && refused {
         tracing::warn!("RUST_LOG is ignored because it is malformed; a valid value is info,tickscope=debug");
@@ -107,9 +107,13 @@ impl LogWriter {
         !self.bars.is_hidden()
     }
 
-    /// Adds a progress bar below the log lines.
-    pub fn add(&self, bar: ProgressBar) -> ProgressBar {
-        self.bars.add(bar)
+    /// Returns a progress bar below the log lines, of the form that `template` describes. It is hidden unless
+    /// `is_shown` is set and progress is visible.
+    pub fn progress_bar(&self, template: &str, is_shown: bool) -> ProgressBar {
+        match ProgressStyle::with_template(template) {
+            Ok(style) if is_shown && self.shows_progress() => self.bars.add(ProgressBar::new(1).with_style(style)),
+            _ => ProgressBar::hidden(),
+        }
     }
 
     /// Writes a line to stdout, above the progress line.
@@ -191,30 +195,19 @@ pub fn print_stdout(text: &str) -> io::Result<()> {
 }
 
 /// Writer of one log line.
-#[derive(Debug)]
-pub struct LogLine {
-    writer: LogWriter,
-}
+struct LogLine(LogWriter);
 
 impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // tracing-subscriber writes a whole line at once. An error of stderr must not stop the program.
-        if !self.writer.hold_line(bytes) {
-            self.writer.write_stderr(bytes).ok();
+        if !self.0.hold_line(bytes) {
+            self.0.write_stderr(bytes).ok();
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for LogWriter {
-    type Writer = LogLine;
-
-    fn make_writer(&'a self) -> LogLine {
-        LogLine { writer: self.clone() }
     }
 }
 

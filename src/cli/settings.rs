@@ -134,7 +134,8 @@ impl Settings {
     }
 
     fn complete(&mut self, environment: &Environment) -> Result<(), SettingsError> {
-        self.apply(self.read_environment(environment)?)?;
+        let found = from_environment(&self.command, environment, |flag| !self.is_set(flag));
+        self.apply(found.collect::<Result<_, _>>()?)?;
         let named = self.matches.try_get_one::<PathBuf>("config").ok().flatten().cloned();
         let found = file::read(named.as_deref(), environment.config_dir.as_deref(), &self.command)?;
         let is_unset = |setting: &Setting| !self.is_set(&setting.flag);
@@ -232,19 +233,6 @@ impl Settings {
     /// Returns whether the flag is set so far.
     fn is_set(&self, flag: &str) -> bool {
         self.is_given(flag) || self.applied.iter().any(|setting| setting.flag == flag)
-    }
-
-    fn read_environment(&self, environment: &Environment) -> Result<Vec<Setting>, SettingsError> {
-        let mut found = Vec::new();
-        for arg in self.command.get_arguments() {
-            let Some(flag) = arg.get_long().filter(|flag| !self.is_set(flag)) else { continue };
-            let name = variable(flag);
-            let Some(value) = environment.variable(&name) else { continue };
-            let words =
-                words_of_text(arg, flag, value).map_err(|reason| SettingsError::new(&format!("{name}: {reason}")))?;
-            found.push(Setting { flag: flag.to_owned(), origin: Origin::Environment, location: name, words });
-        }
-        Ok(found)
     }
 
     /// Applies settings of one origin. One that conflicts with an earlier origin has no effect. One that conflicts with
@@ -360,17 +348,24 @@ fn available_settings(
     let named = given.and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
     let named = named.or_else(|| environment.variable(&variable("config")).map(PathBuf::from));
     let found = file::read(named.as_deref(), environment.config_dir.as_deref(), command)?;
-    let mut available: BTreeMap<_, _> = found.into_iter().map(|setting| (setting.flag.clone(), setting)).collect();
-    for arg in command.get_arguments() {
-        let Some(flag) = arg.get_long() else { continue };
+    // Later ones replace earlier ones.
+    let all = found.into_iter().chain(from_environment(command, environment, |_| true).filter_map(Result::ok));
+    Ok(all.map(|setting| (setting.flag.clone(), setting)).collect())
+}
+
+/// Returns the settings of the environment for the flags that are wanted.
+fn from_environment(
+    command: &Command,
+    environment: &Environment,
+    is_wanted: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = Result<Setting, SettingsError>> {
+    command.get_arguments().filter_map(move |arg| {
+        let flag = arg.get_long().filter(|flag| is_wanted(flag))?;
         let name = variable(flag);
-        let words = environment.variable(&name).and_then(|value| words_of_text(arg, flag, value).ok());
-        if let Some(words) = words {
-            let setting = Setting { flag: flag.to_owned(), origin: Origin::Environment, location: name, words };
-            available.insert(flag.to_owned(), setting);
-        }
-    }
-    Ok(available)
+        let words = words_of_text(arg, flag, environment.variable(&name)?);
+        let words = words.map_err(|reason| SettingsError::new(&format!("{name}: {reason}")));
+        Some(words.map(|words| Setting { flag: flag.to_owned(), origin: Origin::Environment, location: name, words }))
+    })
 }
 
 /// Returns `--flag=value`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -148,9 +149,21 @@ async fn restart<S: Session>(
 }
 
 /// Resolves when `shutdown` turns true or its sender is gone.
-pub(super) async fn stopped(mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn stopped(mut shutdown: watch::Receiver<bool>) {
     // The sender is dropped only when the program ends.
     let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Waits for the first failure of any task, or for the end of all. Panics if a task did.
+pub(crate) async fn all_ended(tasks: &mut JoinSet<Result<(), ClientError>>) -> Result<(), ClientError> {
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(outcome) => outcome?,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Limits the warnings about failed attempts.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::analysis::{Alerts, Rule};
-use crate::chart::live_edge_ns;
+use crate::chart::{FiredAlert, live_edge_ns};
 use crate::consumer::series_handle::{SeriesHandle, lock};
 use crate::model::{Symbol, Tick, Timestamp};
 use crate::series::SymbolId;
@@ -34,16 +34,10 @@ const LOGGED_EVERY: Duration = Duration::from_secs(1);
 /// Alert that fired.
 #[derive(Debug, Clone)]
 pub(super) struct Fired {
-    /// Event time of the tick, in nanoseconds. For a silence, the live edge at detection.
-    pub(super) time_ns: i64,
-    /// `None` for a silence.
-    pub(super) price: Option<f64>,
-    /// Index of the symbol in the series, which selects its colour; `None` if the series do not have it.
-    pub(super) slot: Option<usize>,
+    /// Mark in the chart. A silence has no price, and the time of the live edge at detection.
+    pub(super) mark: FiredAlert,
     /// Displays safely.
-    pub(super) symbol: Symbol,
-    /// Rule as text; safe to display.
-    pub(super) rule: Arc<str>,
+    symbol: Symbol,
     pub(super) at: Instant,
     /// Index of the rule.
     number: usize,
@@ -51,13 +45,21 @@ pub(super) struct Fired {
     tick: Option<Tick>,
 }
 
+impl Fired {
+    /// The symbol and its price, in parentheses.
+    pub(super) fn subject(&self) -> String {
+        match self.mark.price {
+            Some(price) => format!("({} at {price})", self.symbol),
+            None => format!("(nothing from {})", self.symbol),
+        }
+    }
+}
+
 /// Log state of one rule.
 #[derive(Debug, Default)]
 struct LogState {
-    /// Times the rule fired.
-    fired: u64,
-    /// Part of `fired` that a log line reported or counted.
-    logged: u64,
+    /// Times the rule fired since the last log line.
+    pending: u64,
     latest: Option<Fired>,
     last_line: Option<Instant>,
 }
@@ -85,7 +87,7 @@ impl AlertLog {
 
     fn push(&mut self, fired: Fired) {
         if let Some(state) = self.rules.get_mut(fired.number) {
-            state.fired += 1;
+            state.pending += 1;
             state.latest = Some(fired.clone());
         }
         if let Some(hooks) = &mut self.hooks {
@@ -101,17 +103,13 @@ impl AlertLog {
     /// Log lines that are due; with `all`, also those that the rate limit holds back.
     fn due_lines(&mut self, now: Instant, all: bool) -> Vec<String> {
         let mut lines = Vec::new();
-        for state in self.rules.iter_mut().filter(|state| state.fired > state.logged) {
+        for state in self.rules.iter_mut().filter(|state| state.pending > 0) {
             let is_limited = state.last_line.is_some_and(|last| now.saturating_duration_since(last) < LOGGED_EVERY);
             let Some(fired) = state.latest.as_ref().filter(|_| all || !is_limited) else { continue };
-            let more = state.fired - state.logged - 1;
+            let more = state.pending - 1;
             let more = if more > 0 { format!(" [and {more} more before it]") } else { String::new() };
-            let (rule, symbol) = (&fired.rule, &fired.symbol);
-            lines.push(match fired.price {
-                Some(price) => format!("alert: {rule} ({symbol} at {price}){more}"),
-                None => format!("alert: {rule} (nothing from {symbol}){more}"),
-            });
-            (state.logged, state.last_line) = (state.fired, Some(now));
+            lines.push(format!("alert: {} {}{more}", fired.mark.rule, fired.subject()));
+            (state.pending, state.last_line) = (0, Some(now));
         }
         lines
     }
@@ -189,15 +187,10 @@ impl Alerting {
         let at = Instant::now();
         let fired: Vec<Fired> = silent
             .into_iter()
-            .map(|(number, symbol, tick)| Fired {
-                time_ns,
-                price: None,
-                slot: series.id(symbol.as_str()).map(SymbolId::index),
-                symbol,
-                rule: Arc::clone(&self.texts[number]),
-                at,
-                number,
-                tick,
+            .map(|(number, symbol, tick)| {
+                let index = series.id(symbol.as_str()).map(SymbolId::index);
+                let rule = Arc::clone(&self.texts[number]);
+                Fired { mark: FiredAlert { time_ns, price: None, symbol: index, rule }, symbol, at, number, tick }
             })
             .collect();
         drop(series);

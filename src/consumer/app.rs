@@ -9,29 +9,26 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use crate::chart::{Interaction, Surface};
+use crate::chart::Surface;
 use crate::client::ClientError;
 use crate::consumer::alerting::{AlertDispatcher, Alerting};
 use crate::consumer::args::{Config, ViewChoice};
 use crate::consumer::backfill::BackfillThread;
 use crate::consumer::demo::{self, Demo};
-use crate::consumer::event_loop::{EventLoop, LiveChart};
-use crate::consumer::export::{self, ExportSource};
-use crate::consumer::feed;
+use crate::consumer::event_loop::EventLoop;
 use crate::consumer::feed_status::FeedStatus;
-use crate::consumer::frame::{FrameBuilder, FrameHandles, View};
+use crate::consumer::frame::{LiveChart, View};
 use crate::consumer::frontend::Frontend;
+use crate::consumer::handles::Handles;
 use crate::consumer::headless::Headless;
-use crate::consumer::ingest::IngestHandles;
 use crate::consumer::persistence::Persistence;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::report::Report;
 use crate::consumer::series_handle::SeriesHandle;
-use crate::consumer::snapshot::{self, SnapshotError};
+use crate::consumer::snapshot::SnapshotError;
 use crate::consumer::terminal_app::TerminalApp;
-use crate::consumer::ui_state::UiState;
 use crate::consumer::window_app::WindowApp;
-use crate::consumer::{ConsumerError, settings};
+use crate::consumer::{ConsumerError, export, feed, settings, snapshot};
 use crate::model::display_safe;
 use crate::plot::Painter;
 use crate::series::{SeriesMap, SeriesMapConfig};
@@ -70,244 +67,179 @@ pub fn run(
     rng: ChaCha8Rng,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Report, ConsumerError> {
-    let mut app = App::new(config)?;
+    let started = Instant::now();
+    let handles = open_handles(config)?;
     // A missing display is reported before anything is connected.
-    let frontend = app.open_frontend()?;
-    let mut chart = app.start(frontend.is_some(), rng, shutdown)?;
-    let surface = app.run_event_loop(frontend, &mut chart);
-    // The view is built before the connection closes, because it shows the connection's state.
-    let view = surface.as_ref().ok().map(|surface| app.final_view(*surface, &mut chart));
-    let outcome = app.shut_down();
-    app.finish(outcome.and(surface.map(drop)), &chart, view)
+    let frontend = open_frontend(config, &handles.redraw)?;
+    let has_view = frontend.is_some();
+    let (app, mut chart) = App::start(config, handles, has_view, rng, shutdown)?;
+    let before = settings::ui_state(chart.interaction.settings(), config.surface());
+    let ended = app.run_event_loop(frontend, &mut chart, started).map(|surface| {
+        let now = settings::ui_state(chart.interaction.settings(), surface);
+        // The view is built before the connection closes, because it shows the connection's state.
+        (now, chart.final_view(surface, if has_view { Duration::ZERO } else { READ_BACK_MAX }))
+    });
+    let (now, view) = app.shut_down().and(ended)?;
+    if has_view {
+        settings::save_ui_state(config, &before, now);
+    }
+    let mut report = Report::collect(&chart.handles, &chart.meters, started.elapsed().as_secs_f64());
+    report.snapshot_error = write_snapshot(config, &view).err();
+    report.export_error = export::write_requested(config, &chart.export_source(), &view.hit_test.visible).err();
+    Ok(report)
 }
 
-/// Owner of all parts of a run. Parts hold handles to what they need, and none of them holds the app.
+/// Builds what all parts share, and opens the database.
+fn open_handles(config: &Config) -> Result<Handles, ConsumerError> {
+    let series = SeriesMap::new(SeriesMapConfig {
+        symbols: config.symbols.clone(),
+        symbols_max: config.args.max_symbols,
+        history: config.history,
+    });
+    let series = if config.args.stream.group.is_some() { series.for_consumer_group() } else { series };
+    Ok(Handles {
+        series: SeriesHandle::new(series),
+        feed: Arc::new(FeedStatus::new()),
+        redraw: Arc::default(),
+        alerting: Arc::new(Alerting::new(config.alerts.clone(), config.args.on_alert.is_some())),
+        storage: config.store.as_ref().map(Persistence::open).transpose()?,
+    })
+}
+
+/// Opens the requested frontend, or the first one available. Returns `None` for a run without a view.
+fn open_frontend(config: &Config, redraw: &Redraw) -> Result<Option<Box<dyn Frontend>>, ConsumerError> {
+    let window = || WindowApp::open(config, redraw).map(|window| Some(Box::new(window) as Box<dyn Frontend>));
+    let terminal = || match &config.terminal {
+        Some(terminal) => TerminalApp::open(config, terminal).map(|app| Some(Box::new(app) as Box<dyn Frontend>)),
+        None => Err(ConsumerError::NoTerminal),
+    };
+    match config.args.view {
+        ViewChoice::None => Ok(None),
+        ViewChoice::Terminal => terminal(),
+        ViewChoice::Window => window().map_err(|error| match error {
+            ConsumerError::Window(error @ WindowError::NoDisplay { .. }) => ConsumerError::NoWindow(error),
+            other => other,
+        }),
+        ViewChoice::Auto => {
+            match window() {
+                Err(ConsumerError::Window(WindowError::NoDisplay { cause })) => debug!("no window: {cause}"),
+                opened => return opened,
+            }
+            match terminal() {
+                Err(ConsumerError::NoTerminal) => {}
+                Err(ConsumerError::Terminal(error @ TerminalError::Open(_))) => debug!("{error}"),
+                opened => return opened,
+            }
+            info!("neither a display nor a terminal is available: running without a view");
+            Ok(None)
+        }
+    }
+}
+
+/// Owner of the parts that work in the background. Parts hold handles to what they need, and none of them holds the
+/// app.
 struct App<'a> {
     config: &'a Config,
-    started: Instant,
-    series: SeriesHandle,
-    feed: FeedStatus,
-    redraw: Redraw,
-    alerting: Arc<Alerting>,
-    storage: Option<Arc<Persistence>>,
+    handles: Handles,
     runtime: Runtime,
     /// Turns true to end the run.
     stop: Arc<watch::Sender<bool>>,
-    has_view: bool,
-    /// UI state at the start and at the end.
-    ui_states: Option<(UiState, UiState)>,
     demo: Option<Demo>,
     dispatcher: Option<AlertDispatcher>,
     backfill: Option<BackfillThread>,
-    network: Option<JoinHandle<Result<(), ClientError>>>,
+    network: JoinHandle<Result<(), ClientError>>,
 }
 
 impl<'a> App<'a> {
-    /// Builds what all parts share, and opens the database.
-    fn new(config: &'a Config) -> Result<Self, ConsumerError> {
-        let started = Instant::now();
-        let series = SeriesMap::new(SeriesMapConfig {
-            symbols: config.symbols.clone(),
-            symbols_max: config.symbols_max,
-            history: config.history.limits(),
-        });
-        let is_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
-        let series = if is_group { series.for_consumer_group() } else { series };
-        let storage = config.store.as_ref().map(Persistence::open).transpose()?;
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
-        Ok(Self {
-            config,
-            started,
-            series: SeriesHandle::new(series),
-            feed: FeedStatus::new(),
-            redraw: Redraw::default(),
-            alerting: Arc::new(Alerting::new(config.alerts.clone(), config.on_alert.is_some())),
-            storage,
-            runtime,
-            stop: Arc::new(watch::channel(false).0),
-            has_view: false,
-            ui_states: None,
-            demo: None,
-            dispatcher: None,
-            backfill: None,
-            network: None,
-        })
-    }
-
-    /// Opens the requested frontend, or the first one available. Returns `None` for a run without a view.
-    fn open_frontend(&self) -> Result<Option<Box<dyn Frontend>>, ConsumerError> {
-        let Self { config, redraw, .. } = self;
-        let window = || WindowApp::open(config, redraw).map(|window| Some(Box::new(window) as Box<dyn Frontend>));
-        let terminal = || match &config.terminal {
-            Some(terminal) => TerminalApp::open(config, terminal).map(|app| Some(Box::new(app) as Box<dyn Frontend>)),
-            None => Err(ConsumerError::NoTerminal),
-        };
-        match config.view {
-            ViewChoice::None => Ok(None),
-            ViewChoice::Terminal => terminal(),
-            ViewChoice::Window => window().map_err(|error| match error {
-                ConsumerError::Window(error @ WindowError::NoDisplay { .. }) => ConsumerError::NoWindow(error),
-                other => other,
-            }),
-            ViewChoice::Auto => {
-                match window() {
-                    Err(ConsumerError::Window(WindowError::NoDisplay { cause })) => debug!("no window: {cause}"),
-                    opened => return opened,
-                }
-                match terminal() {
-                    Err(ConsumerError::NoTerminal) => {}
-                    Err(ConsumerError::Terminal(error @ TerminalError::Open(_))) => debug!("{error}"),
-                    opened => return opened,
-                }
-                info!("neither a display nor a terminal is available: running without a view");
-                Ok(None)
-            }
-        }
-    }
-
-    /// Starts the parts that work in the background, and builds the chart.
+    /// Starts all parts, and builds the chart.
     fn start(
-        &mut self,
+        config: &'a Config,
+        handles: Handles,
         has_view: bool,
         rng: ChaCha8Rng,
         shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<LiveChart, ConsumerError> {
-        let Self { config, series, feed, redraw, alerting, storage, runtime, stop, .. } = self;
-        self.has_view = has_view;
-        runtime.spawn(stop_when(Arc::clone(stop), shutdown, config.run_for));
-        if config.demo {
-            self.demo = Some(runtime.block_on(demo::start(config, stop.subscribe()))?);
-        }
-        let target = self.demo.as_ref().map_or_else(|| config.target.clone(), Demo::target);
-        self.dispatcher = AlertDispatcher::start(runtime, alerting, series, redraw, config.on_alert.as_deref());
-        let handles = IngestHandles {
-            series: series.clone(),
-            feed: feed.clone(),
-            redraw: redraw.clone(),
-            alerting: Arc::clone(alerting),
-            storage: storage.clone(),
-        };
-        let network = feed::run((*config).clone(), target.clone(), handles, stop.subscribe(), rng);
-        let stop = Arc::clone(stop);
-        self.network = Some(runtime.spawn(async move {
+    ) -> Result<(Self, LiveChart), ConsumerError> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(WORKERS).enable_all().build().map_err(ConsumerError::Runtime)?;
+        let stop = Arc::new(watch::channel(false).0);
+        runtime.spawn(stop_when(Arc::clone(&stop), shutdown, config.args.run_for));
+        let demo = config.args.demo.then(|| runtime.block_on(demo::start(config, stop.subscribe())));
+        let demo = demo.transpose().map_err(ConsumerError::Demo)?;
+        let target = demo.as_ref().map_or_else(|| config.target.clone(), Demo::target);
+        let Handles { series, redraw, alerting, storage, .. } = &handles;
+        let dispatcher = AlertDispatcher::start(&runtime, alerting, series, redraw, config.args.on_alert.as_deref());
+        let network = feed::run(config.clone(), target.clone(), handles.clone(), stop.subscribe(), rng);
+        let stop_after = Arc::clone(&stop);
+        let network = runtime.spawn(async move {
             let outcome = network.await;
             // Without a feed there is nothing left to display.
-            stop.send_replace(true);
+            stop_after.send_replace(true);
             outcome
-        }));
+        });
         // Without a view, only the snapshot and the export at the end need older ticks.
         let needs_history = has_view || config.snapshot.is_some() || config.export.is_some();
-        if let (Some(store), Some(storage), true) = (&config.store, &*storage, needs_history) {
-            self.backfill = BackfillThread::start(store.url.clone(), storage, series, feed, redraw);
-        }
-        let handles = FrameHandles {
-            series: series.clone(),
-            feed: feed.clone(),
-            storage: storage.clone(),
-            alerting: Arc::clone(alerting),
-            backfill: self.backfill.as_ref().map(BackfillThread::backfill),
-        };
-        let interaction = Interaction::new(settings::initial_view(config));
-        Ok(LiveChart { interaction, frames: FrameBuilder::new(config, &target), handles })
+        let stores = config.store.as_ref().zip(storage.as_ref()).filter(|_| needs_history);
+        let backfill = stores.and_then(|(store, storage)| BackfillThread::start(store.url.clone(), storage, &handles));
+        let chart = LiveChart::new(config, &target, handles.clone(), backfill.as_ref().map(BackfillThread::backfill));
+        Ok((Self { config, handles, runtime, stop, demo, dispatcher, backfill, network }, chart))
     }
 
     /// Runs the event loop until the run ends. Returns the surface for images.
     fn run_event_loop(
-        &mut self,
+        &self,
         frontend: Option<Box<dyn Frontend>>,
         chart: &mut LiveChart,
+        started: Instant,
     ) -> Result<Surface, ConsumerError> {
-        let config = self.config;
-        let before = settings::ui_state(chart.interaction.settings(), config.surface());
-        let frontend = frontend.unwrap_or_else(|| {
-            let (runtime, stop) = (self.runtime.handle(), self.stop.subscribe());
-            Box::new(Headless::new(config, &self.series, &self.feed, runtime, stop))
-        });
-        let event_loop = EventLoop::new(frontend, chart, self.redraw.clone(), config.interval);
-        let surface = event_loop.run(&self.stop.subscribe(), self.started)?;
-        let now = settings::ui_state(chart.interaction.settings(), surface);
-        self.ui_states = self.has_view.then_some((before, now));
-        Ok(surface)
-    }
-
-    fn final_view(&self, surface: Surface, chart: &mut LiveChart) -> View {
-        chart.final_view(surface, if self.has_view { Duration::ZERO } else { READ_BACK_MAX })
+        let Self { config, handles, runtime, stop, .. } = self;
+        let headless = || Headless::new(config, handles, runtime.handle(), stop.subscribe());
+        let frontend = frontend.unwrap_or_else(|| Box::new(headless()));
+        let event_loop = EventLoop::new(frontend, chart, config.args.interval.unwrap_or_default());
+        event_loop.run(&stop.subscribe(), started)
     }
 
     /// Ends all parts in order: the feed before the database that it fills, the producer of the demo before its broker.
     /// Each part has a deadline, and those that miss it are named in the log.
-    fn shut_down(&mut self) -> Result<(), ConsumerError> {
-        let config = self.config;
-        self.stop.send_replace(true);
+    fn shut_down(self) -> Result<(), ConsumerError> {
+        let Self { config, handles, runtime, stop, .. } = self;
+        stop.send_replace(true);
         if let Some(backfill) = &self.backfill {
             backfill.stop();
         }
-        let mut outcome = Ok(());
-        if let Some(network) = self.network.take() {
-            match self.runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, network).await }) {
-                Ok(Ok(ended)) => outcome = ended.map_err(ConsumerError::from),
-                Ok(Err(_)) => outcome = Err(ConsumerError::NetworkEnded),
-                Err(_) => log_straggler("the feed"),
+        let outcome = match runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, self.network).await }) {
+            Ok(Ok(ended)) => ended.map_err(ConsumerError::from),
+            Ok(Err(_)) => Err(ConsumerError::NetworkEnded),
+            Err(_) => {
+                log_straggler("the feed");
+                Ok(())
             }
-        }
-        if self.backfill.take().is_some_and(|backfill| !backfill.join()) {
+        };
+        if self.backfill.is_some_and(|backfill| !backfill.join()) {
             log_straggler("the thread that reads the store");
         }
-        if let Some(storage) = &self.storage {
-            let is_stream = config.stream.is_some();
+        if let Some(storage) = &handles.storage {
+            let is_stream = config.args.stream.stream.is_some();
             storage.close(if is_stream { END_TIMEOUT } else { COMMIT_TIMEOUT }, is_stream);
             log_stored(&storage.status(), storage.uncommitted());
         }
-        if let Some(dispatcher) = self.dispatcher.take() {
+        if let Some(dispatcher) = self.dispatcher {
             let ended = async { tokio::time::timeout(END_TIMEOUT, dispatcher.shut_down()).await };
-            if self.runtime.block_on(ended).is_err() {
+            if runtime.block_on(ended).is_err() {
                 log_straggler("the alert dispatcher");
             }
         }
-        if let Some(demo) = self.demo.take() {
-            self.runtime.block_on(demo.shut_down());
+        if let Some(demo) = self.demo {
+            runtime.block_on(demo.shut_down());
         }
-        outcome
-    }
-
-    /// Saves the UI state, collects the statistics, and writes the requested snapshot and export. Only ends the runtime
-    /// if the run failed.
-    fn finish(
-        self,
-        outcome: Result<(), ConsumerError>,
-        chart: &LiveChart,
-        view: Option<View>,
-    ) -> Result<Report, ConsumerError> {
-        let Self { config, started, series, feed, alerting, storage, runtime, ui_states, .. } = self;
         runtime.shutdown_timeout(RUNTIME_END_TIMEOUT);
-        outcome?;
-        if let Some((before, now)) = ui_states {
-            settings::save_ui_state(config, &before, now);
-        }
-        let (elapsed_s, meters) = (started.elapsed().as_secs_f64(), &chart.frames.meters);
-        let mut report = Report::collect(&series, &feed, storage.as_deref(), &alerting, meters, elapsed_s);
-        if let Some(view) = view {
-            report.snapshot_error = write_snapshot(config, &view).err();
-            let source = ExportSource { series, backfill: chart.handles.backfill.clone() };
-            report.export_error = export::write_requested(config, &source, &view.hit_test.visible).err();
-        }
-        Ok(report)
+        outcome
     }
 }
 
 /// Ends the run when `shutdown` resolves or the time is over.
 async fn stop_when(stop: Arc<watch::Sender<bool>>, shutdown: impl Future<Output = ()>, run_for: Option<Duration>) {
-    let time_over = async {
-        match run_for {
-            Some(time) => tokio::time::sleep(time).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = shutdown => {}
-        () = time_over => {}
-    }
+    // Either outcome ends the run.
+    let _ = tokio::time::timeout(run_for.unwrap_or(Duration::MAX), shutdown).await;
     stop.send_replace(true);
 }
 

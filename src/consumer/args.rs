@@ -16,11 +16,13 @@ use jiff::tz::TimeZone;
 use crate::analysis::{OutlierLimit, Rule};
 use crate::chart::{AxisMode, BarInterval, BarIntervalError, ChartKind, PaneLayout, Scale, Size, Surface, Theme};
 use crate::cli::{ConfigArgs, DurationError, LogWriter, TlsArgs, parse_duration, parse_port};
-use crate::client::{Channel, Target, TlsFiles};
+use crate::client::{Channel, Since, Target};
 use crate::consumer::alerting::parse_rules;
 use crate::consumer::ui_state::UiState;
 use crate::model::{FieldMap, Symbol};
+use crate::producer::parse_target;
 use crate::series::HistoryLimits;
+use crate::storage::TickFormat;
 use crate::storage::db::DbConfig;
 use crate::terminal::ColorDepth;
 use crate::window::X11Display;
@@ -29,7 +31,8 @@ pub(super) use store::STORE_FILE;
 pub use store::StoreArgs;
 use stored_export::check_apart;
 pub use stored_export::{StoredExport, StoredExportArgs};
-pub use stream::{GroupConfig, StreamArgs, StreamConfig};
+pub(super) use stream::SINCE_DEFAULT;
+pub use stream::StreamArgs;
 pub use values::{ScaleChoice, StatsFormat, ViewChoice};
 use values::{parse_export, parse_session, parse_snapshot, parse_zone};
 
@@ -55,7 +58,7 @@ const SIDE_MAX: u32 = 16_384;
 const SIDE_MIN: u32 = 120;
 
 /// Draws live market ticks from Redis in a native window
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(
     name = "consumer",
     version,
@@ -186,26 +189,6 @@ pub struct Args {
     pub verbose: u8,
 }
 
-/// Amount of history kept in memory for each symbol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HistoryLimit {
-    /// Number of ticks.
-    Ticks(usize),
-    /// Age against the newest tick, ns.
-    AgeNs(i64),
-}
-
-impl HistoryLimit {
-    pub(super) fn limits(self) -> HistoryLimits {
-        /// Most ticks of a symbol under a limit of age: 350 MB as trades come.
-        const TICKS_MAX: usize = 100_000_000;
-        match self {
-            Self::Ticks(ticks_max) => HistoryLimits { ticks_max, age_ns_max: None },
-            Self::AgeNs(age_ns) => HistoryLimits { ticks_max: TICKS_MAX, age_ns_max: Some(age_ns) },
-        }
-    }
-}
-
 /// File format of a snapshot, by its extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotFormat {
@@ -215,82 +198,39 @@ pub enum SnapshotFormat {
     Svg,
 }
 
-/// File format of an export, by its extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    /// Comma-separated values, one tick a line.
-    Csv,
-    /// Apache Parquet.
-    Parquet,
-}
-
 /// Checked configuration of [`run`](crate::consumer::run).
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Runs the demo.
-    pub demo: bool,
+    /// All flags. Those that have a checked form below are read only from there.
+    pub args: Args,
     /// Symbols to show, in this order; empty for all.
     pub symbols: Vec<Symbol>,
-    /// Least time between two redraws.
-    pub interval: Duration,
     /// Channels to subscribe to; never empty.
     pub channels: Vec<Channel>,
     /// Redis server.
     pub target: Target,
-    /// Stream to read instead of the channels.
-    pub stream: Option<StreamConfig>,
-    /// Number of shards of a channel or stream in a cluster.
-    pub shards: u16,
+    /// Start position in the stream, if one is given.
+    pub since: Option<Since>,
     /// Database; `None` to store nothing.
     pub store: Option<DbConfig>,
-    /// Limit of the bad-print filter; `None` for no filter.
-    pub outliers: Option<OutlierLimit>,
-    /// Visible time span; `None` for one that grows with the data.
-    pub window: Option<Duration>,
     /// History in memory per symbol.
-    pub history: HistoryLimit,
-    /// Most symbols in memory.
-    pub symbols_max: usize,
+    pub history: HistoryLimits,
     /// Places of the fields in foreign messages.
     pub fields: FieldMap,
-    /// View of the chart.
-    pub view: ViewChoice,
-    /// Style of the chart.
-    pub kind: ChartKind,
-    /// Arrangement of the symbols.
-    pub layout: PaneLayout,
-    /// Length of a bar; `None` to choose it by the visible span.
-    pub bars: Option<BarInterval>,
-    /// Value axis.
-    pub axis: AxisMode,
     /// Zone of the time axis.
     pub zone: TimeZone,
-    /// Opening time of the trading session, in `zone`.
-    pub session_start: Time,
-    /// Colours.
-    pub theme: Theme,
-    /// Size of the chart in layout pixels.
-    pub size: Size,
-    /// Magnification of the chart on the screen.
-    pub scale: ScaleChoice,
     /// True under a Wayland compositor, which scales windows by itself.
     pub wayland: bool,
     /// X server whose resolution `--scale auto` follows.
     pub x11: X11Display,
-    /// Window title.
-    pub title: String,
-    /// Duration of the run; `None` for no limit.
-    pub run_for: Option<Duration>,
     /// Image to write at exit.
     pub snapshot: Option<(PathBuf, SnapshotFormat)>,
     /// File of visible ticks to write at exit.
-    pub export: Option<(PathBuf, ExportFormat)>,
+    pub export: Option<(PathBuf, TickFormat)>,
     /// Alert rules.
     pub alerts: Vec<Rule>,
-    /// Shell command that runs on an alert.
-    pub on_alert: Option<String>,
     /// UI state of an earlier run.
-    pub remembered: UiState,
+    pub ui_state: UiState,
     /// File in which to save the UI state; `None` to save nothing.
     pub ui_state_file: Option<PathBuf>,
     /// Terminal that can be drawn on.
@@ -310,18 +250,18 @@ impl Config {
     /// Returns the magnification on a display whose own scale factor is `display_factor`.
     pub(super) fn scale_on(&self, display_factor: impl FnOnce() -> f64) -> Scale {
         let chosen = || if self.wayland { Scale::One } else { Scale::nearest(display_factor()) };
-        self.scale.fixed().unwrap_or_else(chosen)
+        self.args.scale.fixed().unwrap_or_else(chosen)
     }
 
     /// Returns the size of the chart in screen pixels.
     pub(super) fn screen_size(&self, scale: Scale) -> Size {
         let screen_px = |layout_px: u32| (layout_px * scale.halves() / 2).min(SIDE_MAX);
-        Size { width: screen_px(self.size.width), height: screen_px(self.size.height) }
+        Size { width: screen_px(self.args.size.width), height: screen_px(self.args.size.height) }
     }
 
     /// The surface of a frame that is drawn without a window.
     pub(super) fn surface(&self) -> Surface {
-        let scale = self.scale.fixed().unwrap_or_default();
+        let scale = self.args.scale.fixed().unwrap_or_default();
         Surface::Screen { size: self.screen_size(scale), scale }
     }
 }
@@ -330,7 +270,7 @@ impl Config {
 #[cfg(test)]
 pub(super) fn config_of(words: &[&str]) -> Config {
     let args = Args::try_parse_from([&["consumer"], words].concat());
-    args.expect("the words are flags").into_config().expect("the flags go together")
+    args.expect("the words are flags").into_config(None).expect("the flags go together")
 }
 
 /// Word for `choice` on the command line.
@@ -362,15 +302,19 @@ fn parse_symbols_max(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("a number of symbols is 1 to {MAX}"))
 }
 
-fn parse_history(text: &str) -> Result<HistoryLimit, ArgsError> {
+/// Parses a number of ticks or an age.
+fn parse_history(text: &str) -> Result<HistoryLimits, ArgsError> {
     const TICKS_MAX: usize = 1_000_000_000;
+    /// Most ticks of a symbol under a limit of age: 350 MB as trades come.
+    const TICKS_OF_AGE_MAX: usize = 100_000_000;
     let refused = || ArgsError::History(text.to_owned());
-    if let Ok(ticks) = text.replace('_', "").parse::<usize>() {
-        return if (1..=TICKS_MAX).contains(&ticks) { Ok(HistoryLimit::Ticks(ticks)) } else { Err(refused()) };
+    if let Ok(ticks_max) = text.replace('_', "").parse() {
+        let limits = HistoryLimits { ticks_max, age_ns_max: None };
+        return if (1..=TICKS_MAX).contains(&ticks_max) { Ok(limits) } else { Err(refused()) };
     }
     let age = parse_duration(text).map_err(|_: DurationError| refused())?;
-    let age_ns = i64::try_from(age.as_nanos()).map_err(|_| refused())?;
-    if age_ns > 0 { Ok(HistoryLimit::AgeNs(age_ns)) } else { Err(refused()) }
+    let age_ns_max = i64::try_from(age.as_nanos()).ok().filter(|age_ns| *age_ns > 0);
+    age_ns_max.map(|_| HistoryLimits { ticks_max: TICKS_OF_AGE_MAX, age_ns_max }).ok_or_else(refused)
 }
 
 fn parse_symbols(texts: &[String]) -> Result<Vec<Symbol>, ArgsError> {
@@ -386,19 +330,11 @@ fn parse_symbols(texts: &[String]) -> Result<Vec<Symbol>, ArgsError> {
 }
 
 impl Args {
-    /// Checks what clap cannot, without a directory for user data.
-    ///
-    /// # Errors
-    /// [`ArgsError`] if a flag is invalid.
-    pub fn into_config(self) -> Result<Config, ArgsError> {
-        self.into_config_in(None)
-    }
-
     /// Checks what clap cannot. `data_dir` is the platform's directory for user data.
     ///
     /// # Errors
     /// [`ArgsError`] if a flag is invalid.
-    pub fn into_config_in(self, data_dir: Option<&Path>) -> Result<Config, ArgsError> {
+    pub fn into_config(mut self, data_dir: Option<&Path>) -> Result<Config, ArgsError> {
         let symbols = parse_symbols(&self.symbols)?;
         if self.max_symbols < symbols.len() {
             return Err(ArgsError::SymbolsMax { max: self.max_symbols, listed: symbols.len() });
@@ -410,59 +346,42 @@ impl Args {
         if self.window.is_some_and(|window| window.is_zero() || window > WINDOW_MAX) {
             return Err(ArgsError::Window);
         }
-        let (stream, store) = (self.stream.config()?, self.store.config(data_dir)?);
+        let (since, store) = (self.stream.check()?, self.store.config(data_dir)?);
         let target = self.target()?;
-        let export = self.export.map(parse_export).transpose()?;
+        let export = self.export.take().map(parse_export).transpose()?;
         if let (Some(store), Some((path, _))) = (&store, &export) {
             check_apart(&store.url, path)?;
         }
+        if self.headless {
+            self.view = ViewChoice::None;
+        }
+        self.on_alert.take_if(|command| command.trim().is_empty());
+        let all_ticks = HistoryLimits { ticks_max: HISTORY_TICKS, age_ns_max: None };
         Ok(Config {
-            demo: self.demo,
             symbols,
-            interval: self.interval.unwrap_or_default(),
             channels: self.channel.iter().map(|name| Channel::parse(name)).collect(),
             target,
-            stream,
-            shards: self.stream.shards,
+            since,
             store,
-            outliers: self.outliers,
-            window: self.window,
-            history: self.history.as_deref().map_or(Ok(HistoryLimit::Ticks(HISTORY_TICKS)), parse_history)?,
-            symbols_max: self.max_symbols,
+            history: self.history.as_deref().map_or(Ok(all_ticks), parse_history)?,
             fields: FieldMap::parse(&self.fields)?,
-            view: if self.headless { ViewChoice::None } else { self.view },
-            kind: self.chart,
-            layout: self.layout,
-            bars: self.bars,
-            axis: self.axis,
-            zone: self.zone.unwrap_or_else(TimeZone::system),
-            session_start: self.session_start,
-            theme: self.theme,
-            size: self.size,
-            scale: self.scale,
+            zone: self.zone.take().unwrap_or_else(TimeZone::system),
             wayland: false,
             x11: X11Display::default(),
-            title: self.title,
-            run_for: self.run_for,
-            snapshot: self.snapshot.map(parse_snapshot).transpose()?,
+            snapshot: self.snapshot.take().map(parse_snapshot).transpose()?,
             export,
             alerts,
-            on_alert: self.on_alert.filter(|command| !command.trim().is_empty()),
-            remembered: UiState::default(),
+            ui_state: UiState::default(),
             ui_state_file: None,
             terminal: None,
+            args: self,
         })
     }
 
     fn target(&self) -> Result<Target, ArgsError> {
-        // Scripts unset a variable by an empty value.
-        let Some(url) = self.redis.as_deref().filter(|url| !url.trim().is_empty() && !self.demo) else {
-            let is_cluster = self.stream.cluster && !self.demo;
-            let local = crate::producer::local_target(self.local_port);
-            return if is_cluster { Err(ArgsError::ClusterWithoutUrl) } else { Ok(local) };
-        };
-        let [ca, cert, key] = self.tls.clone().files();
-        let target = Target::parse_with(url, self.stream.cluster, &TlsFiles { ca, cert, key })?;
+        let (url, is_cluster) = (self.redis.as_deref().filter(|_| !self.demo), self.stream.cluster && !self.demo);
+        let target = parse_target(url, is_cluster, &self.tls, self.local_port)?;
+        let target = target.ok_or(ArgsError::ClusterWithoutUrl)?;
         let is_pattern = |name: &&String| matches!(Channel::parse(name), Channel::Pattern(_));
         match self.channel.iter().find(is_pattern).filter(|_| target.is_cluster() && self.stream.stream.is_none()) {
             Some(pattern) => Err(ArgsError::ClusterPattern(pattern.clone())),

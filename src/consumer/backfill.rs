@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use crate::chart::{BackfillRequest, HistorySnapshot, MissingHistory};
-use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::handles::Handles;
 use crate::consumer::persistence::Persistence;
-use crate::consumer::redraw::Redraw;
-use crate::consumer::series_handle::{SeriesHandle, lock};
+use crate::consumer::series_handle::lock;
 use crate::storage::db::StoreUrl;
 use history_reader::HistoryReader;
 
@@ -107,16 +106,9 @@ pub(super) struct BackfillThread {
 
 impl BackfillThread {
     /// Starts the thread. Logs a warning and returns `None` if the system refuses.
-    pub(super) fn start(
-        url: StoreUrl,
-        storage: &Arc<Persistence>,
-        series: &SeriesHandle,
-        feed: &FeedStatus,
-        redraw: &Redraw,
-    ) -> Option<Self> {
+    pub(super) fn start(url: StoreUrl, storage: &Arc<Persistence>, handles: &Handles) -> Option<Self> {
         let backfill = Arc::new(Backfill::default());
-        let (storage, series, feed) = (Arc::clone(storage), series.clone(), feed.clone());
-        let reader = HistoryReader::new(url, storage, series, feed, redraw.clone(), Arc::clone(&backfill));
+        let reader = HistoryReader::new(url, Arc::clone(storage), handles.clone(), Arc::clone(&backfill));
         match thread::Builder::new().name("backfill".to_owned()).spawn(move || reader.run()) {
             Ok(thread) => Some(Self { backfill, thread }),
             Err(error) => {

@@ -4,14 +4,13 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::broker::{Broker, BrokerLimits};
-use crate::client::{Endpoint, Target};
+use crate::client::{Endpoint, Target, stopped};
 use crate::consumer::args::{CHANNEL, Config};
 use crate::model::{Timestamp, TimestampFormat};
 use crate::producer::{self, Display, Pace, Source};
@@ -32,14 +31,6 @@ pub(super) const SPAN: Duration = Duration::from_mins(45);
 /// Longest wait for the producer at the end.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Error while starting the demo.
-#[derive(Debug, Error)]
-pub enum DemoError {
-    /// No loopback port is available.
-    #[error("the demo cannot listen on the loopback interface: {0}")]
-    Listen(#[source] io::Error),
-}
-
 /// Running broker and producer.
 pub(super) struct Demo {
     broker: Broker,
@@ -56,13 +47,13 @@ async fn listen(port: u16) -> io::Result<TcpListener> {
 }
 
 /// Starts the broker and the producer.
-pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Demo, DemoError> {
+pub(super) async fn start(config: &Config, stop: watch::Receiver<bool>) -> io::Result<Demo> {
     let port = match config.target {
         Target::Local { port, .. } => port,
         _ => 0,
     };
-    let listener = listen(port).await.map_err(DemoError::Listen)?;
-    let broker = Broker::serve(listener, BrokerLimits::default()).map_err(DemoError::Listen)?;
+    let listener = listen(port).await?;
+    let broker = Broker::serve(listener, BrokerLimits::default())?;
     let target = target(&broker);
     info!("demo: replaying trades of 7 October 2013 at a minute per second through a broker at {}", target.endpoint());
     let producer = producer::Config {
@@ -85,12 +76,8 @@ pub(super) async fn start(config: &Config, mut stop: watch::Receiver<bool>) -> R
         display: Display::none(),
         jitter_seed: 0,
     };
-    let stopped = async move {
-        // A sender that is gone ends the demo as well.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
     let producer = tokio::spawn(async move {
-        match producer::run(producer, stopped).await {
+        match producer::run(producer, stopped(stop)).await {
             Ok(report) => info!("demo: {} trades published", report.sent),
             Err(error) => warn!("demo: {error}"),
         }

@@ -1,18 +1,18 @@
 //! Event loop of the main thread, the same for all frontends: input, interaction, frame, rest.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use crate::chart::{Badge, HitTest, Input, Interaction, Request, Surface, Tone};
+use crate::chart::{Badge, HitTest, Input, Request, Surface, Tone};
 use crate::consumer::ConsumerError;
 use crate::consumer::args::SnapshotFormat;
-use crate::consumer::export::{ExportJob, ExportSource, file_name};
-use crate::consumer::frame::{FrameBuilder, FrameHandles, SECONDS_INTERVAL, TOAST_TIME, View};
+use crate::consumer::export::{ExportJob, file_name};
+use crate::consumer::frame::{LiveChart, SECONDS_INTERVAL, TOAST_TIME, View};
 use crate::consumer::frontend::{Frontend, Presented};
-use crate::consumer::redraw::Redraw;
 use crate::consumer::snapshot::{self, SnapshotError};
 use crate::model::Timestamp;
 use crate::plot::Painter;
@@ -21,54 +21,10 @@ use crate::plot::Painter;
 /// may have lost the pixels. Longer than a second, so that a feed of one tick a second is drawn once a second.
 pub(super) const HEARTBEAT: Duration = Duration::from_millis(1_250);
 
-/// The chart: its controls, and what its frames are built with and from.
-pub(super) struct LiveChart {
-    pub(super) interaction: Interaction,
-    pub(super) frames: FrameBuilder,
-    pub(super) handles: FrameHandles,
-}
-
-impl LiveChart {
-    pub(super) fn view(&mut self, surface: Surface, now: Instant) -> View {
-        self.frames.view(&self.handles, &mut self.interaction, surface, now)
-    }
-
-    /// Builds the view of the final snapshot, without crosshair and messages. Waits at most `read_wait` for history
-    /// that the view needs from the database.
-    pub(super) fn final_view(&mut self, surface: Surface, read_wait: Duration) -> View {
-        const POLL: Duration = Duration::from_millis(20);
-        self.frames.toast = None;
-        self.interaction.end_input();
-        let begun = Instant::now();
-        let mut view = self.view(surface, begun);
-        while self.frames.is_loading && begun.elapsed() < read_wait {
-            std::thread::sleep(POLL);
-            view = self.view(surface, Instant::now());
-        }
-        if self.frames.is_loading && !read_wait.is_zero() {
-            warn!(
-                "older ticks in view could not be read from the store within {} s: the snapshot marks them as not \
-                 read, and the export lacks them",
-                read_wait.as_secs()
-            );
-        }
-        // An alert that was not displayed before is no part of the snapshot.
-        view.scene.toast = None;
-        view
-    }
-
-    /// Updates the rates without a frame.
-    fn update_rates(&mut self, now: Instant) {
-        let received = self.handles.series.lock().counters().received;
-        self.frames.meters.update(now, self.handles.feed.without_restored(received));
-    }
-}
-
 /// State of the loop.
 pub(super) struct EventLoop<'a> {
     frontend: Box<dyn Frontend>,
     chart: &'a mut LiveChart,
-    redraw: Redraw,
     exports: ExportJob,
     /// Least time between two frames according to `--interval`.
     interval: Duration,
@@ -87,16 +43,10 @@ pub(super) struct EventLoop<'a> {
 }
 
 impl<'a> EventLoop<'a> {
-    pub(super) fn new(
-        frontend: Box<dyn Frontend>,
-        chart: &'a mut LiveChart,
-        redraw: Redraw,
-        interval: Duration,
-    ) -> Self {
+    pub(super) fn new(frontend: Box<dyn Frontend>, chart: &'a mut LiveChart, interval: Duration) -> Self {
         Self {
             frontend,
             chart,
-            redraw,
             exports: ExportJob::default(),
             interval,
             hit_test: HitTest::empty(Timestamp::now().as_nanos()),
@@ -156,7 +106,7 @@ impl<'a> EventLoop<'a> {
         }
         // The live edge advances with the clock, but a frame that differs by a few pixels of it alone is not worth
         // drawing. It advances with the data and with the heartbeat.
-        self.redraw.revision() != revision && age >= self.interval
+        self.chart.handles.redraw.revision() != revision && age >= self.interval
     }
 
     fn rest(&mut self, inputs: &mut Vec<Input>) -> Result<(), ConsumerError> {
@@ -164,7 +114,7 @@ impl<'a> EventLoop<'a> {
         let frame_interval = self.frontend.frame_interval().unwrap_or_default();
         let until_frame = match self.last_frame {
             Some((_, begun)) if self.is_dirty => Some(begun + frame_interval),
-            Some((revision, begun)) if self.redraw.revision() != revision => {
+            Some((revision, begun)) if self.chart.handles.redraw.revision() != revision => {
                 Some(begun + frame_interval.max(self.interval))
             }
             _ => None,
@@ -175,19 +125,19 @@ impl<'a> EventLoop<'a> {
 
     fn frame(&mut self, inputs: &mut Vec<Input>) -> Result<(), ConsumerError> {
         let begun = Instant::now();
-        let revision = self.redraw.revision();
+        let revision = self.chart.handles.redraw.revision();
         if self.last_frame.is_some_and(|(last, _)| last != revision) {
             self.last_change = begun;
         }
-        let samples_ns = self.chart.handles.feed.take_latency_samples();
+        let samples_ns = self.chart.handles.feed.arrivals().take_samples();
         let surface = self.frontend.surface()?;
         let View { scene, hit_test, is_stale, shows_seconds } = self.chart.view(surface, begun);
         let Presented { rendered, is_outdated } = self.frontend.present(scene, &hit_test.layout, begun, inputs)?;
-        let (layout, areas) = (self.frontend.hit_layout(hit_test.layout), self.frontend.hit_areas().clone());
+        let (layout, areas) = (self.frontend.hit_layout(hit_test.layout), self.frontend.hit_areas());
         self.hit_test = HitTest { layout, areas, ..hit_test };
         (self.is_stale, self.shows_seconds) = (is_stale, shows_seconds);
         let (spent, presented) = (rendered.duration_since(begun), Instant::now());
-        self.chart.frames.meters.record_frame(spent, presented, Timestamp::now().as_nanos(), &samples_ns);
+        self.chart.meters.record_frame(spent, presented, Timestamp::now().as_nanos(), &samples_ns);
         self.last_frame = Some((revision, begun));
         self.is_dirty = is_outdated;
         Ok(())
@@ -209,9 +159,8 @@ impl<'a> EventLoop<'a> {
             None => {}
             Some(Request::Quit) => return true,
             Some(Request::Export) => {
-                let FrameHandles { series, backfill, .. } = &self.chart.handles;
-                let source = ExportSource { series: series.clone(), backfill: backfill.clone() };
-                let badge = self.exports.start(source, self.redraw.clone(), self.hit_test.visible.clone());
+                let redraw = Arc::clone(&self.chart.handles.redraw);
+                let badge = self.exports.start(self.chart.export_source(), redraw, self.hit_test.visible.clone());
                 self.show(badge, now);
             }
             Some(Request::Screenshot) => {
@@ -228,7 +177,7 @@ impl<'a> EventLoop<'a> {
 
     /// Displays a message above the footer.
     fn show(&mut self, badge: Badge, now: Instant) {
-        self.chart.frames.toast = Some((badge, now + TOAST_TIME));
+        self.chart.toast = Some((badge, now + TOAST_TIME));
         self.is_dirty = true;
     }
 

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::{info, warn};
 
 use crate::chart::{HistorySnapshot, VisibleTicks};
-use crate::consumer::args::{Config, ExportFormat};
+use crate::consumer::args::Config;
 use crate::consumer::backfill::Backfill;
 use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Symbol, TimeSpan, display_safe};
@@ -81,10 +81,10 @@ fn write(
     symbols: &[usize],
     span: TimeSpan,
     path: &Path,
-    format: ExportFormat,
+    format: TickFormat,
     stop: &AtomicBool,
 ) -> Result<Option<Saved>, TickFileError> {
-    let mut file = TickFile::create(path, format.into(), TickColumns::Bare)?;
+    let mut file = TickFile::create(path, format, TickColumns::Bare)?;
     // Each symbol has two cursors.
     let chunk_ticks = (BUFFERED_TICKS_MAX / symbols.len().max(1) / 2).clamp(CHUNK_TICKS_MIN, CHUNK_TICKS_MAX);
     // The snapshot keeps the loaded history alive even if the view changes during the export.
@@ -113,15 +113,6 @@ fn write(
         }
     }
     file.finish().map(|rows| Some(Saved { rows, is_complete }))
-}
-
-impl From<ExportFormat> for TickFormat {
-    fn from(format: ExportFormat) -> Self {
-        match format {
-            ExportFormat::Csv => Self::Csv,
-            ExportFormat::Parquet => Self::Parquet,
-        }
-    }
 }
 
 /// Cursor over one symbol's ticks, or over its outliers.

@@ -12,16 +12,16 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::analysis::OutlierFilter;
 use crate::client;
 use crate::client::{
     Accepted, Channel, ClientError, ConsumerGroup, Entry, EntryHandler, LinkState, Message, Since, StreamSource,
-    Target, shard_name, shard_of, subscribe,
+    Target, all_ended, shard_name, shard_of, stopped, subscribe,
 };
-use crate::consumer::args::{Config, StreamConfig};
-use crate::consumer::ingest::{InboundMessage, Ingest, IngestHandles};
-use crate::consumer::persistence::{self, Persistence};
-use crate::model::{Decoder, StreamId, Symbol, Timestamp, write_fields};
+use crate::consumer::args::{Config, SINCE_DEFAULT, StreamArgs};
+use crate::consumer::handles::Handles;
+use crate::consumer::ingest::Ingest;
+use crate::consumer::persistence;
+use crate::model::{StreamId, Symbol, Timestamp, write_fields};
 
 /// Stream field that holds one tick or several as JSON.
 const TICK_FIELD: &[u8] = b"tick";
@@ -32,7 +32,8 @@ const STORE_WAIT: Duration = Duration::from_secs(2);
 /// Subject of one connection.
 enum Source {
     Channels(Vec<Channel>),
-    Stream(String, StreamConfig),
+    /// Key of a stream, or of one shard of it.
+    Stream(String),
 }
 
 /// Reads everything that `config` names until `stop` turns true.
@@ -42,7 +43,7 @@ enum Source {
 pub(super) async fn run(
     config: Config,
     target: Target,
-    handles: IngestHandles,
+    handles: Handles,
     stop: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
@@ -62,86 +63,70 @@ pub(super) async fn run(
     let member = format!("member-{:08x}", rng.random::<u32>());
     let mut tasks = JoinSet::new();
     for (connection, source) in sources.into_iter().enumerate() {
-        let (config, handles) = (config.clone(), handles.clone());
-        let new_ingest = move |handles| {
-            // All ticks of a symbol come through the same connection, so each may have a filter of its own.
-            let (decoder, outliers) = (Decoder::new(config.fields.clone()), config.outliers.map(OutlierFilter::new));
-            Ingest::new(handles, connection, decoder, outliers)
-        };
-        let (target, stop, rng) = (target.clone(), stop.clone(), ChaCha8Rng::from_rng(&mut rng));
+        let (config, target, handles) = (config.clone(), target.clone(), handles.clone());
+        let (stop, rng) = (stop.clone(), ChaCha8Rng::from_rng(&mut rng));
         match source {
-            Source::Stream(name, config) => {
-                let checkpoint = match &checkpoints {
-                    None => Checkpoint::Unavailable,
-                    Some(known) => known.get(&name).copied().into(),
-                };
-                let reading = StreamReading { target, name, config, member: member.clone(), handles, checkpoint };
-                tasks.spawn(read_stream(reading, new_ingest, stop, rng));
+            Source::Stream(name) => {
+                let checkpoint = checkpoints.as_ref().and_then(|known| known.get(&name).copied());
+                let source = stream_source(&config, name, &member);
+                let store_answers = checkpoints.is_some();
+                let reading = StreamReading { config, target, source, connection, handles, checkpoint, store_answers };
+                tasks.spawn(read_stream(reading, stop, rng));
             }
             Source::Channels(channels) => {
-                let mut ingest = new_ingest(handles);
+                let mut ingest = Ingest::new(handles, connection, &config);
                 tasks.spawn(async move { subscribe(&target, &channels, &mut ingest, stop, rng).await });
             }
         }
     }
-    while let Some(ended) = tasks.join_next().await {
-        match ended {
-            // Dropping the set ends the other connections.
-            Ok(outcome) => outcome?,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {}
-        }
-    }
-    Ok(())
+    // Dropping the set ends the other connections.
+    all_ended(&mut tasks).await
 }
 
 fn sources(config: &Config, target: &Target) -> Vec<Source> {
+    let StreamArgs { stream, shards, .. } = &config.args.stream;
     if !target.is_cluster() {
-        return vec![match &config.stream {
-            Some(stream) => Source::Stream(stream.name.clone(), stream.clone()),
-            None => Source::Channels(config.channels.clone()),
-        }];
+        let channels = || Source::Channels(config.channels.clone());
+        return vec![stream.clone().map_or_else(channels, Source::Stream)];
     }
     // Shards that hold none of the requested symbols are not read.
     let is_wanted = |shard: &u16| {
-        let is_in_shard = |symbol: &Symbol| shard_of(symbol.as_str().as_bytes(), config.shards) == *shard;
+        let is_in_shard = |symbol: &Symbol| shard_of(symbol.as_str().as_bytes(), *shards) == *shard;
         config.symbols.is_empty() || config.symbols.iter().any(is_in_shard)
     };
-    let shards: Vec<u16> = (0..config.shards).filter(is_wanted).collect();
-    match &config.stream {
-        Some(stream) => {
-            shards.iter().map(|shard| Source::Stream(shard_name(&stream.name, *shard), stream.clone())).collect()
-        }
+    let shards: Vec<u16> = (0..*shards).filter(is_wanted).collect();
+    let shards_of = |name: &str| shards.iter().map(|shard| shard_name(name, *shard)).collect::<Vec<_>>();
+    match stream {
+        Some(stream) => shards_of(stream).into_iter().map(Source::Stream).collect(),
         None => {
-            let of_channel = |channel: &Channel| {
-                let name = channel.name().to_owned();
-                shards.iter().map(move |shard| Source::Channels(vec![Channel::Sharded(shard_name(&name, *shard))]))
-            };
-            config.channels.iter().flat_map(of_channel).collect()
+            let names = config.channels.iter().flat_map(|channel| shards_of(channel.name()));
+            names.map(|name| Source::Channels(vec![Channel::Sharded(name)])).collect()
         }
     }
 }
 
-/// Resolves when the run ends.
-async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which ends the run as well.
-    let _ = stop.wait_for(|stop| *stop).await;
+/// The stream `name` without regard to a database. `member` is the name in the group if the flags give none.
+fn stream_source(config: &Config, name: String, member: &str) -> StreamSource {
+    let args = &config.args.stream;
+    let group = args.group.clone().map(|group| ConsumerGroup {
+        dead_letters: format!("{name}:dead"),
+        name: group,
+        consumer: args.member.clone().unwrap_or_else(|| member.to_owned()),
+        deliveries_max: args.max_deliveries,
+    });
+    StreamSource { stream: name, since: config.since.unwrap_or(SINCE_DEFAULT), group }
 }
 
 /// Last stored entry of each stream; `None` if the database does not answer in time.
-async fn checkpoints(
-    sources: &[Source],
-    config: &Config,
-    handles: &IngestHandles,
-) -> Option<HashMap<String, StreamId>> {
+async fn checkpoints(sources: &[Source], config: &Config, handles: &Handles) -> Option<HashMap<String, StreamId>> {
     // A group has its own position, which the server keeps.
-    let is_group = config.stream.as_ref().is_some_and(|stream| stream.group.is_some());
+    let is_group = config.args.stream.group.is_some();
     let Some(storage) = handles.storage.as_ref().filter(|_| !is_group) else { return Some(HashMap::new()) };
     let read_all = async {
         let mut known = HashMap::new();
         for source in sources {
-            if let Source::Stream(name, _) = source
-                && let Some(id) = storage.checkpoint(name).await
+            if let Source::Stream(name) = source
+                && let Some(id) = storage.writer.checkpoint(name).await
             {
                 known.insert(name.clone(), id);
             }
@@ -152,15 +137,12 @@ async fn checkpoints(
 }
 
 /// Fills the series from the database, unless the stream fills them from further back anyway.
-async fn restore(config: &Config, handles: &IngestHandles) {
-    let Some(store) = &config.store else { return };
-    if config.stream.as_ref().is_some_and(|stream| stream.since.is_some()) {
-        return;
-    }
+async fn restore(config: &Config, handles: &Handles) {
+    let Some(store) = config.store.as_ref().filter(|_| config.since.is_none()) else { return };
     let (url, handles) = (store.url.clone(), handles.clone());
-    let ticks_max = config.history.limits().ticks_max;
+    let ticks_max = config.history.ticks_max;
     // The members of a group store different ticks in the same database.
-    let is_only_writer = config.stream.as_ref().is_none_or(|stream| stream.group.is_none());
+    let is_only_writer = config.args.stream.group.is_none();
     let restoring = tokio::task::spawn_blocking(move || {
         match persistence::restore(&url, ticks_max, is_only_writer, &handles.series, &handles.feed, &handles.redraw) {
             Ok(0) => {}
@@ -175,62 +157,40 @@ async fn restore(config: &Config, handles: &IngestHandles) {
 
 /// One stream, or one shard of a stream.
 struct StreamReading {
+    config: Config,
     target: Target,
-    name: String,
-    config: StreamConfig,
-    /// Member name if the configuration names none.
-    member: String,
-    handles: IngestHandles,
-    checkpoint: Checkpoint,
-}
-
-/// Position of the database in a stream.
-#[derive(Debug, Clone, Copy)]
-enum Checkpoint {
-    /// The database does not answer.
-    Unavailable,
-    /// Nothing of the stream is stored.
-    Empty,
-    /// Last stored entry.
-    At(StreamId),
-}
-
-impl From<Option<StreamId>> for Checkpoint {
-    fn from(id: Option<StreamId>) -> Self {
-        id.map_or(Self::Empty, Self::At)
-    }
+    source: StreamSource,
+    /// Index of the connection.
+    connection: usize,
+    handles: Handles,
+    /// Last stored entry, if any is known.
+    checkpoint: Option<StreamId>,
+    store_answers: bool,
 }
 
 async fn read_stream(
     reading: StreamReading,
-    new_ingest: impl Fn(IngestHandles) -> Ingest + Send,
     stop: watch::Receiver<bool>,
     mut rng: ChaCha8Rng,
 ) -> Result<(), ClientError> {
-    let StreamReading { target, name, config, member, handles, mut checkpoint } = reading;
-    let group = config.group.clone().map(|group| ConsumerGroup {
-        dead_letters: format!("{name}:dead"),
-        name: group.name,
-        consumer: group.member.unwrap_or(member),
-        deliveries_max: group.deliveries_max,
-    });
-    let mut source = StreamSource { stream: name.clone(), since: config.since(), group };
-    let stream: Arc<str> = name.as_str().into();
-    if let (Checkpoint::Unavailable, Some(storage)) = (checkpoint, &handles.storage) {
+    let StreamReading { config, target, mut source, connection, handles, mut checkpoint, store_answers } = reading;
+    let stream: Arc<str> = source.stream.as_str().into();
+    let new_ingest =
+        |handles, in_group| StreamIngest::new(Ingest::new(handles, connection, &config), Arc::clone(&stream), in_group);
+    if let (false, Some(storage)) = (store_answers, &handles.storage) {
         warn!("the store does not answer; ticks are displayed but not stored until it reports its position");
-        let unstored = IngestHandles { storage: None, ..handles.clone() };
-        let mut reader = StreamIngest::new(new_ingest(unstored), Arc::clone(&stream), false);
+        let mut unstored = new_ingest(Handles { storage: None, ..handles.clone() }, false);
         let own_rng = ChaCha8Rng::from_rng(&mut rng);
         checkpoint = tokio::select! {
-            id = storage.checkpoint(&name) => id.into(),
-            ended = client::read_stream(&target, &source, &mut reader, stop.clone(), own_rng) => return ended,
+            id = storage.writer.checkpoint(&stream) => id,
+            ended = client::read_stream(&target, &source, &mut unstored, stop.clone(), own_rng) => return ended,
         };
     }
-    if let Checkpoint::At(id) = checkpoint {
+    if let Some(id) = checkpoint {
         source.since = no_later_than(config.since, id, Timestamp::now());
     }
-    let mut reader = StreamIngest::new(new_ingest(handles), stream, source.group.is_some());
-    client::read_stream(&target, &source, &mut reader, stop, rng).await
+    let mut ingest = new_ingest(handles, source.group.is_some());
+    client::read_stream(&target, &source, &mut ingest, stop, rng).await
 }
 
 /// Start position that skips no entry after the stored entry `id`: the requested one, or directly after `id` if that is
@@ -254,18 +214,16 @@ struct StreamIngest {
     ingest: Ingest,
     stream: Arc<str>,
     in_group: bool,
-    /// Highest ticket committed by the database; without one, the highest ticket appended.
-    committed: watch::Receiver<u64>,
-    appended: watch::Sender<u64>,
+    /// Highest ticket committed by the database. Without one, all tickets are 0 and count as committed.
+    committed: Option<watch::Receiver<u64>>,
     /// JSON of the entries that have no field of JSON.
     json: Vec<u8>,
 }
 
 impl StreamIngest {
     fn new(ingest: Ingest, stream: Arc<str>, in_group: bool) -> Self {
-        let (appended, receiver) = watch::channel(0);
-        let committed = ingest.handles.storage.as_deref().map_or(receiver, Persistence::committed);
-        Self { ingest, stream, in_group, committed, appended, json: Vec::new() }
+        let committed = ingest.handles.storage.as_ref().map(|storage| storage.writer.committed());
+        Self { ingest, stream, in_group, committed, json: Vec::new() }
     }
 }
 
@@ -287,7 +245,7 @@ impl EntryHandler for StreamIngest {
                 Payload::Encoded(range) => &json[range.clone()],
             };
             let channel = self.stream.as_bytes();
-            InboundMessage { id: Some(entry.id), incoming: Message::Payload { channel, payload: bytes } }
+            (Some(entry.id), Message::Payload { channel, payload: bytes })
         });
         let mut without_tick: Vec<StreamId> = Vec::new();
         self.ingest.append(messages, &mut without_tick);
@@ -297,10 +255,7 @@ impl EntryHandler for StreamIngest {
                 let last = entries.last().map(|entry| entry.id).filter(|_| !self.in_group);
                 storage.put(&self.stream, std::mem::take(&mut self.ingest.rows), last)
             }
-            None => {
-                self.appended.send_modify(|ticket| *ticket += 1);
-                *self.appended.borrow()
-            }
+            None => 0,
         };
         if !self.in_group {
             without_tick.clear();
@@ -309,12 +264,12 @@ impl EntryHandler for StreamIngest {
     }
 
     fn on_trimmed(&mut self, count: u64) {
-        self.ingest.handles.feed.counters().trimmed.fetch_add(count, Ordering::Relaxed);
+        self.ingest.handles.feed.counters.trimmed.fetch_add(count, Ordering::Relaxed);
         self.ingest.handles.redraw.request();
     }
 
     fn on_dead_letters(&mut self, count: u64) {
-        self.ingest.handles.feed.counters().dead_letters.fetch_add(count, Ordering::Relaxed);
+        self.ingest.handles.feed.counters.dead_letters.fetch_add(count, Ordering::Relaxed);
         self.ingest.handles.redraw.request();
     }
 
@@ -324,19 +279,22 @@ impl EntryHandler for StreamIngest {
 
     async fn ready(&mut self) {
         if let Some(storage) = &self.ingest.handles.storage {
-            storage.room().await;
+            storage.writer.room().await;
         }
     }
 
     fn committed(&self) -> u64 {
-        *self.committed.borrow()
+        self.committed.as_ref().map_or(0, |committed| *committed.borrow())
     }
 
     async fn commit_progress(&mut self) {
-        // A closed database commits nothing more.
-        if self.committed.changed().await.is_err() {
-            std::future::pending::<()>().await;
+        if let Some(committed) = &mut self.committed
+            && committed.changed().await.is_ok()
+        {
+            return;
         }
+        // Without a database, or with a closed one, nothing more is committed.
+        std::future::pending::<()>().await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! State of the feed: connections, arrivals and what was rejected or lost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::chart::CLOCK_SKEW_MAX_NS;
@@ -118,7 +118,8 @@ impl Arrivals {
         }
     }
 
-    fn take_samples(&mut self) -> Vec<i64> {
+    /// Takes the sampled event times that the next frame displays first, in nanoseconds.
+    pub(super) fn take_samples(&mut self) -> Vec<i64> {
         if self.pending_ns.len() < LATENCY_SAMPLES_MAX / 4 {
             self.stride = self.stride() / 2;
         }
@@ -126,19 +127,13 @@ impl Arrivals {
     }
 }
 
-/// Cheap handle to the state of the feed.
-#[derive(Clone)]
+/// State of the feed. Each lock stands alone because different threads use them at different rates: `arrivals` once a
+/// batch and once a frame, the others seldom.
 pub(super) struct FeedStatus {
-    state: Arc<State>,
-}
-
-/// Each lock stands alone because different threads use them at different rates: `arrivals` once a batch and once a
-/// frame, the others seldom.
-struct State {
     connections: Mutex<ConnectionStatus>,
     rejects: Mutex<RejectCounts>,
     arrivals: Mutex<Arrivals>,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 /// Counters that need no lock.
@@ -166,13 +161,12 @@ impl FeedStatus {
             was_live: false,
             connections: vec![LinkState::Connecting],
         };
-        let state = State {
+        Self {
             connections: Mutex::new(connections),
             rejects: Mutex::default(),
             arrivals: Mutex::default(),
             counters: Counters::default(),
-        };
-        Self { state: Arc::new(state) }
+        }
     }
 
     /// Sets the number of connections.
@@ -208,28 +202,19 @@ impl FeedStatus {
     }
 
     pub(super) fn connection(&self) -> MutexGuard<'_, ConnectionStatus> {
-        lock(&self.state.connections)
+        lock(&self.connections)
     }
 
     pub(super) fn rejects(&self) -> MutexGuard<'_, RejectCounts> {
-        lock(&self.state.rejects)
+        lock(&self.rejects)
     }
 
     pub(super) fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
-        lock(&self.state.arrivals)
-    }
-
-    pub(super) fn counters(&self) -> &Counters {
-        &self.state.counters
+        lock(&self.arrivals)
     }
 
     /// Ticks of the feed among `received` ticks of the series: all but those restored from the database.
     pub(super) fn without_restored(&self, received: u64) -> u64 {
-        received.saturating_sub(self.state.counters.restored.load(Ordering::Relaxed))
-    }
-
-    /// Takes the sampled event times that the next frame displays first, in nanoseconds.
-    pub(super) fn take_latency_samples(&self) -> Vec<i64> {
-        self.arrivals().take_samples()
+        received.saturating_sub(self.counters.restored.load(Ordering::Relaxed))
     }
 }

@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 use crate::chart::{
-    Badge, ConnectionState, FiredAlert, FrameData, FrameQuery, FrameStatus, HitTest, Interaction, MissingHistory,
-    QueryState, Scene, SceneBuilder, SourceLabels, StorageState, StorageStatus, Surface, Tone, TradingSession,
-    new_symbols,
+    Badge, ConnectionState, FrameData, FrameQuery, FrameStatus, HitTest, Interaction, MissingHistory, QueryState,
+    Scene, SceneBuilder, SourceLabels, StorageState, StorageStatus, Surface, Tone, TradingSession, new_symbols,
 };
 use crate::client::{Channel, LinkState, Target};
-use crate::consumer::alerting::{Alerting, Fired};
-use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamConfig};
+use crate::consumer::args::{CHANNEL, Config, LOCAL_PORT, StreamArgs};
 use crate::consumer::backfill::Backfill;
-use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::export::ExportSource;
+use crate::consumer::handles::Handles;
 use crate::consumer::meters::Meters;
-use crate::consumer::persistence::Persistence;
-use crate::consumer::series_handle::SeriesHandle;
+use crate::consumer::settings::initial_view;
 use crate::model::{Timestamp, display_safe};
 use crate::storage::db::{DbState, DbStatus};
 
@@ -29,15 +29,6 @@ pub(super) const TOAST_TIME: Duration = Duration::from_secs(4);
 /// Time for which an alert is shown above the footer.
 const ALERT_TOAST_TIME: Duration = Duration::from_secs(6);
 
-/// Handles that a frame is read from.
-pub(super) struct FrameHandles {
-    pub(super) series: SeriesHandle,
-    pub(super) feed: FeedStatus,
-    pub(super) storage: Option<Arc<Persistence>>,
-    pub(super) alerting: Arc<Alerting>,
-    pub(super) backfill: Option<Arc<Backfill>>,
-}
-
 /// A frame to draw.
 pub(super) struct View {
     pub(super) scene: Scene,
@@ -48,8 +39,11 @@ pub(super) struct View {
     pub(super) shows_seconds: bool,
 }
 
-/// Builds the frames of a view.
-pub(super) struct FrameBuilder {
+/// The chart: its controls, and what its frames are built with and from.
+pub(super) struct LiveChart {
+    pub(super) interaction: Interaction,
+    pub(super) handles: Handles,
+    pub(super) backfill: Option<Arc<Backfill>>,
     builder: SceneBuilder,
     session: TradingSession,
     state: QueryState,
@@ -59,20 +53,23 @@ pub(super) struct FrameBuilder {
     /// Time of the alert that was announced last.
     announced: Option<Instant>,
     /// The last frame lacks ticks that the store has.
-    pub(super) is_loading: bool,
+    is_loading: bool,
 }
 
-impl FrameBuilder {
-    pub(super) fn new(config: &Config, target: &Target) -> Self {
+impl LiveChart {
+    pub(super) fn new(config: &Config, target: &Target, handles: Handles, backfill: Option<Arc<Backfill>>) -> Self {
         let channels: Vec<String> = config.channels.iter().map(ToString::to_string).collect();
         let labels = SourceLabels {
-            channel: config.stream.as_ref().map_or_else(|| channels.join(" "), stream_label),
+            channel: stream_label(&config.args.stream).unwrap_or_else(|| channels.join(" ")),
             server: target.to_string(),
             producer_command: producer_command(config),
         };
         Self {
+            interaction: Interaction::new(initial_view(config)),
+            handles,
+            backfill,
             builder: SceneBuilder::new(labels, config.zone.clone()),
-            session: TradingSession { zone: config.zone.clone(), open: config.session_start },
+            session: TradingSession { zone: config.zone.clone(), open: config.args.session_start },
             state: QueryState::default(),
             meters: Meters::new(),
             toast: None,
@@ -82,41 +79,65 @@ impl FrameBuilder {
     }
 
     /// Builds a frame of the current state of the feed.
-    pub(super) fn view(
-        &mut self,
-        handles: &FrameHandles,
-        interaction: &mut Interaction,
-        surface: Surface,
-        now: Instant,
-    ) -> View {
-        let (mut status, data) = self.read(handles, interaction, surface, now);
-        if let Some(backfill) = &handles.backfill {
+    pub(super) fn view(&mut self, surface: Surface, now: Instant) -> View {
+        let (mut status, data) = self.read(surface, now);
+        if let Some(backfill) = &self.backfill {
             backfill.request(data.missing_history.clone());
         }
         self.is_loading = matches!(data.missing_history, MissingHistory::Request(_));
-        interaction.adopt(&data.view);
-        self.add_alerts(&handles.alerting, &data, &mut status, now);
-        self.meters.update(now, handles.feed.without_restored(data.counters.received));
+        self.interaction.adopt(&data.view);
+        self.add_alerts(&data, &mut status, now);
+        self.meters.update(now, self.handles.feed.without_restored(data.counters.received));
         status.ticks_per_s = self.meters.ticks_per_s;
         (status.latency_ms, status.frames) = (self.meters.latency_ms(), self.meters.frames());
         status.toast = self.toast.as_ref().filter(|(_, until)| now < *until).map(|(badge, _)| badge.clone());
-        let (scene, hit_test) = self.builder.build(&data, interaction, &status);
-        interaction.settle_measurements(&hit_test);
+        let scene = self.builder.build(&data, &self.interaction, &status);
+        self.interaction.settle_measurements(&data.hit);
         let is_stale = status.stale_for.is_some();
         let shows_seconds = is_stale || matches!(status.connection, ConnectionState::Down { .. });
-        View { scene, hit_test, is_stale, shows_seconds }
+        View { scene, hit_test: data.hit, is_stale, shows_seconds }
+    }
+
+    /// Builds the view of the final snapshot, without crosshair and messages. Waits at most `read_wait` for history
+    /// that the view needs from the database.
+    pub(super) fn final_view(&mut self, surface: Surface, read_wait: Duration) -> View {
+        const POLL: Duration = Duration::from_millis(20);
+        self.toast = None;
+        self.interaction.end_input();
+        let begun = Instant::now();
+        let mut view = self.view(surface, begun);
+        while self.is_loading && begun.elapsed() < read_wait {
+            std::thread::sleep(POLL);
+            view = self.view(surface, Instant::now());
+        }
+        if self.is_loading && !read_wait.is_zero() {
+            warn!(
+                "older ticks in view could not be read from the store within {} s: the snapshot marks them as not \
+                 read, and the export lacks them",
+                read_wait.as_secs()
+            );
+        }
+        // An alert that was not displayed before is no part of the snapshot.
+        view.scene.toast = None;
+        view
+    }
+
+    /// Updates the rates without a frame.
+    pub(super) fn update_rates(&mut self, now: Instant) {
+        let received = self.handles.series.lock().counters().received;
+        self.meters.update(now, self.handles.feed.without_restored(received));
+    }
+
+    /// Source of the ticks in view.
+    pub(super) fn export_source(&self) -> ExportSource {
+        ExportSource { series: self.handles.series.clone(), backfill: self.backfill.clone() }
     }
 
     /// Reads the data and the status of a frame.
-    fn read(
-        &mut self,
-        handles: &FrameHandles,
-        interaction: &mut Interaction,
-        surface: Surface,
-        now: Instant,
-    ) -> (FrameStatus, FrameData) {
-        let history = handles.backfill.as_ref().map(|backfill| backfill.snapshot());
-        let mut status = handles.status(now);
+    fn read(&mut self, surface: Surface, now: Instant) -> (FrameStatus, FrameData) {
+        let Self { interaction, handles, .. } = self;
+        let history = self.backfill.as_ref().map(|backfill| backfill.snapshot());
+        let mut status = independent_status(handles, now);
         // The connection's lock comes before that of the series. Held together, they make a lost connection and the
         // outage that it opens appear in the same frame.
         let connection = handles.feed.connection();
@@ -140,45 +161,33 @@ impl FrameBuilder {
     }
 
     /// Copies the alerts that fired in view, and announces the newest alert above the footer.
-    fn add_alerts(&mut self, alerting: &Alerting, data: &FrameData, status: &mut FrameStatus, now: Instant) {
-        let log = alerting.log();
+    fn add_alerts(&mut self, data: &FrameData, status: &mut FrameStatus, now: Instant) {
+        let log = self.handles.alerting.log();
         status.alerts_dropped = log.dropped();
-        let visible = log.iter().filter(|alert| data.shows(alert.time_ns));
-        status.alerts = visible
-            .map(|alert| FiredAlert {
-                time_ns: alert.time_ns,
-                price: alert.price,
-                symbol: alert.slot,
-                rule: alert.rule.clone(),
-            })
-            .collect();
+        let marks = log.iter().map(|alert| &alert.mark);
+        status.alerts = marks.filter(|mark| data.shows(mark.time_ns)).cloned().collect();
         let newest = log.iter().next_back().filter(|newest| Some(newest.at) != self.announced).cloned();
         drop(log);
-        let Some(Fired { at, rule, symbol, price, .. }) = newest else { return };
-        self.announced = Some(at);
-        if now.saturating_duration_since(at) < ALERT_TOAST_TIME {
-            let text = match price {
-                Some(price) => format!("{rule}  ({symbol} at {price})"),
-                None => format!("{rule}  (nothing from {symbol})"),
-            };
-            self.toast = Some((Badge { tone: Tone::Warn, text }, at + ALERT_TOAST_TIME));
+        let Some(newest) = newest else { return };
+        self.announced = Some(newest.at);
+        if now.saturating_duration_since(newest.at) < ALERT_TOAST_TIME {
+            let text = format!("{}  {}", newest.mark.rule, newest.subject());
+            self.toast = Some((Badge { tone: Tone::Warn, text }, newest.at + ALERT_TOAST_TIME));
         }
     }
 }
 
-impl FrameHandles {
-    /// Copies the part of the status that is independent of the series.
-    fn status(&self, now: Instant) -> FrameStatus {
-        let counters = self.feed.counters();
-        FrameStatus {
-            stale_for: self.feed.arrivals().stale_for(now),
-            rejected: self.feed.rejects().total(),
-            other: counters.other.load(Ordering::Relaxed),
-            trimmed: counters.trimmed.load(Ordering::Relaxed),
-            dead_letters: counters.dead_letters.load(Ordering::Relaxed),
-            storage: self.storage.as_ref().map(|storage| storage_status(storage.status())),
-            ..FrameStatus::default()
-        }
+/// Copies the part of the status that is independent of the series.
+fn independent_status(Handles { feed, storage, .. }: &Handles, now: Instant) -> FrameStatus {
+    let counters = &feed.counters;
+    FrameStatus {
+        stale_for: feed.arrivals().stale_for(now),
+        rejected: feed.rejects().total(),
+        other: counters.other.load(Ordering::Relaxed),
+        trimmed: counters.trimmed.load(Ordering::Relaxed),
+        dead_letters: counters.dead_letters.load(Ordering::Relaxed),
+        storage: storage.as_ref().map(|storage| storage_status(storage.status())),
+        ..FrameStatus::default()
     }
 }
 
@@ -192,19 +201,19 @@ fn storage_status(DbStatus { state, waiting, written, dropped, .. }: DbStatus) -
     StorageStatus { state, waiting, written, dropped }
 }
 
-/// The label of a stream in the header.
-fn stream_label(stream: &StreamConfig) -> String {
-    let name = display_safe(&stream.name);
-    match &stream.group {
-        Some(group) => format!("stream {name} \u{b7} group {}", display_safe(&group.name)),
+/// The label of a stream in the header; `None` for channels.
+fn stream_label(args: &StreamArgs) -> Option<String> {
+    let name = display_safe(args.stream.as_ref()?);
+    Some(match &args.group {
+        Some(group) => format!("stream {name} \u{b7} group {}", display_safe(group)),
         None => format!("stream {name}"),
-    }
+    })
 }
 
 /// The command that starts a producer for this consumer, in backticks.
 fn producer_command(config: &Config) -> String {
-    let channel = match (&config.stream, &config.channels[..]) {
-        (Some(stream), _) => format!(" --stream {}", display_safe(&stream.name)),
+    let channel = match (&config.args.stream.stream, &config.channels[..]) {
+        (Some(stream), _) => format!(" --stream {}", display_safe(stream)),
         (None, [channel @ Channel::Exact(name)]) if name != CHANNEL => format!(" --channel {channel}"),
         (None, _) => String::new(),
     };

@@ -23,7 +23,9 @@ pub(super) trait Frontend {
     ///
     /// # Errors
     /// The frontend is gone.
-    fn surface(&mut self) -> Result<Surface, ConsumerError>;
+    fn surface(&mut self) -> Result<Surface, ConsumerError> {
+        Ok(self.image_surface())
+    }
 
     /// Surface of images.
     fn image_surface(&self) -> Surface;
@@ -50,7 +52,9 @@ pub(super) trait Frontend {
 
     /// Converts an input to the coordinates of the last frame. Returns `None` for inputs that concern the frontend
     /// alone.
-    fn convert(&mut self, input: Input) -> Option<Input>;
+    fn convert(&mut self, input: Input) -> Option<Input> {
+        Some(input)
+    }
 
     /// Presents a frame whose construction started at `begun`. May read input meanwhile.
     ///
@@ -70,7 +74,7 @@ pub(super) trait Frontend {
     }
 
     /// Areas of the last frame that react to the mouse.
-    fn hit_areas(&self) -> &HitAreas;
+    fn hit_areas(&self) -> HitAreas;
 
     /// Pixels of the last frame; `None` if the frontend has none.
     fn pixels(&self) -> Option<&[u32]> {

@@ -7,10 +7,10 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::chart::{HitAreas, Input, Layout, Scene, Surface};
-use crate::consumer::feed_status::FeedStatus;
+use crate::client::stopped;
 use crate::consumer::frontend::{Frontend, Presented};
+use crate::consumer::handles::Handles;
 use crate::consumer::meters::UPDATE_INTERVAL;
-use crate::consumer::series_handle::SeriesHandle;
 use crate::consumer::{Config, ConsumerError};
 
 /// Interval of the log lines.
@@ -22,42 +22,33 @@ const STATUS_EVERY_VERBOSE: Duration = Duration::from_secs(1);
 /// Frontend that presents nothing.
 pub(super) struct Headless {
     image_surface: Surface,
-    series: SeriesHandle,
-    feed: FeedStatus,
+    handles: Handles,
     runtime: Handle,
     stop: watch::Receiver<bool>,
     is_verbose: bool,
     last_status: Instant,
     /// Ticks received and messages rejected at the last log line.
     logged: (u64, u64),
-    hit_areas: HitAreas,
 }
 
 impl Headless {
-    pub(super) fn new(
-        config: &Config,
-        series: &SeriesHandle,
-        feed: &FeedStatus,
-        runtime: &Handle,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
+    pub(super) fn new(config: &Config, handles: &Handles, runtime: &Handle, stop: watch::Receiver<bool>) -> Self {
         Self {
             image_surface: config.surface(),
-            series: series.clone(),
-            feed: feed.clone(),
+            handles: handles.clone(),
             runtime: runtime.clone(),
             stop,
             is_verbose: tracing::enabled!(tracing::Level::DEBUG),
             last_status: Instant::now(),
             logged: (0, 0),
-            hit_areas: HitAreas::default(),
         }
     }
 
     fn log_status(&mut self) {
-        let counters = self.series.lock().counters();
-        let rejected = self.feed.rejects().total();
-        let received = self.feed.without_restored(counters.received);
+        let Handles { series, feed, .. } = &self.handles;
+        let counters = series.lock().counters();
+        let rejected = feed.rejects().total();
+        let received = feed.without_restored(counters.received);
         if !self.is_verbose || (received, rejected) != self.logged {
             info!(received, kept = counters.kept, lost = counters.lost, rejected, "running");
         }
@@ -70,29 +61,20 @@ impl Frontend for Headless {
         None
     }
 
-    fn surface(&mut self) -> Result<Surface, ConsumerError> {
-        Ok(self.image_surface)
-    }
-
     fn image_surface(&self) -> Surface {
         self.image_surface
     }
 
     fn rest(&mut self, _: Option<Duration>, _: Duration, _: &mut Vec<Input>) -> Result<(), ConsumerError> {
-        let stop = &mut self.stop;
+        let stopped = stopped(self.stop.clone());
         // Ends with the run, or in time for the rates to be updated.
-        let _ =
-            self.runtime.block_on(async { tokio::time::timeout(UPDATE_INTERVAL, stop.wait_for(|stop| *stop)).await });
+        let _ = self.runtime.block_on(async { tokio::time::timeout(UPDATE_INTERVAL, stopped).await });
         let interval = if self.is_verbose { STATUS_EVERY_VERBOSE } else { STATUS_EVERY };
         if self.last_status.elapsed() >= interval {
             self.last_status = Instant::now();
             self.log_status();
         }
         Ok(())
-    }
-
-    fn convert(&mut self, input: Input) -> Option<Input> {
-        Some(input)
     }
 
     fn present(
@@ -105,7 +87,7 @@ impl Frontend for Headless {
         Ok(Presented { rendered: begun, is_outdated: false })
     }
 
-    fn hit_areas(&self) -> &HitAreas {
-        &self.hit_areas
+    fn hit_areas(&self) -> HitAreas {
+        HitAreas::default()
     }
 }

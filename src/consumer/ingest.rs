@@ -1,19 +1,18 @@
 //! Ingest of messages: decodes, validates and appends ticks, with one lock per read of the socket.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
 use crate::analysis::OutlierFilter;
 use crate::client::{LinkState, Message, MessageBatch, MessageHandler};
-use crate::consumer::alerting::{Alerting, Watcher};
-use crate::consumer::feed_status::{FeedStatus, Transition};
-use crate::consumer::persistence::Persistence;
+use crate::consumer::alerting::Watcher;
+use crate::consumer::args::Config;
+use crate::consumer::feed_status::Transition;
+use crate::consumer::handles::Handles;
 use crate::consumer::rate_limited::RateLimited;
-use crate::consumer::redraw::Redraw;
-use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Decoder, Origin, Reject, RejectCounts, StreamId, TickView, Timestamp, display_safe};
 use crate::series::SeriesMap;
 use crate::storage::db::TickRow;
@@ -30,19 +29,9 @@ const REJECTS_LOGGED_EVERY: Duration = Duration::from_secs(5);
 /// Longest prefix of a rejected message that is logged, in characters of up to four bytes.
 const LOGGED_CHARS_MAX: usize = 80;
 
-/// Handles that the network side writes to.
-#[derive(Clone)]
-pub(super) struct IngestHandles {
-    pub(super) series: SeriesHandle,
-    pub(super) feed: FeedStatus,
-    pub(super) redraw: Redraw,
-    pub(super) alerting: Arc<Alerting>,
-    pub(super) storage: Option<Arc<Persistence>>,
-}
-
 /// Writer of one connection's ticks into the series.
 pub(super) struct Ingest {
-    pub(super) handles: IngestHandles,
+    pub(super) handles: Handles,
     /// Index of the connection.
     connection: usize,
     decoder: Decoder,
@@ -53,13 +42,6 @@ pub(super) struct Ingest {
     pub(super) rows: Vec<TickRow>,
     /// Stream entries older than this, in ms, are history: their age says nothing about the latency of the feed.
     live_from_ms: u64,
-}
-
-/// A message or stream entry that may hold ticks.
-pub(super) struct InboundMessage<'a> {
-    /// Id of the stream entry.
-    pub(super) id: Option<StreamId>,
-    pub(super) incoming: Message<'a>,
 }
 
 /// Samples the event time of every `stride`th tick for the latency figure. The choice depends on the count alone.
@@ -87,7 +69,7 @@ impl Sampler {
 
 /// Ticks of one read of the socket. Locks the series at the first tick and releases them every [`BATCH_TICKS`].
 struct Batch<'a> {
-    handles: &'a IngestHandles,
+    handles: &'a Handles,
     sampler: &'a mut Sampler,
     /// Read once for the whole read of the socket: reading the clock costs a tenth of a tick.
     arrival: Timestamp,
@@ -131,9 +113,9 @@ impl Batch<'_> {
     /// Releases the series and publishes what was appended.
     fn flush(&mut self) {
         let Some(mut series) = self.series.take() else { return };
-        let IngestHandles { feed, redraw, .. } = self.handles;
+        let Handles { feed, redraw, .. } = self.handles;
         if self.rows.is_none() {
-            feed.counters().unstored.fetch_add(self.ticks as u64, Ordering::Relaxed);
+            feed.counters.unstored.fetch_add(self.ticks as u64, Ordering::Relaxed);
         }
         series.finish_batch();
         drop(series);
@@ -165,17 +147,13 @@ fn row(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
 }
 
 impl Ingest {
-    pub(super) fn new(
-        handles: IngestHandles,
-        connection: usize,
-        decoder: Decoder,
-        outliers: Option<OutlierFilter>,
-    ) -> Self {
+    pub(super) fn new(handles: Handles, connection: usize, config: &Config) -> Self {
         Self {
             handles,
             connection,
-            decoder,
-            outliers,
+            decoder: Decoder::new(config.fields.clone()),
+            // All ticks of a symbol come through the same connection, so each may have a filter of its own.
+            outliers: config.args.outliers.map(OutlierFilter::new),
             reject_log: RejectLog { limit: RateLimited::new(REJECTS_LOGGED_EVERY), pending: None },
             sampler: Sampler { stride: 1, until_next: 1, samples_ns: Vec::with_capacity(BATCH_TICKS) },
             rows: Vec::new(),
@@ -183,10 +161,11 @@ impl Ingest {
         }
     }
 
-    /// Appends the ticks of `messages`. Pushes the ids of entries that held no tick to `without_tick`.
+    /// Appends the ticks of `messages`, each with its id if it is a stream entry. Pushes the ids of entries that held
+    /// no tick to `without_tick`.
     pub(super) fn append<'a>(
         &mut self,
-        messages: impl Iterator<Item = InboundMessage<'a>>,
+        messages: impl Iterator<Item = (Option<StreamId>, Message<'a>)>,
         without_tick: &mut Vec<StreamId>,
     ) {
         let Self { handles, decoder, outliers, reject_log, sampler, rows, live_from_ms, .. } = self;
@@ -204,7 +183,7 @@ impl Ingest {
             rows: handles.storage.is_some().then_some(rows),
             live_from_ms: *live_from_ms,
         };
-        for InboundMessage { id, incoming } in messages {
+        for (id, incoming) in messages {
             let mut has_tick = false;
             match incoming {
                 Message::Payload { channel, payload } => {
@@ -242,7 +221,7 @@ impl Ingest {
         }
         batch.flush();
         if others > 0 {
-            handles.feed.counters().other.fetch_add(others, Ordering::Relaxed);
+            handles.feed.counters.other.fetch_add(others, Ordering::Relaxed);
             handles.redraw.request();
         }
         if let Some(report) = decoder.take_report() {
@@ -260,7 +239,7 @@ impl Ingest {
     /// `resumes` is true if the source delivers what was published while the connection was down. Such an outage is
     /// removed from the series once all connections are live again.
     pub(super) fn set_connection(&self, state: LinkState, resumes: bool) {
-        let IngestHandles { series, feed, redraw, alerting, .. } = &self.handles;
+        let Handles { series, feed, redraw, alerting, .. } = &self.handles;
         feed.set_connection(self.connection, state, |transition| match transition {
             Transition::Connected if resumes => series.lock().recover_outages(),
             Transition::Connected => {}
@@ -281,7 +260,7 @@ impl Ingest {
 impl MessageHandler for Ingest {
     fn on_messages(&mut self, delivery: &mut MessageBatch<'_>) {
         // Messages of channels have no ids.
-        self.append(delivery.map(|incoming| InboundMessage { id: None, incoming }), &mut Vec::new());
+        self.append(delivery.map(|incoming| (None, incoming)), &mut Vec::new());
         if let Some(storage) = &self.handles.storage
             && !self.rows.is_empty()
         {

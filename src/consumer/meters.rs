@@ -30,10 +30,10 @@ pub(super) struct Meters {
     /// Sum of all frame times, ms.
     frames_ms: f64,
     /// Latencies of the current window and of the one before, µs.
-    latency_us: [Option<Histogram<u64>>; 2],
+    latency_us: [Histogram<u64>; 2],
     latency_window_start: Option<Instant>,
     /// Latencies of the whole run, µs.
-    total_latency_us: Option<Histogram<u64>>,
+    total_latency_us: Histogram<u64>,
 }
 
 /// Latency from a tick's timestamp to the screen over a run, ms.
@@ -60,7 +60,8 @@ pub struct FramesReport {
 
 impl Meters {
     pub(super) fn new() -> Self {
-        let histogram = || Histogram::new_with_bounds(1, LATENCY_US_MAX, 2).ok();
+        // Cannot fail: the upper bound is more than twice the lower one, and at most five digits are allowed.
+        let histogram = || Histogram::new_with_bounds(1, LATENCY_US_MAX, 2).expect("constant bounds");
         Self {
             updated: None,
             samples: Vec::new(),
@@ -85,9 +86,9 @@ impl Meters {
         if self.latency_window_start.is_none_or(|start| now.duration_since(start) >= LATENCY_WINDOW) {
             self.latency_window_start = Some(now);
             self.latency_us.swap(0, 1);
-            self.latency_us[0].iter_mut().for_each(Histogram::reset);
+            self.latency_us[0].reset();
         }
-        for histogram in [&mut self.latency_us[0], &mut self.total_latency_us].into_iter().flatten() {
+        for histogram in [&mut self.latency_us[0], &mut self.total_latency_us] {
             for event_ns in event_ns {
                 let us = (now_ns - event_ns).max(0) as u64 / 1_000;
                 histogram.saturating_record(us.clamp(1, LATENCY_US_MAX));
@@ -117,7 +118,7 @@ impl Meters {
 
     /// Median and 99th percentile of recent latencies, ms. `None` without ticks whose clock is synchronized.
     pub(super) fn latency_ms(&self) -> Option<(f64, f64)> {
-        let [Some(current), Some(previous)] = &self.latency_us else { return None };
+        let [current, previous] = &self.latency_us;
         let mut both = current.clone();
         both.add(previous).ok()?;
         (!both.is_empty()).then(|| (quantile_ms(&both, 0.5), quantile_ms(&both, 0.99)))
@@ -130,9 +131,9 @@ impl Meters {
 
     /// Latency of the run. `None` without ticks whose clock is synchronized.
     pub(super) fn latency_report(&self) -> Option<LatencyReport> {
-        let all = self.total_latency_us.as_ref().filter(|all| !all.is_empty())?;
+        let all = &self.total_latency_us;
         let (p50, p99) = (quantile_ms(all, 0.5), quantile_ms(all, 0.99));
-        Some(LatencyReport { p50, p99, max: all.max() as f64 / 1e3, count: all.len() })
+        (!all.is_empty()).then(|| LatencyReport { p50, p99, max: all.max() as f64 / 1e3, count: all.len() })
     }
 }
 

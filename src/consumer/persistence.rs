@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
-use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::consumer::args::STORE_FILE;
 use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::series_handle::{SeriesHandle, lock};
-use crate::model::{Name, Price, StreamId, TickView, Timestamp};
+use crate::model::StreamId;
 use crate::series::{AppendOutcome, SeriesMap};
 use crate::storage::db::{DbConfig, DbError, DbStatus, DbWriter, RowBatch, StoreReader, StoreUrl, TickRow};
 
@@ -29,7 +28,7 @@ const RESTORE_BATCH: usize = 4_096;
 
 /// Database writer shared by all connections. [`DbWriter`] bounds its queue.
 pub(super) struct Persistence {
-    writer: DbWriter,
+    pub(super) writer: DbWriter,
     /// Stream rows that were not committed before the end. The next run reads them again.
     uncommitted: AtomicU64,
     /// Held while a batch is queued, so that batches are queued in the order of their tickets.
@@ -67,7 +66,7 @@ impl Persistence {
         });
     }
 
-    /// Queues the ticks of stream entries. Returns the ticket that [`committed`](Self::committed) reaches with them.
+    /// Queues the ticks of stream entries. Returns the ticket that [`DbWriter::committed`] reaches with them.
     pub(super) fn put(&self, stream: &Arc<str>, ticks: Vec<TickRow>, checkpoint: Option<StreamId>) -> u64 {
         let batch = RowBatch { stream: Some(Arc::clone(stream)), ticks, checkpoint, ticket: 0 };
         self.enqueue(batch, |batch| self.writer.put(batch))
@@ -91,21 +90,6 @@ impl Persistence {
     /// Returns true if everything up to `ticket` is committed, or never will be.
     pub(super) fn is_settled(&self, ticket: u64) -> bool {
         *self.writer.committed().borrow() >= ticket || self.writer.status().waiting == 0
-    }
-
-    /// Last stored entry of `stream`. Waits while the database is away.
-    pub(super) async fn checkpoint(&self, stream: &str) -> Option<StreamId> {
-        self.writer.checkpoint(stream).await
-    }
-
-    /// Waits until the queue has room.
-    pub(super) async fn room(&self) {
-        self.writer.room().await;
-    }
-
-    /// Highest committed ticket.
-    pub(super) fn committed(&self) -> watch::Receiver<u64> {
-        self.writer.committed()
     }
 
     pub(super) fn status(&self) -> DbStatus {
@@ -163,7 +147,7 @@ pub(super) fn restore(
         let restored = append_rows(&mut series, batch, &mut symbols);
         series.finish_batch();
         // Both counters change under the lock: live ticks are computed from their difference.
-        feed.counters().restored.fetch_add(restored, Ordering::Relaxed);
+        feed.counters.restored.fetch_add(restored, Ordering::Relaxed);
         drop(series);
         redraw.request();
         batch.clear();
@@ -193,14 +177,10 @@ fn append_rows(series: &mut SeriesMap, rows: &[TickRow], symbols: &mut RestoredS
         let first = RestoredSymbol { rows: 0, is_placed: true, is_refused: true };
         let known = symbols.entry(row.symbol.clone()).or_insert(first);
         known.rows += 1;
-        let (Some(symbol), Some(price), Some(timestamp)) =
-            (Name::new(&row.symbol), Price::new(row.price), Timestamp::from_nanos(row.time_ns))
-        else {
+        let Ok(tick) = row.view() else {
             known.is_placed = false;
             continue;
         };
-        let source = row.source.as_deref().and_then(Name::new);
-        let tick = TickView { symbol, price, timestamp, size: row.size, seq: row.seq, source };
         let appended = series.append_restored(&tick, row.outlier);
         known.is_placed &= matches!(appended, AppendOutcome::InOrder | AppendOutcome::Reordered);
         known.is_refused &= matches!(appended, AppendOutcome::Ignored | AppendOutcome::OverSymbolsMax);

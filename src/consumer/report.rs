@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::consumer::alerting::{Alerting, HooksReport};
-use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::alerting::HooksReport;
+use crate::consumer::handles::Handles;
 use crate::consumer::meters::{FramesReport, LatencyReport, Meters};
-use crate::consumer::persistence::Persistence;
-use crate::consumer::series_handle::SeriesHandle;
 use crate::consumer::snapshot::SnapshotError;
 use crate::model::is_display_safe;
 use crate::series::Series;
@@ -117,14 +115,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn collect(
-        series: &SeriesHandle,
-        feed: &FeedStatus,
-        storage: Option<&Persistence>,
-        alerting: &Alerting,
-        meters: &Meters,
-        elapsed_s: f64,
-    ) -> Self {
+    pub(super) fn collect(handles: &Handles, meters: &Meters, elapsed_s: f64) -> Self {
+        let Handles { series, feed, alerting, storage, .. } = handles;
         // Read before the series are locked: connection state comes first in the order of locks.
         let (reconnects, cut_off) = {
             let connection = feed.connection();
@@ -151,7 +143,7 @@ impl Report {
             kept: counters.kept,
             evicted: counters.evicted,
             rejected: feed.rejects().iter().collect(),
-            other: load(&feed.counters().other),
+            other: load(&feed.counters.other),
             lost: counters.lost,
             duplicates: counters.duplicates,
             outliers: counters.outliers,
@@ -160,10 +152,10 @@ impl Report {
             over_max_symbols: counters.over_symbols_max,
             reconnects,
             cut_off,
-            restored: load(&feed.counters().restored),
-            trimmed: load(&feed.counters().trimmed),
-            dead_letters: load(&feed.counters().dead_letters),
-            store: storage.map(|storage| {
+            restored: load(&feed.counters.restored),
+            trimmed: load(&feed.counters.trimmed),
+            dead_letters: load(&feed.counters.dead_letters),
+            store: storage.as_ref().map(|storage| {
                 let status = storage.status();
                 let (written, duplicates, dropped) = (status.written, status.duplicates, status.dropped);
                 StoreReport { written, duplicates, dropped, left: storage.uncommitted() }
@@ -183,17 +175,13 @@ impl Report {
     pub fn to_json(&self) -> String {
         // Serializing numbers and strings cannot fail. An empty object would still be valid.
         let json = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
-        if json.chars().all(is_display_safe) {
-            return json;
-        }
         // JSON permits DEL, the C1 controls and bidirectional controls. Here they occur in strings only.
-        let mut safe = String::with_capacity(json.len() + 16);
+        let mut safe = String::with_capacity(json.len());
         for c in json.chars() {
-            if is_display_safe(c) {
-                safe.push(c);
-            } else {
+            match c {
+                c if is_display_safe(c) => safe.push(c),
                 // Writing to a string cannot fail.
-                let _ = write!(safe, "\\u{:04x}", u32::from(c));
+                c => drop(write!(safe, "\\u{:04x}", u32::from(c))),
             }
         }
         safe

@@ -88,8 +88,8 @@ impl Start {
     /// # Errors
     /// Invalid settings, with the place where they are set.
     pub fn into_config(self) -> Result<Config, LocatedError> {
-        let config = self.args.into_config_in(self.data_dir.as_deref()).map_err(|error| self.settings.locate(error))?;
-        Ok(Config { remembered: self.ui_state, ui_state_file: self.ui_state_file, ..config })
+        let config = self.args.into_config(self.data_dir.as_deref()).map_err(|error| self.settings.locate(error))?;
+        Ok(Config { ui_state: self.ui_state, ui_state_file: self.ui_state_file, ..config })
     }
 }
 
@@ -111,18 +111,18 @@ fn ui_state_file(args: &Args, environment: &Environment) -> Option<PathBuf> {
 
 /// The view that a run starts with.
 pub(super) fn initial_view(config: &Config) -> ViewSettings {
-    let span = config.window.unwrap_or(if config.demo { demo::SPAN } else { SPAN_DEFAULT });
-    let remembered = &config.remembered;
+    let Config { args, ui_state, .. } = config;
+    let span = args.window.unwrap_or(if args.demo { demo::SPAN } else { SPAN_DEFAULT });
     ViewSettings {
         span_ns: i64::try_from(span.as_nanos()).unwrap_or(i64::MAX),
-        grows: config.window.is_none(),
-        axis: config.axis,
-        kind: config.kind,
-        layout: config.layout,
-        bar_interval: config.bars,
-        theme: config.theme,
-        focused: remembered.focused.clone().filter(|name| !name.is_empty()),
-        hidden: remembered.hidden.clone().unwrap_or_default(),
+        grows: args.window.is_none(),
+        axis: args.axis,
+        kind: args.chart,
+        layout: args.layout,
+        bar_interval: args.bars,
+        theme: args.theme,
+        focused: ui_state.focused.clone().filter(|name| !name.is_empty()),
+        hidden: ui_state.hidden.clone().unwrap_or_default(),
     }
 }
 

@@ -136,8 +136,8 @@ impl Frontend for TerminalApp {
         chart_layout(self.layout)
     }
 
-    fn hit_areas(&self) -> &HitAreas {
-        &self.hit_areas
+    fn hit_areas(&self) -> HitAreas {
+        self.hit_areas.clone()
     }
 }
 

@@ -62,17 +62,11 @@ pub enum UiStateError {
         source: io::Error,
     },
     /// The file is malformed.
-    #[error("{path} is damaged and is ignored; the next change by hand replaces it")]
-    Damaged {
-        /// Path of the file.
-        path: PathBuf,
-    },
+    #[error("{0} is damaged and is ignored; the next change by hand replaces it")]
+    Damaged(PathBuf),
     /// The file has a later format.
-    #[error("{path} was written by a newer version of this program and is left alone")]
-    Newer {
-        /// Path of the file.
-        path: PathBuf,
-    },
+    #[error("{0} was written by a newer version of this program and is left alone")]
+    Newer(PathBuf),
     /// The file cannot be written.
     #[error("cannot save the state of the chart in {path}: {source}")]
     Write {
@@ -89,24 +83,21 @@ impl UiState {
     /// # Errors
     /// [`UiStateError`] if the file is unreadable, malformed or of a later version.
     pub fn load(path: &Path) -> Result<Self, UiStateError> {
-        let path_buf = || path.to_owned();
+        let damaged = || UiStateError::Damaged(path.to_owned());
         let read = |text: &mut String| fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_string(text);
         let mut text = String::new();
         match read(&mut text) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(UiStateError::Damaged { path: path_buf() });
-            }
-            Err(source) => return Err(UiStateError::Read { path: path_buf(), source }),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(damaged()),
+            Err(source) => return Err(UiStateError::Read { path: path.to_owned(), source }),
             Ok(_) => {}
         }
-        let damaged = |_| UiStateError::Damaged { path: path_buf() };
-        let table: toml::Table = text.parse().map_err(damaged)?;
+        let table: toml::Table = text.parse().map_err(|_| damaged())?;
         // The version is checked first, because other values of a later version may not fit.
         match table.get("version").and_then(toml::Value::as_integer) {
-            Some(version) if version > VERSION => Err(UiStateError::Newer { path: path_buf() }),
-            Some(_) => table.try_into().map_err(damaged),
-            None => Err(UiStateError::Damaged { path: path_buf() }),
+            Some(version) if version > VERSION => Err(UiStateError::Newer(path.to_owned())),
+            Some(_) => table.try_into().map_err(|_| damaged()),
+            None => Err(damaged()),
         }
     }
 

@@ -43,7 +43,7 @@ impl WindowApp {
     pub(super) fn open(config: &Config, redraw: &Redraw) -> Result<Self, ConsumerError> {
         let scale = config.scale_on(|| window::display_factor(&config.x11));
         let size = config.screen_size(scale);
-        let window = Window::open(&config.title, size.width, size.height, scale.factor())?;
+        let window = Window::open(&config.args.title, size.width, size.height, scale.factor())?;
         redraw.wake_this_thread();
         let (painter, cost, now) = (Painter::new()?, Duration::ZERO, Instant::now());
         Ok(Self { window, painter, size, scale, presented: now, cost, last_input: now, next_poll: now })
@@ -64,10 +64,6 @@ impl Frontend for WindowApp {
     /// for that, drawing takes two thirds of the time.
     fn frame_interval(&self) -> Option<Duration> {
         Some(FRAME.saturating_sub(2 * self.cost).max(self.cost * 3 / 2))
-    }
-
-    fn surface(&mut self) -> Result<Surface, ConsumerError> {
-        Ok(self.image_surface())
     }
 
     fn image_surface(&self) -> Surface {
@@ -128,8 +124,8 @@ impl Frontend for WindowApp {
         Ok(Presented { rendered, is_outdated: false })
     }
 
-    fn hit_areas(&self) -> &HitAreas {
-        self.painter.hits()
+    fn hit_areas(&self) -> HitAreas {
+        self.painter.hits().clone()
     }
 
     fn pixels(&self) -> Option<&[u32]> {

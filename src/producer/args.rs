@@ -13,12 +13,12 @@ use clap::{Parser, ValueEnum};
 use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
-use crate::cli::{ConfigArgs, LogWriter, TimeError, TlsArgs, parse_duration, parse_port};
-use crate::client::{EndpointError, Target, TlsFiles};
+use crate::cli::{ConfigArgs, LogWriter, TimeError, TlsArgs, impl_value_enum, parse_duration, parse_port};
+use crate::client::{EndpointError, Target};
 use crate::model::{SOURCE_BYTES_MAX, SYMBOL_BYTES_MAX, Symbol, Timestamp, TimestampFormat, display_safe};
 use crate::producer::args::delivery::DeliveryArgs;
 use crate::producer::args::replay::ReplayArgs;
-use crate::producer::{Config, Display, Pace, Source};
+use crate::producer::{Config, Display, Pace, Source, parse_target};
 use crate::sources::{Format, Generator, Model, Rate, Schedule, TickFilter};
 use crate::storage::db::{DbError, StoreUrlError};
 
@@ -89,8 +89,8 @@ pub struct Args {
     seed: Option<u64>,
 
     /// Model of random prices
-    #[arg(long, value_enum, default_value_t = ModelArg::Walk, conflicts_with_all = ["replay", "stdin"])]
-    model: ModelArg,
+    #[arg(long, value_enum, default_value_t = Model::Walk, conflicts_with_all = ["replay", "stdin"])]
+    model: Model,
 
     #[command(flatten)]
     replay: ReplayArgs,
@@ -124,8 +124,8 @@ pub struct Args {
     local_port: u16,
 
     /// Format of timestamps: seconds with fraction, milli-, micro- or nanoseconds, or text
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = TimestampArg::S)]
-    timestamps: TimestampArg,
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    timestamps: TimestampFormat,
 
     /// Source of each tick, beside its sequence number [default: a short random one]
     #[arg(long, value_name = "ID")]
@@ -144,46 +144,25 @@ pub struct Args {
 
     /// Show only warnings and errors
     #[arg(long, short)]
-    quiet: bool,
+    pub quiet: bool,
 
     /// Log more; twice for everything
     #[arg(long, short, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    verbose: u8,
+    pub verbose: u8,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ModelArg {
-    /// A geometric random walk with a bid-ask bounce and trade sizes
-    Walk,
-    /// Independent prices from 90.00 to 110.00
-    Uniform,
-}
+impl_value_enum!(Model {
+    Walk = "walk": "A geometric random walk with a bid-ask bounce and trade sizes",
+    Uniform = "uniform": "Independent prices from 90.00 to 110.00",
+});
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TimestampArg {
-    /// 1732000000.25
-    S,
-    /// 1732000000250
-    Ms,
-    /// 1732000000250000
-    Us,
-    /// 1732000000250000000
-    Ns,
-    /// "2024-11-19T07:06:40.25Z"
-    Rfc3339,
-}
-
-impl From<TimestampArg> for TimestampFormat {
-    fn from(arg: TimestampArg) -> Self {
-        match arg {
-            TimestampArg::S => Self::Seconds,
-            TimestampArg::Ms => Self::Millis,
-            TimestampArg::Us => Self::Micros,
-            TimestampArg::Ns => Self::Nanos,
-            TimestampArg::Rfc3339 => Self::Rfc3339,
-        }
-    }
-}
+impl_value_enum!(TimestampFormat {
+    Seconds = "s": "1732000000.25",
+    Millis = "ms": "1732000000250",
+    Micros = "us": "1732000000250000",
+    Nanos = "ns": "1732000000250000000",
+    Rfc3339 = "rfc3339": "\"2024-11-19T07:06:40.25Z\"",
+});
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum StatsArg {
@@ -238,16 +217,6 @@ pub enum UsageError {
 }
 
 impl Args {
-    /// Returns how many times `-v` was given.
-    pub fn verbosity(&self) -> u8 {
-        self.verbose
-    }
-
-    /// Returns whether only warnings and errors are shown.
-    pub fn quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Returns whether statistics are printed at the end.
     pub fn prints_stats(&self) -> bool {
         self.stats.is_some()
@@ -286,7 +255,7 @@ impl Args {
             delivery,
             display: Display { log, ticks, progress: !self.quiet && !ticks },
             keep_timestamps: self.replay.keep_timestamps || self.stdin,
-            timestamps: self.timestamps.into(),
+            timestamps: self.timestamps,
             count: self.count,
             duration: self.duration,
             channel: self.channel,
@@ -295,15 +264,8 @@ impl Args {
     }
 
     fn target(&self) -> Result<Target, UsageError> {
-        // Scripts unset a variable by making it empty.
-        match self.redis.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
-            Some(url) => {
-                let [ca, cert, key] = self.tls.clone().files();
-                Ok(Target::parse_with(url, self.delivery.cluster, &TlsFiles { ca, cert, key })?)
-            }
-            None if self.delivery.cluster => Err(DeliveryError::NoNodes.into()),
-            None => Ok(crate::producer::local_target(self.local_port)),
-        }
+        let target = parse_target(self.redis.as_deref(), self.delivery.cluster, &self.tls, self.local_port)?;
+        target.ok_or(DeliveryError::NoNodes.into())
     }
 
     fn id(&self, entropy: u64, target: &Target) -> Result<Option<CompactString>, UsageError> {
@@ -331,13 +293,9 @@ impl Args {
                 None => (Pace::Unpaced, Duration::from_secs(1)),
             },
         };
-        let model = match self.model {
-            ModelArg::Walk => Model::Walk,
-            ModelArg::Uniform => Model::Uniform,
-        };
         let seed = self.seed.unwrap_or(entropy);
         tracing::debug!("seed {seed}");
-        let generator = Generator::new(model, &symbols, seed, step);
+        let generator = Generator::new(self.model, &symbols, seed, step);
         let generator = generator.ok_or_else(|| UsageError::Symbols("the list is empty".to_owned()))?;
         Ok((Source::Random(generator), pace))
     }

@@ -13,10 +13,10 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::model::{Price, Reject, Symbol, Tick, Timestamp};
+use crate::model::{Reject, Tick, TickView, Timestamp};
 use crate::producer::Source;
 use crate::sources::{Format, Rejections, Replay, ReplayError, TickFilter};
-use crate::storage::db::{SelectionError, StoreReader, StoreUrl, TickRow};
+use crate::storage::db::{SelectionError, StoreReader, StoreUrl};
 use crate::storage::{PARQUET_MAGIC, ParquetError, ParquetReader};
 
 /// Ticks that are sent at a time when more can be read without blocking.
@@ -129,17 +129,14 @@ struct TickSender {
 }
 
 impl TickSender {
-    /// Sends the chunk. Returns whether the receiver still exists.
-    fn send(&mut self) -> bool {
+    /// Reports the rejections so far and sends the chunk. Returns whether the receiver still exists.
+    fn send(&mut self, rejections: &Rejections) -> bool {
+        lock(&self.state.report).rejections.clone_from(rejections);
         if self.ticks.is_empty() {
             return true;
         }
         let chunk = std::mem::replace(&mut self.ticks, Vec::with_capacity(CHUNK_TICKS));
         self.chunks.blocking_send(chunk).is_ok()
-    }
-
-    fn set_rejections(&self, rejections: &Rejections) {
-        lock(&self.state.report).rejections.clone_from(rejections);
     }
 
     /// Sets the times of the first and the last tick, in nanoseconds.
@@ -185,11 +182,8 @@ fn read_lines(
         let on_reject = |cause, line| warn!("{name}, line {line}: {cause}; such lines are skipped and counted");
         let more = recording.read_line(Timestamp::now(), &mut out.ticks, on_reject);
         let would_block = !matches!(more, Ok(true)) || !recording.is_ready();
-        if would_block || out.ticks.len() >= CHUNK_TICKS {
-            out.set_rejections(recording.rejections());
-            if !out.send() {
-                return Ok(());
-            }
+        if (would_block || out.ticks.len() >= CHUNK_TICKS) && !out.send(recording.rejections()) {
+            return Ok(());
         }
         if !more? {
             break;
@@ -220,8 +214,7 @@ fn read_table(file: File, name: &str, selection: &TickFilter, out: &mut TickSend
             }
             Err(cause) => reject(&mut rejections, name, row, cause),
         });
-        out.set_rejections(&rejections);
-        if !out.send() {
+        if !out.send(&rejections) {
             return Ok(());
         }
         if !more? {
@@ -249,36 +242,22 @@ fn read_store(url: &StoreUrl, selection: &TickFilter, out: &mut TickSender) -> R
     let (name, mut rejections, mut row, mut valid) = (url.to_string(), Rejections::of_rows(), 0, 0_u64);
     let read = reader.read_selection(selection, &mut |stored| {
         row += 1;
-        match tick_of(stored) {
+        match stored.view() {
             Ok(tick) => {
                 valid += 1;
-                out.ticks.push(tick);
+                out.ticks.push(TickView { seq: None, source: None, ..tick }.to_tick());
             }
             Err(cause) => reject(&mut rejections, &name, row, cause),
         }
         if out.ticks.len() < CHUNK_TICKS {
             return ControlFlow::Continue(());
         }
-        out.set_rejections(&rejections);
-        if out.send() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if out.send(&rejections) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    out.set_rejections(&rejections);
-    out.send();
+    out.send(&rejections);
     read?;
     match (valid, rejections.counts().total()) {
         (0, 1..) => Err(ReplayError::NoTick(rejections.summary()).into()),
         _ => Ok(()),
     }
-}
-
-/// Converts a row of a store. Rows are valid unless another program has changed them.
-fn tick_of(stored: &TickRow) -> Result<Tick, Reject> {
-    Ok(Tick {
-        symbol: Symbol::new(&stored.symbol).ok_or(Reject::Symbol)?,
-        price: Price::new(stored.price).ok_or(Reject::NotFinite)?,
-        timestamp: Timestamp::from_nanos(stored.time_ns).ok_or(Reject::BeforeEpoch)?,
-        size: stored.size,
-        seq: None,
-        source: None,
-    })
 }

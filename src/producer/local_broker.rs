@@ -1,4 +1,5 @@
-//! Local server of both programs: the embedded broker, which serves the loopback port while no Redis does.
+//! Server of both programs. Without a URL it is local: the embedded broker serves the loopback port while no Redis
+//! does.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -7,12 +8,24 @@ use tokio::sync::Mutex;
 use tracing::debug;
 
 use crate::broker::LocalRedis;
-use crate::client::{LocalServer, LocalServerFuture, Target};
+use crate::cli::TlsArgs;
+use crate::client::{EndpointError, LocalServer, LocalServerFuture, Target, TlsFiles};
 
-/// Returns the target for a program without a Redis URL: the server on a loopback port, which is started if there is
-/// none.
-pub(crate) fn local_target(port: u16) -> Target {
-    Target::Local { port, server: Arc::new(LocalBroker { port, local: Mutex::new(LocalRedis::new(port)) }) }
+/// Returns the server at `url`. Without a URL, that is the one on `local_port`, which is started if there is none.
+/// Returns `None` for a cluster without a URL.
+pub(crate) fn parse_target(
+    url: Option<&str>,
+    is_cluster: bool,
+    tls: &TlsArgs,
+    local_port: u16,
+) -> Result<Option<Target>, EndpointError> {
+    // Scripts unset a variable by making it empty.
+    let Some(url) = url.filter(|url| !url.trim().is_empty()) else {
+        let server = LocalBroker { port: local_port, local: Mutex::new(LocalRedis::new(local_port)) };
+        return Ok((!is_cluster).then(|| Target::Local { port: local_port, server: Arc::new(server) }));
+    };
+    let [ca, cert, key] = tls.clone().files();
+    Target::parse_with(url, is_cluster, &TlsFiles { ca, cert, key }).map(Some)
 }
 
 /// Embedded broker that is started on demand.

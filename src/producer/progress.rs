@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -13,7 +13,7 @@ use crate::client::{ConnectionStatus, OnConfirmed, QueueStats};
 use crate::model::{Tick, display_safe};
 use crate::producer::publish_loop::PacingStats;
 use crate::producer::shards::Shards;
-use crate::producer::stats::Rate;
+use crate::producer::stats::rate_text;
 use crate::producer::{Display, Pace};
 
 /// Interval between two updates, short enough to look continuous and long enough to read.
@@ -56,7 +56,7 @@ pub(super) struct ProgressReporter<'a> {
     pacing: &'a PacingStats,
     pace: Pace,
     channel: String,
-    bar: Option<ProgressBar>,
+    bar: ProgressBar,
     logs_status: bool,
     samples: VecDeque<(Instant, u64)>,
     status_at: Instant,
@@ -72,17 +72,13 @@ impl<'a> ProgressReporter<'a> {
         shards: &'a Shards,
         pacing: &'a PacingStats,
     ) -> Self {
-        let bar = (display.progress && display.log.shows_progress()).then(|| {
-            // The template is constant and valid.
-            let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-            display.log.add(ProgressBar::new_spinner().with_style(style))
-        });
+        let bar = display.log.progress_bar("{wide_msg}", display.progress);
         Self {
             shards,
             pacing,
             pace,
             channel: display_safe(channel).into_owned(),
-            logs_status: display.progress && bar.is_none(),
+            logs_status: display.progress && bar.is_hidden(),
             bar,
             samples: VecDeque::with_capacity(RATE_SAMPLES + 1),
             status_at: Instant::now(),
@@ -102,12 +98,12 @@ impl<'a> ProgressReporter<'a> {
             let rate = self.rate(now, snapshot.sent);
             self.report_receivers(&snapshot);
             self.report_delay(now, rate);
-            if let Some(bar) = &self.bar {
-                bar.set_message(status(&snapshot, rate, self.pacing.progress()));
-            } else if self.logs_status && now - self.status_at >= STATUS_INTERVAL {
+            let status = status(&snapshot, rate, self.pacing.progress());
+            if self.logs_status && now - self.status_at >= STATUS_INTERVAL {
                 self.status_at = now;
-                info!("{}", status(&snapshot, rate, self.pacing.progress()));
+                info!("{status}");
             }
+            self.bar.set_message(status);
         }
     }
 
@@ -144,14 +140,14 @@ impl<'a> ProgressReporter<'a> {
             return;
         }
         self.behind_at = Some(now);
-        let behind_s = behind.as_secs_f64();
+        let (behind_s, rate) = (behind.as_secs_f64(), rate_text(rate));
         match self.pace {
             Pace::Even(schedule) => {
-                let target = Rate(schedule.per_second());
-                warn!("cannot keep the rate: asked for {target}, reaching {}, {behind_s:.1} s behind", Rate(rate));
+                let target = rate_text(schedule.per_second());
+                warn!("cannot keep the rate: asked for {target}, reaching {rate}, {behind_s:.1} s behind");
             }
             Pace::Recorded(_) | Pace::Unpaced => {
-                warn!("cannot keep the speed: {behind_s:.1} s behind the recording, reaching {}", Rate(rate));
+                warn!("cannot keep the speed: {behind_s:.1} s behind the recording, reaching {rate}");
             }
         }
     }
@@ -159,9 +155,7 @@ impl<'a> ProgressReporter<'a> {
 
 impl Drop for ProgressReporter<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.bar.finish_and_clear();
     }
 }
 
@@ -174,7 +168,7 @@ fn status(snapshot: &QueueStats, rate: f64, progress: Option<f64>) -> String {
         ConnectionStatus::Live => "",
         ConnectionStatus::Down => "disconnected: ",
     };
-    let (sent, rate, queued) = (HumanCount(sent), Rate(rate), HumanCount(queued));
+    let (sent, rate, queued) = (HumanCount(sent), rate_text(rate), HumanCount(queued));
     // Rounded down, so that 100% means the end.
     let progress = progress.map(|progress| format!("{:.0}% played, ", (progress * 100.0).floor())).unwrap_or_default();
     format!("{link}{progress}sent {sent}, {rate}, receivers {receivers}, queue {queued}{lost}")

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use compact_str::CompactString;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::client::{OverflowPolicy, shard_of};
 use crate::model::{Timestamp, TimestampFormat, write_tick};
@@ -163,14 +163,11 @@ impl<'a> PublishLoop<'a> {
             self.shards.connected().await;
         }
         let start = Instant::now();
-        let Some(duration) = self.duration else {
-            self.feed(start).await;
-            return FeedOutcome { reason: EndReason::Source, covered: self.covered(start) };
-        };
         let grace = if matches!(self.pace, Pace::Unpaced) { Duration::ZERO } else { CATCH_UP_MAX };
-        match timeout_at(start + duration + grace, self.feed(start)).await {
+        let limit = self.duration.map_or(Duration::MAX, |duration| duration + grace);
+        match timeout(limit, self.feed(start)).await {
             Ok(EndReason::Source) => FeedOutcome { reason: EndReason::Source, covered: self.covered(start) },
-            Ok(reason) => FeedOutcome { reason, covered: Some(duration) },
+            Ok(reason) => FeedOutcome { reason, covered: self.duration },
             Err(_) => FeedOutcome { reason: EndReason::Duration, covered: None },
         }
     }

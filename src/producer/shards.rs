@@ -22,7 +22,7 @@ use crate::client::{
     ClientError, ConnectionStatus, DeliveryReport, Destination, OnConfirmed, OutputStream, QueueStats, RetryLog,
     SendQueue, SpoolWriter, Target, shard_name,
 };
-use crate::spool::Spool;
+use crate::producer::Delivery;
 
 /// One shard.
 pub(super) struct Shard {
@@ -48,23 +48,19 @@ pub struct ShardReport {
     pub deliveries: DeliveryReport,
 }
 
-/// Configuration of the shards.
-pub(super) struct ShardPlan<'a> {
-    pub(super) target: &'a Target,
-    pub(super) channel: &'a str,
-    pub(super) stream: Option<&'a OutputStream>,
-    pub(super) shards: u16,
-    pub(super) id: Option<&'a CompactString>,
-    /// Ticks that all shards together may queue in memory.
-    pub(super) queue_ticks: usize,
-}
-
 impl Shards {
-    /// Creates the queues, and starts the threads that write the spool if there is one.
-    pub(super) fn new(plan: &ShardPlan<'_>, spool: Option<Spool>) -> io::Result<Self> {
-        let count = shard_count(plan.target, plan.shards);
-        let queue_ticks = (plan.queue_ticks / usize::from(count)).max(1);
-        let queues: Vec<(Arc<SendQueue>, Option<SpoolWriter>, u64)> = match spool {
+    /// Creates the queues, and starts the threads that write the spool if there is one. All shards together may queue
+    /// `queue_ticks` in memory.
+    pub(super) fn new(
+        target: &Target,
+        channel: &str,
+        delivery: Delivery,
+        id: Option<&CompactString>,
+        queue_ticks: usize,
+    ) -> io::Result<Self> {
+        let count = shard_count(target, delivery.shards);
+        let queue_ticks = (queue_ticks / usize::from(count)).max(1);
+        let queues: Vec<(Arc<SendQueue>, Option<SpoolWriter>, u64)> = match delivery.spool {
             Some(spool) => {
                 let started = spool.into_logs().into_iter().map(|log| SpoolWriter::start(log, queue_ticks));
                 let started = started.collect::<io::Result<Vec<_>>>()?.into_iter();
@@ -72,12 +68,12 @@ impl Shards {
             }
             None => (0..count).map(|_| (Arc::new(SendQueue::new(queue_ticks)), None, 1)).collect(),
         };
-        let sharded = plan.target.is_cluster();
+        let (sharded, stream) = (target.is_cluster(), delivery.stream);
         let shards = queues.into_iter().zip(0..).map(|((queue, writer, next_seq), shard)| {
             let name = |name: &str| if sharded { shard_name(name, shard) } else { name.to_owned() };
-            let stream = plan.stream.map(|stream| OutputStream { name: name(&stream.name), maxlen: stream.maxlen });
-            let destination = Destination { channel: name(plan.channel), stream, sharded };
-            let source = plan.id.map(|id| if sharded { format_compact!("{id}.{shard}") } else { id.clone() });
+            let stream = stream.as_ref().map(|stream| OutputStream { name: name(&stream.name), maxlen: stream.maxlen });
+            let destination = Destination { channel: name(channel), stream, sharded };
+            let source = id.map(|id| if sharded { format_compact!("{id}.{shard}") } else { id.clone() });
             Shard { queue, source, next_seq, destination, writer }
         });
         Ok(Self(shards.collect()))
@@ -85,6 +81,27 @@ impl Shards {
 
     pub(super) fn as_slice(&self) -> &[Shard] {
         &self.0
+    }
+
+    /// Starts a publisher for each shard. `on_confirmed` makes the callback for confirmed ticks. Publishers run beside
+    /// the publish loop, so that encoding and publishing use two cores.
+    pub(super) fn start_publishers(
+        &self,
+        target: &Target,
+        on_confirmed: impl Fn() -> Option<OnConfirmed>,
+        jitter_seed: u64,
+    ) -> JoinSet<Result<(), ClientError>> {
+        let mut tasks = JoinSet::new();
+        let log = RetryLog::shared();
+        for (shard, index) in self.0.iter().zip(0u64..) {
+            let (target, destination, queue) = (target.clone(), shard.destination.clone(), Arc::clone(&shard.queue));
+            let (on_confirmed, log) = (on_confirmed(), log.clone());
+            tasks.spawn(async move {
+                let rng = ChaCha8Rng::seed_from_u64(jitter_seed.wrapping_add(index));
+                client::publish(&target, &destination, &queue, on_confirmed, log, rng).await
+            });
+        }
+        tasks
     }
 
     /// Waits for the first connection of any shard.
@@ -169,60 +186,21 @@ fn sum(snapshots: impl Iterator<Item = QueueStats>) -> QueueStats {
     sum.unwrap_or_else(|| SendQueue::new(1).stats())
 }
 
-/// Tasks of the publishers. They run beside the publish loop, so that encoding and publishing use two cores.
-pub(super) struct Publishers {
-    tasks: JoinSet<Result<(), ClientError>>,
-}
-
-impl Publishers {
-    /// Starts a publisher for each shard. `on_confirmed` makes the callback for confirmed ticks.
-    pub(super) fn start(
-        shards: &Shards,
-        target: &Target,
-        on_confirmed: impl Fn() -> Option<OnConfirmed>,
-        jitter_seed: u64,
-    ) -> Self {
-        let mut tasks = JoinSet::new();
-        let log = RetryLog::shared();
-        for (shard, index) in shards.0.iter().zip(0u64..) {
-            let (target, destination, queue) = (target.clone(), shard.destination.clone(), Arc::clone(&shard.queue));
-            let (on_confirmed, log) = (on_confirmed(), log.clone());
-            tasks.spawn(async move {
-                let rng = ChaCha8Rng::seed_from_u64(jitter_seed.wrapping_add(index));
-                client::publish(&target, &destination, &queue, on_confirmed, log, rng).await
-            });
-        }
-        Self { tasks }
-    }
-
-    /// Waits for the first failure, or for the end of all publishers.
-    pub(super) async fn ended(&mut self) -> Result<(), ClientError> {
-        loop {
-            match self.tasks.join_next().await {
-                Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(error))) => return Err(error),
-                Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Some(Err(_)) | None => return Ok(()),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::client::{Endpoint, TlsFiles};
     use crate::producer::shards::*;
 
-    fn plan<'a>(target: &'a Target, stream: &'a OutputStream, id: &'a CompactString) -> ShardPlan<'a> {
-        ShardPlan { target, channel: "c", stream: Some(stream), shards: 4, id: Some(id), queue_ticks: 100 }
+    fn shards(target: &Target) -> Shards {
+        let stream = Some(OutputStream { name: "s".to_owned(), maxlen: 9 });
+        let delivery = Delivery { stream, spool: None, shards: 4 };
+        Shards::new(target, "c", delivery, Some(&"p".into()), 100).unwrap()
     }
 
     #[test]
     fn a_cluster_has_many_shards_and_a_single_server_has_one() {
-        let stream = OutputStream { name: "s".to_owned(), maxlen: 9 };
-        let id = CompactString::from("p");
         let cluster = Target::parse_with("redis+cluster://h", false, &TlsFiles::default()).unwrap();
-        let shards = Shards::new(&plan(&cluster, &stream, &id), None).unwrap();
+        let shards = shards(&cluster);
         let shard = &shards.as_slice()[3];
         assert_eq!((shards.as_slice().len(), shard.source.as_deref(), shard.next_seq), (4, Some("p.3"), 1));
         let stream_of_shard = Some(OutputStream { name: "s:{3}".to_owned(), maxlen: 9 });
@@ -230,7 +208,7 @@ mod tests {
             shard.destination,
             Destination { channel: "c:{3}".to_owned(), stream: stream_of_shard, sharded: true }
         );
-        let shards = Shards::new(&plan(&Target::Server(Endpoint::loopback(1)), &stream, &id), None).unwrap();
+        let shards = super::tests::shards(&Target::Server(Endpoint::loopback(1)));
         let [shard] = shards.as_slice() else { panic!("one shard") };
         assert_eq!((shard.source.as_deref(), shard.destination.channel.as_str()), (Some("p"), "c"));
     }

@@ -95,20 +95,15 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: u64| if count == 1 { "" } else { "s" };
         let Self { sent, dropped, reconnects, elapsed_s, rate, .. } = self;
-        write!(f, "sent {} tick{} in {elapsed_s:.1} s ({})", HumanCount(*sent), plural(*sent), Rate(*rate))?;
+        write!(f, "sent {} tick{} in {elapsed_s:.1} s ({})", HumanCount(*sent), plural(*sent), rate_text(*rate))?;
         write!(f, ", {reconnects} reconnect{}", plural(*reconnects))?;
         match dropped {
             0 => f.write_str(", nothing dropped")?,
             _ => write!(f, ", {} dropped", HumanCount(*dropped))?,
         }
-        if self.recovered > 0 {
-            write!(f, ", {} recovered from the spool", HumanCount(self.recovered))?;
-        }
-        if self.spooled > 0 {
-            write!(f, ", {} left in the spool", HumanCount(self.spooled))?;
-        }
-        if self.unspooled > 0 {
-            write!(f, ", {} never in the spool", HumanCount(self.unspooled))?;
+        let of_spool = [(self.recovered, "recovered from"), (self.spooled, "left in"), (self.unspooled, "never in")];
+        for (count, verb) in of_spool.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, ", {} {verb} the spool", HumanCount(count))?;
         }
         match self.receivers {
             Some(0) => f.write_str(", nobody subscribed at the end")?,
@@ -122,14 +117,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Ticks per second, with decimals for low rates only.
-pub(super) struct Rate(pub(super) f64);
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            rate if rate >= 100.0 => write!(f, "{}/s", HumanCount(rate.round() as u64)),
-            rate => write!(f, "{rate:.1}/s"),
-        }
-    }
+/// Returns ticks per second as text, with decimals for low rates only.
+pub(super) fn rate_text(rate: f64) -> String {
+    if rate >= 100.0 { format!("{}/s", HumanCount(rate.round() as u64)) } else { format!("{rate:.1}/s") }
 }

@@ -1,6 +1,8 @@
 //! Decoder for the commands that clients send to the server. Behaves as Redis 7.0 where the protocol specification is
 //! silent: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
+use std::ops::Range;
+
 use crate::resp::inline;
 use crate::resp::scanner::{BULK_BYTES_MAX, ELEMENTS_MAX, LINE_BYTES_MAX, find_from};
 
@@ -13,13 +15,10 @@ const _: () = assert!(BULK_BYTES_MAX + LINE_BYTES_MAX < COMMAND_BYTES_MAX);
 /// Violation of the protocol. Nothing that follows in the stream can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
-    InlineTooLong,
-    CountTooLong,
-    LengthTooLong,
-    Count,
-    Length,
+    /// Text of the error reply that Redis sends, without its code.
+    Malformed(&'static str),
+    /// Byte in place of the `$` of an argument.
     NotBulk(u8),
-    UnbalancedQuotes,
     /// Redis closes such a connection without a reply.
     CommandTooLong,
 }
@@ -27,32 +26,20 @@ pub(crate) enum ProtocolError {
 impl ProtocolError {
     /// Error reply that Redis sends; `None` if it sends none.
     pub(crate) fn text(self) -> Option<Vec<u8>> {
-        let text: &[u8] = match self {
-            Self::InlineTooLong => b"too big inline request",
-            Self::CountTooLong => b"too big mbulk count string",
-            Self::LengthTooLong => b"too big bulk count string",
-            Self::Count => b"invalid multibulk length",
-            Self::Length => b"invalid bulk length",
-            Self::NotBulk(got) => return Some([b"ERR Protocol error: expected '$', got '", &[got][..], b"'"].concat()),
-            Self::UnbalancedQuotes => b"unbalanced quotes in request",
-            Self::CommandTooLong => return None,
-        };
-        Some([b"ERR Protocol error: ", text].concat())
+        match self {
+            Self::Malformed(text) => Some([b"ERR Protocol error: ", text.as_bytes()].concat()),
+            Self::NotBulk(got) => Some([b"ERR Protocol error: expected '$', got '", &[got][..], b"'"].concat()),
+            Self::CommandTooLong => None,
+        }
     }
-}
-
-/// Position of an argument in the bytes.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    start: usize,
-    len: usize,
 }
 
 /// Arguments of one command, the command's name first, borrowed from the read buffer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Args<'a> {
     bytes: &'a [u8],
-    spans: &'a [Span],
+    /// Positions of the arguments in the bytes.
+    spans: &'a [Range<usize>],
 }
 
 impl<'a> Args<'a> {
@@ -67,50 +54,58 @@ impl<'a> Args<'a> {
     }
 
     pub(crate) fn get(self, index: usize) -> Option<&'a [u8]> {
-        self.spans.get(index).map(|span| &self.bytes[span.start..span.start + span.len])
+        self.spans.get(index).map(|span| &self.bytes[span.clone()])
     }
 
     /// Arguments from index `first` on.
     pub(crate) fn iter_from(self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> {
-        self.spans
-            .get(first..)
-            .unwrap_or_default()
-            .iter()
-            .map(move |span| &self.bytes[span.start..span.start + span.len])
+        self.spans.get(first..).unwrap_or_default().iter().map(move |span| &self.bytes[span.clone()])
     }
 
-    /// Copies the arguments out of the read buffer.
-    pub(crate) fn to_owned(self) -> OwnedArgs {
-        let mut owned =
-            OwnedArgs { bytes: Vec::with_capacity(self.payload_bytes()), spans: Vec::with_capacity(self.len()) };
-        for arg in self.iter_from(0) {
-            owned.spans.push(Span { start: owned.bytes.len(), len: arg.len() });
-            owned.bytes.extend_from_slice(arg);
-        }
-        owned
+    /// Returns whether the argument at `index` is this word, in any case.
+    pub(crate) fn is(self, index: usize, word: &str) -> bool {
+        self.at(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Returns a cursor over the options from index `first` on.
+    pub(crate) fn options(self, first: usize) -> Options<'a> {
+        Options { args: self, at: first }
     }
 
     /// Sum of the arguments' lengths in bytes.
     pub(crate) fn payload_bytes(self) -> usize {
-        self.spans.iter().map(|span| span.len).sum()
+        self.spans.iter().map(Range::len).sum()
     }
 }
 
-/// Owned arguments of a command that is queued until EXEC.
+/// Cursor over the options of a command.
 #[derive(Debug)]
-pub(crate) struct OwnedArgs {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
+pub(crate) struct Options<'a> {
+    args: Args<'a>,
+    at: usize,
 }
 
-impl OwnedArgs {
-    pub(crate) fn as_args(&self) -> Args<'_> {
-        Args { bytes: &self.bytes, spans: &self.spans }
+impl<'a> Options<'a> {
+    /// Index of the next argument.
+    pub(crate) fn index(&self) -> usize {
+        self.at
     }
 
-    /// Memory held, in bytes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes.capacity() + self.spans.capacity() * size_of::<Span>()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at >= self.args.len()
+    }
+
+    /// Skips the next argument if it is this option, in any case, with at least `values` arguments behind it.
+    pub(crate) fn take(&mut self, option: &str, values: usize) -> bool {
+        let is_next = self.args.is(self.at, option) && self.args.len() > self.at + values;
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Returns and skips the next argument; empty at the end.
+    pub(crate) fn value(&mut self) -> &'a [u8] {
+        self.at += 1;
+        self.args.at(self.at - 1)
     }
 }
 
@@ -120,7 +115,7 @@ impl OwnedArgs {
 /// command, the buffer may only grow at its end. The limits bound memory, whatever lengths the client announces.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    spans: Vec<Span>,
+    spans: Vec<Range<usize>>,
     /// Unescaped arguments of an inline command.
     unescaped: Vec<u8>,
     is_inline: bool,
@@ -150,11 +145,11 @@ impl Decoder {
                 Some(b'*') => self.is_inline = false,
                 Some(_) => return self.decode_inline(buffer),
             }
-            let Some(line) = self.line(buffer, ProtocolError::CountTooLong)? else { return Ok(None) };
+            let Some(line) = self.line(buffer, "too big mbulk count string")? else { return Ok(None) };
             match strict_integer(&line[1..]) {
                 Some(count) if count <= 0 => return Ok(Some(self.finish())),
                 Some(count) if count <= ELEMENTS_MAX as i64 => self.missing = Some(count as usize),
-                _ => return Err(ProtocolError::Count),
+                _ => return Err(ProtocolError::Malformed("invalid multibulk length")),
             }
         }
         while let Some(missing @ 1..) = self.missing {
@@ -168,7 +163,7 @@ impl Decoder {
             if buffer.len() - self.at < len + 2 {
                 return Ok(None);
             }
-            self.spans.push(Span { start: self.at, len });
+            self.spans.push(self.at..self.at + len);
             self.at += len + 2;
             self.searched = self.at;
             self.bulk_len = None;
@@ -200,7 +195,7 @@ impl Decoder {
     }
 
     fn bulk_length(&mut self, buffer: &[u8]) -> Result<Option<usize>, ProtocolError> {
-        let Some(line) = self.line(buffer, ProtocolError::LengthTooLong)? else { return Ok(None) };
+        let Some(line) = self.line(buffer, "too big bulk count string")? else { return Ok(None) };
         match line {
             [b'$', digits @ ..] => match strict_integer(digits) {
                 Some(len) if (0..=BULK_BYTES_MAX as i64).contains(&len) => {
@@ -210,7 +205,7 @@ impl Decoder {
                     self.bulk_len = Some(len as usize);
                     Ok(self.bulk_len)
                 }
-                _ => Err(ProtocolError::Length),
+                _ => Err(ProtocolError::Malformed("invalid bulk length")),
             },
             // An empty line starts with its own carriage return.
             other => Err(ProtocolError::NotBulk(other.first().copied().unwrap_or(b'\r'))),
@@ -218,11 +213,11 @@ impl Decoder {
     }
 
     /// Reads the line that starts at the cursor, without its end. Like Redis, accepts any byte after `\r` as the `\n`.
-    fn line<'a>(&mut self, buffer: &'a [u8], too_long: ProtocolError) -> Result<Option<&'a [u8]>, ProtocolError> {
+    fn line<'a>(&mut self, buffer: &'a [u8], too_long: &'static str) -> Result<Option<&'a [u8]>, ProtocolError> {
         let start = self.at;
         let found = find_from(buffer, &mut self.searched, b'\r');
         if self.searched - start > LINE_BYTES_MAX {
-            return Err(too_long);
+            return Err(ProtocolError::Malformed(too_long));
         }
         match found {
             Some(end) if end + 1 < buffer.len() => {
@@ -237,16 +232,15 @@ impl Decoder {
     fn decode_inline(&mut self, buffer: &[u8]) -> Result<Option<usize>, ProtocolError> {
         let found = find_from(buffer, &mut self.searched, b'\n');
         if self.searched > LINE_BYTES_MAX {
-            return Err(ProtocolError::InlineTooLong);
+            return Err(ProtocolError::Malformed("too big inline request"));
         }
         let Some(end) = found else { return Ok(None) };
         let line = &buffer[..end];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.is_inline = true;
         self.unescaped.clear();
-        let spans = &mut self.spans;
-        inline::split(line, &mut self.unescaped, |start, len| spans.push(Span { start, len }))
-            .map_err(|inline::Unbalanced| ProtocolError::UnbalancedQuotes)?;
+        inline::split(line, &mut self.unescaped, &mut self.spans)
+            .map_err(|inline::Unbalanced| ProtocolError::Malformed("unbalanced quotes in request"))?;
         self.at = end + 1;
         Ok(Some(self.finish()))
     }

@@ -1,11 +1,13 @@
 //! Splits inline commands into words, with the quotes and escapes of Redis.
 
+use std::ops::Range;
+
 /// Error for a quote that is still open at the end of the line, or a closing quote that a letter follows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unbalanced;
 
-/// Splits `line` into words. Appends each to `out` and calls `word` with its start and length there.
-pub(crate) fn split(line: &[u8], out: &mut Vec<u8>, mut word: impl FnMut(usize, usize)) -> Result<(), Unbalanced> {
+/// Splits `line` into words. Appends each to `out`, and its position there to `words`.
+pub(crate) fn split(line: &[u8], out: &mut Vec<u8>, words: &mut Vec<Range<usize>>) -> Result<(), Unbalanced> {
     let mut rest = line;
     loop {
         let blank = rest.iter().take_while(|byte| is_space(**byte)).count();
@@ -15,7 +17,7 @@ pub(crate) fn split(line: &[u8], out: &mut Vec<u8>, mut word: impl FnMut(usize, 
         }
         let start = out.len();
         rest = read_word(rest, out)?;
-        word(start, out.len() - start);
+        words.push(start..out.len());
     }
 }
 
@@ -23,8 +25,7 @@ fn read_word<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], Unba
     loop {
         match rest {
             [] | [b' ' | b'\t' | b'\r' | b'\n', ..] => return Ok(rest),
-            [b'"', tail @ ..] => return read_quoted(tail, out, b'"'),
-            [b'\'', tail @ ..] => return read_quoted(tail, out, b'\''),
+            [quote @ (b'"' | b'\''), tail @ ..] => return read_quoted(tail, out, *quote),
             [byte, tail @ ..] => {
                 out.push(*byte);
                 rest = tail;
@@ -82,8 +83,8 @@ mod tests {
 
     fn words(line: &[u8]) -> Result<Vec<Vec<u8>>, Unbalanced> {
         let (mut out, mut spans) = (Vec::new(), Vec::new());
-        split(line, &mut out, |start, len| spans.push((start, len)))?;
-        Ok(spans.into_iter().map(|(start, len)| out[start..start + len].to_vec()).collect())
+        split(line, &mut out, &mut spans)?;
+        Ok(spans.into_iter().map(|span| out[span].to_vec()).collect())
     }
 
     #[test]

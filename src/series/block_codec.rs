@@ -28,7 +28,7 @@ const ROUND_LOT: u64 = 100;
 /// Flag beside the decimals of sizes that are stored in round lots.
 const IN_LOTS: u8 = 1 << 6;
 
-/// Summary of a block that is readable without decoding.
+/// Summary of a block that is readable without decoding, and the encoding of its bits.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     first_ns: i64,
@@ -38,6 +38,7 @@ struct Head {
     at: u32,
     min_at: u8,
     max_at: u8,
+    layout: Layout,
 }
 
 /// Packed ticks of a chunk.
@@ -67,7 +68,7 @@ impl Default for DecodedBlock {
     }
 }
 
-/// Encoding of a block; precedes its bits.
+/// Encoding of a block.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     time_unit: u8,
@@ -79,16 +80,8 @@ struct Layout {
 }
 
 impl Layout {
-    const BYTES: usize = 4 + 2 * Plan::BYTES;
-
-    fn to_bytes(self) -> [u8; Self::BYTES] {
-        let ([t0, t1, t2], [s0, s1, s2]) = (self.times.to_bytes(), self.sizes.to_bytes());
-        [self.time_unit, t0, t1, t2, self.price_decimals, self.price_width, self.size_decimals, s0, s1, s2]
-    }
-
-    fn from_bytes([time_unit, t0, t1, t2, price_decimals, price_width, size_decimals, s0, s1, s2]: [u8; 10]) -> Self {
-        let (times, sizes) = (Plan::from_bytes([t0, t1, t2]), Plan::from_bytes([s0, s1, s2]));
-        Self { time_unit, times, price_decimals, price_width, size_decimals, sizes }
+    fn unit_ns(self) -> i64 {
+        TIME_UNITS_NS[usize::from(self.time_unit) % TIME_UNITS_NS.len()]
     }
 
     fn prices_at(self, len: usize) -> usize {
@@ -134,28 +127,28 @@ impl Packed {
 
     /// Time of a tick, ns.
     pub(super) fn time(&self, at: usize) -> i64 {
-        let (head, layout, bytes, _) = self.block(at / BLOCK_TICKS);
+        let (head, bytes, len) = self.block(at / BLOCK_TICKS);
         let mut times = [0; BLOCK_TICKS];
         let times = &mut times[..at % BLOCK_TICKS];
-        layout.times.read(bytes, self.block_len(at / BLOCK_TICKS) - 1, times);
+        head.layout.times.read(bytes, len - 1, times);
         let steps = times.iter().fold(0_u64, |sum, step| sum.wrapping_add(*step));
-        head.first_ns.wrapping_add(unit_ns(layout).wrapping_mul(steps as i64))
+        head.first_ns.wrapping_add(head.layout.unit_ns().wrapping_mul(steps as i64))
     }
 
     /// Price of a tick.
     pub(super) fn price(&self, at: usize) -> f64 {
-        let (head, layout, bytes, len) = self.block(at / BLOCK_TICKS);
-        let (bytes, prices) = Prices::new(head, layout, bytes, len);
-        prices.scaled(bits::get(bytes, at % BLOCK_TICKS, layout.price_width.into())) / prices.scale
+        let (head, bytes, len) = self.block(at / BLOCK_TICKS);
+        let (bytes, prices) = Prices::new(head, bytes, len);
+        prices.scaled(bits::get(bytes, at % BLOCK_TICKS, head.layout.price_width.into())) / prices.scale
     }
 
     /// Decodes the times of a block, and its length.
     pub(super) fn unpack_times(&self, block: usize, out: &mut DecodedBlock) {
-        let (head, layout, bytes, len) = self.block(block);
+        let (head, bytes, len) = self.block(block);
         out.len = len;
         let steps = &mut out.scratch[..len - 1];
-        layout.times.read(bytes, len - 1, steps);
-        let (mut time_ns, unit_ns) = (head.first_ns, unit_ns(layout));
+        head.layout.times.read(bytes, len - 1, steps);
+        let (mut time_ns, unit_ns) = (head.first_ns, head.layout.unit_ns());
         out.times[0] = time_ns;
         for (time, &mut step) in out.times[1..].iter_mut().zip(steps) {
             time_ns = time_ns.wrapping_add(unit_ns.wrapping_mul(step as i64));
@@ -165,10 +158,10 @@ impl Packed {
 
     /// Decodes the prices of a block.
     pub(super) fn unpack_prices(&self, block: usize, out: &mut DecodedBlock) {
-        let (head, layout, bytes, len) = self.block(block);
-        let (bytes, prices) = Prices::new(head, layout, bytes, len);
+        let (head, bytes, len) = self.block(block);
+        let (bytes, prices) = Prices::new(head, bytes, len);
         let numbers = &mut out.scratch[..len];
-        bits::unpack(bytes, layout.price_width.into(), numbers);
+        bits::unpack(bytes, head.layout.price_width.into(), numbers);
         out.scale = prices.scale;
         let each = out.scaled.iter_mut().zip(numbers);
         if prices.is_raw {
@@ -181,7 +174,7 @@ impl Packed {
 
     /// Decodes the sizes of a block, NaN for none. Returns the length of the block.
     pub(super) fn unpack_sizes(&self, block: usize, out: &mut [f64; BLOCK_TICKS]) -> usize {
-        let (_, layout, bytes, len) = self.block(block);
+        let (Head { layout, .. }, bytes, len) = self.block(block);
         if layout.size_decimals == NONE {
             out[..len].fill(f64::NAN);
             return len;
@@ -210,16 +203,11 @@ impl Packed {
         columns
     }
 
-    fn block_len(&self, block: usize) -> usize {
-        (self.len() - block * BLOCK_TICKS).min(BLOCK_TICKS)
-    }
-
-    /// Summary, encoding, bits and length of a block.
-    fn block(&self, block: usize) -> (&Head, Layout, &[u8], usize) {
+    /// Head, bits and length of a block.
+    fn block(&self, block: usize) -> (&Head, &[u8], usize) {
         let head = &self.heads[block];
         let bytes = self.bytes.get(head.at as usize..).unwrap_or_default();
-        let layout = bytes.first_chunk().map_or([0; Layout::BYTES], |bytes| *bytes);
-        (head, Layout::from_bytes(layout), bytes.get(Layout::BYTES..).unwrap_or_default(), self.block_len(block))
+        (head, bytes, (self.len() - block * BLOCK_TICKS).min(BLOCK_TICKS))
     }
 }
 
@@ -232,13 +220,13 @@ struct Prices {
 
 impl Prices {
     /// Returns the bytes of the integers and the conversion.
-    fn new<'a>(head: &Head, layout: Layout, bytes: &'a [u8], len: usize) -> (&'a [u8], Self) {
+    fn new<'a>(Head { min, layout, .. }: &Head, bytes: &'a [u8], len: usize) -> (&'a [u8], Self) {
         let bytes = bytes.get(layout.prices_at(len)..).unwrap_or_default();
         if layout.price_decimals == RAW {
             let base = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             return (bytes.get(8..).unwrap_or_default(), Self { is_raw: true, base, scale: 1.0 });
         }
-        let base = decimal::whole(head.min, layout.price_decimals) as u64;
+        let base = decimal::whole(*min, layout.price_decimals) as u64;
         (bytes, Self { is_raw: false, base, scale: decimal::power(layout.price_decimals) })
     }
 
@@ -249,22 +237,10 @@ impl Prices {
     }
 }
 
-fn unit_ns(layout: Layout) -> i64 {
-    TIME_UNITS_NS[usize::from(layout.time_unit) % TIME_UNITS_NS.len()]
-}
-
 fn pack_block(columns: &Columns, block: usize, extremes: &Extremes, out: &mut Vec<u8>) -> Head {
     let (times, prices, sizes) = columns.block(block);
-    let head = Head {
-        first_ns: times[0],
-        min: extremes.min,
-        max: extremes.max,
-        at: out.len() as u32,
-        min_at: (usize::from(extremes.min_at) % BLOCK_TICKS) as u8,
-        max_at: (usize::from(extremes.max_at) % BLOCK_TICKS) as u8,
-    };
     let (time_unit, steps) = time_numbers(times);
-    let (price_decimals, base, heights) = price_numbers(prices, head.min);
+    let (price_decimals, base, heights) = price_numbers(prices, extremes.min);
     let (size_decimals, amounts, size_plan) = size_numbers(sizes);
     let price_width = bits::width_of(heights.iter().copied().max().unwrap_or(0));
     let layout = Layout {
@@ -275,7 +251,15 @@ fn pack_block(columns: &Columns, block: usize, extremes: &Extremes, out: &mut Ve
         size_decimals,
         sizes: size_plan,
     };
-    out.extend_from_slice(&layout.to_bytes());
+    let head = Head {
+        first_ns: times[0],
+        min: extremes.min,
+        max: extremes.max,
+        at: out.len() as u32,
+        min_at: (usize::from(extremes.min_at) % BLOCK_TICKS) as u8,
+        max_at: (usize::from(extremes.max_at) % BLOCK_TICKS) as u8,
+        layout,
+    };
     layout.times.write(&steps, out);
     if price_decimals == RAW {
         out.extend_from_slice(&base.to_le_bytes());

@@ -14,6 +14,8 @@ pub(super) struct SeriesState {
     reordered: u64,
     oldest_ns: i64,
     newest_ns: i64,
+    /// Revision of the loaded history, and the number of ticks that it has because they came too late for memory.
+    loaded: Option<(u64, u64)>,
 }
 
 /// Loaded history that precedes a series.
@@ -26,10 +28,11 @@ pub(super) struct LoadedState {
 }
 
 impl Series {
-    fn state(&self) -> Option<SeriesState> {
-        let (oldest_ns, newest_ns) = (self.oldest_ns()?, self.chunks.list.back()?.last_time());
+    fn state(&self, loaded: Option<LoadedState>) -> Option<SeriesState> {
+        let (oldest_ns, newest_ns) = (self.oldest_ns()?, self.newest_ns());
+        let loaded = loaded.map(|loaded| (loaded.revision, self.too_late));
         let Self { received, evicted, reordered, .. } = *self;
-        Some(SeriesState { received, evicted, reordered, oldest_ns, newest_ns })
+        Some(SeriesState { received, evicted, reordered, oldest_ns, newest_ns, loaded })
     }
 
     /// Brings `state` up to date. Calls `changed` with the first and last instant, in ns, of each interval of time
@@ -40,10 +43,13 @@ impl Series {
         loaded: Option<LoadedState>,
         mut changed: impl FnMut(i64, i64),
     ) {
-        let before = std::mem::replace(state, self.state());
+        let before = std::mem::replace(state, self.state(loaded));
         let (Some(before), Some(now)) = (before, *state) else { return changed(i64::MIN, i64::MAX) };
         if before == now {
             return;
+        }
+        if before.loaded != now.loaded {
+            return changed(i64::MIN, i64::MAX);
         }
         // A counter that fell belongs to another series.
         let late = now.reordered.checked_sub(before.reordered).and_then(|late| usize::try_from(late).ok());

@@ -9,8 +9,6 @@ use std::collections::VecDeque;
 use crate::model::TimeSpan;
 
 use super::change_tracking::{LoadedState, SeriesState};
-use super::pyramid::Place;
-use super::reader::Reader;
 use super::{Sample, Series};
 
 /// Maximum number of samples in a column: first, lowest, highest, last.
@@ -57,8 +55,6 @@ pub struct ColumnCache {
     pub(super) first: i64,
     pub(super) columns: VecDeque<Column>,
     state: Option<SeriesState>,
-    /// Revision of the loaded history that the columns include; 0 for none.
-    loaded_revision: u64,
 }
 
 impl ColumnCache {
@@ -87,11 +83,6 @@ impl ColumnCache {
         let mut state = self.state;
         series.track_changes(&mut state, loaded, |first_ns, last_ns| self.invalidate(first_ns, last_ns));
         self.state = state;
-        let revision = loaded.map_or(0, |loaded| loaded.revision);
-        if revision != self.loaded_revision {
-            self.invalidate(i64::MIN, i64::MAX);
-        }
-        self.loaded_revision = revision;
     }
 
     /// Invalidates the columns that hold an instant from `first_ns` to `last_ns`.
@@ -110,25 +101,6 @@ impl ColumnCache {
     pub(super) fn invalid_after(&mut self, series: &Series, span: TimeSpan, columns: u32) -> usize {
         self.move_to(span, columns, series, None);
         self.columns.iter().filter(|column| !column.is_valid).count()
-    }
-
-    /// Reads the invalid columns from the series.
-    fn fill(&mut self, reader: &mut Reader<'_>) {
-        let mut next: Option<Place> = None;
-        let (first, width_ns) = (self.first, self.width_ns);
-        for (column, number) in self.columns.iter_mut().zip(first..) {
-            if column.is_valid {
-                next = None;
-                continue;
-            }
-            let from = next.unwrap_or_else(|| reader.seek(number * width_ns));
-            let to = reader.seek_from(from, (number + 1).saturating_mul(width_ns));
-            *column = Column::EMPTY;
-            if from < to {
-                reader.downsample(from, to, column);
-            }
-            next = Some(to);
-        }
     }
 }
 
@@ -153,56 +125,5 @@ impl Extend<Sample> for Runs<'_> {
                 run.push(sample);
             }
         }
-    }
-}
-
-impl Series {
-    /// Downsamples `span` to `columns` pixel columns as [`Series::downsample`] does, cut into runs: each of the sorted
-    /// instants in `breaks` (ns) starts a new run, and no run contains ticks of another one. A run without a tick in
-    /// the span is left out. `out` is cleared first.
-    ///
-    /// The span must be [aligned](TimeSpan::aligned). The cost depends on what has changed since the last call with the
-    /// same cache.
-    pub(super) fn downsample_cached(
-        &self,
-        span: TimeSpan,
-        columns: u32,
-        breaks: &[i64],
-        cache: &mut ColumnCache,
-        out: &mut Vec<Vec<Sample>>,
-    ) {
-        out.clear();
-        cache.move_to(span, columns, self, None);
-        let mut reader = Reader::new(self);
-        cache.fill(&mut reader);
-        let (from, to) = (reader.seek(span.start), reader.seek(span.end));
-        let mut runs = Runs { out, breaks, capacity: 2 * columns as usize };
-        if from > self.begin() {
-            let before = reader.sample(self.before(from));
-            runs.breaks = &breaks[breaks.partition_point(|&at_ns| at_ns <= before.time_ns)..];
-            runs.extend([before]);
-        }
-        for (column, start_ns) in cache.columns.iter().zip((span.start..).step_by(cache.width_ns as usize)) {
-            let end_ns = start_ns.saturating_add(cache.width_ns);
-            // A break within the column, after its first instant, separates its ticks.
-            let inner =
-                breaks.partition_point(|&at_ns| at_ns <= start_ns)..breaks.partition_point(|&at_ns| at_ns < end_ns);
-            if inner.is_empty() {
-                runs.extend(column.samples().iter().copied());
-                continue;
-            }
-            let mut from = reader.seek(start_ns);
-            for &at_ns in breaks[inner].iter().chain([&end_ns]) {
-                let to = reader.seek_from(from, at_ns);
-                if from < to {
-                    reader.downsample(from, to, &mut runs);
-                }
-                from = to;
-            }
-        }
-        if to < self.end() {
-            runs.extend([reader.sample(to)]);
-        }
-        out.retain(|run| !matches!(run[..], [only] if !span.contains(only.time_ns)));
     }
 }

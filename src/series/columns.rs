@@ -24,14 +24,7 @@ impl Extremes {
     pub(super) const NONE: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, min_at: 0, max_at: 0 };
 
     pub(super) fn add(&mut self, price: f64, at: usize) {
-        if price < self.min {
-            self.min = price;
-            self.min_at = at as u16;
-        }
-        if price > self.max {
-            self.max = price;
-            self.max_at = at as u16;
-        }
+        self.merge(&Self { min: price, max: price, min_at: at as u16, max_at: at as u16 });
     }
 
     /// Merges the extremes of a later range.
@@ -44,15 +37,6 @@ impl Extremes {
             self.max = later.max;
             self.max_at = later.max_at;
         }
-    }
-
-    /// Extremes of prices whose first one has the index `offset`.
-    pub(super) fn of(prices: &[f64], offset: usize) -> Self {
-        let mut found = Self::NONE;
-        for (at, &price) in prices.iter().enumerate() {
-            found.add(price, offset + at);
-        }
-        found
     }
 }
 
@@ -119,14 +103,9 @@ impl Columns {
     /// Appends a tick that is not earlier than the last one. `size` is NaN for none.
     pub(super) fn push(&mut self, time_ns: i64, price: f64, size: f64) {
         let at = self.len();
-        if at.is_multiple_of(BLOCK_TICKS) {
-            self.blocks.push(Extremes::NONE);
-        }
         self.time.push(time_ns);
         self.price.push(price);
-        if let Some(block) = self.blocks.last_mut() {
-            block.add(price, at);
-        }
+        self.add_to_block(price, at);
         if !(size.is_nan() && self.size.is_empty()) {
             if self.size.is_empty() {
                 self.size.reserve_exact(self.time.capacity());
@@ -175,8 +154,16 @@ impl Columns {
     fn summarise_from(&mut self, at: usize) {
         let first = (at / BLOCK_TICKS).min(self.blocks.len());
         self.blocks.truncate(first);
-        for (block, prices) in self.price.chunks(BLOCK_TICKS).enumerate().skip(first) {
-            self.blocks.push(Extremes::of(prices, block * BLOCK_TICKS));
+        (first * BLOCK_TICKS..self.len()).for_each(|at| self.add_to_block(self.price[at], at));
+    }
+
+    /// Adds a tick to its block, which is the last one.
+    fn add_to_block(&mut self, price: f64, at: usize) {
+        if at.is_multiple_of(BLOCK_TICKS) {
+            self.blocks.push(Extremes::NONE);
+        }
+        if let Some(block) = self.blocks.last_mut() {
+            block.add(price, at);
         }
     }
 

@@ -36,7 +36,7 @@ impl Series {
     /// exist elsewhere; `None` before the first tick, if some may.
     pub fn complete_from_ns(&self) -> Option<i64> {
         // Some of the ticks with equal times may be lost and others kept, so the watermark lies after that time.
-        let after_lost_ns = self.lost_ns().map(|ns| ns.saturating_add(1).max(self.expired_ns));
+        let after_lost_ns = self.lost_ns().and_then(|ns| self.expired_ns.max(Some(ns.saturating_add(1))));
         let RestoreState { first_ns, live_ns, is_complete, .. } = self.restore;
         if is_complete {
             return after_lost_ns.or(Some(i64::MIN));

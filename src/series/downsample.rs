@@ -4,7 +4,7 @@
 use crate::model::TimeSpan;
 
 use super::chunk::Chunk;
-use super::pyramid::{Piece, Place, Totals};
+use super::pyramid::{Place, Totals};
 use super::reader::Reader;
 use super::{Sample, Series, SeriesTick};
 
@@ -38,18 +38,6 @@ impl Series {
     pub fn at_or_after(&self, time_ns: i64) -> Option<SeriesTick> {
         let place = self.seek(time_ns);
         if place < self.end() { self.tick(place) } else { None }
-    }
-
-    /// The tick nearest in time; the earlier one of two that are equally near.
-    pub fn nearest(&self, time_ns: i64) -> Option<SeriesTick> {
-        let (before, after) = (self.at_or_before(time_ns), self.at_or_after(time_ns));
-        match (before, after) {
-            (Some(before), Some(after)) => {
-                let is_after = time_ns.abs_diff(after.time_ns) < time_ns.abs_diff(before.time_ns);
-                Some(if is_after { after } else { before })
-            }
-            _ => before.or(after),
-        }
     }
 
     /// Summary of the ticks within `span`, in logarithmic time; `None` if there are none.
@@ -126,22 +114,8 @@ impl Series {
     /// As [`Series::iter_range`], without the first `skip` ticks. Skips whole chunks, so that a reader may resume
     /// within an instant that has many ticks.
     pub fn iter_range_from(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = SeriesTick> {
-        let to = self.seek(span.end);
-        self.iter_between(self.ahead(self.seek(span.start), skip).min(to), to)
-    }
-
-    /// The place `count` ticks after `from`, or the end.
-    fn ahead(&self, from: Place, count: usize) -> Place {
-        let (mut place, mut left) = (from, count);
-        while place < self.end() {
-            let rest = self.chunks.get(place.chunk).len() - place.at;
-            if left < rest {
-                return Place { at: place.at + left, ..place };
-            }
-            left -= rest;
-            place = Place { chunk: place.chunk + 1, at: 0 };
-        }
-        self.end()
+        let first = self.ordinal(self.seek(span.start)) + skip as u64;
+        self.iter_between(self.at_ordinal(first), self.seek(span.end))
     }
 
     fn iter_between(&self, from: Place, to: Place) -> impl Iterator<Item = SeriesTick> {
@@ -152,21 +126,15 @@ impl Series {
     }
 
     pub(super) fn totals(&self, from: Place, to: Place) -> Totals {
-        let mut found = Totals::default();
-        let mut merge = |id| {
+        let part = |id| {
             let (chunk, range) = self.part(id, from, to);
-            found.merge_chunk(chunk, range);
+            Totals::of(chunk, range)
         };
-        merge(from.chunk);
-        if from.chunk == to.chunk {
-            return found;
+        let mut found = part(from.chunk);
+        if from.chunk < to.chunk {
+            self.chunks.visit(from.chunk + 1..to.chunk, |piece| found.merge(&piece.totals));
+            found.merge(&part(to.chunk));
         }
-        self.pyramid.visit(from.chunk + 1..to.chunk, |piece| match piece {
-            Piece::Node(node) => found.merge(&node.totals),
-            Piece::Chunk(id) => found.merge_chunk(self.chunks.get(id), 0..self.chunks.get(id).len()),
-        });
-        let (chunk, range) = self.part(to.chunk, from, to);
-        found.merge_chunk(chunk, range);
         found
     }
 
@@ -185,7 +153,7 @@ impl Series {
 
     /// Place after the latest tick.
     pub(super) fn end(&self) -> Place {
-        Place { chunk: self.chunks.last_id(), at: self.chunks.list.back().map_or(0, Chunk::len) }
+        self.chunks.end()
     }
 
     /// The previous place; `place` must not be the first.

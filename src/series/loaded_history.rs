@@ -9,10 +9,7 @@ use std::sync::Arc;
 
 use crate::model::{Price, TimeSpan, Timestamp};
 
-use super::{HistoryLimits, Series, SeriesTick};
-
-/// A page keeps everything; the loader bounds its size.
-const UNLIMITED: HistoryLimits = HistoryLimits { ticks_max: usize::MAX, age_ns_max: None };
+use super::{Series, SeriesTick};
 
 /// Ticks of some symbols in a stretch of time.
 #[derive(Debug)]
@@ -27,7 +24,8 @@ impl HistoryPage {
     /// An empty page for `symbols` symbols that starts at `from_ns`, in ns since the Unix epoch.
     pub fn new(from_ns: i64, symbols: usize) -> Self {
         let span = TimeSpan { start: from_ns, end: from_ns };
-        Self { span, rows: (0..symbols).map(|_| (Series::new(UNLIMITED), Vec::new())).collect(), ticks: 0 }
+        // A page keeps everything; the loader bounds its size.
+        Self { span, rows: (0..symbols).map(|_| Default::default()).collect(), ticks: 0 }
     }
 
     /// Appends the next tick of the symbol in `row`, in order of time and then of arrival. Outliers are kept apart from
@@ -57,10 +55,6 @@ impl HistoryPage {
     /// The stretch of time.
     pub fn span(&self) -> TimeSpan {
         self.span
-    }
-
-    fn has_ticks(&self, row: usize) -> bool {
-        self.rows.get(row).is_some_and(|(series, outliers)| !series.is_empty() || !outliers.is_empty())
     }
 
     /// Concatenates two pages; `later` starts where this one ends and has the same symbols.
@@ -100,7 +94,7 @@ impl Series {
     }
 
     fn count_at(&self, time_ns: i64) -> u64 {
-        self.count(TimeSpan { start: time_ns, end: time_ns.saturating_add(1) }, i64::MAX)
+        self.count(time_ns, time_ns.saturating_add(1))
     }
 
     /// Lower bound of the times of all ticks that arrived since `mark`, kept or not, in ns; `None` if none arrived.
@@ -119,10 +113,7 @@ impl Series {
                 let is_kept = self.lost_ns().is_none_or(|lost_ns| lost_ns < newest_ns);
                 let after_ns = newest_ns.saturating_add(1);
                 // All later ticks arrived since the mark; if they are as many, none arrived at the mark's time.
-                let are_all_later = || {
-                    let later = TimeSpan { start: after_ns, end: i64::MAX };
-                    restored == 0 && self.count(later, i64::MAX) == arrived
-                };
+                let are_all_later = || restored == 0 && self.count(after_ns, i64::MAX) == arrived;
                 if (is_kept && self.count_at(newest_ns) == count) || are_all_later() {
                     self.at_or_after(after_ns).map(|tick| tick.time_ns)
                 } else {
@@ -149,29 +140,13 @@ impl Neighbor {
     }
 }
 
-/// Loaded history of one symbol.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SymbolHistory {
-    /// Pages in which the symbol has ticks, with its row.
-    pages: VecDeque<(Arc<HistoryPage>, usize)>,
+/// Ticks of a symbol next to the loaded interval.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Neighbors {
     /// Last tick before the loaded interval.
     pub(super) before: Neighbor,
     /// First tick after the loaded interval.
     pub(super) after: Neighbor,
-}
-
-impl SymbolHistory {
-    /// Ticks of the symbol, page by page.
-    pub(super) fn series(&self) -> impl DoubleEndedIterator<Item = &Series> {
-        self.pages.iter().filter_map(|(page, row)| page.rows.get(*row)).map(|(series, _)| series)
-    }
-
-    /// As [`series`](Self::series), for the pages that overlap the time from `from_ns` to before `to_ns`.
-    pub(super) fn series_between(&self, from_ns: i64, to_ns: i64) -> impl Iterator<Item = &Series> {
-        let skipped = self.pages.partition_point(|(page, _)| page.span.end <= from_ns);
-        let pages = self.pages.iter().skip(skipped).take_while(move |(page, _)| page.span.start < to_ns);
-        pages.filter_map(|(page, row)| page.rows.get(*row)).map(|(series, _)| series)
-    }
 }
 
 /// Loaded history of some symbols.
@@ -179,11 +154,11 @@ impl SymbolHistory {
 pub struct LoadedHistory {
     /// Sorted indices of the symbols in their [`SeriesMap`](super::SeriesMap).
     symbols: Vec<usize>,
-    rows: Vec<SymbolHistory>,
+    /// Neighbors by row, which is the place of a symbol in `symbols` and in each page.
+    neighbors: Vec<Neighbors>,
     pages: VecDeque<Arc<HistoryPage>>,
     /// Set if no tick precedes the first page.
     is_first: bool,
-    ticks: usize,
     revision: u64,
 }
 
@@ -191,7 +166,7 @@ impl LoadedHistory {
     /// An empty history of the symbols with these indices in their [`SeriesMap`](super::SeriesMap), sorted and
     /// distinct.
     pub fn new(symbols: Vec<usize>) -> Self {
-        Self { rows: vec![SymbolHistory::default(); symbols.len()], symbols, ..Self::default() }
+        Self { neighbors: vec![Neighbors::default(); symbols.len()], symbols, ..Self::default() }
     }
 
     /// Sorted indices of the symbols in their [`SeriesMap`](super::SeriesMap).
@@ -201,7 +176,7 @@ impl LoadedHistory {
 
     /// Number of ticks, outliers included.
     pub fn ticks(&self) -> usize {
-        self.ticks
+        self.pages.iter().map(|page| page.ticks).sum()
     }
 
     /// Sets the revision, by which caches recognise the history. Histories that are drawn differ in it, and none has 0.
@@ -224,13 +199,8 @@ impl LoadedHistory {
         if self.pages.front().is_some_and(|first| first.span.start != page.span.end) {
             return;
         }
-        let page = Arc::new(page);
-        self.ticks += page.ticks;
         self.forget_start();
-        for (row, history) in self.rows.iter_mut().enumerate().filter(|(row, _)| page.has_ticks(*row)) {
-            history.pages.push_front((Arc::clone(&page), row));
-        }
-        self.pages.push_front(page);
+        self.pages.push_front(Arc::new(page));
     }
 
     /// Adds a page after the last one. Does nothing unless it starts where the last one ends. Concatenates the two if
@@ -247,60 +217,49 @@ impl LoadedHistory {
         if whole.is_some() {
             self.drop_last();
         }
-        let page = Arc::new(whole.unwrap_or(page));
-        self.ticks += page.ticks;
-        for (row, history) in self.rows.iter_mut().enumerate() {
-            history.after = Neighbor::Unknown;
-            if page.has_ticks(row) {
-                history.pages.push_back((Arc::clone(&page), row));
-            }
-        }
-        self.pages.push_back(page);
+        self.forget_end();
+        self.pages.push_back(Arc::new(whole.unwrap_or(page)));
     }
 
     fn forget_start(&mut self) {
         self.is_first = false;
-        self.rows.iter_mut().for_each(|history| history.before = Neighbor::Unknown);
+        self.neighbors.iter_mut().for_each(|neighbors| neighbors.before = Neighbor::Unknown);
+    }
+
+    fn forget_end(&mut self) {
+        self.neighbors.iter_mut().for_each(|neighbors| neighbors.after = Neighbor::Unknown);
     }
 
     /// Notes that no tick precedes the first page.
     pub fn mark_start_of_history(&mut self) {
         self.is_first = true;
-        self.rows.iter_mut().for_each(|history| history.before = Neighbor::Known(None));
+        self.neighbors.iter_mut().for_each(|neighbors| neighbors.before = Neighbor::Known(None));
     }
 
     /// Sets the last tick before the loaded interval and the first one after it, for the symbol in `row`.
     pub fn set_neighbors(&mut self, row: usize, before: Option<SeriesTick>, after: Option<SeriesTick>) {
-        if let Some(history) = self.rows.get_mut(row) {
-            (history.before, history.after) = (Neighbor::Known(before), Neighbor::Known(after));
+        if let Some(neighbors) = self.neighbors.get_mut(row) {
+            *neighbors = Neighbors { before: Neighbor::Known(before), after: Neighbor::Known(after) };
         }
     }
 
     /// Returns whether the ticks before and after the loaded interval are known, for the symbol in `row`.
     pub fn knows_neighbors(&self, row: usize) -> (bool, bool) {
         let is_known = |neighbor: Neighbor| neighbor != Neighbor::Unknown;
-        self.rows.get(row).map_or((true, true), |history| (is_known(history.before), is_known(history.after)))
+        self.neighbors.get(row).map_or((true, true), |known| (is_known(known.before), is_known(known.after)))
     }
 
     /// Drops the earliest page. Returns `false` if there is none.
     pub fn drop_first(&mut self) -> bool {
-        let Some(page) = self.pages.pop_front() else { return false };
-        self.ticks -= page.ticks;
+        let Some(_) = self.pages.pop_front() else { return false };
         self.forget_start();
-        for history in &mut self.rows {
-            history.pages.pop_front_if(|(first, _)| Arc::ptr_eq(first, &page));
-        }
         true
     }
 
     /// Drops the latest page. Returns `false` if there is none.
     pub fn drop_last(&mut self) -> bool {
-        let Some(page) = self.pages.pop_back() else { return false };
-        self.ticks -= page.ticks;
-        for history in &mut self.rows {
-            history.after = Neighbor::Unknown;
-            history.pages.pop_back_if(|(last, _)| Arc::ptr_eq(last, &page));
-        }
+        let Some(_) = self.pages.pop_back() else { return false };
+        self.forget_end();
         true
     }
 
@@ -316,15 +275,38 @@ impl LoadedHistory {
         self.pages.front().zip(self.pages.back()).map(|(first, last)| (&**first, &**last))
     }
 
-    /// History of the symbol with that index; `None` if it is not among the symbols.
-    pub(super) fn symbol(&self, symbol: usize) -> Option<&SymbolHistory> {
-        self.symbols.binary_search(&symbol).ok().and_then(|at| self.rows.get(at))
+    /// Row of the symbol with that index; `None` if it is not among the symbols.
+    pub(super) fn row(&self, symbol: usize) -> Option<usize> {
+        self.symbols.binary_search(&symbol).ok()
+    }
+
+    /// Ticks next to the loaded interval, for the symbol in `row`.
+    pub(super) fn neighbors(&self, row: usize) -> Neighbors {
+        self.neighbors.get(row).copied().unwrap_or_default()
+    }
+
+    /// Series and outliers of the symbol in `row`, in each page that overlaps the time from `from_ns` to before
+    /// `to_ns`.
+    fn rows(
+        &self,
+        row: usize,
+        from_ns: i64,
+        to_ns: i64,
+    ) -> impl DoubleEndedIterator<Item = &(Series, Vec<SeriesTick>)> {
+        let end = self.pages.partition_point(|page| page.span.start < to_ns);
+        let first = self.pages.partition_point(|page| page.span.end <= from_ns).min(end);
+        self.pages.range(first..end).filter_map(move |page| page.rows.get(row))
+    }
+
+    /// Ticks of the symbol in `row`, page by page, as [`Self::rows`].
+    pub(super) fn series(&self, row: usize, from_ns: i64, to_ns: i64) -> impl DoubleEndedIterator<Item = &Series> {
+        self.rows(row, from_ns, to_ns).map(|(series, _)| series)
     }
 
     /// Outliers within `span` of the symbol with that index, in order of time.
     pub fn outliers(&self, symbol: usize, span: TimeSpan) -> impl Iterator<Item = SeriesTick> {
-        let pages = self.symbol(symbol).into_iter().flat_map(|history| &history.pages);
-        let outliers = pages.filter_map(|(page, row)| page.rows.get(*row)).flat_map(|(_, outliers)| outliers);
+        let rows = self.row(symbol).into_iter().flat_map(move |row| self.rows(row, span.start, span.end));
+        let outliers = rows.flat_map(|(_, outliers)| outliers);
         outliers.copied().filter(move |tick| span.contains(tick.time_ns))
     }
 

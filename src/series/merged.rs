@@ -4,17 +4,15 @@
 //! history may end before the watermark or not reach back far enough. Such a stretch is unknown: no line crosses it,
 //! and queries about it return `None`.
 
-mod bar_aggregation;
+mod bars;
 mod downsampling;
-mod walk;
-
-use std::iter;
+mod parts_reader;
 
 use crate::model::TimeSpan;
 
-use super::loaded_history::SymbolHistory;
-use super::pyramid::Place;
+use super::change_tracking::LoadedState;
 use super::{LoadedHistory, Series, SeriesTick};
+use parts_reader::{Part, PartsReader};
 
 /// Ticks that memory keeps of a symbol, preceded by those that were loaded from a store.
 #[derive(Debug, Clone, Copy)]
@@ -26,26 +24,23 @@ pub struct MergedSeries<'a> {
 /// Loaded history of the symbol.
 #[derive(Debug, Clone, Copy)]
 struct Loaded<'a> {
-    history: &'a SymbolHistory,
+    history: &'a LoadedHistory,
+    row: usize,
     covered: TimeSpan,
-    revision: u64,
     /// Low watermark: from here on, the live series counts.
     complete_from_ns: i64,
 }
 
-impl Loaded<'_> {
+impl<'a> Loaded<'a> {
+    /// Ticks of the symbol in the pages that overlap the time from `from_ns` to before `to_ns`.
+    fn series(self, from_ns: i64, to_ns: i64) -> impl DoubleEndedIterator<Item = &'a Series> {
+        self.history.series(self.row, from_ns, to_ns)
+    }
+
     /// Returns whether ticks between the end of the history and the watermark are unknown.
     fn has_hole(&self) -> bool {
         self.covered.end < self.complete_from_ns
     }
-}
-
-/// Range of a series that belongs to the merged series.
-#[derive(Clone, Copy)]
-struct Part<'a> {
-    series: &'a Series,
-    from: Place,
-    to: Place,
 }
 
 impl<'a> MergedSeries<'a> {
@@ -58,11 +53,10 @@ impl<'a> MergedSeries<'a> {
     pub fn new(live: &'a Series, history: Option<&'a LoadedHistory>, symbol: usize) -> Self {
         let loaded = || {
             let history = history?;
-            let (symbol, covered) = (history.symbol(symbol)?, history.covered()?);
+            let (row, covered) = (history.row(symbol)?, history.covered()?);
             // A symbol without live ticks has nothing but the loaded history.
             let complete_from_ns = live.complete_from_ns().unwrap_or(covered.end);
-            let revision = history.revision();
-            (complete_from_ns != i64::MIN).then_some(Loaded { history: symbol, covered, revision, complete_from_ns })
+            (complete_from_ns != i64::MIN).then_some(Loaded { history, row, covered, complete_from_ns })
         };
         Self { live, loaded: loaded() }
     }
@@ -92,8 +86,9 @@ impl<'a> MergedSeries<'a> {
             return None;
         }
         let last_ns = time_ns.min(loaded.complete_from_ns.saturating_sub(1));
-        let tick = loaded.history.series().rev().find_map(|series| series.at_or_before(last_ns));
-        tick.or_else(|| loaded.history.before.tick())
+        let mut pages = loaded.series(i64::MIN, last_ns.saturating_add(1)).rev();
+        let tick = pages.find_map(|series| series.at_or_before(last_ns));
+        tick.or_else(|| loaded.history.neighbors(loaded.row).before.tick())
     }
 
     /// The earliest tick that is not before `time_ns`; `None` if there is none or it is unknown.
@@ -115,19 +110,22 @@ impl<'a> MergedSeries<'a> {
     }
 
     fn loaded_at_or_after(&self, loaded: &Loaded<'_>, time_ns: i64) -> Option<SeriesTick> {
-        let tick = loaded.history.series().find_map(|series| series.at_or_after(time_ns));
+        let tick = loaded.series(time_ns, i64::MAX).find_map(|series| series.at_or_after(time_ns));
         let tick = tick.filter(|tick| tick.time_ns < loaded.complete_from_ns);
-        tick.or_else(|| {
-            let has_hole = loaded.has_hole();
-            if has_hole { loaded.history.after.tick() } else { self.live.at_or_after(loaded.complete_from_ns) }
-        })
+        let after = || loaded.history.neighbors(loaded.row).after.tick();
+        tick.or_else(|| if loaded.has_hole() { after() } else { self.live.at_or_after(loaded.complete_from_ns) })
     }
 
     /// Returns whether any tick has a size.
     pub fn has_sizes(&self) -> bool {
         let all = TimeSpan { start: i64::MIN, end: i64::MAX };
         let has_sizes = |series: &Series| series.range(all).is_some_and(|all| all.sized > 0);
-        has_sizes(self.live) || self.loaded.is_some_and(|loaded| loaded.history.series().any(has_sizes))
+        has_sizes(self.live) || self.loaded.is_some_and(|loaded| loaded.series(i64::MIN, i64::MAX).any(has_sizes))
+    }
+
+    /// State of the loaded history, by which caches recognise it.
+    fn loaded_state(&self) -> Option<LoadedState> {
+        self.loaded.map(|loaded| LoadedState { revision: loaded.history.revision(), is_contiguous: !loaded.has_hole() })
     }
 
     /// Returns whether the live series has all ticks of `span` and the tick before it.
@@ -137,16 +135,15 @@ impl<'a> MergedSeries<'a> {
         before.is_some_and(|tick| tick.time_ns >= loaded.complete_from_ns)
     }
 
-    /// Parts that may have ticks from `from_ns` to before `to_ns`, in order of time; none is empty.
-    fn parts(&self, from_ns: i64, to_ns: i64) -> impl Iterator<Item = Part<'a>> + use<'a> {
+    /// Reader of the parts that may have ticks from `from_ns` to before `to_ns`.
+    fn reader(&self, from_ns: i64, to_ns: i64) -> PartsReader<'a> {
         let live = self.live;
-        let pages = self.loaded.into_iter().flat_map(move |loaded| {
-            let pages = loaded.history.series_between(from_ns, to_ns);
+        let pages = self.loaded.into_iter().flat_map(|loaded| {
+            let pages = loaded.series(from_ns, to_ns);
             pages.map(move |series| Part { series, from: series.begin(), to: series.seek(loaded.complete_from_ns) })
         });
         let from = self.loaded.map_or_else(|| live.begin(), |loaded| live.seek(loaded.complete_from_ns));
-        let live = Part { series: live, from, to: live.end() };
-        pages.chain(iter::once(live)).filter(|part| part.from < part.to)
+        PartsReader::new(pages, Part { series: live, from, to: live.end() })
     }
 
     /// Loaded ticks of `span` before the low watermark, without the first `skip` of them. Skips whole chunks, so that a
@@ -154,8 +151,7 @@ impl<'a> MergedSeries<'a> {
     pub fn loaded_ticks(&self, span: TimeSpan, skip: usize) -> impl Iterator<Item = SeriesTick> + use<'a> {
         let end_ns = self.loaded.map_or(span.start, |loaded| loaded.complete_from_ns.min(span.end)).max(span.start);
         let span = TimeSpan { start: span.start, end: end_ns };
-        let series =
-            self.loaded.into_iter().flat_map(move |loaded| loaded.history.series_between(span.start, span.end));
+        let series = self.loaded.into_iter().flat_map(move |loaded| loaded.series(span.start, span.end));
         // All ticks of an instant are in one page, so only the first page has ticks to skip.
         series.enumerate().flat_map(move |(at, series)| series.iter_range_from(span, if at == 0 { skip } else { 0 }))
     }

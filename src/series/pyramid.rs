@@ -62,13 +62,14 @@ pub(super) struct Totals {
 }
 
 impl Totals {
+    /// Totals of a range of a chunk.
+    pub(super) fn of(chunk: &Chunk, range: Range<usize>) -> Self {
+        Self { count: range.len() as u64, volume: chunk.volume(range) }
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.volume.merge(&other.volume);
-    }
-
-    pub(super) fn merge_chunk(&mut self, chunk: &Chunk, range: Range<usize>) {
-        self.merge(&Self { count: range.len() as u64, volume: chunk.volume(range) });
     }
 }
 
@@ -79,24 +80,20 @@ pub(super) struct Node {
     pub(super) totals: Totals,
 }
 
-impl Node {
-    const fn none() -> Self {
-        let totals = Totals { count: 0, volume: VolumeSum::none() };
-        Self { bounds: Bounds::none(), totals }
-    }
-
-    fn merge(&mut self, later: &Self) {
-        self.bounds.merge(&later.bounds);
-        self.totals.merge(&later.totals);
-    }
-}
-
-/// Chunks of a series by their numbers.
+/// Chunks of a series by their numbers, and the levels of the pyramid above them.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     /// Number of the first chunk in the list.
     pub(super) first: u64,
     pub(super) list: VecDeque<Chunk>,
+    /// Node `n` of level `k` (from 1) summarises the chunks `n << 2k` to before `(n + 1) << 2k`. It exists if and only
+    /// if all of them exist and are closed.
+    levels: Vec<VecDeque<Node>>,
+}
+
+/// Binary logarithm of the number of chunks below a node.
+const fn bits(height: usize) -> u32 {
+    FAN_BITS * (height as u32 + 1)
 }
 
 impl Chunks {
@@ -108,164 +105,132 @@ impl Chunks {
     pub(super) fn last_id(&self) -> u64 {
         self.first + (self.list.len() as u64).saturating_sub(1)
     }
-}
 
-#[derive(Debug, Default)]
-struct Level {
-    /// Number of the first node. Node `n` of level `k` (from 1) summarises the chunks `n << 2k` to before `(n + 1) <<
-    /// 2k`.
-    first: u64,
-    nodes: VecDeque<Node>,
-}
-
-impl Level {
-    fn get(&self, number: u64) -> Option<&Node> {
-        number.checked_sub(self.first).and_then(|at| self.nodes.get(at as usize))
+    /// Place after the latest tick.
+    pub(super) fn end(&self) -> Place {
+        Place { chunk: self.last_id(), at: self.list.back().map_or(0, Chunk::len) }
     }
 
-    fn get_mut(&mut self, number: u64) -> Option<&mut Node> {
-        number.checked_sub(self.first).and_then(|at| self.nodes.get_mut(at as usize))
+    /// Removes the first chunk, and the nodes that begin with it.
+    pub(super) fn evict_first(&mut self) {
+        for (height, level) in self.levels.iter_mut().enumerate() {
+            if self.first.is_multiple_of(1 << bits(height)) {
+                level.pop_front();
+            }
+        }
+        self.list.pop_front();
+        self.first += 1;
     }
 
-    fn end(&self) -> u64 {
-        self.first + self.nodes.len() as u64
+    /// Number of the first node of a level.
+    fn first_node(&self, height: usize) -> u64 {
+        self.first.div_ceil(1 << bits(height))
     }
-}
 
-/// Levels above the chunks. A node exists if and only if all of its chunks exist and are closed.
-#[derive(Debug, Default)]
-pub(super) struct Pyramid {
-    levels: Vec<Level>,
-}
+    fn node(&self, height: usize, number: u64) -> Option<&Node> {
+        number.checked_sub(self.first_node(height)).and_then(|at| self.levels[height].get(at as usize))
+    }
 
-/// Part of a range of chunks.
-pub(super) enum Piece<'a> {
-    /// Several chunks with a common summary.
-    Node(&'a Node),
-    /// Number of a single chunk.
-    Chunk(u64),
-}
-
-impl Pyramid {
     /// Updates all nodes after chunk `changed` and those after it were changed, moved or closed. Costs 4 merges per
     /// level, and another 4 for each node of the lowest level after `changed`.
-    pub(super) fn refresh(&mut self, changed: u64, chunks: &Chunks) {
-        let closed_end = chunks.last_id();
+    pub(super) fn refresh(&mut self, changed: u64) {
         for height in 0.. {
-            let bits = FAN_BITS * (height as u32 + 1);
-            if closed_end >> bits == 0 {
+            let (first, end) = (self.first_node(height), self.last_id() >> bits(height));
+            if end == 0 {
                 break;
             }
             if self.levels.len() == height {
-                self.levels.push(Level::default());
+                self.levels.push(VecDeque::new());
             }
-            let (below, rest) = self.levels.split_at_mut(height);
-            let level = &mut rest[0];
-            level.nodes.truncate((changed >> bits).saturating_sub(level.first) as usize);
-            let oldest = chunks.first.div_ceil(1 << bits);
-            if level.nodes.is_empty() {
-                level.first = oldest;
-            }
-            for number in level.end()..closed_end >> bits {
-                level.nodes.push_back(build(number, below.last(), chunks));
+            self.levels[height].truncate((changed >> bits(height)).saturating_sub(first) as usize);
+            for number in first + self.levels[height].len() as u64..end {
+                let node = self.build(height, number);
+                self.levels[height].push_back(node);
             }
         }
     }
 
     /// Updates the nodes above chunk `changed`, if only its ticks have changed.
-    pub(super) fn touch(&mut self, changed: u64, chunks: &Chunks) {
+    pub(super) fn touch(&mut self, changed: u64) {
         for height in 0..self.levels.len() {
-            let (below, rest) = self.levels.split_at_mut(height);
-            let number = changed >> (FAN_BITS * (height as u32 + 1));
-            let Some(node) = rest[0].get_mut(number) else { break };
-            *node = build(number, below.last(), chunks);
-        }
-    }
-
-    /// Removes the nodes that summarise chunks before `first`.
-    pub(super) fn evict(&mut self, first: u64) {
-        for (height, level) in self.levels.iter_mut().enumerate() {
-            let bits = FAN_BITS * (height as u32 + 1);
-            while !level.nodes.is_empty() && level.first << bits < first {
-                level.nodes.pop_front();
-                level.first += 1;
+            let number = changed >> bits(height);
+            if self.node(height, number).is_none() {
+                break;
             }
+            let at = (number - self.first_node(height)) as usize;
+            self.levels[height][at] = self.build(height, number);
         }
     }
 
-    /// Visits whole chunks from the earliest to the latest, in as few pieces as possible.
-    pub(super) fn visit<'a>(&'a self, ids: Range<u64>, mut visitor: impl FnMut(Piece<'a>)) {
+    /// Builds a node from those of the level below, or from chunks.
+    fn build(&self, height: usize, number: u64) -> Node {
+        let mut node = Node { bounds: Bounds::none(), totals: Totals::default() };
+        for child in number << FAN_BITS..(number + 1) << FAN_BITS {
+            let below = height.checked_sub(1).and_then(|below| self.node(below, child).copied());
+            let part = below.unwrap_or_else(|| self.summary(child));
+            node.bounds.merge(&part.bounds);
+            node.totals.merge(&part.totals);
+        }
+        node
+    }
+
+    /// Summary of one chunk.
+    fn summary(&self, id: u64) -> Node {
+        let chunk = self.get(id);
+        Node { bounds: Bounds::of_chunk(id, chunk), totals: Totals::of(chunk, 0..chunk.len()) }
+    }
+
+    /// Number of chunks of the longest run from `id` on with a node that `fits`, and the node; 1 if there is none.
+    fn longest(&self, id: u64, fits: impl Fn(u64, &Node) -> bool) -> (u64, Option<&Node>) {
+        let (mut count, mut found) = (1, None);
+        for height in 0..self.levels.len() {
+            let bits = bits(height);
+            let node = self.node(height, id >> bits).filter(|_| id.trailing_zeros() >= bits);
+            let Some(node) = node.filter(|node| fits(1 << bits, node)) else { break };
+            (count, found) = (1 << bits, Some(node));
+        }
+        (count, found)
+    }
+
+    /// Visits the summaries of whole chunks from the earliest to the latest, in as few pieces as possible.
+    pub(super) fn visit(&self, ids: Range<u64>, mut visitor: impl FnMut(&Node)) {
         let mut id = ids.start;
         while id < ids.end {
-            let mut piece = Piece::Chunk(id);
-            let mut length = 1;
-            for (height, level) in self.levels.iter().enumerate() {
-                let bits = FAN_BITS * (height as u32 + 1);
-                let fits = id.trailing_zeros() >= bits && ids.end - id >= 1 << bits;
-                let Some(node) = level.get(id >> bits).filter(|_| fits) else { break };
-                piece = Piece::Node(node);
-                length = 1 << bits;
+            let (count, node) = self.longest(id, |count, _| ids.end - id >= count);
+            match node {
+                Some(node) => visitor(node),
+                None => visitor(&self.summary(id)),
             }
-            visitor(piece);
-            id += length;
+            id += count;
         }
     }
 
     /// Number of ticks before a place, including evicted ones at the start of the first chunk.
-    pub(super) fn count_before(&self, chunks: &Chunks, place: Place) -> u64 {
+    pub(super) fn count_before(&self, place: Place) -> u64 {
         let mut count = place.at as u64;
-        self.visit(chunks.first..place.chunk, |piece| {
-            count += match piece {
-                Piece::Node(node) => node.totals.count,
-                Piece::Chunk(id) => chunks.get(id).len() as u64,
-            };
-        });
+        self.visit(self.first..place.chunk, |piece| count += piece.totals.count);
         count
     }
 
-    /// Inverse of [`Pyramid::count_before`]; the end if there are fewer ticks.
-    pub(super) fn locate(&self, chunks: &Chunks, count: u64) -> Place {
-        let (mut id, mut rest) = (chunks.first, count);
-        let end = chunks.first + chunks.list.len() as u64;
-        while id < end {
-            let len = chunks.get(id).len() as u64;
+    /// Inverse of [`Self::count_before`]; the end if there are fewer ticks.
+    pub(super) fn locate(&self, count: u64) -> Place {
+        let (mut id, mut rest) = (self.first, count);
+        while id < self.first + self.list.len() as u64 {
+            let len = self.get(id).len() as u64;
             if rest < len {
                 return Place { chunk: id, at: rest as usize };
             }
-            // Finds the longest run of chunks that starts here and lies before the place.
-            let (mut step, mut skipped) = (1, len);
-            for (height, level) in self.levels.iter().enumerate() {
-                let bits = FAN_BITS * (height as u32 + 1);
-                let node =
-                    level.get(id >> bits).filter(|node| id.trailing_zeros() >= bits && node.totals.count <= rest);
-                let Some(node) = node else { break };
-                (step, skipped) = (1 << bits, node.totals.count);
-            }
-            id += step;
-            rest -= skipped;
+            let (count, node) = self.longest(id, |_, node| node.totals.count <= rest);
+            id += count;
+            rest -= node.map_or(len, |node| node.totals.count);
         }
-        Place { chunk: chunks.last_id(), at: chunks.list.back().map_or(0, Chunk::len) }
+        self.end()
     }
 
-    /// Bytes of heap memory.
+    /// Bytes of heap memory. Visits all chunks.
     pub(super) fn bytes(&self) -> usize {
-        self.levels.iter().map(|level| level.nodes.capacity() * size_of::<Node>()).sum()
+        let nodes: usize = self.levels.iter().map(VecDeque::capacity).sum();
+        let chunks: usize = self.list.iter().map(Chunk::bytes).sum();
+        chunks + self.list.capacity() * size_of::<Chunk>() + nodes * size_of::<Node>()
     }
-}
-
-/// Builds node `number` of the level above `below`, or of the lowest level if that is `None`.
-fn build(number: u64, below: Option<&Level>, chunks: &Chunks) -> Node {
-    let mut node = Node::none();
-    for child in number << FAN_BITS..(number + 1) << FAN_BITS {
-        if let Some(level) = below {
-            if let Some(part) = level.get(child) {
-                node.merge(part);
-            }
-        } else {
-            let chunk = chunks.get(child);
-            node.bounds.merge(&Bounds::of_chunk(child, chunk));
-            node.totals.merge_chunk(chunk, 0..chunk.len());
-        }
-    }
-    node
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::chunk::Chunk;
 use super::columns::{BLOCK_TICKS, Extremes};
-use super::pyramid::{Bounds, ExtremeTick, Piece, Place};
+use super::pyramid::{Bounds, ExtremeTick, Place};
 use super::{Sample, Series};
 use crate::series::block_codec::DecodedBlock;
 
@@ -19,7 +19,7 @@ struct CachedBlock {
 /// Reads neighbouring places of a series. Keeps the last two blocks decoded, because a pixel column mostly starts in
 /// one block and ends in another, where the next column starts.
 pub(super) struct Reader<'a> {
-    series: &'a Series,
+    pub(super) series: &'a Series,
     blocks: [CachedBlock; 2],
     newest: usize,
 }
@@ -141,10 +141,7 @@ impl<'a> Reader<'a> {
             self.merge_part(&mut found, from.chunk, from.at..to.at);
             return found;
         }
-        series.pyramid.visit(from.chunk + 1..to.chunk, |piece| match piece {
-            Piece::Node(node) => found.merge(&node.bounds),
-            Piece::Chunk(id) => found.merge(&Bounds::of_chunk(id, series.chunks.get(id))),
-        });
+        series.chunks.visit(from.chunk + 1..to.chunk, |piece| found.merge(&piece.bounds));
         self.merge_part(&mut found, from.chunk, from.at..series.chunks.get(from.chunk).len());
         if to.at > 0 {
             self.merge_part(&mut found, to.chunk, 0..to.at);

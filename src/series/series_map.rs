@@ -29,6 +29,13 @@ pub struct SeriesMapConfig {
     pub history: HistoryLimits,
 }
 
+impl Default for SeriesMapConfig {
+    /// All symbols up to [`SYMBOLS_MAX_DEFAULT`], without limits of what is kept.
+    fn default() -> Self {
+        Self { symbols: Vec::new(), symbols_max: SYMBOLS_MAX_DEFAULT, history: HistoryLimits::default() }
+    }
+}
+
 /// Number of a symbol in its [`SeriesMap`]: its position in the legend and its palette index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SymbolId(u32);
@@ -55,6 +62,16 @@ pub enum AppendOutcome {
     Ignored,
     /// The symbol exceeds the maximum number of symbols.
     OverSymbolsMax,
+}
+
+impl From<Placement> for AppendOutcome {
+    fn from(placed: Placement) -> Self {
+        match placed {
+            Placement::InOrder => Self::InOrder,
+            Placement::Reordered => Self::Reordered,
+            Placement::TooLate => Self::TooLate,
+        }
+    }
 }
 
 /// Numbers of ticks by outcome. At any time `received == kept + evicted + too_late + duplicates + ignored +
@@ -144,7 +161,7 @@ struct Entry {
 /// let id = map.id("AAPL").unwrap();
 /// assert_eq!(map.get(id.index()).unwrap().1.len(), 1);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SeriesMap {
     config: SeriesMapConfig,
     ids: HashMap<Box<[u8]>, SymbolId, RandomState>,
@@ -152,11 +169,12 @@ pub struct SeriesMap {
     entries: Vec<Entry>,
     sequences: SequenceTracker,
     missing: MissingRanges,
+    /// Without those that the series count.
     counters: Counters,
     revision: u64,
     newest_ns: Option<i64>,
     /// Newest event time at the last sweep for expired ticks, ns.
-    swept_ns: i64,
+    swept_ns: Option<i64>,
     last_arrival: Option<Timestamp>,
     /// Set if other consumers receive the rest of the producers' ticks.
     is_partial_feed: bool,
@@ -170,22 +188,7 @@ impl SeriesMap {
     /// An empty map. Symbols that `config` lists get their ids at once.
     pub fn new(config: SeriesMapConfig) -> Self {
         let symbols = config.symbols.clone();
-        let mut map = Self {
-            config,
-            ids: HashMap::default(),
-            symbol_cache: SymbolCache::default(),
-            entries: Vec::new(),
-            sequences: SequenceTracker::default(),
-            missing: MissingRanges::default(),
-            counters: Counters::default(),
-            revision: 0,
-            newest_ns: None,
-            swept_ns: i64::MIN,
-            last_arrival: None,
-            is_partial_feed: false,
-            is_restoring: false,
-            new_symbols_complete: false,
-        };
+        let mut map = Self { config, ..Self::default() };
         for symbol in symbols {
             if !map.ids.contains_key(symbol.as_str().as_bytes()) {
                 map.intern(symbol);
@@ -251,25 +254,15 @@ impl SeriesMap {
             Err(refused) => return refused,
         };
         let series = &mut self.entries[id.index()].series;
-        let kept_before = series.len() as u64;
-        let evicted_before = series.evicted();
         if self.is_restoring {
             series.note_live(time_ns);
         }
         let placed = series.push(tick.timestamp, tick.price, tick.size);
-        self.counters.kept = self.counters.kept + series.len() as u64 - kept_before;
-        self.counters.evicted += series.evicted() - evicted_before;
-        if placed == Placement::TooLate {
-            self.counters.too_late += 1;
-            return AppendOutcome::TooLate;
+        if placed != Placement::TooLate {
+            self.revision += 1;
+            self.newest_ns = self.newest_ns.max(Some(time_ns));
         }
-        self.revision += 1;
-        self.newest_ns = self.newest_ns.max(Some(time_ns));
-        if placed == Placement::Reordered {
-            self.counters.reordered += 1;
-            return AppendOutcome::Reordered;
-        }
-        AppendOutcome::InOrder
+        placed.into()
     }
 
     /// As [`append_view`](Self::append_view), for an outlier. It is kept apart from the symbol's series, so that it
@@ -282,14 +275,9 @@ impl SeriesMap {
         let history = self.config.history;
         let outliers = self.entries[id.index()].outliers.get_or_insert_with(|| Box::new(Series::new(history)));
         let placed = outliers.push(tick.timestamp, tick.price, tick.size);
-        self.counters.outliers += 1;
         self.revision += 1;
         self.newest_ns = self.newest_ns.max(Some(tick.timestamp.as_nanos()));
-        match placed {
-            Placement::InOrder => AppendOutcome::InOrder,
-            Placement::Reordered => AppendOutcome::Reordered,
-            Placement::TooLate => AppendOutcome::TooLate,
-        }
+        placed.into()
     }
 
     /// Does the part of appending that is common to ticks and outliers. Returns the reason if the tick is not kept.
@@ -321,20 +309,18 @@ impl SeriesMap {
         // In a partial feed, a late tick must not reduce a loss that was never counted.
         let range = (!self.is_partial_feed).then(|| self.missing.number_for(start_ns));
         match self.sequences.observe(source, seq, time_ns, range) {
-            SequenceCheck::New { lost: 0 } | SequenceCheck::Late { range: None } => false,
-            SequenceCheck::New { .. } if self.is_partial_feed => false,
-            SequenceCheck::New { lost } => {
+            SequenceCheck::Duplicate => return true,
+            SequenceCheck::New { lost } if lost > 0 && !self.is_partial_feed => {
                 self.add_missing(lost, start_ns, time_ns);
-                false
             }
             SequenceCheck::Late { range: Some(range) } => {
                 self.missing.recover(range);
                 self.counters.lost = self.counters.lost.saturating_sub(1);
                 self.revision += 1;
-                false
             }
-            SequenceCheck::Duplicate => true,
+            SequenceCheck::New { .. } | SequenceCheck::Late { range: None } => {}
         }
+        false
     }
 
     #[inline]
@@ -376,16 +362,12 @@ impl SeriesMap {
     /// long.
     pub fn finish_batch(&mut self) {
         let (Some(age_ns_max), Some(newest_ns)) = (self.config.history.age_ns_max, self.newest_ns) else { return };
-        if newest_ns <= self.swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE) {
+        if self.swept_ns.is_some_and(|swept_ns| newest_ns <= swept_ns.saturating_add(age_ns_max / SWEEPS_PER_AGE)) {
             return;
         }
-        self.swept_ns = newest_ns;
+        self.swept_ns = Some(newest_ns);
         for entry in &mut self.entries {
-            let evicted_before = entry.series.evicted();
             entry.series.expire(newest_ns);
-            let evicted = entry.series.evicted() - evicted_before;
-            self.counters.kept -= evicted;
-            self.counters.evicted += evicted;
             if let Some(outliers) = &mut entry.outliers {
                 outliers.expire(newest_ns);
             }
@@ -465,9 +447,17 @@ impl SeriesMap {
         self.entries.get(index)?.outliers.as_deref()
     }
 
-    /// Numbers of ticks by outcome.
+    /// Numbers of ticks by outcome. Takes time in proportion to the number of symbols.
     pub fn counters(&self) -> Counters {
-        self.counters
+        let sum = |count: fn(&Series) -> u64| self.entries.iter().map(|entry| count(&entry.series)).sum();
+        Counters {
+            kept: sum(|series| series.len() as u64),
+            evicted: sum(Series::evicted),
+            too_late: sum(Series::too_late),
+            reordered: sum(Series::reordered),
+            outliers: self.entries.iter().filter_map(|entry| entry.outliers.as_deref()).map(Series::received).sum(),
+            ..self.counters
+        }
     }
 
     /// Revision of everything that can be drawn; grows with every change.

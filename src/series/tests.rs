@@ -187,9 +187,6 @@ fn a_tick_is_too_late_only_beyond_the_named_lateness() {
     assert_eq!(push(&mut series, at(count - 1 - reach)), Placement::Reordered);
     assert_eq!(push(&mut series, at(count - 1 - reach - 2 * CHUNK_TICKS as i64)), Placement::TooLate);
     assert_eq!((series.too_late(), series.reordered(), series.len() as i64), (1, 1, count + 1));
-    assert_eq!(series.nearest(-5).unwrap().time_ns, 0);
-    assert_eq!(series.nearest(i64::MAX).unwrap().time_ns, count - 1);
-    assert!(Series::new(EVERYTHING).nearest(0).is_none());
 }
 
 #[test]

@@ -12,11 +12,6 @@ pub(super) struct VolumeSum {
 }
 
 impl VolumeSum {
-    /// Empty sum.
-    pub(super) const fn none() -> Self {
-        Self { high: 0.0, low: 0.0, sized: 0 }
-    }
-
     /// Adds the size of one tick; NaN means none.
     pub(super) fn add(&mut self, size: f64) {
         if !size.is_nan() {

@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, Write};
 
-use csv_core::{WriteResult, Writer};
 use jiff::Timestamp;
 
 use crate::storage::{AtomicFile, Encoder, Row, TickColumns};
@@ -12,9 +11,6 @@ const HEADER: &str = "symbol,time,time_ns,price,size,outlier";
 
 /// Names of the further columns of a file with origins.
 const ORIGIN_HEADER: &str = ",source,seq,id";
-
-/// Room for a quoted symbol in which every byte is a quote; the encoder asks for more if that is not enough.
-const QUOTED_BYTES: usize = 2 * crate::model::SYMBOL_BYTES_MAX + 2;
 
 /// CSV file being written.
 pub(super) struct CsvWriter {
@@ -68,21 +64,16 @@ impl Encoder for CsvWriter {
     }
 }
 
-/// Appends a field, quoted if it contains commas, quotes or line breaks.
+/// Appends a field. It is quoted if it contains commas, quotes or line breaks, and if it is empty: nothing between two
+/// commas means unknown.
 fn push_text(text: &str, line: &mut Vec<u8>) {
-    let mut writer = Writer::new();
-    let (mut rest, mut room) = (text.as_bytes(), [0; QUOTED_BYTES]);
-    loop {
-        let (result, read, written) = writer.field(rest, &mut room);
-        line.extend_from_slice(&room[..written]);
-        rest = &rest[read..];
-        if result == WriteResult::InputEmpty {
-            break;
-        }
+    if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
+        line.push(b'"');
+        line.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+        line.push(b'"');
+    } else {
+        line.extend_from_slice(text.as_bytes());
     }
-    // Writes the closing quote, if there is an opening one.
-    let (_, written) = writer.finish(&mut room);
-    line.extend_from_slice(&room[..written]);
 }
 
 #[cfg(test)]

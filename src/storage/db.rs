@@ -35,33 +35,31 @@
 mod backend;
 #[cfg(feature = "mongodb")]
 mod mongodb;
-mod name_cache;
 mod postgres;
 mod reader;
 mod selection;
 mod sql;
+mod sql_database;
 mod sqlite;
 mod url;
 mod write_queue;
 mod writer;
 
-use std::fmt;
-use std::future::Future;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use compact_str::CompactString;
 use thiserror::Error;
-use tokio::sync::watch;
 
-use crate::model::StreamId;
+use crate::model::{Name, Price, Reject, StreamId, TickView, Timestamp};
 pub use reader::StoreReader;
 pub use selection::SelectionError;
 #[cfg(feature = "mongodb")]
 pub use url::MongoUrl;
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};
-use write_queue::{CheckpointRequest, WriteQueue};
+pub use write_queue::DbWriter;
+use write_queue::WriteQueue;
 
 /// Rows of a transaction that is committed without further waiting. Beyond some thousands, more rows do not lower the
 /// cost of a commit per row, and hold a lock for longer. A larger single batch is committed whole.
@@ -97,6 +95,23 @@ pub struct TickRow {
     pub id: Option<StreamId>,
     /// The bad-print filter rejected the price. The row is stored, and bars leave it out.
     pub outlier: bool,
+}
+
+impl TickRow {
+    /// Borrows the row as a tick.
+    ///
+    /// # Errors
+    /// The reason for which it is none. Rows are valid unless another program has changed them.
+    pub fn view(&self) -> Result<TickView<'_>, Reject> {
+        Ok(TickView {
+            symbol: Name::new(&self.symbol).ok_or(Reject::Symbol)?,
+            price: Price::new(self.price).ok_or(Reject::NotFinite)?,
+            timestamp: Timestamp::from_nanos(self.time_ns).ok_or(Reject::BeforeEpoch)?,
+            size: self.size,
+            seq: self.seq,
+            source: self.source.as_deref().and_then(Name::new),
+        })
+    }
 }
 
 /// Ticks that are committed together with a checkpoint.
@@ -157,23 +172,11 @@ pub enum DbError {
     Thread(std::io::Error),
 }
 
-impl DbError {
-    /// Error for reading a store that has no tables.
-    fn empty(store: String) -> Self {
-        Self::Foreign { store, cause: "it is empty".to_owned() }
-    }
-
-    /// Error for tables or views in the way of a migration.
-    fn names_taken(store: String, names: &str) -> Self {
-        let cause = format!("it has its own {names}, names that this version needs; rename them");
-        Self::Foreign { store, cause }
-    }
-}
-
 /// State of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DbState {
     /// The store is not open yet, or is being reopened.
+    #[default]
     Connecting,
     /// The store is open, and the writer keeps up.
     Writing,
@@ -184,7 +187,7 @@ pub enum DbState {
 }
 
 /// State and counters of a [`DbWriter`] at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DbStatus {
     /// State of the store.
     pub state: DbState,
@@ -198,59 +201,6 @@ pub struct DbStatus {
     pub dropped: u64,
     /// Transactions.
     pub commits: u64,
-}
-
-/// Handle to a queue and the thread that writes from it to a database. Clones share both.
-///
-/// When the last clone is dropped, the thread commits the queued rows and ends; only [`close`](Self::close) waits for
-/// it.
-///
-/// # Examples
-///
-/// ```
-/// # use std::time::Duration;
-/// use tickscope::storage::db::{DbConfig, DbWriter, RowBatch, StoreReader, TickRow};
-///
-/// let dir = tempfile::tempdir()?;
-/// let url: tickscope::storage::db::StoreUrl = format!("sqlite:{}", dir.path().join("ticks.db").display()).parse()?;
-/// let writer = DbWriter::open(DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 1_000 })?;
-/// let tick = TickRow {
-///     symbol: "AAPL".into(),
-///     time_ns: 1_732_000_000_000_000_000,
-///     price: 187.2,
-///     size: None,
-///     source: None,
-///     seq: None,
-///     id: None,
-///     outlier: false,
-/// };
-/// writer.offer(RowBatch { ticks: vec![tick.clone()], ..RowBatch::default() });
-/// assert_eq!(writer.close(Duration::from_secs(10)).written, 1);
-///
-/// let mut stored = Vec::new();
-/// StoreReader::open(&url)?.read(&[], 0, i64::MAX, None, &mut |tick| stored.push(tick.clone()))?;
-/// assert_eq!(stored, [tick]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone)]
-pub struct DbWriter {
-    handle: Arc<Handle>,
-}
-
-struct Handle {
-    queue: Arc<WriteQueue>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.queue.begin_closing(None);
-    }
-}
-
-impl fmt::Debug for DbWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DbWriter").field("status", &self.status()).finish_non_exhaustive()
-    }
 }
 
 impl DbWriter {
@@ -272,56 +222,7 @@ impl DbWriter {
         match opened.recv() {
             Ok(Err(error)) => Err(error),
             // The thread reports first; without a report it has ended, which the status shows.
-            Ok(Ok(())) | Err(_) => Ok(Self { handle: Arc::new(Handle { queue }) }),
+            Ok(Ok(())) | Err(_) => Ok(Self::new(queue)),
         }
-    }
-
-    /// Resolves to the checkpoint of `stream` when the store is open; to `None` if the stream is unknown or the writer
-    /// is closed first.
-    pub fn checkpoint(&self, stream: &str) -> impl Future<Output = Option<StreamId>> + Send + use<> {
-        let (reply, checkpoint) = tokio::sync::oneshot::channel();
-        self.handle.queue.request_checkpoint(CheckpointRequest { stream: stream.into(), reply });
-        async move { checkpoint.await.ok().flatten() }
-    }
-
-    /// Queues a batch without waiting. Rows beyond the queue's bound are dropped and counted, together with the batch's
-    /// checkpoint. Returns how many were dropped.
-    pub fn offer(&self, batch: RowBatch) -> u64 {
-        self.handle.queue.offer(batch)
-    }
-
-    /// Queues a whole batch, even beyond the bound, for callers that [waited for room](Self::room) before they read as
-    /// much from a stream. After [`close`](Self::close), rows are dropped and counted.
-    pub fn put(&self, batch: RowBatch) {
-        self.handle.queue.put(batch);
-    }
-
-    /// Resolves when fewer rows wait than allowed.
-    pub async fn room(&self) {
-        loop {
-            let room = self.handle.queue.room.notified();
-            let mut room = std::pin::pin!(room);
-            // Registered before the check, so that no notification in between is missed.
-            room.as_mut().enable();
-            if self.handle.queue.has_room() {
-                return;
-            }
-            room.await;
-        }
-    }
-
-    /// Highest ticket that is committed; 0 before the first. Batches commit in the order of queueing.
-    pub fn committed(&self) -> watch::Receiver<u64> {
-        self.handle.queue.committed.subscribe()
-    }
-
-    /// State and counters of this moment.
-    pub fn status(&self) -> DbStatus {
-        self.handle.queue.status()
-    }
-
-    /// Commits what waits, for at most `limit`, and ends the thread; the rest is counted as dropped. Blocks.
-    pub fn close(&self, limit: Duration) -> DbStatus {
-        self.handle.queue.close(limit)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::broker::client::Client;
-use crate::broker::streams::CommandError;
+use crate::broker::streams::{CommandError, CommandResult};
 use crate::model::StreamId;
 use crate::resp::encode::Encoder;
 
@@ -16,14 +16,14 @@ const BLOCKED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Memory of a blocked read for each stream, besides the key.
 const STREAM_BYTES: usize = 256;
 
-/// A read that waits for entries.
+/// Arguments of XREAD and XREADGROUP.
 #[derive(Debug)]
-pub(in crate::broker) struct BlockingRead {
-    /// 0 for no timeout.
-    pub(in crate::broker) timeout_ms: i64,
+pub(in crate::broker) struct ReadRequest {
+    /// Milliseconds to wait for entries, 0 for no timeout; `None` not to wait.
+    pub(in crate::broker) block_ms: Option<i64>,
     pub(super) count: usize,
     pub(super) reader: Option<GroupReader>,
-    /// Keys, each with the id after which to read. Reads of a group ignore the id.
+    /// Keys, each with the id after which to read.
     pub(super) streams: Vec<(Bytes, StreamId)>,
 }
 
@@ -38,13 +38,15 @@ pub(super) struct GroupReader {
 /// All blocked reads, by an id that counts up: reads are served in the order in which they blocked.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct BlockedReads {
-    reads: BTreeMap<u64, (Arc<Client>, BlockingRead)>,
+    reads: BTreeMap<u64, BlockedRead>,
     keys: BTreeMap<Bytes, BlockedKey>,
     /// Keys to check once the current command or transaction is done.
     signaled: VecDeque<Bytes>,
     next_id: u64,
     bytes: usize,
 }
+
+type BlockedRead = (Arc<Client>, Arc<ReadRequest>);
 
 #[derive(Debug, Default)]
 struct BlockedKey {
@@ -60,7 +62,7 @@ impl BlockedReads {
     }
 
     /// Blocks a client, which has flushed its earlier replies and handles no commands until it is unblocked.
-    pub(in crate::broker) fn insert(&mut self, client: &Arc<Client>, read: BlockingRead) -> Result<(), CommandError> {
+    pub(in crate::broker) fn insert(&mut self, client: &Arc<Client>, read: ReadRequest) -> CommandResult {
         if self.bytes + read.bytes() > BLOCKED_BYTES_MAX {
             return Err(CommandError::text("ERR too many clients wait for too many streams"));
         }
@@ -70,7 +72,7 @@ impl BlockedReads {
             self.keys.entry(key.clone()).or_default().reads.entry(self.next_id).or_insert(*after);
         }
         client.set_block_id(self.next_id);
-        self.reads.insert(self.next_id, (Arc::clone(client), read));
+        self.reads.insert(self.next_id, (Arc::clone(client), Arc::new(read)));
         Ok(())
     }
 
@@ -83,9 +85,6 @@ impl BlockedReads {
 
     /// Marks a key as changed, if a read waits for it.
     pub(super) fn signal(&mut self, key: &[u8]) {
-        if self.keys.is_empty() {
-            return;
-        }
         if let Some(blocked) = self.keys.get_mut(key)
             && !blocked.is_signaled
         {
@@ -106,8 +105,8 @@ impl BlockedReads {
     }
 
     /// Returns the client and its read, if it is still blocked.
-    pub(super) fn get(&self, id: u64) -> Option<&(Arc<Client>, BlockingRead)> {
-        self.reads.get(&id)
+    pub(super) fn get(&self, id: u64) -> Option<BlockedRead> {
+        self.reads.get(&id).cloned()
     }
 
     /// Sends the reply to a blocked read and unblocks its client.
@@ -116,11 +115,11 @@ impl BlockedReads {
             client.output.push(Bytes::from(reply.take()), client.is_subscriber());
             // This order ensures that the client's next reply follows this one.
             client.set_block_id(0);
-            client.output.notify();
+            client.output.change.notify_one();
         }
     }
 
-    fn remove(&mut self, id: u64) -> Option<(Arc<Client>, BlockingRead)> {
+    fn remove(&mut self, id: u64) -> Option<BlockedRead> {
         let (client, read) = self.reads.remove(&id)?;
         self.bytes -= read.bytes();
         for (key, _) in &read.streams {
@@ -134,7 +133,7 @@ impl BlockedReads {
     }
 }
 
-impl BlockingRead {
+impl ReadRequest {
     fn bytes(&self) -> usize {
         let names: usize = self.streams.iter().map(|(key, _)| key.len() + STREAM_BYTES).sum();
         names + self.reader.as_ref().map_or(0, |reader| reader.group.len() + reader.consumer.len())

@@ -2,13 +2,12 @@
 
 use std::ops::Bound;
 
-use bytes::Bytes;
-
 use crate::broker::streams::entry_log::EntryLog;
 use crate::broker::streams::group::{Group, Pending};
 use crate::broker::streams::read::write_entry;
-use crate::broker::streams::{CommandError, CommandResult, KeyCommand, SYNTAX, id};
+use crate::broker::streams::{CommandError, CommandResult, KeyCommand, SYNTAX, id, integer_or};
 use crate::model::StreamId;
+use crate::resp::command::strict_integer;
 use crate::resp::encode::Encoder;
 
 /// Entries that XAUTOCLAIM claims if no COUNT is given, and the number that it inspects for each.
@@ -19,7 +18,7 @@ const AUTOCLAIM_ATTEMPTS: i64 = 10;
 const AUTOCLAIM_COUNT_MAX: i64 = i64::MAX / 16;
 
 /// Options of a claim.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Claim<'a> {
     consumer: &'a [u8],
     min_idle_ms: i64,
@@ -34,9 +33,7 @@ struct Claim<'a> {
 impl<'a> KeyCommand<'a> {
     pub(in crate::broker) fn xclaim(&mut self) -> CommandResult {
         let (key, name) = (self.args.at(1), self.args.at(2));
-        if self.keyspace.group(key, name).is_none() {
-            return Err(Self::no_group(key, name));
-        }
+        self.keyspace.pending_group(self.args)?;
         let mut claim = self.claim("ERR Invalid min-idle-time argument for XCLAIM")?;
         let ids: Vec<StreamId> = self.args.iter_from(5).map_while(|arg| id::exact(arg).ok()).collect();
         self.claim_options(5 + ids.len(), &mut claim)?;
@@ -44,8 +41,7 @@ impl<'a> KeyCommand<'a> {
         let replies = &mut *self.replies;
         let claimed = self.keyspace.edit_group(key, name, |group, log| {
             group.last_id = group.last_id.max(claim.last_id);
-            let mut owner = None;
-            ids.iter().filter(|id| claim.apply(group, log, **id, &mut owner, replies) == Claimed::Yes).count()
+            ids.iter().filter(|id| claim.apply(group, log, **id, replies) == Claimed::Yes).count()
         });
         self.replies.array_from(start, claimed.unwrap_or(0));
         Ok(())
@@ -54,41 +50,34 @@ impl<'a> KeyCommand<'a> {
     fn claim(&self, idle_error: &'static str) -> Result<Claim<'a>, CommandError> {
         Ok(Claim {
             consumer: self.args.at(3),
-            min_idle_ms: self.integer_or(4, idle_error)?.max(0),
+            min_idle_ms: integer_or(self.args.at(4), idle_error)?.max(0),
             delivered_ms: self.now_ms,
-            deliveries: None,
-            is_forced: false,
-            is_just_id: false,
-            last_id: StreamId::START,
             now_ms: self.now_ms,
+            ..Claim::default()
         })
     }
 
-    fn claim_options(&self, mut index: usize, claim: &mut Claim<'_>) -> CommandResult {
-        while index < self.args.len() {
-            if self.has_option(index, "force", 0) {
+    fn claim_options(&self, first: usize, claim: &mut Claim<'_>) -> CommandResult {
+        let mut options = self.args.options(first);
+        while !options.is_empty() {
+            if options.take("force", 0) {
                 claim.is_forced = true;
-            } else if self.has_option(index, "justid", 0) {
+            } else if options.take("justid", 0) {
                 claim.is_just_id = true;
-            } else if self.has_option(index, "idle", 1) {
-                index += 1;
-                let idle_ms = self.integer_or(index, "ERR Invalid IDLE option argument for XCLAIM")?;
+            } else if options.take("idle", 1) {
+                let idle_ms = integer_or(options.value(), "ERR Invalid IDLE option argument for XCLAIM")?;
                 claim.delivered_ms = self.now_ms.wrapping_sub(idle_ms);
-            } else if self.has_option(index, "time", 1) {
-                index += 1;
-                claim.delivered_ms = self.integer_or(index, "ERR Invalid TIME option argument for XCLAIM")?;
-            } else if self.has_option(index, "retrycount", 1) {
-                index += 1;
-                let count = self.integer_or(index, "ERR Invalid RETRYCOUNT option argument for XCLAIM")?;
+            } else if options.take("time", 1) {
+                claim.delivered_ms = integer_or(options.value(), "ERR Invalid TIME option argument for XCLAIM")?;
+            } else if options.take("retrycount", 1) {
+                let count = integer_or(options.value(), "ERR Invalid RETRYCOUNT option argument for XCLAIM")?;
                 claim.deliveries = (count >= 0).then_some(count);
-            } else if self.has_option(index, "lastid", 1) {
-                index += 1;
-                claim.last_id = id::exact(self.args.at(index))?;
+            } else if options.take("lastid", 1) {
+                claim.last_id = id::exact(options.value())?;
             } else {
-                let option = self.args.at(index);
-                return Err(CommandError::joined(&[b"ERR Unrecognized XCLAIM option '", option, b"'"]));
+                let parts = [b"ERR Unrecognized XCLAIM option '", options.value(), b"'"];
+                return Err(CommandError::joined(&parts));
             }
-            index += 1;
         }
         if !(0..=self.now_ms).contains(&claim.delivered_ms) {
             claim.delivered_ms = self.now_ms;
@@ -99,34 +88,39 @@ impl<'a> KeyCommand<'a> {
     pub(in crate::broker) fn xautoclaim(&mut self) -> CommandResult {
         let mut claim = self.claim("ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
         let from = id::parse_start(self.args.at(5))?;
-        let (mut count, mut index) = (AUTOCLAIM_COUNT, 6);
-        while index < self.args.len() {
-            if self.has_option(index, "count", 1) {
-                index += 1;
-                let text = "ERR COUNT must be > 0";
-                count = self.integer_or(index, text)?;
-                if !(1..=AUTOCLAIM_COUNT_MAX).contains(&count) {
-                    return Err(CommandError::text(text));
-                }
-            } else if self.has_option(index, "justid", 0) {
+        let (mut count, mut options) = (AUTOCLAIM_COUNT, self.args.options(6));
+        while !options.is_empty() {
+            if options.take("count", 1) {
+                let wanted =
+                    strict_integer(options.value()).filter(|wanted| (1..=AUTOCLAIM_COUNT_MAX).contains(wanted));
+                count = wanted.ok_or(CommandError::text("ERR COUNT must be > 0"))?;
+            } else if options.take("justid", 0) {
                 claim.is_just_id = true;
             } else {
                 return Err(SYNTAX);
             }
-            index += 1;
         }
-        let (key, name) = (self.args.at(1), self.args.at(2));
+        self.keyspace.pending_group(self.args)?;
+        let (mut start, mut claimed, mut deleted) = (Bound::Included(from), 0, Vec::new());
         let mut entries = Encoder::default();
-        let apply = |group: &mut Group, log: &EntryLog| claim.apply_from(group, log, from, count, &mut entries);
-        let result = self.keyspace.edit_group(key, name, apply);
-        let (next, claimed, deleted) = result.ok_or_else(|| Self::no_group(key, name))?;
-        self.replies.array(3);
-        id::reply(self.replies, next);
-        self.replies.array(claimed);
-        self.replies.raw(&entries.take());
+        let next = self.keyspace.edit_group(self.args.at(1), self.args.at(2), |group, log| {
+            let mut attempts = count.saturating_mul(AUTOCLAIM_ATTEMPTS);
+            while attempts > 0 && ((claimed + deleted.len()) as i64) < count {
+                let id = group.pending_from(start)?;
+                match claim.apply(group, log, id, &mut entries) {
+                    Claimed::Yes => claimed += 1,
+                    Claimed::Deleted => deleted.push(id),
+                    Claimed::No => {}
+                }
+                start = Bound::Excluded(id);
+                attempts -= 1;
+            }
+            group.pending_from(start)
+        });
+        self.replies.array(3).id(next.flatten().unwrap_or(StreamId::START)).array(claimed).raw(&entries.take());
         self.replies.array(deleted.len());
         for id in deleted {
-            id::reply(self.replies, id);
+            self.replies.id(id);
         }
         Ok(())
     }
@@ -144,18 +138,11 @@ enum Claimed {
 
 impl Claim<'_> {
     /// Claims one entry, and writes it if it was claimed.
-    fn apply(
-        &self,
-        group: &mut Group,
-        log: &EntryLog,
-        id: StreamId,
-        owner: &mut Option<Bytes>,
-        replies: &mut Encoder,
-    ) -> Claimed {
+    fn apply(&self, group: &mut Group, log: &EntryLog, id: StreamId, replies: &mut Encoder) -> Claimed {
         let Some((_, fields)) = log.range(id, id).next() else {
             return if group.acknowledge(id) { Claimed::Deleted } else { Claimed::No };
         };
-        let deliveries = match group.pending().get(&id) {
+        let deliveries = match group.pending.get(&id) {
             Some(pending) => {
                 let idle_ms = self.now_ms.wrapping_sub(pending.delivered_ms);
                 if self.min_idle_ms != 0 && idle_ms < self.min_idle_ms {
@@ -167,39 +154,14 @@ impl Claim<'_> {
             None if self.is_forced => 1,
             None => return Claimed::No,
         };
-        let consumer = owner.get_or_insert_with(|| group.touch_consumer(self.consumer, self.now_ms)).clone();
+        let consumer = group.touch_consumer(self.consumer, self.now_ms);
         let deliveries = self.deliveries.unwrap_or(deliveries.wrapping_add(i64::from(!self.is_just_id)));
         group.assign(id, Pending { consumer, delivered_ms: self.delivered_ms, deliveries });
         if self.is_just_id {
-            id::reply(replies, id);
+            replies.id(id);
         } else {
             write_entry(replies, id, fields);
         }
         Claimed::Yes
-    }
-
-    /// Claims pending entries from `from` on. Returns the id to continue from, the number of claimed entries, and the
-    /// deleted ones.
-    fn apply_from(
-        &self,
-        group: &mut Group,
-        log: &EntryLog,
-        from: StreamId,
-        count: i64,
-        replies: &mut Encoder,
-    ) -> (StreamId, usize, Vec<StreamId>) {
-        let (mut start, mut owner, mut claimed, mut deleted) = (Bound::Included(from), None, 0, Vec::new());
-        let mut attempts = count.saturating_mul(AUTOCLAIM_ATTEMPTS);
-        while attempts > 0 && ((claimed + deleted.len()) as i64) < count {
-            let Some(id) = group.pending_from(start) else { break };
-            match self.apply(group, log, id, &mut owner, replies) {
-                Claimed::Yes => claimed += 1,
-                Claimed::Deleted => deleted.push(id),
-                Claimed::No => {}
-            }
-            start = Bound::Excluded(id);
-            attempts -= 1;
-        }
-        (group.pending_from(start).unwrap_or(StreamId::START), claimed, deleted)
     }
 }

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
+use crate::broker::streams::id;
 use crate::model::StreamId;
-use crate::resp::encode::push_decimal;
+use crate::resp::encode::{push_bulk, push_header};
 
 /// Redis's `stream-node-max-entries`.
 pub(super) const NODE_ENTRIES_MAX: usize = 100;
@@ -26,7 +27,7 @@ pub(super) struct Trim {
     /// Removes whole nodes only.
     pub(super) is_approximate: bool,
     /// Most entries to remove, if only whole nodes are; 0 for no limit.
-    pub(super) limit: i64,
+    pub(super) limit: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,16 +42,16 @@ pub(super) enum TrimTo {
 #[derive(Debug, Default)]
 pub(super) struct EntryLog {
     nodes: VecDeque<Node>,
-    len: u64,
+    /// Number of entries.
+    pub(super) len: u64,
     /// Id of the entry that was added last, even if it was removed since.
     pub(super) last_id: StreamId,
-    /// Id of the first entry; zero if there is none.
-    first_id: StreamId,
     /// Greatest id that XDEL removed.
     pub(super) max_deleted_id: StreamId,
     /// Number of entries ever added.
     pub(super) added: u64,
-    bytes: usize,
+    /// Memory that the entries take.
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug)]
@@ -72,19 +73,19 @@ struct EntryMeta {
 }
 
 impl EntryLog {
-    /// Returns the number of entries.
-    pub(super) fn len(&self) -> u64 {
-        self.len
-    }
-
     /// Returns the id of the first entry; zero if there is none.
     pub(super) fn first_id(&self) -> StreamId {
-        self.first_id
+        self.all().next().map_or(StreamId::START, |(id, _)| id)
     }
 
-    /// Returns the memory that the entries take.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Returns the id of the last entry; zero if there is none.
+    pub(super) fn last_live_id(&self) -> StreamId {
+        self.all().next_back().map_or(StreamId::START, |(id, _)| id)
+    }
+
+    /// Returns ids and encoded fields of all entries.
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> {
+        self.nodes.iter().flat_map(|node| node.range(StreamId::START, id::LAST))
     }
 
     /// Appends an entry of fields and values in turn. `id` must be greater than all others.
@@ -100,9 +101,6 @@ impl EntryLog {
         self.len += 1;
         self.added += 1;
         self.last_id = id;
-        if self.len == 1 {
-            self.first_id = id;
-        }
     }
 
     fn start_node(&mut self, first_id: StreamId) {
@@ -120,93 +118,66 @@ impl EntryLog {
         self.nodes.push_back(node);
     }
 
+    /// Returns ids and encoded fields of the entries after `id`.
+    pub(super) fn after(&self, id: StreamId) -> impl Iterator<Item = (StreamId, &[u8])> {
+        id::next(id).into_iter().flat_map(|start| self.range(start, id::LAST))
+    }
+
     /// Returns ids and encoded fields of the entries from `start` to `end`, both included.
-    pub(super) fn range(
-        &self,
-        start: StreamId,
-        end: StreamId,
-    ) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> + Clone {
+    pub(super) fn range(&self, start: StreamId, end: StreamId) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> {
         let last = self.nodes.partition_point(|node| node.first_id <= end);
         let first = self.nodes.partition_point(|node| node.first_id <= start).saturating_sub(1).min(last);
         self.nodes.range(first..last).flat_map(move |node| node.range(start, end))
     }
 
-    /// Returns the id of the last entry.
-    pub(super) fn last_live_id(&self) -> Option<StreamId> {
-        let last = |node: &Node| node.entries.iter().rev().find(|entry| !entry.is_deleted).map(|entry| entry.id);
-        self.nodes.iter().rev().find_map(last)
-    }
-
     /// Removes one entry. Returns whether it existed.
     pub(super) fn delete(&mut self, id: StreamId) -> bool {
-        let Some((node, entry)) = self.find(id) else { return false };
-        self.len -= 1;
-        if self.nodes[node].live == 1 {
-            self.remove_node(node);
-        } else {
-            self.nodes[node].entries[entry].is_deleted = true;
-            self.nodes[node].live -= 1;
+        let Some(node) = self.nodes.partition_point(|node| node.first_id <= id).checked_sub(1) else { return false };
+        let Ok(entry) = self.nodes[node].entries.binary_search_by_key(&id, |entry| entry.id) else { return false };
+        if self.nodes[node].entries[entry].is_deleted {
+            return false;
         }
+        self.remove_entry(node, entry);
         self.max_deleted_id = self.max_deleted_id.max(id);
-        if id == self.first_id || self.len == 0 {
-            self.update_first_id();
-        }
         true
     }
 
     /// Removes entries from the start. Returns their number.
-    pub(super) fn trim(&mut self, trim: &Trim) -> i64 {
-        let mut deleted = 0;
+    pub(super) fn trim(&mut self, trim: &Trim) -> u64 {
+        let len_before = self.len;
         while let Some(node) = self.nodes.front() {
+            let Some(first) = node.entries.iter().position(|entry| !entry.is_deleted) else { break };
             let live = node.live as u64;
-            if matches!(trim.to, TrimTo::Len(len) if self.len <= len)
-                || (trim.limit != 0 && deleted + live as i64 > trim.limit)
-            {
+            let (is_done, is_whole) = match trim.to {
+                TrimTo::Len(len) => (self.len <= len, self.len - live >= len),
+                TrimTo::Id(id) => (node.entries[first].id >= id, node.entries.last().is_none_or(|entry| entry.id < id)),
+            };
+            let is_limit = trim.limit != 0 && len_before - self.len + live > trim.limit;
+            if is_done || is_limit || (trim.is_approximate && !is_whole) {
                 break;
             }
-            let is_whole = match trim.to {
-                TrimTo::Len(len) => self.len - live >= len,
-                TrimTo::Id(id) => node.entries.last().is_none_or(|entry| entry.id < id),
-            };
             if is_whole {
                 self.remove_node(0);
-                self.len -= live;
-                deleted += live as i64;
-                continue;
+            } else {
+                self.remove_entry(0, first);
             }
-            if !trim.is_approximate {
-                let excess = match trim.to {
-                    TrimTo::Len(len) => self.len - len,
-                    TrimTo::Id(_) => u64::MAX,
-                };
-                let removed = self.nodes.front_mut().map_or(0, |node| node.trim(trim.to, excess));
-                self.len -= removed;
-                deleted += removed as i64;
-            }
-            break;
         }
-        if deleted > 0 {
-            self.update_first_id();
-        }
-        deleted
+        len_before - self.len
     }
 
-    fn update_first_id(&mut self) {
-        let first = |node: &Node| node.entries.iter().find(|entry| !entry.is_deleted).map(|entry| entry.id);
-        self.first_id = self.nodes.iter().find_map(first).unwrap_or(StreamId::START);
-    }
-
-    /// Returns the indexes of the node and of the entry within it.
-    fn find(&self, id: StreamId) -> Option<(usize, usize)> {
-        let node = self.nodes.partition_point(|node| node.first_id <= id).checked_sub(1)?;
-        let entries = &self.nodes[node].entries;
-        let entry = entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
-        (!entries[entry].is_deleted).then_some((node, entry))
+    fn remove_entry(&mut self, node: usize, entry: usize) {
+        if self.nodes[node].live == 1 {
+            return self.remove_node(node);
+        }
+        self.nodes[node].entries[entry].is_deleted = true;
+        self.nodes[node].live -= 1;
+        self.len -= 1;
     }
 
     fn remove_node(&mut self, index: usize) {
         if let Some(node) = self.nodes.remove(index) {
             self.bytes -= node.bytes();
+            self.len -= node.live as u64;
         }
     }
 }
@@ -221,21 +192,15 @@ impl Node {
     }
 
     fn push(&mut self, id: StreamId, pairs: &[&[u8]]) {
-        self.data.push(b'*');
-        push_decimal(&mut self.data, pairs.len());
-        self.data.extend_from_slice(b"\r\n");
+        push_header(&mut self.data, b'*', pairs.len());
         for word in pairs {
-            self.data.push(b'$');
-            push_decimal(&mut self.data, word.len());
-            self.data.extend_from_slice(b"\r\n");
-            self.data.extend_from_slice(word);
-            self.data.extend_from_slice(b"\r\n");
+            push_bulk(&mut self.data, word);
         }
         self.entries.push(EntryMeta { id, end: self.data.len() as u32, is_deleted: false });
         self.live += 1;
     }
 
-    fn range(&self, start: StreamId, end: StreamId) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> + Clone {
+    fn range(&self, start: StreamId, end: StreamId) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> {
         let last = self.entries.partition_point(|entry| entry.id <= end);
         let first = self.entries.partition_point(|entry| entry.id < start).min(last);
         (first..last).filter(|index| !self.entries[*index].is_deleted).map(|index| {
@@ -243,22 +208,6 @@ impl Node {
             let entry = self.entries[index];
             (entry.id, &self.data[from as usize..entry.end as usize])
         })
-    }
-
-    /// Marks the first entries as deleted, at most `excess`. Returns their number.
-    fn trim(&mut self, to: TrimTo, excess: u64) -> u64 {
-        let mut removed = 0;
-        for entry in &mut self.entries {
-            if removed == excess || matches!(to, TrimTo::Id(id) if entry.id >= id) {
-                break;
-            }
-            if !entry.is_deleted {
-                entry.is_deleted = true;
-                removed += 1;
-            }
-        }
-        self.live -= removed as usize;
-        removed
     }
 }
 
@@ -306,21 +255,21 @@ mod tests {
         }
         assert_eq!(log.nodes.len(), 8);
         let trim = Trim { to: TrimTo::Len(12), is_approximate: true, limit: 0 };
-        assert_eq!((log.trim(&trim), log.len()), (25, 15));
+        assert_eq!((log.trim(&trim), log.len), (25, 15));
     }
 
     #[test]
     fn memory_is_freed() {
         let mut log = log(1_000);
-        assert!(log.bytes() > 0);
+        assert!(log.bytes > 0);
         let trim = Trim { to: TrimTo::Len(150), is_approximate: true, limit: 0 };
-        assert_eq!((log.trim(&trim), log.len(), log.first_id().ms), (800, 200, 801));
+        assert_eq!((log.trim(&trim), log.len, log.first_id().ms), (800, 200, 801));
         let trim = Trim { to: TrimTo::Len(150), is_approximate: false, limit: 0 };
-        assert_eq!((log.trim(&trim), log.len(), log.first_id().ms), (50, 150, 851));
+        assert_eq!((log.trim(&trim), log.len, log.first_id().ms), (50, 150, 851));
         for ms in 851..=1_000 {
             assert!(log.delete(StreamId { ms, seq: 0 }));
         }
-        assert_eq!((log.bytes(), log.nodes.len(), log.len()), (0, 0, 0));
+        assert_eq!((log.bytes, log.nodes.len(), log.len), (0, 0, 0));
         assert_eq!(log.first_id(), StreamId::START);
     }
 }

@@ -21,8 +21,9 @@ pub(super) struct Group {
     pub(super) last_id: StreamId,
     /// Number of entries ever added up to that one, if known.
     pub(super) entries_read: Option<u64>,
-    pending: BTreeMap<StreamId, Pending>,
-    consumers: BTreeMap<Bytes, Consumer>,
+    /// All pending entries, in order.
+    pub(super) pending: BTreeMap<StreamId, Pending>,
+    pub(super) consumers: BTreeMap<Bytes, Consumer>,
     name_bytes: usize,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Pending {
     pub(super) deliveries: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Consumer {
     pub(super) last_seen_ms: i64,
     pub(super) pending: BTreeSet<StreamId>,
@@ -51,34 +52,15 @@ impl Group {
         GROUP_BYTES + self.pending.len() * PENDING_BYTES + self.consumers.len() * CONSUMER_BYTES + self.name_bytes
     }
 
-    /// Returns all pending entries, in order.
-    pub(super) fn pending(&self) -> &BTreeMap<StreamId, Pending> {
-        &self.pending
-    }
-
-    /// Returns all consumers by name.
-    pub(super) fn consumers(&self) -> &BTreeMap<Bytes, Consumer> {
-        &self.consumers
-    }
-
-    /// Creates a consumer. Returns whether it is new.
-    pub(super) fn create_consumer(&mut self, name: &[u8], now_ms: i64) -> bool {
-        if self.consumers.contains_key(name) {
-            return false;
-        }
-        self.name_bytes += name.len();
-        let consumer = Consumer { last_seen_ms: now_ms, pending: BTreeSet::new() };
-        self.consumers.insert(Bytes::copy_from_slice(name), consumer);
-        true
-    }
-
     /// Records that a consumer sent a command, and creates it if necessary. Returns its name as the group shares it.
     pub(super) fn touch_consumer(&mut self, name: &[u8], now_ms: i64) -> Bytes {
-        self.create_consumer(name, now_ms);
-        if let Some(consumer) = self.consumers.get_mut(name) {
-            consumer.last_seen_ms = now_ms;
-        }
-        self.consumers.get_key_value(name).map(|(name, _)| name.clone()).unwrap_or_default()
+        let known = self.consumers.get_key_value(name).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| {
+            self.name_bytes += name.len();
+            Bytes::copy_from_slice(name)
+        });
+        self.consumers.entry(name.clone()).or_default().last_seen_ms = now_ms;
+        name
     }
 
     /// Removes a consumer with its pending entries. Returns their number.
@@ -103,14 +85,6 @@ impl Group {
         }
         if let Some(consumer) = self.consumers.get_mut(&owner) {
             consumer.pending.insert(id);
-        }
-    }
-
-    /// Records another delivery of a pending entry to its consumer.
-    pub(super) fn redeliver(&mut self, id: StreamId, now_ms: i64) {
-        if let Some(pending) = self.pending.get_mut(&id) {
-            pending.delivered_ms = now_ms;
-            pending.deliveries = pending.deliveries.wrapping_add(1);
         }
     }
 
@@ -157,7 +131,7 @@ impl Group {
 /// Returns whether an entry at or after `start` may have been deleted from between others: Redis's
 /// `streamRangeHasTombstones`.
 fn may_have_deletions(log: &EntryLog, start: StreamId) -> bool {
-    log.len() > 0
+    log.len > 0
         && log.max_deleted_id != StreamId::START
         && log.first_id() <= log.max_deleted_id
         && start <= log.max_deleted_id
@@ -168,7 +142,7 @@ fn added_up_to(log: &EntryLog, id: StreamId) -> Option<u64> {
     if log.added == 0 {
         return Some(0);
     }
-    if log.len() == 0 && id <= log.last_id {
+    if log.len == 0 && id <= log.last_id {
         return Some(log.added);
     }
     if id >= log.last_id {
@@ -176,8 +150,8 @@ fn added_up_to(log: &EntryLog, id: StreamId) -> Option<u64> {
     }
     let is_complete = log.max_deleted_id == StreamId::START || log.max_deleted_id < log.first_id();
     match id.cmp(&log.first_id()) {
-        Ordering::Less if is_complete => Some(log.added.wrapping_sub(log.len())),
-        Ordering::Equal if is_complete => Some(log.added.wrapping_sub(log.len()) + 1),
+        Ordering::Less if is_complete => Some(log.added.wrapping_sub(log.len)),
+        Ordering::Equal if is_complete => Some(log.added.wrapping_sub(log.len) + 1),
         _ => None,
     }
 }

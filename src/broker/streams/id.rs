@@ -2,7 +2,6 @@
 
 use crate::broker::streams::CommandError;
 use crate::model::StreamId;
-use crate::resp::encode::{Encoder, push_decimal};
 
 /// The greatest id.
 pub(super) const LAST: StreamId = StreamId { ms: u64::MAX, seq: u64::MAX };
@@ -16,15 +15,6 @@ pub(super) fn next(id: StreamId) -> Option<StreamId> {
         (ms, u64::MAX) => Some(StreamId { ms: ms + 1, seq: 0 }),
         (ms, seq) => Some(StreamId { ms, seq: seq + 1 }),
     }
-}
-
-/// Writes an id as a reply.
-pub(super) fn reply(replies: &mut Encoder, id: StreamId) {
-    let mut text = Vec::with_capacity(41);
-    push_decimal(&mut text, id.ms as usize);
-    text.push(b'-');
-    push_decimal(&mut text, id.seq as usize);
-    replies.bulk(text);
 }
 
 /// Parses an id, `-` or `+`. `missing_seq` replaces a missing second number.

@@ -3,48 +3,41 @@
 use bytes::Bytes;
 
 use crate::broker::streams::group::Group;
-use crate::broker::streams::id;
-use crate::broker::streams::{CommandError, CommandResult, KeyCommand};
+use crate::broker::streams::{CommandError, CommandResult, KeyCommand, id, integer, no_group};
 use crate::model::StreamId;
 
 impl KeyCommand<'_> {
     pub(in crate::broker) fn xgroup_create(&mut self) -> CommandResult {
         let (is_mkstream, entries_read) = self.group_options(true)?;
-        let (key, group) = (self.args.at(2), self.args.at(3));
+        let (key, name) = (self.args.at(2), Bytes::copy_from_slice(self.args.at(3)));
         if !is_mkstream {
             self.require_key()?;
         }
         if self.args.len() > 8 {
             return Err(self.subcommand_error());
         }
-        let id = self.group_start(id::exact)?;
+        let group = Group::new(self.group_start(id::exact)?, entries_read);
         self.keyspace.create(key);
-        if self.keyspace.group(key, group).is_some() {
+        if self.keyspace.group(key, &name).is_some() {
             return Err(CommandError::text("BUSYGROUP Consumer Group name already exists"));
         }
-        let name = Bytes::copy_from_slice(group);
-        let group = Group::new(id, entries_read);
         self.keyspace.bytes += name.len() + group.bytes();
         if let Some(stream) = self.keyspace.streams.get_mut(key) {
             stream.groups.insert(name, group);
         }
-        self.replies.simple("OK");
-        Ok(())
+        self.reply_ok()
     }
 
     pub(in crate::broker) fn xgroup_setid(&mut self) -> CommandResult {
         let (_, entries_read) = self.group_options(false)?;
-        self.require_group()?;
+        // As in Redis, this check precedes that of the arguments.
+        self.edit_known_group(|_| ())?;
         if !matches!(self.args.len(), 5 | 7) {
             return Err(self.subcommand_error());
         }
         let id = self.group_start(|arg| id::parse(arg, 0))?;
-        self.keyspace.edit_group(self.args.at(2), self.args.at(3), |group, _| {
-            group.last_id = id;
-            group.entries_read = entries_read;
-        });
-        self.replies.simple("OK");
-        Ok(())
+        self.edit_known_group(|group| (group.last_id, group.entries_read) = (id, entries_read))?;
+        self.reply_ok()
     }
 
     pub(in crate::broker) fn xgroup_destroy(&mut self) -> CommandResult {
@@ -55,55 +48,50 @@ impl KeyCommand<'_> {
             self.keyspace.bytes -= name.len() + group.bytes();
             self.keyspace.blocked.signal(key);
         }
-        self.replies.integer(i64::from(group.is_some()));
-        Ok(())
+        self.reply_count(usize::from(group.is_some()))
     }
 
     pub(in crate::broker) fn xgroup_createconsumer(&mut self) -> CommandResult {
-        self.require_group()?;
         let (now_ms, name) = (self.now_ms, self.args.at(4));
-        let create = |group: &mut Group, _: &_| group.create_consumer(name, now_ms);
-        let is_new = self.keyspace.edit_group(self.args.at(2), self.args.at(3), create);
-        self.replies.integer(i64::from(is_new == Some(true)));
-        Ok(())
+        let is_new = self.edit_known_group(|group| {
+            let is_new = !group.consumers.contains_key(name);
+            if is_new {
+                group.touch_consumer(name, now_ms);
+            }
+            is_new
+        })?;
+        self.reply_count(usize::from(is_new))
     }
 
     pub(in crate::broker) fn xgroup_delconsumer(&mut self) -> CommandResult {
-        self.require_group()?;
         let name = self.args.at(4);
-        let delete = |group: &mut Group, _: &_| group.delete_consumer(name);
-        let pending = self.keyspace.edit_group(self.args.at(2), self.args.at(3), delete);
-        self.replies.integer(pending.unwrap_or(0) as i64);
-        Ok(())
+        let pending = self.edit_known_group(|group| group.delete_consumer(name))?;
+        self.reply_count(pending)
     }
 
     pub(in crate::broker) fn xack(&mut self) -> CommandResult {
         let (key, group) = (self.args.at(1), self.args.at(2));
         if self.keyspace.group(key, group).is_none() {
-            self.replies.integer(0);
-            return Ok(());
+            return self.reply_count(0);
         }
-        let ids: Vec<StreamId> = self.args.iter_from(3).map(id::exact).collect::<Result<_, _>>()?;
+        let ids = self.ids(3)?;
         let acknowledge = |group: &mut Group, _: &_| ids.iter().filter(|id| group.acknowledge(**id)).count();
         let acknowledged = self.keyspace.edit_group(key, group, acknowledge);
-        self.replies.integer(acknowledged.unwrap_or(0) as i64);
-        Ok(())
+        self.reply_count(acknowledged.unwrap_or(0))
     }
 
     /// Parses MKSTREAM and ENTRIESREAD behind the id.
     fn group_options(&self, is_create: bool) -> Result<(bool, Option<u64>), CommandError> {
-        let (mut is_mkstream, mut entries_read, mut index) = (false, None, 5);
-        while index < self.args.len() {
-            if is_create && self.is(index, "mkstream") {
+        let (mut is_mkstream, mut entries_read, mut options) = (false, None, self.args.options(5));
+        while !options.is_empty() {
+            if is_create && options.take("mkstream", 0) {
                 is_mkstream = true;
-                index += 1;
-            } else if self.has_option(index, "entriesread", 1) {
-                entries_read = match self.integer(index + 1)? {
+            } else if options.take("entriesread", 1) {
+                entries_read = match integer(options.value())? {
                     -1 => None,
                     read @ 0.. => Some(read as u64),
                     _ => return Err(CommandError::text("ERR value for ENTRIESREAD must be positive or -1")),
                 };
-                index += 2;
             } else {
                 return Err(self.subcommand_error());
             }
@@ -129,8 +117,11 @@ impl KeyCommand<'_> {
         ))
     }
 
-    fn require_group(&self) -> CommandResult {
+    /// Changes the group that the command names, which must exist.
+    fn edit_known_group<R>(&mut self, edit: impl FnOnce(&mut Group) -> R) -> Result<R, CommandError> {
         self.require_key()?;
-        self.keyspace.known_group(self.args.at(2), self.args.at(3)).map(drop)
+        let (key, name) = (self.args.at(2), self.args.at(3));
+        let edited = self.keyspace.edit_group(key, name, |group, _| edit(group));
+        edited.ok_or_else(|| no_group(key, name))
     }
 }

@@ -123,8 +123,13 @@ impl HitTest {
 
     /// The plot whose value axis contains a point.
     pub(super) fn value_axis_at(&self, x: f64, y: f64) -> Option<PlotId> {
-        let pane = (0..self.layout.panes()).find(|pane| self.layout.pane(*pane).value_axis.contains(x, y))?;
+        let pane = self.pane_where(|pane| pane.value_axis.contains(x, y))?;
         self.plots.get(pane).map(|plot| plot.id)
+    }
+
+    /// Index of the first pane that meets a condition.
+    pub(super) fn pane_where(&self, is_wanted: impl Fn(Layout) -> bool) -> Option<usize> {
+        (0..self.layout.panes()).find(|pane| is_wanted(self.layout.pane(*pane)))
     }
 
     /// Transform of a pane. Its value axis is empty if the pane has no plot.

@@ -1,8 +1,10 @@
 //! The keymap and the help that describes it.
 
+use std::ops::ControlFlow;
+
 use crate::chart::interaction::hit_test::HitTest;
 use crate::chart::interaction::measurement::{Measurement, MeasurementEnd};
-use crate::chart::interaction::search::{SearchOutcome, SymbolSearch};
+use crate::chart::interaction::search::SymbolSearch;
 use crate::chart::interaction::view_state::{AxisMode, ChartKind, PaneLayout, PlotId};
 use crate::chart::interaction::{Interaction, PAN_STEP, Request, ZOOM_STEP};
 use crate::chart::{AxisKind, BarInterval, Key, Modifiers, Theme};
@@ -30,9 +32,8 @@ impl Interaction {
             Key::Mark(',') => self.cursor_steps -= 1,
             Key::Mark('.') => self.cursor_steps += 1,
             Key::Tab => self.focus_next(held.shift),
-            Key::Letter('z') | Key::Backspace if held.shift => self.redo(last),
-            Key::Letter('z') | Key::Backspace => self.undo(last),
-            Key::Letter('y') => self.redo(last),
+            Key::Letter('z') | Key::Backspace => self.undo(held.shift, last),
+            Key::Letter('y') => self.undo(true, last),
             // A held key must not make a toggle flicker.
             _ if repeat => {}
             _ => return self.toggle_key(key, last),
@@ -169,12 +170,10 @@ impl Interaction {
     }
 
     fn search_key(&mut self, key: Key) {
-        let Some(search) = &mut self.search else { return };
-        match search.key(key, &self.symbols) {
-            SearchOutcome::Open => {}
-            SearchOutcome::Closed => self.search = None,
-            SearchOutcome::Chosen(symbol) => {
-                self.search = None;
+        let outcome = self.search.as_mut().map(|search| search.key(key, &self.symbols));
+        if let Some(ControlFlow::Break(chosen)) = outcome {
+            self.search = None;
+            if let Some(symbol) = chosen {
                 self.focus_on(symbol);
             }
         }

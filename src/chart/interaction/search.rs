@@ -1,9 +1,14 @@
 //! Incremental search for a symbol.
 
+use std::ops::ControlFlow;
+
 use crate::chart::Key;
 
 /// Longest search text, in characters. No symbol is longer.
 const CHARS_MAX: usize = 64;
+
+/// Most search results shown. More would hide the chart.
+pub(crate) const RESULTS_MAX: usize = 10;
 
 /// The open search box.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,18 +20,14 @@ pub(crate) struct SymbolSearch {
     is_new: bool,
 }
 
-/// Effect of a key on the search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SearchOutcome {
-    Open,
-    Closed,
-    /// Index of the chosen symbol.
-    Chosen(usize),
-}
-
 impl SymbolSearch {
     pub(super) fn open() -> Self {
         Self { is_new: true, ..Self::default() }
+    }
+
+    /// Number of results above the first one shown. The list scrolls so that the selected result is always shown.
+    pub(crate) fn results_skipped(&self) -> usize {
+        (self.selected + 1).saturating_sub(RESULTS_MAX)
     }
 
     pub(super) fn text(&mut self, c: char) {
@@ -37,14 +38,13 @@ impl SymbolSearch {
         }
     }
 
-    /// Handles a key. Printable keys have no effect here, for they arrive as text as well.
-    pub(super) fn key(&mut self, key: Key, symbols: &[String]) -> SearchOutcome {
+    /// Handles a key. Breaks if it closes the search, with the index of the symbol chosen if there is one. Printable
+    /// keys have no effect here, for they arrive as text as well.
+    pub(super) fn key(&mut self, key: Key, symbols: &[String]) -> ControlFlow<Option<usize>> {
         let matches = matching_symbols(symbols, &self.text);
         match key {
-            Key::Escape => return SearchOutcome::Closed,
-            Key::Enter => {
-                return matches.get(self.selected).map_or(SearchOutcome::Open, |index| SearchOutcome::Chosen(*index));
-            }
+            Key::Escape => return ControlFlow::Break(None),
+            Key::Enter if self.selected < matches.len() => return ControlFlow::Break(Some(matches[self.selected])),
             Key::Backspace => {
                 self.text.pop();
                 self.selected = 0;
@@ -53,7 +53,7 @@ impl SymbolSearch {
             Key::Up => self.selected = self.selected.saturating_sub(1),
             _ => {}
         }
-        SearchOutcome::Open
+        ControlFlow::Continue(())
     }
 }
 
@@ -111,18 +111,18 @@ mod tests {
             query.text(c);
         }
         assert_eq!(query.text, "/x");
-        query.key(Key::Backspace, &symbols);
-        assert_eq!(query.key(Key::Enter, &symbols), SearchOutcome::Chosen(6));
+        assert_eq!(query.key(Key::Backspace, &symbols), ControlFlow::Continue(()));
+        assert_eq!(query.key(Key::Enter, &symbols), ControlFlow::Break(Some(6)));
         query = SymbolSearch::open();
         query.text('a');
-        assert_eq!(query.key(Key::Down, &symbols), SearchOutcome::Open);
+        assert_eq!(query.key(Key::Down, &symbols), ControlFlow::Continue(()));
         assert_eq!(
             query.key(Key::Enter, &symbols),
-            SearchOutcome::Chosen(4),
+            ControlFlow::Break(Some(4)),
             "AIG and AI are prefix matches, in the order of symbols"
         );
         query.text('q');
-        assert_eq!(query.key(Key::Enter, &symbols), SearchOutcome::Open, "nothing matches, so nothing is chosen");
-        assert_eq!(query.key(Key::Escape, &symbols), SearchOutcome::Closed);
+        assert_eq!(query.key(Key::Enter, &symbols), ControlFlow::Continue(()), "nothing matches, so nothing is chosen");
+        assert_eq!(query.key(Key::Escape, &symbols), ControlFlow::Break(None));
     }
 }

@@ -147,19 +147,14 @@ impl UndoHistory {
         self.last = None;
     }
 
-    /// Pops the previous view and keeps `now` for redo.
-    pub(super) fn undo(&mut self, now: &ViewState) -> Option<ViewState> {
-        let before = self.undo.pop()?;
-        self.redo.push(now.clone());
+    /// Pops the previous view and keeps `now` for redo; or, if `redoes`, pops the view that was undone last and keeps
+    /// `now` for undo.
+    pub(super) fn step(&mut self, now: &ViewState, redoes: bool) -> Option<ViewState> {
+        let Self { undo, redo, .. } = self;
+        let (from, to) = if redoes { (redo, undo) } else { (undo, redo) };
+        let view = from.pop()?;
+        to.push(now.clone());
         self.last = None;
-        Some(before)
-    }
-
-    /// Pops the view that was undone last and keeps `now` for undo.
-    pub(super) fn redo(&mut self, now: &ViewState) -> Option<ViewState> {
-        let after = self.redo.pop()?;
-        self.undo.push(now.clone());
-        self.last = None;
-        Some(after)
+        Some(view)
     }
 }

@@ -67,7 +67,7 @@ impl FrameQuery<'_> {
     pub(super) fn read_crosshair(&self, data: &mut FrameData) {
         data.crosshair = self.locate_crosshair(data);
         let Some(CrosshairPosition { cursor, .. }) = data.crosshair else { return };
-        if data.bar_interval.is_some() || data.is_missing(cursor.time_ns) {
+        if data.hit.bar_interval.is_some() || data.is_missing(cursor.time_ns) {
             return;
         }
         for index in &data.drawn {
@@ -80,16 +80,16 @@ impl FrameQuery<'_> {
     fn locate_crosshair(&self, data: &FrameData) -> Option<CrosshairPosition> {
         let interaction = self.interaction;
         // Before the first tick there is nothing to point at.
-        if interaction.help || interaction.search.is_some() || data.edge_ns.is_none() {
+        if interaction.help || interaction.search.is_some() || data.hit.edge_ns.is_none() {
             return None;
         }
         if let Some(at_ns) = data.view.key_cursor_ns {
             return self.at_tick_or_bar(data, interaction.focus()?, at_ns);
         }
         let (x, y) = interaction.mouse?;
-        let pane = data.layout.pane_at(x, y)?;
+        let pane = data.hit.layout.pane_at(x, y)?;
         let map = data.transform(pane)?;
-        let symbol = data.plot_symbols(data.plots[pane].id).next().filter(|_| data.layout.is_grid());
+        let symbol = data.plot_symbols(data.hit.plots[pane].id).next().filter(|_| data.hit.layout.is_grid());
         let free = CrosshairPosition {
             cursor: Cursor { pane, time_ns: map.time_at(x), value: map.value_at(y) },
             x,
@@ -104,16 +104,17 @@ impl FrameQuery<'_> {
     /// The crosshair on a tick or bar of a symbol.
     fn at_tick_or_bar(&self, data: &FrameData, index: usize, at_ns: i64) -> Option<CrosshairPosition> {
         let drawn = |id| data.plot_symbols(id).find(|symbol| symbol.index == index);
-        let (pane, symbol) = data.plots.iter().enumerate().find_map(|(pane, plot)| Some((pane, drawn(plot.id)?)))?;
+        let (pane, symbol) =
+            data.hit.plots.iter().enumerate().find_map(|(pane, plot)| Some((pane, drawn(plot.id)?)))?;
         let map = data.transform(pane)?;
         if self.interaction.view.kind != ChartKind::Lines {
-            let bar = symbol.bars_on(data.axis).rev().find(|bar| bar.start_ns <= at_ns)?;
+            let bar = symbol.bars_on(data.hit.axis).rev().find(|bar| bar.start_ns <= at_ns)?;
             let cursor = Cursor { pane, time_ns: bar.start_ns, value: bar.close };
             let (x, y) = (bar_center(&map, bar.start_ns, bar.end_ns), map.y(bar.close));
             return Some(CrosshairPosition { cursor, x, y, symbol: Some(index), snapped: false });
         }
         // Most ticks are not drawn, for several share a column: the nearest vertex has the height.
-        let nearest = symbol.points(data.axis).min_by_key(|point| point.time_ns.abs_diff(at_ns))?;
+        let nearest = symbol.points(data.hit.axis).min_by_key(|point| point.time_ns.abs_diff(at_ns))?;
         let cursor = Cursor { pane, time_ns: at_ns, value: nearest.value };
         let (x, y) = (map.x(at_ns), map.y(nearest.value));
         Some(CrosshairPosition { cursor, x, y, symbol: Some(index), snapped: true })
@@ -124,11 +125,11 @@ impl FrameQuery<'_> {
 fn snap_to_line(data: &FrameData, map: &Transform, free: CrosshairPosition) -> Option<CrosshairPosition> {
     let (from_ns, to_ns) = (map.time_at(free.x - SNAP_PX), map.time_at(free.x + SNAP_PX));
     let mut best: Option<(f64, CrosshairPosition)> = None;
-    for symbol in data.plot_symbols(data.plots[free.cursor.pane].id) {
+    for symbol in data.plot_symbols(data.hit.plots[free.cursor.pane].id) {
         for run in &symbol.runs {
             let first = run.partition_point(|sample| sample.time_ns < from_ns);
             for sample in run[first..].iter().take_while(|sample| sample.time_ns <= to_ns) {
-                let Some(value) = symbol.axis_value(data.axis, sample.price) else { continue };
+                let Some(value) = symbol.axis_value(data.hit.axis, sample.price) else { continue };
                 let (x, y) = (map.x(sample.time_ns), map.y(value));
                 let distance = (x - free.x).hypot(y - free.y);
                 if distance <= SNAP_PX && best.is_none_or(|(least, _)| distance < least) && map.rect.contains(x, y) {
@@ -144,12 +145,12 @@ fn snap_to_line(data: &FrameData, map: &Transform, free: CrosshairPosition) -> O
 
 /// Snaps to the center of the bar under the mouse, and to its close if the mouse is near it.
 fn snap_to_bar(data: &FrameData, map: &Transform, free: CrosshairPosition) -> Option<CrosshairPosition> {
-    let symbol = data.plot_symbols(data.plots[free.cursor.pane].id).next()?;
+    let symbol = data.plot_symbols(data.hit.plots[free.cursor.pane].id).next()?;
     let bar = symbol.bars.iter().rev().find(|bar| bar.start_ns <= free.cursor.time_ns)?;
     if free.cursor.time_ns >= bar.end_ns {
         return None;
     }
-    let close = symbol.axis_value(data.axis, bar.close).map(|value| (value, map.y(value)));
+    let close = symbol.axis_value(data.hit.axis, bar.close).map(|value| (value, map.y(value)));
     let close = close.filter(|(_, y)| (y - free.y).abs() <= SNAP_PX / 2.0);
     let (value, y) = close.unwrap_or((free.cursor.value, free.y));
     let cursor = Cursor { time_ns: bar.start_ns, value, ..free.cursor };

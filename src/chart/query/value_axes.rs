@@ -28,7 +28,7 @@ impl ValueAxes {
             AxisMode::Percent | AxisMode::Session => return AxisKind::Percent,
             AxisMode::Log => return AxisKind::Log,
             // A symbol that has an axis of its own never looks flat.
-            AxisMode::Auto if data.layout.is_grid() || data.bar_interval.is_some() => return AxisKind::Price,
+            AxisMode::Auto if data.hit.layout.is_grid() || data.hit.bar_interval.is_some() => return AxisKind::Price,
             AxisMode::Auto => {}
         }
         let ranges = || data.drawn().filter_map(|symbol| symbol.range);
@@ -44,15 +44,15 @@ impl ValueAxes {
 
     /// The plots of a frame in reading order. Axes of plots that are gone are forgotten.
     pub(super) fn plots(&mut self, interaction: &Interaction, data: &FrameData) -> Vec<Plot> {
-        let ids: Vec<PlotId> = if data.layout.is_grid() {
+        let ids: Vec<PlotId> = if data.hit.layout.is_grid() {
             data.drawn.iter().copied().map(PlotId::Symbol).collect()
         } else {
             vec![PlotId::Main]
         };
         self.spans.retain(|id, _| ids.contains(id));
         let plot = |id: PlotId| {
-            let extent = extent(data.plot_symbols(id), data.axis);
-            let value = interaction.value_of(id, data.axis).unwrap_or_else(|| self.fit(id, extent, data.axis));
+            let extent = extent(data.plot_symbols(id), data.hit.axis);
+            let value = interaction.value_of(id, data.hit.axis).unwrap_or_else(|| self.fit(id, extent, data.hit.axis));
             Plot { id, value }
         };
         ids.into_iter().map(plot).collect()

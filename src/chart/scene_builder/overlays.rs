@@ -13,7 +13,7 @@ impl SceneBuilder {
     /// Adds the crosshair to each plot: at the same instant in all, with a height in the one that it is in.
     pub(super) fn add_crosshair(&self, data: &FrameData, charts: &mut [Chart]) {
         let Some(CrosshairPosition { cursor, x, y, snapped, .. }) = data.crosshair else { return };
-        for (pane, (chart, plot)) in charts.iter_mut().zip(&data.plots).enumerate() {
+        for (pane, (chart, plot)) in charts.iter_mut().zip(&data.hit.plots).enumerate() {
             let is_here = pane == cursor.pane;
             let column = if is_here { Some(x) } else { data.transform(pane).map(|map| map.x(cursor.time_ns)) };
             chart.crosshair = column.map(|column| Crosshair {
@@ -36,7 +36,7 @@ impl SceneBuilder {
                 symbol: symbol.symbol.clone(),
                 price: self.price(symbol, sample.price),
                 change_percent: symbol.percent(sample.price),
-                point: symbol.point(data.axis, &sample)?,
+                point: symbol.point(data.hit.axis, &sample)?,
             })
         };
         data.plot_symbols(plot.id).filter_map(row).collect()
@@ -50,7 +50,7 @@ impl SceneBuilder {
     ) -> Option<Selection> {
         let cursor = data.crosshair.map(|crosshair| crosshair.cursor);
         let ends = |measurement: Option<Measurement>| {
-            Some(measurement?.in_frame(&data.plots, data.axis, cursor)?.ends(cursor))
+            Some(measurement?.in_frame(&data.hit.plots, data.hit.axis, cursor)?.ends(cursor))
         };
         if let Some((from, to)) = ends(interaction.ruler)
             && let Some(chart) = charts.get_mut(from.pane)
@@ -68,7 +68,7 @@ impl SceneBuilder {
     pub(super) fn add_alerts(data: &FrameData, status: &FrameStatus, charts: &mut [Chart]) {
         for alert in status.alerts.iter().filter(|alert| data.shows(alert.time_ns)) {
             let place = alert.symbol.map(|index| data.drawn.binary_search(&index));
-            let pane = match (place, data.layout.is_grid()) {
+            let pane = match (place, data.hit.layout.is_grid()) {
                 (Some(Ok(at)), true) => at,
                 (Some(Ok(_)) | None, false) => 0,
                 _ => continue,
@@ -77,7 +77,7 @@ impl SceneBuilder {
             let symbol = alert.symbol.and_then(|index| data.symbols.get(index));
             chart.marks.push(Mark {
                 time_ns: alert.time_ns,
-                value: symbol.zip(alert.price).and_then(|(symbol, price)| symbol.axis_value(data.axis, price)),
+                value: symbol.zip(alert.price).and_then(|(symbol, price)| symbol.axis_value(data.hit.axis, price)),
                 palette_index: alert.symbol.unwrap_or(NO_SYMBOL_PALETTE_INDEX),
                 text: alert.rule.to_string(),
             });

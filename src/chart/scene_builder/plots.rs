@@ -19,14 +19,14 @@ impl SceneBuilder {
         interaction: &Interaction,
         missing: &[MissingBand],
     ) -> Chart {
-        let (axis, kind) = (data.axis, interaction.view.kind);
+        let (axis, kind) = (data.hit.axis, interaction.view.kind);
         let symbols: Vec<&SymbolFrame> = data.plot_symbols(plot.id).collect();
         let viewport = Viewport { time: data.span, value: plot.value };
         let bars = symbols.first().filter(|_| kind != ChartKind::Lines).map(|symbol| Bars {
             style: if kind == ChartKind::Ohlc { BarStyle::Ohlc } else { BarStyle::Candles },
             bars: symbol.bars_on(axis).collect(),
         });
-        let is_grid = data.layout.is_grid();
+        let is_grid = data.hit.layout.is_grid();
         let title = match plot.id {
             PlotId::Symbol(_) => symbols.first().map(|symbol| self.pane_title(symbol)),
             PlotId::Main => self.bars_title(data),
@@ -36,7 +36,7 @@ impl SceneBuilder {
             lines: if bars.is_some() { Vec::new() } else { symbols.iter().map(|it| line(it, axis)).collect() },
             focus: interaction.explicit_focus().filter(|focus| symbols.iter().any(|it| it.index == *focus)),
             bars,
-            volume: !data.layout.volume.is_empty(),
+            volume: !data.hit.layout.volume.is_empty(),
             title,
             missing: if is_grid { Vec::new() } else { missing.to_vec() },
             outliers: symbols.iter().flat_map(|symbol| outliers(symbol, axis)).collect(),
@@ -69,7 +69,7 @@ impl SceneBuilder {
 
     /// The title of a chart of bars: the symbol, and the prices of the bar at the crosshair, or else of the newest bar.
     fn bars_title(&self, data: &FrameData) -> Option<Title> {
-        let (interval, symbol) = (data.bar_interval?, data.drawn().next()?);
+        let (interval, symbol) = (data.hit.bar_interval?, data.drawn().next()?);
         let cursor_ns = data.crosshair.map(|crosshair| crosshair.cursor.time_ns);
         let at_cursor = cursor_ns.and_then(|at_ns| symbol.bars.iter().rev().find(|bar| bar.start_ns <= at_ns));
         let bar = at_cursor.or(symbol.bars.last());

@@ -12,7 +12,7 @@ impl SceneBuilder {
         let notice = |tone, title: String, lines: &[&str]| {
             Some(Notice { tone, title, lines: lines.iter().map(|line| (*line).to_owned()).collect() })
         };
-        if data.edge_ns.is_some() {
+        if data.hit.edge_ns.is_some() {
             let (title, lines) = empty_chart(data)?;
             return notice(Tone::Info, title.to_owned(), lines);
         }
@@ -86,7 +86,7 @@ fn empty_chart(data: &FrameData) -> Option<(&'static str, &'static [&'static str
             .then_some(("No ticks in this span", &["`End` goes back to live", "`\u{2212}` shows more time"]));
     }
     let has_positive = data.drawn().any(|symbol| symbol.range.is_some_and(|(_, hi)| hi > 0.0));
-    (data.axis == AxisKind::Log && !has_positive)
+    (data.hit.axis == AxisKind::Log && !has_positive)
         .then_some(("No price above zero to show", &["A logarithmic axis has no other; `A` changes the axis"]))
 }
 
@@ -132,7 +132,7 @@ pub(super) fn connection_badge(data: &FrameData, status: &FrameStatus) -> Badge 
     let (tone, text) = match (&status.connection, status.stale_for) {
         (ConnectionState::Connecting, _) => (Tone::Warn, "CONNECTING".to_owned()),
         (ConnectionState::Down { down_for, .. }, _) => (Tone::Bad, format!("DISCONNECTED {} s", down_for.as_secs())),
-        (ConnectionState::Live, _) if data.edge_ns.is_none() => (Tone::Info, "WAITING".to_owned()),
+        (ConnectionState::Live, _) if data.hit.edge_ns.is_none() => (Tone::Info, "WAITING".to_owned()),
         (ConnectionState::Live, Some(stale_for)) => {
             (Tone::Warn, format!("STALE {}", format::span(stale_for.as_secs() as i64 * 1_000_000_000)))
         }
@@ -148,7 +148,7 @@ pub(super) fn view_badge(data: &FrameData, interaction: &Interaction) -> Option<
     } else if interaction.follows() {
         return None;
     } else {
-        let behind_ns = data.edge_ns.map_or(0, |edge_ns| edge_ns.saturating_sub(data.span.end));
+        let behind_ns = data.hit.edge_ns.map_or(0, |edge_ns| edge_ns.saturating_sub(data.span.end));
         format!("{} BACK", format::span(behind_ns))
     };
     Some(Badge { tone: Tone::Info, text })

@@ -39,7 +39,9 @@ fn settings(args: &[&str], variables: &[(&str, &str)], file: &str) -> Result<Set
     let given = environment.args[1..].to_vec();
     let (command, program) = (Probe::command(), OsString::from("consumer"));
     let mut settings = Settings { command, program, given, matches, applied: Vec::new(), notes: Vec::new() };
-    settings.apply(settings.read_environment(&environment)?)?;
+    let found = from_environment(&settings.command, &environment, |flag| !settings.is_set(flag));
+    let found = found.collect::<Result<_, _>>()?;
+    settings.apply(found)?;
     let found = file::settings(file, "t.toml", &settings.command)?;
     let unset = found.into_iter().filter(|setting| !settings.is_set(&setting.flag)).collect();
     settings.apply(unset)?;

@@ -1,5 +1,6 @@
 //! Task that checks for silence, logs alerts and starts the command.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tracing::{debug, warn};
 use super::hook::Hook;
 use super::{Alerting, lock};
 use crate::analysis::WATCHED_SYMBOLS_MAX;
+use crate::client;
 use crate::consumer::redraw::Redraw;
 use crate::consumer::series_handle::SeriesHandle;
 
@@ -29,7 +31,7 @@ impl AlertDispatcher {
         runtime: &Runtime,
         alerting: &Arc<Alerting>,
         series: &SeriesHandle,
-        redraw: &Redraw,
+        redraw: &Arc<Redraw>,
         command: Option<&str>,
     ) -> Option<Self> {
         if alerting.is_idle() {
@@ -40,7 +42,7 @@ impl AlertDispatcher {
         }
         let (stop, stopped) = watch::channel(false);
         let hook = command.map(|command| Hook::new(command.to_owned(), stopped.clone()));
-        let task = runtime.spawn(dispatch(Arc::clone(alerting), series.clone(), redraw.clone(), hook, stopped));
+        let task = runtime.spawn(dispatch(Arc::clone(alerting), series.clone(), Arc::clone(redraw), hook, stopped));
         Some(Self { stop, task })
     }
 
@@ -55,17 +57,13 @@ impl AlertDispatcher {
 async fn dispatch(
     alerting: Arc<Alerting>,
     series: SeriesHandle,
-    redraw: Redraw,
+    redraw: Arc<Redraw>,
     mut hook: Option<Hook>,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) {
     let mut interval = tokio::time::interval(CHECK_EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let ended = async {
-        // A sender that is gone ends the run as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    tokio::pin!(ended);
+    let mut ended = pin!(client::stopped(stopped));
     loop {
         tokio::select! {
             () = &mut ended => break,

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::{Alerting, Fired};
+use crate::client;
 use crate::consumer::rate_limited::RateLimited;
 use crate::model::{TimestampFormat, display_safe, write_tick};
 
@@ -177,9 +178,9 @@ fn shell(command: &str) -> Command {
 }
 
 /// Runs the command with the tick as JSON on its standard input. The error completes "the command ...".
-async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) -> Result<(), String> {
+async fn run(command: String, fired: Fired, stopped: watch::Receiver<bool>) -> Result<(), String> {
     let mut shell = shell(&command);
-    shell.env(FIRED_RULE, &*fired.rule).env("TICKSCOPE_FIRED_SYMBOL", fired.symbol.to_string());
+    shell.env(FIRED_RULE, &*fired.mark.rule).env("TICKSCOPE_FIRED_SYMBOL", fired.symbol.to_string());
     shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = shell.spawn().map_err(|error| format!("cannot be started: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -192,7 +193,7 @@ async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) 
         let _ = stdin.write_all(&line).await;
     }
     let mut output = Vec::new();
-    let status = status_and_output(&mut child, &mut stopped, &mut output).await;
+    let status = status_and_output(&mut child, stopped.clone(), &mut output).await;
     if !output.is_empty() {
         debug!("output of the --on-alert command: {}", display_safe(&String::from_utf8_lossy(&output)));
     }
@@ -214,13 +215,12 @@ async fn run(command: String, fired: Fired, mut stopped: watch::Receiver<bool>) 
 /// Reads standard error while the command runs. Returns the exit status, or `None` if the command has to be killed.
 async fn status_and_output(
     child: &mut Child,
-    stopped: &mut watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     output: &mut Vec<u8>,
 ) -> Option<io::Result<ExitStatus>> {
     let stderr = child.stderr.take();
     let run_ends = async {
-        // A sender that is gone ends the run as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
+        client::stopped(stopped).await;
         tokio::time::sleep(END_GRACE).await;
     };
     let ended = async {

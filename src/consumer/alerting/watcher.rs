@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Alerting, Fired, lock};
 use crate::analysis::Alerts;
+use crate::chart::FiredAlert;
 use crate::model::TickView;
 use crate::series::{AppendOutcome, SeriesMap, SymbolId};
 
@@ -35,16 +36,14 @@ impl<'a> Watcher<'a> {
         let rules = self.rules.get_or_insert_with(|| lock(&alerting.rules));
         for &number in rules.update(tick, self.since_origin) {
             let owned = tick.to_tick();
-            self.fired.push(Fired {
+            let mark = FiredAlert {
                 time_ns: tick.timestamp.as_nanos(),
                 price: Some(tick.price.get()),
-                slot: series.id(tick.symbol.as_str()).map(SymbolId::index),
-                symbol: owned.symbol.clone(),
+                symbol: series.id(tick.symbol.as_str()).map(SymbolId::index),
                 rule: Arc::clone(&alerting.texts[number]),
-                at: self.now,
-                number,
-                tick: Some(owned),
-            });
+            };
+            let symbol = owned.symbol.clone();
+            self.fired.push(Fired { mark, symbol, at: self.now, number, tick: Some(owned) });
         }
     }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::values::parse_export;
-use super::{Args, ArgsError, ExportFormat, parse_symbols};
+use super::{Args, ArgsError, parse_symbols};
 use crate::cli::parse_time;
 use crate::model::Timestamp;
 use crate::sources::TickFilter;
+use crate::storage::TickFormat;
 use crate::storage::db::StoreUrl;
 
 /// Flags that apply only to a run with a feed or a chart.
@@ -38,7 +39,7 @@ pub struct StoredExport {
     /// File to write.
     pub path: PathBuf,
     /// Format of the file.
-    pub format: ExportFormat,
+    pub format: TickFormat,
 }
 
 /// Suffixes of the files that SQLite keeps for a database.
@@ -82,9 +83,7 @@ impl Args {
             text.as_deref().map(|text| parse_time(flag, text, now)).transpose().map_err(ArgsError::Time)
         };
         let (from, to) = (time("--from", from)?, time("--to", to)?);
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
+        if from.zip(to).is_some_and(|(from, to)| from >= to) {
             return Err(ArgsError::ExportSpan);
         }
         let (path, format) = parse_export(path)?;
@@ -112,7 +111,7 @@ mod tests {
     fn from_and_to_select_a_span_of_the_store() {
         let words = ["--export", "t.csv", "--store", "sqlite:t.db", "--from", "1h", "--to", "2023-11-14T22:00:00Z"];
         let asked = export(&[&words[..], &["--symbols", "B,A", "--headless"]].concat()).unwrap().unwrap();
-        assert_eq!((asked.url, asked.format), ("sqlite:t.db".parse().unwrap(), ExportFormat::Csv));
+        assert_eq!((asked.url, asked.format), ("sqlite:t.db".parse().unwrap(), TickFormat::Csv));
         let TickFilter { from, to, symbols } = asked.selection;
         let at = |seconds: i64| Timestamp::from_nanos(seconds * NS_PER_S);
         assert_eq!((from, to), (at(1_700_000_000 - 3_600), at(1_699_999_200)));
@@ -132,7 +131,7 @@ mod tests {
     fn an_export_never_replaces_its_own_store() {
         let in_view = |words: &[&str]| {
             let args = Args::try_parse_from([&["consumer"], words].concat()).map_err(|error| error.to_string())?;
-            args.into_config().map(drop).map_err(|error| error.to_string())
+            args.into_config(None).map(drop).map_err(|error| error.to_string())
         };
         let dir = tempfile::tempdir().unwrap();
         let there = dir.path().join("there.csv");

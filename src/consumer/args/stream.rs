@@ -6,8 +6,8 @@ use super::ArgsError;
 use crate::cli::parse_duration;
 use crate::client::{SHARDS, SHARDS_MAX, Since};
 
-/// Default age of the oldest stream entries that fill the chart.
-const SINCE_DEFAULT: Duration = Duration::from_hours(1);
+/// Default start position in a stream: the age of the oldest entries that fill the chart.
+pub(in crate::consumer) const SINCE_DEFAULT: Since = Since::Ago(Duration::from_hours(1));
 
 /// Default number of deliveries after which an entry of a group counts as unprocessable.
 const DELIVERIES_MAX: u64 = 5;
@@ -40,51 +40,20 @@ pub struct StreamArgs {
     pub shards: u16,
 }
 
-/// Stream that is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamConfig {
-    /// Key of the stream; in a cluster, the common prefix of its shards.
-    pub name: String,
-    /// Start position, if one is given.
-    pub since: Option<Since>,
-    /// Consumer group that shares the stream.
-    pub group: Option<GroupConfig>,
-}
-
-impl StreamConfig {
-    /// Returns the start position without regard to a database.
-    pub fn since(&self) -> Since {
-        self.since.unwrap_or(Since::Ago(SINCE_DEFAULT))
-    }
-}
-
-/// Consumer group and this member of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupConfig {
-    /// Name of the group.
-    pub name: String,
-    /// Name of this member; `None` for a random one.
-    pub member: Option<String>,
-    /// Most deliveries of an entry.
-    pub deliveries_max: u64,
-}
-
 impl StreamArgs {
-    /// Stream that is read; `None` for channels.
-    pub(super) fn config(&self) -> Result<Option<StreamConfig>, ArgsError> {
-        let Some(name) = self.stream.clone() else { return Ok(None) };
+    /// Checks the flags. Returns the start position in the stream, if one is given.
+    pub(super) fn check(&mut self) -> Result<Option<Since>, ArgsError> {
+        if self.stream.is_none() {
+            // Beside a flag that excludes --stream, clap accepts flags that require it. They have no effect.
+            self.group = None;
+            return Ok(None);
+        }
         for (flag, text) in [("--stream", &self.stream), ("--group", &self.group), ("--member", &self.member)] {
             if text.as_deref() == Some("") {
                 return Err(ArgsError::Name(flag));
             }
         }
-        let since = self.since.as_deref().map(parse_since).transpose()?;
-        let group = self.group.clone().map(|name| GroupConfig {
-            name,
-            member: self.member.clone(),
-            deliveries_max: self.max_deliveries,
-        });
-        Ok(Some(StreamConfig { name, since, group }))
+        self.since.as_deref().map(parse_since).transpose()
     }
 }
 
@@ -112,19 +81,20 @@ mod tests {
     fn error(words: &[&str]) -> String {
         let args = Args::try_parse_from([&["consumer"], words].concat());
         args.map_err(|error| error.to_string())
-            .and_then(|args| args.into_config().map_err(|error: ArgsError| error.to_string()))
+            .and_then(|args| args.into_config(None).map_err(|error: ArgsError| error.to_string()))
             .expect_err("the flags are invalid")
     }
 
     #[test]
     fn since_selects_where_a_stream_starts() {
-        let since = |text: &str| config_of(&["--stream", "s", "--since", text]).stream.expect("a stream").since();
+        let since = |text: &str| config_of(&["--stream", "s", "--since", text]).since.expect("a start");
         assert_eq!(since("start"), Since::Start);
         assert_eq!(since("15m"), Since::Ago(Duration::from_mins(15)));
         assert_eq!(since("90"), Since::Ago(Duration::from_secs(90)));
         assert_eq!(since("1732000000000-3"), Since::At(StreamId { ms: 1_732_000_000_000, seq: 3 }));
-        let default = config_of(&["--stream", "s"]).stream.expect("a stream");
-        assert_eq!((default.since, default.since()), (None, Since::Ago(SINCE_DEFAULT)));
+        assert_eq!(config_of(&["--stream", "s"]).since, None);
+        let unused = config_of(&["--channel", "c", "--since", "1h", "--group", "g"]);
+        assert_eq!((unused.since, unused.args.stream.group), (None, None), "without a stream");
         for bad in ["", "x", "-1", "1-", "yesterday"] {
             assert!(error(&["--stream", "s", &format!("--since={bad}")]).contains("--since"), "{bad}");
         }

@@ -1,32 +1,15 @@
 //! Values of flags: enumerations and parsers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use clap::builder::PossibleValue;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use super::{ArgsError, ExportFormat, SnapshotFormat};
+use super::{ArgsError, SnapshotFormat};
 use crate::chart::{AxisMode, ChartKind, PaneLayout, Scale, Theme};
-use crate::storage::HAS_PARQUET;
-
-/// Implements clap's `ValueEnum` for an enum of a module that does not know clap.
-macro_rules! impl_value_enum {
-    ($type:ty { $($variant:ident = $word:literal: $help:literal,)* }) => {
-        impl ValueEnum for $type {
-            fn value_variants<'a>() -> &'a [Self] {
-                &[$(Self::$variant),*]
-            }
-
-            fn to_possible_value(&self) -> Option<PossibleValue> {
-                Some(match self {
-                    $(Self::$variant => PossibleValue::new($word).help($help),)*
-                })
-            }
-        }
-    };
-}
+use crate::cli::impl_value_enum;
+use crate::storage::{HAS_PARQUET, TickFormat};
 
 impl_value_enum!(AxisMode {
     Auto = "auto": "Prices, or percent where prices would show flat lines",
@@ -114,21 +97,23 @@ pub(super) fn parse_session(text: &str) -> Result<Time, String> {
 
 /// Returns the path of a snapshot with the format of its extension.
 pub(super) fn parse_snapshot(path: PathBuf) -> Result<(PathBuf, SnapshotFormat), ArgsError> {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    match extension.as_deref() {
-        Some("png") => Ok((path, SnapshotFormat::Png)),
-        Some("svg") => Ok((path, SnapshotFormat::Svg)),
+    match extension(&path).as_str() {
+        "png" => Ok((path, SnapshotFormat::Png)),
+        "svg" => Ok((path, SnapshotFormat::Svg)),
         _ => Err(ArgsError::Snapshot(path)),
     }
 }
 
 /// Returns the path of an export with the format of its extension.
-pub(super) fn parse_export(path: PathBuf) -> Result<(PathBuf, ExportFormat), ArgsError> {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    match extension.as_deref() {
-        Some("csv") => Ok((path, ExportFormat::Csv)),
-        Some("parquet") if HAS_PARQUET => Ok((path, ExportFormat::Parquet)),
-        Some("parquet") => Err(ArgsError::NoParquet(path)),
+pub(super) fn parse_export(path: PathBuf) -> Result<(PathBuf, TickFormat), ArgsError> {
+    match extension(&path).as_str() {
+        "csv" => Ok((path, TickFormat::Csv)),
+        "parquet" if HAS_PARQUET => Ok((path, TickFormat::Parquet)),
+        "parquet" => Err(ArgsError::NoParquet(path)),
         _ => Err(ArgsError::Export(path)),
     }
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase()
 }

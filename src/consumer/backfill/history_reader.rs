@@ -14,10 +14,8 @@ use tracing::{debug, warn};
 
 use crate::chart::{BackfillRequest, BackfillState, HistorySnapshot, OversizedView, complete_memory};
 use crate::consumer::backfill::Backfill;
-use crate::consumer::feed_status::FeedStatus;
+use crate::consumer::handles::Handles;
 use crate::consumer::persistence::Persistence;
-use crate::consumer::redraw::Redraw;
-use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Price, Symbol, TimeSpan, Timestamp};
 use crate::series::{ArrivalMark, HistoryPage, LoadedHistory, SeriesTick};
 use crate::storage::db::{DbError, StoreReader, StoreUrl, TickRow};
@@ -46,73 +44,55 @@ const OLDEST_SYMBOLS_MAX: usize = 64;
 /// First and longest pause after a failure. The pause doubles in between.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
+/// Doublings after which the pause is the longest in any case.
+const DOUBLINGS_MAX: u32 = 8;
+
 /// State of the thread.
 pub(super) struct HistoryReader {
     url: StoreUrl,
     storage: Arc<Persistence>,
-    series: SeriesHandle,
-    feed: FeedStatus,
-    redraw: Redraw,
+    handles: Handles,
     backfill: Arc<Backfill>,
     reader: Option<StoreReader>,
-    loaded: LoadedHistory,
+    /// Snapshot to publish, but for the parts that are computed then.
+    snapshot: HistorySnapshot,
     /// Loaded symbols; a page has one column for each.
     symbols: Vec<Symbol>,
     /// Index of each name in `symbols`.
     columns: HashMap<CompactString, usize, RandomState>,
-    /// Point up to which the database is known to hold everything.
-    committed: Option<CommitPoint>,
+    /// Newest tick when the database was last known to hold everything. The marks of the snapshot are of that instant.
+    committed_ns: Option<i64>,
     /// Later point whose commit is awaited.
     pending: Option<CommitPoint>,
-    oldest_ns: Option<i64>,
-    state: BackfillState,
     /// Time span of the next page.
     page_ns: i64,
-    pause: Duration,
     /// Failures since the last success.
     failures: u32,
-    /// Number of published snapshots.
-    revision: u64,
     /// Time of the last check for the oldest tick, and the number of symbols then.
     oldest_checked: Option<(Instant, usize)>,
     /// History of fewer symbols and its marks. It stays visible until the new one covers the view.
     previous: Option<(LoadedHistory, Vec<ArrivalMark>)>,
     view: TimeSpan,
-    oversized: Option<OversizedView>,
 }
 
 impl HistoryReader {
-    pub(super) fn new(
-        url: StoreUrl,
-        storage: Arc<Persistence>,
-        series: SeriesHandle,
-        feed: FeedStatus,
-        redraw: Redraw,
-        backfill: Arc<Backfill>,
-    ) -> Self {
+    pub(super) fn new(url: StoreUrl, storage: Arc<Persistence>, handles: Handles, backfill: Arc<Backfill>) -> Self {
         Self {
             url,
             storage,
-            series,
-            feed,
-            redraw,
+            handles,
             backfill,
             reader: None,
-            loaded: LoadedHistory::default(),
+            snapshot: HistorySnapshot::default(),
             symbols: Vec::new(),
             columns: HashMap::default(),
-            committed: None,
+            committed_ns: None,
             pending: None,
-            oldest_ns: None,
-            state: BackfillState::Reading,
             page_ns: 0,
-            pause: RETRY_PAUSES.0,
             failures: 0,
-            revision: 0,
             oldest_checked: None,
             previous: None,
             view: TimeSpan { start: 0, end: 0 },
-            oversized: None,
         }
     }
 
@@ -122,12 +102,12 @@ impl HistoryReader {
             let next = match &request {
                 Some(request) => self.serve(number, request),
                 // The chart needs the oldest time before anyone scrolls there.
-                None if self.oldest_ns.is_none() => self.open().map(|()| self.after_open()),
+                None if self.snapshot.oldest_ns.is_none() => self.open().map(|()| self.after_open()),
                 None => Ok(Next::Idle),
             };
             match next {
                 Ok(next) => {
-                    (self.pause, self.failures) = (RETRY_PAUSES.0, 0);
+                    self.failures = 0;
                     match next {
                         Next::Continue => {}
                         Next::RetryAfter(limit) => self.backfill.wait_for_change(number, Some(limit)),
@@ -142,7 +122,7 @@ impl HistoryReader {
     /// Next step once the oldest tick is known. An empty database is checked again.
     fn after_open(&mut self) -> Next {
         self.recover();
-        self.oldest_ns.map_or(Next::RetryAfter(EMPTY_CHECK_EVERY), |_| Next::Idle)
+        self.snapshot.oldest_ns.map_or(Next::RetryAfter(EMPTY_CHECK_EVERY), |_| Next::Idle)
     }
 
     fn fail(&mut self, error: &DbError) {
@@ -150,51 +130,43 @@ impl HistoryReader {
         // At the very start the file may not exist yet.
         if self.failures > 1 || self.reader.is_some() {
             let state = BackfillState::Failing(cause(error));
-            if self.state != state {
+            if self.snapshot.state != state {
                 warn!("cannot read older ticks from the store, retrying: {error}");
             }
             self.set_state(state);
         }
         // The next attempt opens a new connection.
         (self.reader, self.oldest_checked) = (None, None);
-        self.backfill.pause(self.pause);
-        self.pause = (self.pause * 2).min(RETRY_PAUSES.1);
+        let doublings = (self.failures - 1).min(DOUBLINGS_MAX);
+        self.backfill.pause((RETRY_PAUSES.0 * (1 << doublings)).min(RETRY_PAUSES.1));
     }
 
     fn recover(&mut self) {
-        if matches!(self.state, BackfillState::Behind | BackfillState::Failing(_)) {
+        if matches!(self.snapshot.state, BackfillState::Behind | BackfillState::Failing(_)) {
             self.set_state(BackfillState::Reading);
         }
     }
 
     fn set_state(&mut self, state: BackfillState) {
-        if self.state != state {
-            self.state = state;
+        if self.snapshot.state != state {
+            self.snapshot.state = state;
             self.publish();
         }
     }
 
     fn publish(&mut self) {
-        self.revision += 1;
-        let view = self.view;
+        self.snapshot.revision += 1;
+        let (mut published, view) = (self.snapshot.clone(), self.view);
         let is_visible = |loaded: &LoadedHistory| {
             loaded.covered().is_some_and(|covered| covered.start < view.end && covered.end > view.start)
         };
-        let (mut loaded, marks) = match &self.previous {
-            Some((loaded, marks)) if is_visible(loaded) => (loaded.clone(), marks.clone()),
-            _ => (self.loaded.clone(), self.committed.as_ref().map(|point| point.marks.clone()).unwrap_or_default()),
-        };
-        loaded.set_revision(self.revision);
-        self.backfill.publish(HistorySnapshot {
-            has_room: has_room(&loaded),
-            loaded,
-            marks,
-            revision: self.revision,
-            oldest_ns: self.oldest_ns,
-            state: self.state.clone(),
-            oversized: self.oversized.clone(),
-        });
-        self.redraw.request();
+        if let Some((loaded, marks)) = self.previous.as_ref().filter(|(loaded, _)| is_visible(loaded)) {
+            (published.loaded, published.marks) = (loaded.clone(), marks.clone());
+        }
+        published.loaded.set_revision(published.revision);
+        published.has_room = has_room(&published.loaded);
+        self.backfill.publish(published);
+        self.handles.redraw.request();
     }
 
     /// Drops the previous history: the new one covers the view.
@@ -206,8 +178,8 @@ impl HistoryReader {
 
     /// Opens the database if it is not open, and looks up its oldest tick if that is due or symbols were added.
     fn open(&mut self) -> Result<(), DbError> {
-        let interval = if self.oldest_ns.is_some() { OLDEST_CHECK_EVERY } else { EMPTY_CHECK_EVERY };
-        let symbols_len = self.series.lock().symbol_count().min(OLDEST_SYMBOLS_MAX + 1);
+        let interval = if self.snapshot.oldest_ns.is_some() { OLDEST_CHECK_EVERY } else { EMPTY_CHECK_EVERY };
+        let symbols_len = self.handles.series.lock().symbol_count().min(OLDEST_SYMBOLS_MAX + 1);
         let is_checked = self.oldest_checked.is_some_and(|(at, len)| len == symbols_len && at.elapsed() < interval);
         if self.reader.is_some() && is_checked {
             return Ok(());
@@ -217,14 +189,14 @@ impl HistoryReader {
             None => self.reader.insert(StoreReader::open(&self.url)?),
         };
         let oldest_ns = if (1..=OLDEST_SYMBOLS_MAX).contains(&symbols_len) {
-            let symbols: Vec<Symbol> = self.series.lock().iter().map(|(_, symbol, _)| symbol.clone()).collect();
+            let symbols: Vec<Symbol> = self.handles.series.lock().iter().map(|(_, symbol, _)| symbol.clone()).collect();
             reader.oldest_of(&symbols)?
         } else {
             reader.span()?.map(|(oldest_ns, _)| oldest_ns)
         };
         self.oldest_checked = Some((Instant::now(), symbols_len));
-        if oldest_ns != self.oldest_ns {
-            self.oldest_ns = oldest_ns;
+        if oldest_ns != self.snapshot.oldest_ns {
+            self.snapshot.oldest_ns = oldest_ns;
             self.publish();
         }
         Ok(())
@@ -236,15 +208,15 @@ impl HistoryReader {
         self.open()?;
         self.select_symbols(request);
         let is_committed = self.pass_barrier(request);
-        let memory = complete_memory(&self.series.lock(), &request.symbols);
-        let (Some(committed), Some((complete_from_ns, overlap_ns))) = (&self.committed, memory) else {
+        let memory = complete_memory(&self.handles.series.lock(), &request.symbols);
+        let (Some(committed_ns), Some((complete_from_ns, overlap_ns))) = (self.committed_ns, memory) else {
             return Ok(if is_committed { Next::Idle } else { self.wait_for_commit() });
         };
         // Ticks of the newest instant itself are committed; further ones of that instant are seen to arrive.
-        let newest_ns = committed.newest_ns.saturating_add(1);
+        let newest_ns = committed_ns.saturating_add(1);
         let up_to = |overlap_ns: i64| complete_from_ns.saturating_add(overlap_ns).min(newest_ns);
         let reach = Reach { max_ns: up_to(overlap_ns), enough_ns: up_to(overlap_ns / 2) };
-        if self.oldest_ns.is_none_or(|oldest_ns| oldest_ns >= complete_from_ns) {
+        if self.snapshot.oldest_ns.is_none_or(|oldest_ns| oldest_ns >= complete_from_ns) {
             self.drop_previous();
             // The first ticks may not be committed yet.
             return Ok(self.after_open());
@@ -265,40 +237,40 @@ impl HistoryReader {
     /// Records that the view does not fit into memory, or that it does.
     fn set_oversized(&mut self, request: &BackfillRequest, is_full: bool) {
         let view = is_full.then(|| OversizedView { symbols: request.symbols.clone(), span: request.span });
-        if is_full && (self.state != BackfillState::Full || self.oversized != view) {
-            (self.state, self.oversized) = (BackfillState::Full, view);
+        if is_full && (self.snapshot.state != BackfillState::Full || self.snapshot.oversized != view) {
+            (self.snapshot.state, self.snapshot.oversized) = (BackfillState::Full, view);
             self.publish();
-        } else if !is_full && self.state == BackfillState::Full {
-            self.oversized = None;
+        } else if !is_full && self.snapshot.state == BackfillState::Full {
+            self.snapshot.oversized = None;
             self.set_state(BackfillState::Reading);
         }
     }
 
     /// Starts over with the requested symbols, unless all of them are loaded.
     fn select_symbols(&mut self, request: &BackfillRequest) {
-        let known = self.loaded.symbols();
+        let known = self.snapshot.loaded.symbols();
         if !known.is_empty() && request.symbols.iter().all(|symbol| known.binary_search(symbol).is_ok()) {
             return;
         }
-        let series = self.series.lock();
+        let series = self.handles.series.lock();
         let symbols = request.symbols.iter().filter_map(|index| Some((*index, series.get(*index)?.0.clone())));
         let (indices, symbols): (Vec<usize>, Vec<Symbol>) = symbols.unzip();
         drop(series);
         let names = symbols.iter().enumerate();
         self.columns = names.map(|(column, symbol)| (CompactString::from(symbol.as_str()), column)).collect();
-        let loaded = std::mem::replace(&mut self.loaded, LoadedHistory::new(indices));
-        let committed = self.committed.take();
+        let loaded = std::mem::replace(&mut self.snapshot.loaded, LoadedHistory::new(indices));
+        let marks = std::mem::take(&mut self.snapshot.marks);
         if self.previous.is_none() && loaded.covered().is_some() {
-            self.previous = Some((loaded, committed.map(|point| point.marks).unwrap_or_default()));
+            self.previous = Some((loaded, marks));
         }
-        (self.symbols, self.pending) = (symbols, None);
+        (self.symbols, self.committed_ns, self.pending) = (symbols, None, None);
     }
 
     /// Reads the next page that the request needs. Returns false if none is needed. Sets `is_full` if ticks in view do
     /// not fit into memory.
     fn read_next(&mut self, request: &BackfillRequest, reach: Reach, is_full: &mut bool) -> Result<bool, DbError> {
         let (view, width_ns) = (request.span, request.span.len_ns());
-        let oldest_ns = self.oldest_ns.unwrap_or(i64::MIN);
+        let oldest_ns = self.snapshot.oldest_ns.unwrap_or(i64::MIN);
         let (view_start, view_end) = (view.start.max(oldest_ns), view.end.min(reach.max_ns));
         let (start, ahead_ns) = (view.start.saturating_sub(width_ns).max(oldest_ns), view.end.saturating_add(width_ns));
         let end = ahead_ns.min(reach.max_ns);
@@ -311,11 +283,11 @@ impl HistoryReader {
         let is_far = |covered: TimeSpan| {
             covered.start > view_end.saturating_add(width_ns) || covered.end < view.start.saturating_sub(width_ns)
         };
-        let covered = match self.loaded.covered() {
+        let covered = match self.snapshot.loaded.covered() {
             Some(covered) if !is_far(covered) => covered,
             // No loaded history adjoins the view. Reading starts at the view's right edge, next to newer data.
             _ => {
-                self.loaded = LoadedHistory::new(self.loaded.symbols().to_vec());
+                self.snapshot.loaded = LoadedHistory::new(self.snapshot.loaded.symbols().to_vec());
                 return self.read_before(view_end.max(start.saturating_add(1)), start, end);
             }
         };
@@ -353,10 +325,10 @@ impl HistoryReader {
             return Ok(true);
         }
         self.adapt_page_span(page.ticks());
-        self.loaded.prepend(page);
-        let covered = self.loaded.covered();
-        if self.oldest_ns.zip(covered).is_some_and(|(oldest_ns, covered)| covered.start <= oldest_ns) {
-            self.loaded.mark_start_of_history();
+        self.snapshot.loaded.prepend(page);
+        let covered = self.snapshot.loaded.covered();
+        if self.snapshot.oldest_ns.zip(covered).is_some_and(|(oldest_ns, covered)| covered.start <= oldest_ns) {
+            self.snapshot.loaded.mark_start_of_history();
         }
         self.publish_page();
         Ok(true)
@@ -376,22 +348,22 @@ impl HistoryReader {
         if page.span().end == to_ns {
             self.adapt_page_span(page.ticks());
         }
-        self.loaded.append(page, PAGE_TICKS);
+        self.snapshot.loaded.append(page, PAGE_TICKS);
         self.publish_page();
         Ok(true)
     }
 
     fn publish_page(&mut self) {
-        if self.state != BackfillState::Full {
-            self.state = BackfillState::Reading;
+        if self.snapshot.state != BackfillState::Full {
+            self.snapshot.state = BackfillState::Reading;
         }
         self.publish();
     }
 
     /// Drops pages with `drop_one` until another page fits. Returns false if none can be dropped.
     fn make_room(&mut self, mut drop_one: impl FnMut(&mut LoadedHistory) -> bool) -> bool {
-        while !has_room(&self.loaded) {
-            if !drop_one(&mut self.loaded) {
+        while !has_room(&self.snapshot.loaded) {
+            if !drop_one(&mut self.snapshot.loaded) {
                 return false;
             }
         }
@@ -448,10 +420,10 @@ impl HistoryReader {
     /// Looks up the ticks next to the loaded history, symbol by symbol, so that lines continue beyond it. Results are
     /// kept if another request interrupts the lookup.
     fn read_neighbours(&mut self, number: u64, complete_from_ns: i64) -> Result<Next, DbError> {
-        let Some(covered) = self.loaded.covered() else { return Ok(Next::Idle) };
+        let Some(covered) = self.snapshot.loaded.covered() else { return Ok(Next::Idle) };
         let has_hole = covered.end < complete_from_ns;
         let is_wanted = |column: &usize| {
-            let (knows_before, knows_after) = self.loaded.knows_neighbors(*column);
+            let (knows_before, knows_after) = self.snapshot.loaded.knows_neighbors(*column);
             !knows_before || (has_hole && !knows_after)
         };
         let columns: Vec<usize> = (0..self.symbols.len()).filter(is_wanted).collect();
@@ -465,7 +437,7 @@ impl HistoryReader {
         let symbols: Vec<&Symbol> = columns.iter().filter_map(|column| self.symbols.get(*column)).collect();
         let before_ns = (covered.start != i64::MIN).then_some(covered.start);
         let from_ns = has_hole.then_some(covered.end);
-        let (loaded, backfill) = (&mut self.loaded, &self.backfill);
+        let (loaded, backfill) = (&mut self.snapshot.loaded, &self.backfill);
         let mut remaining = columns.iter();
         reader.neighbours(&symbols, before_ns, from_ns, &mut |before, after| {
             if let Some(column) = remaining.next() {
@@ -477,7 +449,7 @@ impl HistoryReader {
         if remaining.len() > 0 {
             return Ok(Next::Continue);
         }
-        debug!(ticks = self.loaded.ticks(), bytes = self.loaded.bytes(), "history loaded");
+        debug!(ticks = self.snapshot.loaded.ticks(), bytes = self.snapshot.loaded.bytes(), "history loaded");
         self.publish();
         Ok(Next::Idle)
     }

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::*;
 use crate::chart::{BackfillState, OversizedView, complete_memory};
+use crate::consumer::alerting::Alerting;
+use crate::consumer::feed_status::FeedStatus;
 use crate::consumer::persistence;
+use crate::consumer::series_handle::SeriesHandle;
 use crate::model::{Name, Price, TickView, TimeSpan, Timestamp};
 use crate::series::{ColumnCache, HistoryLimits, HistoryPage, LoadedHistory, MergedSeries, SeriesMap, SeriesMapConfig};
 use crate::storage::db::{DbConfig, TickRow};
@@ -16,9 +19,7 @@ const START_NS: i64 = 1_700_000_000_000_000_000;
 const STEP_NS: i64 = 10_000_000;
 
 struct Rig {
-    series: SeriesHandle,
-    feed: FeedStatus,
-    redraw: Redraw,
+    handles: Handles,
     storage: Arc<Persistence>,
     /// Series with unlimited memory.
     whole: SeriesMap,
@@ -43,9 +44,14 @@ impl Rig {
     fn new(ticks_max: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let storage = Persistence::open(&config(directory.path())).unwrap();
-        let series = SeriesHandle::new(new_series(ticks_max));
-        let (feed, redraw, whole) = (FeedStatus::new(), Redraw::default(), new_series(usize::MAX));
-        Self { series, feed, redraw, storage, whole, fed: 0, directory }
+        let handles = Handles {
+            series: SeriesHandle::new(new_series(ticks_max)),
+            feed: Arc::new(FeedStatus::new()),
+            redraw: Arc::default(),
+            alerting: Arc::new(Alerting::new(Vec::new(), false)),
+            storage: Some(Arc::clone(&storage)),
+        };
+        Self { handles, storage, whole: new_series(usize::MAX), fed: 0, directory }
     }
 
     /// Feeds ticks of A, of which some are late, and a few of B.
@@ -58,7 +64,7 @@ impl Rig {
             let (timestamp, size) = (Timestamp::from_nanos(time_ns).unwrap(), Some(1.0));
             let (name, price_of_tick) = (Name::new(symbol).unwrap(), Price::new(price).unwrap());
             let tick = TickView { symbol: name, price: price_of_tick, timestamp, size, seq: None, source: None };
-            self.series.lock().append_view(&tick, timestamp);
+            self.handles.series.lock().append_view(&tick, timestamp);
             self.whole.append_view(&tick, timestamp);
             let symbol = symbol.into();
             rows.push(TickRow { symbol, time_ns, price, size, source: None, seq: None, id: None, outlier: false });
@@ -72,7 +78,7 @@ impl Rig {
     }
 
     fn start_with(&self, url: StoreUrl) -> BackfillThread {
-        BackfillThread::start(url, &self.storage, &self.series, &self.feed, &self.redraw).unwrap()
+        BackfillThread::start(url, &self.storage, &self.handles).unwrap()
     }
 
     fn now_ns(&self) -> i64 {
@@ -80,11 +86,11 @@ impl Rig {
     }
 
     fn missing(&self, snapshot: &HistorySnapshot, span: TimeSpan, follows: bool) -> MissingHistory {
-        snapshot.missing(&self.series.lock(), &[0, 1], span, follows)
+        snapshot.missing(&self.handles.series.lock(), &[0, 1], span, follows)
     }
 
     fn unknown(&self, snapshot: &HistorySnapshot, span: TimeSpan) -> Vec<(i64, i64)> {
-        snapshot.unknown(&self.series.lock(), &[0, 1], span)
+        snapshot.unknown(&self.handles.series.lock(), &[0, 1], span)
     }
 
     /// Requests a span as frames do, until it looks as with unlimited memory.
@@ -92,7 +98,7 @@ impl Rig {
         let begun = Instant::now();
         loop {
             let snapshot = backfill.snapshot();
-            let series = self.series.lock();
+            let series = self.handles.series.lock();
             let missing = snapshot.missing(&series, &[0, 1], span, follows);
             let unknown = snapshot.unknown(&series, &[0, 1], span);
             let is_same = (0..2).all(|symbol| {
@@ -141,7 +147,8 @@ fn complete_memory_needs_nothing() {
     let mut rig = Rig::new(100_000);
     // The database is empty, and B arrives long after A.
     let url = url(rig.directory.path());
-    persistence::restore(&url, 100_000, true, &rig.series, &rig.feed, &rig.redraw).unwrap();
+    let Handles { series, feed, redraw, .. } = &rig.handles;
+    persistence::restore(&url, 100_000, true, series, feed, redraw).unwrap();
     let backfill = rig.start().backfill();
     rig.feed(1_000);
     let span = TimeSpan { start: START_NS - 1_000 * STEP_NS, end: rig.now_ns() };
@@ -172,7 +179,7 @@ fn a_failing_database_is_reported_and_blocks_nothing() {
         assert!(begun.elapsed() < LIMIT);
         thread::sleep(Duration::from_millis(5));
     }
-    let complete_from_ns = rig.series.lock().get(0).unwrap().1.complete_from_ns().unwrap();
+    let complete_from_ns = rig.handles.series.lock().get(0).unwrap().1.complete_from_ns().unwrap();
     assert_eq!(rig.unknown(&backfill.snapshot(), span), [(START_NS, complete_from_ns)]);
     // The database is created after all.
     drop(Persistence::open(&config(elsewhere.path())).unwrap());
@@ -207,7 +214,7 @@ fn eviction_tick_by_tick_does_not_read_the_database_each_time() {
 fn known_symbols_stay_known_where_others_are_not_loaded() {
     let mut rig = Rig::new(500);
     rig.feed(2_000);
-    let series = rig.series.lock();
+    let series = rig.handles.series.lock();
     let starts: Vec<i64> = (0..2).map(|symbol| series.get(symbol).unwrap().1.complete_from_ns().unwrap()).collect();
     let mut loaded = LoadedHistory::new(vec![0]);
     let at = |share: i64| START_NS + (starts[0] - START_NS) * share / 4;
@@ -223,7 +230,7 @@ fn known_symbols_stay_known_where_others_are_not_loaded() {
 fn an_oversized_view_is_requested_again_when_it_changes() {
     let mut rig = Rig::new(500);
     rig.feed(2_000);
-    let series = rig.series.lock();
+    let series = rig.handles.series.lock();
     let complete_from_ns = complete_memory(&series, &[0]).unwrap().0;
     let mut loaded = LoadedHistory::new(vec![0]);
     loaded.append(HistoryPage::new(complete_from_ns - 100, 1).ending_at(complete_from_ns + 100), 0);

@@ -7,9 +7,8 @@ use std::thread::JoinHandle;
 
 use super::{ExportSource, Saved, write};
 use crate::chart::{Badge, Tone, VisibleTicks, format};
-use crate::consumer::args::ExportFormat;
 use crate::consumer::redraw::Redraw;
-use crate::storage::{HAS_PARQUET, TickFileError};
+use crate::storage::{HAS_PARQUET, TickFileError, TickFormat};
 
 /// Runner of at most one export at a time, on a thread of its own. Dropping it cancels the export.
 #[derive(Debug, Default)]
@@ -30,14 +29,13 @@ impl ExportJob {
     pub(in crate::consumer) fn start(
         &mut self,
         source: ExportSource,
-        redraw: Redraw,
+        redraw: Arc<Redraw>,
         VisibleTicks { symbols, span }: VisibleTicks,
     ) -> Badge {
         if let Some(running) = &self.running {
             return Badge { tone: Tone::Info, text: format!("still writing {}", running.name) };
         }
-        let (extension, format) =
-            if HAS_PARQUET { ("parquet", ExportFormat::Parquet) } else { ("csv", ExportFormat::Csv) };
+        let (extension, format) = if HAS_PARQUET { ("parquet", TickFormat::Parquet) } else { ("csv", TickFormat::Csv) };
         let name = file_name(extension);
         let stop = Arc::new(AtomicBool::new(false));
         let (path, stopped) = (PathBuf::from(&name), Arc::clone(&stop));

@@ -2,16 +2,17 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tracing::info;
 
 use crate::cli::{self, LogWriter};
 use crate::consumer::args::StoredExport;
+use crate::consumer::series_handle::lock;
 use crate::model::display_safe;
 use crate::storage::db::{DbError, SelectionError, StoreReader, TickRow};
 use crate::storage::{Origin, Row, TickColumns, TickFile, TickFileError};
@@ -69,7 +70,8 @@ pub fn export_stored(
     // A runtime with a thread of its own, so that a second signal is handled while this thread waits.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(StoredExportError::Start)?;
-    let bar = Progress::new(console, shows_progress);
+    // By time, on a terminal only.
+    let bar = console.progress_bar("{bar:30} {percent:>3}%  {wide_msg}", shows_progress);
     let file = CancellableFile::default();
     let (end, mut ended) = oneshot::channel();
     let work = {
@@ -92,7 +94,7 @@ pub fn export_stored(
         file.cancel();
         tokio::time::timeout(END_TIMEOUT, ended).await.unwrap_or(Ok(Err(StoredExportError::Cancelled)))
     });
-    bar.end();
+    bar.finish_and_clear();
     let written = outcome.map_err(|_| StoredExportError::Ended)??;
     let path = display_safe(&export.path.display().to_string()).into_owned();
     info!(
@@ -112,7 +114,8 @@ struct Written {
     last_ns: i64,
 }
 
-/// File that is being written, and that another thread can remove at any time.
+/// File that is being written, and that another thread can remove at any time. A panic leaves an incomplete file,
+/// which is never finished.
 #[derive(Clone, Default)]
 struct CancellableFile(Arc<Mutex<Stage>>);
 
@@ -125,23 +128,18 @@ enum Stage {
 }
 
 impl CancellableFile {
-    fn stage(&self) -> MutexGuard<'_, Stage> {
-        // A panic leaves an incomplete file, which is never finished.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn create(&self, export: &StoredExport) -> Result<(), StoredExportError> {
-        let mut stage = self.stage();
+        let mut stage = lock(&self.0);
         if let Stage::Closed = *stage {
             return Err(StoredExportError::Cancelled);
         }
-        let file = TickFile::create(&export.path, export.format.into(), TickColumns::WithOrigin)?;
+        let file = TickFile::create(&export.path, export.format, TickColumns::WithOrigin)?;
         *stage = Stage::Open(Box::new(file));
         Ok(())
     }
 
     fn write(&self, row: &Row<'_>) -> Result<(), StoredExportError> {
-        match &mut *self.stage() {
+        match &mut *lock(&self.0) {
             Stage::Open(file) => Ok(file.write(row)?),
             Stage::Pending | Stage::Closed => Err(StoredExportError::Cancelled),
         }
@@ -149,7 +147,7 @@ impl CancellableFile {
 
     /// Completes the file. Holds the lock, so that it cannot be cancelled meanwhile.
     fn finish(&self) -> Result<u64, StoredExportError> {
-        let mut stage = self.stage();
+        let mut stage = lock(&self.0);
         match std::mem::replace(&mut *stage, Stage::Closed) {
             Stage::Open(file) => Ok(file.finish()?),
             Stage::Pending | Stage::Closed => Err(StoredExportError::Cancelled),
@@ -158,15 +156,15 @@ impl CancellableFile {
 
     /// Removes the file unless it is complete.
     fn cancel(&self) {
-        *self.stage() = Stage::Closed;
+        *lock(&self.0) = Stage::Closed;
     }
 }
 
-fn write(export: &StoredExport, file: &CancellableFile, bar: &Progress) -> Result<Written, StoredExportError> {
+fn write(export: &StoredExport, file: &CancellableFile, bar: &ProgressBar) -> Result<Written, StoredExportError> {
     let mut reader = StoreReader::open(&export.url).map_err(SelectionError::from)?;
     let (first_ns, last_ns) = reader.resolve(&export.selection)?;
     file.create(export)?;
-    bar.begin(first_ns, last_ns);
+    bar.set_length(last_ns.abs_diff(first_ns).max(1));
     let mut written: Option<Written> = None;
     let mut failed = None;
     let read = reader.read_selection(&export.selection, &mut |tick| {
@@ -178,7 +176,10 @@ fn write(export: &StoredExport, file: &CancellableFile, bar: &Progress) -> Resul
         so_far.rows += 1;
         so_far.last_ns = tick.time_ns;
         if so_far.rows.is_multiple_of(STEP_ROWS) {
-            bar.step(first_ns, so_far);
+            bar.set_position(so_far.last_ns.abs_diff(first_ns));
+            let rate = so_far.rows as f64 / bar.elapsed().as_secs_f64().max(1e-3);
+            let (rows, rate) = (HumanCount(so_far.rows), HumanCount(rate as u64));
+            bar.set_message(format!("{rows} rows, {rate}/s, at {}", time_text(so_far.last_ns)));
         }
         ControlFlow::Continue(())
     });
@@ -194,45 +195,6 @@ fn row(tick: &TickRow) -> Row<'_> {
     let TickRow { symbol, time_ns, price, size, source, seq, id, outlier } = tick;
     let origin = Origin { source: source.as_deref(), seq: *seq, id: *id };
     Row { symbol, time_ns: *time_ns, price: *price, size: *size, outlier: *outlier, origin }
-}
-
-/// Progress bar by time, on a terminal only.
-#[derive(Clone)]
-struct Progress {
-    bar: Option<ProgressBar>,
-    started: Instant,
-}
-
-impl Progress {
-    fn new(console: &LogWriter, shows_progress: bool) -> Self {
-        let bar = (shows_progress && console.shows_progress()).then(|| {
-            // The template is a constant and valid.
-            let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {wide_msg}");
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            console.add(ProgressBar::new(1).with_style(style))
-        });
-        Self { bar, started: Instant::now() }
-    }
-
-    fn begin(&self, first_ns: i64, last_ns: i64) {
-        if let Some(bar) = &self.bar {
-            bar.set_length(last_ns.abs_diff(first_ns).max(1));
-        }
-    }
-
-    fn step(&self, first_ns: i64, so_far: &Written) {
-        let Some(bar) = &self.bar else { return };
-        bar.set_position(so_far.last_ns.abs_diff(first_ns));
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
-        let rate = HumanCount((so_far.rows as f64 / seconds) as u64);
-        bar.set_message(format!("{} rows, {rate}/s, at {}", HumanCount(so_far.rows), time_text(so_far.last_ns)));
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// Formats an instant as RFC 3339 in UTC.

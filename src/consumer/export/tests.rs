@@ -23,7 +23,7 @@ fn push(source: &ExportSource, symbol: &str, time_ns: i64, price: f64) {
 }
 
 fn write_csv(source: &ExportSource, symbols: &[usize], span: TimeSpan, path: &Path) -> Saved {
-    write(source, symbols, span, path, ExportFormat::Csv, &AtomicBool::new(false)).unwrap().unwrap()
+    write(source, symbols, span, path, TickFormat::Csv, &AtomicBool::new(false)).unwrap().unwrap()
 }
 
 /// Symbol, time and price of every row.

@@ -76,9 +76,7 @@ impl ReplayArgs {
             text.as_deref().map(|text| parse_time(flag, text, now)).transpose()
         };
         let (from, to) = (time("--from", &self.from)?, time("--to", &self.to)?);
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
+        if from.zip(to).is_some_and(|(from, to)| from >= to) {
             return Err(UsageError::Span);
         }
         Ok(TickFilter { from, to, symbols: (!symbols.is_empty()).then(|| BTreeSet::from_iter(symbols)) })

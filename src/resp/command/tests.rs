@@ -15,7 +15,9 @@ fn commands(stream: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option<Protoco
             match decoder.decode(&buffer) {
                 Ok(Some(consumed)) => {
                     let args: Vec<_> = decoder.args(&buffer).iter_from(0).map(<[u8]>::to_vec).collect();
-                    assert_eq!(decoder.args(&buffer).to_owned().as_args().iter_from(0).collect::<Vec<_>>(), args);
+                    let (again, bytes) = (&mut Decoder::default(), &buffer[..consumed]);
+                    assert_eq!(again.decode(bytes), Ok(Some(consumed)), "a command can be decoded again");
+                    assert_eq!(again.args(bytes).iter_from(0).collect::<Vec<_>>(), args);
                     assert!(consumed > 0);
                     if !args.is_empty() {
                         found.push(args);
@@ -84,20 +86,20 @@ proptest! {
 fn protocol_errors_have_the_texts_of_redis() {
     let long = |prefix: &[u8]| [prefix, "1".repeat(LINE_BYTES_MAX + 2).as_bytes()].concat();
     for (stream, error) in [
-        (b"*abc\r\n".to_vec(), ProtocolError::Count),
-        (b"*2147483648\r\n".to_vec(), ProtocolError::Count),
-        (b"*01\r\n".to_vec(), ProtocolError::Count),
-        (b"*\r\n".to_vec(), ProtocolError::Count),
+        (b"*abc\r\n".to_vec(), ProtocolError::Malformed("invalid multibulk length")),
+        (b"*2147483648\r\n".to_vec(), ProtocolError::Malformed("invalid multibulk length")),
+        (b"*01\r\n".to_vec(), ProtocolError::Malformed("invalid multibulk length")),
+        (b"*\r\n".to_vec(), ProtocolError::Malformed("invalid multibulk length")),
         (b"*1\r\n:1\r\n".to_vec(), ProtocolError::NotBulk(b':')),
         (b"*1\r\n*1\r\n$4\r\nPING\r\n".to_vec(), ProtocolError::NotBulk(b'*')),
         (b"*1\r\n\r\n".to_vec(), ProtocolError::NotBulk(b'\r')),
-        (b"*1\r\n$-1\r\n".to_vec(), ProtocolError::Length),
-        (b"*1\r\n$99999999999999999999\r\n".to_vec(), ProtocolError::Length),
-        (format!("*1\r\n${}\r\n", BULK_BYTES_MAX + 1).into_bytes(), ProtocolError::Length),
-        (long(b""), ProtocolError::InlineTooLong),
-        (long(b"*"), ProtocolError::CountTooLong),
-        (long(b"*1\r\n$"), ProtocolError::LengthTooLong),
-        (b"ECHO \"a\r\n".to_vec(), ProtocolError::UnbalancedQuotes),
+        (b"*1\r\n$-1\r\n".to_vec(), ProtocolError::Malformed("invalid bulk length")),
+        (b"*1\r\n$99999999999999999999\r\n".to_vec(), ProtocolError::Malformed("invalid bulk length")),
+        (format!("*1\r\n${}\r\n", BULK_BYTES_MAX + 1).into_bytes(), ProtocolError::Malformed("invalid bulk length")),
+        (long(b""), ProtocolError::Malformed("too big inline request")),
+        (long(b"*"), ProtocolError::Malformed("too big mbulk count string")),
+        (long(b"*1\r\n$"), ProtocolError::Malformed("too big bulk count string")),
+        (b"ECHO \"a\r\n".to_vec(), ProtocolError::Malformed("unbalanced quotes in request")),
     ] {
         let (found, got) = commands(&stream, &[]);
         assert!(found.is_empty());
@@ -105,6 +107,8 @@ fn protocol_errors_have_the_texts_of_redis() {
         let every_kilobyte: Vec<usize> = (0..stream.len()).step_by(1_000).collect();
         assert_eq!(commands(&stream, &every_kilobyte).1, Some(error));
     }
+    let text = ProtocolError::Malformed("invalid bulk length").text().unwrap();
+    assert_eq!(text, b"ERR Protocol error: invalid bulk length");
     assert_eq!(ProtocolError::NotBulk(b'*').text().unwrap(), b"ERR Protocol error: expected '$', got '*'");
 }
 

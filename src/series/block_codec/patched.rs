@@ -17,9 +17,6 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Bytes of an encoded plan.
-    pub(super) const BYTES: usize = 3;
-
     /// The plan that takes the fewest bytes; there are at most 255 values.
     pub(super) fn for_values(values: &[u64]) -> Self {
         let widest = bits::width_of(values.iter().fold(0, |all, value| all | value)) as usize;
@@ -49,14 +46,6 @@ impl Plan {
         bits::bytes(count, self.width.into()) + usize::from(self.patches) * (1 + usize::from(self.patch_bytes))
     }
 
-    pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
-        [self.width, self.patches, self.patch_bytes]
-    }
-
-    pub(super) fn from_bytes([width, patches, patch_bytes]: [u8; Self::BYTES]) -> Self {
-        Self { width, patches, patch_bytes }
-    }
-
     pub(super) fn write(self, values: &[u64], out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
         for &value in values {
@@ -84,14 +73,6 @@ impl Plan {
     /// Decodes the first `out.len()` of `count` integers that start at the first byte of `bytes`.
     pub(super) fn read(self, bytes: &[u8], count: usize, out: &mut [u64]) {
         bits::unpack(bytes, self.width.into(), out);
-        self.for_patches(bytes, count, |at, upper| {
-            if let Some(value) = out.get_mut(at) {
-                *value |= upper;
-            }
-        });
-    }
-
-    fn for_patches(self, bytes: &[u8], count: usize, mut patch: impl FnMut(usize, u64)) {
         if self.patches == 0 {
             return;
         }
@@ -101,7 +82,9 @@ impl Plan {
         for (&at, upper) in places[..patches.min(places.len())].iter().zip(uppers.chunks(each.max(1))) {
             let mut word = [0; 8];
             word[..upper.len().min(8)].copy_from_slice(&upper[..upper.len().min(8)]);
-            patch(at.into(), u64::from_le_bytes(word) << self.width);
+            if let Some(value) = out.get_mut(usize::from(at)) {
+                *value |= u64::from_le_bytes(word) << self.width;
+            }
         }
     }
 }
@@ -133,7 +116,6 @@ mod tests {
             plan.write(&values, &mut bytes);
             prop_assert_eq!(bytes.len(), plan.bytes(count));
             bytes.resize(bytes.len() + SLACK_BYTES, 0xee);
-            let plan = Plan::from_bytes(plan.to_bytes());
             let mut back = vec![0; count];
             plan.read(&bytes, count, &mut back);
             prop_assert_eq!(&back, &values);

@@ -104,9 +104,22 @@ fn damaged_bytes_are_read_without_a_panic() {
     };
     let packed = Packed::pack(&columns);
     let mut out = DecodedBlock::default();
-    for at in 0..packed.bytes.len() {
+    let layout = |damaged: &mut Packed, field: usize| {
+        let layout = &mut damaged.heads[field % 3].layout;
+        let (price, size) = (&mut layout.price_decimals, &mut layout.size_decimals);
+        *[&mut layout.time_unit, price, &mut layout.price_width, size].into_iter().nth(field / 3).unwrap() ^= 0x15;
+    };
+    let plan = Plan::for_values(&[0x15, 1 << 40, u64::MAX]);
+    for at in 0..packed.bytes.len() + 12 + 3 {
         let mut damaged = packed.clone();
-        damaged.bytes[at] ^= 0x15;
+        match at.checked_sub(packed.bytes.len()) {
+            None => damaged.bytes[at] ^= 0x15,
+            Some(field @ 0..12) => layout(&mut damaged, field),
+            Some(block) => {
+                let layout = &mut damaged.heads[block - 12].layout;
+                (layout.times, layout.sizes) = (plan, plan);
+            }
+        }
         for block in 0..3 {
             damaged.unpack_times(block, &mut out);
             damaged.unpack_prices(block, &mut out);

@@ -1,11 +1,12 @@
 //! M4 downsampling of a merged series.
 
+use std::borrow::Cow;
+
 use crate::model::TimeSpan;
-use crate::series::change_tracking::LoadedState;
 use crate::series::column_cache::{Column, Runs};
 use crate::series::{ColumnCache, Sample};
 
-use super::walk::Walk;
+use super::parts_reader::PartsReader;
 use super::{Loaded, MergedSeries};
 
 impl MergedSeries<'_> {
@@ -24,91 +25,92 @@ impl MergedSeries<'_> {
         cache: &mut ColumnCache,
         out: &mut Vec<Vec<Sample>>,
     ) {
-        let is_aligned = span.is_aligned(columns);
-        let loaded = self.loaded.filter(|_| !self.is_live_sufficient(span));
-        if is_aligned && loaded.is_none() {
-            return self.live.downsample_cached(span, columns, breaks, cache, out);
-        }
-        let mut all_breaks = breaks.to_vec();
-        if let Some(loaded) = loaded.filter(Loaded::has_hole)
-            && let Err(at) = all_breaks.binary_search(&loaded.complete_from_ns)
-        {
-            all_breaks.insert(at, loaded.complete_from_ns);
-        }
-        if is_aligned {
-            let state =
-                |loaded: Loaded<'_>| LoadedState { revision: loaded.revision, is_contiguous: !loaded.has_hole() };
-            cache.move_to(span, columns, self.live, loaded.map(state));
-            self.fill(cache, span);
-            self.join_columns(span, columns, &all_breaks, Some(cache), out);
-        } else {
-            self.join_columns(span, columns.max(1), &all_breaks, None, out);
-        }
-    }
-
-    /// Reads the invalid columns of the cache.
-    fn fill(&self, cache: &mut ColumnCache, span: TimeSpan) {
-        let (first, width_ns) = (cache.first, cache.width_ns);
-        let mut walk = None;
-        for (column, number) in cache.columns.iter_mut().zip(first..) {
-            if column.is_valid {
-                walk = None;
-                continue;
-            }
-            let start_ns = number.saturating_mul(width_ns);
-            let walk = walk.get_or_insert_with(|| Walk::new(self.parts(start_ns, span.end), start_ns));
-            *column = Column::EMPTY;
-            if let Some(points) = walk.take_points(start_ns.saturating_add(width_ns)) {
-                points.emit(column);
-            }
-        }
-    }
-
-    /// Joins the columns and the neighbours of the span to runs.
-    fn join_columns(
-        &self,
-        span: TimeSpan,
-        columns: u32,
-        breaks: &[i64],
-        cache: Option<&ColumnCache>,
-        out: &mut Vec<Vec<Sample>>,
-    ) {
         out.clear();
-        let mut runs = Runs { out, breaks, capacity: 2 * columns as usize };
-        let before = span.start.checked_sub(1).and_then(|before_ns| self.at_or_before(before_ns));
+        let columns = columns.max(1);
+        let whole = if self.is_live_sufficient(span) { Self::live(self.live) } else { *self };
+        let mut breaks = Cow::Borrowed(breaks);
+        if let Some(loaded) = whole.loaded.filter(Loaded::has_hole)
+            && let Err(at) = breaks.binary_search(&loaded.complete_from_ns)
+        {
+            breaks.to_mut().insert(at, loaded.complete_from_ns);
+        }
+        let mut reader = whole.reader(span.start, span.end);
+        let before = whole.sample_before(span.start, &mut reader);
         let begin_ns = before.map_or(span.start, |before| before.time_ns);
-        runs.breaks = &breaks[breaks.partition_point(|&at_ns| at_ns <= begin_ns)..];
-        runs.extend(before.map(|before| before.sample()));
-        match cache {
-            None => self.read_columns(span, (span, columns), breaks, &mut runs),
-            Some(cache) => {
-                for (column, start_ns) in cache.columns.iter().zip((span.start..).step_by(cache.width_ns as usize)) {
-                    let end_ns = start_ns.saturating_add(cache.width_ns);
-                    // A break within the column, after its first instant, separates its ticks.
-                    let first_break = breaks.get(breaks.partition_point(|&at_ns| at_ns <= start_ns));
-                    if first_break.is_some_and(|&at_ns| at_ns < end_ns) {
-                        let column = TimeSpan { start: start_ns, end: end_ns };
-                        self.read_columns(column, (span, columns), breaks, &mut runs);
-                    } else {
-                        runs.extend(column.samples().iter().copied());
-                    }
+        let first_break = breaks.partition_point(|&at_ns| at_ns <= begin_ns);
+        let mut runs = Runs { out, breaks: &breaks[first_break..], capacity: 2 * columns as usize };
+        runs.extend(before);
+        if span.is_aligned(columns) {
+            cache.move_to(span, columns, self.live, whole.loaded_state());
+            fill(cache, &mut reader);
+            for (column, start_ns) in cache.columns.iter().zip((span.start..).step_by(cache.width_ns as usize)) {
+                let part = TimeSpan { start: start_ns, end: start_ns.saturating_add(cache.width_ns) };
+                // A break within the column, after its first instant, separates its ticks.
+                let next_break = breaks.get(breaks.partition_point(|&at_ns| at_ns <= start_ns));
+                if next_break.is_some_and(|&at_ns| at_ns < part.end) {
+                    read_columns(&mut reader, part, (span, columns), &breaks, &mut runs);
+                } else {
+                    runs.extend(column.samples().iter().copied());
                 }
             }
+        } else {
+            read_columns(&mut reader, span, (span, columns), &breaks, &mut runs);
         }
-        runs.extend(self.at_or_after(span.end).map(|tick| tick.sample()));
+        runs.extend(whole.sample_from(span.end, &mut reader));
         out.retain(|run| !matches!(run[..], [only] if !span.contains(only.time_ns)));
     }
 
-    /// Reads the columns of `part`, a part of `span`, without the cache.
-    fn read_columns(&self, part: TimeSpan, (span, columns): (TimeSpan, u32), breaks: &[i64], runs: &mut Runs<'_>) {
-        let mut walk = Walk::new(self.parts(part.start, part.end), part.start);
-        while let Some(time_ns) = walk.next_ns().filter(|time_ns| *time_ns < part.end) {
-            let column_end_ns = span.column_start(span.column(time_ns, columns) + 1, columns);
-            let next_break = breaks.get(breaks.partition_point(|&at_ns| at_ns <= time_ns));
-            let end_ns = next_break.map_or(column_end_ns, |&at_ns| at_ns.min(column_end_ns)).min(part.end);
-            if let Some(points) = walk.take_points(end_ns) {
-                points.emit(runs);
-            }
+    /// The latest tick before an instant, which the reader mostly has.
+    fn sample_before(&self, time_ns: i64, reader: &mut PartsReader<'_>) -> Option<Sample> {
+        let position = reader.seek(time_ns);
+        let before = || self.at_or_before(time_ns.checked_sub(1)?).map(|tick| tick.sample());
+        reader.sample_before(position).or_else(before)
+    }
+
+    /// The earliest tick that is not before an instant, which the reader mostly has.
+    fn sample_from(&self, time_ns: i64, reader: &mut PartsReader<'_>) -> Option<Sample> {
+        let (number, place) = reader.seek(time_ns);
+        let part = reader.parts[number];
+        if place > part.from {
+            return (place < part.to).then(|| reader.sample((number, place)));
         }
+        self.at_or_after(time_ns).map(|tick| tick.sample())
+    }
+}
+
+/// Reads the invalid columns of the cache.
+fn fill(cache: &mut ColumnCache, reader: &mut PartsReader<'_>) {
+    let mut next = None;
+    let (first, width_ns) = (cache.first, cache.width_ns);
+    for (column, number) in cache.columns.iter_mut().zip(first..) {
+        if column.is_valid {
+            next = None;
+            continue;
+        }
+        let from = next.unwrap_or_else(|| reader.seek(number.saturating_mul(width_ns)));
+        let to = reader.seek_from(from, (number + 1).saturating_mul(width_ns));
+        *column = Column::EMPTY;
+        reader.downsample(from..to, column);
+        next = Some(to);
+    }
+}
+
+/// Reads the columns of `part`, a part of `span`, without the cache.
+fn read_columns(
+    reader: &mut PartsReader<'_>,
+    part: TimeSpan,
+    (span, columns): (TimeSpan, u32),
+    breaks: &[i64],
+    runs: &mut Runs<'_>,
+) {
+    let (mut from, end) = (reader.seek(part.start), reader.seek(part.end));
+    while from < end {
+        let time_ns = reader.time(from);
+        let column_end_ns = span.column_start(span.column(time_ns, columns) + 1, columns);
+        let next_break = breaks.get(breaks.partition_point(|&at_ns| at_ns <= time_ns));
+        let end_ns = next_break.map_or(column_end_ns, |&at_ns| at_ns.min(column_end_ns)).min(part.end);
+        let to = reader.seek_from(from, end_ns);
+        reader.downsample(from..to, runs);
+        from = to;
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{EVERYTHING, Oracle, Shape, make_ticks, push, shapes};
 use crate::model::TimeSpan;
 use crate::model::{Price, Timestamp};
-use crate::series::{Bar, BarCache, HistoryLimits, Placement, Series, SeriesTick};
+use crate::series::{Bar, BarCache, HistoryLimits, MergedSeries, Placement, Series, SeriesTick};
 
 /// Bar of ticks that are in order.
 fn bar(ticks: &[SeriesTick], start_ns: i64, end_ns: i64, complete: bool) -> Option<Bar> {
@@ -131,8 +131,8 @@ proptest! {
             // Every third bucket is half as long, as at a change of daylight saving time.
             let edges: Vec<i64> = (0..=count).map(|i| first + i * width_ns - (i % 3 / 2) * (width_ns / 2)).collect();
             let (mut kept, mut anew) = (Vec::new(), Vec::new());
-            series.bars(&edges, until_ns, &mut cache, &mut kept);
-            series.bars(&edges, until_ns, &mut BarCache::default(), &mut anew);
+            MergedSeries::live(&series).bars(&edges, until_ns, &mut cache, &mut kept);
+            MergedSeries::live(&series).bars(&edges, until_ns, &mut BarCache::default(), &mut anew);
             let expected = bars(&oracle, &edges, until_ns);
             prop_assert_eq!(bits(&anew), bits(&expected));
             prop_assert_eq!(bits(&kept), bits(&expected));
@@ -160,11 +160,11 @@ proptest! {
             let until_ns = at(until);
             for (span, until_ns) in [(span, until_ns), (span, i64::MAX)] {
                 let mut found = Vec::new();
-                series.tick_bars(ticks as u32, span, until_ns, bars_max, &mut found);
+                MergedSeries::live(&series).tick_bars(ticks as u32, span, until_ns, bars_max, &mut found);
                 let expected = tick_bars(&oracle, ticks, span, until_ns, bars_max);
                 prop_assert_eq!(bits(&found), bits(&expected), "{:?} {}", span, until_ns);
                 let inside = oracle.iter_range(span).filter(|tick| tick.time_ns <= until_ns).count();
-                prop_assert_eq!(series.count(span, until_ns), inside as u64);
+                prop_assert_eq!(MergedSeries::live(&series).count(span, until_ns), inside as u64);
             }
         }
     }
@@ -179,14 +179,14 @@ fn bars_over_a_tall_pyramid_are_exact() {
     let span = TimeSpan { start: from, end: to + 1 };
     for each in [30_000_u32, 299_999] {
         let mut found = Vec::new();
-        series.tick_bars(each, span, i64::MAX, 1_000, &mut found);
+        MergedSeries::live(&series).tick_bars(each, span, i64::MAX, 1_000, &mut found);
         assert_eq!(bits(&found), bits(&tick_bars(&oracle, each as usize, span, i64::MAX, 1_000)));
         assert!(!found[0].complete && found[1].complete);
     }
     let width = (to - from) / 13;
     let edges: Vec<i64> = (0..=14).map(|i| from - width / 3 + i * width).collect();
     let mut found = Vec::new();
-    series.bars(&edges, i64::MAX, &mut BarCache::default(), &mut found);
+    MergedSeries::live(&series).bars(&edges, i64::MAX, &mut BarCache::default(), &mut found);
     assert_eq!(bits(&found), bits(&bars(&oracle, &edges, i64::MAX)));
 }
 
@@ -199,14 +199,14 @@ fn a_live_frame_reads_only_the_open_bar() {
     let width = (newest - oldest) / 50;
     let edges: Vec<i64> = (-5..60).map(|i| oldest + i * width).collect();
     let (mut cache, mut out) = (BarCache::default(), Vec::new());
-    series.bars(&edges, i64::MAX, &mut cache, &mut out);
+    MergedSeries::live(&series).bars(&edges, i64::MAX, &mut cache, &mut out);
     assert_eq!(cache.invalid_after(&series, &edges, i64::MAX), 0, "nothing has changed");
     push_all(&mut series, &ticks[19_500..19_510]);
     // The open bar and the empty ones to its right, and on the left the one that loses ticks to eviction.
     let unknown = cache.invalid_after(&series, &edges, i64::MAX);
     assert!((2..12).contains(&unknown), "{unknown}");
     // On a paused chart, later ticks change only the start.
-    series.bars(&edges, newest, &mut cache, &mut out);
+    MergedSeries::live(&series).bars(&edges, newest, &mut cache, &mut out);
     push_all(&mut series, &ticks[19_510..19_520]);
     assert_eq!(cache.invalid_after(&series, &edges, newest), 1);
 }
@@ -218,10 +218,10 @@ fn a_cache_used_with_another_series_gives_its_bars() {
     let (short, oracle) = super::fill(HistoryLimits { ticks_max: 10, age_ns_max: None }, &ticks[..2_000]);
     let edges: Vec<i64> = (0..40).map(|i| 1_000_000 + i * 1_000).collect();
     let (mut cache, mut out) = (BarCache::default(), Vec::new());
-    long.bars(&edges, i64::MAX, &mut cache, &mut out);
-    short.bars(&edges, i64::MAX, &mut cache, &mut out);
+    MergedSeries::live(&long).bars(&edges, i64::MAX, &mut cache, &mut out);
+    MergedSeries::live(&short).bars(&edges, i64::MAX, &mut cache, &mut out);
     assert_eq!(bits(&out), bits(&bars(&oracle, &edges, i64::MAX)));
-    Series::new(EVERYTHING).bars(&edges, i64::MAX, &mut cache, &mut out);
+    MergedSeries::live(&Series::new(EVERYTHING)).bars(&edges, i64::MAX, &mut cache, &mut out);
     assert!(out.is_empty());
 }
 
@@ -236,6 +236,6 @@ fn a_tick_whose_time_has_expired_with_the_feed_is_too_late() {
     assert_eq!([come(4_000), come(5_500)], [Placement::TooLate, Placement::Reordered]);
     assert_eq!(series.at_or_after(4_600).unwrap().time_ns, 5_500);
     let (edges, mut out) = ([4_000, 5_000, 7_000], Vec::new());
-    series.bars(&edges, i64::MAX, &mut BarCache::default(), &mut out);
+    MergedSeries::live(&series).bars(&edges, i64::MAX, &mut BarCache::default(), &mut out);
     assert_eq!((out.len(), out[0].complete), (1, true));
 }

@@ -106,12 +106,15 @@ fn assert_same_line(
     assert_eq!(runs(&found), runs(&expected), "{span:?} {columns} {breaks:?}");
 }
 
-fn assert_same_bars(merged: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64) {
+fn assert_same_bars(merged: MergedSeries<'_>, whole: &Series, span: TimeSpan, until_ns: i64, cache: &mut BarCache) {
+    let whole = MergedSeries::live(whole);
     let edges: Vec<i64> = (0..=9).map(|n| span.start + n * (span.len_ns() / 9).max(1)).collect();
-    let (mut found, mut expected) = (Vec::new(), Vec::new());
+    let (mut found, mut kept, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     merged.bars(&edges, until_ns, &mut BarCache::default(), &mut found);
+    merged.bars(&edges, until_ns, cache, &mut kept);
     whole.bars(&edges, until_ns, &mut BarCache::default(), &mut expected);
     assert_eq!(bar_bits(&found), bar_bits(&expected), "{edges:?} {until_ns}");
+    assert_eq!(bar_bits(&kept), bar_bits(&expected), "{edges:?} {until_ns} cached");
     assert_eq!(merged.count(span, until_ns), whole.count(span, until_ns), "{span:?} {until_ns}");
 }
 
@@ -119,7 +122,7 @@ fn assert_same_tick_bars(merged: MergedSeries<'_>, whole: &Series, span: TimeSpa
     for ticks in [1, 7, 300] {
         let (mut found, mut expected) = (Vec::new(), Vec::new());
         merged.tick_bars(ticks, span, until_ns, 200, &mut found);
-        whole.tick_bars(ticks, span, until_ns, 200, &mut expected);
+        MergedSeries::live(whole).tick_bars(ticks, span, until_ns, 200, &mut expected);
         assert_eq!(bar_bits(&found), bar_bits(&expected), "{ticks} {span:?} {until_ns}");
     }
 }
@@ -150,7 +153,7 @@ proptest! {
         let mut rig = Rig::new(HistoryLimits { ticks_max, age_ns_max });
         let ticks = make_ticks(shape, counts.iter().sum(), late_ns_max, seed);
         let mut coming = ticks.iter().copied();
-        let mut caches: Vec<ColumnCache> = views.iter().map(|_| ColumnCache::default()).collect();
+        let mut caches: Vec<_> = views.iter().map(|_| (ColumnCache::default(), BarCache::default())).collect();
         for count in counts {
             coming.by_ref().take(count).for_each(|tick| rig.push(tick));
             let Some(complete_from_ns) = rig.live.complete_from_ns() else { continue };
@@ -165,7 +168,7 @@ proptest! {
             }
             let (merged, whole) = (rig.merged(), &rig.store.all);
             // Each view has its own cache, and scrolls with the ticks if its length allows.
-            for (&(at, share, columns, until), cache) in views.iter().zip(&mut caches) {
+            for (&(at, share, columns, until), (cache, bars)) in views.iter().zip(&mut caches) {
                 let span = span_of(&rig.store.ticks, at, share);
                 let span = if seed % 2 == 0 { span } else { TimeSpan { end: span.start + 4_000, ..span } };
                 let cut = span.start + span.len_ns() / 3;
@@ -177,7 +180,7 @@ proptest! {
                     assert_same_line(merged, whole, span.aligned(columns), columns, &breaks, cache);
                 }
                 let until_ns = if until > 1.0 { i64::MAX } else { span_of(&rig.store.ticks, until, 0.1).start };
-                assert_same_bars(merged, whole, span, until_ns);
+                assert_same_bars(merged, whole, span, until_ns, bars);
                 if rig.live.too_late() == 0 {
                     assert_same_tick_bars(merged, whole, span, until_ns);
                 }

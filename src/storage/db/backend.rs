@@ -1,8 +1,9 @@
-//! Interfaces that a database implements for the writing thread and for readers, and the row format of SQL databases.
+//! Interfaces that a database implements for the writing thread and for readers.
 
 use std::collections::BTreeMap;
 
 use compact_str::CompactString;
+use tokio::time::error::Elapsed;
 
 use crate::model::{StreamId, Timestamp};
 use crate::storage::db::{DbError, RowBatch, TickRow};
@@ -11,36 +12,44 @@ use crate::storage::db::{DbError, RowBatch, TickRow};
 pub(super) trait TickStore {
     /// Commits all rows and checkpoints in one transaction, the writer's `number`th. After an error, either nothing of
     /// it is stored, or repeating the same batches under the same number finds that all of it is.
-    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError>;
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts>;
 
     /// Position up to which a stream is stored.
-    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError>;
-
-    /// Deletes some rows that exceed `keep_age_ns` (see [`prune_before`]). Returns whether more may be left.
-    fn prune(&mut self, keep_age_ns: i64) -> Result<bool, StoreError>;
-}
-
-/// Open database, for reading. Errors are texts, safe to display.
-pub(super) trait TickSource {
-    /// All symbols with their ids.
-    fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, String>;
+    fn checkpoint(&mut self, stream: &str) -> StoreResult<Option<StreamId>>;
 
     /// Times of the oldest and the newest row.
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, String>;
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>>;
+
+    /// Deletes some rows before a time. Returns whether more may be left.
+    fn prune(&mut self, before_ns: i64) -> StoreResult<bool>;
+}
+
+/// Open database, for reading.
+pub(super) trait TickSource {
+    /// All symbols with their ids.
+    fn symbols(&mut self) -> StoreResult<Vec<(i32, CompactString)>>;
+
+    /// Times of the oldest and the newest row.
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>>;
 
     /// First `limit` rows of a symbol from `from_ns` to `to_ns`, both inclusive, ordered by time; rows of the same time
     /// come in any order.
-    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize)
-    -> Result<Vec<StoredTick>, String>;
+    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> StoreResult<Vec<StoredTick>>;
 
-    /// Latest tick of a symbol before `before_ns`, without outliers.
-    fn latest_before(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<TickRow>, String>;
-
-    /// Earliest tick of a symbol from `from_ns` on, without outliers.
-    fn earliest_from(&mut self, symbol: (i32, &str), from_ns: i64) -> Result<Option<TickRow>, String>;
+    /// Tick of a symbol that is next to a time, without outliers.
+    fn neighbour(&mut self, symbol: (i32, &str), side: Side) -> StoreResult<Option<TickRow>>;
 
     /// Time of the symbol's newest row but `skip`; of its oldest if it has fewer.
-    fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, String>;
+    fn time_before_newest(&mut self, symbol: (i32, &str), skip: usize) -> StoreResult<Option<i64>>;
+}
+
+/// Side of a time, in nanoseconds, on which a tick is next to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    /// Latest tick before the time.
+    Before(i64),
+    /// Earliest tick from the time on.
+    From(i64),
 }
 
 /// Tick as it was read, with its position in the order of arrival.
@@ -59,56 +68,95 @@ pub(super) struct CommitCounts {
     pub(super) duplicates: u64,
 }
 
-/// Failure of an open store that may pass.
+/// Failure of a database.
 #[derive(Debug)]
 pub(super) struct StoreError {
     /// Safe to display, without secrets.
     pub(super) cause: String,
-    pub(super) retry: RetryPolicy,
+    pub(super) failure: Failure,
 }
 
-/// Retry policy after a [`StoreError`].
+pub(super) type StoreResult<T> = Result<T, StoreError>;
+
+/// Kind of a [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RetryPolicy {
-    /// Retry at once: the database aborted this transaction in favour of another writer's.
-    Immediate,
+pub(super) enum Failure {
+    /// The database aborted this transaction in favour of another writer's: retry at once.
+    Conflict,
     /// Retry after a pause.
-    Backoff,
-    /// After a pause, with a new connection.
-    Reopen,
+    Busy,
+    /// Retry after a pause, with a new connection.
+    Lost,
+    /// The file cannot be opened. As for all further kinds, opening the store again does not help.
+    Path,
+    /// The database belongs to another program, or to none.
+    Foreign,
+    /// The schema is of a version later than the known ones.
+    Newer {
+        found: i64,
+        known: i64,
+    },
+    /// The server refuses.
+    Refused,
+    Tls {
+        advice: &'static str,
+    },
 }
 
-/// Failure to open a store.
-#[derive(Debug)]
-pub(super) enum OpenError {
-    /// Retrying does not help.
-    Permanent(DbError),
-    /// The store may become available; the text is safe to display.
-    Temporary(String),
-}
-
-impl OpenError {
-    /// Error for a reader, which does not retry.
-    pub(super) fn for_reader(self, store: &impl ToString) -> DbError {
-        match self {
-            Self::Permanent(error) => error,
-            Self::Temporary(cause) => DbError::Read { store: store.to_string(), cause },
-        }
+impl StoreError {
+    pub(super) fn new(failure: Failure, cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), failure }
     }
+
+    /// Error for a migration that tables or views are in the way of.
+    pub(super) fn names_taken(names: &str) -> Self {
+        Self::new(Failure::Foreign, format!("it has its own {names}, names that this version needs; rename them"))
+    }
+
+    /// Error for the caller if opening the store again does not help.
+    pub(super) fn permanent(&self, store: &str) -> Option<DbError> {
+        let (store, cause) = (store.to_owned(), self.cause.clone());
+        Some(match self.failure {
+            Failure::Conflict | Failure::Busy | Failure::Lost => return None,
+            Failure::Path => DbError::Open { store, cause },
+            Failure::Foreign => DbError::Foreign { store, cause },
+            Failure::Newer { found, known } => DbError::Newer { store, found, known },
+            Failure::Refused => DbError::Refused { store, cause },
+            Failure::Tls { advice } => DbError::Tls { store, cause, advice },
+        })
+    }
+}
+
+impl From<Elapsed> for StoreError {
+    fn from(_: Elapsed) -> Self {
+        Self::new(Failure::Lost, "the server does not answer")
+    }
+}
+
+/// Checks that a schema version is known. Returns it.
+pub(super) fn check_version(found: i64, known: i64) -> StoreResult<i64> {
+    let newer = || StoreError::new(Failure::Newer { found, known }, format!("it has schema version {found}"));
+    if found > known { Err(newer()) } else { Ok(found) }
+}
+
+/// Checks that a store to read has a schema. Returns its version.
+pub(super) fn check_not_empty(version: i64) -> StoreResult<i64> {
+    if version == 0 { Err(StoreError::new(Failure::Foreign, "it is empty")) } else { Ok(version) }
 }
 
 /// Most rows that one step of the retention deletes: some 20 ms of work between two commits.
 pub(super) const PRUNE_ROWS: usize = 10_000;
 
+/// Transactions on a server that expect duplicates after some were seen: a source that repeats a tick repeats more.
+pub(super) const CAREFUL_COMMITS: u32 = 16;
+
+/// On a server, the first `n` of a transaction's rows is its number times this. No batch has as many rows.
+pub(super) const N_STEP: i64 = 1 << 24;
+
 /// Time before which rows are older than the newest one by more than `keep_age_ns`. A newest row ahead of the clock
 /// counts as of `now`: one wrong timestamp must not make all correct rows old.
 pub(super) fn prune_before(newest_ns: Option<i64>, keep_age_ns: i64, now: Timestamp) -> Option<i64> {
     newest_ns?.min(now.as_nanos()).checked_sub(keep_age_ns)
-}
-
-/// Highest time among the rows of `batches`, `known` included.
-pub(super) fn newest_ns(known: Option<i64>, batches: &[RowBatch]) -> Option<i64> {
-    known.map(|known| batches.iter().flat_map(|batch| &batch.ticks).map(|tick| tick.time_ns).fold(known, i64::max))
 }
 
 /// Highest checkpoint of each stream.
@@ -121,36 +169,6 @@ pub(super) fn checkpoints(batches: &[RowBatch]) -> BTreeMap<&str, StreamId> {
     highest
 }
 
-/// Ids of a tick's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NameIds {
-    pub(super) symbol: i32,
-    pub(super) source: Option<i32>,
-    pub(super) stream: Option<i32>,
-}
-
-/// Row of the table `ticks`, except time, price and size. Numbers from 2^63 on are stored as their bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SqlRow {
-    pub(super) symbol_id: i32,
-    /// Source whose sequence number identifies the tick; negated stream whose entry does; 0 for none.
-    pub(super) origin: i32,
-    /// Sequence number, milliseconds of the entry, or `n`.
-    pub(super) major: i64,
-    /// Number of the entry within its millisecond, else 0.
-    pub(super) minor: i64,
-    /// Index of the tick in its entry, else 0.
-    pub(super) part: i32,
-    /// Grows in order of arrival.
-    pub(super) n: i64,
-    /// Source, unless `origin` has it.
-    pub(super) source_id: Option<i32>,
-    /// Sequence number, unless `major` has it.
-    pub(super) seq: Option<i64>,
-    pub(super) stream_id: Option<i32>,
-    pub(super) id: Option<(i64, i64)>,
-}
-
 /// Bit of `flags` that marks an outlier. A row without any bit has no `flags`.
 pub(super) const OUTLIER: i16 = 1;
 
@@ -159,44 +177,46 @@ pub(super) fn flags(tick: &TickRow) -> Option<i16> {
     tick.outlier.then_some(OUTLIER)
 }
 
-/// Encodes the ticks of one batch, in order.
+/// Identity of a tick beside its symbol, time and price, as the table in [`db`](crate::storage::db) defines it. `N` is
+/// the form in which the database refers to names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity<N> {
+    Sequence {
+        source: N,
+        seq: u64,
+    },
+    /// Stream entry, and the index of the tick in it.
+    Entry {
+        stream: N,
+        id: StreamId,
+        part: i32,
+    },
+    None,
+}
+
+/// Identifies the ticks of one batch, in order.
 #[derive(Default)]
-pub(super) struct RowEncoder {
+pub(super) struct Identifier {
     id: Option<StreamId>,
     part: i32,
 }
 
-impl RowEncoder {
-    pub(super) fn encode(&mut self, tick: &TickRow, ids: NameIds, n: i64) -> SqlRow {
-        let NameIds { symbol: symbol_id, source: source_id, stream: stream_id } = ids;
-        let id = tick.id.filter(|_| stream_id.is_some());
+impl Identifier {
+    pub(super) fn identify<N>(&mut self, tick: &TickRow, source: Option<N>, stream: Option<N>) -> Identity<N> {
+        let id = tick.id.filter(|_| stream.is_some());
         self.part = if id.is_some() && id == self.id { self.part.saturating_add(1) } else { 0 };
         self.id = id;
-        let seq = tick.seq.map(u64::cast_signed);
-        let id = id.map(|id| (id.ms.cast_signed(), id.seq.cast_signed()));
-        let row = SqlRow { symbol_id, origin: 0, major: n, minor: 0, part: 0, n, source_id, seq, stream_id, id };
-        match (source_id.zip(seq), stream_id.zip(id)) {
-            (Some((origin, major)), _) => SqlRow { origin, major, source_id: None, seq: None, ..row },
-            (None, Some((stream, (major, minor)))) => SqlRow { origin: -stream, major, minor, part: self.part, ..row },
-            (None, None) => row,
+        match (source.zip(tick.seq), stream.zip(id)) {
+            (Some((source, seq)), _) => Identity::Sequence { source, seq },
+            (None, Some((stream, id))) => Identity::Entry { stream, id, part: self.part },
+            (None, None) => Identity::None,
         }
     }
-}
-
-/// Stream position stored in two columns.
-pub(super) fn stream_id((ms, seq): (Option<i64>, Option<i64>)) -> Option<StreamId> {
-    ms.zip(seq).map(|(ms, seq)| StreamId { ms: ms.cast_unsigned(), seq: seq.cast_unsigned() })
 }
 
 #[cfg(test)]
 mod tests {
     use crate::storage::db::backend::*;
-
-    const ALL_IDS: NameIds = NameIds { symbol: 1, source: Some(2), stream: Some(3) };
-
-    fn tick(seq: Option<u64>, id: Option<StreamId>) -> TickRow {
-        TickRow { symbol: "A".into(), time_ns: 5, price: 1.0, size: None, source: None, seq, id, outlier: false }
-    }
 
     #[test]
     fn retention_counts_from_the_newest_row_or_the_clock() {
@@ -206,20 +226,5 @@ mod tests {
         assert_eq!(prune_before(Some(i64::MAX), 100, now), Some(900));
         assert_eq!(prune_before(None, 100, now), None);
         assert_eq!(prune_before(Some(i64::MIN), 100, now), None);
-    }
-
-    #[test]
-    fn a_tick_is_identified_by_sequence_number_else_by_stream_entry() {
-        let mut rows = RowEncoder::default();
-        let id = Some(StreamId { ms: 7, seq: u64::MAX });
-        let numbered = rows.encode(&tick(Some(u64::MAX), id), ALL_IDS, 10);
-        assert_eq!((numbered.origin, numbered.major, numbered.minor, numbered.part), (2, -1, 0, 0));
-        assert_eq!((numbered.source_id, numbered.seq, numbered.id), (None, None, Some((7, -1))));
-        let entry = rows.encode(&tick(None, id), ALL_IDS, 11);
-        assert_eq!((entry.origin, entry.major, entry.minor, entry.part), (-3, 7, -1, 1), "the second of its entry");
-        assert_eq!((entry.source_id, entry.seq, entry.id), (Some(2), None, Some((7, -1))));
-        let bare = rows.encode(&tick(Some(4), id), NameIds { source: None, stream: None, ..ALL_IDS }, 12);
-        assert_eq!((bare.origin, bare.major, bare.part), (0, 12, 0));
-        assert_eq!((bare.source_id, bare.seq, bare.id), (None, Some(4), None));
     }
 }

@@ -26,20 +26,18 @@ use std::collections::BTreeMap;
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ReturnDocument;
-use mongodb::{ClientSession, Database};
+use mongodb::{ClientSession, Collection, Database};
 
-use crate::model::{StreamId, Timestamp};
+use crate::model::StreamId;
 use crate::storage::db::RowBatch;
 use crate::storage::db::backend::{
-    CommitCounts, OUTLIER, OpenError, PRUNE_ROWS, StoreError, TickStore, checkpoints, newest_ns, prune_before,
+    CAREFUL_COMMITS, CommitCounts, Failure, N_STEP, OUTLIER, PRUNE_ROWS, StoreError, StoreResult, TickSource,
+    TickStore, checkpoints,
 };
 use crate::storage::db::url::MongoUrl;
-use connection::{Connection, RequestError};
-use documents::{N_STEP, TickDocument};
-pub(super) use read::MongoSource;
-
-/// Transactions that expect duplicates after some were seen: a source that repeats a tick repeats more.
-const CAREFUL_COMMITS: u32 = 16;
+use connection::{Connection, is_duplicate};
+use documents::TickDocument;
+pub(super) use read::open_source;
 
 /// Age from which the record of a writer is deleted.
 const WRITER_AGE_MAX_MS: i64 = 30 * 24 * 3_600 * 1_000;
@@ -48,7 +46,6 @@ const WRITER_AGE_MAX_MS: i64 = 30 * 24 * 3_600 * 1_000;
 pub(super) struct MongoStore {
     connection: Connection,
     writer: String,
-    newest_ns: Option<i64>,
     careful_commits_left: u32,
 }
 
@@ -64,28 +61,24 @@ struct WriterRecord {
 
 impl MongoStore {
     /// Opens for a writer with a unique name.
-    pub(super) fn open(url: &MongoUrl, writer: &str) -> Result<Self, OpenError> {
+    pub(super) fn open(url: &MongoUrl, writer: &str) -> StoreResult<Self> {
         let mut connection = Connection::open(url)?;
-        schema::migrate(&mut connection, url)?;
-        let started = connection.run(async |database| {
-            let writers = database.collection::<RawDocumentBuf>("writers");
-            let now = DateTime::now();
-            let old = DateTime::from_millis(now.timestamp_millis() - WRITER_AGE_MAX_MS);
-            writers.delete_many(doc! { "changed": { "$lt": old } }).await?;
-            insert_record(database, writer).await
-        });
-        started.map_err(|error| error.at_open(url))?;
-        Ok(Self { connection, writer: writer.to_owned(), newest_ns: None, careful_commits_left: 0 })
+        schema::migrate(&mut connection)?;
+        connection.run(async |database| {
+            let old = DateTime::from_millis(DateTime::now().timestamp_millis() - WRITER_AGE_MAX_MS);
+            collection(database, "writers").delete_many(doc! { "changed": { "$lt": old } }).await?;
+            Ok(insert_record(database, writer).await?)
+        })?;
+        Ok(Self { connection, writer: writer.to_owned(), careful_commits_left: 0 })
     }
 
-    fn record(&mut self) -> Result<WriterRecord, RequestError> {
+    fn record(&mut self) -> StoreResult<WriterRecord> {
         let Self { connection, writer, .. } = self;
-        let found = connection.run(async |database| {
-            database.collection::<RawDocumentBuf>("writers").find_one(doc! { "_id": &**writer }).await
-        })?;
+        let found = connection
+            .run(async |database| Ok(collection(database, "writers").find_one(doc! { "_id": &**writer }).await?))?;
         let Some(found) = found else {
             // Another writer deleted it as too old. A transaction needs a record to update.
-            connection.run(async |database| insert_record(database, writer).await)?;
+            connection.run(async |database| Ok(insert_record(database, writer).await?))?;
             return Ok(WriterRecord::default());
         };
         let number = |name: &str| found.get_i64(name).unwrap_or_default();
@@ -96,67 +89,24 @@ impl MongoStore {
     }
 
     /// Increments the counter that makes each transaction's rows unique.
-    fn next_n(&mut self) -> Result<i64, RequestError> {
+    fn next_n(&mut self) -> StoreResult<i64> {
         let counted = self.connection.run(async |database| {
-            let meta = database.collection::<RawDocumentBuf>("meta");
+            let meta = collection(database, "meta");
             let next = meta.find_one_and_update(doc! { "_id": "n" }, doc! { "$inc": { "value": 1_i64 } });
-            next.upsert(true).return_document(ReturnDocument::After).await
+            Ok(next.upsert(true).return_document(ReturnDocument::After).await?)
         })?;
         let counted = counted.and_then(|counted| counted.get_i64("value").ok());
-        counted.ok_or(RequestError::Corrupt("the collection meta has no counter"))
+        counted.ok_or_else(|| StoreError::new(Failure::Lost, "the collection meta has no counter"))
     }
+}
 
-    fn try_commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, RequestError> {
-        let number = number.cast_signed();
-        let record = self.record()?;
-        if record.number >= number && record.is_done {
-            // The earlier attempt was committed, and only the reply was lost.
-            return Ok(record.counts);
-        }
-        let is_repeated = record.number == number;
-        let n = if is_repeated { record.n } else { self.next_n()? };
-        let (rows, duplicates) = documents::encode(batches, n)?;
-        let checkpoints = checkpoints(batches);
-        let commit = Commit { writer: &self.writer, number, n, is_repeated, rows: &rows, duplicates, checkpoints };
-        if !self.connection.has_transactions() {
-            return self.connection.run(async |database| commit.run_stepwise(database).await);
-        }
-        if self.careful_commits_left == 0 {
-            match self.connection.run(async |database| commit.run_transaction(database, false).await) {
-                Ok(done) => return done.ok_or(RequestError::LostRace),
-                Err(error) => {
-                    // A conflict may hide duplicates, which a repetition of the same would meet again.
-                    if error.is_command_error() {
-                        self.careful_commits_left = CAREFUL_COMMITS;
-                    }
-                    if !error.is_duplicate() {
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        let counts = self.connection.run(async |database| commit.run_transaction(database, true).await)?;
-        let counts = counts.ok_or(RequestError::LostRace)?;
-        self.careful_commits_left =
-            if counts.duplicates > duplicates { CAREFUL_COMMITS } else { self.careful_commits_left - 1 };
-        Ok(counts)
-    }
+/// Another attempt of the same transaction was faster; reading its record shows the result.
+fn lost_race() -> StoreError {
+    StoreError::new(Failure::Conflict, "another attempt was faster")
+}
 
-    fn try_prune(&mut self, keep_age_ns: i64) -> Result<bool, RequestError> {
-        if self.newest_ns.is_none() {
-            self.newest_ns = read::time_range(&mut self.connection)?.map(|(_, newest_ns)| newest_ns);
-        }
-        let Some(before_ns) = prune_before(self.newest_ns, keep_age_ns, Timestamp::now()) else { return Ok(false) };
-        self.connection.run(async |database| {
-            let ticks = database.collection::<RawDocumentBuf>("ticks");
-            let old = doc! { "time_ns": { "$lt": before_ns } };
-            let last = ticks.find_one(old.clone()).sort(doc! { "time_ns": 1 }).skip(PRUNE_ROWS as u64 - 1).await?;
-            let last_ns = last.and_then(|last| last.get_i64("time_ns").ok());
-            let step = last_ns.map_or(old, |last_ns| doc! { "time_ns": { "$lte": last_ns } });
-            ticks.delete_many(step).await?;
-            Ok(last_ns.is_some())
-        })
-    }
+fn collection(database: &Database, name: &str) -> Collection<RawDocumentBuf> {
+    database.collection(name)
 }
 
 /// Filter that matches outliers.
@@ -164,18 +114,24 @@ fn outliers() -> Document {
     doc! { "flags": { "$bitsAnySet": i32::from(OUTLIER) } }
 }
 
+impl WriterRecord {
+    fn document(self) -> Document {
+        doc! {
+            "number": self.number,
+            "n": self.n,
+            "done": self.is_done,
+            "written": self.counts.written.cast_signed(),
+            "duplicates": self.counts.duplicates.cast_signed(),
+            "changed": DateTime::now(),
+        }
+    }
+}
+
 /// Inserts a writer's first record, unless it has one.
 async fn insert_record(database: &Database, writer: &str) -> Result<(), Error> {
-    let first = doc! {
-        "number": 0_i64,
-        "n": 0_i64,
-        "done": true,
-        "written": 0_i64,
-        "duplicates": 0_i64,
-        "changed": DateTime::now(),
-    };
-    let writers = database.collection::<RawDocumentBuf>("writers");
-    writers.update_one(doc! { "_id": writer }, doc! { "$setOnInsert": first }).upsert(true).await.map(drop)
+    let first = WriterRecord { is_done: true, ..WriterRecord::default() }.document();
+    let update = doc! { "$setOnInsert": first };
+    collection(database, "writers").update_one(doc! { "_id": writer }, update).upsert(true).await.map(drop)
 }
 
 /// Work of one transaction.
@@ -212,17 +168,16 @@ impl Commit<'_> {
         session: &mut ClientSession,
         careful: bool,
     ) -> Result<Option<CommitCounts>, Error> {
-        let ticks = database.collection::<RawDocumentBuf>("ticks");
+        let ticks = collection(database, "ticks");
         let mut rows: Vec<&RawDocumentBuf> = self.rows.iter().map(|row| &row.document).collect();
         if careful {
             let stored = documents::find_stored(&ticks, session, self.rows).await?;
             let new = self.rows.iter().filter(|row| !stored.contains_key(&row.id));
             rows = new.map(|row| &row.document).collect();
         }
-        let written = rows.len() as u64;
-        let counts = self.counts(written);
+        let counts = self.counts(rows.len() as u64);
         // Conflicts with an earlier attempt that the server is still committing.
-        let writers = database.collection::<RawDocumentBuf>("writers");
+        let writers = collection(database, "writers");
         let mine = doc! { "_id": self.writer, "number": { "$lt": self.number } };
         let updated = writers.update_one(mine, doc! { "$set": self.record(Some(counts)) });
         if updated.session(&mut *session).await?.matched_count == 0 {
@@ -231,26 +186,24 @@ impl Commit<'_> {
         if !rows.is_empty() {
             ticks.insert_many(rows).ordered(false).session(&mut *session).await?;
         }
-        let streams = database.collection::<RawDocumentBuf>("streams");
         for (stream, reached) in &self.checkpoints {
             let (filter, update) = move_checkpoint(stream, *reached);
-            streams.update_one(filter, update).upsert(true).session(&mut *session).await?;
+            collection(database, "streams").update_one(filter, update).upsert(true).session(&mut *session).await?;
         }
         Ok(Some(counts))
     }
 
     /// Commits in idempotent steps.
     async fn run_stepwise(&self, database: &Database) -> Result<CommitCounts, Error> {
-        let writers = database.collection::<RawDocumentBuf>("writers");
+        let writers = collection(database, "writers");
         let mine = || doc! { "_id": self.writer };
         if !self.is_repeated {
             writers.update_one(mine(), doc! { "$set": self.record(None) }).upsert(true).await?;
         }
         let mut written = self.rows.len() as u64;
         if !self.rows.is_empty() {
-            let ticks = database.collection::<RawDocumentBuf>("ticks");
             let rows = self.rows.iter().map(|row| &row.document);
-            if let Err(error) = ticks.insert_many(rows).ordered(false).await {
+            if let Err(error) = collection(database, "ticks").insert_many(rows).ordered(false).await {
                 let stored = duplicates(&error).ok_or(error)?;
                 written -= stored.len() as u64;
                 if self.is_repeated {
@@ -258,10 +211,9 @@ impl Commit<'_> {
                 }
             }
         }
-        let streams = database.collection::<RawDocumentBuf>("streams");
         for (stream, reached) in &self.checkpoints {
             let (filter, update) = move_checkpoint(stream, *reached);
-            streams.update_one(filter, update).upsert(true).await?;
+            collection(database, "streams").update_one(filter, update).upsert(true).await?;
         }
         let counts = self.counts(written);
         writers.update_one(mine(), doc! { "$set": self.record(Some(counts)) }).await?;
@@ -276,21 +228,13 @@ impl Commit<'_> {
     async fn count_own(&self, database: &Database, stored: &[usize]) -> Result<u64, Error> {
         let rows: Vec<TickDocument> = stored.iter().filter_map(|index| self.rows.get(*index)).cloned().collect();
         let mut session = database.client().start_session().await?;
-        let ticks = database.collection::<RawDocumentBuf>("ticks");
-        let stored = documents::find_stored(&ticks, &mut session, &rows).await?;
+        let stored = documents::find_stored(&collection(database, "ticks"), &mut session, &rows).await?;
         Ok(stored.values().filter(|n| n.div_euclid(N_STEP) == self.n).count() as u64)
     }
 
     fn record(&self, done: Option<CommitCounts>) -> Document {
-        let CommitCounts { written, duplicates } = done.unwrap_or_default();
-        doc! {
-            "number": self.number,
-            "n": self.n,
-            "done": done.is_some(),
-            "written": written.cast_signed(),
-            "duplicates": duplicates.cast_signed(),
-            "changed": DateTime::now(),
-        }
+        let Self { number, n, .. } = *self;
+        WriterRecord { number, n, is_done: done.is_some(), counts: done.unwrap_or_default() }.document()
     }
 }
 
@@ -313,20 +257,62 @@ fn parse_checkpoint(text: &str) -> Option<StreamId> {
 }
 
 impl TickStore for MongoStore {
-    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
-        let counts = self.try_commit(number, batches)?;
-        self.newest_ns = newest_ns(self.newest_ns, batches);
+    fn commit(&mut self, number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
+        let number = number.cast_signed();
+        let record = self.record()?;
+        if record.number >= number && record.is_done {
+            // The earlier attempt was committed, and only the reply was lost.
+            return Ok(record.counts);
+        }
+        let is_repeated = record.number == number;
+        let n = if is_repeated { record.n } else { self.next_n()? };
+        let (rows, duplicates) = documents::encode(batches, n)?;
+        let checkpoints = checkpoints(batches);
+        let commit = Commit { writer: &self.writer, number, n, is_repeated, rows: &rows, duplicates, checkpoints };
+        if !self.connection.has_transactions() {
+            return self.connection.run(async |database| Ok(commit.run_stepwise(database).await?));
+        }
+        if self.careful_commits_left == 0 {
+            match self.connection.run(async |database| Ok(commit.run_transaction(database, false).await))? {
+                Ok(done) => return done.ok_or_else(lost_race),
+                Err(error) => {
+                    // A conflict may hide duplicates, which a repetition of the same would meet again.
+                    if matches!(*error.kind, ErrorKind::Command(_) | ErrorKind::InsertMany(_) | ErrorKind::Write(_)) {
+                        self.careful_commits_left = CAREFUL_COMMITS;
+                    }
+                    if !is_duplicate(&error) {
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        let counts = self.connection.run(async |database| Ok(commit.run_transaction(database, true).await?))?;
+        let counts = counts.ok_or_else(lost_race)?;
+        self.careful_commits_left =
+            if counts.duplicates > duplicates { CAREFUL_COMMITS } else { self.careful_commits_left - 1 };
         Ok(counts)
     }
 
-    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError> {
-        let found = self.connection.run(async |database| {
-            database.collection::<RawDocumentBuf>("streams").find_one(doc! { "_id": stream }).await
-        })?;
+    fn checkpoint(&mut self, stream: &str) -> StoreResult<Option<StreamId>> {
+        let found = self
+            .connection
+            .run(async |database| Ok(collection(database, "streams").find_one(doc! { "_id": stream }).await?))?;
         Ok(found.and_then(|found| found.get_str("reached").ok().and_then(parse_checkpoint)))
     }
 
-    fn prune(&mut self, keep_age_ns: i64) -> Result<bool, StoreError> {
-        Ok(self.try_prune(keep_age_ns)?)
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
+        self.connection.time_range()
+    }
+
+    fn prune(&mut self, before_ns: i64) -> StoreResult<bool> {
+        self.connection.run(async |database| {
+            let ticks = collection(database, "ticks");
+            let old = doc! { "time_ns": { "$lt": before_ns } };
+            let last = ticks.find_one(old.clone()).sort(doc! { "time_ns": 1 }).skip(PRUNE_ROWS as u64 - 1).await?;
+            let last_ns = last.and_then(|last| last.get_i64("time_ns").ok());
+            let step = last_ns.map_or(old, |last_ns| doc! { "time_ns": { "$lte": last_ns } });
+            ticks.delete_many(step).await?;
+            Ok(last_ns.is_some())
+        })
     }
 }

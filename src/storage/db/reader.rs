@@ -9,12 +9,10 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
 use crate::model::Symbol;
-use crate::storage::db::backend::{StoredTick, TickSource};
+use crate::storage::db::backend::{Side, StoreResult, StoredTick, TickSource};
 #[cfg(feature = "mongodb")]
-use crate::storage::db::mongodb::MongoSource;
-use crate::storage::db::postgres::PostgresSource;
-use crate::storage::db::sqlite::SqliteSource;
-use crate::storage::db::{DbError, StoreUrl, TickRow};
+use crate::storage::db::mongodb;
+use crate::storage::db::{DbError, StoreUrl, TickRow, postgres, sqlite};
 
 /// Rows in memory at once over all symbols, at some 100 bytes each.
 const ROWS_BUFFERED: usize = 65_536;
@@ -29,7 +27,8 @@ const BLOCK_ROWS: (usize, usize) = (64, 4_096);
 ///
 /// See [`DbWriter`](crate::storage::db::DbWriter) for an example.
 pub struct StoreReader {
-    store: String,
+    /// URL, without secrets.
+    pub(super) store: String,
     source: Box<dyn TickSource + Send>,
 }
 
@@ -68,18 +67,11 @@ impl StoreReader {
     /// Any [`DbError`] except [`DbError::Thread`].
     pub fn open(url: &StoreUrl) -> Result<Self, DbError> {
         Self::check(url)?;
-        let source: Box<dyn TickSource + Send> = match url {
-            StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path)?),
-            StoreUrl::Postgres(url) => Box::new(PostgresSource::open(url)?),
-            #[cfg(feature = "mongodb")]
-            StoreUrl::Mongo(url) => Box::new(MongoSource::open(url)?),
-        };
+        let source = open_source(url).map_err(|error| {
+            let store = url.name();
+            error.permanent(&store).unwrap_or(DbError::Read { store, cause: error.cause })
+        })?;
         Ok(Self { store: url.to_string(), source })
-    }
-
-    /// URL of the store, without secrets.
-    pub(super) fn store(&self) -> &str {
-        &self.store
     }
 
     /// All symbols of the store, ordered by name.
@@ -119,20 +111,21 @@ impl StoreReader {
         visit: &mut impl FnMut(&TickRow),
     ) -> Result<u64, DbError> {
         let names: HashSet<&str, RandomState> = symbols.iter().map(Symbol::as_str).collect();
-        let cursors = self.cursors(|name| names.is_empty() || names.contains(name), from_ns)?;
-        self.merge(cursors, to_ns, limit, &mut unbroken(visit))
+        let selects = |name: &str| names.is_empty() || names.contains(name);
+        self.read_until(selects, (from_ns, to_ns), limit, &mut unbroken(visit))
     }
 
     /// Visits the ticks of the symbols whose names `selects` accepts, as [`read`](Self::read), until `visit` breaks.
     pub(super) fn read_until(
         &mut self,
         selects: impl Fn(&str) -> bool,
-        from_ns: i64,
-        to_ns: i64,
+        (from_ns, to_ns): (i64, i64),
+        limit: Option<u64>,
         visit: &mut impl FnMut(&TickRow) -> ControlFlow<()>,
     ) -> Result<u64, DbError> {
-        let cursors = self.cursors(selects, from_ns)?;
-        self.merge(cursors, to_ns, None, visit)
+        let selected = self.ids()?.into_iter().filter(|(name, _)| selects(name));
+        let cursors = selected.map(|(name, id)| Cursor::new(id, name, from_ns)).collect();
+        self.merge(cursors, to_ns, limit, visit)
     }
 
     /// Visits the newest `count` ticks of each symbol, and those with the same time as the oldest of them, in order of
@@ -145,7 +138,7 @@ impl StoreReader {
         let mut cursors = Vec::new();
         if let Some(skip) = count.checked_sub(1) {
             for (symbol, id) in self.ids()? {
-                let from_ns = self.query(|source| source.time_before_newest(id, skip))?;
+                let from_ns = self.query(|source| source.time_before_newest((id, &symbol), skip))?;
                 cursors.extend(from_ns.map(|from_ns| Cursor::new(id, symbol, from_ns)));
             }
         }
@@ -183,15 +176,11 @@ impl StoreReader {
     ) -> Result<(), DbError> {
         let ids = self.ids()?;
         for symbol in symbols.iter().map(|symbol| symbol.as_str()) {
-            let (mut before, mut after) = (None, None);
-            if let Some(id) = ids.get(symbol) {
-                if let Some(before_ns) = before_ns {
-                    before = self.query(|source| source.latest_before((*id, symbol), before_ns))?;
-                }
-                if let Some(from_ns) = from_ns {
-                    after = self.query(|source| source.earliest_from((*id, symbol), from_ns))?;
-                }
-            }
+            let mut neighbour = |side: Option<Side>| match side.zip(ids.get(symbol)) {
+                Some((side, id)) => self.query(|source| source.neighbour((*id, symbol), side)),
+                None => Ok(None),
+            };
+            let (before, after) = (neighbour(before_ns.map(Side::Before))?, neighbour(from_ns.map(Side::From))?);
             if visit(before, after).is_break() {
                 break;
             }
@@ -199,21 +188,13 @@ impl StoreReader {
         Ok(())
     }
 
-    fn query<T>(
-        &mut self,
-        query: impl FnOnce(&mut (dyn TickSource + Send)) -> Result<T, String>,
-    ) -> Result<T, DbError> {
-        query(self.source.as_mut()).map_err(|cause| DbError::Read { store: self.store.clone(), cause })
+    fn query<T>(&mut self, query: impl FnOnce(&mut (dyn TickSource + Send)) -> StoreResult<T>) -> Result<T, DbError> {
+        query(self.source.as_mut()).map_err(|error| DbError::Read { store: self.store.clone(), cause: error.cause })
     }
 
     /// Ids of all symbols by name.
     fn ids(&mut self) -> Result<HashMap<CompactString, i32, RandomState>, DbError> {
         Ok(self.query(|source| source.symbols())?.into_iter().map(|(id, name)| (name, id)).collect())
-    }
-
-    fn cursors(&mut self, selects: impl Fn(&str) -> bool, from_ns: i64) -> Result<Vec<Cursor>, DbError> {
-        let selected = self.ids()?.into_iter().filter(|(name, _)| selects(name));
-        Ok(selected.map(|(name, id)| Cursor::new(id, name, from_ns)).collect())
     }
 
     /// Merges the cursors' rows by time and arrival.
@@ -253,6 +234,15 @@ impl StoreReader {
     }
 }
 
+fn open_source(url: &StoreUrl) -> StoreResult<Box<dyn TickSource + Send>> {
+    Ok(match url {
+        StoreUrl::Sqlite(path) => Box::new(sqlite::open_source(path)?),
+        StoreUrl::Postgres(url) => Box::new(postgres::open_source(url)?),
+        #[cfg(feature = "mongodb")]
+        StoreUrl::Mongo(url) => Box::new(mongodb::open_source(url)?),
+    })
+}
+
 fn unbroken(visit: &mut impl FnMut(&TickRow)) -> impl FnMut(&TickRow) -> ControlFlow<()> {
     |tick| {
         visit(tick);
@@ -271,7 +261,7 @@ impl Cursor {
     }
 
     /// Reads the next rows up to `to_ns`. A block ends between two times; at the end there are no rows.
-    fn fill(&mut self, source: &mut dyn TickSource, to_ns: i64, limit: usize) -> Result<(), String> {
+    fn fill(&mut self, source: &mut dyn TickSource, to_ns: i64, limit: usize) -> StoreResult<()> {
         let Some(from_ns) = self.next_ns.filter(|from_ns| *from_ns <= to_ns) else { return Ok(()) };
         let symbol = (self.symbol_id, self.symbol.as_str());
         let mut rows = source.block(symbol, from_ns, to_ns, limit)?;

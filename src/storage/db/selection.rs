@@ -59,12 +59,12 @@ impl StoreReader {
     pub fn resolve(&mut self, selection: &TickFilter) -> Result<(i64, i64), SelectionError> {
         let known = self.symbols()?;
         let Some((oldest_ns, newest_ns)) = self.span()? else {
-            return Err(SelectionError::Empty { store: self.store().to_owned() });
+            return Err(SelectionError::Empty { store: self.store.clone() });
         };
         let selected = selection.symbols.iter().flatten();
         let unknown: Vec<&Symbol> = selected.filter(|symbol| known.binary_search(symbol).is_err()).collect();
         if !unknown.is_empty() {
-            let store = self.store().to_owned();
+            let store = self.store.clone();
             return Err(SelectionError::Symbols { store, unknown: list(unknown, "or"), known: list(&known, "and") });
         }
         let from_ns = selection.from.map_or(oldest_ns, |from| from.as_nanos().max(oldest_ns));
@@ -92,7 +92,7 @@ impl StoreReader {
             let symbols = selection.symbols.as_ref();
             symbols.is_none_or(|symbols| Symbol::new(name).is_some_and(|symbol| symbols.contains(&symbol)))
         };
-        match self.read_until(selects, from_ns, last_ns, visit)? {
+        match self.read_until(selects, (from_ns, last_ns), None, visit)? {
             0 => {
                 let span = self.span()?.unwrap_or((from_ns, last_ns));
                 Err(self.no_ticks(selection, span))
@@ -111,7 +111,7 @@ impl StoreReader {
         };
         let symbols = selection.symbols.as_ref().map(|symbols| list(symbols, "or"));
         SelectionError::Nothing {
-            store: self.store().to_owned(),
+            store: self.store.clone(),
             symbols: symbols.unwrap_or_else(|| "any symbol".to_owned()),
             when,
             oldest: time_text(oldest_ns),

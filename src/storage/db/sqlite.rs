@@ -7,20 +7,16 @@ mod schema;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params};
 
-use crate::model::{StreamId, Timestamp};
-use crate::storage::db::backend::{
-    CommitCounts, NameIds, OpenError, PRUNE_ROWS, RetryPolicy, RowEncoder, SqlRow, StoreError, TickStore, checkpoints,
-    flags, newest_ns, prune_before, stream_id,
-};
-use crate::storage::db::name_cache::{IdsByName, NameCache};
-use crate::storage::db::sql::{CHECKPOINT, MOVE_CHECKPOINT, TICK_COLUMNS, tick_column_names};
-use crate::storage::db::url::display_path;
-use crate::storage::db::{DbError, RowBatch, TickRow};
+use crate::model::StreamId;
+use crate::storage::db::RowBatch;
+use crate::storage::db::backend::{CommitCounts, Failure, PRUNE_ROWS, StoreError, StoreResult, TickStore, checkpoints};
+use crate::storage::db::sql::{CHECKPOINT, DELETE_OLD, MOVE_CHECKPOINT, OLD_SYMBOLS, TICK_COLUMNS, tick_column_names};
+use crate::storage::db::sql_database::{NameCache, NameTable, SqlDatabase, SqlRow, encode, names, stream_id};
 
 use file_identity::FileIdentity;
-pub(super) use read::SqliteSource;
+pub(super) use read::open_source;
 
 /// Longest wait for another writer of the same file, whose transactions take a fraction of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,10 +39,6 @@ pub(super) struct SqliteStore {
     connection: Connection,
     file: FileIdentity,
     names: NameCache,
-    /// Highest time of any row; `None` until it is needed.
-    newest_ns: Option<i64>,
-    /// Last symbol that the current round of the retention has visited.
-    pruned_symbol: i64,
 }
 
 /// Path that SQLite takes for a file name even if it looks like `:memory:` or a URI.
@@ -54,43 +46,28 @@ fn as_file(path: &Path) -> PathBuf {
     if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) }
 }
 
-/// Code and text of an error; the text names tables and columns, never data.
-fn cause(error: &rusqlite::Error) -> String {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds the file".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 impl From<rusqlite::Error> for StoreError {
+    /// The text names tables and columns, never data.
     fn from(error: rusqlite::Error) -> Self {
-        let retry = match error.sqlite_error_code() {
-            Some(
-                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull | ErrorCode::OutOfMemory,
-            ) => RetryPolicy::Backoff,
-            _ => RetryPolicy::Reopen,
-        };
-        Self { cause: cause(&error), retry }
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::new(Failure::Busy, "the disk is full"),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::new(Failure::Busy, "another program holds the file")
+            }
+            Some(ErrorCode::OutOfMemory) => Self::new(Failure::Busy, error.to_string()),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::new(Failure::Foreign, error.to_string())
+            }
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                Self::new(Failure::Path, error.to_string())
+            }
+            _ => Self::new(Failure::Lost, error.to_string()),
+        }
     }
 }
 
-fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let (store, cause) = (display_path(path), cause(error));
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            OpenError::Permanent(DbError::Foreign { store, cause })
-        }
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            OpenError::Permanent(DbError::Open { store, cause })
-        }
-        _ => OpenError::Temporary(cause),
-    }
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(as_file(path), flags)?;
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(as_file(path), access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
@@ -106,27 +83,25 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 impl SqliteStore {
     /// Opens or creates a file and migrates its schema.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |error| open_error(path, &error);
-        let mut connection = connect(path).map_err(failed)?;
+    pub(super) fn open(path: &Path) -> StoreResult<Self> {
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         // The file exists by now, though it may still be empty.
         let file = FileIdentity::record(as_file(path));
-        schema::check(&connection, path)?;
-        configure(&connection).map_err(failed)?;
-        schema::migrate(&mut connection, path)?;
-        Ok(Self { connection, file, names: NameCache::default(), newest_ns: None, pruned_symbol: i64::MIN })
+        schema::check(&connection)?;
+        configure(&connection)?;
+        schema::migrate(&mut connection)?;
+        Ok(Self { connection, file, names: NameCache::default() })
     }
 
     /// Detects a file that was moved or removed. SQLite reports no error, and what is written to it is lost.
-    fn check_file(&self) -> Result<(), StoreError> {
+    fn check_file(&self) -> StoreResult<()> {
         if !self.file.is_lost() {
             return Ok(());
         }
         // A file that was only renamed receives the rows that are still in its log. The log keeps its name, so it must
         // be emptied, or SQLite would apply it to the next file.
         self.truncate_log();
-        let cause = "the file was moved or removed while it was open".to_owned();
-        Err(StoreError { cause, retry: RetryPolicy::Reopen })
+        Err(StoreError::new(Failure::Lost, "the file was moved or removed while it was open"))
     }
 
     /// Copies the write-ahead log into the file, as far as possible.
@@ -136,119 +111,52 @@ impl SqliteStore {
 
     fn try_commit(&mut self, batches: &[RowBatch]) -> rusqlite::Result<CommitCounts> {
         self.names.limit_size();
-        let names = &mut self.names;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // The transaction excludes other writers, so `n` is unique.
-        let mut n: i64 = transaction.query_row("SELECT value FROM meta WHERE key = 'next_n'", [], |row| row.get(0))?;
-        let mut entries = Vec::with_capacity(batches.iter().map(|batch| batch.ticks.len()).sum());
-        for batch in batches {
-            let name_id = |table, ids: &mut IdsByName, name: &str| name_id(&transaction, table, ids, name);
-            let stream = batch.stream.as_deref();
-            let stream = stream.map(|name| name_id("streams", &mut names.streams, name)).transpose()?;
-            let mut rows = RowEncoder::default();
-            for tick in &batch.ticks {
-                let symbol = name_id("symbols", &mut names.symbols, &tick.symbol)?;
-                let source = tick.source.as_deref();
-                let source = source.map(|name| name_id("sources", &mut names.sources, name)).transpose()?;
-                entries.push((rows.encode(tick, NameIds { symbol, source, stream }, n), tick));
-                n += 1;
+        let n: i64 = transaction.query_row("SELECT value FROM meta WHERE key = 'next_n'", [], |row| row.get(0))?;
+        for (table, name) in names(batches) {
+            if self.names.id(table, name).is_none() {
+                self.names.extend(table, [(name.into(), add_name(&transaction, table, name)?)]);
             }
         }
-        for (stream, id) in checkpoints(batches) {
-            move_checkpoint(&transaction, stream, name_id(&transaction, "streams", &mut names.streams, stream)?, id)?;
+        // All names have ids now.
+        let rows = encode(batches, n, &self.names).ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        for (stream, reached) in checkpoints(batches) {
+            move_checkpoint(&transaction, stream, self.names.id(NameTable::Streams, stream), reached)?;
         }
-        let written = insert_all(&transaction, &entries)?;
-        transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'next_n'", [n])?;
+        let written = insert_all(&transaction, &rows)?;
+        let count = rows.len() as u64;
+        transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'next_n'", [n + count.cast_signed()])?;
         transaction.commit()?;
-        Ok(CommitCounts { written, duplicates: entries.len() as u64 - written })
-    }
-
-    fn try_prune(&mut self, keep_age_ns: i64) -> rusqlite::Result<bool> {
-        if self.newest_ns.is_none() {
-            self.newest_ns = read::time_range(&self.connection)?.map(|(_, newest_ns)| newest_ns);
-        }
-        let Some(before_ns) = prune_before(self.newest_ns, keep_age_ns, Timestamp::now()) else { return Ok(false) };
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut deleted = 0;
-        {
-            let mut next = transaction.prepare("SELECT min(id) FROM symbols WHERE id > ?1")?;
-            // Time up to which about as many rows lie as may be deleted; rows of one time are deleted together.
-            let mut bound = transaction.prepare(
-                "SELECT max(time_ns) FROM (SELECT time_ns FROM ticks WHERE symbol_id = ?1 AND time_ns < ?2 \
-                 ORDER BY time_ns LIMIT ?3)",
-            )?;
-            let mut delete = transaction.prepare("DELETE FROM ticks WHERE symbol_id = ?1 AND time_ns <= ?2")?;
-            while deleted < PRUNE_ROWS {
-                let Some(symbol_id) = next.query_row([self.pruned_symbol], |row| row.get::<_, Option<i64>>(0))? else {
-                    // All symbols were visited; the next call starts over.
-                    self.pruned_symbol = i64::MIN;
-                    break;
-                };
-                let limit = (PRUNE_ROWS - deleted) as i64;
-                let last_ns: Option<i64> = bound.query_row(params![symbol_id, before_ns, limit], |row| row.get(0))?;
-                if let Some(last_ns) = last_ns {
-                    deleted += delete.execute([symbol_id, last_ns])?;
-                }
-                if deleted < PRUNE_ROWS {
-                    self.pruned_symbol = symbol_id;
-                }
-            }
-        }
-        transaction.commit()?;
-        Ok(deleted >= PRUNE_ROWS)
+        Ok(CommitCounts { written, duplicates: count - written })
     }
 }
 
 /// Inserts rows in key order, so that rows on the same page follow one another. Returns how many are new.
-fn insert_all(connection: &Connection, entries: &[(SqlRow, &TickRow)]) -> rusqlite::Result<u64> {
+fn insert_all(connection: &Connection, rows: &[SqlRow]) -> rusqlite::Result<u64> {
     // Of equal rows, the first to arrive is stored.
     let mut order: Vec<(i32, i64, usize)> =
-        entries.iter().enumerate().map(|(index, (row, tick))| (row.symbol_id, tick.time_ns, index)).collect();
+        rows.iter().enumerate().map(|(index, row)| (row.symbol_id, row.time_ns, index)).collect();
     order.sort_unstable();
     let values = ["?"; TICK_COLUMNS.len()].join(", ");
     let mut insert =
         connection.prepare(&format!("INSERT OR IGNORE INTO ticks ({}) VALUES ({values})", tick_column_names()))?;
     let mut written = 0;
     for (_, _, index) in order {
-        let (row, tick) = &entries[index];
-        written += insert_row(&mut insert, tick, row)?;
+        written += insert.execute(rows[index].values().map(|value| value as &dyn ToSql).as_slice())? as u64;
     }
     Ok(written)
 }
 
-/// Binds in the order of [`TICK_COLUMNS`]. Returns 1 for a new row, else 0.
-fn insert_row(insert: &mut Statement<'_>, tick: &TickRow, row: &SqlRow) -> rusqlite::Result<u64> {
-    insert.raw_bind_parameter(1, row.symbol_id)?;
-    insert.raw_bind_parameter(2, tick.time_ns)?;
-    insert.raw_bind_parameter(3, row.origin)?;
-    insert.raw_bind_parameter(4, row.major)?;
-    insert.raw_bind_parameter(5, row.minor)?;
-    insert.raw_bind_parameter(6, row.part)?;
-    insert.raw_bind_parameter(7, tick.price)?;
-    insert.raw_bind_parameter(8, row.n)?;
-    insert.raw_bind_parameter(9, tick.size)?;
-    insert.raw_bind_parameter(10, row.source_id)?;
-    insert.raw_bind_parameter(11, row.seq)?;
-    insert.raw_bind_parameter(12, row.stream_id)?;
-    insert.raw_bind_parameter(13, row.id.map(|(ms, _)| ms))?;
-    insert.raw_bind_parameter(14, row.id.map(|(_, seq)| seq))?;
-    insert.raw_bind_parameter(15, flags(tick))?;
-    Ok(insert.raw_execute()?.min(1) as u64)
-}
-
 /// Id of a name, which is added if it is new.
-fn name_id(connection: &Connection, table: &str, ids: &mut IdsByName, name: &str) -> rusqlite::Result<i32> {
-    if let Some(id) = ids.get(name) {
-        return Ok(*id);
-    }
+fn add_name(connection: &Connection, table: NameTable, name: &str) -> rusqlite::Result<i32> {
+    let table = table.sql();
     connection.execute(&format!("INSERT OR IGNORE INTO {table} (name) VALUES (?1)"), [name])?;
-    let id = connection.query_row(&format!("SELECT id FROM {table} WHERE name = ?1"), [name], |row| row.get(0))?;
-    ids.insert(name.into(), id);
-    Ok(id)
+    connection.query_row(&format!("SELECT id FROM {table} WHERE name = ?1"), [name], |row| row.get(0))
 }
 
 /// Moves a stream's checkpoint forward, never back.
-fn move_checkpoint(connection: &Connection, stream: &str, id: i32, reached: StreamId) -> rusqlite::Result<()> {
+fn move_checkpoint(connection: &Connection, stream: &str, id: Option<i32>, reached: StreamId) -> rusqlite::Result<()> {
     if find_checkpoint(connection, stream)?.is_none_or(|known| known < reached) {
         connection.execute(MOVE_CHECKPOINT, params![reached.ms.cast_signed(), reached.seq.cast_signed(), id])?;
     }
@@ -256,38 +164,50 @@ fn move_checkpoint(connection: &Connection, stream: &str, id: i32, reached: Stre
 }
 
 fn find_checkpoint(connection: &Connection, stream: &str) -> rusqlite::Result<Option<StreamId>> {
-    let found = connection.query_row(CHECKPOINT, [stream], |row| Ok(stream_id((row.get(0)?, row.get(1)?))));
+    let found = connection.query_row(CHECKPOINT, [stream], |row| Ok(stream_id(row.get(0)?, row.get(1)?)));
     Ok(found.optional()?.flatten())
 }
 
 impl TickStore for SqliteStore {
-    fn commit(&mut self, _number: u64, batches: &[RowBatch]) -> Result<CommitCounts, StoreError> {
+    fn commit(&mut self, _number: u64, batches: &[RowBatch]) -> StoreResult<CommitCounts> {
         self.check_file()?;
-        match self.try_commit(batches) {
-            Ok(counts) => {
-                // The file may have been removed in the meantime.
-                self.check_file()?;
-                self.newest_ns = newest_ns(self.newest_ns, batches);
-                Ok(counts)
+        let done = self.try_commit(batches);
+        if let Err(error) = &done {
+            // The rollback has discarded ids that the transaction assigned.
+            self.names = NameCache::default();
+            if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+                // The log's pages may fit into the file, which frees the log's space.
+                self.truncate_log();
             }
-            Err(error) => {
-                // The rollback has discarded ids that the transaction assigned.
-                self.names = NameCache::default();
-                if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-                    // The log's pages may fit into the file, which frees the log's space.
-                    self.truncate_log();
-                }
-                Err(error.into())
-            }
+        } else {
+            // The file may have been removed in the meantime.
+            self.check_file()?;
         }
+        Ok(done?)
     }
 
-    fn checkpoint(&mut self, stream: &str) -> Result<Option<StreamId>, StoreError> {
+    fn checkpoint(&mut self, stream: &str) -> StoreResult<Option<StreamId>> {
         self.check_file()?;
         Ok(find_checkpoint(&self.connection, stream)?)
     }
 
-    fn prune(&mut self, keep_age_ns: i64) -> Result<bool, StoreError> {
-        Ok(self.try_prune(keep_age_ns)?)
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
+        self.connection.time_range()
+    }
+
+    fn prune(&mut self, before_ns: i64) -> StoreResult<bool> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut limit = PRUNE_ROWS as i64;
+        {
+            let (mut old, mut delete) = (transaction.prepare(OLD_SYMBOLS)?, transaction.prepare(DELETE_OLD)?);
+            let mut symbols = old.query([before_ns])?;
+            while limit > 0
+                && let Some(symbol) = symbols.next()?
+            {
+                limit -= delete.execute(params![symbol.get::<_, i32>(0)?, before_ns, limit])? as i64;
+            }
+        }
+        transaction.commit()?;
+        Ok(limit <= 0)
     }
 }

@@ -5,16 +5,15 @@ mod mongodb;
 mod postgres;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::model::display_safe;
+use crate::storage::display_path;
 #[cfg(feature = "mongodb")]
 pub use mongodb::MongoUrl;
 pub use postgres::PostgresUrl;
-pub(super) use postgres::SslStrictness;
 
 /// Location of a store. `Display` and `Debug` leave the password out.
 ///
@@ -125,9 +124,11 @@ impl FromStr for StoreUrl {
     }
 }
 
-/// Path that is safe to display.
-pub(super) fn display_path(path: &Path) -> String {
-    display_safe(&path.display().to_string()).into_owned()
+impl StoreUrl {
+    /// Name of the store in errors of opening it.
+    pub(super) fn name(&self) -> String {
+        if let Self::Sqlite(path) = self { display_path(path) } else { self.to_string() }
+    }
 }
 
 impl fmt::Display for StoreUrl {

@@ -1,10 +1,13 @@
 //! Bounded queue between the producers of ticks and the writing thread.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::model::StreamId;
@@ -14,16 +17,10 @@ use crate::storage::db::{BEHIND_ROWS, COMMIT_ROWS_MAX, COMMIT_WAIT, DbState, DbS
 /// Longest sleep of an idle writer, so that the retention runs on a quiet feed too.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 
-/// Request for a stream's checkpoint. Readers wait for the reply before the next request, so there are at most as many
-/// requests as streams.
-pub(super) struct CheckpointRequest {
-    pub(super) stream: Arc<str>,
-    pub(super) reply: oneshot::Sender<Option<StreamId>>,
-}
-
 /// Next task of the writer.
 pub(super) enum Task {
-    Checkpoint(CheckpointRequest),
+    /// Reply with a stream's checkpoint.
+    Checkpoint(Arc<str>, oneshot::Sender<Option<StreamId>>),
     Commit(Vec<RowBatch>),
     Idle,
     End,
@@ -32,16 +29,13 @@ pub(super) enum Task {
 #[derive(Default)]
 struct State {
     batches: VecDeque<(Instant, RowBatch)>,
-    requests: VecDeque<CheckpointRequest>,
-    /// Rows in `batches` and in the writer's current transaction.
-    rows: usize,
-    /// The same, with an empty batch counted as a row.
+    /// Requests for checkpoints. Readers wait for the reply before the next request, so there are at most as many
+    /// requests as streams.
+    requests: VecDeque<Task>,
+    /// Never [`Behind`](DbState::Behind), which depends on the rows that wait.
+    status: DbStatus,
+    /// Rows that wait, with an empty batch counted as one.
     load: usize,
-    counts: CommitCounts,
-    dropped: u64,
-    commits: u64,
-    is_open: bool,
-    failure: Option<String>,
     closing: bool,
     /// Time until which a closing writer may still commit.
     deadline: Option<Instant>,
@@ -55,7 +49,7 @@ impl State {
     }
 }
 
-/// Queue shared by a [`DbWriter`](crate::storage::db::DbWriter) and its thread.
+/// Queue shared by a [`DbWriter`] and its thread.
 pub(super) struct WriteQueue {
     state: Mutex<State>,
     rows_max: usize,
@@ -64,8 +58,8 @@ pub(super) struct WriteQueue {
     /// Signals the writer's end.
     end: Condvar,
     /// Signals that there may be room.
-    pub(super) room: Notify,
-    pub(super) committed: watch::Sender<u64>,
+    room: watch::Sender<()>,
+    committed: watch::Sender<u64>,
 }
 
 fn load(batch: &RowBatch) -> usize {
@@ -79,7 +73,7 @@ impl WriteQueue {
             rows_max,
             work: Condvar::new(),
             end: Condvar::new(),
-            room: Notify::new(),
+            room: watch::Sender::new(()),
             committed: watch::Sender::new(0),
         }
     }
@@ -89,52 +83,14 @@ impl WriteQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        let state = self.lock();
-        state.closing || state.load < self.rows_max
-    }
-
-    pub(super) fn offer(&self, mut batch: RowBatch) -> u64 {
-        let mut state = self.lock();
-        let room = if state.closing { 0 } else { self.rows_max.saturating_sub(state.load) };
-        let dropped = batch.ticks.len().saturating_sub(room);
-        if dropped > 0 {
-            batch.ticks.truncate(room);
-            batch.checkpoint = None;
-            state.dropped += dropped as u64;
-        }
-        if room > 0 {
-            self.enqueue(state, batch);
-        }
-        dropped as u64
-    }
-
-    pub(super) fn put(&self, batch: RowBatch) {
-        let mut state = self.lock();
-        if state.closing {
-            state.dropped += batch.ticks.len() as u64;
-        } else {
-            self.enqueue(state, batch);
-        }
-    }
-
     fn enqueue(&self, mut state: MutexGuard<'_, State>, batch: RowBatch) {
-        state.rows += batch.ticks.len();
+        state.status.waiting += batch.ticks.len() as u64;
         state.load += load(&batch);
         // The writer sleeps until the first batch arrives, and then until a transaction is full.
         let wake = state.batches.is_empty() || state.load >= COMMIT_ROWS_MAX;
         state.batches.push_back((Instant::now(), batch));
         drop(state);
         if wake {
-            self.work.notify_one();
-        }
-    }
-
-    /// Queues a request. After the end it is dropped, which its sender notices.
-    pub(super) fn request_checkpoint(&self, request: CheckpointRequest) {
-        let mut state = self.lock();
-        if !state.closing {
-            state.requests.push_back(request);
             self.work.notify_one();
         }
     }
@@ -148,7 +104,7 @@ impl WriteQueue {
                 return Task::End;
             }
             if let Some(request) = state.requests.pop_front() {
-                return Task::Checkpoint(request);
+                return request;
             }
             let now = Instant::now();
             let due = state.batches.front().map(|(since, _)| *since + COMMIT_WAIT);
@@ -193,21 +149,19 @@ impl WriteQueue {
         }
     }
 
-    pub(super) fn set_open(&self, is_open: bool) {
-        self.lock().is_open = is_open;
-    }
-
     /// Sets the failure that the status shows, and logs it if it is new.
     pub(super) fn set_failure(&self, cause: &str) {
-        let previous = self.lock().failure.replace(cause.to_owned());
+        let failing = DbState::Failing(cause.to_owned());
+        let previous = mem::replace(&mut self.lock().status.state, failing.clone());
         // Logged outside the lock: a terminal may block.
-        if previous.as_deref() != Some(cause) {
+        if previous != failing {
             warn!("the store fails: {cause}; ticks wait for it");
         }
     }
 
-    pub(super) fn clear_failure(&self) {
-        self.lock().failure = None;
+    /// Sets the state of a store that is open and works.
+    pub(super) fn set_working(&self) {
+        self.lock().status.state = DbState::Writing;
     }
 
     /// Counts committed batches and releases their room.
@@ -217,12 +171,13 @@ impl WriteQueue {
             // Closing timed out, and the rows were counted as dropped.
             return;
         }
-        state.rows -= batches.iter().map(|batch| batch.ticks.len()).sum::<usize>();
         state.load -= batches.iter().map(load).sum::<usize>();
-        state.counts.written += counts.written;
-        state.counts.duplicates += counts.duplicates;
-        state.commits += 1;
-        let had_failed = state.failure.take().is_some();
+        let status = &mut state.status;
+        status.waiting -= batches.iter().map(|batch| batch.ticks.len() as u64).sum::<u64>();
+        status.written += counts.written;
+        status.duplicates += counts.duplicates;
+        status.commits += 1;
+        let had_failed = matches!(mem::replace(&mut status.state, DbState::Writing), DbState::Failing(_));
         drop(state);
         if had_failed {
             info!("the store works again");
@@ -230,59 +185,170 @@ impl WriteQueue {
         if let Some(last) = batches.last() {
             self.committed.send_replace(last.ticket);
         }
-        self.room.notify_waiters();
-    }
-
-    pub(super) fn status(&self) -> DbStatus {
-        let state = self.lock();
-        DbStatus {
-            state: match &state.failure {
-                Some(cause) => DbState::Failing(cause.clone()),
-                None if !state.is_open => DbState::Connecting,
-                None if state.rows > self.rows_max / 2 => DbState::Behind,
-                None => DbState::Writing,
-            },
-            waiting: state.rows as u64,
-            written: state.counts.written,
-            duplicates: state.counts.duplicates,
-            dropped: state.dropped,
-            commits: state.commits,
-        }
+        self.room.send_replace(());
     }
 
     /// Stops accepting batches. Those that wait are committed, until `deadline` if there is one.
-    pub(super) fn begin_closing(&self, deadline: Option<Instant>) {
+    fn begin_closing(&self, deadline: Option<Instant>) {
         let mut state = self.lock();
         state.closing = true;
         state.deadline = deadline.or(state.deadline);
         drop(state);
         self.work.notify_all();
-        self.room.notify_waiters();
+        self.room.send_replace(());
     }
 
-    pub(super) fn close(&self, limit: Duration) -> DbStatus {
-        let deadline = Instant::now() + limit;
-        self.begin_closing(Some(deadline));
-        let wait = self.end.wait_timeout_while(self.lock(), limit, |state| !state.ended);
-        drop(wait.unwrap_or_else(PoisonError::into_inner));
-        self.end();
-        self.status()
-    }
-
-    /// Ends the queue and counts what is left as dropped. Called by the ending writer, and by [`close`](Self::close)
-    /// when it stops waiting for the writer.
+    /// Ends the queue and counts what is left as dropped. Called by the ending writer, and by
+    /// [`close`](DbWriter::close) when it stops waiting for the writer.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
         state.closing = true;
-        state.dropped += std::mem::take(&mut state.rows) as u64;
+        state.status.dropped += mem::take(&mut state.status.waiting);
         state.load = 0;
         state.batches.clear();
         state.requests.clear();
         drop(state);
         self.work.notify_all();
         self.end.notify_all();
-        self.room.notify_waiters();
+        self.room.send_replace(());
+    }
+}
+
+/// Handle to a queue and the thread that writes from it to a database. Clones share both.
+///
+/// When the last clone is dropped, the thread commits the queued rows and ends; only [`close`](Self::close) waits for
+/// it.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Duration;
+/// use tickscope::storage::db::{DbConfig, DbWriter, RowBatch, StoreReader, TickRow};
+///
+/// let dir = tempfile::tempdir()?;
+/// let url: tickscope::storage::db::StoreUrl = format!("sqlite:{}", dir.path().join("ticks.db").display()).parse()?;
+/// let writer = DbWriter::open(DbConfig { url: url.clone(), keep_age_ns: None, rows_waiting_max: 1_000 })?;
+/// let tick = TickRow {
+///     symbol: "AAPL".into(),
+///     time_ns: 1_732_000_000_000_000_000,
+///     price: 187.2,
+///     size: None,
+///     source: None,
+///     seq: None,
+///     id: None,
+///     outlier: false,
+/// };
+/// writer.offer(RowBatch { ticks: vec![tick.clone()], ..RowBatch::default() });
+/// assert_eq!(writer.close(Duration::from_secs(10)).written, 1);
+///
+/// let mut stored = Vec::new();
+/// StoreReader::open(&url)?.read(&[], 0, i64::MAX, None, &mut |tick| stored.push(tick.clone()))?;
+/// assert_eq!(stored, [tick]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct DbWriter {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    queue: Arc<WriteQueue>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.queue.begin_closing(None);
+    }
+}
+
+impl fmt::Debug for DbWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DbWriter").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl DbWriter {
+    pub(super) fn new(queue: Arc<WriteQueue>) -> Self {
+        Self { handle: Arc::new(Handle { queue }) }
+    }
+
+    /// Resolves to the checkpoint of `stream` when the store is open; to `None` if the stream is unknown or the writer
+    /// is closed first.
+    pub fn checkpoint(&self, stream: &str) -> impl Future<Output = Option<StreamId>> + Send + use<> {
+        let (reply, checkpoint) = oneshot::channel();
+        let queue = &self.handle.queue;
+        let mut state = queue.lock();
+        // After the end the request is dropped, which the future notices.
+        if !state.closing {
+            state.requests.push_back(Task::Checkpoint(stream.into(), reply));
+            queue.work.notify_one();
+        }
+        async move { checkpoint.await.ok().flatten() }
+    }
+
+    /// Queues a batch without waiting. Rows beyond the queue's bound are dropped and counted, together with the batch's
+    /// checkpoint. Returns how many were dropped.
+    pub fn offer(&self, mut batch: RowBatch) -> u64 {
+        let queue = &self.handle.queue;
+        let mut state = queue.lock();
+        let room = if state.closing { 0 } else { queue.rows_max.saturating_sub(state.load) };
+        let dropped = batch.ticks.len().saturating_sub(room);
+        if dropped > 0 {
+            batch.ticks.truncate(room);
+            batch.checkpoint = None;
+            state.status.dropped += dropped as u64;
+        }
+        if room > 0 {
+            queue.enqueue(state, batch);
+        }
+        dropped as u64
+    }
+
+    /// Queues a whole batch, even beyond the bound, for callers that [waited for room](Self::room) before they read as
+    /// much from a stream. After [`close`](Self::close), rows are dropped and counted.
+    pub fn put(&self, batch: RowBatch) {
+        let mut state = self.handle.queue.lock();
+        if state.closing {
+            state.status.dropped += batch.ticks.len() as u64;
+        } else {
+            self.handle.queue.enqueue(state, batch);
+        }
+    }
+
+    /// Resolves when fewer rows wait than allowed.
+    pub async fn room(&self) {
+        let queue = &self.handle.queue;
+        let has_room = |(): &()| {
+            let state = queue.lock();
+            state.closing || state.load < queue.rows_max
+        };
+        // The queue outlives the receiver, so waiting does not fail.
+        let _ = queue.room.subscribe().wait_for(has_room).await;
+    }
+
+    /// Highest ticket that is committed; 0 before the first. Batches commit in the order of queueing.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.handle.queue.committed.subscribe()
+    }
+
+    /// State and counters of this moment.
+    pub fn status(&self) -> DbStatus {
+        let mut status = self.handle.queue.lock().status.clone();
+        if status.state == DbState::Writing && status.waiting > self.handle.queue.rows_max as u64 / 2 {
+            status.state = DbState::Behind;
+        }
+        status
+    }
+
+    /// Commits what waits, for at most `limit`, and ends the thread; the rest is counted as dropped. Blocks.
+    pub fn close(&self, limit: Duration) -> DbStatus {
+        let queue = &self.handle.queue;
+        queue.begin_closing(Some(Instant::now() + limit));
+        let wait = queue.end.wait_timeout_while(queue.lock(), limit, |state| !state.ended);
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
+        queue.end();
+        self.status()
     }
 }
 

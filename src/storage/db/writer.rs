@@ -3,13 +3,14 @@
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use crate::storage::db::backend::{OpenError, RetryPolicy, StoreError, TickStore};
+use crate::model::Timestamp;
+use crate::storage::db::backend::{Failure, StoreResult, TickStore, prune_before};
 #[cfg(feature = "mongodb")]
 use crate::storage::db::mongodb::MongoStore;
 use crate::storage::db::postgres::PostgresStore;
 use crate::storage::db::sqlite::SqliteStore;
-use crate::storage::db::write_queue::{CheckpointRequest, Task, WriteQueue};
-use crate::storage::db::{COMMIT_ROWS_BEHIND_MAX, COMMIT_ROWS_MAX, DbConfig, DbError, RowBatch, StoreUrl};
+use crate::storage::db::write_queue::{Task, WriteQueue};
+use crate::storage::db::{COMMIT_ROWS_BEHIND_MAX, COMMIT_ROWS_MAX, DbConfig, DbError, StoreUrl};
 
 /// Pause after the first failure, doubled by each further one. Short, because most failures pass at once.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -27,39 +28,32 @@ const QUICK_COMMIT: Duration = Duration::from_secs(1);
 /// Interval of the retention when the last run left nothing to delete.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Ends the queue however the thread ends.
-struct EndGuard<'a>(&'a WriteQueue);
-
-impl Drop for EndGuard<'_> {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-/// State of the writer that outlives a connection.
-struct WriterState {
-    /// Batches of the transaction that is not committed yet.
-    batches: Vec<RowBatch>,
-    /// Number of the transaction; its batches keep it until they are committed.
+/// State of the thread.
+struct Writer<'a> {
+    queue: &'a WriteQueue,
+    config: &'a DbConfig,
+    /// Task that is not done yet; repeated after a failure.
+    task: Option<Task>,
+    /// Number of the next transaction, which keeps it until it is committed.
     number: u64,
-    request: Option<CheckpointRequest>,
     /// Most rows of a transaction when the store is behind.
     rows_behind: usize,
+    /// Highest time of any row; `None` until the retention needs it.
+    newest_ns: Option<i64>,
     /// Time of the next run of the retention.
     prune_at: Instant,
     /// Pause after the next failure.
     pause: Duration,
 }
 
-impl WriterState {
-    fn next_pause(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = (pause * 2).min(PAUSE_MAX);
-        pause
+impl Drop for Writer<'_> {
+    /// Ends the queue however the thread ends.
+    fn drop(&mut self) {
+        self.queue.end();
     }
 }
 
-fn open(url: &StoreUrl, writer: &str) -> Result<Box<dyn TickStore>, OpenError> {
+fn open(url: &StoreUrl, writer: &str) -> StoreResult<Box<dyn TickStore>> {
     Ok(match url {
         StoreUrl::Sqlite(path) => Box::new(SqliteStore::open(path)?),
         StoreUrl::Postgres(url) => Box::new(PostgresStore::open(url, writer)?),
@@ -70,134 +64,137 @@ fn open(url: &StoreUrl, writer: &str) -> Result<Box<dyn TickStore>, OpenError> {
 
 /// Runs until the writer is closed. Sends one report: success, or the permanent error of the first attempt to open.
 pub(super) fn run(queue: &WriteQueue, config: &DbConfig, report: &SyncSender<Result<(), DbError>>) {
-    let _end = EndGuard(queue);
     // A random name is unique among the writers of all processes on all machines.
-    let writer = format!("{:016x}", rand::random::<u64>());
-    let mut state = WriterState {
-        batches: Vec::new(),
-        number: 0,
-        request: None,
+    let name = format!("{:016x}", rand::random::<u64>());
+    let mut writer = Writer {
+        queue,
+        config,
+        task: None,
+        number: 1,
         rows_behind: COMMIT_ROWS_MAX,
+        newest_ns: None,
         prune_at: Instant::now(),
         pause: PAUSE_MIN,
     };
     let mut is_first = true;
     loop {
-        let opened = open(&config.url, &writer);
-        let is_first = std::mem::take(&mut is_first);
-        match opened {
-            Ok(mut store) => {
-                queue.set_open(true);
-                if state.batches.is_empty() && state.request.is_none() {
-                    queue.clear_failure();
+        let store = match open(&config.url, &name) {
+            Ok(store) => {
+                if writer.task.is_none() {
+                    queue.set_working();
                 }
-                if is_first {
-                    drop(report.send(Ok(())));
-                }
-                if serve(queue, config, store.as_mut(), &mut state) == Outcome::End {
+                Some(store)
+            }
+            Err(error) => match error.permanent(&config.url.name()) {
+                Some(error) if is_first => {
+                    drop(report.send(Err(error)));
                     return;
                 }
-                queue.set_open(false);
-            }
-            Err(OpenError::Permanent(error)) if is_first => {
-                drop(report.send(Err(error)));
-                return;
-            }
-            Err(error) => {
-                queue.set_failure(&match error {
-                    OpenError::Temporary(cause) => cause,
-                    OpenError::Permanent(error) => error.to_string(),
-                });
-                if is_first {
-                    drop(report.send(Ok(())));
+                permanent => {
+                    queue.set_failure(&permanent.map_or(error.cause, |error| error.to_string()));
+                    None
                 }
-            }
+            },
+        };
+        if std::mem::take(&mut is_first) {
+            drop(report.send(Ok(())));
         }
-        if queue.is_over() || (state.batches.is_empty() && queue.is_done()) {
+        if let Some(mut store) = store
+            && !writer.serve(store.as_mut())
+        {
             return;
         }
-        queue.pause(state.next_pause());
+        let has_rows = matches!(writer.task, Some(Task::Commit(_)));
+        if queue.is_over() || (!has_rows && queue.is_done()) {
+            return;
+        }
+        writer.sleep();
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Outcome {
-    Continue,
-    Reopen,
-    End,
-}
+impl Writer<'_> {
+    fn sleep(&mut self) {
+        self.queue.pause(self.pause);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
 
-/// Works with an open store until the writer is closed or the store must be reopened.
-fn serve(queue: &WriteQueue, config: &DbConfig, store: &mut dyn TickStore, state: &mut WriterState) -> Outcome {
-    let mut retries = 0;
-    while !queue.is_over() {
-        match step(queue, config, store, state) {
-            Ok(Outcome::Continue) => {
-                state.pause = PAUSE_MIN;
-                retries = 0;
-            }
-            Ok(outcome) => return outcome,
-            Err(StoreError { retry: RetryPolicy::Immediate, .. }) if retries < IMMEDIATE_RETRIES_MAX => retries += 1,
-            Err(StoreError { cause, retry }) => {
-                queue.set_failure(&cause);
-                if retry == RetryPolicy::Reopen {
-                    return Outcome::Reopen;
+    /// Works with an open store. Returns true if the store must be reopened, false if the writer is closed.
+    fn serve(&mut self, store: &mut dyn TickStore) -> bool {
+        self.newest_ns = None;
+        let mut retries = 0;
+        while !self.queue.is_over() {
+            match self.step(store) {
+                Ok(true) => {
+                    self.pause = PAUSE_MIN;
+                    retries = 0;
                 }
-                queue.pause(state.next_pause());
+                Ok(false) => return false,
+                Err(error) if error.failure == Failure::Conflict && retries < IMMEDIATE_RETRIES_MAX => retries += 1,
+                Err(error) => {
+                    self.queue.set_failure(&error.cause);
+                    if !matches!(error.failure, Failure::Conflict | Failure::Busy) {
+                        return true;
+                    }
+                    self.sleep();
+                }
             }
         }
+        false
     }
-    Outcome::End
-}
 
-/// Performs or retries one task.
-fn step(
-    queue: &WriteQueue,
-    config: &DbConfig,
-    store: &mut dyn TickStore,
-    state: &mut WriterState,
-) -> Result<Outcome, StoreError> {
-    if let Some(request) = &state.request {
-        let checkpoint = store.checkpoint(&request.stream)?;
-        if let Some(request) = state.request.take() {
-            // The requester may have stopped waiting.
-            let _ = request.reply.send(checkpoint);
-        }
-        queue.clear_failure();
-    } else if !state.batches.is_empty() {
-        let started = Instant::now();
-        // After a failure, transactions are small again.
-        let rows_behind = std::mem::replace(&mut state.rows_behind, COMMIT_ROWS_MAX);
-        let counts = store.commit(state.number, &state.batches)?;
-        if started.elapsed() < QUICK_COMMIT {
-            state.rows_behind = (2 * rows_behind).min(COMMIT_ROWS_BEHIND_MAX);
-        }
-        queue.complete(&state.batches, counts);
-        state.batches.clear();
-        // Fails after the batches are done: a failing retention is retried by itself.
-        prune(config, store, state)?;
-    } else {
-        match queue.next_task(state.rows_behind) {
-            Task::Checkpoint(request) => state.request = Some(request),
+    /// Performs or repeats one task. Returns false at the end.
+    fn step(&mut self, store: &mut dyn TickStore) -> StoreResult<bool> {
+        let queue = self.queue;
+        match self.task.get_or_insert_with(|| queue.next_task(self.rows_behind)) {
+            Task::Checkpoint(stream, _) => {
+                let checkpoint = store.checkpoint(stream)?;
+                if let Some(Task::Checkpoint(_, reply)) = self.task.take() {
+                    // The requester may have stopped waiting.
+                    let _ = reply.send(checkpoint);
+                }
+                queue.set_working();
+            }
             Task::Commit(batches) => {
-                state.batches = batches;
-                state.number += 1;
+                let started = Instant::now();
+                // After a failure, transactions are small again.
+                let rows_behind = std::mem::replace(&mut self.rows_behind, COMMIT_ROWS_MAX);
+                let counts = store.commit(self.number, batches)?;
+                if started.elapsed() < QUICK_COMMIT {
+                    self.rows_behind = (2 * rows_behind).min(COMMIT_ROWS_BEHIND_MAX);
+                }
+                let times_ns = batches.iter().flat_map(|batch| &batch.ticks).map(|tick| tick.time_ns);
+                self.newest_ns = self.newest_ns.map(|known_ns| times_ns.fold(known_ns, i64::max));
+                queue.complete(batches, counts);
+                self.number += 1;
+                self.task = None;
+                // Fails after the batches are done: a failing retention is retried by itself.
+                self.prune(store)?;
             }
             Task::Idle => {
-                prune(config, store, state)?;
-                queue.clear_failure();
+                self.task = None;
+                self.prune(store)?;
+                queue.set_working();
             }
-            Task::End => return Ok(Outcome::End),
+            Task::End => return Ok(false),
         }
+        Ok(true)
     }
-    Ok(Outcome::Continue)
-}
 
-/// Runs one small step of the retention, so that the next commit is not delayed.
-fn prune(config: &DbConfig, store: &mut dyn TickStore, state: &mut WriterState) -> Result<(), StoreError> {
-    let Some(keep_age_ns) = config.keep_age_ns else { return Ok(()) };
-    if Instant::now() >= state.prune_at && !store.prune(keep_age_ns)? {
-        state.prune_at = Instant::now() + PRUNE_INTERVAL;
+    /// Runs one small step of the retention, so that the next commit is not delayed.
+    fn prune(&mut self, store: &mut dyn TickStore) -> StoreResult<()> {
+        let Some(keep_age_ns) = self.config.keep_age_ns.filter(|_| Instant::now() >= self.prune_at) else {
+            return Ok(());
+        };
+        if self.newest_ns.is_none() {
+            self.newest_ns = store.time_range()?.map(|(_, newest_ns)| newest_ns);
+        }
+        let is_more_left = match prune_before(self.newest_ns, keep_age_ns, Timestamp::now()) {
+            Some(before_ns) => store.prune(before_ns)?,
+            None => false,
+        };
+        if !is_more_left {
+            self.prune_at = Instant::now() + PRUNE_INTERVAL;
+        }
+        Ok(())
     }
-    Ok(())
 }

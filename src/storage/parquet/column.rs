@@ -27,16 +27,6 @@ pub(super) enum Expected {
     Number,
 }
 
-impl Expected {
-    const fn description(self) -> &'static str {
-        match self {
-            Self::Time => "a timestamp, a Unix time as a number, or RFC 3339 text",
-            Self::Text => "text",
-            Self::Number => "a number",
-        }
-    }
-}
-
 /// Interpretation of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
@@ -59,17 +49,19 @@ impl ValueKind {
         let physical = column.physical_type();
         let is_bytes = physical == Physical::BYTE_ARRAY;
         let is_number = matches!(physical, Physical::INT32 | Physical::INT64 | Physical::FLOAT | Physical::DOUBLE);
-        let fits = match (expected, kind) {
-            (Expected::Time, Some(Self::Instant { .. } | Self::Days))
-            | (Expected::Number, Some(Self::Decimal { .. })) => true,
-            (Expected::Time | Expected::Number, Some(Self::Plain | Self::Unsigned)) => is_bytes || is_number,
-            (Expected::Text, Some(Self::Plain)) => is_bytes,
-            _ => false,
+        let is_plain = matches!(kind, Some(Self::Plain | Self::Unsigned)) && (is_bytes || is_number);
+        let (fits, expected) = match expected {
+            Expected::Time => (
+                is_plain || matches!(kind, Some(Self::Instant { .. } | Self::Days)),
+                "a timestamp, a Unix time as a number, or RFC 3339 text",
+            ),
+            Expected::Text => (is_bytes && kind == Some(Self::Plain), "text"),
+            Expected::Number => (is_plain || matches!(kind, Some(Self::Decimal { .. })), "a number"),
         };
         kind.filter(|_| fits).ok_or_else(|| ParquetError::Type {
             column: display_safe(column.name()).into_owned(),
             found: column.logical_type_ref().map_or(physical.to_string(), |logical| format!("{logical:?}")),
-            expected: expected.description(),
+            expected,
         })
     }
 }

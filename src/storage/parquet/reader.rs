@@ -32,37 +32,13 @@ const NAMES_CHARS_MAX: usize = 200;
 /// Open Parquet file. It is read in batches of rows, so that memory does not grow with the file.
 pub struct ParquetReader {
     file: SerializedFileReader<File>,
-    fields: PerField<Field>,
+    /// Fields of time, symbol and price, and of size if the file has it. Columns of a group are in the same order.
+    fields: Vec<Field>,
     /// Groups that are still to be read.
     groups: std::vec::IntoIter<Group>,
     current: Option<OpenGroup>,
     span: Option<(i64, i64)>,
     rows_skipped: u64,
-}
-
-/// One value for each part of a tick.
-#[derive(Clone, Copy)]
-struct PerField<T> {
-    timestamp: T,
-    symbol: T,
-    price: T,
-    size: Option<T>,
-}
-
-impl<T> PerField<T> {
-    fn try_map<U, E>(self, map: impl Fn(T) -> Result<U, E>) -> Result<PerField<U>, E> {
-        Ok(PerField {
-            timestamp: map(self.timestamp)?,
-            symbol: map(self.symbol)?,
-            price: map(self.price)?,
-            size: self.size.map(map).transpose()?,
-        })
-    }
-
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        let Self { timestamp, symbol, price, size } = self;
-        [timestamp, symbol, price].into_iter().chain(size)
-    }
 }
 
 /// Column of the file, by its index, and the interpretation of its values.
@@ -75,17 +51,15 @@ struct Field {
 #[derive(Debug)]
 struct Group {
     index: usize,
-    rows: u64,
-    /// Rows of all earlier groups.
-    first_row: u64,
+    /// Number of its next row, from 1.
+    row: u64,
+    rows_left: u64,
 }
 
 /// Group that is being read.
 struct OpenGroup {
-    columns: PerField<Column>,
-    /// Number of its next row, from 1.
-    row: u64,
-    rows_left: u64,
+    group: Group,
+    columns: Vec<Column>,
 }
 
 impl ParquetReader {
@@ -107,13 +81,13 @@ impl ParquetReader {
         let fields = find_fields(&file)?;
         let (mut groups, mut spans, mut first_row, mut rows_skipped) = (Vec::new(), Vec::new(), 0_u64, 0);
         for (index, group) in file.metadata().row_groups().iter().enumerate() {
-            check_chunks(group, fields)?;
+            check_chunks(group, &fields)?;
             let rows = u64::try_from(group.num_rows()).map_err(|_| damaged("a group has a negative number of rows"))?;
-            let span = statistics_span(group, fields.timestamp);
+            let span = statistics_span(group, fields[0]);
             if span.is_some_and(|span| !overlaps(filter, span)) {
                 rows_skipped += rows;
             } else if rows > 0 {
-                groups.push(Group { index, rows, first_row });
+                groups.push(Group { index, row: first_row + 1, rows_left: rows });
                 spans.push(span);
             }
             first_row = first_row.checked_add(rows).ok_or_else(|| damaged("the number of rows overflows"))?;
@@ -147,35 +121,35 @@ impl ParquetReader {
     ) -> Result<bool, ParquetError> {
         let open = match self.current.take() {
             Some(current) => Some(current),
-            None => self.groups.next().map(|group| guarded(|| self.open_group(&group))).transpose()?,
+            None => self.groups.next().map(|group| guarded(|| self.open_group(group))).transpose()?,
         };
         let Some(mut current) = open else { return Ok(false) };
-        let rows = usize::try_from(current.rows_left).unwrap_or(usize::MAX).min(BATCH_ROWS);
+        let rows = usize::try_from(current.group.rows_left).unwrap_or(usize::MAX).min(BATCH_ROWS);
         guarded(|| current.fill(rows))?;
         for _ in 0..rows {
             let tick = current.next_tick();
             let is_future = tick.as_ref().is_ok_and(|tick| tick.timestamp.is_too_far_ahead(now));
-            visit(current.row, if is_future { Err(Reject::Future) } else { tick });
-            current.row += 1;
+            visit(current.group.row, if is_future { Err(Reject::Future) } else { tick });
+            current.group.row += 1;
         }
-        current.rows_left -= rows as u64;
-        self.current = Some(current).filter(|current| current.rows_left > 0);
+        current.group.rows_left -= rows as u64;
+        self.current = Some(current).filter(|current| current.group.rows_left > 0);
         Ok(true)
     }
 
-    fn open_group(&self, group: &Group) -> Result<OpenGroup, ParquetError> {
+    fn open_group(&self, group: Group) -> Result<OpenGroup, ParquetError> {
         let reader = self.file.get_row_group(group.index).map_err(explain)?;
-        let columns = self.fields.try_map(|field| {
+        let columns = self.fields.iter().map(|field| {
             reader.get_column_reader(field.leaf).map(|column| Column::new(column, field.kind)).map_err(explain)
-        })?;
-        Ok(OpenGroup { columns, row: group.first_row + 1, rows_left: group.rows })
+        });
+        Ok(OpenGroup { group, columns: columns.collect::<Result<_, _>>()? })
     }
 }
 
 impl OpenGroup {
     /// Decodes the next rows of every column.
     fn fill(&mut self, rows: usize) -> Result<(), ParquetError> {
-        for column in self.columns.iter_mut() {
+        for column in &mut self.columns {
             if column.fill(rows).map_err(explain)? != rows {
                 return Err(damaged("a column has fewer rows than the file says"));
             }
@@ -185,15 +159,15 @@ impl OpenGroup {
 
     /// Next row. Every column advances, even if the row is rejected.
     fn next_tick(&mut self) -> Result<Tick, Reject> {
-        let PerField { timestamp, symbol, price, size } = &mut self.columns;
+        let [timestamp, symbol, price, size @ ..] = self.columns.as_mut_slice() else { return Err(Reject::Missing) };
         let (timestamp, symbol, price) = (timestamp.next_time(), symbol.next_symbol(), price.next_price());
-        let size = size.as_mut().map_or(Ok(None), Column::next_size);
+        let size = size.first_mut().map_or(Ok(None), Column::next_size);
         Ok(Tick { timestamp: timestamp?, symbol: symbol?, price: price?, size: size?, seq: None, source: None })
     }
 }
 
 /// Finds the columns by name. Nested ones do not count.
-fn find_fields(file: &SerializedFileReader<File>) -> Result<PerField<Field>, ParquetError> {
+fn find_fields(file: &SerializedFileReader<File>) -> Result<Vec<Field>, ParquetError> {
     let schema = file.metadata().file_metadata().schema_descr_ptr();
     let leaves: Vec<usize> = (0..schema.num_columns())
         .filter(|&leaf| schema.column(leaf).path().parts().len() == 1 && schema.column(leaf).max_rep_level() == 0)
@@ -205,21 +179,17 @@ fn find_fields(file: &SerializedFileReader<File>) -> Result<PerField<Field>, Par
     })?;
     // A column of sizes that are all missing counts as none.
     let size = map.size.filter(|&index| !column::is_empty(&schema.column(leaves[index])));
-    let fields = PerField {
-        timestamp: (map.timestamp, Expected::Time),
-        symbol: (map.symbol, Expected::Text),
-        price: (map.price, Expected::Number),
-        size: size.map(|index| (index, Expected::Number)),
-    };
-    fields.try_map(|(index, expected)| {
+    let required = [(map.timestamp, Expected::Time), (map.symbol, Expected::Text), (map.price, Expected::Number)];
+    let fields = required.into_iter().chain(size.map(|index| (index, Expected::Number))).map(|(index, expected)| {
         let leaf = leaves[index];
         ValueKind::of(&schema.column(leaf), expected).map(|kind| Field { leaf, kind })
-    })
+    });
+    fields.collect()
 }
 
 /// Checks that the columns of a group can be decompressed.
-fn check_chunks(group: &RowGroupMetaData, mut fields: PerField<Field>) -> Result<(), ParquetError> {
-    for field in fields.iter_mut() {
+fn check_chunks(group: &RowGroupMetaData, fields: &[Field]) -> Result<(), ParquetError> {
+    for field in fields {
         let column = group.columns().get(field.leaf).ok_or_else(|| damaged("a group lacks a column"))?;
         let bytes = [column.compressed_size(), column.uncompressed_size()];
         if let Some(bytes) = bytes.into_iter().find(|bytes| !(0..=CHUNK_BYTES_MAX).contains(bytes)) {
@@ -322,8 +292,8 @@ mod tests {
     #[test]
     fn columns_of_impossible_size_are_rejected() {
         let field = |leaf| Field { leaf, kind: ValueKind::Plain };
-        let fields = PerField { timestamp: field(0), symbol: field(1), price: field(2), size: None };
-        let check = |compressed, uncompressed| check_chunks(&group(compressed, uncompressed), fields);
+        let fields = [field(0), field(1), field(2)];
+        let check = |compressed, uncompressed| check_chunks(&group(compressed, uncompressed), &fields);
         assert!(check(0, 0).is_ok() && check(CHUNK_BYTES_MAX, CHUNK_BYTES_MAX).is_ok());
         for (compressed, uncompressed) in [(10, -1), (-1, 10), (10, CHUNK_BYTES_MAX + 1), (i64::MAX, 10)] {
             let error = check(compressed, uncompressed).unwrap_err();

@@ -34,17 +34,12 @@ const ORIGIN_COLUMNS: &str = "
     OPTIONAL BYTE_ARRAY id (STRING);";
 
 /// Column with missing values.
+#[derive(Default)]
 struct Sparse<T> {
     /// Values of the rows that have one.
     values: Vec<T>,
     /// Parquet's definition levels: 1 for a row with a value, 0 for one without.
     levels: Vec<i16>,
-}
-
-impl<T> Default for Sparse<T> {
-    fn default() -> Self {
-        Self { values: Vec::new(), levels: Vec::new() }
-    }
 }
 
 impl<T> Sparse<T> {

@@ -22,9 +22,9 @@ pub(super) struct CommitPoint {
     /// Ticket whose commit covers all of them, once known.
     ticket: Option<u64>,
     /// Position of each loaded symbol's series.
-    pub(super) marks: Vec<ArrivalMark>,
+    marks: Vec<ArrivalMark>,
     /// Newest tick of all symbols.
-    pub(super) newest_ns: i64,
+    newest_ns: i64,
     /// Oldest tick that arrived since the previous point.
     since_ns: Option<i64>,
 }
@@ -36,7 +36,7 @@ impl HistoryReader {
         if self.pending.is_none() && self.needs_later_point(request) {
             self.pending = self.commit_point();
         }
-        let Some(pending) = &mut self.pending else { return self.committed.is_some() };
+        let Some(pending) = &mut self.pending else { return self.committed_ns.is_some() };
         if pending.ticket.is_none() {
             // Ticks reach the series a moment before they are queued for the database.
             let queued = self.storage.queued();
@@ -47,37 +47,36 @@ impl HistoryReader {
         }
         let Some(point) = self.pending.take() else { return false };
         if let Some(since_ns) = point.since_ns {
-            self.loaded.drop_from(since_ns);
+            self.snapshot.loaded.drop_from(since_ns);
         }
-        self.committed = Some(point);
+        (self.committed_ns, self.snapshot.marks) = (Some(point.newest_ns), point.marks);
         true
     }
 
     /// Returns true if `request` concerns ticks behind the current commit point.
     fn needs_later_point(&self, request: &BackfillRequest) -> bool {
-        let Some(committed) = &self.committed else { return true };
-        let series = self.series.lock();
+        let Some(committed_ns) = self.committed_ns else { return true };
+        let series = self.handles.series.lock();
         let is_short = complete_memory(&series, &request.symbols).is_some_and(|(complete_from_ns, overlap_ns)| {
-            let is_visible = request.span.end > committed.newest_ns;
-            is_visible && complete_from_ns.saturating_add(overlap_ns) > committed.newest_ns.saturating_add(1)
+            let is_visible = request.span.end > committed_ns;
+            is_visible && complete_from_ns.saturating_add(overlap_ns) > committed_ns.saturating_add(1)
         });
-        let since_and_covered = self.oldest_since_commit(&series).zip(self.loaded.covered());
+        let since_and_covered = self.oldest_since_commit(&series).zip(self.snapshot.loaded.covered());
         is_short || since_and_covered.is_some_and(|(since_ns, covered)| since_ns < covered.end)
     }
 
     /// Oldest tick that arrived since the commit point.
     fn oldest_since_commit(&self, series: &SeriesMap) -> Option<i64> {
-        let marks = &self.committed.as_ref()?.marks;
-        let known = self.loaded.symbols().iter().zip(marks);
+        let known = self.snapshot.loaded.symbols().iter().zip(&self.snapshot.marks);
         known.filter_map(|(symbol, mark)| series.get(*symbol)?.1.earliest_since(mark)).min()
     }
 
     fn commit_point(&self) -> Option<CommitPoint> {
-        let series = self.series.lock();
-        let loaded = self.loaded.symbols().iter().filter_map(|symbol| Some(series.get(*symbol)?.1));
+        let series = self.handles.series.lock();
+        let loaded = self.snapshot.loaded.symbols().iter().filter_map(|symbol| Some(series.get(*symbol)?.1));
         let newest_ns = series.newest_ns()?;
         // Ticks that came from the database, or were not handed to it, are not awaited.
-        let counters = self.feed.counters();
+        let counters = &self.handles.feed.counters;
         let others = [&counters.restored, &counters.unstored].map(|count| count.load(Ordering::Relaxed));
         let received = series.counters().received.saturating_sub(others.iter().sum());
         let (marks, since_ns) = (loaded.map(Series::arrival_mark).collect(), self.oldest_since_commit(&series));

@@ -7,10 +7,10 @@ use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, WriteFailure
 use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Database};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 use crate::model::display_safe;
-use crate::storage::db::DbError;
-use crate::storage::db::backend::{OpenError, RetryPolicy, StoreError};
+use crate::storage::db::backend::{Failure, StoreError, StoreResult};
 use crate::storage::db::url::MongoUrl;
 
 /// Longest that connecting and the search for a primary may take, unless the URL sets `connectTimeoutMS` and
@@ -35,21 +35,10 @@ const CAUSE_CHARS_MAX: usize = 300;
 
 /// Client, and the runtime that drives it. The runtime has its own thread because the client monitors its servers
 /// between requests.
-pub(super) struct Connection {
+pub(in crate::storage::db) struct Connection {
     database: Database,
     has_transactions: bool,
     runtime: Option<Runtime>,
-}
-
-/// Failure of a request.
-#[derive(Debug)]
-pub(super) enum RequestError {
-    Server(Error),
-    Timeout,
-    /// Another attempt of the same transaction was faster; reading its record shows the result.
-    LostRace,
-    /// Stored data has an unexpected form.
-    Corrupt(&'static str),
 }
 
 impl Drop for Connection {
@@ -62,11 +51,11 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(super) fn open(url: &MongoUrl) -> Result<Self, OpenError> {
+    pub(super) fn open(url: &MongoUrl) -> StoreResult<Self> {
         let builder = Builder::new_multi_thread().worker_threads(1).thread_name("store-client").enable_all().build();
-        let runtime = builder.map_err(|error| OpenError::Temporary(error.to_string()))?;
-        let connected = runtime.block_on(async {
-            let mut options = ClientOptions::parse(url.text()).await?;
+        let runtime = builder.map_err(|error| StoreError::new(Failure::Lost, error.to_string()))?;
+        let (database, has_transactions) = runtime.block_on(async {
+            let mut options = ClientOptions::parse(&url.text).await?;
             options.app_name.get_or_insert_with(|| "tickscope".to_owned());
             options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
             options.server_selection_timeout.get_or_insert(CONNECT_TIMEOUT);
@@ -75,13 +64,12 @@ impl Connection {
             options.write_concern = Some(durable.w_timeout(REPLICATION_TIMEOUT).build());
             options.read_concern = Some(ReadConcern::majority());
             options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-            let database = Client::with_options(options)?.database(url.database());
+            let database = Client::with_options(options)?.database(&url.database);
             let hello = database.run_command(doc! { "hello": 1 }).await?;
             let is_cluster = hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|it| it == "isdbgrid");
             let has_transactions = is_cluster && hello.contains_key("logicalSessionTimeoutMinutes");
-            Ok((database, has_transactions))
-        });
-        let (database, has_transactions) = connected.map_err(|error| RequestError::Server(error).at_open(url))?;
+            Ok::<_, Error>((database, has_transactions))
+        })?;
         Ok(Self { database, has_transactions, runtime: Some(runtime) })
     }
 
@@ -91,74 +79,48 @@ impl Connection {
     }
 
     /// Runs a request to its end, with a time limit.
-    pub(super) fn run<T>(
-        &mut self,
-        request: impl AsyncFnOnce(&Database) -> Result<T, Error>,
-    ) -> Result<T, RequestError> {
+    pub(super) fn run<T>(&mut self, request: impl AsyncFnOnce(&Database) -> StoreResult<T>) -> StoreResult<T> {
         let Self { database, runtime, .. } = self;
-        let Some(runtime) = runtime else { return Err(RequestError::Timeout) };
-        runtime.block_on(async {
-            match tokio::time::timeout(REQUEST_TIMEOUT, request(database)).await {
-                Ok(done) => done.map_err(RequestError::Server),
-                Err(_) => Err(RequestError::Timeout),
-            }
-        })
+        let ended = || StoreError::new(Failure::Lost, "the client has ended");
+        let runtime = runtime.as_ref().ok_or_else(ended)?;
+        runtime.block_on(async { timeout(REQUEST_TIMEOUT, request(database)).await? })
     }
 }
 
-impl RequestError {
-    /// Reports whether a document with the same `_id` exists.
-    pub(super) fn is_duplicate(&self) -> bool {
-        let Self::Server(error) = self else { return false };
-        match error.kind.as_ref() {
-            ErrorKind::InsertMany(failed) => {
-                failed.write_errors.iter().flatten().any(|error| error.code == DUPLICATE_KEY)
-            }
-            ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
-            ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
-            _ => false,
-        }
+/// Reports whether a document with the same `_id` exists.
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::InsertMany(failed) => failed.write_errors.iter().flatten().any(|error| error.code == DUPLICATE_KEY),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
+        ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
+        _ => false,
     }
+}
 
-    /// Reports whether the server was reached and rejected the command.
-    pub(super) fn is_command_error(&self) -> bool {
-        let Self::Server(error) = self else { return false };
-        matches!(*error.kind, ErrorKind::Command(_) | ErrorKind::InsertMany(_) | ErrorKind::Write(_))
-    }
-
-    /// Text that is safe to display. The server's messages name users and collections; none names the password.
-    pub(super) fn cause(&self) -> String {
-        let text = match self {
-            Self::Server(error) => error_text(error),
-            Self::Timeout => "the server does not answer".to_owned(),
-            Self::LostRace => "another attempt was faster".to_owned(),
-            Self::Corrupt(what) => (*what).to_owned(),
-        };
-        let text: String = text.chars().take(CAUSE_CHARS_MAX).collect();
-        display_safe(&text).into_owned()
-    }
-
-    /// Meaning of the error for a store that is being opened.
-    pub(super) fn at_open(self, url: &MongoUrl) -> OpenError {
-        let (store, cause) = (url.to_string(), self.cause());
-        let Self::Server(error) = &self else { return OpenError::Temporary(cause) };
-        OpenError::Permanent(match error.kind.as_ref() {
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        // The server's messages name users and collections; none names the password.
+        let cause: String = error_text(&error).chars().take(CAUSE_CHARS_MAX).collect();
+        let mut cause = display_safe(&cause).into_owned();
+        let failure = match error.kind.as_ref() {
+            _ if is_duplicate(&error) => Failure::Conflict,
+            // A lost connection has the same label as a conflict, but requires a new connection.
+            ErrorKind::Command(_) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => Failure::Conflict,
             ErrorKind::Authentication { .. } => {
-                let cause = format!("{cause} (a user of the database admin needs ?authSource=admin in the address)");
-                DbError::Refused { store, cause }
+                cause += " (a user of the database admin needs ?authSource=admin in the address)";
+                Failure::Refused
             }
-            ErrorKind::Command(error) if REFUSALS.contains(&error.code) => DbError::Refused { store, cause },
-            ErrorKind::InvalidArgument { .. } => DbError::Refused { store, cause },
+            ErrorKind::Command(error) if REFUSALS.contains(&error.code) => Failure::Refused,
+            ErrorKind::InvalidArgument { .. } => Failure::Refused,
             ErrorKind::InvalidTlsConfig { .. } => {
-                let advice = "Name files in PEM form with tlsCAFile=FILE and tlsCertificateKeyFile=FILE";
-                DbError::Tls { store, cause, advice }
+                Failure::Tls { advice: "Name files in PEM form with tlsCAFile=FILE and tlsCertificateKeyFile=FILE" }
             }
             _ if cause.contains("invalid peer certificate") => {
-                let advice = "Name the authority that signed it with tlsCAFile=FILE in the address";
-                DbError::Tls { store, cause, advice }
+                Failure::Tls { advice: "Name the authority that signed it with tlsCAFile=FILE in the address" }
             }
-            _ => return OpenError::Temporary(cause),
-        })
+            _ => Failure::Lost,
+        };
+        Self { cause, failure }
     }
 }
 
@@ -189,20 +151,4 @@ fn error_text(error: &Error) -> String {
 fn inner_cause(message: &str) -> Option<&str> {
     let cause = message.split_once("Kind: ")?.1.split(", labels").next()?;
     Some(cause.strip_prefix("I/O error: ").unwrap_or(cause))
-}
-
-impl From<RequestError> for StoreError {
-    fn from(error: RequestError) -> Self {
-        let is_transient = match &error {
-            // A lost connection has the same label as a conflict, but requires a new connection.
-            RequestError::Server(error) => {
-                matches!(*error.kind, ErrorKind::Command(_)) && error.contains_label(TRANSIENT_TRANSACTION_ERROR)
-            }
-            RequestError::LostRace => true,
-            RequestError::Timeout | RequestError::Corrupt(_) => false,
-        };
-        let is_race = is_transient || error.is_duplicate();
-        let retry = if is_race { RetryPolicy::Immediate } else { RetryPolicy::Reopen };
-        Self { cause: error.cause(), retry }
-    }
 }

@@ -10,13 +10,10 @@ use mongodb::error::Error;
 use mongodb::{ClientSession, Collection};
 
 use crate::model::StreamId;
-use crate::storage::db::backend::{OUTLIER, StoredTick, flags};
+use crate::storage::db::backend::{
+    Failure, Identifier, Identity, N_STEP, OUTLIER, StoreError, StoreResult, StoredTick, flags,
+};
 use crate::storage::db::{RowBatch, TickRow};
-
-use crate::storage::db::mongodb::connection::RequestError;
-
-/// First `n` of a transaction's rows is its number times this. No batch has as many rows.
-pub(super) const N_STEP: i64 = 1 << 24;
 
 /// Rows of one lookup: some MB of keys, of the 16 MB that a request may have.
 const LOOKUP_ROWS: usize = 10_000;
@@ -28,16 +25,10 @@ pub(super) struct TickDocument {
     pub(super) document: RawDocumentBuf,
 }
 
-/// Identity of a tick, as the table in [`db`](crate::storage::db) defines it.
-enum Identity<'a> {
-    Sequence { source: &'a str, seq: u64 },
-    Entry { stream: &'a str, id: StreamId, part: u32 },
-    None { n: i64 },
-}
-
 /// Concatenates the parts of the key, texts prefixed by their lengths, so that different keys have different bytes.
-/// Symbol and time come first: neighbours in time are neighbours in the index.
-fn id_of(tick: &TickRow, identity: &Identity<'_>) -> Vec<u8> {
+/// Symbol and time come first: neighbours in time are neighbours in the index. A tick without identity is unique by its
+/// `n`.
+fn id_of(tick: &TickRow, identity: Identity<&str>, n: i64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(64 + tick.symbol.len());
     let text = |bytes: &mut Vec<u8>, text: &str| {
         bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
@@ -46,7 +37,7 @@ fn id_of(tick: &TickRow, identity: &Identity<'_>) -> Vec<u8> {
     text(&mut bytes, &tick.symbol);
     bytes.extend_from_slice(&tick.time_ns.to_be_bytes());
     match identity {
-        Identity::None { n } => {
+        Identity::None => {
             bytes.push(0);
             bytes.extend_from_slice(&n.to_be_bytes());
         }
@@ -102,24 +93,16 @@ fn document(tick: &TickRow, stream: Option<&str>, id: &[u8], n: i64) -> RawDocum
 
 /// Documents for all ticks, sorted and deduplicated by key, and the number of duplicates. Sorted keys suit the index,
 /// and two writers with the same rows conflict at the first one.
-pub(super) fn encode(batches: &[RowBatch], n: i64) -> Result<(Vec<TickDocument>, u64), RequestError> {
-    let overflow = RequestError::Corrupt("the counter in the collection meta is out of range");
-    let first_n = n.checked_mul(N_STEP).ok_or(overflow)?;
+pub(super) fn encode(batches: &[RowBatch], n: i64) -> StoreResult<(Vec<TickDocument>, u64)> {
+    let overflow = || StoreError::new(Failure::Lost, "the counter in the collection meta is out of range");
+    let first_n = n.checked_mul(N_STEP).ok_or_else(overflow)?;
     let mut rows = Vec::new();
     for batch in batches {
         let stream = batch.stream.as_deref();
-        let (mut last, mut part) = (None, 0);
+        let mut identifier = Identifier::default();
         for tick in &batch.ticks {
             let n = first_n + rows.len() as i64;
-            let entry = stream.zip(tick.id);
-            part = if entry.is_some() && tick.id == last { part + 1 } else { 0 };
-            last = tick.id.filter(|_| entry.is_some());
-            let identity = match (tick.source.as_deref().zip(tick.seq), entry) {
-                (Some((source, seq)), _) => Identity::Sequence { source, seq },
-                (None, Some((stream, id))) => Identity::Entry { stream, id, part },
-                (None, None) => Identity::None { n },
-            };
-            let id = id_of(tick, &identity);
+            let id = id_of(tick, identifier.identify(tick, tick.source.as_deref(), stream), n);
             let document = document(tick, stream, &id, n);
             rows.push(TickDocument { id, document });
         }
@@ -151,7 +134,7 @@ pub(super) async fn find_stored(
     Ok(stored)
 }
 
-pub(super) fn decode(row: &RawDocument) -> Result<StoredTick, mongodb::bson::error::Error> {
+pub(super) fn decode(row: &RawDocument) -> Result<StoredTick, Error> {
     let number = |name: &str| row.get_i64(name).ok().map(i64::cast_unsigned);
     let tick = TickRow {
         symbol: row.get_str("symbol")?.into(),

@@ -1,96 +1,51 @@
 //! Reading a server's store.
 
-use std::collections::HashSet;
-
 use compact_str::CompactString;
-use foldhash::fast::RandomState;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::Database;
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
-use mongodb::{Collection, Database};
 
-use crate::storage::db::backend::{StoredTick, TickSource};
+use crate::storage::db::TickRow;
+use crate::storage::db::backend::{Side, StoreResult, StoredTick, TickSource, check_not_empty};
 use crate::storage::db::url::MongoUrl;
-use crate::storage::db::{DbError, TickRow};
 
-use crate::storage::db::mongodb::connection::{Connection, RequestError};
-use crate::storage::db::mongodb::{documents, outliers, schema};
+use crate::storage::db::mongodb::connection::Connection;
+use crate::storage::db::mongodb::{collection, documents, outliers, schema};
 
-/// Connection for reading.
-pub(in crate::storage::db) struct MongoSource {
-    connection: Connection,
-    /// Symbols by id.
-    symbols: Vec<CompactString>,
-    known: HashSet<CompactString, RandomState>,
-}
-
-fn ticks(database: &Database) -> Collection<RawDocumentBuf> {
-    database.collection("ticks")
+/// Connects for reading.
+pub(in crate::storage::db) fn open_source(url: &MongoUrl) -> StoreResult<Connection> {
+    let mut connection = Connection::open(url)?;
+    check_not_empty(schema::check(&mut connection)?)?;
+    Ok(connection)
 }
 
 /// Time of the first tick in an order, after `skip`.
 async fn first_time(database: &Database, filter: Document, order: i32, skip: usize) -> Result<Option<i64>, Error> {
-    let found = ticks(database).find_one(filter).sort(doc! { "time_ns": order }).skip(skip as u64).await?;
+    let found =
+        collection(database, "ticks").find_one(filter).sort(doc! { "time_ns": order }).skip(skip as u64).await?;
     Ok(found.and_then(|row| row.get_i64("time_ns").ok()))
 }
 
-/// Times of the oldest and the newest row: one index lookup each.
-pub(super) fn time_range(connection: &mut Connection) -> Result<Option<(i64, i64)>, RequestError> {
-    connection.run(async |database| {
-        let oldest_ns = first_time(database, doc! {}, 1, 0).await?;
-        Ok(oldest_ns.zip(first_time(database, doc! {}, -1, 0).await?))
-    })
-}
-
-impl MongoSource {
-    pub(in crate::storage::db) fn open(url: &MongoUrl) -> Result<Self, DbError> {
-        let mut connection = Connection::open(url).map_err(|error| error.for_reader(url))?;
-        if schema::check(&mut connection, url).map_err(|error| error.for_reader(url))? == 0 {
-            return Err(DbError::empty(url.to_string()));
-        }
-        Ok(Self { connection, symbols: Vec::new(), known: HashSet::default() })
+impl TickSource for Connection {
+    /// The ids have no meaning: documents hold names.
+    fn symbols(&mut self) -> StoreResult<Vec<(i32, CompactString)>> {
+        let found = self.run(async |database| Ok(collection(database, "ticks").distinct("symbol", doc! {}).await?))?;
+        let names = found.into_iter().filter_map(|name| if let Bson::String(name) = name { Some(name) } else { None });
+        Ok((0..).zip(names.map(Into::into)).collect())
     }
 
-    /// First tick in an order of time, then arrival, that is in `time_ns` and no outlier.
-    fn nearest(&mut self, symbol: &str, time_ns: Document, order: i32) -> Result<Option<TickRow>, String> {
-        let found = self.connection.run(async |database| {
-            let mut filter = doc! { "symbol": symbol, "time_ns": time_ns, "$nor": [outliers()] };
-            let Some(time_ns) = first_time(database, filter.clone(), order, 0).await? else { return Ok(None) };
-            // Sorting by `n` as well would leave the index, so the rows of that time are sorted on their own.
-            filter.insert("time_ns", time_ns);
-            let row = ticks(database).find_one(filter).sort(doc! { "n": order }).await?;
-            Ok(row.map(|row| documents::decode(&row)).transpose()?)
-        });
-        Ok(found.map_err(|error| error.cause())?.map(|row| row.tick))
-    }
-}
-
-impl TickSource for MongoSource {
-    fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, String> {
-        let found = self.connection.run(async |database| ticks(database).distinct("symbol", doc! {}).await);
-        for name in found.map_err(|error| error.cause())? {
-            if let Bson::String(name) = name
-                && self.known.insert(CompactString::new(&name))
-            {
-                self.symbols.push(name.into());
-            }
-        }
-        Ok((0..).zip(self.symbols.iter().cloned()).collect())
+    /// One index lookup each.
+    fn time_range(&mut self) -> StoreResult<Option<(i64, i64)>> {
+        self.run(async |database| {
+            let oldest_ns = first_time(database, doc! {}, 1, 0).await?;
+            Ok(oldest_ns.zip(first_time(database, doc! {}, -1, 0).await?))
+        })
     }
 
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, String> {
-        time_range(&mut self.connection).map_err(|error| error.cause())
-    }
-
-    fn block(
-        &mut self,
-        symbol: (i32, &str),
-        from_ns: i64,
-        to_ns: i64,
-        limit: usize,
-    ) -> Result<Vec<StoredTick>, String> {
-        let read = self.connection.run(async |database| {
+    fn block(&mut self, symbol: (i32, &str), from_ns: i64, to_ns: i64, limit: usize) -> StoreResult<Vec<StoredTick>> {
+        self.run(async |database| {
             let filter = doc! { "symbol": symbol.1, "time_ns": { "$gte": from_ns, "$lte": to_ns } };
-            let ticks = ticks(database);
+            let ticks = collection(database, "ticks");
             let mut found = ticks.find(filter).sort(doc! { "time_ns": 1 });
             // A limit out of range means none.
             if let Ok(limit) = i64::try_from(limit) {
@@ -101,26 +56,29 @@ impl TickSource for MongoSource {
                 rows.push(documents::decode(found.current())?);
             }
             Ok(rows)
-        });
-        read.map_err(|error| error.cause())
+        })
     }
 
-    fn latest_before(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<TickRow>, String> {
-        self.nearest(symbol.1, doc! { "$lt": before_ns }, -1)
+    fn neighbour(&mut self, symbol: (i32, &str), side: Side) -> StoreResult<Option<TickRow>> {
+        let (time_ns, order) = match side {
+            Side::Before(before_ns) => (doc! { "$lt": before_ns }, -1),
+            Side::From(from_ns) => (doc! { "$gte": from_ns }, 1),
+        };
+        self.run(async |database| {
+            let mut filter = doc! { "symbol": symbol.1, "time_ns": time_ns, "$nor": [outliers()] };
+            let Some(time_ns) = first_time(database, filter.clone(), order, 0).await? else { return Ok(None) };
+            // Sorting by `n` as well would leave the index, so the rows of that time are sorted on their own.
+            filter.insert("time_ns", time_ns);
+            let row = collection(database, "ticks").find_one(filter).sort(doc! { "n": order }).await?;
+            Ok(row.map(|row| documents::decode(&row)).transpose()?.map(|row| row.tick))
+        })
     }
 
-    fn earliest_from(&mut self, symbol: (i32, &str), from_ns: i64) -> Result<Option<TickRow>, String> {
-        self.nearest(symbol.1, doc! { "$gte": from_ns }, 1)
-    }
-
-    fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, String> {
-        let index = usize::try_from(symbol_id).unwrap_or(usize::MAX);
-        let Some(symbol) = self.symbols.get(index).cloned() else { return Ok(None) };
-        let found = self.connection.run(async |database| {
-            let filter = || doc! { "symbol": symbol.as_str() };
+    fn time_before_newest(&mut self, symbol: (i32, &str), skip: usize) -> StoreResult<Option<i64>> {
+        self.run(async |database| {
+            let filter = || doc! { "symbol": symbol.1 };
             let time_ns = first_time(database, filter(), -1, skip).await?;
-            if time_ns.is_some() { Ok(time_ns) } else { first_time(database, filter(), 1, 0).await }
-        });
-        found.map_err(|error| error.cause())
+            Ok(if time_ns.is_some() { time_ns } else { first_time(database, filter(), 1, 0).await? })
+        })
     }
 }

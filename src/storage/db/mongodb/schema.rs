@@ -1,16 +1,14 @@
 //! Collections on a server, and their migration.
 
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::IndexModel;
+use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
-use mongodb::{Database, IndexModel};
 
-use crate::storage::db::DbError;
-use crate::storage::db::backend::OpenError;
+use crate::storage::db::backend::{Failure, StoreError, StoreResult, check_version};
 use crate::storage::db::sql::MINUTE_NS;
-use crate::storage::db::url::MongoUrl;
 
 use crate::storage::db::mongodb::connection::Connection;
-use crate::storage::db::mongodb::outliers;
+use crate::storage::db::mongodb::{collection, outliers};
 
 /// Version of the schema that this program creates.
 const VERSION: i64 = 1;
@@ -24,53 +22,31 @@ const NAMES: [&str; 6] = ["meta", "ticks", "streams", "writers", "ticks_view", "
 /// Error code for a collection that exists.
 const NAMESPACE_EXISTS: i32 = 48;
 
-/// Contents of a database.
-enum Contents {
-    /// The database has no collection of this program, and no other collection has one of their names.
-    Empty,
-    /// 0 after an interrupted creation.
-    Version(i64),
-    /// Collections of the same names that belong to another program.
-    Foreign,
-}
-
-async fn inspect(database: &Database) -> Result<Contents, Error> {
-    let names = database.list_collection_names().await?;
-    if names.iter().any(|name| name == "meta") {
-        let meta = database.collection::<RawDocumentBuf>("meta");
-        let version = meta.find_one(doc! { "_id": VERSION_KEY }).await?;
-        let version = version.and_then(|version| version.get_i64("value").ok());
-        return Ok(version.map_or(Contents::Foreign, Contents::Version));
-    }
-    let is_taken = names.iter().any(|name| NAMES.contains(&name.as_str()));
-    Ok(if is_taken { Contents::Foreign } else { Contents::Empty })
-}
-
-/// Returns the schema version; 0 for an empty database. Rejects databases of other programs and of later versions.
-pub(super) fn check(connection: &mut Connection, url: &MongoUrl) -> Result<i64, OpenError> {
-    let contents = connection.run(async |database| inspect(database).await).map_err(|error| error.at_open(url))?;
-    let store = url.to_string();
-    match contents {
-        Contents::Empty => Ok(0),
-        Contents::Version(found) if found > VERSION => {
-            Err(OpenError::Permanent(DbError::Newer { store, found, known: VERSION }))
+/// Returns the schema version; 0 for an empty database and after an interrupted creation. Rejects databases of other
+/// programs and of later versions.
+pub(super) fn check(connection: &mut Connection) -> StoreResult<i64> {
+    connection.run(async |database| {
+        let names = database.list_collection_names().await?;
+        let mut version = None;
+        if names.iter().any(|name| name == "meta") {
+            let found = collection(database, "meta").find_one(doc! { "_id": VERSION_KEY }).await?;
+            version = found.and_then(|found| found.get_i64("value").ok());
+        } else if !names.iter().any(|name| NAMES.contains(&name.as_str())) {
+            version = Some(0);
         }
-        Contents::Version(version) => Ok(version),
-        Contents::Foreign => {
-            let cause = "it has collections of another program under the same names".to_owned();
-            Err(OpenError::Permanent(DbError::Foreign { store, cause }))
-        }
-    }
+        let foreign = "it has collections of another program under the same names";
+        check_version(version.ok_or_else(|| StoreError::new(Failure::Foreign, foreign))?, VERSION)
+    })
 }
 
 /// Applies the missing steps. Each is idempotent, so an interrupted or concurrent migration does no harm; the version
 /// is written last.
-pub(super) fn migrate(connection: &mut Connection, url: &MongoUrl) -> Result<(), OpenError> {
-    if check(connection, url)? == VERSION {
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
+    if check(connection)? == VERSION {
         return Ok(());
     }
-    let done = connection.run(async |database| {
-        let meta = database.collection::<RawDocumentBuf>("meta");
+    connection.run(async |database| {
+        let meta = collection(database, "meta");
         let ours = doc! { "_id": VERSION_KEY };
         meta.update_one(ours.clone(), doc! { "$max": { "value": 0_i64 } }).upsert(true).await?;
         for name in ["streams", "writers"] {
@@ -79,13 +55,13 @@ pub(super) fn migrate(connection: &mut Connection, url: &MongoUrl) -> Result<(),
         }
         let by_symbol = IndexModel::builder().keys(doc! { "symbol": 1, "time_ns": 1 }).build();
         let by_time = IndexModel::builder().keys(doc! { "time_ns": 1 }).build();
-        database.collection::<RawDocumentBuf>("ticks").create_indexes([by_symbol, by_time]).await?;
+        collection(database, "ticks").create_indexes([by_symbol, by_time]).await?;
         for (name, pipeline) in [("ticks_view", ticks_view()), ("bars_1m", bars_1m())] {
             ignore_existing(database.create_collection(name).view_on("ticks".to_owned()).pipeline(pipeline).await)?;
         }
-        meta.update_one(ours, doc! { "$max": { "value": VERSION } }).await.map(drop)
-    });
-    done.map_err(|error| error.at_open(url))
+        meta.update_one(ours, doc! { "$max": { "value": VERSION } }).await?;
+        Ok(())
+    })
 }
 
 fn ignore_existing(made: Result<(), Error>) -> Result<(), Error> {

@@ -1,19 +1,21 @@
 //! Connection to a server, and the meaning of its errors.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, Error, Row};
+use tokio_postgres::{Client, Config, Error, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::model::{StreamId, display_safe};
-use crate::storage::db::DbError;
-use crate::storage::db::backend::{OpenError, stream_id};
+use crate::model::display_safe;
+use crate::storage::db::backend::{Failure, StoreError, StoreResult};
 use crate::storage::db::url::PostgresUrl;
 
 use crate::storage::db::postgres::tls;
@@ -29,119 +31,104 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Connection, and the runtime that drives it during a request.
-pub(super) struct Connection {
+pub(in crate::storage::db) struct Connection {
     // Declared before the runtime, so that it is dropped first.
     client: Client,
     runtime: Runtime,
-}
-
-/// Failure of a request.
-#[derive(Debug)]
-pub(super) enum RequestError {
-    Server(Error),
-    Timeout,
-    /// A name was added but cannot be read.
-    HiddenName,
+    /// Prepared statements by their text.
+    statements: HashMap<String, Statement>,
 }
 
 impl Connection {
     /// Connects under an application name that the server's administrator sees.
-    pub(super) fn open(url: &PostgresUrl, name: &str) -> Result<Self, OpenError> {
+    pub(super) fn open(url: &PostgresUrl, name: &str) -> StoreResult<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| OpenError::Temporary(error.to_string()))?;
-        let mut config = url.config().clone();
+        let runtime = runtime.map_err(|error| StoreError::new(Failure::Lost, error.to_string()))?;
+        let mut config = (*url.config).clone();
         config.application_name(name).keepalives_idle(KEEPALIVE).tcp_user_timeout(REQUEST_TIMEOUT);
-        let connector = tls::connector(url).map_err(OpenError::Permanent)?;
+        let connector = tls::connector(url)?;
         let mut connected = runtime.block_on(connect(&config, connector.clone()));
-        if config.get_ssl_mode() == SslMode::Prefer && connected.as_ref().is_err_and(RequestError::may_be_encryption) {
+        if config.get_ssl_mode() == SslMode::Prefer && matches!(&connected, Ok(Err(error)) if may_be_encryption(error))
+        {
             // `sslmode=prefer` falls back to a plain connection.
             config.ssl_mode(SslMode::Disable);
-            connected = runtime.block_on(connect(&config, connector)).or(connected);
+            if let Ok(Ok(client)) = runtime.block_on(connect(&config, connector)) {
+                connected = Ok(Ok(client));
+            }
         }
-        let client = connected.map_err(|error| error.at_open(url))?;
-        Ok(Self { client, runtime })
+        let client = connected?.map_err(|error| tls::explanation(&error).unwrap_or_else(|| error.into()))?;
+        Ok(Self { client, runtime, statements: HashMap::new() })
     }
 
     /// Runs a request to its end, with a time limit.
-    pub(super) fn run<T>(
-        &mut self,
-        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
-    ) -> Result<T, RequestError> {
-        let Self { client, runtime } = self;
-        runtime.block_on(async {
-            match tokio::time::timeout(REQUEST_TIMEOUT, request(client)).await {
-                Ok(done) => done.map_err(RequestError::Server),
-                Err(_) => Err(RequestError::Timeout),
-            }
-        })
+    pub(super) fn run<T>(&mut self, request: impl AsyncFnOnce(&mut Client) -> StoreResult<T>) -> StoreResult<T> {
+        let Self { client, runtime, .. } = self;
+        runtime.block_on(async { timeout(REQUEST_TIMEOUT, request(client)).await? })
+    }
+
+    /// Prepares a statement once.
+    pub(super) fn statement(&mut self, sql: &str) -> StoreResult<Statement> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.run(async |client| Ok(client.prepare(sql).await?))?;
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
     }
 }
 
-async fn connect(config: &Config, connector: MakeRustlsConnect) -> Result<Client, RequestError> {
+async fn connect(config: &Config, connector: MakeRustlsConnect) -> Result<Result<Client, Error>, Elapsed> {
     let connecting = async {
         let (client, connection) = config.connect(connector).await?;
         // The next request reports the connection's end.
         drop(tokio::spawn(connection));
         Ok(client)
     };
-    match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-        Ok(connected) => connected.map_err(RequestError::Server),
-        Err(_) => Err(RequestError::Timeout),
+    timeout(CONNECT_TIMEOUT, connecting).await
+}
+
+/// Reports whether encryption failed, or is not allowed for this user.
+fn may_be_encryption(error: &Error) -> bool {
+    error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) || tls::is_cause(error)
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        let failure = match error.code() {
+            Some(state) if CONFLICTS.contains(state) => Failure::Conflict,
+            Some(state) if state.code().starts_with(AUTHENTICATION_CLASS) || REFUSALS.contains(state) => {
+                Failure::Refused
+            }
+            Some(_) => Failure::Lost,
+            None if error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>) => {
+                Failure::Lost
+            }
+            None => Failure::Refused,
+        };
+        Self::new(failure, cause(&error))
     }
 }
 
-impl RequestError {
-    /// Reports whether encryption failed, or is not allowed for this user.
-    fn may_be_encryption(&self) -> bool {
-        self.is(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
-            || matches!(self, Self::Server(error) if tls::is_cause(error))
+/// Text that is safe to display. The server's messages name users and tables; none names the password.
+fn cause(error: &Error) -> String {
+    if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        return "another session holds the table ticks".to_owned();
     }
-
-    /// Reports whether the server returned this error code.
-    pub(super) fn is(&self, state: &SqlState) -> bool {
-        matches!(self, Self::Server(error) if error.code() == Some(state))
-    }
-
-    /// Text that is safe to display. The server's messages name users and tables; none names the password.
-    pub(super) fn cause(&self) -> String {
-        let error = match self {
-            Self::Server(error) => error,
-            Self::Timeout => return "the server does not answer".to_owned(),
-            Self::HiddenName => return "rows of the table symbols are hidden from this user".to_owned(),
-        };
-        if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
-            return "another session holds the table ticks".to_owned();
-        }
-        let text = match (error.as_db_error(), error.source()) {
-            (Some(error), _) => error.message().to_owned(),
-            (None, Some(source)) => format!("{error}: {source}"),
-            (None, None) => error.to_string(),
-        };
-        display_safe(&text).into_owned()
-    }
-
-    /// Meaning of the error for a store that is being opened.
-    pub(super) fn at_open(self, url: &PostgresUrl) -> OpenError {
-        if let Self::Server(error) = &self
-            && let Some((cause, advice)) = tls::explanation(error)
-        {
-            return OpenError::Permanent(DbError::Tls { store: url.to_string(), cause, advice });
-        }
-        let cause = self.cause();
-        let is_temporary = match &self {
-            Self::Timeout | Self::HiddenName => true,
-            Self::Server(error) => match error.code() {
-                Some(state) => !(state.code().starts_with(AUTHENTICATION_CLASS) || REFUSALS.contains(state)),
-                None => error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>),
-            },
-        };
-        if is_temporary {
-            OpenError::Temporary(cause)
-        } else {
-            OpenError::Permanent(DbError::Refused { store: url.to_string(), cause })
-        }
-    }
+    let text = match (error.as_db_error(), error.source()) {
+        (Some(error), _) => error.message().to_owned(),
+        (None, Some(source)) => format!("{error}: {source}"),
+        (None, None) => error.to_string(),
+    };
+    display_safe(&text).into_owned()
 }
+
+/// Error codes of a transaction that lost against another writer's.
+const CONFLICTS: [SqlState; 3] = [
+    SqlState::T_R_DEADLOCK_DETECTED,
+    SqlState::T_R_SERIALIZATION_FAILURE,
+    // Another writer committed the same row between the lookup and the COPY; the next lookup finds it.
+    SqlState::UNIQUE_VIOLATION,
+];
 
 /// Class of the error codes for an unknown user or a wrong password.
 const AUTHENTICATION_CLASS: &str = "28";
@@ -179,11 +166,6 @@ pub(super) fn unescape(text: &str) -> Cow<'_, str> {
         }
     }
     name.into()
-}
-
-/// Stream position in the first two columns.
-pub(super) fn row_checkpoint(row: &Row) -> Result<Option<StreamId>, Error> {
-    Ok(stream_id((row.try_get(0)?, row.try_get(1)?)))
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! Schema checks and migration of a server. The SQL is in [`sql`](crate::storage::db::sql).
 
-use tokio_postgres::{Client, Error, Transaction};
+use tokio_postgres::{Client, Transaction};
 
-use crate::storage::db::DbError;
-use crate::storage::db::backend::OpenError;
+use crate::storage::db::backend::{Failure, StoreError, StoreResult, check_version};
 use crate::storage::db::sql::{POSTGRES, STEP_NAMES, VERSION};
-use crate::storage::db::url::PostgresUrl;
+use crate::storage::db::sql_database::SqlDatabase;
 
-use crate::storage::db::postgres::connection::{Connection, RequestError};
+use crate::storage::db::postgres::connection::Connection;
 
 /// Database lock held while the schema is changed: `tick` in ASCII.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1953063787)";
@@ -28,34 +27,26 @@ pub(super) const CHUNK_NS: i64 = 86_400_000_000_000;
 /// Tables that the first step creates.
 const TABLES: [&str; 6] = ["meta", "symbols", "sources", "streams", "writers", "ticks"];
 
-/// Contents of a database.
-enum Contents {
-    /// The database has no table of this program, and no other table has one of their names.
-    Empty,
-    Version(i64),
-    /// Tables of the same names that belong to another program.
-    Foreign,
-    /// An encoding other than UTF8.
-    Encoding(String),
-}
-
-async fn inspect(transaction: &Transaction<'_>) -> Result<Contents, Error> {
+/// Returns the schema version; 0 for an empty database. Rejects databases of other programs and of later versions.
+pub(super) async fn inspect(transaction: &Transaction<'_>) -> StoreResult<i64> {
+    let foreign = |cause: &str| StoreError::new(Failure::Foreign, cause);
     let encoding: String = transaction.query_one("SELECT current_setting('server_encoding')", &[]).await?.try_get(0)?;
     if encoding != "UTF8" {
-        return Ok(Contents::Encoding(encoding));
+        return Err(foreign(&format!("its encoding is {encoding}, and names need UTF8")));
     }
+    let tables_of_others = || foreign("it has tables of another program under the same names");
     let count = "SELECT count(*) FROM information_schema.columns WHERE table_schema = current_schema() \
          AND table_name = 'meta' AND column_name IN ('key', 'value')";
     if transaction.query_one(count, &[]).await?.try_get::<_, i64>(0)? == 2 {
         let find = "SELECT value::text FROM meta WHERE key::text = $1";
         if let Some(row) = transaction.query_opt(find, &[&VERSION_KEY]).await? {
-            let version: String = row.try_get(0)?;
-            return Ok(version.parse().map_or(Contents::Foreign, Contents::Version));
+            let version = row.try_get::<_, String>(0)?.parse().map_err(|_| tables_of_others())?;
+            return check_version(version, VERSION);
         }
     }
     let names: Vec<&str> = TABLES.into_iter().chain(step_names(0)).collect();
     let is_taken = transaction.query_one(TAKEN_NAMES, &[&names]).await?.try_get::<_, Option<String>>(0)?.is_some();
-    Ok(if is_taken { Contents::Foreign } else { Contents::Empty })
+    if is_taken { Err(tables_of_others()) } else { Ok(0) }
 }
 
 /// Query for the names among `$1` that are taken by tables or views, separated by commas.
@@ -68,7 +59,7 @@ fn step_names(from: i64) -> impl Iterator<Item = &'static str> {
 }
 
 /// Reports whether `ticks` is split into chunks.
-pub(super) async fn is_hypertable(client: &Client) -> Result<bool, Error> {
+pub(super) async fn is_hypertable(client: &Client) -> StoreResult<bool> {
     let known = "SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL";
     if !client.query_one(known, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(false);
@@ -78,51 +69,30 @@ pub(super) async fn is_hypertable(client: &Client) -> Result<bool, Error> {
     Ok(client.query_opt(find, &[]).await?.is_some())
 }
 
-/// Returns the schema version; 0 for an empty database. Rejects databases of other programs and of later versions.
-pub(super) fn check(connection: &mut Connection, url: &PostgresUrl) -> Result<i64, OpenError> {
-    let contents = connection.run(async |client| inspect(&client.transaction().await?).await);
-    let store = url.to_string();
-    Err(OpenError::Permanent(match contents.map_err(|error: RequestError| error.at_open(url))? {
-        Contents::Empty => return Ok(0),
-        Contents::Version(found) if found > VERSION => DbError::Newer { store, found, known: VERSION },
-        Contents::Version(found) => return Ok(found),
-        Contents::Foreign => {
-            DbError::Foreign { store, cause: "it has tables of another program under the same names".to_owned() }
-        }
-        Contents::Encoding(name) => {
-            DbError::Foreign { store, cause: format!("its encoding is {name}, and names need UTF8") }
-        }
-    }))
-}
-
 /// Applies all missing steps in one transaction.
-pub(super) fn migrate(connection: &mut Connection, url: &PostgresUrl) -> Result<(), OpenError> {
-    let from = check(connection, url)?;
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
+    let from = connection.version()?;
     if from == VERSION {
         return Ok(());
     }
     if from > 0 {
         let names: Vec<&str> = step_names(from).collect();
-        let taken = connection.run(async |client| client.query_one(TAKEN_NAMES, &[&names]).await?.try_get(0));
-        let taken: Option<String> = taken.map_err(|error| error.at_open(url))?;
+        let taken: Option<String> =
+            connection.run(async |client| Ok(client.query_one(TAKEN_NAMES, &[&names]).await?.try_get(0)?))?;
         // Another process may have applied the steps in the meantime.
         if let Some(taken) = taken
-            && check(connection, url)? == from
+            && connection.version()? == from
         {
-            return Err(OpenError::Permanent(DbError::names_taken(url.to_string(), &taken)));
+            return Err(StoreError::names_taken(&taken));
         }
     }
-    let done = connection.run(async |client| {
+    connection.run(async |client| {
         let transaction = client.transaction().await?;
         // A long-running reader holds the table; sessions that come later must not queue behind this one for as long.
         transaction.batch_execute(LOCK_TIMEOUT).await?;
         transaction.batch_execute(LOCK).await?;
         // Another process may have applied the steps while this one waited for the lock.
-        let version = match inspect(&transaction).await? {
-            Contents::Empty => 0,
-            Contents::Version(version) => version,
-            Contents::Foreign | Contents::Encoding(_) => VERSION,
-        };
+        let version = inspect(&transaction).await?;
         for step in POSTGRES.steps().iter().skip(usize::try_from(version).unwrap_or(0)) {
             transaction.batch_execute(step).await?;
         }
@@ -136,7 +106,6 @@ pub(super) fn migrate(connection: &mut Connection, url: &PostgresUrl) -> Result<
             let update = "INSERT INTO meta VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2";
             transaction.execute(update, &[&VERSION_KEY, &VERSION.to_string()]).await?;
         }
-        transaction.commit().await
-    });
-    done.map_err(|error| error.at_open(url))
+        Ok(transaction.commit().await?)
+    })
 }

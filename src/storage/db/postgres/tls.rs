@@ -7,9 +7,9 @@ use tokio_postgres::Error;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls;
 
-use crate::storage::db::DbError;
-use crate::storage::db::url::{PostgresUrl, SslStrictness};
-use crate::tls::{Advice, OptionNames, TlsError, Verification, client_config, explain, tls_error};
+use crate::storage::db::backend::{Failure, StoreError, StoreResult};
+use crate::storage::db::url::PostgresUrl;
+use crate::tls::{Advice, OptionNames, client_config, explain, tls_error};
 
 /// Protocol name that servers from version 17 on expect in the handshake.
 const ALPN: &[u8] = b"postgresql";
@@ -29,17 +29,10 @@ const ADVICE: Advice = Advice {
 };
 
 /// Reads the files that the URL names and prepares TLS.
-pub(super) fn connector(url: &PostgresUrl) -> Result<MakeRustlsConnect, DbError> {
-    let encryption = url.encryption();
-    let verification = match encryption.strictness {
-        SslStrictness::VerifyFull => Verification::Full,
-        SslStrictness::VerifyCa => Verification::AuthorityOnly,
-        SslStrictness::Disable | SslStrictness::Prefer | SslStrictness::Require => Verification::None,
-    };
-    let mut config = client_config(&encryption.files, &OPTIONS, verification).map_err(|error: TlsError| {
-        let advice = "Check sslrootcert, sslcert and sslkey in the store's URL";
-        DbError::Tls { store: url.to_string(), cause: error.to_string(), advice }
-    })?;
+pub(super) fn connector(url: &PostgresUrl) -> StoreResult<MakeRustlsConnect> {
+    let advice = "Check sslrootcert, sslcert and sslkey in the store's URL";
+    let mut config = client_config(&url.tls_files, &OPTIONS, url.verification)
+        .map_err(|error| StoreError::new(Failure::Tls { advice }, error.to_string()))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(MakeRustlsConnect::new(config))
 }
@@ -53,12 +46,15 @@ fn rustls_error(error: &Error) -> Option<&rustls::Error> {
     tls_error(error.source()?.downcast_ref::<io::Error>()?)
 }
 
-/// Cause, safe to display, and advice for an error that TLS itself is the reason of.
-pub(super) fn explanation(error: &Error) -> Option<(String, &'static str)> {
-    if let Some(error) = rustls_error(error) {
-        return Some(explain(error, &ADVICE));
-    }
-    let has_no_tls = error.to_string() == HANDSHAKE_ERROR && error.source()?.to_string() == NO_TLS_ERROR;
-    let advice = "Set ssl=on there, or remove sslmode and sslrootcert from the URL if the network is trusted";
-    has_no_tls.then(|| ("the server has no TLS".to_owned(), advice))
+/// Explanation of an error that TLS itself is the reason of.
+pub(super) fn explanation(error: &Error) -> Option<StoreError> {
+    let (cause, advice) = if let Some(error) = rustls_error(error) {
+        explain(error, &ADVICE)
+    } else if error.to_string() == HANDSHAKE_ERROR && error.source()?.to_string() == NO_TLS_ERROR {
+        let advice = "Set ssl=on there, or remove sslmode and sslrootcert from the URL if the network is trusted";
+        ("the server has no TLS".to_owned(), advice)
+    } else {
+        return None;
+    };
+    Some(StoreError::new(Failure::Tls { advice }, cause))
 }

@@ -3,104 +3,48 @@
 use std::path::Path;
 
 use compact_str::CompactString;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, OpenFlags};
 
-use crate::storage::db::backend::{StoredTick, TickSource, stream_id};
-use crate::storage::db::sql::{SYMBOLS, TIME_BEFORE_NEWEST, TIME_RANGE, TickQueries};
-use crate::storage::db::url::display_path;
-use crate::storage::db::{DbError, TickRow};
+use crate::storage::db::backend::StoreResult;
+use crate::storage::db::sql_database::{Param, Row, SqlDatabase, SqlSource, Value};
 
-use crate::storage::db::sqlite::{BUSY_TIMEOUT, as_file, cause, open_error, schema};
+use crate::storage::db::sqlite::{connect, schema};
 
-/// File opened for reading.
-pub(in crate::storage::db) struct SqliteSource {
-    connection: Connection,
-    queries: TickQueries,
+/// Opens a file for reading.
+pub(in crate::storage::db) fn open_source(path: &Path) -> StoreResult<SqlSource<Connection>> {
+    SqlSource::open(connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }
 
-/// Times of the oldest and the newest row.
-pub(super) fn time_range(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
-    connection.query_row(TIME_RANGE, [], |row| Ok(row.get::<_, Option<i64>>(0)?.zip(row.get(1)?)))
-}
-
-fn stored_tick(symbol: &str, row: &Row<'_>) -> rusqlite::Result<StoredTick> {
-    let tick = TickRow {
-        symbol: CompactString::new(symbol),
-        time_ns: row.get(0)?,
-        price: row.get(1)?,
-        size: row.get(2)?,
-        source: row.get_ref(4)?.as_str_or_null()?.map(CompactString::new),
-        seq: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
-        id: stream_id((row.get(6)?, row.get(7)?)),
-        outlier: row.get::<_, i32>(8)? != 0,
-    };
-    Ok(StoredTick { n: row.get(3)?, tick })
-}
-
-impl SqliteSource {
-    pub(in crate::storage::db) fn open(path: &Path) -> Result<Self, DbError> {
-        let store = display_path(path);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(as_file(path), flags)
-            .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection))
-            .map_err(|error| open_error(path, &error))
-            .and_then(|connection| schema::check(&connection, path).map(|version| (connection, version)));
-        match opened.map_err(|error| error.for_reader(&store))? {
-            (_, 0) => Err(DbError::empty(store)),
-            (connection, version) => Ok(Self { connection, queries: TickQueries::new(version) }),
-        }
+impl Row for rusqlite::Row<'_> {
+    fn value<T: Value>(&self, column: usize) -> StoreResult<T> {
+        Ok(self.get(column)?)
     }
 
-    fn ticks(&self, sql: &str, symbol: &str, params: impl Params) -> Result<Vec<StoredTick>, String> {
-        let read = || {
-            let mut statement = self.connection.prepare(sql)?;
-            statement.query_map(params, |row| stored_tick(symbol, row))?.collect::<Result<Vec<_>, _>>()
-        };
-        read().map_err(|error: rusqlite::Error| cause(&error))
-    }
-
-    fn nearest(&self, sql: &str, (id, name): (i32, &str), time_ns: i64) -> Result<Option<TickRow>, String> {
-        Ok(self.ticks(sql, name, params![id, time_ns])?.pop().map(|row| row.tick))
+    fn name(&self, column: usize) -> StoreResult<Option<CompactString>> {
+        let text = self.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+        Ok(text.map(CompactString::new))
     }
 }
 
-impl TickSource for SqliteSource {
-    fn symbols(&mut self) -> Result<Vec<(i32, CompactString)>, String> {
-        let read = || {
-            let mut find = self.connection.prepare(SYMBOLS)?;
-            let names = find.query_map([], |row| Ok((row.get(0)?, CompactString::new(row.get_ref(1)?.as_str()?))))?;
-            names.collect::<Result<Vec<_>, _>>()
-        };
-        read().map_err(|error: rusqlite::Error| cause(&error))
+impl SqlDatabase for Connection {
+    type Row<'a> = rusqlite::Row<'a>;
+
+    fn version(&mut self) -> StoreResult<i64> {
+        schema::check(self)
     }
 
-    fn time_range(&mut self) -> Result<Option<(i64, i64)>, String> {
-        time_range(&self.connection).map_err(|error| cause(&error))
-    }
-
-    fn block(
+    fn query<T>(
         &mut self,
-        (id, name): (i32, &str),
-        from_ns: i64,
-        to_ns: i64,
-        limit: usize,
-    ) -> Result<Vec<StoredTick>, String> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.ticks(&self.queries.range, name, params![id, from_ns, to_ns, limit])
-    }
-
-    fn latest_before(&mut self, symbol: (i32, &str), before_ns: i64) -> Result<Option<TickRow>, String> {
-        self.nearest(&self.queries.latest_before, symbol, before_ns)
-    }
-
-    fn earliest_from(&mut self, symbol: (i32, &str), from_ns: i64) -> Result<Option<TickRow>, String> {
-        self.nearest(&self.queries.earliest_from, symbol, from_ns)
-    }
-
-    fn time_before_newest(&mut self, symbol_id: i32, skip: usize) -> Result<Option<i64>, String> {
-        let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-        let found =
-            self.connection.query_row(TIME_BEFORE_NEWEST, params![symbol_id, skip], |row| row.get(0)).optional();
-        found.map(Option::flatten).map_err(|error| cause(&error))
+        sql: &str,
+        params: &[&dyn Param],
+        mut read: impl FnMut(&rusqlite::Row<'_>) -> StoreResult<T>,
+    ) -> StoreResult<Vec<T>> {
+        let params: Vec<&dyn rusqlite::ToSql> = params.iter().map(|param| *param as &dyn rusqlite::ToSql).collect();
+        let (mut statement, mut results) = (self.prepare(sql)?, Vec::new());
+        let mut rows = statement.query(params.as_slice())?;
+        while let Some(row) = rows.next()? {
+            results.push(read(row)?);
+        }
+        Ok(results)
     }
 }

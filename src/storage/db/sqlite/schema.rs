@@ -1,57 +1,42 @@
 //! Schema checks and migration of a file. The SQL is in [`sql`](crate::storage::db::sql).
 
-use std::path::Path;
-
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::storage::db::DbError;
-use crate::storage::db::backend::OpenError;
+use crate::storage::db::backend::{Failure, StoreError, StoreResult, check_version};
 use crate::storage::db::sql::{SQLITE, STEP_NAMES, VERSION};
-use crate::storage::db::url::display_path;
-
-use crate::storage::db::sqlite::open_error;
 
 /// `PRAGMA application_id`, by which [`check`] and programs such as file(1) recognise the file: `tick` in ASCII.
 const APPLICATION_ID: i64 = 0x7469_636b;
 
 /// Returns the schema version; 0 for an empty file. Rejects files of other programs and of later versions, and changes
 /// nothing.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
-    let failed = |error| open_error(path, &error);
+pub(super) fn check(connection: &Connection) -> StoreResult<i64> {
     // One transaction for a consistent view: another process may be creating the tables.
-    let transaction = connection.unchecked_transaction().map_err(failed)?;
-    let number = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
+    let transaction = connection.unchecked_transaction()?;
+    let number = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (found, application_id) = (number("user_version")?, number("application_id")?);
-    let objects: i64 =
-        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
-    transaction.finish().map_err(failed)?;
-    let store = display_path(path);
+    let objects: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    transaction.finish()?;
     if (objects > 0 || found != 0) && application_id != APPLICATION_ID {
-        let cause = "it is another program's database".to_owned();
-        return Err(OpenError::Permanent(DbError::Foreign { store, cause }));
+        return Err(StoreError::new(Failure::Foreign, "it is another program's database"));
     }
-    if found > VERSION {
-        return Err(OpenError::Permanent(DbError::Newer { store, found, known: VERSION }));
-    }
-    Ok(found)
+    check_version(found, VERSION)
 }
 
 /// Applies the missing steps, each in its own transaction.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
     let steps = SQLITE.steps();
     loop {
-        let version = check(connection, path)?;
+        let version = check(connection)?;
         let index = usize::try_from(version).unwrap_or(0);
         let Some((step, names)) = steps.get(index).zip(STEP_NAMES.get(index)) else { return Ok(()) };
-        let taken = taken_names(connection, names).map_err(|error| open_error(path, &error))?;
-        if !taken.is_empty() {
-            // Another process may have applied the step in the meantime.
-            if check(connection, path)? > version {
-                continue;
-            }
-            return Err(OpenError::Permanent(DbError::names_taken(display_path(path), &taken.join(", "))));
+        let taken = taken_names(connection, names)?;
+        if taken.is_empty() {
+            apply_step(connection, version, step)?;
+        } else if check(connection)? == version {
+            // No other process has applied the step in the meantime.
+            return Err(StoreError::names_taken(&taken.join(", ")));
         }
-        apply_step(connection, version, step).map_err(|error| open_error(path, &error))?;
     }
 }
 
@@ -85,7 +70,6 @@ mod tests {
     use std::sync::Barrier;
     use std::thread;
 
-    use crate::storage::db::backend::OpenError;
     use crate::storage::db::sqlite::SqliteStore;
 
     #[test]
@@ -100,7 +84,8 @@ mod tests {
                         barrier.wait();
                         // A lock held for a moment is a temporary error, which the writer retries.
                         let opened = SqliteStore::open(&path);
-                        assert!(!matches!(opened, Err(OpenError::Permanent(_))), "taken for another program's file");
+                        let error = opened.err().and_then(|error| error.permanent("ticks.db"));
+                        assert!(error.is_none(), "taken for another program's file: {error:?}");
                     });
                 }
             });

@@ -12,20 +12,9 @@ use crate::storage::db::url::StoreUrlError;
 #[derive(Clone, PartialEq, Eq)]
 pub struct MongoUrl {
     /// URL for the client, including the password.
-    text: String,
+    pub(in crate::storage::db) text: String,
     display: String,
-    database: String,
-}
-
-impl MongoUrl {
-    /// URL for the client, including the password.
-    pub(in crate::storage::db) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(in crate::storage::db) fn database(&self) -> &str {
-        &self.database
-    }
+    pub(in crate::storage::db) database: String,
 }
 
 impl FromStr for MongoUrl {

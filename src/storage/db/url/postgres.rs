@@ -23,31 +23,17 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 
 use crate::model::display_safe;
-use crate::storage::db::url::{StoreUrlError, display_path};
-use crate::tls::TlsFiles;
+use crate::storage::db::url::StoreUrlError;
+use crate::storage::display_path;
+use crate::tls::{TlsFiles, Verification};
 
 /// Database on a PostgreSQL server. `Display` and `Debug` leave the password out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUrl {
-    config: Box<Config>,
-    encryption: Encryption,
-}
-
-/// Values of `sslmode`, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::storage::db) enum SslStrictness {
-    Disable,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
-}
-
-/// Encryption that a URL asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::storage::db) struct Encryption {
-    pub(in crate::storage::db) strictness: SslStrictness,
-    pub(in crate::storage::db) files: TlsFiles,
+pub struct PostgresUrl {
+    /// Connection settings, including the password, which `Debug` leaves out.
+    pub(in crate::storage::db) config: Box<Config>,
+    pub(in crate::storage::db) verification: Verification,
+    pub(in crate::storage::db) tls_files: TlsFiles,
 }
 
 /// Value of `sslrootcert` that stands for this machine's authorities.
@@ -56,48 +42,28 @@ const SYSTEM_ROOTS: &str = "system";
 /// Parameters that tokio-postgres does not know, or not with all values.
 const SSL_PARAMETERS: [&str; 4] = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
 
-impl Encryption {
-    /// Interprets the [`SSL_PARAMETERS`] of a URL.
-    fn from_parameters(mut parameters: HashMap<&str, String>) -> Result<Self, StoreUrlError> {
-        let mode = match parameters.get("sslmode").map(String::as_str) {
-            None => None,
-            Some("disable") => Some(SslStrictness::Disable),
-            Some("prefer") => Some(SslStrictness::Prefer),
-            Some("require") => Some(SslStrictness::Require),
-            Some("verify-ca") => Some(SslStrictness::VerifyCa),
-            Some("verify-full") => Some(SslStrictness::VerifyFull),
-            Some(_) => return Err(StoreUrlError::SslMode),
-        };
-        let root = parameters.remove("sslrootcert");
-        let strictness = match (mode, &root) {
-            (None, None) => SslStrictness::Prefer,
-            (None, Some(_)) => SslStrictness::VerifyFull,
-            (Some(SslStrictness::Disable | SslStrictness::Prefer), Some(_)) => return Err(StoreUrlError::SslRoot),
-            (Some(SslStrictness::Require), Some(_)) => SslStrictness::VerifyCa,
-            (Some(mode), _) => mode,
-        };
-        let ca = root.filter(|path| path != SYSTEM_ROOTS).map(PathBuf::from);
-        if strictness == SslStrictness::VerifyCa && ca.is_none() {
-            return Err(StoreUrlError::SslAuthority);
-        }
-        let mut path = |name| parameters.remove(name).map(PathBuf::from);
-        let (cert, key) = (path("sslcert"), path("sslkey"));
-        if cert.is_some() != key.is_some() {
-            return Err(StoreUrlError::SslIdentity);
-        }
-        Ok(Self { strictness, files: TlsFiles { ca, cert, key } })
+/// Encryption that the [`SSL_PARAMETERS`] of a URL ask for.
+fn encryption(mut parameters: HashMap<&str, String>) -> Result<(SslMode, Verification, TlsFiles), StoreUrlError> {
+    let root = parameters.remove("sslrootcert");
+    let (mode, verification) = match (parameters.get("sslmode").map(String::as_str), &root) {
+        (Some("disable" | "prefer"), Some(_)) => return Err(StoreUrlError::SslRoot),
+        (Some("disable"), None) => (SslMode::Disable, Verification::None),
+        (Some("prefer") | None, None) => (SslMode::Prefer, Verification::None),
+        (Some("require"), None) => (SslMode::Require, Verification::None),
+        (Some("require"), Some(_)) | (Some("verify-ca"), _) => (SslMode::Require, Verification::AuthorityOnly),
+        (Some("verify-full"), _) | (None, Some(_)) => (SslMode::Require, Verification::Full),
+        (Some(_), _) => return Err(StoreUrlError::SslMode),
+    };
+    let ca = root.filter(|path| path != SYSTEM_ROOTS).map(PathBuf::from);
+    if verification == Verification::AuthorityOnly && ca.is_none() {
+        return Err(StoreUrlError::SslAuthority);
     }
-}
-
-impl PostgresUrl {
-    /// Connection settings, including the password.
-    pub(in crate::storage::db) fn config(&self) -> &Config {
-        &self.config
+    let mut path = |name| parameters.remove(name).map(PathBuf::from);
+    let (cert, key) = (path("sslcert"), path("sslkey"));
+    if cert.is_some() != key.is_some() {
+        return Err(StoreUrlError::SslIdentity);
     }
-
-    pub(in crate::storage::db) fn encryption(&self) -> &Encryption {
-        &self.encryption
-    }
+    Ok((mode, verification, TlsFiles { ca, cert, key }))
 }
 
 fn decode(text: &str) -> Result<String, StoreUrlError> {
@@ -147,7 +113,7 @@ impl FromStr for PostgresUrl {
         if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
             return Err(StoreUrlError::Postgres);
         }
-        let encryption = Encryption::from_parameters(ssl)?;
+        let (ssl_mode, verification, tls_files) = encryption(ssl)?;
         if config.get_hosts().is_empty() {
             // The server certificate is verified against the host; an IP address can be one.
             for address in config.get_hostaddrs().to_vec() {
@@ -157,19 +123,13 @@ impl FromStr for PostgresUrl {
         if config.get_hosts().is_empty() {
             return Err(StoreUrlError::Host);
         }
-        let is_strict = encryption.strictness >= SslStrictness::Require;
-        if config.get_ssl_negotiation() == SslNegotiation::Direct && !is_strict {
+        if config.get_ssl_negotiation() == SslNegotiation::Direct && ssl_mode != SslMode::Require {
             return Err(StoreUrlError::SslDirect);
         }
         // Servers offer no encryption on Unix sockets.
         let is_local = config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
-        config.ssl_mode(match encryption.strictness {
-            _ if is_local => SslMode::Disable,
-            SslStrictness::Disable => SslMode::Disable,
-            SslStrictness::Prefer => SslMode::Prefer,
-            SslStrictness::Require | SslStrictness::VerifyCa | SslStrictness::VerifyFull => SslMode::Require,
-        });
-        Ok(Self { config: Box::new(config), encryption })
+        config.ssl_mode(if is_local { SslMode::Disable } else { ssl_mode });
+        Ok(Self { config: Box::new(config), verification, tls_files })
     }
 }
 
@@ -199,12 +159,6 @@ impl fmt::Display for PostgresUrl {
     }
 }
 
-impl fmt::Debug for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::storage::db::url::postgres::*;
@@ -215,29 +169,37 @@ mod tests {
 
     #[test]
     fn each_sslmode_maps_to_its_strictness() {
-        use SslStrictness::{Disable, Prefer, Require, VerifyCa, VerifyFull};
-        for (query, strictness, mode, authorities) in [
-            ("", Prefer, SslMode::Prefer, None),
-            ("?sslmode=", Prefer, SslMode::Prefer, None),
-            ("?sslmode=disable", Disable, SslMode::Disable, None),
-            ("?sslmode=prefer", Prefer, SslMode::Prefer, None),
-            ("?connect_timeout=3&sslmode=require", Require, SslMode::Require, None),
-            ("?sslmode=require&sslrootcert=ca.pem", VerifyCa, SslMode::Require, Some("ca.pem")),
-            ("?sslmode=verify-ca&connect_timeout=3&sslrootcert=ca.pem", VerifyCa, SslMode::Require, Some("ca.pem")),
-            ("?sslmode=verify-full&sslrootcert=system", VerifyFull, SslMode::Require, None),
-            ("?sslmode=verify-full&sslnegotiation=direct", VerifyFull, SslMode::Require, None),
-            ("?%73slrootcert=%2Fmy%20ca%.pem", VerifyFull, SslMode::Require, Some("/my ca%.pem")),
-            ("?sslrootcert=system", VerifyFull, SslMode::Require, None),
+        use Verification::{AuthorityOnly, Full, None as Nothing};
+        for (query, verification, mode, authorities) in [
+            ("", Nothing, SslMode::Prefer, None),
+            ("?sslmode=", Nothing, SslMode::Prefer, None),
+            ("?sslmode=disable", Nothing, SslMode::Disable, None),
+            ("?sslmode=prefer", Nothing, SslMode::Prefer, None),
+            ("?connect_timeout=3&sslmode=require", Nothing, SslMode::Require, None),
+            ("?sslmode=require&sslrootcert=ca.pem", AuthorityOnly, SslMode::Require, Some("ca.pem")),
+            (
+                "?sslmode=verify-ca&connect_timeout=3&sslrootcert=ca.pem",
+                AuthorityOnly,
+                SslMode::Require,
+                Some("ca.pem"),
+            ),
+            ("?sslmode=verify-full&sslrootcert=system", Full, SslMode::Require, None),
+            ("?sslmode=verify-full&sslnegotiation=direct", Full, SslMode::Require, None),
+            ("?%73slrootcert=%2Fmy%20ca%.pem", Full, SslMode::Require, Some("/my ca%.pem")),
+            ("?sslrootcert=system", Full, SslMode::Require, None),
         ] {
             let url = parsed(query).unwrap();
             let files = TlsFiles { ca: authorities.map(PathBuf::from), ..TlsFiles::default() };
-            let encryption = Encryption { strictness, files };
-            assert_eq!((url.encryption(), url.config().get_ssl_mode()), (&encryption, mode), "{query}");
-            assert_eq!(url.config().get_connect_timeout().is_some(), query.contains("connect_timeout"), "{query}");
-            assert_eq!(url.config().get_password(), Some(&b"se?cret"[..]), "{query}");
+            assert_eq!(
+                (url.verification, &url.tls_files, url.config.get_ssl_mode()),
+                (verification, &files, mode),
+                "{query}"
+            );
+            assert_eq!(url.config.get_connect_timeout().is_some(), query.contains("connect_timeout"), "{query}");
+            assert_eq!(url.config.get_password(), Some(&b"se?cret"[..]), "{query}");
         }
         let url = parsed("?sslmode=require&sslcert=c.pem&sslkey=k.pem").unwrap();
-        let TlsFiles { cert, key, .. } = &url.encryption().files;
+        let TlsFiles { cert, key, .. } = &url.tls_files;
         assert_eq!((cert, key), (&Some("c.pem".into()), &Some("k.pem".into())));
     }
 
@@ -279,15 +241,15 @@ mod tests {
         // After the login, the sign belongs to the parameter.
         let url: PostgresUrl = "postgres://u@h/d?password=a@secret".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://u@h:5432/d");
-        assert_eq!(url.config().get_password(), Some(&b"a@secret"[..]));
+        assert_eq!(url.config.get_password(), Some(&b"a@secret"[..]));
     }
 
     #[test]
     fn unix_sockets_are_not_encrypted_and_hostaddr_serves_as_host() {
         let url: PostgresUrl = "postgres://me@%2Frun%2Fpg/ticks?sslmode=require".parse().unwrap();
-        assert_eq!(url.config().get_ssl_mode(), SslMode::Disable);
+        assert_eq!(url.config.get_ssl_mode(), SslMode::Disable);
         let url: PostgresUrl = "postgres:///ticks?hostaddr=127.0.0.1&user=me".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://me@127.0.0.1/ticks");
-        assert_eq!(url.config().get_hosts(), [Host::Tcp("127.0.0.1".to_owned())]);
+        assert_eq!(url.config.get_hosts(), [Host::Tcp("127.0.0.1".to_owned())]);
     }
 }
