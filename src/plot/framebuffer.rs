@@ -149,7 +149,9 @@ impl FramebufferBackend<'_> {
                     if whole >= 256 {
                         inner.fill(over);
                     } else {
-                        inner.iter_mut().for_each(|cell| *cell = blend(*cell, over, whole));
+                        for cell in inner {
+                            *cell = blend(*cell, over, whole);
+                        }
                     }
                 }
             }

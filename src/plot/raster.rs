@@ -49,15 +49,12 @@ impl Mask {
         if area.is_empty() {
             return None;
         }
-        self.dirty = if self.dirty.width() == 0 {
-            area
-        } else {
-            Rect {
-                left: self.dirty.left.min(area.left),
-                top: self.dirty.top.min(area.top),
-                right: self.dirty.right.max(area.right),
-                bottom: self.dirty.bottom.max(area.bottom),
-            }
+        let dirty = if self.dirty.is_empty() { area } else { self.dirty };
+        self.dirty = Rect {
+            left: dirty.left.min(area.left),
+            top: dirty.top.min(area.top),
+            right: dirty.right.max(area.right),
+            bottom: dirty.bottom.max(area.bottom),
         };
         Some(area)
     }
@@ -81,8 +78,12 @@ impl Mask {
 
     /// Adds a polyline with round joins and caps; a single point is a disc.
     pub(super) fn stroke(&mut self, points: &[Px], radius: f32) {
-        points.windows(2).for_each(|pair| self.band(pair[0], pair[1], radius));
-        points.iter().for_each(|point| self.disc(*point, radius));
+        for pair in points.windows(2) {
+            self.band(pair[0], pair[1], radius);
+        }
+        for point in points {
+            self.disc(*point, radius);
+        }
     }
 
     /// Covers all points within `radius` of the segment from `a` to `b`, except those beyond its ends, which discs
@@ -132,12 +133,7 @@ impl Mask {
         let (left, top) = (center.0 - reach, center.1 - reach);
         let Some(area) = self.touch(left, top, center.0 + reach, center.1 + reach) else { return };
         if reach > STAMP_REACH_MAX {
-            for y in area.top..area.bottom {
-                let py = y as f32 + 0.5 - center.1;
-                for (x, cell) in (area.left..).zip(self.row(y, area.left, area.right)) {
-                    *cell = (*cell).max(disc_cover(x as f32 + 0.5 - center.0, py, reach));
-                }
-            }
+            self.shade(area, center, |px, py| disc_cover(px, py, reach));
             return;
         }
         let (left, top) = (floor(left), floor(top));
@@ -155,11 +151,18 @@ impl Mask {
         let Some(area) = self.touch(center.0 - reach, center.1 - reach, center.0 + reach, center.1 + reach) else {
             return;
         };
+        self.shade(area, center, |px, py| {
+            let off = (px.hypot(py) - radius).abs();
+            ((width / 2.0 + 0.5 - off).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+        });
+    }
+
+    /// Covers the pixels of `area` by the places of their centres relative to `center`.
+    fn shade(&mut self, area: Rect, center: Px, cover: impl Fn(f32, f32) -> u8) {
         for y in area.top..area.bottom {
             let py = y as f32 + 0.5 - center.1;
             for (x, cell) in (area.left..).zip(self.row(y, area.left, area.right)) {
-                let off = ((x as f32 + 0.5 - center.0).hypot(py) - radius).abs();
-                *cell = (*cell).max(((width / 2.0 + 0.5 - off).clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
+                *cell = (*cell).max(cover(x as f32 + 0.5 - center.0, py));
             }
         }
     }
