@@ -75,7 +75,8 @@ pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, o
     Ok(())
 }
 
-/// Triangle that points at the value, or stands on the bottom edge without one.
+/// Triangle that points at the value, or stands on the bottom edge without one: the left and the right end of its base,
+/// and its tip.
 fn triangle(group: &Group<'_>, plot: &Area) -> [(f64, f64); 3] {
     // The whole triangle stays inside the plot.
     let x = group.x.clamp(plot.left + HALF_PX, plot.right - HALF_PX);
@@ -98,13 +99,8 @@ fn grown(shape: &[(f64, f64); 3], px: f64) -> [(f64, f64); 3] {
     })
 }
 
-fn bounds(shape: &[(f64, f64); 3]) -> Area {
-    let [xs, ys] = [shape.map(|(x, _)| x), shape.map(|(_, y)| y)];
-    let (low, high) = (
-        |all: [f64; 3]| all.into_iter().fold(all[0], f64::min),
-        |all: [f64; 3]| all.into_iter().fold(all[0], f64::max),
-    );
-    Area { left: low(xs), top: low(ys), right: high(xs), bottom: high(ys) }
+fn bounds([left, right, tip]: &[(f64, f64); 3]) -> Area {
+    Area { left: left.0, top: left.1.min(tip.1), right: right.0, bottom: left.1.max(tip.1) }
 }
 
 /// Draws the count and the text of a mark, right or left of it. The text is left out first.

@@ -108,14 +108,13 @@ pub(super) fn strip(painter: &LayerPainter<'_>, title: &Title, pane: &Layout) ->
     painter.text(&symbol, symbol_ty, (x, y), HPos::Left, colors.text)?;
     x += painter.width(&symbol, symbol_ty) + if small { 2.0 } else { 6.0 };
     let mut end = strip.right;
-    let color = title.change_percent.map_or(colors.text, |percent| colors.change(percent));
     if let Some(percent) = title.change_percent {
         let text = percent_text(percent, 2);
         let left = end - painter.width(&text, figure_ty);
         if left < x {
             return Ok(());
         }
-        painter.text(&text, figure_ty, (left, y), HPos::Left, color)?;
+        painter.text(&text, figure_ty, (left, y), HPos::Left, colors.change(percent))?;
         end = left - 7.0;
     }
     // Right-aligned, so that panes have them in columns. The last ones are left out first.
