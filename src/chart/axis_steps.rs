@@ -56,13 +56,9 @@ pub(crate) fn labelled<T>(
     ticks: impl Iterator<Item = (f64, T)>,
     label: impl Fn(T) -> String,
 ) -> Vec<(f64, String)> {
-    let mut shown: Vec<(f64, String)> = Vec::new();
-    for (value, tick) in ticks.filter(|(value, _)| (span.lo..=span.hi).contains(value)) {
-        if shown.last().is_none_or(|(last, _)| value > *last) {
-            shown.push((value, label(tick)));
-        }
-    }
-    shown
+    let mut shown: Vec<(f64, T)> = ticks.filter(|(value, _)| (span.lo..=span.hi).contains(value)).collect();
+    shown.dedup_by(|(value, _), (last, _)| value <= last);
+    shown.into_iter().map(|(value, tick)| (value, label(tick))).collect()
 }
 
 /// A price or percentage as an axis writes it: grouped, or in scientific notation if it is too long.

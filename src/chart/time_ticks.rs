@@ -87,14 +87,7 @@ pub fn time_ticks(span: TimeSpan, zone: &TimeZone, width_px: f64, digit_px: f64)
     };
     // At a change of the offset two ticks may be closer than the step.
     let apart_ns = (step.label_chars() as f64 + 1.0) * digit_px * ns_per_px;
-    let mut last = None::<i64>;
-    instants.retain(|&at| {
-        let keep = last.is_none_or(|last| (i128::from(at) - i128::from(last)) as f64 >= apart_ns);
-        if keep {
-            last = Some(at);
-        }
-        keep
-    });
+    instants.dedup_by(|at, last| ((i128::from(*at) - i128::from(*last)) as f64) < apart_ns);
     label(step, zone, instants)
 }
 
