@@ -186,8 +186,11 @@ impl Painter {
         } else if stale.overlays {
             saved.restore(pixels);
         }
-        let mut renderer = LayerRenderer { pixels, layout, fonts, scratch };
-        renderer.draw(&scene, &ticks, &stale, hits, Some(saved))?;
+        LayerRenderer { pixels, layout, fonts, scratch, scene: &scene, stale: &stale }.draw(
+            &ticks,
+            hits,
+            Some(saved),
+        )?;
         self.last = Some(LastFrame { scene, layout, ticks });
         Ok(true)
     }
@@ -218,8 +221,7 @@ impl Painter {
         let Self { fonts, scratch, .. } = self;
         let ticks = Ticks::all(layers::charts(scene, &layout), &layout, fonts);
         let (stale, mut hits) = (Stale::everything(ticks.len()), HitAreas::default());
-        let mut renderer = LayerRenderer { pixels, layout, fonts, scratch };
-        renderer.draw(scene, &ticks, &stale, &mut hits, None)?;
+        LayerRenderer { pixels, layout, fonts, scratch, scene, stale: &stale }.draw(&ticks, &mut hits, None)?;
         Ok(hits)
     }
 

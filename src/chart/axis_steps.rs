@@ -1,6 +1,7 @@
 //! Steps and labels that linear and logarithmic value axes share.
 
 use super::format;
+use super::viewport::ValueSpan;
 
 /// Minimum distance between two ticks, px: wide on high axes, as close as labels are legible on low ones.
 pub(crate) fn spacing_px(height_px: f64) -> f64 {
@@ -43,20 +44,32 @@ pub(crate) fn nice_step(min: f64) -> (f64, i32) {
     }
 }
 
+/// `digits * 10^exponent`. Multiplying by a positive power of ten, or dividing by one, keeps 3 * 0.1 at 0.3.
+pub(crate) fn scaled(digits: f64, exponent: i32) -> f64 {
+    let power = 10_f64.powi(exponent.abs());
+    if exponent < 0 { digits / power } else { digits * power }
+}
+
+/// The increasing values of `ticks` inside `span`, with labels. Values that rounding makes equal are one tick.
+pub(crate) fn labelled<T>(
+    span: ValueSpan,
+    ticks: impl Iterator<Item = (f64, T)>,
+    label: impl Fn(T) -> String,
+) -> Vec<(f64, String)> {
+    let mut shown: Vec<(f64, T)> = ticks.filter(|(value, _)| (span.lo..=span.hi).contains(value)).collect();
+    shown.dedup_by(|(value, _), (last, _)| value <= last);
+    shown.into_iter().map(|(value, tick)| (value, label(tick))).collect()
+}
+
 /// A price or percentage as an axis writes it: grouped, or in scientific notation if it is too long.
 pub(crate) fn axis_value(value: f64, decimals: usize) -> String {
     if value.abs() < PLAIN_MAX && decimals <= DECIMALS_MAX {
         return format::price(value, decimals);
     }
-    let text = format!("{:.3e}", value.abs());
-    let zero = !text.bytes().any(|b| (b'1'..=b'9').contains(&b));
-    if value < 0.0 && !zero { format!("−{text}") } else { text }
+    format::signed(value, "", &format!("{:.3e}", value.abs()))
 }
 
 /// A change with its sign: `+0.24%`, `0.0%`, `−0.07%`.
 pub(crate) fn percent_text(percent: f64, decimals: usize) -> String {
-    let text = axis_value(percent, decimals);
-    let zero = !text.bytes().any(|b| (b'1'..=b'9').contains(&b));
-    let sign = if percent > 0.0 && !zero { "+" } else { "" };
-    format!("{sign}{text}%")
+    format!("{}%", format::signed(percent, "+", &axis_value(percent.abs(), decimals)))
 }

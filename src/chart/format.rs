@@ -44,8 +44,17 @@ pub(crate) fn price(value: f64, decimals: usize) -> String {
     }
     let text = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let sign = if value < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) { "\u{2212}" } else { "" };
-    format!("{sign}{}{fraction}", count(whole.parse().unwrap_or_default()))
+    signed(value, "", &format!("{}{fraction}", count(whole.parse().unwrap_or_default())))
+}
+
+/// Prefixes the digits of a value with a true minus sign, or with `plus`. Digits that are all zero have no sign.
+pub(crate) fn signed(value: f64, plus: &str, digits: &str) -> String {
+    let sign = match digits.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+        true if value < 0.0 => "\u{2212}",
+        true => plus,
+        false => "",
+    };
+    format!("{sign}{digits}")
 }
 
 /// Formats a traded volume: `38,650`, `0.0125`, `12.4 M`.
@@ -60,13 +69,7 @@ pub(crate) fn quantity(value: f64) -> String {
 /// Formats a change in percent, with its sign: `+0.24%`, `−0.07%`, `0.00%`.
 pub(crate) fn percent(value: f64) -> String {
     let decimals = if value.abs() < 1_000.0 { 2 } else { 0 };
-    let text = format!("{:.decimals$}", value.abs());
-    let sign = match (text.bytes().any(|b| (b'1'..=b'9').contains(&b)), value < 0.0) {
-        (false, _) => "",
-        (true, true) => "\u{2212}",
-        (true, false) => "+",
-    };
-    format!("{sign}{text}%")
+    signed(value, "+", &format!("{:.decimals$}%", value.abs()))
 }
 
 /// Formats a duration in nanoseconds in at most two units: `45 min`, `1 h 30 min`, `250 ms`.

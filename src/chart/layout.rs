@@ -26,6 +26,14 @@ const ROOMY_HEIGHT_PX: i32 = 400;
 /// Space left and right of a grid, and between the header and the grid.
 const GRID_EDGE_PX: (i32, i32) = (8, 4);
 
+/// Minimum height of a pane with a value axis.
+const PANE_AXIS_HEIGHT_PX: i32 = 90;
+/// Minimum width of a pane and width of its value axis. The widest has room for the date below it.
+const PANE_AXES_PX: [(i32, i32); 3] = [(420, 88), (300, 70), (200, 58)];
+/// Space around a plot in its pane, for outline and hairline. All even, see [`Layout::with_arrangement`].
+const PANE_PADDING_PX: i32 = 6;
+const PANE_EDGE_PX: i32 = 4;
+
 /// Division of the middle of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Arrangement {
@@ -161,14 +169,33 @@ impl Layout {
     /// strip, its time axis is shared by its column of panes, and its footer is empty.
     #[must_use]
     pub fn pane(&self, index: usize) -> Self {
-        let Some(pane) = self.pane_grid().map(|grid| grid.pane(index)) else { return *self };
+        let Some(grid) = self.pane_grid() else { return *self };
+        let cell = grid.cell(index.min(grid.panes - 1));
+        let title = match cell.height() {
+            140.. => 24,
+            70.. => 20,
+            _ => 16,
+        };
+        let widest = PANE_AXES_PX.into_iter().find(|(width, _)| cell.width() >= *width);
+        let axis = widest.filter(|_| cell.height() >= PANE_AXIS_HEIGHT_PX).map_or(0, |(_, axis)| axis);
+        let inner = |px: i32, low: i32, high: i32| px.clamp(low, high.max(low));
+        let top = inner(cell.top + title, cell.top, cell.bottom);
+        let left = inner(cell.left + PANE_PADDING_PX, cell.left, cell.right);
+        let plot = Rect {
+            left,
+            top,
+            right: inner(cell.right - PANE_PADDING_PX - axis, left, cell.right),
+            bottom: inner(cell.bottom - PANE_PADDING_PX, top, cell.bottom),
+        };
+        let right = (cell.right - PANE_EDGE_PX).max(plot.right);
+        let title_right = (if axis > 0 { right - PANE_EDGE_PX } else { right }).max(plot.right);
         Self {
-            header: pane.header,
-            plot: pane.plot,
-            volume: Rect { top: pane.plot.bottom, ..pane.plot },
-            value_axis: pane.value_axis,
-            time_axis: Rect { left: pane.plot.left, right: pane.plot.right, ..self.time_axis },
-            footer: Rect { top: pane.cell.bottom, ..pane.cell },
+            header: Rect { left, top: cell.top + PANE_EDGE_PX / 2, right: title_right, bottom: top },
+            plot,
+            volume: Rect { top: plot.bottom, ..plot },
+            value_axis: Rect { left: plot.right, right: if axis > 0 { right } else { plot.right }, ..plot },
+            time_axis: Rect { left, right: plot.right, ..self.time_axis },
+            footer: Rect { top: cell.bottom, ..cell },
             arrangement: Arrangement::Single,
             ..*self
         }

@@ -5,7 +5,8 @@
 //! ... of them has a label.
 
 use super::axis_steps::{
-    DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, TICKS_MAX, axis_value, fitting_decimals, nice_step, spacing_px,
+    DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, TICKS_MAX, axis_value, fitting_decimals, labelled, nice_step, scaled,
+    spacing_px,
 };
 use super::viewport::ValueSpan;
 
@@ -47,14 +48,7 @@ pub(crate) fn log_ticks(span: ValueSpan, height_px: f64, decimals: usize) -> Vec
             price(tick.price, needed(tick.step_exponent))
         }
     };
-    let mut ticks_in_span: Vec<(f64, String)> = Vec::with_capacity(ticks.len());
-    for tick in &ticks {
-        let value = tick.price.log10();
-        if (span.lo..=span.hi).contains(&value) && ticks_in_span.last().is_none_or(|(last, _)| value > *last) {
-            ticks_in_span.push((value, label(tick)));
-        }
-    }
-    ticks_in_span
+    labelled(span, ticks.iter().map(|tick| (tick.price.log10(), tick)), label)
 }
 
 /// Powers of ten.
@@ -66,17 +60,12 @@ fn decades(span: ValueSpan, decade: f64) -> Vec<(f64, String)> {
     let (digit, exponent) = nice_step(min);
     let step = digit * 10_f64.powi(exponent);
     let first = (span.lo / step).ceil();
-    let values = (0..TICKS_MAX).map(|i| (first + i as f64) * step).take_while(|value| *value <= span.hi);
-    let mut ticks: Vec<(f64, String)> = Vec::new();
-    for value in values.filter(|value| *value >= span.lo && value.is_finite()) {
-        if ticks.last().is_none_or(|(last, _)| value > *last) {
-            let plainly = (-(DECIMALS_MAX as f64)..PLAIN_MAX.log10()).contains(&value);
-            let text =
-                if plainly { price(10_f64.powf(value), (-value).max(0.0) as usize) } else { format!("1e{value}") };
-            ticks.push((value, text.replace('-', "−")));
-        }
-    }
-    ticks
+    let label = |value: f64| {
+        let plainly = (-(DECIMALS_MAX as f64)..PLAIN_MAX.log10()).contains(&value);
+        let text = if plainly { price(10_f64.powf(value), (-value).max(0.0) as usize) } else { format!("1e{value}") };
+        text.replace('-', "−")
+    };
+    labelled(span, (0..TICKS_MAX).map(|i| (first + i as f64) * step).map(|value| (value, value)), label)
 }
 
 /// Powers of ten with the ticks that fit between them, from below `lowest` to above `highest`.
@@ -154,12 +143,6 @@ fn min_step(top: f64, decade: f64) -> f64 {
     let ratio = -f64::exp_m1(-1.0 / decade * std::f64::consts::LN_10);
     // Steps near the resolution of `f64` would be uneven.
     top * ratio.max(f64::EPSILON * RESOLUTION_STEPS)
-}
-
-/// `digits * 10^exponent`. Multiplying by a positive power of ten, or dividing by one, keeps 3 * 0.1 at 0.3.
-fn scaled(digits: f64, exponent: i32) -> f64 {
-    let power = 10_f64.powi(exponent.abs());
-    if exponent < 0 { digits / power } else { digits * power }
 }
 
 /// A price as the axis writes it.

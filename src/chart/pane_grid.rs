@@ -12,26 +12,6 @@ const ASPECT: f64 = 2.2;
 /// Cost of one empty cell per pane, relative to the natural logarithm of the deviation from the preferred ratio.
 const EMPTY_COST: f64 = 2.0;
 
-/// Minimum size of a cell with a value axis.
-const AXIS_CELL_PX: (i32, i32) = (200, 90);
-/// Minimum cell width and width of the value axis. The widest has room for the date below it.
-const AXES_PX: [(i32, i32); 3] = [(420, 88), (300, 70), (AXIS_CELL_PX.0, 58)];
-
-/// Space around a plot in its cell, for outline and hairline. All even, see
-/// [`Layout::with_arrangement`](super::Layout::with_arrangement).
-const PADDING_PX: i32 = 6;
-const EDGE_PX: i32 = 4;
-
-/// Rectangles of a pane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pane {
-    /// The whole pane.
-    pub(crate) cell: Rect,
-    pub(crate) header: Rect,
-    pub(crate) plot: Rect,
-    pub(crate) value_axis: Rect,
-}
-
 /// A division into equal cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PaneGrid {
@@ -82,36 +62,6 @@ impl PaneGrid {
         let (row, column) = ((index / self.columns) as i32, (index % self.columns) as i32);
         let (left, top) = (self.left + column * self.width, self.top + row * self.height);
         Rect { left, top, right: left + self.width, bottom: top + self.height }
-    }
-
-    /// Rectangles of the pane at `index`, or of the last one.
-    pub(crate) fn pane(&self, index: usize) -> Pane {
-        let cell = self.cell(index.min(self.panes - 1));
-        let title = match self.height {
-            140.. => 24,
-            70.. => 20,
-            _ => 16,
-        };
-        let widest = AXES_PX.into_iter().find(|(cell, _)| self.width >= *cell);
-        let axis = widest.filter(|_| self.height >= AXIS_CELL_PX.1).map_or(0, |(_, axis)| axis);
-        let inner = |px: i32, low: i32, high: i32| px.clamp(low, high.max(low));
-        let top = inner(cell.top + title, cell.top, cell.bottom);
-        let left = inner(cell.left + PADDING_PX, cell.left, cell.right);
-        let plot = Rect {
-            left,
-            top,
-            right: inner(cell.right - PADDING_PX - axis, left, cell.right),
-            bottom: inner(cell.bottom - PADDING_PX, top, cell.bottom),
-        };
-        let right = (cell.right - EDGE_PX).max(plot.right);
-        let header = Rect {
-            left: plot.left,
-            top: cell.top + EDGE_PX / 2,
-            right: (if axis > 0 { right - EDGE_PX } else { right }).max(plot.right),
-            bottom: top,
-        };
-        let value_axis = Rect { left: plot.right, right: if axis > 0 { right } else { plot.right }, ..plot };
-        Pane { cell, header, plot, value_axis }
     }
 }
 

@@ -26,47 +26,17 @@ enum Step {
     Years(i32),
 }
 
-/// Steps of one second and more; shorter steps are decimal.
-const STEPS: [Step; 32] = [
-    Step::Clock(NS_PER_S),
-    Step::Clock(2 * NS_PER_S),
-    Step::Clock(5 * NS_PER_S),
-    Step::Clock(10 * NS_PER_S),
-    Step::Clock(15 * NS_PER_S),
-    Step::Clock(30 * NS_PER_S),
-    Step::Clock(NS_PER_MIN),
-    Step::Clock(2 * NS_PER_MIN),
-    Step::Clock(5 * NS_PER_MIN),
-    Step::Clock(10 * NS_PER_MIN),
-    Step::Clock(15 * NS_PER_MIN),
-    Step::Clock(30 * NS_PER_MIN),
-    Step::Clock(NS_PER_HOUR),
-    Step::Clock(2 * NS_PER_HOUR),
-    Step::Clock(3 * NS_PER_HOUR),
-    Step::Clock(6 * NS_PER_HOUR),
-    Step::Clock(12 * NS_PER_HOUR),
-    Step::Days(1),
-    Step::Days(2),
-    Step::Days(7),
-    Step::Days(14),
-    Step::Months(1),
-    Step::Months(2),
-    Step::Months(3),
-    Step::Months(6),
-    Step::Years(1),
-    Step::Years(2),
-    Step::Years(5),
-    Step::Years(10),
-    Step::Years(20),
-    Step::Years(50),
-    Step::Years(100),
-];
-
 impl Step {
-    /// All steps, finest first.
+    /// All steps, finest first. Those below a second are decimal.
     fn all() -> impl Iterator<Item = Self> {
-        let decimal = (0..9).flat_map(|exp| [1, 2, 5].map(|digit| Self::Clock(digit * 10_i64.pow(exp))));
-        decimal.chain(STEPS)
+        (0..9)
+            .flat_map(|exponent| [1, 2, 5].map(|digit| Self::Clock(digit * 10_i64.pow(exponent))))
+            .chain([1, 2, 5, 10, 15, 30].map(|seconds| Self::Clock(seconds * NS_PER_S)))
+            .chain([1, 2, 5, 10, 15, 30].map(|minutes| Self::Clock(minutes * NS_PER_MIN)))
+            .chain([1, 2, 3, 6, 12].map(|hours| Self::Clock(hours * NS_PER_HOUR)))
+            .chain([1, 2, 7, 14].map(Self::Days))
+            .chain([1, 2, 3, 6].map(Self::Months))
+            .chain([1, 2, 5, 10, 20, 50, 100].map(Self::Years))
     }
 
     /// Minimum length, ns.
@@ -117,14 +87,7 @@ pub fn time_ticks(span: TimeSpan, zone: &TimeZone, width_px: f64, digit_px: f64)
     };
     // At a change of the offset two ticks may be closer than the step.
     let apart_ns = (step.label_chars() as f64 + 1.0) * digit_px * ns_per_px;
-    let mut last = None::<i64>;
-    instants.retain(|&at| {
-        let keep = last.is_none_or(|last| (i128::from(at) - i128::from(last)) as f64 >= apart_ns);
-        if keep {
-            last = Some(at);
-        }
-        keep
-    });
+    instants.dedup_by(|at, last| ((i128::from(*at) - i128::from(*last)) as f64) < apart_ns);
     label(step, zone, instants)
 }
 
@@ -138,13 +101,10 @@ fn label(step: Step, zone: &TimeZone, instants: Vec<i64>) -> Vec<(i64, String)> 
         let new_year = before.map_or(now.day_of_year() == 1, |b| b.year() != now.year());
         let text = match step {
             Step::Clock(_) if new_day => month_day(now),
-            Step::Clock(ns) if ns >= NS_PER_MIN => format!("{:02}:{:02}", now.hour(), now.minute()),
-            Step::Clock(_) => clock(now, step.decimals()),
-            Step::Days(_) if new_year && now.day_of_year() == 1 => now.year().to_string(),
-            Step::Days(_) => month_day(now),
-            Step::Months(_) if new_year => now.year().to_string(),
-            Step::Months(_) => month(now).to_owned(),
-            Step::Years(_) => now.year().to_string(),
+            Step::Clock(ns) => clock(now, ns < NS_PER_MIN, step.decimals()),
+            Step::Days(_) if !(new_year && now.day_of_year() == 1) => month_day(now),
+            Step::Months(_) if !new_year => now.strftime("%b").to_string(),
+            Step::Days(_) | Step::Months(_) | Step::Years(_) => now.year().to_string(),
         };
         ticks.push((at, text));
         before = Some(now);
@@ -159,11 +119,7 @@ pub(crate) fn instant_text(time_ns: i64, zone: &TimeZone, ns_per_px: f64, dated:
         return now.date().to_string();
     }
     let decimals = (NS_PER_S as f64 / ns_per_px.max(1.0)).log10().ceil().clamp(0.0, 9.0) as usize;
-    let time = if ns_per_px >= NS_PER_MIN as f64 {
-        format!("{:02}:{:02}", now.hour(), now.minute())
-    } else {
-        clock(now, decimals)
-    };
+    let time = clock(now, ns_per_px < NS_PER_MIN as f64, decimals);
     if dated { format!("{} {time}", month_day(now)) } else { time }
 }
 
@@ -172,23 +128,17 @@ pub(crate) fn date_text(time_ns: i64, zone: &TimeZone) -> String {
     local(zone, time_ns).date().to_string()
 }
 
-fn clock(t: DateTime, decimals: usize) -> String {
-    let mut text = format!("{:02}:{:02}:{:02}", t.hour(), t.minute(), t.second());
-    if decimals > 0 {
-        let nanos = format!("{:09}", t.subsec_nanosecond());
-        text.push('.');
-        text.push_str(&nanos[..decimals.min(9)]);
+/// Time of day, `10:33`, with seconds and their decimals if `to_seconds`.
+fn clock(t: DateTime, to_seconds: bool, decimals: usize) -> String {
+    match (to_seconds, decimals) {
+        (false, _) => t.strftime("%H:%M").to_string(),
+        (true, 0) => t.strftime("%H:%M:%S").to_string(),
+        (true, _) => t.strftime(&format!("%H:%M:%S%.{decimals}f")).to_string(),
     }
-    text
-}
-
-fn month(t: DateTime) -> &'static str {
-    const NAMES: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    NAMES[(t.month() - 1).rem_euclid(12) as usize]
 }
 
 fn month_day(t: DateTime) -> String {
-    format!("{} {:02}", month(t), t.day())
+    t.strftime("%b %d").to_string()
 }
 
 /// Any `i64` of nanoseconds is an instant between 1677 and 2262, which jiff supports.

@@ -92,22 +92,13 @@ impl ValueSpan {
 
     /// Position of a value: 0 at the bottom, 1 at the top, beyond that outside.
     pub fn share(&self, value: f64) -> f64 {
-        let len = self.hi - self.lo;
-        if len.is_finite() {
-            return (value - self.lo) / len;
-        }
-        // The length of a span may overflow `f64`.
+        // Halved, because the length of a span may overflow `f64`.
         (value / 2.0 - self.lo / 2.0) / (self.hi / 2.0 - self.lo / 2.0)
     }
 
     /// Value at a position; the inverse of [`ValueSpan::share`].
     pub fn value_at(&self, share: f64) -> f64 {
-        let len = self.hi - self.lo;
-        let value = if len.is_finite() {
-            self.lo + share * len
-        } else {
-            2.0 * (self.lo / 2.0 + share * (self.hi / 2.0 - self.lo / 2.0))
-        };
+        let value = 2.0 * (self.lo / 2.0 + share * (self.hi / 2.0 - self.lo / 2.0));
         if value.is_nan() { self.lo } else { value.clamp(-f64::MAX, f64::MAX) }
     }
 }

@@ -1,8 +1,8 @@
 //! Ticks of the value axis, and labels of values.
 
 use super::axis_steps::{
-    DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, TICKS_MAX, axis_value, fitting_decimals, nice_step, percent_text,
-    spacing_px,
+    DECIMALS_MAX, PLAIN_MAX, RESOLUTION_STEPS, TICKS_MAX, axis_value, fitting_decimals, labelled, nice_step,
+    percent_text, scaled, spacing_px,
 };
 use super::log_ticks::{decimals_for, log_ticks, price_text};
 use super::scene::AxisKind;
@@ -29,12 +29,9 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
         return Vec::new();
     }
     let (digit, exponent) = nice_step(min_step);
-    // Multiplying by a positive power of ten, or dividing by one, keeps 3 * 0.1 at 0.3.
-    let power = 10_f64.powi(exponent.abs());
-    let value = |i: f64| if exponent < 0 { i * digit / power } else { i * digit * power };
-    let step = value(1.0);
+    let step = scaled(digit, exponent);
     let first = (span.lo / step).ceil();
-    if !(step > 0.0 && power.is_finite() && first.abs() < STEPS_MAX) {
+    if !(step > 0.0 && exponent.abs() <= f64::MAX_10_EXP && first.abs() < STEPS_MAX) {
         return Vec::new();
     }
     let needed = usize::try_from(-exponent).unwrap_or(0);
@@ -46,17 +43,8 @@ pub fn value_ticks(span: ValueSpan, height_px: f64, axis: AxisKind, decimals: us
     let text = |value: f64| {
         if scientific { scientific_text(value, axis, exponent) } else { value_text(value, axis, decimals) }
     };
-    let mut ticks: Vec<(f64, String)> = Vec::new();
-    for i in 0..TICKS_MAX {
-        let value = value(first + i as f64);
-        if value > span.hi {
-            break;
-        }
-        if value >= span.lo && ticks.last().is_none_or(|(last, _)| value > *last) {
-            ticks.push((value, text(value)));
-        }
-    }
-    ticks
+    let values = (0..TICKS_MAX).map(|i| scaled((first + i as f64) * digit, exponent));
+    labelled(span, values.map(|value| (value, value)), text)
 }
 
 /// A value as the axis writes it.

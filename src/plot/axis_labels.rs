@@ -2,6 +2,7 @@
 
 use plotters::style::text_anchor::HPos;
 
+use super::axes::difference;
 use super::background::{LABEL, Ticks};
 use super::font::Type;
 use super::label_layout::spread_labels;
@@ -70,7 +71,8 @@ pub(super) fn value_axis(painter: &LayerPainter<'_>, chart: &Chart, layout: &Lay
         // A label at the very bottom would run into those of the time axis. Panes have a title above.
         let inside = area.bottom <= axis.bottom + 2.0 && area.top >= f64::from(layout.header.bottom) - 2.0;
         if inside && !hidden {
-            figures(painter, text, LABEL, &axis, y, painter.colors.dim)?;
+            let room = axis.width() - INDENT_PX - 4.0;
+            figures(painter, text, LABEL, (axis.left + INDENT_PX, y), room, painter.colors.dim)?;
         }
     }
     // A tag that the crosshair's tag covers in part is drawn without text, so that no cut letters remain.
@@ -116,29 +118,22 @@ pub(super) fn under_mouse(crosshair: &Crosshair, layout: &Layout) -> bool {
     layout.plot.contains(f64::from(crosshair.x), f64::from(crosshair.y))
 }
 
-/// Draws figures at the axis' indent, smaller if they do not fit.
-fn figures(painter: &LayerPainter<'_>, text: &str, ty: Type, axis: &Area, y: f64, color: Rgb) -> DrawResult {
-    let room = axis.width() - INDENT_PX - 4.0;
-    let (ty, text) = fit_figures(painter, text, ty, room);
-    painter.text(&text, ty, (axis.left + INDENT_PX, y), HPos::Left, color)
-}
-
-fn fit_figures(painter: &LayerPainter<'_>, text: &str, ty: Type, room: f64) -> (Type, String) {
+/// Draws figures, smaller if they do not fit into `room`.
+fn figures(painter: &LayerPainter<'_>, text: &str, ty: Type, at: (f64, f64), room: f64, color: Rgb) -> DrawResult {
     let width = painter.width(text, ty);
     if width <= room {
-        return (ty, text.to_owned());
+        return painter.text(text, ty, at, HPos::Left, color);
     }
     let ty = Type { em: (ty.em * (room / width) as f32).clamp(EM_MIN.min(ty.em), ty.em), ..ty };
-    (ty, painter.fit(text, ty, room + 0.5))
+    painter.text(&painter.fit(text, ty, room + 0.5), ty, at, HPos::Left, color)
 }
 
 /// Draws a tag on the value axis.
 fn draw_tag(painter: &LayerPainter<'_>, text: &str, area: Area, color: Rgb) -> DrawResult {
     let (background, text_color) = tag_colors(painter.colors.theme, color);
     painter.rounded(area, TAG_RADIUS_PX, background)?;
-    let room = area.width() - (INDENT_PX - 2.0) - 2.0;
-    let (ty, text) = fit_figures(painter, text, TAG, room);
-    painter.text(&text, ty, (area.left + INDENT_PX - 2.0, area.middle()), HPos::Left, text_color)
+    let (left, room) = (area.left + INDENT_PX - 2.0, area.width() - (INDENT_PX - 2.0) - 2.0);
+    figures(painter, text, TAG, (left, area.middle()), room, text_color)
 }
 
 /// Ends of the window's time axis that belong to a plot's own time axis.
@@ -209,12 +204,11 @@ pub(super) fn time_axis(
 /// Draws the first and the last instant of a span at the ends of the axis.
 fn span_ends(painter: &LayerPainter<'_>, chart: &Chart, axis: &Area, ends: Ends) -> DrawResult {
     let span = chart.viewport.time;
-    let length_ns = (i128::from(span.end) - i128::from(span.start)) as f64;
-    let text = |time_ns: i64| instant_text(time_ns, &chart.zone, length_ns / ENDS_PARTS, false);
+    let length_ns = difference(span.end, span.start);
     for (shown, time_ns, x, anchor) in
         [(ends.first, span.start, axis.left, HPos::Left), (ends.last, span.end, axis.right, HPos::Right)]
     {
-        let text = text(time_ns);
+        let text = instant_text(time_ns, &chart.zone, length_ns / ENDS_PARTS, false);
         if shown && painter.width(&text, LABEL) <= axis.width() {
             painter.text(&text, LABEL, (x, axis.middle()), anchor, painter.colors.dim)?;
         }
@@ -233,7 +227,7 @@ fn crosshair_tag(
     let crosshair =
         chart.crosshair.as_ref().filter(|crosshair| (layout.plot.left..layout.plot.right).contains(&crosshair.x))?;
     let span = chart.viewport.time;
-    let length_ns = (i128::from(span.end) - i128::from(span.start)) as f64;
+    let length_ns = difference(span.end, span.start);
     let text = instant_text(crosshair.time_ns, &chart.zone, length_ns / axis.width(), length_ns > DATED_NS as f64);
     let width = (painter.width(&text, TAG) + 12.0).ceil();
     let at = axis.x_of(span, crosshair.time_ns);

@@ -14,7 +14,7 @@ pub(super) enum Backend<'a> {
     Svg(SVGBackend<'a>),
 }
 
-type Outcome<T = ()> = Result<T, DrawingErrorKind<io::Error>>;
+type Outcome = Result<(), DrawingErrorKind<io::Error>>;
 
 /// Calls the same method of either backend.
 macro_rules! delegate {
@@ -67,9 +67,5 @@ impl DrawingBackend for Backend<'_> {
 
     fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> Outcome {
         delegate!(self.draw_text(text, style, at))
-    }
-
-    fn estimate_text_size<S: BackendTextStyle>(&self, text: &str, style: &S) -> Outcome<(u32, u32)> {
-        delegate!(self.estimate_text_size(text, style))
     }
 }

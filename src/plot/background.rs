@@ -8,7 +8,7 @@ use super::axes::plane;
 use super::font::{Fonts, Type};
 use super::painter::{Area, LayerPainter, Paint};
 use super::units::{UNITS_PER_PX, units_per_screen_px};
-use crate::chart::{AxisKind, Chart, Layout, time_ticks, value_ticks};
+use crate::chart::{AxisKind, Chart, Layout, Viewport, time_ticks, value_ticks};
 
 /// Type of the labels on both axes.
 pub(super) const LABEL: Type = Type::figures(12.0);
@@ -21,16 +21,6 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    /// Ticks of one chart.
-    fn new(chart: &Chart, layout: &Layout, fonts: &Fonts) -> Self {
-        let digit_px = f64::from(fonts.width("0", LABEL));
-        let (viewport, plot) = (chart.viewport, layout.plot);
-        Self {
-            time: time_ticks(viewport.time, &chart.zone, f64::from(plot.width()), digit_px),
-            value: value_ticks(viewport.value, f64::from(plot.height()), chart.axis, chart.decimals),
-        }
-    }
-
     /// Recomputes the stale ones of `all`, the ticks of `charts`. Panes are equally wide, so panes of the same time
     /// span share the time ticks of the first; computing them requires calendar arithmetic.
     pub(super) fn refresh(
@@ -40,16 +30,18 @@ impl Ticks {
         fonts: &Fonts,
         stale: impl Fn(usize) -> bool,
     ) {
+        let digit_px = f64::from(fonts.width("0", LABEL));
         all.resize_with(charts.len(), Self::default);
         for (index, chart) in charts.iter().enumerate().filter(|(index, _)| stale(*index)) {
-            let pane = layout.pane(index);
-            let like_first = |first: &Chart| first.viewport.time == chart.viewport.time && first.zone == chart.zone;
-            all[index] = if index > 0 && charts.first().is_some_and(like_first) {
-                let height = f64::from(pane.plot.height());
-                let value = value_ticks(chart.viewport.value, height, chart.axis, chart.decimals);
-                Self { time: all[0].time.clone(), value }
-            } else {
-                Self::new(chart, &pane, fonts)
+            let (plot, Viewport { time, value }) = (layout.pane(index).plot, chart.viewport);
+            let is_like_first = index > 0 && charts[0].viewport.time == time && charts[0].zone == chart.zone;
+            all[index] = Self {
+                time: if is_like_first {
+                    all[0].time.clone()
+                } else {
+                    time_ticks(time, &chart.zone, f64::from(plot.width()), digit_px)
+                },
+                value: value_ticks(value, f64::from(plot.height()), chart.axis, chart.decimals),
             };
         }
     }
@@ -71,7 +63,7 @@ pub(super) fn fill_background(painter: &LayerPainter<'_>, layout: &Layout) -> Dr
 
 /// Draws hairlines at the ticks. Those at the very ends of the axes lie one pixel outside the plot.
 pub(super) fn grid(painter: &LayerPainter<'_>, layout: &Layout, chart: &Chart, ticks: &Ticks) -> DrawResult {
-    if layout.plot.width() == 0 || layout.plot.height() == 0 {
+    if layout.plot.is_empty() {
         return Ok(());
     }
     let colors = painter.colors;

@@ -143,7 +143,7 @@ fn volume_max(chart: &Chart) -> f64 {
 /// Draws the volume pane.
 pub(super) fn volume(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, common: &[MissingBand]) -> DrawResult {
     let pane = layout.volume;
-    if pane.width() == 0 || pane.height() == 0 || !chart.volume {
+    if pane.is_empty() || !chart.volume {
         return Ok(());
     }
     let below = Layout { plot: pane, ..*layout };

@@ -8,7 +8,7 @@ use super::painter::{LayerPainter, Paint};
 use super::polyline::{Stroke, strokes};
 use super::units::{units, units_per_screen_px};
 use super::{DrawResult, bars};
-use crate::chart::{Chart, Layout, Line, MissingBand};
+use crate::chart::{Chart, Layout, MissingBand};
 
 /// Width of a data line, px.
 const LINE_PX: f64 = 1.5;
@@ -27,8 +27,7 @@ const BACK_CLOUD_SHARE: f64 = 0.25;
 
 /// Draws `chart`, and the missing-data bands that it shares with other panes.
 pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, common: &[MissingBand]) -> DrawResult {
-    let plot = layout.plot;
-    if plot.width() == 0 || plot.height() == 0 {
+    if layout.plot.is_empty() {
         return Ok(());
     }
     bands(painter, chart, layout, common)?;
@@ -38,45 +37,23 @@ pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, c
     }
     let many = chart.lines.len() > LINES_CLEAR_MAX;
     let focus = chart.focus.filter(|focus| chart.lines.iter().any(|line| line.palette_index == *focus));
-    let (width, share) = match (many, focus.is_some()) {
+    let back = match (many, focus.is_some()) {
         (false, false) => (LINE_PX, 1.0),
         (true, false) => (THIN_PX, CLOUD_SHARE),
         (false, true) => (LINE_PX, BACK_SHARE),
         (true, true) => (THIN_PX, BACK_CLOUD_SHARE),
     };
-    for line in chart.lines.iter().filter(|line| Some(line.palette_index) != focus) {
-        draw_line(
-            painter,
-            line,
-            chart,
-            layout,
-            (width, Paint(painter.colors.palette_color(line.palette_index), share)),
-        )?;
-    }
-    for line in chart.lines.iter().filter(|line| Some(line.palette_index) == focus) {
-        draw_line(
-            painter,
-            line,
-            chart,
-            layout,
-            (FOCUS_PX, Paint(painter.colors.palette_color(line.palette_index), 1.0)),
-        )?;
-    }
-    Ok(())
-}
-
-fn draw_line(
-    painter: &LayerPainter<'_>,
-    line: &Line,
-    chart: &Chart,
-    layout: &Layout,
-    (width_px, paint): (f64, Paint),
-) -> DrawResult {
     let (plot, unit) = (layout.screen(layout.plot), units_per_screen_px(painter.scale));
-    for stroke in line.runs.iter().flat_map(|run| strokes(run, chart.viewport, plot, unit)) {
-        match stroke {
-            Stroke::Path(path) => painter.area.draw(&PathElement::new(path, paint.stroke(width_px)))?,
-            Stroke::Dot(at) => painter.area.draw(&Circle::new(at, units(DOT_PX), paint.color().filled()))?,
+    // The focused line is drawn last.
+    for (is_front, (width_px, share)) in [(false, back), (true, (FOCUS_PX, 1.0))] {
+        for line in chart.lines.iter().filter(|line| (Some(line.palette_index) == focus) == is_front) {
+            let paint = Paint(painter.colors.palette_color(line.palette_index), share);
+            for stroke in line.runs.iter().flat_map(|run| strokes(run, chart.viewport, plot, unit)) {
+                match stroke {
+                    Stroke::Path(path) => painter.area.draw(&PathElement::new(path, paint.stroke(width_px)))?,
+                    Stroke::Dot(at) => painter.area.draw(&Circle::new(at, units(DOT_PX), paint.color().filled()))?,
+                }
+            }
         }
     }
     Ok(())

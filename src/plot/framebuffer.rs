@@ -124,15 +124,10 @@ impl FramebufferBackend<'_> {
         }
     }
 
-    /// Fills the rectangle between two points in units. Pixels at its edges are weighted by their covered share.
-    fn cover_rect(&mut self, a: BackendCoord, b: BackendCoord, color: BackendColor) {
-        let (left, right) = (self.px(a.0.min(b.0)), self.px(a.0.max(b.0)));
-        let (top, bottom) = (self.px(a.1.min(b.1)), self.px(a.1.max(b.1)));
-        self.cover((left, top), (right, bottom), color);
-    }
-
-    /// Fills the rectangle between two points in pixels, the first one at the top left.
-    fn cover(&mut self, (left, top): Px, (right, bottom): Px, color: BackendColor) {
+    /// Fills the rectangle between two points. Pixels at its edges are weighted by their covered share.
+    fn cover(&mut self, a: Px, b: Px, color: BackendColor) {
+        let (left, right) = (a.0.min(b.0), a.0.max(b.0));
+        let (top, bottom) = (a.1.min(b.1), a.1.max(b.1));
         let clip = self.clip;
         let (first, end) = ((left.floor() as i32).max(clip.left), (right.ceil() as i32).min(clip.right));
         if first >= end {
@@ -143,23 +138,35 @@ impl FramebufferBackend<'_> {
         let (first_share, last_share) = (share(first, left, right), share(end - 1, left, right));
         for y in (top.floor() as i32).max(clip.top)..(bottom.ceil() as i32).min(clip.bottom) {
             let down = share(y, top, bottom) * alpha;
-            let cells = self.row(y, first, end);
-            let last = cells.len().saturating_sub(1);
             // Only the first and the last column can be partly covered.
-            let inner = (down + 0.5) as u32;
-            match cells {
+            let whole = (down + 0.5) as u32;
+            match self.row(y, first, end) {
                 [] => {}
                 [only] => *only = blend(*only, over, (first_share * down + 0.5) as u32),
-                _ => {
-                    cells[0] = blend(cells[0], over, (first_share * down + 0.5) as u32);
-                    cells[last] = blend(cells[last], over, (last_share * down + 0.5) as u32);
-                    if inner >= 256 {
-                        cells[1..last].fill(over);
+                [first, inner @ .., last] => {
+                    *first = blend(*first, over, (first_share * down + 0.5) as u32);
+                    *last = blend(*last, over, (last_share * down + 0.5) as u32);
+                    if whole >= 256 {
+                        inner.fill(over);
                     } else {
-                        cells[1..last].iter_mut().for_each(|cell| *cell = blend(*cell, over, inner));
+                        for cell in inner {
+                            *cell = blend(*cell, over, whole);
+                        }
                     }
                 }
             }
+        }
+    }
+
+    /// Draws a line along a row or a column. Its width is rounded to whole pixels, at least one, so that hairlines are
+    /// sharp at any scale.
+    fn straight(&mut self, from: Px, to: Px, width: f32, color: BackendColor) {
+        let width = (width + 0.01).floor().max(1.0);
+        let edge = |middle: f32| (middle - width / 2.0).round();
+        if from.1 == to.1 {
+            self.cover((from.0, edge(from.1)), (to.0, edge(from.1) + width), color);
+        } else {
+            self.cover((edge(from.0), from.1), (edge(from.0) + width, to.1), color);
         }
     }
 
@@ -239,7 +246,8 @@ impl DrawingBackend for FramebufferBackend<'_> {
     }
 
     fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> Outcome {
-        self.cover_rect((x, y), (x + 1, y + 1), color);
+        let to_px = self.to_px();
+        self.cover(to_px((x, y)), to_px((x + 1, y + 1)), color);
         Ok(())
     }
 
@@ -248,46 +256,24 @@ impl DrawingBackend for FramebufferBackend<'_> {
     }
 
     fn draw_rect<S: BackendStyle>(&mut self, a: BackendCoord, b: BackendCoord, style: &S, fill: bool) -> Outcome {
-        if fill {
-            self.cover_rect(a, b, style.color());
-            return Ok(());
+        if !fill {
+            return self.draw_path([a, (b.0, a.1), b, (a.0, b.1), a], style);
         }
-        let corners = [a, (b.0, a.1), b, (a.0, b.1), a];
-        self.draw_path(corners, style)
+        let to_px = self.to_px();
+        self.cover(to_px(a), to_px(b), style.color());
+        Ok(())
     }
 
     fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Outcome {
-        let radius = self.px(style.stroke_width() as i32) / 2.0;
-        let to_px = self.to_px();
-        let mut points = path.into_iter();
-        let Some(first) = points.next() else { return Ok(()) };
-        let mut points = points.peekable();
-        if self.caps == Caps::Butt
-            && let Some(&second) = points.peek()
-            && (first.0 == second.0 || first.1 == second.1)
-        {
-            points.next();
-            if points.peek().is_none() {
-                // Rounds the width to whole pixels, at least one, so that hairlines are sharp at any scale.
-                let width = (2.0 * radius + 0.01).floor().max(1.0);
-                let edge = |middle: f32| (middle - width / 2.0).round();
-                let (low, high) = (to_px(first.min(second)), to_px(first.max(second)));
-                let (from, to) = if first.1 == second.1 {
-                    ((low.0, edge(low.1)), (high.0, edge(low.1) + width))
-                } else {
-                    ((edge(low.0), low.1), (edge(low.0) + width, high.1))
-                };
-                self.cover(from, to, style.color());
-                return Ok(());
-            }
-            let path = [first, second].into_iter().chain(points).map(to_px);
-            self.composite(style.color(), |mask| mask.stroke(path, radius));
+        let (width, color) = (self.px(style.stroke_width() as i32), style.color());
+        let path = path.into_iter().map(self.to_px());
+        if self.caps == Caps::Round {
+            self.line(path, width / 2.0, color);
             return Ok(());
         }
-        let path = std::iter::once(first).chain(points).map(to_px);
-        match self.caps {
-            Caps::Butt => self.composite(style.color(), |mask| mask.stroke(path, radius)),
-            Caps::Round => self.line(path, radius, style.color()),
+        match path.collect::<Vec<Px>>()[..] {
+            [from, to] if from.0 == to.0 || from.1 == to.1 => self.straight(from, to, width, color),
+            ref path => self.composite(color, |mask| mask.stroke(path, width / 2.0)),
         }
         Ok(())
     }
@@ -330,15 +316,5 @@ impl DrawingBackend for FramebufferBackend<'_> {
         let fonts = self.fonts;
         fonts.draw(text, ty, (x, baseline.round() as i32), |x, y, cover| self.blend_row(x, y, cover, style.color()));
         Ok(())
-    }
-
-    fn estimate_text_size<S: BackendTextStyle>(
-        &self,
-        text: &str,
-        style: &S,
-    ) -> Result<(u32, u32), DrawingErrorKind<io::Error>> {
-        let ty = self.type_of(style);
-        let units = |px: f32| (px * units_per_screen_px(self.scale) as f32).ceil() as u32;
-        Ok((units(self.fonts.width(text, ty)), units(ty.em)))
     }
 }

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::HPos;
 use super::DrawResult;
 use super::font::{Fonts, Type};
 use super::painter::{Area, LayerPainter, Paint};
-use crate::chart::{Header, HitAreas, Layout, LegendEntry, Rect, Rgb, ThemeColors, percent_text};
+use crate::chart::{Header, HitAreas, Layout, LegendEntry, Rect, Rgb, percent_text};
 
 const BADGE: Type = Type::words(13.0).bold();
 const CHANNEL: Type = Type::words(13.0);
@@ -28,7 +28,8 @@ const SYMBOL_PX_MAX: f64 = 140.0;
 const CHANNEL_PX_MIN: f64 = 48.0;
 /// Room is reserved for a badge of this text.
 const BADGE_RESERVED: &str = "STALE 59 s";
-/// Minimum width of a header with the word "window" before the span.
+/// Word before the span, and the minimum width of a header with it.
+const SPAN_WORD: &str = "window";
 const SPAN_WORD_PX_MIN: f64 = 720.0;
 /// Minimum height of a header with text.
 const STRIP_PX_MIN: i32 = 16;
@@ -41,32 +42,21 @@ enum Detail {
     Change,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry {
-    pub(super) index: usize,
-    pub(super) left: f64,
-    pub(super) right: f64,
-    symbol: String,
-    /// Text and its left edge.
-    last: Option<(String, f64)>,
-    change: Option<(String, f64)>,
-}
-
 /// Texts of the header with left and right edges; `None` for those that do not fit.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct HeaderLayout {
-    pub(super) badge: Option<(String, f64, f64)>,
-    pub(super) view_badge: Option<(String, f64, f64)>,
-    pub(super) channel: Option<(String, f64, f64)>,
-    pub(super) entries: Vec<Entry>,
-    pub(super) more: Option<(String, f64, f64)>,
+#[derive(Default)]
+struct HeaderLayout<'a> {
+    badge: Option<(String, f64, f64)>,
+    view_badge: Option<(String, f64, f64)>,
+    channel: Option<(String, f64, f64)>,
+    entries: Vec<Entry<'a>>,
+    more: Option<(String, f64, f64)>,
     /// Span text.
-    pub(super) span: Option<(String, f64, f64)>,
+    span: Option<(String, f64, f64)>,
     span_word: Option<f64>,
 }
 
 /// Chooses what fits into `strip`. The channel is left out first, then changes, then last prices, then whole entries.
-pub(super) fn place_parts(header: &Header, strip: Rect, fonts: &Fonts) -> HeaderLayout {
+fn place_parts<'a>(header: &'a Header, strip: Rect, fonts: &Fonts) -> HeaderLayout<'a> {
     let mut parts = HeaderLayout::default();
     if strip.height() < STRIP_PX_MIN {
         return parts;
@@ -92,7 +82,7 @@ pub(super) fn place_parts(header: &Header, strip: Rect, fonts: &Fonts) -> Header
     }
 
     let span_width = width(&header.span, SPAN);
-    let word_width = width("window", CHANNEL) + 10.0;
+    let word_width = width(SPAN_WORD, CHANNEL) + 10.0;
     let has_span_word = f64::from(strip.width()) >= SPAN_WORD_PX_MIN;
     let span_left = right_edge - span_width;
     let mut room_end = right_edge;
@@ -103,18 +93,16 @@ pub(super) fn place_parts(header: &Header, strip: Rect, fonts: &Fonts) -> Header
     }
 
     let start = x + GAP_PX;
-    let entries: Vec<Measured<'_>> = header.legend.iter().map(|entry| Measured::new(entry, fonts)).collect();
-    let total = |detail| entries.iter().map(|e| e.width(detail) + GAP_PX).sum::<f64>() - GAP_PX;
+    let entries: Vec<Entry<'_>> =
+        header.legend.iter().enumerate().map(|(index, source)| Entry::new(index, source, fonts)).collect();
+    let total = |detail| (entries.iter().map(|entry| entry.width(detail) + GAP_PX).sum::<f64>() - GAP_PX).max(0.0);
     // Before the first tick no columns for prices are reserved.
     let priced = header.legend.iter().any(|entry| entry.last.is_some());
-    let details = [Detail::Change, Detail::Last, Detail::Symbol];
-    let fitting = details[if priced { 0 } else { 2 }..]
-        .iter()
-        .copied()
-        .find(|&detail| entries.is_empty() || total(detail) <= room_end - start);
+    let details: &[Detail] = if priced { &[Detail::Change, Detail::Last, Detail::Symbol] } else { &[Detail::Symbol] };
+    let fitting = details.iter().copied().find(|detail| total(*detail) <= room_end - start);
     // The legend has priority: the channel is shown only if no entry lacks anything.
     let whole = fitting.filter(|detail| *detail == Detail::Change || !priced);
-    let spare = whole.map_or(0.0, |detail| room_end - start - if entries.is_empty() { 0.0 } else { total(detail) });
+    let spare = whole.map_or(0.0, |detail| room_end - start - total(detail));
 
     let mut x = start;
     let channel_left = x - GAP_PX + 12.0;
@@ -131,13 +119,13 @@ pub(super) fn place_parts(header: &Header, strip: Rect, fonts: &Fonts) -> Header
         let reserved = (width(BADGE_RESERVED, BADGE) - width(&header.badge.text, BADGE)).clamp(0.0, room);
         x += reserved + (room - reserved).min(14.0);
     }
-    place_entries(&mut parts, &entries, fitting, (x, room_end), fonts);
+    place_entries(&mut parts, entries, fitting, (x, room_end), fonts);
     parts
 }
 
-fn place_entries(
-    parts: &mut HeaderLayout,
-    entries: &[Measured<'_>],
+fn place_entries<'a>(
+    parts: &mut HeaderLayout<'a>,
+    mut entries: Vec<Entry<'a>>,
     fitting: Option<Detail>,
     (mut x, end): (f64, f64),
     fonts: &Fonts,
@@ -145,16 +133,19 @@ fn place_entries(
     let more_text = |hidden: usize| format!("+{hidden} more");
     let detail = fitting.unwrap_or(Detail::Symbol);
     // If not all entries fit, the focused one comes first.
-    let focus = entries.iter().position(|entry| entry.entry.focused).filter(|_| fitting.is_none());
-    let others = (0..entries.len()).filter(|index| Some(*index) != focus);
-    for (place, index) in focus.into_iter().chain(others).enumerate() {
-        let (entry, rest) = (&entries[index], entries.len() - place - 1);
+    if let Some(focus) = entries.iter().position(|entry| entry.source.focused).filter(|_| fitting.is_none()) {
+        entries[..=focus].rotate_right(1);
+    }
+    let mut rest = entries.len();
+    for entry in entries {
+        rest -= 1;
         let reserved = match fitting {
             None if rest > 0 => GAP_PX + f64::from(fonts.width(&more_text(rest), CHANNEL)),
             _ => 0.0,
         };
+        let right = x + entry.width(detail);
         // Tolerance for rounding errors of the sums.
-        if x + entry.width(detail) + reserved > end + 0.01 {
+        if right + reserved > end + 0.01 {
             let text = more_text(rest + 1);
             let right = x + f64::from(fonts.width(&text, CHANNEL));
             if right <= end {
@@ -162,34 +153,42 @@ fn place_entries(
             }
             return;
         }
-        parts.entries.push(entry.place(index, x, detail));
-        x += entry.width(detail) + GAP_PX;
+        parts.entries.push(Entry { detail, left: x, right, ..entry });
+        x = right + GAP_PX;
     }
 }
 
-/// A legend entry with the widths of its texts.
-struct Measured<'a> {
-    entry: &'a LegendEntry,
+/// A legend entry with the widths of its texts, and its place.
+struct Entry<'a> {
+    index: usize,
+    source: &'a LegendEntry,
     symbol: String,
     symbol_px: f64,
     change: String,
     last_px: f64,
     change_px: f64,
+    detail: Detail,
+    left: f64,
+    right: f64,
 }
 
-impl<'a> Measured<'a> {
-    fn new(entry: &'a LegendEntry, fonts: &Fonts) -> Self {
+impl<'a> Entry<'a> {
+    fn new(index: usize, source: &'a LegendEntry, fonts: &Fonts) -> Self {
         let width = |text: &str, ty: Type| f64::from(fonts.width(text, ty));
-        let symbol = fonts.fit(&entry.symbol, SYMBOL, SYMBOL_PX_MAX as f32);
-        let change = entry.change_percent.map_or_else(String::new, |percent| percent_text(percent, 2));
+        let symbol = fonts.fit(&source.symbol, SYMBOL, SYMBOL_PX_MAX as f32);
+        let change = source.change_percent.map_or_else(String::new, |percent| percent_text(percent, 2));
         Self {
+            index,
+            source,
             symbol_px: width(&symbol, SYMBOL),
             // Minimum widths keep the legend in place while figures change.
-            last_px: entry.last.as_ref().map_or(0.0, |last| width(last, LAST)).max(width("00.00", LAST)),
+            last_px: source.last.as_ref().map_or(0.0, |last| width(last, LAST)).max(width("00.00", LAST)),
             change_px: width(&change, CHANGE).max(width("+0.00%", CHANGE)),
             symbol,
             change,
-            entry,
+            detail: Detail::Symbol,
+            left: 0.0,
+            right: 0.0,
         }
     }
 
@@ -204,19 +203,14 @@ impl<'a> Measured<'a> {
         px
     }
 
-    fn place(&self, index: usize, left: f64, detail: Detail) -> Entry {
-        let last_left = left + self.width(Detail::Symbol) + INNER_PX;
-        let change_left = left + self.width(Detail::Last) + INNER_PX;
-        let last = self.entry.last.as_ref().filter(|_| detail >= Detail::Last);
-        let change = Some(&self.change).filter(|text| detail >= Detail::Change && !text.is_empty());
-        Entry {
-            index,
-            left,
-            right: left + self.width(detail),
-            symbol: self.symbol.clone(),
-            last: last.map(|text| (text.clone(), last_left)),
-            change: change.map(|text| (text.clone(), change_left)),
-        }
+    /// Last price, if it is shown.
+    fn last(&self) -> Option<&str> {
+        self.source.last.as_deref().filter(|_| self.detail >= Detail::Last)
+    }
+
+    /// Change, if it is shown.
+    fn change(&self) -> Option<&str> {
+        Some(self.change.as_str()).filter(|text| self.detail >= Detail::Change && !text.is_empty())
     }
 }
 
@@ -241,53 +235,48 @@ pub(super) fn draw(painter: &LayerPainter<'_>, header: &Header, layout: &Layout,
         painter.text(text, BADGE, (left + 8.0, y), HPos::Left, tone)?;
         hits.view_badge = Area { left: left - 4.0, right: right + 4.0, ..strip }.outward();
     }
-    for (text, left, ty, color) in [
-        parts.channel.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, colors.dim)),
-        parts.more.as_ref().map(|(text, left, _)| (text.as_str(), *left, CHANNEL, colors.dim)),
-        parts.span_word.map(|left| ("window", left, CHANNEL, colors.dim)),
-        parts.span.as_ref().map(|(text, left, _)| (text.as_str(), *left, SPAN, colors.text)),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        painter.text(text, ty, (left, y), HPos::Left, color)?;
+    for (text, left, _) in parts.channel.iter().chain(&parts.more) {
+        painter.text(text, CHANNEL, (*left, y), HPos::Left, colors.dim)?;
+    }
+    if let Some(left) = parts.span_word {
+        painter.text(SPAN_WORD, CHANNEL, (left, y), HPos::Left, colors.dim)?;
+    }
+    if let Some((text, left, _)) = &parts.span {
+        painter.text(text, SPAN, (*left, y), HPos::Left, colors.text)?;
     }
     for entry in &parts.entries {
-        let source = &header.legend[entry.index];
-        if source.focused {
+        if entry.source.focused {
             let line = Area { left: entry.left - 3.0, right: entry.right + 3.0, top: strip.bottom - 3.0, ..strip };
             let band = Area { left: line.left - 4.0, right: line.right + 4.0, top: y - 14.0, bottom: y + 14.0 };
             painter.rounded(band, 5.0, Paint(colors.text, 0.07))?;
-            painter.fill(line, colors.palette_color(source.palette_index))?;
+            painter.fill(line, colors.palette_color(entry.source.palette_index))?;
         }
-        draw_entry(painter, entry, source, y)?;
+        draw_entry(painter, entry, y)?;
         let clickable = Area { left: entry.left - 6.0, right: entry.right + 6.0, ..strip };
         hits.legend.push((entry.index, clickable.outward()));
     }
     Ok(())
 }
 
-fn draw_entry(painter: &LayerPainter<'_>, entry: &Entry, source: &LegendEntry, y: f64) -> DrawResult {
-    let colors = painter.colors;
-    let palette_index = colors.palette_color(source.palette_index);
-    let square = Area::sized(entry.left, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX);
-    let faded =
-        |colors: &ThemeColors, color: Rgb| if source.visible { Paint(color, 1.0) } else { Paint(colors.dim, 0.6) };
+fn draw_entry(painter: &LayerPainter<'_>, entry: &Entry<'_>, y: f64) -> DrawResult {
+    let (colors, source, left) = (painter.colors, entry.source, entry.left);
+    let palette_color = colors.palette_color(source.palette_index);
+    let square = Area::sized(left, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX);
     if source.visible {
-        painter.rounded(square, 3.0, palette_index)?;
+        painter.rounded(square, 3.0, palette_color)?;
     } else {
-        painter.panel(square, 3.0, Paint(palette_index, 0.0), Paint(palette_index, 0.7))?;
+        painter.panel(square, 3.0, Paint(palette_color, 0.0), Paint(palette_color, 0.7))?;
     }
-    let left = entry.left + SQUARE_PX + INNER_PX;
-    painter.text(&entry.symbol, SYMBOL, (left, y), HPos::Left, faded(colors, colors.text))?;
-    if let Some((text, left)) = &entry.last {
-        painter.text(text, LAST, (*left, y), HPos::Left, faded(colors, colors.text))?;
-    }
-    if let Some((text, left)) = &entry.change {
-        let color = colors.change(source.change_percent.unwrap_or(0.0));
-        painter.text(text, CHANGE, (*left, y), HPos::Left, faded(colors, color))?;
-    }
-    Ok(())
+    let text = |text: &str, ty: Type, left: f64, color: Rgb| {
+        let paint = if source.visible { Paint(color, 1.0) } else { Paint(colors.dim, 0.6) };
+        painter.text(text, ty, (left, y), HPos::Left, paint)
+    };
+    text(&entry.symbol, SYMBOL, left + SQUARE_PX + INNER_PX, colors.text)?;
+    let last_left = left + entry.width(Detail::Symbol) + INNER_PX;
+    text(entry.last().unwrap_or_default(), LAST, last_left, colors.text)?;
+    let change_left = left + entry.width(Detail::Last) + INNER_PX;
+    let color = colors.change(source.change_percent.unwrap_or(0.0));
+    text(entry.change().unwrap_or_default(), CHANGE, change_left, color)
 }
 
 #[cfg(test)]
@@ -317,12 +306,12 @@ mod tests {
         }
     }
 
-    fn laid_out(header: &Header, width: u32) -> HeaderLayout {
+    fn laid_out(header: &Header, width: u32) -> HeaderLayout<'_> {
         place_parts(header, Layout::new(Size { width, height: 720 }).header, &Fonts::new().unwrap())
     }
 
     /// All parts as intervals from left to right.
-    fn spans(parts: &HeaderLayout) -> Vec<(f64, f64)> {
+    fn spans(parts: &HeaderLayout<'_>) -> Vec<(f64, f64)> {
         let texts = [&parts.badge, &parts.view_badge, &parts.channel];
         let mut spans: Vec<(f64, f64)> = texts.into_iter().flatten().map(|(_, left, right)| (*left, *right)).collect();
         spans.extend(parts.entries.iter().map(|entry| (entry.left, entry.right)));
@@ -373,8 +362,8 @@ mod tests {
         let rank = |width: u32| {
             let parts = laid_out(&header, width);
             let channel = parts.channel.as_ref().map_or(0, |(text, ..)| text.chars().count());
-            let of = |pick: fn(&Entry) -> bool| parts.entries.iter().filter(|e| pick(e)).count();
-            (parts.entries.len(), of(|e| e.last.is_some()), of(|e| e.change.is_some()), channel)
+            let of = |pick: fn(&Entry<'_>) -> bool| parts.entries.iter().filter(|e| pick(e)).count();
+            (parts.entries.len(), of(|e| e.last().is_some()), of(|e| e.change().is_some()), channel)
         };
         assert_eq!(rank(1_280), (4, 4, 4, 12));
         let mut last = rank(1_280);

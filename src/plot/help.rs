@@ -100,13 +100,8 @@ impl<'a> KeyColumn<'a> {
             painter.panel(cap, 4.0, Paint(painter.colors.strip, 1.0), Paint::from(painter.colors.panel_edge))?;
             painter.text(key, KEY, (left + 7.0, cap.middle()), HPos::Left, painter.colors.text)?;
             let text = painter.fit(text, LINE, self.texts_px.min(text_px_max));
-            painter.text(
-                &text,
-                LINE,
-                (left + self.keys_px + KEY_GAP_PX, cap.middle()),
-                HPos::Left,
-                painter.colors.dim,
-            )?;
+            let text_left = left + self.keys_px + KEY_GAP_PX;
+            painter.text(&text, LINE, (text_left, cap.middle()), HPos::Left, painter.colors.dim)?;
         }
         Ok(())
     }

@@ -127,104 +127,59 @@ pub(super) struct LayerRenderer<'a> {
     pub(super) layout: Layout,
     pub(super) fonts: &'a Fonts,
     pub(super) scratch: &'a mut Scratch,
+    pub(super) scene: &'a Scene,
+    pub(super) stale: &'a Stale,
 }
 
 impl LayerRenderer<'_> {
-    /// Draws the stale layers of `scene`. If overlays are among them, the previous ones must have been removed; the
+    /// Draws the stale layers of the scene. If overlays are among them, the previous ones must have been removed; the
     /// pixels under the new ones go to `saved`.
-    pub(super) fn draw(
-        &mut self,
-        scene: &Scene,
-        ticks: &[Ticks],
-        stale: &Stale,
-        hits: &mut HitAreas,
-        saved: Option<&mut SavedPixels>,
-    ) -> DrawResult {
-        let (layout, colors) = (self.layout, ThemeColors::of(scene.theme));
+    pub(super) fn draw(&mut self, ticks: &[Ticks], hits: &mut HitAreas, saved: Option<&mut SavedPixels>) -> DrawResult {
+        let (layout, scene, stale) = (self.layout, self.scene, self.stale);
         let charts = charts(scene, &layout);
         let whole = Rect { left: 0, top: 0, right: layout.header.right, bottom: layout.footer.bottom };
         if stale.everything {
-            self.draw_clipped(whole, Caps::Butt, colors, None, |painter| {
+            self.draw_clipped(whole, Caps::Butt, None, |painter| {
                 background::fill_background(painter, &layout)?;
                 grid::borders(painter, charts, &layout)
             })?;
         }
-        for (index, (chart, (ticks, stale_pane))) in charts.iter().zip(ticks.iter().zip(&stale.panes)).enumerate() {
-            let pane = Pane { chart, layout: layout.pane(index), ticks, common: common(scene, &layout) };
-            self.draw_pane(&pane, index, *stale_pane, stale.everything, colors)?;
+        for (pane, stale_pane) in panes(scene, &layout, ticks).iter().zip(&stale.panes) {
+            self.draw_pane(pane, *stale_pane)?;
         }
-        let fill_background = |painter: &LayerPainter<'_>| {
-            if stale.everything { Ok(()) } else { background::fill_background(painter, &layout) }
-        };
         if stale.header {
-            self.draw_clipped(layout.header, Caps::Butt, colors, None, |painter| {
-                fill_background(painter)?;
-                header::draw(painter, &scene.header, &layout, hits)
-            })?;
+            self.redraw(layout.header, |painter| header::draw(painter, &scene.header, &layout, hits))?;
         }
         if stale.footer {
-            self.draw_clipped(layout.footer, Caps::Butt, colors, None, |painter| {
-                fill_background(painter)?;
-                footer::draw(painter, &scene.footer, &layout, hits)
-            })?;
+            self.redraw(layout.footer, |painter| footer::draw(painter, &scene.footer, &layout, hits))?;
         }
         if stale.overlays {
             let between = Rect { top: layout.header.bottom, bottom: layout.footer.top, ..whole };
-            self.draw_clipped(between, Caps::Butt, colors, saved, |painter| {
+            self.draw_clipped(between, Caps::Butt, saved, |painter| {
                 overlays::draw(painter, scene, charts, &layout, hits)
             })?;
         }
         Ok(())
     }
 
-    fn draw_pane(
-        &mut self,
-        pane: &Pane<'_>,
-        index: usize,
-        stale: StalePane,
-        everything: bool,
-        colors: &'static ThemeColors,
-    ) -> DrawResult {
-        let whole = self.layout;
-        let Pane { chart, layout, ticks, common } = *pane;
-        let fill_background = |painter: &LayerPainter<'_>| {
-            if everything { Ok(()) } else { background::fill_background(painter, &whole) }
-        };
+    fn draw_pane(&mut self, pane: &Pane<'_>, stale: StalePane) -> DrawResult {
+        let Pane { chart, layout, common, .. } = *pane;
         if stale.plot {
             // The border below the plots is one row lower than they are.
-            self.draw_clipped(layout.plots(), Caps::Butt, colors, None, |painter| {
-                fill_background(painter)?;
-                background::grid(painter, &layout, chart, ticks)?;
-                background::zero_line(painter, &layout, chart)
-            })?;
-            self.draw_clipped(layout.plot, Caps::Round, colors, None, |painter| {
-                data::draw(painter, chart, &layout, common)
-            })?;
-            self.draw_clipped(layout.volume, Caps::Butt, colors, None, |painter| {
+            self.redraw(layout.plots(), |painter| pane.draw_below_data(painter))?;
+            self.draw_clipped(layout.plot, Caps::Round, None, |painter| data::draw(painter, chart, &layout, common))?;
+            self.draw_clipped(layout.volume, Caps::Butt, None, |painter| {
                 bars::volume(painter, chart, &layout, common)
             })?;
         }
-        if stale.title && whole.is_grid() {
-            self.draw_clipped(layout.header, Caps::Butt, colors, None, |painter| {
-                fill_background(painter)?;
-                chart.title.as_ref().map_or(Ok(()), |title| title::strip(painter, title, &layout))
-            })?;
+        if stale.title && self.layout.is_grid() {
+            self.redraw(layout.header, |painter| pane.draw_title(painter))?;
         }
-        if stale.axes {
-            self.draw_axes(pane, index, &fill_background, colors)?;
-        }
-        Ok(())
+        if stale.axes { self.draw_axes(pane) } else { Ok(()) }
     }
 
-    fn draw_axes(
-        &mut self,
-        pane: &Pane<'_>,
-        index: usize,
-        fill_background: &impl Fn(&LayerPainter<'_>) -> DrawResult,
-        colors: &'static ThemeColors,
-    ) -> DrawResult {
-        let whole = self.layout;
-        let Pane { chart, layout, ticks, .. } = *pane;
+    fn draw_axes(&mut self, pane: &Pane<'_>) -> DrawResult {
+        let (Pane { chart, layout, ticks, .. }, whole) = (*pane, self.layout);
         let single = !whole.is_grid();
         if single || layout.value_axis.width() > 0 {
             // Labels of a single plot's value axis rise above it, and those of the time axis extend below the value
@@ -234,21 +189,30 @@ impl LayerRenderer<'_> {
             } else {
                 layout.value_axis
             };
-            self.draw_clipped(values, Caps::Butt, colors, None, |painter| {
-                fill_background(painter)?;
+            self.redraw(values, |painter| {
                 background::grid(painter, &layout, chart, ticks)?;
-                axis_labels::value_axis(painter, chart, &layout, ticks)?;
-                bars::volume_label(painter, chart, &layout)?;
-                if single { axis_labels::time_axis(painter, chart, &layout, ticks, Ends::WINDOW) } else { Ok(()) }
+                pane.draw_value_axis(painter)?;
+                if single { pane.draw_time_axis(painter) } else { Ok(()) }
             })?;
         }
-        let Some(times) = time_clip(&whole, &layout, index) else { return Ok(()) };
-        self.draw_clipped(times, Caps::Butt, colors, None, |painter| {
-            fill_background(painter)?;
+        let Some((times, _)) = pane.times else { return Ok(()) };
+        self.redraw(times, |painter| {
             if single {
                 background::grid(painter, &layout, chart, ticks)?;
             }
-            axis_labels::time_axis(painter, chart, &layout, ticks, ends(&whole, index))
+            pane.draw_time_axis(painter)
+        })
+    }
+
+    /// Calls `draw` with a painter that is clipped to `clip`, on the background.
+    fn redraw(&mut self, clip: Rect, draw: impl FnOnce(&LayerPainter<'_>) -> DrawResult) -> DrawResult {
+        let (layout, everything) = (self.layout, self.stale.everything);
+        self.draw_clipped(clip, Caps::Butt, None, |painter| {
+            // With the whole frame, the background is there already.
+            if !everything {
+                background::fill_background(painter, &layout)?;
+            }
+            draw(painter)
         })
     }
 
@@ -257,38 +221,18 @@ impl LayerRenderer<'_> {
         &mut self,
         clip: Rect,
         caps: Caps,
-        colors: &'static ThemeColors,
         saved: Option<&mut SavedPixels>,
         draw: impl FnOnce(&LayerPainter<'_>) -> DrawResult,
     ) -> DrawResult {
-        let Self { pixels, layout, fonts, scratch, .. } = self;
+        let Self { pixels, layout, fonts, scratch, scene, .. } = self;
         let (size, scale, clip) = (layout.size, layout.scale, layout.screen(clip));
-        if clip.width() == 0 || clip.height() == 0 {
+        if clip.is_empty() {
             return Ok(());
         }
         let backend = FramebufferBackend { pixels, size, scale, clip, caps, fonts, scratch, saved };
-        draw(&LayerPainter { area: Backend::Framebuffer(backend).into_drawing_area(), fonts, colors, scale })
+        let (area, colors) = (Backend::Framebuffer(backend).into_drawing_area(), ThemeColors::of(scene.theme));
+        draw(&LayerPainter { area, fonts, colors, scale })
     }
-}
-
-/// Area of a plot's time axis. In a grid, the panes of the first row draw the time axes of their columns.
-fn time_clip(whole: &Layout, layout: &Layout, index: usize) -> Option<Rect> {
-    let Some(cells) = whole.pane_grid() else {
-        return Some(Rect { left: 0, top: layout.plots().bottom, right: layout.plot.right, bottom: whole.footer.top });
-    };
-    (index < cells.columns).then(|| {
-        let cell = cells.cell(index);
-        Rect { left: cell.left, right: cell.right, ..whole.time_axis }
-    })
-}
-
-/// Ends of the window's time axis that belong to a plot.
-fn ends(whole: &Layout, index: usize) -> Ends {
-    whole.pane_grid().map_or(Ends::WINDOW, |cells| Ends {
-        single: false,
-        first: index == 0,
-        last: index + 1 == cells.columns,
-    })
 }
 
 /// A chart and its layout.
@@ -296,8 +240,10 @@ fn ends(whole: &Layout, index: usize) -> Ends {
 pub(super) struct Pane<'a> {
     pub(super) chart: &'a Chart,
     pub(super) layout: Layout,
-    pub(super) ticks: &'a Ticks,
+    ticks: &'a Ticks,
     pub(super) common: &'a [MissingBand],
+    /// Area and ends of its time axis; `None` if another pane of its column draws it.
+    times: Option<(Rect, Ends)>,
 }
 
 /// All charts of a scene with their layouts.
@@ -308,45 +254,40 @@ pub(super) fn panes<'a>(scene: &'a Scene, layout: &Layout, ticks: &'a [Ticks]) -
         layout: layout.pane(index),
         ticks,
         common: common(scene, layout),
+        times: times(layout, index),
     };
     charts.map(pane).collect()
 }
 
-/// Draws all layers below the data, for SVG.
-pub(super) fn draw_below_data(
-    painter: &LayerPainter<'_>,
-    scene: &Scene,
-    layout: &Layout,
-    panes: &[Pane<'_>],
-) -> DrawResult {
-    background::fill_background(painter, layout)?;
-    grid::borders(painter, charts(scene, layout), layout)?;
-    for pane in panes {
-        background::grid(painter, &pane.layout, pane.chart, pane.ticks)?;
-        background::zero_line(painter, &pane.layout, pane.chart)?;
-    }
-    Ok(())
+/// Area and ends of a plot's time axis. In a grid, the panes of the first row draw the time axes of their columns.
+fn times(whole: &Layout, index: usize) -> Option<(Rect, Ends)> {
+    let Some(cells) = whole.pane_grid() else {
+        let (top, bottom) = (whole.plots().bottom, whole.footer.top);
+        return Some((Rect { left: 0, top, right: whole.plot.right, bottom }, Ends::WINDOW));
+    };
+    let (Rect { left, right, .. }, last) = (cells.cell(index), index + 1 == cells.columns);
+    let ends = Ends { single: false, first: index == 0, last };
+    (index < cells.columns).then_some((Rect { left, right, ..whole.time_axis }, ends))
 }
 
-/// Draws all layers above the data, for SVG.
-pub(super) fn draw_above_data(
-    painter: &LayerPainter<'_>,
-    scene: &Scene,
-    layout: &Layout,
-    panes: &[Pane<'_>],
-) -> DrawResult {
-    let mut hits = HitAreas::default();
-    for (index, pane) in panes.iter().enumerate() {
-        axis_labels::value_axis(painter, pane.chart, &pane.layout, pane.ticks)?;
-        bars::volume_label(painter, pane.chart, &pane.layout)?;
-        if time_clip(layout, &pane.layout, index).is_some() {
-            axis_labels::time_axis(painter, pane.chart, &pane.layout, pane.ticks, ends(layout, index))?;
-        }
-        if let Some(title) = pane.chart.title.as_ref().filter(|_| layout.is_grid()) {
-            title::strip(painter, title, &pane.layout)?;
-        }
+impl Pane<'_> {
+    pub(super) fn draw_below_data(&self, painter: &LayerPainter<'_>) -> DrawResult {
+        background::grid(painter, &self.layout, self.chart, self.ticks)?;
+        background::zero_line(painter, &self.layout, self.chart)
     }
-    header::draw(painter, &scene.header, layout, &mut hits)?;
-    footer::draw(painter, &scene.footer, layout, &mut hits)?;
-    overlays::draw(painter, scene, charts(scene, layout), layout, &mut hits)
+
+    pub(super) fn draw_value_axis(&self, painter: &LayerPainter<'_>) -> DrawResult {
+        axis_labels::value_axis(painter, self.chart, &self.layout, self.ticks)?;
+        bars::volume_label(painter, self.chart, &self.layout)
+    }
+
+    pub(super) fn draw_time_axis(&self, painter: &LayerPainter<'_>) -> DrawResult {
+        let Some((_, ends)) = self.times else { return Ok(()) };
+        axis_labels::time_axis(painter, self.chart, &self.layout, self.ticks, ends)
+    }
+
+    /// Draws the title strip of a pane of a grid.
+    pub(super) fn draw_title(&self, painter: &LayerPainter<'_>) -> DrawResult {
+        self.chart.title.as_ref().map_or(Ok(()), |title| title::strip(painter, title, &self.layout))
+    }
 }

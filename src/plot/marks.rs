@@ -75,7 +75,8 @@ pub(super) fn draw(painter: &LayerPainter<'_>, chart: &Chart, layout: &Layout, o
     Ok(())
 }
 
-/// Triangle that points at the value, or stands on the bottom edge without one.
+/// Triangle that points at the value, or stands on the bottom edge without one: the left and the right end of its base,
+/// and its tip.
 fn triangle(group: &Group<'_>, plot: &Area) -> [(f64, f64); 3] {
     // The whole triangle stays inside the plot.
     let x = group.x.clamp(plot.left + HALF_PX, plot.right - HALF_PX);
@@ -98,15 +99,8 @@ fn grown(shape: &[(f64, f64); 3], px: f64) -> [(f64, f64); 3] {
     })
 }
 
-fn bounds(shape: &[(f64, f64); 3]) -> Area {
-    let fold =
-        |pick: fn(&(f64, f64)) -> f64, with: fn(f64, f64) -> f64, from: f64| shape.iter().map(pick).fold(from, with);
-    Area {
-        left: fold(|c| c.0, f64::min, f64::INFINITY),
-        top: fold(|c| c.1, f64::min, f64::INFINITY),
-        right: fold(|c| c.0, f64::max, f64::NEG_INFINITY),
-        bottom: fold(|c| c.1, f64::max, f64::NEG_INFINITY),
-    }
+fn bounds([left, right, tip]: &[(f64, f64); 3]) -> Area {
+    Area { left: left.0, top: left.1.min(tip.1), right: right.0, bottom: left.1.max(tip.1) }
 }
 
 /// Draws the count and the text of a mark, right or left of it. The text is left out first.
@@ -122,21 +116,11 @@ fn draw_text(painter: &LayerPainter<'_>, group: &Group<'_>, plot: &Area, occupie
         }
         let at = |left: f64| Area::sized(left, middle - 8.0, width, 16.0);
         let sides = [at(group.x + HALF_PX + 4.0), at(group.x - HALF_PX - 4.0 - width)];
-        let free = |area: &&Area| {
-            plot.holds((area.left, area.top))
-                && plot.holds((area.right, area.bottom))
-                && !occupied.iter().any(|other| other.overlaps(area))
-        };
+        let free = |area: &&Area| plot.encloses(area) && !occupied.iter().any(|other| other.overlaps(area));
         let Some(area) = sides.iter().find(free) else { continue };
         painter.rounded(*area, 3.0, Paint(painter.colors.background, 0.78))?;
-        let y = area.middle();
-        painter.text(
-            &count,
-            COUNT,
-            (area.left + 4.0, y),
-            HPos::Left,
-            painter.colors.palette_color(group.mark.palette_index),
-        )?;
+        let (y, color) = (area.middle(), painter.colors.palette_color(group.mark.palette_index));
+        painter.text(&count, COUNT, (area.left + 4.0, y), HPos::Left, color)?;
         painter.text(shown, TEXT, (area.left + 4.0 + count_px, y), HPos::Left, painter.colors.text)?;
         occupied.push(*area);
         return Ok(());

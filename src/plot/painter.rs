@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, ShapeStyle, TextStyle};
 use plotters_backend::BackendCoord;
 
-use super::axes::{time_share, value_share};
+use super::axes::time_share;
 use super::backend::Backend;
 use super::font::{Face, Fonts, Type};
 use super::units::{EM_TO_SIZE, FIGURES_FAMILY, UNITS_PER_PX, WORDS_FAMILY, units, units_per_screen_px};
@@ -74,12 +74,17 @@ impl Area {
 
     /// Row of a value when the area shows `span`.
     pub(super) fn y_of(&self, span: ValueSpan, value: f64) -> f64 {
-        self.bottom - value_share(span, value) * self.height()
+        self.bottom - span.share(value) * self.height()
     }
 
     /// Returns `true` if the point lies inside, edges included.
     pub(super) fn holds(&self, (x, y): (f64, f64)) -> bool {
         x >= self.left && x <= self.right && y >= self.top && y <= self.bottom
+    }
+
+    /// Returns `true` if all of `other` lies inside, edges included.
+    pub(super) fn encloses(&self, other: &Self) -> bool {
+        self.holds((other.left, other.top)) && self.holds((other.right, other.bottom))
     }
 
     /// Smaller by `px` on each side.
@@ -140,7 +145,7 @@ impl LayerPainter<'_> {
 
     /// Fills a rectangle in pixels of the screen.
     pub(super) fn block(&self, screen: Rect, paint: impl Into<Paint>) -> DrawResult {
-        if screen.width() == 0 || screen.height() == 0 {
+        if screen.is_empty() {
             return Ok(());
         }
         let unit = units_per_screen_px(self.scale);
@@ -150,8 +155,7 @@ impl LayerPainter<'_> {
 
     /// Draws a hairline along a column or row of pixels, given its middle.
     pub(super) fn hairline(&self, from: (f64, f64), to: (f64, f64), paint: impl Into<Paint>) -> DrawResult {
-        let path = vec![at(from.0, from.1), at(to.0, to.1)];
-        Ok(self.area.draw(&PathElement::new(path, paint.into().stroke(1.0)))?)
+        self.path([from, to], 1.0, paint)
     }
 
     /// Nearest edge between two pixels of the screen.
@@ -185,7 +189,7 @@ impl LayerPainter<'_> {
         if area.width() <= 0.0 || area.height() <= 0.0 {
             return Ok(());
         }
-        Ok(self.area.draw(&Polygon::new(outline(area, radius), paint.into().color()))?)
+        self.polygon(outline(area, radius), paint)
     }
 
     /// Fills a rectangle with rounded corners and draws an edge of one pixel inside its border.
@@ -198,7 +202,7 @@ impl LayerPainter<'_> {
     pub(super) fn outlined(&self, area: Area, radius: f64, edge: impl Into<Paint>) -> DrawResult {
         let mut path = outline(area.inset(0.5), radius - 0.5);
         path.extend(path.first().copied());
-        Ok(self.area.draw(&PathElement::new(path, edge.into().stroke(1.0)))?)
+        self.path(path, 1.0, edge)
     }
 
     pub(super) fn disc(&self, (x, y): (f64, f64), radius: f64, paint: impl Into<Paint>) -> DrawResult {
@@ -266,7 +270,7 @@ impl LayerPainter<'_> {
 }
 
 /// Rectangle with quarter circles as corners, clockwise.
-fn outline(area: Area, radius: f64) -> Vec<BackendCoord> {
+fn outline(area: Area, radius: f64) -> Vec<(f64, f64)> {
     /// Chords per corner; at these sizes indistinguishable from an arc.
     const CHORDS: usize = 4;
     let r = radius.min(area.width() / 2.0).min(area.height() / 2.0).max(0.0);
@@ -279,7 +283,7 @@ fn outline(area: Area, radius: f64) -> Vec<BackendCoord> {
     let arc = |(x, y, quarter): (f64, f64, f64)| {
         (0..=CHORDS).map(move |i| {
             let angle = (quarter + i as f64 / CHORDS as f64) * std::f64::consts::FRAC_PI_2;
-            at(x + r * angle.cos(), y + r * angle.sin())
+            (x + r * angle.cos(), y + r * angle.sin())
         })
     };
     corners.into_iter().flat_map(arc).collect()

@@ -7,7 +7,7 @@
 
 use plotters_backend::BackendCoord;
 
-use super::axes::{difference, value_share};
+use super::axes::difference;
 use super::painter::Area;
 use crate::chart::{Point, Rect, Transform, Viewport};
 use crate::model::TimeSpan;
@@ -55,11 +55,12 @@ impl PointMapping {
         // The column of a vertex must be the one that downsampling assigns to it.
         let off = x - f64::from(floor(x));
         let x = if (EDGE_PX..=1.0 - EDGE_PX).contains(&off) { x } else { self.exact.x(point.time_ns) };
-        // Halved as in [`value_share`]. Extremely narrow spans, for which the factor overflows, divide instead.
+        // Halved, so that the length of the widest span is finite. Extremely narrow spans, for which the factor
+        // overflows, divide instead.
         let up = if self.per_half.is_finite() && self.per_half > 0.0 {
             (point.value / 2.0 - self.viewport.value.lo / 2.0) * self.per_half
         } else {
-            value_share(self.viewport.value, point.value) * self.plot.height()
+            self.viewport.value.share(point.value) * self.plot.height()
         };
         (x, (self.plot.bottom - up).clamp(-ROW_MAX, ROW_MAX))
     }
@@ -73,17 +74,12 @@ pub(super) fn strokes(run: &[Point], viewport: Viewport, plot: Rect, unit: i32) 
     vertices.extend(run.iter().filter(|point| point.value.is_finite()).map(|point| mapping.vertex(point)));
     let Some(&first) = vertices.first() else { return Vec::new() };
     if vertices.iter().all(|v| (v.0 - first.0).abs() < 1.0 && (v.1 - first.1).abs() < 1.0) {
-        let inside = plot.contains(first.0, first.1) || on_far_edge(plot, first);
+        // The far edges belong to the plot: the newest tick lies exactly on the right edge.
+        let inside = Area::from(plot).holds(first);
         return if inside { vec![Stroke::Dot(to_units(first, unit))] } else { Vec::new() };
     }
     straighten(&mut vertices, plot);
     clip(&vertices, plot, unit)
-}
-
-/// The far edges belong to the plot: the newest tick lies exactly on the right edge.
-fn on_far_edge(plot: Rect, (x, y): (f64, f64)) -> bool {
-    let plot = Area::from(plot);
-    (plot.left..=plot.right).contains(&x) && (plot.top..=plot.bottom).contains(&y)
 }
 
 /// Moves vertices that share a column of the plot to its middle. Dense data, one tall stroke per column, is sharp
@@ -106,13 +102,7 @@ fn straighten(vertices: &mut [(f64, f64)], plot: Rect) {
 
 /// Clips a polyline to the plot; each visible part becomes one stroke.
 fn clip(vertices: &[(f64, f64)], plot: Rect, unit: i32) -> Vec<Stroke> {
-    let plot = Area::from(plot);
-    let bounds = Area {
-        left: plot.left - MARGIN_PX,
-        top: plot.top - MARGIN_PX,
-        right: plot.right + MARGIN_PX,
-        bottom: plot.bottom + MARGIN_PX,
-    };
+    let bounds = Area::from(plot).inset(-MARGIN_PX);
     let mut strokes = Vec::new();
     let mut path: Vec<BackendCoord> = Vec::with_capacity(vertices.len());
     let mut finish = |path: &mut Vec<BackendCoord>| {

@@ -46,18 +46,15 @@ impl Mask {
             right: ceil(right).min(self.clip.right),
             bottom: ceil(bottom).min(self.clip.bottom),
         };
-        if area.width() == 0 || area.height() == 0 {
+        if area.is_empty() {
             return None;
         }
-        self.dirty = if self.dirty.width() == 0 {
-            area
-        } else {
-            Rect {
-                left: self.dirty.left.min(area.left),
-                top: self.dirty.top.min(area.top),
-                right: self.dirty.right.max(area.right),
-                bottom: self.dirty.bottom.max(area.bottom),
-            }
+        let dirty = if self.dirty.is_empty() { area } else { self.dirty };
+        self.dirty = Rect {
+            left: dirty.left.min(area.left),
+            top: dirty.top.min(area.top),
+            right: dirty.right.max(area.right),
+            bottom: dirty.bottom.max(area.bottom),
         };
         Some(area)
     }
@@ -80,13 +77,12 @@ impl Mask {
     }
 
     /// Adds a polyline with round joins and caps; a single point is a disc.
-    pub(super) fn stroke(&mut self, mut points: impl Iterator<Item = Px>, radius: f32) {
-        let Some(mut last) = points.next() else { return };
-        self.disc(last, radius);
+    pub(super) fn stroke(&mut self, points: &[Px], radius: f32) {
+        for pair in points.windows(2) {
+            self.band(pair[0], pair[1], radius);
+        }
         for point in points {
-            self.band(last, point, radius);
-            self.disc(point, radius);
-            last = point;
+            self.disc(*point, radius);
         }
     }
 
@@ -105,11 +101,6 @@ impl Mask {
         let (min_x, max_x) = (a.0.min(b.0) - wide, a.0.max(b.0) + wide);
         let (min_y, max_y) = (a.1.min(b.1) - high, a.1.max(b.1) + high);
         let Some(area) = self.touch(min_x, min_y, max_x, max_y) else { return };
-
-        if dx.abs() < 1e-6 && area.width() as usize <= VERTICAL_PX_MAX {
-            self.vertical(area, a, b, reach);
-            return;
-        }
         // Intersections of a row with the long sides of the band, and with the lines across its ends.
         let (per_x, per_y) = (1.0 / ux, 1.0 / uy);
         let (shear, half) = (ux * per_y, reach * per_y.abs());
@@ -136,35 +127,13 @@ impl Mask {
         }
     }
 
-    /// Covers a vertical band, whose rows are all alike.
-    fn vertical(&mut self, area: Rect, a: Px, b: Px, reach: f32) {
-        let width = area.width() as usize;
-        let mut pattern = [0; VERTICAL_PX_MAX];
-        cover_band(&mut pattern[..width], area.left as f32 + 0.5 - a.0, 1.0, reach);
-        let first = ceil(a.1.min(b.1) - 0.5).max(area.top);
-        let end = floor(a.1.max(b.1) - 0.5).saturating_add(1).min(area.bottom);
-        if first >= end {
-            return;
-        }
-        let start = first as usize * self.size.0 + area.left as usize;
-        let rows = self.cover.get_mut(start..).unwrap_or_default().chunks_mut(self.size.0);
-        for row in rows.take((end - first) as usize) {
-            row.iter_mut().zip(&pattern[..width]).for_each(|(cell, &cover)| *cell = (*cell).max(cover));
-        }
-    }
-
     /// Covers all points within `radius` of `center`.
     pub(super) fn disc(&mut self, center: Px, radius: f32) {
         let reach = radius + 0.5;
         let (left, top) = (center.0 - reach, center.1 - reach);
         let Some(area) = self.touch(left, top, center.0 + reach, center.1 + reach) else { return };
         if reach > STAMP_REACH_MAX {
-            for y in area.top..area.bottom {
-                let py = y as f32 + 0.5 - center.1;
-                for (x, cell) in (area.left..).zip(self.row(y, area.left, area.right)) {
-                    *cell = (*cell).max(disc_cover(x as f32 + 0.5 - center.0, py, reach));
-                }
-            }
+            self.shade(area, center, |px, py| disc_cover(px, py, reach));
             return;
         }
         let (left, top) = (floor(left), floor(top));
@@ -182,11 +151,18 @@ impl Mask {
         let Some(area) = self.touch(center.0 - reach, center.1 - reach, center.0 + reach, center.1 + reach) else {
             return;
         };
+        self.shade(area, center, |px, py| {
+            let off = (px.hypot(py) - radius).abs();
+            ((width / 2.0 + 0.5 - off).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+        });
+    }
+
+    /// Covers the pixels of `area` by the places of their centres relative to `center`.
+    fn shade(&mut self, area: Rect, center: Px, cover: impl Fn(f32, f32) -> u8) {
         for y in area.top..area.bottom {
             let py = y as f32 + 0.5 - center.1;
             for (x, cell) in (area.left..).zip(self.row(y, area.left, area.right)) {
-                let off = ((x as f32 + 0.5 - center.0).hypot(py) - radius).abs();
-                *cell = (*cell).max(((width / 2.0 + 0.5 - off).clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
+                *cell = (*cell).max(cover(x as f32 + 0.5 - center.0, py));
             }
         }
     }
@@ -214,9 +190,6 @@ impl Mask {
         }
     }
 }
-
-/// Maximum width of a vertical band that is drawn by copying a row, px.
-const VERTICAL_PX_MAX: usize = 8;
 
 /// Floor as an integer. `f32::floor` is a call into the C library on baseline x86-64.
 pub(super) fn floor(x: f32) -> i32 {
@@ -337,7 +310,7 @@ mod tests {
     #[test]
     fn a_stroke_covers_its_width_wherever_it_lies_between_pixels() {
         for offset in [0.0, 0.25, 0.5, 0.75] {
-            let rows = drawn(|mask| mask.stroke([(3.0, 8.0 + offset), (17.0, 8.0 + offset)].into_iter(), 0.75));
+            let rows = drawn(|mask| mask.stroke(&[(3.0, 8.0 + offset), (17.0, 8.0 + offset)], 0.75));
             let across: u32 = rows.iter().map(|row| u32::from(row[10])).sum();
             assert!(across.abs_diff(383) <= 2, "{offset}: {across}");
         }
@@ -346,8 +319,8 @@ mod tests {
     #[test]
     fn huge_and_odd_shapes_are_clipped_not_fatal() {
         let rows = drawn(|mask| {
-            mask.stroke([(-1e9, 10.0), (1e9, 10.0)].into_iter(), 1.0);
-            mask.stroke([(f32::NAN, 1.0), (2.0, f32::INFINITY)].into_iter(), 1.0);
+            mask.stroke(&[(-1e9, 10.0), (1e9, 10.0)], 1.0);
+            mask.stroke(&[(f32::NAN, 1.0), (2.0, f32::INFINITY)], 1.0);
             mask.polygon(&[]);
             mask.polygon(&[(1.0, 1.0)]);
             mask.ring((-50.0, -50.0), 5.0, 1.0);

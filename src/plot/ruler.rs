@@ -60,10 +60,7 @@ fn draw_text(painter: &LayerPainter<'_>, ruler: &Ruler, area: &Area, plot: &Area
     let left = Area::sized((area.left - AWAY_PX - width).round(), top, width.ceil(), height);
     // Preferably on the side where the measurement ends.
     let sides = if ruler.rising { [above, below, right, left] } else { [below, above, right, left] };
-    let fits = |side: &&Area| {
-        side.top >= plot.top && side.bottom <= plot.bottom && side.left >= plot.left && side.right <= plot.right
-    };
-    let panel = sides.iter().find(fits).unwrap_or(&sides[0]).moved_into(plot);
+    let panel = sides.iter().find(|side| plot.encloses(side)).unwrap_or(&sides[0]).moved_into(plot);
     let color = if ruler.rising { painter.colors.rising } else { painter.colors.falling };
     painter.panel(panel, 4.0, Paint(painter.colors.panel, 0.95), Paint(color, 0.7))?;
     let mut y = panel.top + PADDING_PX / 2.0 + ROW_PX / 2.0;

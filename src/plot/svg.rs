@@ -14,16 +14,33 @@ use super::font::{Fonts, MIDDLE_EM};
 use super::layers::Pane;
 use super::painter::LayerPainter;
 use super::units::UNITS_PER_PX;
-use super::{DrawResult, PlotError, bars, data, layers};
-use crate::chart::{Layout, Rect, Scene, ThemeColors};
+use super::{DrawResult, PlotError, background, bars, data, footer, grid, header, layers, overlays};
+use crate::chart::{HitAreas, Layout, Rect, Scene, ThemeColors};
 
 pub(super) fn document(scene: &Scene, layout: &Layout, fonts: &Fonts) -> Result<String, PlotError> {
     let layout = *layout;
-    let ticks = Ticks::all(layers::charts(scene, &layout), &layout, fonts);
+    let charts = layers::charts(scene, &layout);
+    let ticks = Ticks::all(charts, &layout, fonts);
     let panes = layers::panes(scene, &layout, &ticks);
     let layer = |draw: &dyn Fn(&LayerPainter<'_>) -> DrawResult| layer(&layout, scene, fonts, draw);
-    let under = layer(&|painter| layers::draw_below_data(painter, scene, &layout, &panes))?;
-    let over = layer(&|painter| layers::draw_above_data(painter, scene, &layout, &panes))?;
+    let under = layer(&|painter| {
+        background::fill_background(painter, &layout)?;
+        grid::borders(painter, charts, &layout)?;
+        panes.iter().try_for_each(|pane| pane.draw_below_data(painter))
+    })?;
+    let over = layer(&|painter| {
+        let mut hits = HitAreas::default();
+        for pane in &panes {
+            pane.draw_value_axis(painter)?;
+            pane.draw_time_axis(painter)?;
+            if layout.is_grid() {
+                pane.draw_title(painter)?;
+            }
+        }
+        header::draw(painter, &scene.header, &layout, &mut hits)?;
+        footer::draw(painter, &scene.footer, &layout, &mut hits)?;
+        overlays::draw(painter, scene, charts, &layout, &mut hits)
+    })?;
     let (width, height) = (layout.header.right, layout.footer.bottom);
     let mut out = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {} {}">"#,
@@ -44,7 +61,7 @@ pub(super) fn document(scene: &Scene, layout: &Layout, fonts: &Fonts) -> Result<
 
 /// Appends `elements`, clipped to `clip`.
 fn clipped(out: &mut String, clip: Rect, elements: &str) {
-    if clip.width() == 0 || clip.height() == 0 || elements.trim().is_empty() {
+    if clip.is_empty() || elements.trim().is_empty() {
         return;
     }
     let [x, y, w, h] = [clip.left, clip.top, clip.width(), clip.height()].map(|px| px * UNITS_PER_PX);

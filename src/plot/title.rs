@@ -51,6 +51,20 @@ fn line<'a>(painter: &LayerPainter<'_>, title: &'a Title, room: f64) -> Option<L
     Some(Line { words, figures, width })
 }
 
+/// Draws the square before the symbol, if there is one, and returns the left edge of the symbol.
+fn square(
+    painter: &LayerPainter<'_>,
+    title: &Title,
+    (x, y): (f64, f64),
+    side: f64,
+    gap: f64,
+) -> Result<f64, PlotError> {
+    let Some(palette_index) = title.palette_index else { return Ok(x) };
+    let area = Area::sized(x, y - side / 2.0, side, side);
+    painter.rounded(area, 2.0, painter.colors.palette_color(palette_index))?;
+    Ok(x + side + gap)
+}
+
 /// Draws the title of a single plot and returns its area.
 pub(super) fn draw(painter: &LayerPainter<'_>, title: &Title, layout: &Layout) -> Result<Option<Area>, PlotError> {
     let plot = Area::from(layout.plot);
@@ -62,15 +76,7 @@ pub(super) fn draw(painter: &LayerPainter<'_>, title: &Title, layout: &Layout) -
     let area = Area::sized(plot.left + 2.0, plot.top + 3.0, line.width.ceil() + 2.0 * (INDENT_PX - 2.0), HEIGHT_PX);
     painter.rounded(area, 3.0, Paint(painter.colors.background, 0.78))?;
     let (left, y, colors) = (plot.left + INDENT_PX, area.middle(), painter.colors);
-    let mut x = left;
-    if let Some(palette_index) = title.palette_index {
-        painter.rounded(
-            Area::sized(x, y - SQUARE_PX / 2.0, SQUARE_PX, SQUARE_PX),
-            2.0,
-            colors.palette_color(palette_index),
-        )?;
-        x += SQUARE_PX + NAME_GAP_PX;
-    }
+    let x = square(painter, title, (left, y), SQUARE_PX, NAME_GAP_PX)?;
     painter.text(&line.words, SYMBOL, (x, y), HPos::Left, colors.text)?;
     let color = title.change_percent.map_or(colors.text, |percent| colors.change(percent));
     for (name, value, at) in &line.figures {
@@ -97,24 +103,18 @@ pub(super) fn strip(painter: &LayerPainter<'_>, title: &Title, pane: &Layout) ->
         (Type::words(12.5).bold(), Type::figures(11.5))
     };
     let (y, colors) = (strip.middle(), painter.colors);
-    let mut x = strip.left;
-    if let Some(palette_index) = title.palette_index {
-        let side = if small { 7.0 } else { 9.0 };
-        painter.rounded(Area::sized(x, y - side / 2.0, side, side), 2.0, colors.palette_color(palette_index))?;
-        x += side + 5.0;
-    }
+    let mut x = square(painter, title, (strip.left, y), if small { 7.0 } else { 9.0 }, 5.0)?;
     let symbol = painter.fit(&title.symbol, symbol_ty, strip.right - x);
     painter.text(&symbol, symbol_ty, (x, y), HPos::Left, colors.text)?;
     x += painter.width(&symbol, symbol_ty) + if small { 2.0 } else { 6.0 };
     let mut end = strip.right;
-    let color = title.change_percent.map_or(colors.text, |percent| colors.change(percent));
     if let Some(percent) = title.change_percent {
         let text = percent_text(percent, 2);
         let left = end - painter.width(&text, figure_ty);
         if left < x {
             return Ok(());
         }
-        painter.text(&text, figure_ty, (left, y), HPos::Left, color)?;
+        painter.text(&text, figure_ty, (left, y), HPos::Left, colors.change(percent))?;
         end = left - 7.0;
     }
     // Right-aligned, so that panes have them in columns. The last ones are left out first.

@@ -1,11 +1,10 @@
 //! Labels and tags of both axes.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::canvas::{Canvas, clipped, width};
 use super::plot::Plot;
-use crate::chart::{AxisKind, Chart, Rgb, Tag, format};
+use crate::chart::{AxisKind, Chart, Rgb, Tag, format, instant_text};
 use crate::model::{NS_PER_S, TimeSpan};
 
 const NS_PER_DAY: i64 = 86_400 * NS_PER_S;
@@ -94,11 +93,10 @@ fn value_text(value: f64, chart: &Chart) -> String {
 
 /// Instant under the crosshair, as precise as the visible span calls for.
 fn time_text(time_ns: i64, span: TimeSpan, zone: &TimeZone) -> String {
-    let form = match span.len_ns() {
-        len if len >= 2 * NS_PER_DAY => "%b %d %H:%M",
-        len if len < 120 * NS_PER_S => "%H:%M:%S%.3f",
-        _ => "%H:%M:%S",
+    let (precision_ns, is_dated) = match span.len_ns() {
+        len if len >= 2 * NS_PER_DAY => (60 * NS_PER_S, true),
+        len if len < 120 * NS_PER_S => (NS_PER_S / 1_000, false),
+        _ => (NS_PER_S, false),
     };
-    let instant = Timestamp::from_nanosecond(time_ns.into()).unwrap_or_default();
-    instant.to_zoned(zone.clone()).strftime(form).to_string()
+    instant_text(time_ns, zone, precision_ns as f64, is_dated)
 }

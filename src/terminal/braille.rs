@@ -50,14 +50,12 @@ impl Dots {
         if has_nan || to.0 < 0.0 || from.0 >= width {
             return;
         }
-        let (first, end) = (from.0.max(0.0).floor(), to.0.min(last).floor());
-        let mut x = first;
-        while x <= end {
-            // Both ends lie in one column.
-            let vertical = from.0.floor() == to.0.floor();
+        // Both ends lie in one column.
+        let vertical = from.0.floor() == to.0.floor();
+        for column in from.0.max(0.0) as i64..=to.0.min(last) as i64 {
+            let x = column as f64;
             let (a, b) = if vertical { (from.1, to.1) } else { (y_at(x.max(from.0)), y_at((x + 1.0).min(to.0))) };
-            self.column(x as i64, a, b, color);
-            x += 1.0;
+            self.column(column, a, b, color);
         }
     }
 
@@ -65,14 +63,8 @@ impl Dots {
     fn column(&mut self, x: i64, a: f64, b: f64, color: Rgb) {
         let bottom = f64::from(self.rows * DOT_ROWS);
         let (top, low) = (a.min(b), a.max(b));
-        if low < 0.0 || top >= bottom {
-            return;
-        }
-        let (top, low) = (top.max(0.0).floor(), low.min(bottom - 1.0).floor());
-        let mut y = top;
-        while y <= low {
-            self.set(x, y as i64, color);
-            y += 1.0;
+        if low >= 0.0 && top < bottom {
+            (top.max(0.0) as i64..=low.min(bottom - 1.0) as i64).for_each(|y| self.set(x, y, color));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::Span;
 use ratatui::widgets::{Clear, Widget as _};
@@ -52,7 +52,7 @@ impl Canvas<'_> {
     }
 
     /// Sets a character and keeps the cell's background.
-    pub(super) fn put(&mut self, at: (u16, u16), c: char, color: Rgb) {
+    pub(super) fn put(&mut self, at: impl Into<Position>, c: char, color: Rgb) {
         let color = self.depth.color(color);
         if let Some(cell) = self.cells.cell_mut(at) {
             cell.set_char(c).set_fg(color);
@@ -66,8 +66,14 @@ impl Canvas<'_> {
         }
     }
 
+    /// Draws the square of a symbol, hollow if the symbol is hidden.
+    pub(super) fn symbol_square(&mut self, (x, y): (u16, u16), palette_index: usize, is_visible: bool) {
+        let style = self.on_strip(self.colors.palette_color(palette_index));
+        self.text(x, y, if is_visible { "\u{25a0}" } else { "\u{25a1}" }, 1, style);
+    }
+
     /// Changes the background of a cell.
-    pub(super) fn tint(&mut self, at: (u16, u16), background: Rgb) {
+    pub(super) fn tint(&mut self, at: impl Into<Position>, background: Rgb) {
         let background = self.depth.color(background);
         if let Some(cell) = self.cells.cell_mut(at) {
             cell.set_bg(background);

@@ -1,7 +1,7 @@
 //! Header, watchlist and footer.
 
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::style::Modifier;
 
 use super::canvas::{Canvas, clipped, width};
 use super::layout::{CellLayout, HELP};
@@ -83,7 +83,12 @@ pub(super) fn watchlist(canvas: &mut Canvas<'_>, layout: &CellLayout, legend: &[
 fn draw_entry(canvas: &mut Canvas<'_>, area: Rect, index: usize, entry: &LegendEntry, is_list_left: bool) {
     let (colors, y) = (canvas.colors, area.y);
     let shown = |color| if entry.visible { color } else { colors.dim };
-    let style = |color| emphasis(canvas.on_strip(color), entry);
+    let emphasis = match (entry.focused, entry.visible) {
+        (true, _) => Modifier::BOLD,
+        (false, false) => Modifier::DIM,
+        (false, true) => Modifier::empty(),
+    };
+    let style = |color| canvas.on_strip(color).add_modifier(emphasis);
     let (text, dim) = (style(shown(colors.text)), style(colors.dim));
     let change = style(shown(colors.change(entry.change_percent.unwrap_or(0.0))));
     let last = entry.last.as_deref().unwrap_or_default();
@@ -94,8 +99,7 @@ fn draw_entry(canvas: &mut Canvas<'_>, area: Rect, index: usize, entry: &LegendE
         canvas.text(x + 1, y, &digit, 1, dim);
         x += 3;
     }
-    let square = if entry.visible { "\u{25a0}" } else { "\u{25a1}" };
-    canvas.text(x, y, square, 1, canvas.on_strip(colors.palette_color(entry.palette_index)));
+    canvas.symbol_square((x, y), entry.palette_index, entry.visible);
     x += 2;
     // A figure is shown whole or not at all; the symbol gets the rest of the room.
     let room = area.right().saturating_sub(x);
@@ -120,14 +124,6 @@ fn draw_entry(canvas: &mut Canvas<'_>, area: Rect, index: usize, entry: &LegendE
         if has_change {
             canvas.text(x, y, &percent, area.right().saturating_sub(x), change);
         }
-    }
-}
-
-fn emphasis(style: Style, entry: &LegendEntry) -> Style {
-    match (entry.focused, entry.visible) {
-        (true, _) => style.add_modifier(Modifier::BOLD),
-        (false, false) => style.add_modifier(Modifier::DIM),
-        (false, true) => style,
     }
 }
 

@@ -1,5 +1,8 @@
 //! Contents of the plot: grid, bands of missing data, lines or bars, marks, crosshair.
 
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
 use super::ColorDepth;
 use super::braille::Dots;
 use super::canvas::{Canvas, width};
@@ -149,15 +152,13 @@ fn draw_missing(canvas: &mut Canvas<'_>, plot: &Plot<'_>, band: &MissingBand) {
     let (colors, depth, area) = (canvas.colors, canvas.depth, plot.layout.plot);
     let color = band.absence.color(colors);
     let tint = blend(colors.background, color, MISSING_TINT);
-    for y in area.top()..area.bottom() {
-        for x in left..right {
-            match depth {
-                // The nearest of 256 colours to so light a tint may be the background itself.
-                ColorDepth::Plain | ColorDepth::Indexed => {
-                    canvas.put((x, y), '\u{2591}', blend(colors.background, color, 0.4));
-                }
-                ColorDepth::TrueColor => canvas.tint((x, y), tint),
-            }
+    // The nearest of 256 colours to so light a tint may be the background itself.
+    let is_tinted = depth == ColorDepth::TrueColor;
+    for at in (Rect { x: left, width: right - left, ..area }).positions() {
+        if is_tinted {
+            canvas.tint(at, tint);
+        } else {
+            canvas.put(at, '\u{2591}', blend(colors.background, color, 0.4));
         }
     }
     let columns = right - left;
@@ -166,10 +167,7 @@ fn draw_missing(canvas: &mut Canvas<'_>, plot: &Plot<'_>, band: &MissingBand) {
     let short = label.split(" \u{b7} ").next().unwrap_or_default();
     if let Some(label) = [label, short].into_iter().find(|label| width(label) <= columns) {
         let x = left + (columns - width(label)) / 2;
-        let style = match depth {
-            ColorDepth::TrueColor => depth.style(color, tint),
-            ColorDepth::Plain | ColorDepth::Indexed => ratatui::style::Style::new().fg(depth.color(color)),
-        };
+        let style = if is_tinted { depth.style(color, tint) } else { Style::new().fg(depth.color(color)) };
         canvas.text(x, area.y, label, columns, style);
     }
 }
@@ -219,11 +217,9 @@ fn draw_lines(canvas: &mut Canvas<'_>, plot: &Plot<'_>) {
             }
         }
     }
-    for row in 0..area.height {
-        for column in 0..area.width {
-            if let Some((c, color)) = dots.cell(column, row) {
-                canvas.put((area.x + column, area.y + row), c, color);
-            }
+    for at in area.positions() {
+        if let Some((c, color)) = dots.cell(at.x - area.x, at.y - area.y) {
+            canvas.put(at, c, color);
         }
     }
 }

@@ -141,7 +141,7 @@ fn draw_readout(canvas: &mut Canvas<'_>, plot: &Plot<'_>, crosshair: &Crosshair)
     let text = canvas.on_strip(colors.text);
     for (y, row) in (inside.top()..inside.bottom()).zip(rows) {
         let x = inside.x + 1;
-        canvas.text(x, y, "\u{25a0}", 1, canvas.on_strip(colors.palette_color(row.palette_index)));
+        canvas.symbol_square((x, y), row.palette_index, true);
         canvas.text(x + 2, y, &row.symbol, inside.right().saturating_sub(x + 2), text);
         canvas.text_left_of(x + 2 + symbol + 1 + price, y, &row.price, price, text);
         let change = canvas.on_strip(colors.change(row.change_percent.unwrap_or(0.0)));
@@ -180,8 +180,7 @@ fn draw_search(canvas: &mut Canvas<'_>, layout: &CellLayout, search: &Search) {
     canvas.text(inside.x + 1, inside.y, &format!("/{}\u{258f}", search.query), inside.width - 1, text);
     for (index, (row, entry)) in (inside.y + 1..inside.bottom()).zip(&search.matches).enumerate() {
         let style = if index == search.selected { text.add_modifier(Modifier::REVERSED) } else { text };
-        let square = if entry.visible { "\u{25a0}" } else { "\u{25a1}" };
-        canvas.text(inside.x + 1, row, square, 1, canvas.on_strip(colors.palette_color(entry.palette_index)));
+        canvas.symbol_square((inside.x + 1, row), entry.palette_index, entry.visible);
         let x = canvas.text(inside.x + 3, row, &entry.symbol, inside.width - 3, style);
         let last = entry.last.as_deref().unwrap_or_default();
         canvas.text_left_of(inside.right() - 1, row, last, inside.right().saturating_sub(x + 2), text);
