@@ -37,7 +37,7 @@ pub use decode::{Decoder, Origin};
 pub use encode::{TimestampFormat, write_fields, write_tick};
 pub use fields::{FieldMap, FieldMapError};
 pub use number::{parse_price, parse_size, parse_timestamp};
-pub use reject::{Reject, RejectCounts};
+pub use reject::{Reject, RejectCounts, Rejection};
 pub use stream_id::{StreamId, StreamIdError};
 pub use tick_view::{Name, TickView};
 pub use time_span::{SPAN_NS_MAX, SPAN_NS_MIN, TIME_NS_MIN, TimeSpan};

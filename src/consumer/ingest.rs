@@ -1,5 +1,6 @@
 //! Ingest of messages: decodes, validates and appends ticks, with one lock per read of the socket.
 
+use std::collections::BTreeSet;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::consumer::args::Config;
 use crate::consumer::feed_status::Transition;
 use crate::consumer::handles::Handles;
 use crate::consumer::rate_limited::RateLimited;
-use crate::model::{Decoder, Origin, Reject, RejectCounts, StreamId, TickView, Timestamp, display_safe};
+use crate::model::{Decoder, Origin, Reject, RejectCounts, Rejection, StreamId, TickView, Timestamp, display_safe};
 use crate::series::SeriesMap;
 use crate::storage::db::TickRow;
 
@@ -154,7 +155,11 @@ impl Ingest {
             decoder: Decoder::new(config.fields.clone()),
             // All ticks of a symbol come through the same connection, so each may have a filter of its own.
             outliers: config.args.outliers.map(OutlierFilter::new),
-            reject_log: RejectLog { limit: RateLimited::new(REJECTS_LOGGED_EVERY), pending: None },
+            reject_log: RejectLog {
+                limit: RateLimited::new(REJECTS_LOGGED_EVERY),
+                seen: BTreeSet::new(),
+                pending: Vec::new(),
+            },
             sampler: Sampler { stride: 1, until_next: 1, samples_ns: Vec::with_capacity(BATCH_TICKS) },
             rows: Vec::new(),
             live_from_ms: (Timestamp::now().as_nanos() / 1_000_000) as u64,
@@ -201,9 +206,9 @@ impl Ingest {
                             has_tick = true;
                             batch.append(&tick, id);
                         }
-                        Err(cause) => {
-                            rejects.add(cause);
-                            reject_log.note(cause, payload);
+                        Err(rejection) => {
+                            rejects.add(rejection.cause);
+                            reject_log.note(rejection, payload);
                         }
                     });
                     // An entry of another kind has been understood, so that a group acknowledges it.
@@ -212,7 +217,7 @@ impl Ingest {
                 }
                 Message::TooLong => {
                     rejects.add(Reject::TooLong);
-                    reject_log.note(Reject::TooLong, b"");
+                    reject_log.note(Rejection::of_message(Reject::TooLong), b"");
                 }
             }
             if let Some(id) = id.filter(|_| !has_tick) {
@@ -278,28 +283,27 @@ impl MessageHandler for Ingest {
     }
 }
 
-/// Rate-limited log of rejected messages.
+/// Log of rejected messages: the first of each cause at once, later ones at a limited rate.
 struct RejectLog {
     limit: RateLimited,
-    /// Line to write once the series are unlocked: a terminal may block.
-    pending: Option<String>,
+    seen: BTreeSet<&'static str>,
+    /// Lines to write once the series are unlocked: a terminal may block. At most one for each cause and one more.
+    pending: Vec<String>,
 }
 
 impl RejectLog {
-    fn note(&mut self, cause: Reject, payload: &[u8]) {
-        if self.pending.is_some() {
-            self.limit.suppress();
-            return;
-        }
-        let Some(suppressed) = self.limit.permit() else { return };
+    fn note(&mut self, rejection: Rejection<'_>, payload: &[u8]) {
+        let is_new = self.seen.insert(rejection.cause.name());
+        let permitted = if is_new { Some(self.limit.force()) } else { self.limit.permit() };
+        let Some(suppressed) = permitted else { return };
         let prefix = &payload[..payload.len().min(4 * LOGGED_CHARS_MAX)];
         let text: String = String::from_utf8_lossy(prefix).chars().take(LOGGED_CHARS_MAX).collect();
         let more = if suppressed > 0 { format!(" [and {suppressed} more before it]") } else { String::new() };
-        self.pending = Some(format!("rejected a message ({cause}): {}{more}", display_safe(&text)));
+        self.pending.push(format!("rejected a message ({rejection}): {}{more}", display_safe(&text)));
     }
 
     fn write(&mut self) {
-        if let Some(text) = self.pending.take() {
+        for text in self.pending.drain(..) {
             warn!("{text}");
         }
     }

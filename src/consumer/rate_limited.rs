@@ -21,8 +21,13 @@ impl RateLimited {
             self.suppress();
             return None;
         }
+        Some(self.force())
+    }
+
+    /// Permits an event whenever it comes, and returns the number of events suppressed since the last permitted one.
+    pub(super) fn force(&mut self) -> u64 {
         self.last = Some(Instant::now());
-        Some(std::mem::take(&mut self.suppressed))
+        std::mem::take(&mut self.suppressed)
     }
 
     /// Counts an event as suppressed.

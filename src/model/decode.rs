@@ -5,15 +5,20 @@
 //! on the way, and a bad element of an array is rejected without affecting the others.
 
 mod fast_path;
+mod template;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::model::decode::template::{Slots, Template};
 use crate::model::fields::{Field, FieldMap, Locator};
 use crate::model::json::{Document, Key, Kind, Value};
 use crate::model::plan::{Plan, Row};
-use crate::model::shape::{Shape, Signatures, Surroundings, announcement, recognize};
-use crate::model::{Name, Reject, Symbol, Tick, TickView, Timestamp, parse_price, parse_size, parse_timestamp};
+use crate::model::shape::{Shape, Signatures, Surroundings, announcement, channel_symbol, recognize};
+use crate::model::{
+    Name, Reject, Rejection, Symbol, Tick, TickView, Timestamp, parse_price, parse_size, parse_timestamp,
+};
 
 /// Most shapes remembered. A connection has some ten; names of symbols as keys make more.
 const SHAPES_MAX: usize = 1_024;
@@ -23,6 +28,13 @@ const REPORTS_MAX: usize = 64;
 
 /// Most numbers for which a symbol is remembered. Exchanges announce one for each subscription.
 const ANNOUNCEMENTS_MAX: usize = 65_536;
+
+/// Most templates of messages. A feed has one for each kind of trade and way of writing it.
+const TEMPLATES_MAX: usize = 8;
+
+/// Messages without a template after which the least used one is replaced. Messages that are never alike cost a template
+/// now and then.
+const MISSES_MAX: u32 = 64;
 
 /// Origin of a message.
 #[derive(Debug, Clone, Copy)]
@@ -64,27 +76,56 @@ pub struct Decoder {
     /// Fields located by the user.
     located: FieldMap,
     /// Plan for all messages, if the user located all necessary fields.
-    fixed: Option<Plan>,
+    fixed: Option<Arc<Plan>>,
     document: Document,
     signatures: Signatures,
     shapes: HashMap<u64, Remembered, foldhash::fast::RandomState>,
+    /// The templates of recent messages with their plans, the last used one first.
+    templates: Vec<(Template, Arc<Plan>)>,
+    /// Messages that no template fits, since one was made.
+    misses: u32,
+    /// Rows of a message, kept to reuse the memory.
+    slots: Vec<Slots>,
     announcements: HashMap<u64, Symbol>,
+    channel: LastChannel,
+    /// Set once rows had the size before the price.
+    has_sizes_first: bool,
     report: Option<String>,
     reports: usize,
 }
 
+/// Channel of the last message whose plan takes the symbol from the channel's name, and the symbol's place in it.
+#[derive(Debug, Clone, Default)]
+struct LastChannel {
+    name: String,
+    symbol: Option<Locator>,
+}
+
+impl LastChannel {
+    /// Returns whether `plan` reads messages of `channel`: the symbol in its name, if the plan uses it, must be where it
+    /// was in the name of the first channel.
+    fn fits(&mut self, plan: &Plan, channel: Option<&str>) -> bool {
+        let Some(locator @ Locator::Channel(_)) = plan.fields.get(Field::Symbol) else { return true };
+        let Some(channel) = channel.filter(|_| plan.is_recognized) else { return true };
+        if self.name != channel {
+            channel.clone_into(&mut self.name);
+            self.symbol = channel_symbol(channel);
+        }
+        self.symbol.as_ref() == Some(locator)
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Remembered {
-    Trades(Box<Plan>),
+    Trades(Arc<Plan>),
     Other,
 }
 
 impl Decoder {
     /// Creates a decoder that takes the fields from where `located` says, and recognises those that it leaves out.
     pub fn new(located: FieldMap) -> Self {
-        let is_complete =
-            [Field::Symbol, Field::Price, Field::Timestamp].iter().all(|field| located.get(*field).is_some());
-        let fixed = is_complete.then(|| Plan::new(located.clone()));
+        let is_complete = Field::REQUIRED.iter().all(|field| located.get(*field).is_some());
+        let fixed = is_complete.then(|| Arc::new(Plan::new(located.clone())));
         Self { located, fixed, ..Self::default() }
     }
 
@@ -92,7 +133,9 @@ impl Decoder {
     /// are of another kind, such as changes of an order book among trades; 1 if the whole message is one, such as an
     /// acknowledgement.
     pub fn decode(&mut self, payload: &[u8], origin: Origin<'_>, mut sink: impl FnMut(Result<Tick, Reject>)) -> u64 {
-        self.decode_borrowed(payload, origin, |result| sink(result.map(|tick| tick.to_tick())))
+        self.decode_borrowed(payload, origin, |result| {
+            sink(result.map(|tick| tick.to_tick()).map_err(|rejection| rejection.cause));
+        })
     }
 
     /// As [`decode`](Self::decode), with ticks that borrow from `payload`.
@@ -101,7 +144,7 @@ impl Decoder {
         &mut self,
         payload: &[u8],
         origin: Origin<'_>,
-        mut sink: impl FnMut(Result<TickView<'_>, Reject>),
+        mut sink: impl FnMut(Result<TickView<'_>, Rejection<'_>>),
     ) -> u64 {
         let mut taken = 0;
         if self.located.is_empty() {
@@ -129,24 +172,69 @@ impl Decoder {
         payload: &[u8],
         taken: usize,
         origin: Origin<'_>,
-        sink: &mut dyn FnMut(Result<TickView<'_>, Reject>),
+        sink: &mut dyn FnMut(Result<TickView<'_>, Rejection<'_>>),
     ) -> u64 {
         let Ok(text) = std::str::from_utf8(payload) else {
-            sink(Err(Reject::NotUtf8));
+            sink(Err(Rejection::of_message(Reject::NotUtf8)));
             return 0;
+        };
+        let taken = match self.decode_by_template(text, taken, origin, sink) {
+            Ok(()) => return 0,
+            Err(taken) => taken,
         };
         // The document is taken out while its values are in use.
         let mut document = std::mem::take(&mut self.document);
         let is_json = document.read(text).is_ok();
         let mut others = 0;
-        if let Some(message) = document.root(text) {
+        // Of a broken array, elements that stand for themselves are read.
+        let is_list = |root: &Value<'_>| root.elements().next().is_some_and(|first| first.kind() == Kind::Object);
+        if let Some(message) = document.root(text).filter(|root| is_json || is_list(root)) {
             others = self.decode_message(message, taken, origin, sink);
         }
         if !is_json {
-            sink(Err(Reject::NotJson));
+            sink(Err(Rejection::of_message(Reject::NotJson)));
         }
         self.document = document;
         others
+    }
+
+    /// Decodes a message that is written as an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// Returns the number of rows taken if a template fits in part only, or none does.
+    fn decode_by_template(
+        &mut self,
+        text: &str,
+        taken: usize,
+        origin: Origin<'_>,
+        sink: &mut dyn FnMut(Result<TickView<'_>, Rejection<'_>>),
+    ) -> Result<(), usize> {
+        let Self { templates, signatures, slots, announcements, channel, .. } = self;
+        let fits = |(template, plan): &(Template, Arc<Plan>)| {
+            template.find(text, signatures, slots) && channel.fits(plan, origin.channel)
+        };
+        let Some(at) = templates.iter().position(fits).filter(|_| taken == 0) else { return Err(taken) };
+        templates[..=at].rotate_right(1);
+        let plan = &templates[0].1;
+        let announced = |number| announcements.get(&number).map(Symbol::as_str);
+        for (row, slots) in slots.iter().enumerate() {
+            sink(Ok(template::tick(plan, text, slots, announced, origin).ok_or(row)?));
+        }
+        Ok(())
+    }
+
+    /// Makes a template from a message that `plan` reads.
+    fn learn_template(&mut self, message: Value<'_>, plan: &Arc<Plan>) {
+        self.misses += 1;
+        if self.templates.len() == TEMPLATES_MAX && self.misses < MISSES_MAX {
+            return;
+        }
+        if let Some(template) = Template::new(message.text(), message, plan, &mut self.signatures) {
+            self.templates.truncate(TEMPLATES_MAX - 1);
+            self.templates.insert(0, (template, Arc::clone(plan)));
+            self.misses = 0;
+        }
     }
 
     fn decode_message(
@@ -154,69 +242,80 @@ impl Decoder {
         message: Value<'_>,
         taken: usize,
         origin: Origin<'_>,
-        sink: &mut dyn FnMut(Result<TickView<'_>, Reject>),
+        sink: &mut dyn FnMut(Result<TickView<'_>, Rejection<'_>>),
     ) -> u64 {
         if message.kind() == Kind::Array && message.elements().next().is_none() {
             return 0;
         }
-        let mut rows_of = |plan: &Plan, announcements: &HashMap<u64, Symbol>| {
-            let (mut at, mut others) = (0, 0);
-            plan.rows(message, &mut |row| {
-                at += 1;
-                if at > taken {
-                    match decode_row(plan, &row, announcements, origin, sink) {
-                        Ok(()) => {}
-                        Err(Reject::Missing) if plan.is_recognized && row.is_other_kind(plan) => others += 1,
-                        Err(cause) => sink(Err(cause)),
-                    }
-                }
-            });
-            others
+        let plan = match self.plan_for(message, origin) {
+            Ok(plan) => plan,
+            Err(Some(rejection)) => {
+                sink(Err(rejection));
+                return 0;
+            }
+            Err(None) => return 1,
         };
+        let (mut at, mut others) = (0, 0);
+        plan.rows(message, &mut |row| {
+            at += 1;
+            if at > taken {
+                match decode_row(&plan, &row, &self.announcements, origin, sink) {
+                    Ok(()) => {}
+                    Err(Reject::Missing) if plan.is_recognized && row.is_other_kind(&plan) => others += 1,
+                    Err(cause) => sink(Err(Rejection::of_row(cause, &row))),
+                }
+            }
+        });
+        self.learn_template(message, &plan);
+        others
+    }
+
+    /// The plan by which a message is read.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why there is none; `None` for a message of another kind.
+    fn plan_for(&mut self, message: Value<'_>, origin: Origin<'_>) -> Result<Arc<Plan>, Option<Rejection<'static>>> {
         if let Some(plan) = &self.fixed {
-            return rows_of(plan, &self.announcements);
+            return Ok(Arc::clone(plan));
         }
         let signature = self.signatures.of(message);
         match self.shapes.get(&signature) {
-            Some(Remembered::Trades(plan)) => return rows_of(plan, &self.announcements),
+            Some(Remembered::Trades(plan)) if self.channel.fits(plan, origin.channel) => return Ok(Arc::clone(plan)),
             Some(Remembered::Other) => {
                 self.learn_announcement(message);
-                return 1;
+                return Err(None);
             }
-            None => {}
+            _ => {}
         }
         let surroundings = Surroundings {
             channel: origin.channel,
             now: origin.now,
+            has_sizes_first: self.has_sizes_first,
             has_announcements: !self.announcements.is_empty(),
             located: &self.located,
         };
-        let shape = recognize(message, surroundings);
-        match shape {
+        match recognize(message, surroundings) {
             Shape::Trades(fields) => {
+                self.has_sizes_first |= fields.has_size_first();
                 self.report_shape(&fields);
-                let plan = Plan::recognized(fields);
-                let others = rows_of(&plan, &self.announcements);
-                self.remember(signature, Remembered::Trades(Box::new(plan)));
-                others
+                let plan = Arc::new(Plan::recognized(fields));
+                self.remember(signature, Remembered::Trades(Arc::clone(&plan)));
+                Ok(plan)
             }
             Shape::Other => {
                 self.learn_announcement(message);
                 self.remember(signature, Remembered::Other);
-                1
+                Err(None)
             }
-            Shape::Incomplete(_) if !message.is_container() => {
-                sink(Err(Reject::NotObject));
-                0
-            }
+            Shape::Incomplete(_) if !message.is_container() => Err(Some(Rejection::of_message(Reject::NotObject))),
             Shape::Incomplete(fields) => {
                 self.learn_announcement(message);
-                rows_of(&Plan::new(fields), &self.announcements)
+                Ok(Arc::new(Plan::new(fields)))
             }
             Shape::Ambiguous { field, candidates } => {
                 self.report(format!("{field} may be {}; choose one with --fields", candidates.join(" or ")));
-                sink(Err(Reject::Missing));
-                0
+                Err(Some(Rejection { missing: Some(field), ..Rejection::of_message(Reject::Missing) }))
             }
         }
     }
@@ -262,7 +361,7 @@ fn decode_row(
     row: &Row<'_>,
     announcements: &HashMap<u64, Symbol>,
     origin: Origin<'_>,
-    sink: &mut dyn FnMut(Result<TickView<'_>, Reject>),
+    sink: &mut dyn FnMut(Result<TickView<'_>, Rejection<'_>>),
 ) -> Result<(), Reject> {
     let fields = &plan.fields;
     // Texts with escapes are owned, and a `TickView` borrows them.
@@ -347,7 +446,8 @@ fn tick_of<'a>(
     });
     let size = size.transpose()?;
     // Other producers may use these keys for something else, so values of another form count as absent.
-    let seq = row.get(Field::Seq).and_then(|value| value.raw().parse().ok());
+    let seq =
+        row.get(Field::Seq).filter(|value| value.kind() == Kind::Number).and_then(|value| value.raw().parse().ok());
     Ok(TickView { symbol, price, timestamp, size, seq, source: source.and_then(Name::new) })
 }
 

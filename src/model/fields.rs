@@ -29,6 +29,14 @@ impl Field {
     ];
 
     pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// Fields without which there is no tick.
+    pub(crate) const REQUIRED: [Self; 3] = [Self::Symbol, Self::Price, Self::Timestamp];
+
+    /// Name in maps and logs.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 /// Place from which a field's value is taken.
@@ -176,6 +184,18 @@ impl FieldMap {
             Some(_) => false,
             None => !matches!(field, Field::Symbol | Field::Price | Field::Timestamp),
         })
+    }
+
+    /// Returns whether the size is found by its place in an array, before the price.
+    pub(crate) fn has_size_first(&self) -> bool {
+        let place = |field| match self.get(field) {
+            Some(Locator::Path(path, _)) => path.0.last(),
+            _ => None,
+        };
+        matches!(
+            (place(Field::Size), place(Field::Price)),
+            (Some(Step::Index(size)), Some(Step::Index(price))) if size < price
+        )
     }
 
     /// Paths of all fields, in the order of [`Field::ALL`].

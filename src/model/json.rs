@@ -106,6 +106,21 @@ impl<'d> Value<'d> {
         self.node().kind
     }
 
+    /// The whole document.
+    pub(crate) fn text(self) -> &'d str {
+        self.text
+    }
+
+    /// Place of the value's first character in the text; that of a string is behind its quote.
+    pub(crate) fn start(self) -> usize {
+        self.node().start as usize
+    }
+
+    /// Place behind the value's last character; that of a string is its quote.
+    pub(crate) fn end(self) -> usize {
+        self.node().end as usize
+    }
+
     pub(crate) fn is_container(self) -> bool {
         matches!(self.kind(), Kind::Object | Kind::Array)
     }
@@ -121,7 +136,7 @@ impl<'d> Value<'d> {
         match self.node() {
             Node { kind: Kind::String, has_escapes: false, .. } => Some(self.raw().into()),
             Node { kind: Kind::String, start, end, .. } => {
-                let quoted = &self.text[start as usize - 1..end as usize + 1];
+                let quoted = &self.text[start as usize - 1..=end as usize];
                 serde_json::from_str::<String>(quoted).ok().map(Cow::Owned)
             }
             _ => None,
@@ -197,9 +212,8 @@ const fn splat(byte: u8) -> u64 {
 impl Scanner<'_, '_> {
     fn document(mut self) -> Option<()> {
         let mut expected = self.value()?;
-        loop {
-            // The loop replaces a recursion, so that no depth of nesting exhausts the stack.
-            let Some(&container) = self.document.open.last() else { break };
+        // The loop replaces a recursion, so that no depth of nesting exhausts the stack.
+        while let Some(&container) = self.document.open.last() {
             let is_object = self.document.nodes[container as usize].kind == Kind::Object;
             let close = if is_object { b'}' } else { b']' };
             self.skip_space();

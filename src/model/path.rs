@@ -115,6 +115,11 @@ impl Pattern {
         Self { before: before.to_owned(), after: after.to_owned() }
     }
 
+    /// Returns whether the whole text varies.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+
     /// Parses a text with one `*`; `None` if it has none or several.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (before, after) = text.split_once('*')?;

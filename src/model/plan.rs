@@ -99,7 +99,7 @@ impl Plan {
     }
 
     /// Returns whether the price is found by its place in an array.
-    fn is_positional(&self) -> bool {
+    pub(crate) fn is_positional(&self) -> bool {
         self.fields.paths().any(|(field, path)| field == Field::Price && matches!(path.0.last(), Some(Step::Index(_))))
     }
 

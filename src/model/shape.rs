@@ -12,7 +12,9 @@ mod signature;
 mod topic;
 
 pub(crate) use announcement::announcement;
-pub(crate) use signature::Signatures;
+pub(crate) use columns::FIRST_NS as FIRST_ROW_NS;
+pub(crate) use names::is_topic_key;
+pub(crate) use signature::{Signatures, TIME_DIGITS_MIN, value_class};
 
 use std::cmp::Reverse;
 
@@ -20,7 +22,7 @@ use crate::model::fields::{Field, FieldMap, Locator};
 use crate::model::json::{Kind, Value};
 use crate::model::path::{Path, Step};
 use crate::model::shape::columns::Columns;
-use crate::model::shape::names::{MarketPart, Words, is_letter_key, is_symbol_like, is_topic_key};
+use crate::model::shape::names::{MarketPart, Words, is_letter_key, is_symbol_like};
 use crate::model::shape::topic::{Topic, symbol_in, topic_of};
 use crate::model::{Timestamp, parse_price, parse_timestamp};
 
@@ -40,6 +42,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) channel: Option<&'a str>,
     /// Receiver's clock.
     pub(crate) now: Timestamp,
+    /// Set if an earlier message had rows with the size before the price.
+    pub(crate) has_sizes_first: bool,
     /// Set if earlier messages announced symbols for numbers.
     pub(crate) has_announcements: bool,
     /// Fields located by the user.
@@ -102,10 +106,12 @@ pub(crate) fn recognize(message: Value<'_>, surroundings: Surroundings<'_>) -> S
     let Some(best) = found.iter().rev().max_by_key(|candidate| candidate.score()) else {
         return if resolve::has_tick_keys(message) { Shape::Incomplete(FieldMap::default()) } else { Shape::Other };
     };
+    let rival = best.columns.and_then(|columns| columns.rival).map(|at| best.path.then(Step::Index(at)).to_string());
     let rivals: Vec<String> = found
         .iter()
         .filter(|other| other.score() == best.score() && other.price != best.price)
         .map(|other| other.price.to_string())
+        .chain(rival)
         .collect();
     if !rivals.is_empty() {
         let candidates = [best.price.to_string()].into_iter().chain(rivals).collect();
@@ -143,7 +149,7 @@ impl<'d> Search<'d, '_> {
             let price = path.then(Step::AnyKey);
             return self.offer(object, path, price, 3, None);
         }
-        if let Some((key, rank)) = self.price_of(object, path) {
+        if let Some((key, rank)) = Self::price_of(object, path) {
             self.offer(object, path, path.then(Step::Key(key)), rank, None);
         }
         let is_map = has_symbol_keys && object.entries().all(|(_, value)| value.is_container());
@@ -180,13 +186,13 @@ impl<'d> Search<'d, '_> {
             (Some(Step::Each), Some((_, array))) => array.elements().take(ELEMENTS_MAX).collect(),
             _ => vec![row],
         };
-        let Some(columns) = Columns::find(row, &rows, self.surroundings.now) else { return };
+        let Some(columns) = Columns::find(row, &rows, self.surroundings) else { return };
         let price = path.then(Step::Index(columns.price));
         self.offer(row, path, price, 1, Some(columns));
     }
 
     /// The likeliest price among the values of an object that may be a trade.
-    fn price_of(&self, object: Value<'d>, path: &Path) -> Option<(String, u8)> {
+    fn price_of(object: Value<'d>, path: &Path) -> Option<(String, u8)> {
         let is_own_form = is_own_form(object, path);
         let prices = object.entries().filter_map(|(key, value)| {
             let text = key.text();
@@ -212,14 +218,12 @@ impl<'d> Search<'d, '_> {
             return;
         }
         let now = self.surroundings.now;
-        let has_time = columns.as_ref().is_some_and(|columns| columns.time.is_some())
+        let has_time = columns.is_some()
             || row.entries().any(|(key, value)| Words::new(&key.text()).time_rank().is_some() && is_time(value, now));
         let topic = if is_own_form(row, path) { Some(Topic::Trades) } else { self.topic(row, path) };
         let is_nested = path.0.len() > 1 && path.0.iter().any(Step::is_repeated);
         let is_dubious = topic.is_none() && !has_time && is_nested && !resolve::has_symbol(row);
-        // Levels of order books are pairs of numbers too.
-        let is_bare = columns.is_some() && topic.is_none() && !has_time;
-        if topic == Some(Topic::Other) || is_dubious || is_bare {
+        if topic == Some(Topic::Other) || is_dubious {
             return;
         }
         let around = self.around.clone();
@@ -232,8 +236,10 @@ impl<'d> Search<'d, '_> {
         if let Some((topic, _)) = keys.next().and_then(|key| topic_of(key)) {
             return Some(topic);
         }
+        // The texts of a row without keys are values.
+        let own = Some(row).filter(|row| row.kind() == Kind::Object);
         let named: Vec<(Topic, bool)> =
-            self.around.iter().map(|(_, value)| *value).chain([row]).flat_map(topics).collect();
+            self.around.iter().map(|(_, value)| *value).chain(own).flat_map(topics).collect();
         // A text that says nothing else outweighs those that say more.
         let exact = named.iter().filter(|(_, is_exact)| *is_exact);
         let others = named.iter().filter(|(_, is_exact)| !is_exact);
@@ -265,7 +271,7 @@ impl<'d> Search<'d, '_> {
         };
         if holds_price {
             let around = self.around.clone();
-            let columns = Columns::find(value, &[value], self.surroundings.now);
+            let columns = Columns::find(value, &[value], self.surroundings);
             self.found.push(Candidate {
                 path,
                 row: value,
@@ -312,12 +318,17 @@ fn is_price(value: Value<'_>) -> bool {
 
 /// Returns whether a value is the time of something that happened between 1990 and a day from now.
 fn is_time(value: Value<'_>, now: Timestamp) -> bool {
-    const FIRST_NS: i64 = 631_152_000_000_000_000;
     let time = value.as_text().and_then(|text| parse_timestamp(&text).ok());
-    time.is_some_and(|time| time.as_nanos() >= FIRST_NS && !time.is_too_far_ahead(now))
+    time.is_some_and(|time| is_likely_time(time, now))
+}
+
+/// Returns whether something is likely to have happened at `time`: between 1990 and a day from now.
+pub(crate) fn is_likely_time(time: Timestamp, now: Timestamp) -> bool {
+    const FIRST_NS: i64 = 631_152_000_000_000_000;
+    time.as_nanos() >= FIRST_NS && !time.is_too_far_ahead(now)
 }
 
 /// The part of a channel's name that is a symbol.
 pub(crate) fn channel_symbol(channel: &str) -> Option<Locator> {
-    symbol_in(channel).map(Locator::Channel)
+    symbol_in(channel).map(|pattern| Locator::Channel(Some(pattern).filter(|pattern| !pattern.is_whole())))
 }

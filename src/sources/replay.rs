@@ -138,7 +138,7 @@ impl Rejections {
 
 enum LineFormat {
     Csv(Box<Columns>),
-    Ndjson(Decoder),
+    Ndjson(Box<Decoder>),
 }
 
 /// Reader of recorded ticks.
@@ -180,7 +180,7 @@ impl Replay {
     pub fn open(source: Box<dyn Read + Send>, format: Format, filter: TickFilter) -> Result<Self, ReplayError> {
         let read_error = |error| ReplayError::Read { line: 0, error };
         let lines = Lines::new(source).map_err(read_error)?;
-        let line_format = LineFormat::Ndjson(Decoder::new(FieldMap::default()));
+        let line_format = LineFormat::Ndjson(Box::new(Decoder::new(FieldMap::default())));
         let (rejections, pending) = (Rejections::default(), None);
         let mut replay = Self { lines, line_format, pending, filter, rejections, ticks: 0, selected: 0 };
         if format == Format::Detect {

@@ -47,7 +47,7 @@ const fn before(marks: u64) -> usize {
 }
 
 /// Marks the bytes that end a plain string: quotes, backslashes, control characters and non-ASCII bytes.
-const fn string_ends(word: u64) -> u64 {
+pub(super) const fn string_ends(word: u64) -> u64 {
     let quotes = (word ^ splat(b'"')).wrapping_sub(splat(1));
     let backslashes = (word ^ splat(b'\\')).wrapping_sub(splat(1));
     let controls = word.wrapping_sub(splat(b' '));
@@ -98,7 +98,7 @@ impl Number {
 
 /// Text that remains to be read.
 #[derive(Clone, Copy)]
-struct Scan<'a>(&'a [u8]);
+pub(super) struct Scan<'a>(pub(super) &'a [u8]);
 
 impl<'a> Scan<'a> {
     #[inline(always)]
@@ -126,7 +126,7 @@ impl<'a> Scan<'a> {
 
     /// The next eight bytes, with zeros after the end of the text.
     #[inline(always)]
-    fn word(self) -> u64 {
+    pub(super) fn word(self) -> u64 {
         self.0.first_chunk().map_or_else(|| short_word(self.0), |word| u64::from_le_bytes(*word))
     }
 
@@ -156,13 +156,13 @@ impl<'a> Scan<'a> {
 
     /// Reads a number that may be negative.
     #[inline(always)]
-    fn decimal(&mut self) -> Option<f64> {
+    pub(super) fn decimal(&mut self) -> Option<f64> {
         if self.eat(b"-").is_some() { self.magnitude().map(|value| -value) } else { self.magnitude() }
     }
 
     /// Reads a number that is not negative.
     #[inline(always)]
-    fn magnitude(&mut self) -> Option<f64> {
+    pub(super) fn magnitude(&mut self) -> Option<f64> {
         let word = self.word();
         let ends = non_digits(word);
         let (integer_digits, end) = (before(ends), before(ends & ends.wrapping_sub(1)));
@@ -203,7 +203,7 @@ impl<'a> Scan<'a> {
 
     /// Reads an instant, ns. Nearly all are seconds: ten digits, with or without decimals.
     #[inline(always)]
-    fn nanos(&mut self) -> Option<u64> {
+    pub(super) fn nanos(&mut self) -> Option<u64> {
         let high = self.word();
         let low = Scan(self.0.get(WORD..).unwrap_or_default()).word();
         if non_digits(high) != 0 || before(non_digits(low)) != 2 || high as u8 == b'0' {

@@ -6,6 +6,7 @@ use crate::model::{FUTURE_NS_MAX, NS_PER_S, Price, Symbol, TimestampFormat, writ
 
 mod fast_path;
 mod feeds;
+mod template;
 
 const NOW: i64 = 1_800_000_000 * NS_PER_S;
 

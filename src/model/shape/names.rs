@@ -216,7 +216,7 @@ const NO_TRADE_SIZE: [&str; 16] = [
 
 /// Returns whether a key's text tells kinds of messages apart, or names the subscription.
 #[inline]
-pub(super) fn is_topic_key(key: &str) -> bool {
+pub(crate) fn is_topic_key(key: &str) -> bool {
     matches!(
         key,
         "type"

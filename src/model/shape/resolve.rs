@@ -8,16 +8,19 @@ use crate::model::path::{Path, Step};
 use crate::model::shape::names::{Words, is_side, is_symbol_like, is_topic_key};
 use crate::model::shape::topic::{Topic, symbol_in, topic_of};
 use crate::model::shape::{Candidate, Shape, Surroundings, channel_symbol, is_own_form, is_price, is_time, topics};
-use crate::model::{SYMBOL_BYTES_MAX, Timestamp, parse_price};
+use crate::model::{Price, Reject, SYMBOL_BYTES_MAX, Timestamp, parse_price, parse_timestamp};
 
 /// Ranks of symbols that may be numbers, such as `"symbol": 700`.
 const NUMERIC_SYMBOL_RANK_MAX: u8 = 2;
 
+/// Rank from which keys are single letters, whose text may also be a side. `B` and `S` are symbols as well.
+const LETTER_RANK: u8 = 6;
+
 /// Rank of keys whose text is a symbol only if it is a pair.
 const ID_RANK: u8 = 8;
 
-/// Keys of the fields that only this project's own messages have.
-const OWN_FIELDS: [(Field, &str); 2] = [(Field::Seq, "seq"), (Field::Source, "source")];
+/// Keys of the optional fields of this project's own messages.
+const OWN_FIELDS: [(Field, &str); 3] = [(Field::Size, "size"), (Field::Seq, "seq"), (Field::Source, "source")];
 
 /// Relative difference up to which a size counts as the product of another size and the price.
 const PRODUCT_TOLERANCE: f64 = 1e-4;
@@ -65,7 +68,7 @@ pub(super) fn fields(candidate: &Candidate<'_>, surroundings: Surroundings<'_>) 
         own.or_else(|| symbol(candidate, surroundings))
     });
     locate(Field::Timestamp, &mut || {
-        let own = columns.as_ref().and_then(|columns| columns.time).map(at);
+        let own = columns.as_ref().map(|columns| at(columns.time));
         let key = |name: &str| Locator::Path(path.then(Step::Key(name.to_owned())), None);
         let now = surroundings.now;
         let nearest = || around.iter().rev().map(|(path, value)| (path, *value)).chain([]);
@@ -78,10 +81,11 @@ pub(super) fn fields(candidate: &Candidate<'_>, surroundings: Surroundings<'_>) 
         Some(columns) => columns.size.map(at),
         None => size_among(*row, path),
     });
-    if own_form {
+    // Any element of the own form may have the optional fields, whether the first one has them or not.
+    if own_form && fields.is_own_form() {
         for (field, name) in OWN_FIELDS {
-            if row.entries().any(|(key, _)| key.is(name)) {
-                locate(field, &mut || Some(Locator::Path(path.then(Step::Key(name.to_owned())), None)));
+            if fields.get(field).is_none() {
+                fields.set(field, Locator::Path(path.then(Step::Key(name.to_owned())), None));
             }
         }
     }
@@ -176,7 +180,7 @@ fn symbol_in_topic(container: Value<'_>, path: &Path) -> Option<Locator> {
         let name = key.text();
         let text = is_topic_key(&name).then(|| value.as_str())??;
         topic_of(&text)?;
-        let pattern = symbol_in(&text)??;
+        let pattern = symbol_in(&text)?;
         Some(Locator::Path(path.then(Step::Key(name.into_owned())), Some(pattern)))
     })
 }
@@ -190,7 +194,7 @@ fn is_symbol(value: Value<'_>, rank: u8) -> bool {
     let Some(text) = value.as_text() else { return false };
     let is_number = value.kind() == Kind::Number || parse_price(&text).is_ok();
     (1..=SYMBOL_BYTES_MAX).contains(&text.len())
-        && !is_side(&text)
+        && (rank < LETTER_RANK || !is_side(&text))
         && (!is_number || rank <= NUMERIC_SYMBOL_RANK_MAX)
         && !symbol_words(&text)
 }
@@ -204,10 +208,21 @@ fn time_among(container: Value<'_>, path: &Path, now: Timestamp) -> Option<Locat
     let times = container.entries().filter_map(|(key, value)| {
         let name = key.text();
         let rank = Words::new(&name).time_rank()?;
-        is_time(value, now).then(|| (name.into_owned(), (rank, std::cmp::Reverse(resolution(value)))))
+        // A time ahead of the clock is one with a mistake, which is rejected later.
+        let is_ahead = !is_time(value, now) && is_ahead(value, now);
+        let order = (is_ahead, rank, std::cmp::Reverse(resolution(value)));
+        (is_ahead || is_time(value, now)).then(|| (name.into_owned(), order))
     });
     let (name, _) = times.min_by_key(|(_, order)| *order)?;
     Some(Locator::Path(path.then(Step::Key(name)), None))
+}
+
+fn is_ahead(value: Value<'_>, now: Timestamp) -> bool {
+    match value.as_text().map(|text| parse_timestamp(&text)) {
+        Some(Ok(time)) => time.is_too_far_ahead(now),
+        Some(Err(cause)) => cause == Reject::Future,
+        None => false,
+    }
 }
 
 /// Number of decimals of a second that a time has.
@@ -221,7 +236,7 @@ fn resolution(value: Value<'_>) -> usize {
 }
 
 fn size_among(row: Value<'_>, path: &Path) -> Option<Locator> {
-    let number = |value: Value<'_>| parse_price(&value.as_text()?).ok().map(|number| number.get());
+    let number = |value: Value<'_>| parse_price(&value.as_text()?).ok().map(Price::get);
     let sizes: Vec<(String, u8, Option<f64>)> = row
         .entries()
         .filter_map(|(key, value)| {

@@ -10,6 +10,9 @@ const DEPTH_MAX: usize = 8;
 /// Most kinds of elements that an array is remembered by.
 const ELEMENT_KINDS_MAX: usize = 4;
 
+/// Least number of digits before the decimal point of a time since 1970; seconds have nine until 2001.
+pub(crate) const TIME_DIGITS_MIN: u8 = 9;
+
 /// Multiplier of FNV-1a, a hash for short keys (Fowler, Noll, Vo).
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
@@ -61,7 +64,11 @@ impl Signatures {
         let (mut hash, mut last) = (2, 0);
         let has_containers = array.elements().any(Value::is_container);
         for element in array.elements() {
-            let element_hash = self.of_value(element, depth - 1);
+            // A text beside containers may name the kind of the message, as that of a topic key.
+            let element_hash = match element.kind() {
+                Kind::String if has_containers => self.of_topic_text("", element.raw()),
+                _ => self.of_value(element, depth - 1),
+            };
             if !has_containers {
                 // Elements without keys are told apart by their position.
                 hash = mix(hash, element_hash);
@@ -76,12 +83,13 @@ impl Signatures {
     }
 
     fn of_topic(&mut self, key: &str, value: Value<'_>) -> Option<u64> {
-        if value.kind() != Kind::String {
-            return None;
-        }
-        let text = value.raw();
+        (value.kind() == Kind::String).then(|| self.of_topic_text(key, value.raw()))
+    }
+
+    /// Signature of the kind of message that `text`, the value of the topic key `key`, names.
+    pub(crate) fn of_topic_text(&mut self, key: &str, text: &str) -> u64 {
         if is_letter_key(key) && text.len() <= 2 {
-            return Some(of_text(text));
+            return of_text(text);
         }
         let hash = of_text(text);
         let place = &mut self.topics[hash as usize % TOPICS_MAX];
@@ -95,7 +103,7 @@ impl Signatures {
                 ),
             );
         }
-        Some(place.1)
+        place.1
     }
 }
 
@@ -109,20 +117,51 @@ fn of_text(text: &str) -> u64 {
     rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)))
 }
 
+/// Class of a value that is no field: nothing, a number, one as long as a time, or anything else. A value of another
+/// class might be a field.
+pub(crate) fn value_class(text: &str) -> u8 {
+    match text.as_bytes() {
+        [] => 1,
+        [b'0'..=b'9' | b'-' | b'+' | b'.', ..] => {
+            let digits = text.bytes().take(20).take_while(u8::is_ascii_digit).count() as u8;
+            if digits >= TIME_DIGITS_MIN { digits } else { 2 }
+        }
+        _ => 3,
+    }
+}
+
 /// A text's class: nothing, a number, a side, or anything else.
 fn of_string(text: &str) -> u64 {
     match text.as_bytes() {
         [] => 11,
-        [b'0'..=b'9' | b'-' | b'+' | b'.', ..] => mix(12, of_number(text)),
+        _ if is_decimal(text) => mix(12, of_number(text)),
         [..] if text.len() <= 6 && is_side(text) => 13,
         [..] => 14,
     }
 }
 
-/// A number's class: its sign, and its length if that can be a time's.
+/// Returns whether a text is a decimal number.
+fn is_decimal(text: &str) -> bool {
+    let without_sign = |text: &'_ str| text.strip_prefix(['-', '+']).map_or(text.len(), str::len);
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (number, exponent) =
+        (&number[number.len() - without_sign(number)..], &exponent[exponent.len() - without_sign(exponent)..]);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    whole.len() + fraction.len() > 0 && !exponent.is_empty() && [whole, fraction, exponent].into_iter().all(is_digits)
+}
+
+/// A number's class: its sign, and its length and first digits if it can be a time: those of a time change once in
+/// years, and tell it from one ahead of the clock.
 fn of_number(text: &str) -> u64 {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let digits = unsigned.bytes().take(20).take_while(u8::is_ascii_digit).count() as u64;
-    let is_whole = digits as usize == unsigned.len();
-    (if digits >= 9 { digits << 2 } else { 0 }) | u64::from(text.len() != unsigned.len()) << 1 | u64::from(is_whole)
+    let digits = unsigned.bytes().take(20).take_while(u8::is_ascii_digit).count();
+    let is_whole = digits == unsigned.len();
+    let time = match unsigned.as_bytes() {
+        [a, b, ..] if digits >= usize::from(TIME_DIGITS_MIN) => {
+            u64::from(*a) << 16 | u64::from(*b) << 8 | digits as u64
+        }
+        _ => 0,
+    };
+    time << 2 | u64::from(text.len() != unsigned.len()) << 1 | u64::from(is_whole)
 }

@@ -108,10 +108,14 @@ pub(super) fn topic_of(text: &str) -> Option<(Topic, bool)> {
     let mut found = None;
     for part in parts().filter(|part| !has_lower || part.chars().any(char::is_lowercase)) {
         let word = part.to_lowercase();
-        if has_part(&word, &OTHER_PARTS) || OTHER_WORDS.contains(&word.as_str()) {
+        // In capitals, only a whole word counts: a symbol may contain one.
+        let has_part = |parts: &[&str]| {
+            if has_lower { has_part(&word, parts) } else { parts.contains(&word.trim_end_matches('s')) }
+        };
+        if has_part(&OTHER_PARTS) || OTHER_WORDS.contains(&word.as_str()) {
             return Some((Topic::Other, is_exact));
         }
-        if has_part(&word, &TRADE_PARTS) {
+        if has_part(&TRADE_PARTS) {
             found = Some((Topic::Trades, is_exact));
         }
     }
@@ -135,17 +139,14 @@ fn is_topic_word(part: &str) -> bool {
 }
 
 /// The symbol in a topic: the one run of parts that are no words of topics. `None` if there is no such run or several.
-/// The pattern finds the symbols of similar topics; there is none if the whole text is the symbol.
-pub(super) fn symbol_in(text: &str) -> Option<Option<Pattern>> {
+/// The pattern finds the symbols of similar topics.
+pub(super) fn symbol_in(text: &str) -> Option<Pattern> {
     let run = run_in(text, &SEPARATORS)?;
     let run = match run {
         (start, end) if end - start == text.len() => run_in(text, &INNER_SEPARATORS)?,
         _ => run,
     };
-    if run == (0, text.len()) {
-        return Some(None);
-    }
-    Some(Some(Pattern::new(&text[..run.0], &text[run.1..])))
+    Some(Pattern::new(&text[..run.0], &text[run.1..]))
 }
 
 /// The one run of parts that are no words of topics; of several, the one behind the word for trades.
@@ -199,7 +200,7 @@ mod tests {
         {
             assert_eq!(topic_of(other).map(|(topic, _)| topic), Some(Topic::Other), "{other}");
         }
-        for none in ["subscribed", "market", "update", "", "AAPL"] {
+        for none in ["subscribed", "market", "update", "", "AAPL", "X/UXBBOD", "MATCHX"] {
             assert!(topic_of(none).is_none(), "{none}");
         }
     }
@@ -218,11 +219,12 @@ mod tests {
             ("lightning_executions_BTC_JPY", "BTC_JPY"),
             ("v3_trades.BRK.B", "BRK.B"),
         ] {
-            let pattern = symbol_in(text).unwrap_or_else(|| panic!("{text}")).unwrap();
+            let pattern = symbol_in(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(pattern.find(text), Some(symbol), "{text}");
         }
-        assert_eq!(symbol_in("BTC-USD"), Some(None));
-        assert_eq!(symbol_in("AAPL"), Some(None));
+        for whole in ["BTC-USD", "AAPL"] {
+            assert_eq!(symbol_in(whole).unwrap().find(whole), Some(whole));
+        }
         for none in ["trades", "stock_prices", "", "a.prices.b"] {
             assert_eq!(symbol_in(none), None, "{none}");
         }

@@ -54,7 +54,9 @@ type Results = Vec<Result<Tick, Reject>>;
 fn general(payload: &[u8]) -> Results {
     let mut all = Vec::new();
     let origin = Origin::at(Timestamp::from_nanos(NOW).unwrap());
-    Decoder::default().decode_general(payload, 0, origin, &mut |result| all.push(result.map(|tick| tick.to_tick())));
+    Decoder::default().decode_general(payload, 0, origin, &mut |result| {
+        all.push(result.map(|tick| tick.to_tick()).map_err(|rejection| rejection.cause));
+    });
     all
 }
 

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Symbol, price, size and time in ns of a tick.
+type Read = (String, f64, Option<f64>, i64);
+
 const T0: i64 = 1_700_000_000_123_000_000;
 
 fn origin(channel: Option<&str>) -> Origin<'_> {
@@ -10,7 +13,7 @@ fn origin(channel: Option<&str>) -> Origin<'_> {
 
 /// Symbols, prices, sizes and times of the ticks in `messages`, and the number of elements of other kinds. There must
 /// be no rejection.
-fn read_all(channel: Option<&str>, messages: &[&str]) -> (Vec<(String, f64, Option<f64>, i64)>, u64) {
+fn read_all(channel: Option<&str>, messages: &[&str]) -> (Vec<Read>, u64) {
     let mut decoder = Decoder::default();
     let (mut ticks, mut others) = (Vec::new(), 0);
     for message in messages {
@@ -168,13 +171,25 @@ fn symbols_announced_for_numbers_are_used() {
         None,
         &[
             r#"{"event":"subscribed","channel":"trades","chanId":55,"symbol":"tXUSD","pair":"XUSD"}"#,
-            r#"[55,[[900000003,1700000000123,-2.5,0.5],[900000002,1700000000100,1.5,0.51]],7]"#,
+            "[55,[[900000003,1700000000123,-2.5,0.5],[900000002,1700000000100,1.5,0.51]],7]",
             r#"[55,"hb"]"#,
         ],
     );
     let size = |at: usize| (ticks[at].0.as_str(), ticks[at].1, ticks[at].2);
     assert_eq!((size(0), size(1)), (("tXUSD", 0.5, Some(2.5)), ("tXUSD", 0.51, Some(1.5))));
     assert_eq!((ticks.len(), others), (2, 2));
+    // A row alone does not tell its size from its price; the rows before it do.
+    let rows = ["[55,[[900000003,1700000000123,-2.5,0.5]],7]", r#"[55,"te",[900000004,1700000000123,3.5,0.5]]"#];
+    let ack = r#"{"event":"subscribed","channel":"trades","chanId":55,"symbol":"tXUSD"}"#;
+    let (ticks, _) = read_all(None, &[ack, rows[0], rows[1]]);
+    assert_eq!((ticks[1].1, ticks[1].2), (0.5, Some(3.5)));
+    let mut decoder = Decoder::default();
+    decoder.decode(ack.as_bytes(), origin(None), |_| {});
+    let mut all = Vec::new();
+    decoder.decode(rows[1].as_bytes(), origin(None), |tick| all.push(tick));
+    assert_eq!(all, [Err(Reject::Missing)]);
+    let report = decoder.take_report();
+    assert_eq!(report.as_deref(), Some("price may be [2][2] or [2][3]; choose one with --fields"));
     let (ticks, others) = read_all(
         None,
         &[
@@ -260,4 +275,33 @@ fn a_map_may_leave_fields_to_recognition() {
         (tick.symbol.as_str(), tick.price.get(), tick.timestamp.as_nanos()),
         ("A", 2.0, 1_700_000_000 * NS_PER_S)
     );
+}
+
+#[test]
+fn rejections_are_explained() {
+    let explained = |message: &str| {
+        let mut text = String::new();
+        Decoder::default().decode_borrowed(message.as_bytes(), origin(None), |tick| {
+            text = tick.unwrap_err().to_string();
+        });
+        text
+    };
+    for (message, text) in [
+        (r#"{"symbol":"A","price":"1,5","timestamp":1}"#, "bad_price: price is 1,5, not a decimal number"),
+        (r#"{"symbol":"A","price":null,"timestamp":1}"#, "missing_field: no price"),
+        (r#"{"price":1,"timestamp":1}"#, "missing_field: no symbol"),
+        (
+            r#"{"symbol":"A","price":1,"timestamp":"\u001b[2Jnoon"}"#,
+            "bad_timestamp: timestamp is \\u001b[2Jnoon, not s, ms, us or ns since 1970 or an ISO 8601 time",
+        ),
+        (
+            r#"{"symbol":"A","price":1,"timestamp":1,"size":-3}"#,
+            "bad_size: size is -3, not a decimal number that is not negative",
+        ),
+        ("{", "not_json"),
+    ] {
+        assert_eq!(explained(message), text, "{message}");
+    }
+    let long = format!(r#"{{"symbol":"A","price":"{}","timestamp":1}}"#, "x".repeat(90));
+    assert!(explained(&long).contains(&format!("{}...,", "x".repeat(40))));
 }
