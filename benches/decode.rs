@@ -60,7 +60,8 @@ fn mapped(at: usize, cents: u64) -> String {
 fn flat(at: usize, cents: u64) -> String {
     let (symbol, price) = (symbol(at), cents as f64 / 100.0);
     format!(
-        "{{\"e\":\"trade\",\"E\":1732000000{0:03},\"T\":1732000000{0:03},\"s\":\"{symbol}\",\"t\":{at},\"p\":\"{price}\",\
+        "{{\"e\":\"trade\",\"E\":1732000000{0:03},\"T\":1732000000{0:03},\"s\":\"{symbol}\",\"t\":{at},\
+         \"p\":\"{price}\",\
          \"q\":\"0.{0:03}\",\"X\":\"MARKET\",\"m\":false}}",
         at % 1_000
     )

@@ -15,7 +15,7 @@ use crate::model::decode::template::{Slots, Template};
 use crate::model::fields::{Field, FieldMap, Locator};
 use crate::model::json::{Document, Key, Kind, Value};
 use crate::model::plan::{Plan, Row};
-use crate::model::shape::{Shape, Signatures, Surroundings, announcement, channel_symbol, recognize};
+use crate::model::shape::{Context, Shape, Signatures, announcement, channel_symbol, recognize};
 use crate::model::{
     Name, Reject, Rejection, Symbol, Tick, TickView, Timestamp, parse_price, parse_size, parse_timestamp,
 };
@@ -32,8 +32,8 @@ const ANNOUNCEMENTS_MAX: usize = 65_536;
 /// Most templates of messages. A feed has one for each kind of trade and way of writing it.
 const TEMPLATES_MAX: usize = 8;
 
-/// Messages without a template after which the least used one is replaced. Messages that are never alike cost a template
-/// now and then.
+/// Messages without a template after which the least used one is replaced. Messages that are never alike cost a
+/// template now and then.
 const MISSES_MAX: u32 = 64;
 
 /// Origin of a message.
@@ -79,7 +79,7 @@ pub struct Decoder {
     fixed: Option<Arc<Plan>>,
     document: Document,
     signatures: Signatures,
-    shapes: HashMap<u64, Remembered, foldhash::fast::RandomState>,
+    shapes: HashMap<u64, CachedShape, foldhash::fast::RandomState>,
     /// The templates of recent messages with their plans, the last used one first.
     templates: Vec<(Template, Arc<Plan>)>,
     /// Messages that no template fits, since one was made.
@@ -102,8 +102,8 @@ struct LastChannel {
 }
 
 impl LastChannel {
-    /// Returns whether `plan` reads messages of `channel`: the symbol in its name, if the plan uses it, must be where it
-    /// was in the name of the first channel.
+    /// Returns whether `plan` reads messages of `channel`: the symbol in its name, if the plan uses it, must be where
+    /// it was in the name of the first channel.
     fn fits(&mut self, plan: &Plan, channel: Option<&str>) -> bool {
         let Some(locator @ Locator::Channel(_)) = plan.fields.get(Field::Symbol) else { return true };
         let Some(channel) = channel.filter(|_| plan.is_recognized) else { return true };
@@ -116,7 +116,7 @@ impl LastChannel {
 }
 
 #[derive(Debug, Clone)]
-enum Remembered {
+enum CachedShape {
     Trades(Arc<Plan>),
     Other,
 }
@@ -281,31 +281,31 @@ impl Decoder {
         }
         let signature = self.signatures.of(message);
         match self.shapes.get(&signature) {
-            Some(Remembered::Trades(plan)) if self.channel.fits(plan, origin.channel) => return Ok(Arc::clone(plan)),
-            Some(Remembered::Other) => {
+            Some(CachedShape::Trades(plan)) if self.channel.fits(plan, origin.channel) => return Ok(Arc::clone(plan)),
+            Some(CachedShape::Other) => {
                 self.learn_announcement(message);
                 return Err(None);
             }
             _ => {}
         }
-        let surroundings = Surroundings {
+        let context = Context {
             channel: origin.channel,
             now: origin.now,
             has_sizes_first: self.has_sizes_first,
             has_announcements: !self.announcements.is_empty(),
             located: &self.located,
         };
-        match recognize(message, surroundings) {
+        match recognize(message, context) {
             Shape::Trades(fields) => {
                 self.has_sizes_first |= fields.has_size_first();
                 self.report_shape(&fields);
                 let plan = Arc::new(Plan::recognized(fields));
-                self.remember(signature, Remembered::Trades(Arc::clone(&plan)));
+                self.remember(signature, CachedShape::Trades(Arc::clone(&plan)));
                 Ok(plan)
             }
             Shape::Other => {
                 self.learn_announcement(message);
-                self.remember(signature, Remembered::Other);
+                self.remember(signature, CachedShape::Other);
                 Err(None)
             }
             Shape::Incomplete(_) if !message.is_container() => Err(Some(Rejection::of_message(Reject::NotObject))),
@@ -320,7 +320,7 @@ impl Decoder {
         }
     }
 
-    fn remember(&mut self, signature: u64, shape: Remembered) {
+    fn remember(&mut self, signature: u64, shape: CachedShape) {
         if self.shapes.len() >= SHAPES_MAX {
             self.shapes.clear();
         }
@@ -328,7 +328,7 @@ impl Decoder {
     }
 
     fn report_shape(&mut self, fields: &FieldMap) {
-        let is_known = |known: &Remembered| matches!(known, Remembered::Trades(plan) if plan.fields == *fields);
+        let is_known = |known: &CachedShape| matches!(known, CachedShape::Trades(plan) if plan.fields == *fields);
         if !fields.is_own_form() && !self.shapes.values().any(is_known) {
             self.report(format!("reading as: {fields}"));
         }

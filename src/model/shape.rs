@@ -35,9 +35,9 @@ const VISITS_MAX: usize = 4_096;
 /// Most elements of an array that are compared.
 const ELEMENTS_MAX: usize = 64;
 
-/// Surroundings of a message that recognition takes into account.
+/// Context of a message that recognition takes into account.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct Context<'a> {
     /// Name of the channel or stream.
     pub(crate) channel: Option<&'a str>,
     /// Receiver's clock.
@@ -94,9 +94,9 @@ impl Candidate<'_> {
 }
 
 /// Recognises the shape of `message`.
-pub(crate) fn recognize(message: Value<'_>, surroundings: Surroundings<'_>) -> Shape {
-    let mut search = Search { surroundings, around: Vec::new(), found: Vec::new(), visits: 0 };
-    if let Some(Locator::Path(price, _)) = surroundings.located.get(Field::Price) {
+pub(crate) fn recognize(message: Value<'_>, context: Context<'_>) -> Shape {
+    let mut search = Search { context, around: Vec::new(), found: Vec::new(), visits: 0 };
+    if let Some(Locator::Path(price, _)) = context.located.get(Field::Price) {
         search.locate(message, price);
     } else {
         search.visit(message, &Path::default());
@@ -117,11 +117,11 @@ pub(crate) fn recognize(message: Value<'_>, surroundings: Surroundings<'_>) -> S
         let candidates = [best.price.to_string()].into_iter().chain(rivals).collect();
         return Shape::Ambiguous { field: "price", candidates };
     }
-    resolve::fields(best, surroundings)
+    resolve::fields(best, context)
 }
 
 struct Search<'d, 'a> {
-    surroundings: Surroundings<'a>,
+    context: Context<'a>,
     around: Vec<(Path, Value<'d>)>,
     found: Vec<Candidate<'d>>,
     visits: usize,
@@ -186,7 +186,7 @@ impl<'d> Search<'d, '_> {
             (Some(Step::Each), Some((_, array))) => array.elements().take(ELEMENTS_MAX).collect(),
             _ => vec![row],
         };
-        let Some(columns) = Columns::find(row, &rows, self.surroundings) else { return };
+        let Some(columns) = Columns::find(row, &rows, self.context) else { return };
         let price = path.then(Step::Index(columns.price));
         self.offer(row, path, price, 1, Some(columns));
     }
@@ -217,7 +217,7 @@ impl<'d> Search<'d, '_> {
         if self.found.iter().any(|known| known.path == path.clone() && known.price == price) {
             return;
         }
-        let now = self.surroundings.now;
+        let now = self.context.now;
         let has_time = columns.is_some()
             || row.entries().any(|(key, value)| Words::new(&key.text()).time_rank().is_some() && is_time(value, now));
         let topic = if is_own_form(row, path) { Some(Topic::Trades) } else { self.topic(row, path) };
@@ -230,7 +230,7 @@ impl<'d> Search<'d, '_> {
         self.found.push(Candidate { path: path.clone(), row, around, price, price_rank, columns, has_time, topic });
     }
 
-    /// Kind of message that the row's surroundings name. The name of the row's container weighs more than topics.
+    /// Kind of message that the row's context name. The name of the row's container weighs more than topics.
     fn topic(&self, row: Value<'d>, path: &Path) -> Option<Topic> {
         let mut keys = path.0.iter().rev().filter_map(|step| if let Step::Key(key) = step { Some(key) } else { None });
         if let Some((topic, _)) = keys.next().and_then(|key| topic_of(key)) {
@@ -271,7 +271,7 @@ impl<'d> Search<'d, '_> {
         };
         if holds_price {
             let around = self.around.clone();
-            let columns = Columns::find(value, &[value], self.surroundings);
+            let columns = Columns::find(value, &[value], self.context);
             self.found.push(Candidate {
                 path,
                 row: value,

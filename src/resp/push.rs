@@ -37,8 +37,8 @@ pub(crate) fn read_frame(buffer: &[u8]) -> Scan<(Frame<'_>, usize)> {
 }
 
 /// Fast path for nearly all frames: a complete message of at most 999 bytes, on a channel or pattern with a name of at
-/// most 999 bytes. Returns the channel, the message and the bytes after the frame. `None` leaves the decision to [`read_any`], which
-/// reads the same frames alike.
+/// most 999 bytes. Returns the channel, the message and the bytes after the frame. `None` leaves the decision to
+/// [`read_any`], which reads the same frames alike.
 #[inline]
 fn read_common(buffer: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let rest = match buffer.split_first_chunk() {

@@ -4,7 +4,7 @@
 use crate::model::json::Value;
 use crate::model::shape::names::{is_side, is_symbol_like};
 use crate::model::shape::topic::topic_of;
-use crate::model::shape::{Surroundings, is_time};
+use crate::model::shape::{Context, is_time};
 use crate::model::{Price, Timestamp, parse_price, parse_timestamp};
 
 /// Longest row. Trades have three to eight columns.
@@ -33,8 +33,8 @@ pub(super) struct Columns {
 impl Columns {
     /// Finds the fields of `row` by the values of all `rows` of its length and kind. `None` if it is no trade,
     /// in particular if it has no time.
-    pub(super) fn find(row: Value<'_>, rows: &[Value<'_>], surroundings: Surroundings<'_>) -> Option<Self> {
-        let Surroundings { now, has_sizes_first, .. } = surroundings;
+    pub(super) fn find(row: Value<'_>, rows: &[Value<'_>], context: Context<'_>) -> Option<Self> {
+        let Context { now, has_sizes_first, .. } = context;
         let cells: Vec<Value<'_>> = row.elements().take(COLUMNS_MAX + 1).collect();
         if cells.len() > COLUMNS_MAX {
             return None;

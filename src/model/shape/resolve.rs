@@ -7,7 +7,7 @@ use crate::model::json::{Kind, Value};
 use crate::model::path::{Path, Step};
 use crate::model::shape::names::{Words, is_side, is_symbol_like, is_topic_key};
 use crate::model::shape::topic::{Topic, symbol_in, topic_of};
-use crate::model::shape::{Candidate, Shape, Surroundings, channel_symbol, is_own_form, is_price, is_time, topics};
+use crate::model::shape::{Candidate, Context, Shape, channel_symbol, is_own_form, is_price, is_time, topics};
 use crate::model::{Price, Reject, SYMBOL_BYTES_MAX, Timestamp, parse_price, parse_timestamp};
 
 /// Ranks of symbols that may be numbers, such as `"symbol": 700`.
@@ -50,9 +50,9 @@ pub(super) fn has_symbol(row: Value<'_>) -> bool {
 }
 
 /// Locates all fields of the row that `candidate` found.
-pub(super) fn fields(candidate: &Candidate<'_>, surroundings: Surroundings<'_>) -> Shape {
+pub(super) fn fields(candidate: &Candidate<'_>, context: Context<'_>) -> Shape {
     let Candidate { path, row, around, columns, .. } = candidate;
-    let mut fields = surroundings.located.clone();
+    let mut fields = context.located.clone();
     let own_form = is_own_form(*row, path);
     let at = |index: usize| Locator::Path(path.then(Step::Index(index)), None);
     let mut locate = |field: Field, find: &mut dyn FnMut() -> Option<Locator>| {
@@ -65,12 +65,12 @@ pub(super) fn fields(candidate: &Candidate<'_>, surroundings: Surroundings<'_>) 
     locate(Field::Price, &mut || Some(Locator::Path(candidate.price.clone(), None)));
     locate(Field::Symbol, &mut || {
         let own = columns.as_ref().and_then(|columns| columns.symbol).map(at);
-        own.or_else(|| symbol(candidate, surroundings))
+        own.or_else(|| symbol(candidate, context))
     });
     locate(Field::Timestamp, &mut || {
         let own = columns.as_ref().map(|columns| at(columns.time));
         let key = |name: &str| Locator::Path(path.then(Step::Key(name.to_owned())), None);
-        let now = surroundings.now;
+        let now = context.now;
         let nearest = || around.iter().rev().map(|(path, value)| (path, *value)).chain([]);
         own.or_else(|| own_form.then(|| key("timestamp")))
             .or_else(|| time_among(*row, path, now))
@@ -121,7 +121,7 @@ fn with_any_key(mut fields: FieldMap, candidate: &Candidate<'_>) -> FieldMap {
     fields
 }
 
-fn symbol(candidate: &Candidate<'_>, surroundings: Surroundings<'_>) -> Option<Locator> {
+fn symbol(candidate: &Candidate<'_>, context: Context<'_>) -> Option<Locator> {
     let Candidate { path, row, around, .. } = candidate;
     let nearest = || around.iter().rev().map(|(path, value)| (path, *value));
     let plain = symbol_among(*row, path)
@@ -131,7 +131,7 @@ fn symbol(candidate: &Candidate<'_>, surroundings: Surroundings<'_>) -> Option<L
         return Some(Locator::Path(path, None));
     }
     let announced = around.first().filter(|(_, root)| {
-        surroundings.has_announcements && root.elements().next().is_some_and(|first| first.kind() == Kind::Number)
+        context.has_announcements && root.elements().next().is_some_and(|first| first.kind() == Kind::Number)
     });
     if announced.is_some() {
         return Some(Locator::Announced(Path(vec![Step::Index(0)])));
@@ -140,7 +140,7 @@ fn symbol(candidate: &Candidate<'_>, surroundings: Surroundings<'_>) -> Option<L
     topic
         .into_iter()
         .find_map(|(path, container)| symbol_in_topic(container, &path))
-        .or_else(|| surroundings.channel.and_then(channel_symbol))
+        .or_else(|| context.channel.and_then(channel_symbol))
 }
 
 /// Path of the likeliest symbol among the values of an object, or the elements of an array of mixed kinds.

@@ -55,13 +55,15 @@ fn flat_objects_are_read() {
     );
     check(
         &format!(
-            r#"{{"type":"trade","code":"KRW-X","trade_time":"22:13:20","trade_timestamp":{t},"trade_price":3,"trade_volume":4,"prev_closing_price":9,"ask_bid":"BID"}}"#
+            r#"{{"type":"trade","code":"KRW-X","trade_time":"22:13:20","trade_timestamp":{t},"trade_price":3,
+               "trade_volume":4,"prev_closing_price":9,"ask_bid":"BID"}}"#
         ),
         ("KRW-X", 3.0, Some(4.0), T0),
         "symbol=code,price=trade_price,timestamp=trade_timestamp,size=trade_volume",
     );
     check(
-        r#"{"exchange":"X","symbol":"A-B","side":"buy","amount":1.5,"price":2.5,"timestamp":1700000000.123,"receipt_timestamp":1700000009.5}"#,
+        r#"{"exchange":"X","symbol":"A-B","side":"buy","amount":1.5,"price":2.5,"timestamp":1700000000.123,
+           "receipt_timestamp":1700000009.5}"#,
         ("A-B", 2.5, Some(1.5), T0),
         "symbol=symbol,price=price,timestamp=timestamp,size=amount",
     );
@@ -85,49 +87,67 @@ fn nested_messages_are_read() {
         "symbol=[].sym,price=[].p,timestamp=[].t,size=[].s",
     );
     check(
-        r#"{"params":{"channel":"trades.X-PERP.raw","data":[{"trade_seq":3,"timestamp":1700000000123,"price":8950.5,"mark_price":8948.9,"instrument_name":"X-PERP","index_price":8955.8,"direction":"sell","amount":10}]},"method":"subscription","jsonrpc":"2.0"}"#,
+        r#"{"params":{"channel":"trades.X-PERP.raw","data":[{"trade_seq":3,"timestamp":1700000000123,
+           "price":8950.5,"mark_price":8948.9,"instrument_name":"X-PERP","index_price":8955.8,"direction":"sell",
+           "amount":10}]},"method":"subscription","jsonrpc":"2.0"}"#,
         ("X-PERP", 8950.5, Some(10.0), T0),
-        "symbol=params.data[].instrument_name,price=params.data[].price,timestamp=params.data[].timestamp,size=params.data[].amount",
+        "symbol=params.data[].instrument_name,price=params.data[].price,timestamp=params.data[].timestamp,\
+         size=params.data[].amount",
     );
     check(
-        r#"{"params":{"channel":"lightning_executions_X_JPY","message":[{"id":1,"side":"BUY","price":67,"size":0.01,"exec_date":"2023-11-14T22:13:20.123Z"}]},"method":"channelMessage","jsonrpc":"2.0"}"#,
+        r#"{"params":{"channel":"lightning_executions_X_JPY","message":[{"id":1,"side":"BUY","price":67,
+           "size":0.01,"exec_date":"2023-11-14T22:13:20.123Z"}]},"method":"channelMessage","jsonrpc":"2.0"}"#,
         ("X_JPY", 67.0, Some(0.01), T0),
-        "symbol=params.channel:lightning_executions_*,price=params.message[].price,timestamp=params.message[].exec_date,size=params.message[].size",
+        "symbol=params.channel:lightning_executions_*,price=params.message[].price,\
+         timestamp=params.message[].exec_date,\
+         size=params.message[].size",
     );
     check(
-        r#"{"type":"channel_data","id":"X-USD","channel":"v3_trades","contents":{"trades":[{"size":"0.5","side":"SELL","price":"34","createdAt":"2023-11-14T22:13:20.123Z"}]}}"#,
+        r#"{"type":"channel_data","id":"X-USD","channel":"v3_trades","contents":{"trades":[{"size":"0.5",
+           "side":"SELL","price":"34","createdAt":"2023-11-14T22:13:20.123Z"}]}}"#,
         ("X-USD", 34.0, Some(0.5), T0),
         "symbol=id,price=contents.trades[].price,timestamp=contents.trades[].createdAt,size=contents.trades[].size",
     );
     check(
-        r#"{"Channel":"ticker-x-aud","Data":{"TradeGuid":"6f","Pair":"x-aud","TradeDate":"2023-11-15T09:13:20.123+11:00","Price":2.5,"Volume":3,"BidGuid":"a1-b","OfferGuid":"c2-d"},"Time":1700000000999,"Event":"Trade"}"#,
+        r#"{"Channel":"ticker-x-aud","Data":{"TradeGuid":"6f","Pair":"x-aud",
+           "TradeDate":"2023-11-15T09:13:20.123+11:00",
+           "Price":2.5,"Volume":3,"BidGuid":"a1-b","OfferGuid":"c2-d"},"Time":1700000000999,"Event":"Trade"}"#,
         ("x-aud", 2.5, Some(3.0), T0),
         "symbol=Data.Pair,price=Data.Price,timestamp=Data.TradeDate,size=Data.Volume",
     );
     check(
-        r#"{"method":"subscribe","result":{"instrument_name":"X_USDT","channel":"trade","data":[{"dataTime":1700000000125,"d":4655,"s":"BUY","p":2.96,"q":16.0,"t":1700000000123,"i":"X_USDT"}]}}"#,
+        r#"{"method":"subscribe","result":{"instrument_name":"X_USDT","channel":"trade",
+           "data":[{"dataTime":1700000000125,
+           "d":4655,"s":"BUY","p":2.96,"q":16.0,"t":1700000000123,"i":"X_USDT"}]}}"#,
         ("X_USDT", 2.96, Some(16.0), T0),
         "symbol=result.data[].i,price=result.data[].p,timestamp=result.data[].t,size=result.data[].q",
     );
     check(
-        r#"{"time":1700000001,"channel":"spot.trades","event":"update","result":{"id":3,"create_time":1700000000,"create_time_ms":"1700000000123.0","side":"sell","currency_pair":"G_U","amount":"16","price":"0.5"}}"#,
+        r#"{"time":1700000001,"channel":"spot.trades","event":"update","result":{"id":3,"create_time":1700000000,
+           "create_time_ms":"1700000000123.0","side":"sell","currency_pair":"G_U","amount":"16",
+           "price":"0.5"}}"#,
         ("G_U", 0.5, Some(16.0), T0),
         "symbol=result.currency_pair,price=result.price,timestamp=result.create_time_ms,size=result.amount",
     );
     check(
-        r#"{"topic":"publicTrade.XUSDT","type":"snapshot","ts":1700000000999,"data":[{"T":1700000000123,"s":"XUSDT","S":"Buy","v":"0.001","p":"16.5","L":"PlusTick","i":"2b-7","BT":false}]}"#,
+        r#"{"topic":"publicTrade.XUSDT","type":"snapshot","ts":1700000000999,"data":[{"T":1700000000123,
+           "s":"XUSDT","S":"Buy","v":"0.001","p":"16.5","L":"PlusTick","i":"2b-7","BT":false}]}"#,
         ("XUSDT", 16.5, Some(0.001), T0),
         "symbol=data[].s,price=data[].p,timestamp=data[].T,size=data[].v",
     );
     check(
-        r#"{"topic":"trade","params":{"symbol":"XUSDT","binary":"false"},"data":{"v":"5646","t":1700000000123,"p":"9.5","q":"0.4","m":true}}"#,
+        r#"{"topic":"trade","params":{"symbol":"XUSDT","binary":"false"},"data":{"v":"5646","t":1700000000123,
+           "p":"9.5","q":"0.4","m":true}}"#,
         ("XUSDT", 9.5, Some(0.4), T0),
         "symbol=params.symbol,price=data.p,timestamp=data.t,size=data.q",
     );
     check(
-        r#"{"channel":"market_trades","timestamp":"2023-11-14T22:13:21Z","events":[{"type":"snapshot","trades":[{"trade_id":"1","product_id":"X-USD","price":"12","size":"0.3","side":"BUY","time":"2023-11-14T22:13:20.123Z"}]}]}"#,
+        r#"{"channel":"market_trades","timestamp":"2023-11-14T22:13:21Z","events":[{"type":"snapshot",
+           "trades":[{"trade_id":"1","product_id":"X-USD","price":"12","size":"0.3","side":"BUY",
+           "time":"2023-11-14T22:13:20.123Z"}]}]}"#,
         ("X-USD", 12.0, Some(0.3), T0),
-        "symbol=events[].trades[].product_id,price=events[].trades[].price,timestamp=events[].trades[].time,size=events[].trades[].size",
+        "symbol=events[].trades[].product_id,price=events[].trades[].price,timestamp=events[].trades[].time,\
+         size=events[].trades[].size",
     );
     check(
         r#"{"trades":{"BTCUSD":[{"t":1700000000123,"p":"3","q":"4"}]}}"#,
