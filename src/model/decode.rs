@@ -261,7 +261,8 @@ impl Decoder {
             if at > taken {
                 match decode_row(&plan, &row, &self.announcements, origin, sink) {
                     Ok(()) => {}
-                    Err(Reject::Missing) if plan.is_recognized && row.is_other_kind(&plan) => others += 1,
+                    // Rows without keys that lack a field are changes of an order book, or the like.
+                    Err(Reject::Missing) if plan.is_recognized && plan.is_positional() => others += 1,
                     Err(cause) => sink(Err(Rejection::of_row(cause, &row))),
                 }
             }
@@ -308,7 +309,15 @@ impl Decoder {
                 self.remember(signature, CachedShape::Other);
                 Err(None)
             }
-            Shape::Incomplete(_) if !message.is_container() => Err(Some(Rejection::of_message(Reject::NotObject))),
+            Shape::Incomplete(_) if !message.is_container() => {
+                // The scanner accepts numbers that are not finite, and leaves escapes to those who need the text.
+                let is_json = match message.kind() {
+                    Kind::String => message.as_str().is_some(),
+                    kind => kind != Kind::NotFinite,
+                };
+                let cause = if is_json { Reject::NotObject } else { Reject::NotJson };
+                Err(Some(Rejection::of_message(cause)))
+            }
             Shape::Incomplete(fields) => {
                 self.learn_announcement(message);
                 Ok(Arc::new(Plan::new(fields)))

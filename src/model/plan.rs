@@ -67,13 +67,6 @@ impl<'d> Row<'d> {
         self.values[field as usize].filter(|value| value.kind() != Kind::Null)
     }
 
-    /// Returns whether an element that lacks a field is of another kind than the trades that `plan` was made for. An
-    /// element of this project's own form is a tick with a mistake.
-    pub(crate) fn is_other_kind(&self, plan: &Plan) -> bool {
-        !plan.fields.is_own_form()
-            && (self.values[Field::Price as usize].is_none() || self.is_mismatch || plan.is_positional())
-    }
-
     /// Returns whether no field was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.values.iter().all(Option::is_none)

@@ -251,8 +251,8 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["--history", "0s"], "a time such as 2h"),
     (&["--history", "all"], "a time such as 2h"),
     (&["--history", "2000000000"], "a number of ticks (1 to 1000000000)"),
-    (&["--fields", "symbol"], "field=key"),
-    (&["--fields", "symbol="], "field=key"),
+    (&["--fields", "symbol"], "field=path"),
+    (&["--fields", "symbol="], "field=path"),
     (&["--fields", "cost=p"], "the fields are symbol, price, timestamp, size, seq, source"),
     (&["--fields", "price=p,price=q"], "price is mapped twice"),
     (&["--fields", "price=p,size=p"], "already taken"),
@@ -285,7 +285,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["--symbols", "\u{1b}[2J\u{9b}1m,\u{1b}[2J\u{9b}1m"], "is listed twice"),
     (&["\u{1b}[2J"], "unexpected argument"),
     (&["--axis", "\u{1b}]0;owned\u{7}"], "possible values"),
-    (&["--fields", "\u{1b}[2J"], "field=key"),
+    (&["--fields", "\u{1b}[2J"], "field=path"),
     (&["--snapshot", "\u{1b}[2J.gif"], "must end in"),
 ];
 
