@@ -102,6 +102,10 @@ fn nested_messages_are_read() {
          timestamp=params.message[].exec_date,\
          size=params.message[].size",
     );
+}
+
+#[test]
+fn symbols_and_times_around_the_trades_are_found() {
     check(
         r#"{"type":"channel_data","id":"X-USD","channel":"v3_trades","contents":{"trades":[{"size":"0.5",
            "side":"SELL","price":"34","createdAt":"2023-11-14T22:13:20.123Z"}]}}"#,
