@@ -147,6 +147,25 @@ fn row(tick: &TickView<'_>, id: Option<StreamId>, outlier: bool) -> TickRow {
     }
 }
 
+/// Channel of the last message. Most messages of a read are of one channel, whose name is validated once.
+#[derive(Default)]
+struct NamedChannel<'a> {
+    bytes: &'a [u8],
+    name: Option<&'a str>,
+}
+
+impl<'a> NamedChannel<'a> {
+    /// Origin of a message of `channel`. An entry arrived at the time in its `id`.
+    #[inline]
+    fn origin(&mut self, channel: &'a [u8], id: Option<StreamId>, now: Timestamp) -> Origin<'a> {
+        if self.bytes != channel {
+            *self = Self { bytes: channel, name: std::str::from_utf8(channel).ok() };
+        }
+        let arrived_ns = id.map_or(now.as_nanos(), |id| (id.ms as i64).saturating_mul(1_000_000));
+        Origin { now, arrival: Some(Timestamp::saturating_from_nanos(arrived_ns)), channel: self.name }
+    }
+}
+
 impl Ingest {
     pub(super) fn new(handles: Handles, connection: usize, config: &Config) -> Self {
         Self {
@@ -188,6 +207,7 @@ impl Ingest {
             rows: handles.storage.is_some().then_some(rows),
             live_from_ms: *live_from_ms,
         };
+        let mut named = NamedChannel::default();
         for (id, incoming) in messages {
             let mut has_tick = false;
             match incoming {
@@ -195,12 +215,7 @@ impl Ingest {
                     if payload.len() > QUICK_BYTES_MAX {
                         batch.flush();
                     }
-                    let arrived_ns = id.map_or(arrival.as_nanos(), |id| (id.ms as i64).saturating_mul(1_000_000));
-                    let origin = Origin {
-                        now: arrival,
-                        arrival: Some(Timestamp::saturating_from_nanos(arrived_ns)),
-                        channel: std::str::from_utf8(channel).ok(),
-                    };
+                    let origin = named.origin(channel, id, arrival);
                     let others_here = decoder.decode_borrowed(payload, origin, |result| match result {
                         Ok(tick) => {
                             has_tick = true;

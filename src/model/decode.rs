@@ -75,6 +75,8 @@ impl Origin<'_> {
 pub struct Decoder {
     /// Fields located by the user.
     located: FieldMap,
+    /// Set if there are any, so that the fast path does not apply.
+    has_located: bool,
     /// Plan for all messages, if the user located all necessary fields.
     fixed: Option<Arc<Plan>>,
     document: Document,
@@ -126,7 +128,7 @@ impl Decoder {
     pub fn new(located: FieldMap) -> Self {
         let is_complete = Field::REQUIRED.iter().all(|field| located.get(*field).is_some());
         let fixed = is_complete.then(|| Arc::new(Plan::new(located.clone())));
-        Self { located, fixed, ..Self::default() }
+        Self { has_located: !located.is_empty(), located, fixed, ..Self::default() }
     }
 
     /// Calls `sink` with every tick and every rejection in `payload`, in order. Returns the number of its elements that
@@ -147,7 +149,7 @@ impl Decoder {
         mut sink: impl FnMut(Result<TickView<'_>, Rejection<'_>>),
     ) -> u64 {
         let mut taken = 0;
-        if self.located.is_empty() {
+        if !self.has_located {
             if let Some(tick) = fast_path::read(payload, origin.now) {
                 sink(Ok(tick));
                 return 0;
